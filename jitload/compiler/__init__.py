@@ -1,0 +1,1 @@
+"""CUDA C++ source to artifacts: requests, headers, keys, NVRTC."""

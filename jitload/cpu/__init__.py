@@ -1,0 +1,1 @@
+"""The CPU executor for PTX."""

@@ -1,0 +1,1 @@
+"""The CUDA driver: modules and launches on an NVIDIA GPU."""

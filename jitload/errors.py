@@ -1,0 +1,207 @@
+"""Every exception of jitload.
+
+    JitloadError
+    |- CompileError              NVRTC (or nvFatbin) refused the source, or no compiler is installed
+    |- CompileDisabledError      a compile was needed and compiling is off
+    |  `- NotPrecompiledError    ... with what was wanted, searched and nearest
+    |- LoadError                 bytes could not become a module
+    |- LoaderNotFoundError       no loader for that kind               (also a RuntimeError)
+    |- SymbolNotFoundError       a module has no such kernel or global (also a KeyError)
+    |- ArgumentError             an argument does not fit its parameter (also a TypeError)
+    |- LaunchError               a grid, block or stream that cannot be launched
+    |- DriverError               a CUDA driver call failed
+    |- ArtifactError             an entry is damaged, truncated or not ours
+    |- BundleError               a bundle is damaged, truncated or not ours
+    |- TrustError                a signature, key or policy refuses the bytes
+    `- CpuFault                  the CPU executor stopped a kernel
+
+Fields hold the values that the text mentions. Every error survives pickling with its fields.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def _restore(cls: type[JitloadError], args: tuple[Any, ...], fields: dict[str, Any]) -> JitloadError:
+    error = cls.__new__(cls, *args)
+    Exception.__init__(error, *args)
+    error.__dict__.update(fields)
+    return error
+
+
+class JitloadError(Exception):
+    """Root of every exception that jitload raises itself."""
+
+    def __str__(self) -> str:
+        # KeyError would print the repr of its argument; the text of every error of ours is the message.
+        return str(self.args[0]) if self.args else ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, dict(self.__dict__))
+
+
+class CompileError(JitloadError):
+    """The source did not compile, or there is nothing to compile it with.
+
+    Attributes:
+        file: the user's file (or program name) of the first diagnostic, or None.
+        line: its 1-based line, or None.
+        log: the compiler's full log, with the user's file names.
+    """
+
+    def __init__(self, message: str, *, file: str | None = None, line: int | None = None, log: str = "") -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
+        self.log = log
+
+
+class CompileDisabledError(JitloadError):
+    """A compile was needed while compiling is off (`JITLOAD_COMPILE=never`, or after `jitload.seal()`)."""
+
+
+class NotPrecompiledError(CompileDisabledError):
+    """Compiling is off and no tier holds what was asked for.
+
+    Attributes:
+        wanted: what was asked for, as text.
+        searched: one line per tier, each with its reason.
+    """
+
+    def __init__(self, message: str, *, wanted: str = "", searched: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.wanted = wanted
+        self.searched = searched
+
+
+class LoadError(JitloadError):
+    """Bytes could not be made into a module: damaged image, wrong device, or no driver.
+
+    Attributes:
+        kind: the kind that was loaded, or None.
+        log: the log of the driver's or linker's compiler, if there was one.
+    """
+
+    def __init__(self, message: str, *, kind: str | None = None, log: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.log = log
+
+
+class LoaderNotFoundError(JitloadError, RuntimeError):
+    """No loader is registered for a kind.
+
+    Attributes:
+        kind: the kind that was asked for.
+        key: the registry key that is missing, `ffi.Module.load_from_bytes.<kind>`.
+    """
+
+    def __init__(self, message: str, *, kind: str = "", key: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.key = key
+
+
+class SymbolNotFoundError(JitloadError, KeyError):
+    """A module holds no kernel, function or global of that name.
+
+    Attributes:
+        name: the name that was asked for.
+        available: the names that the module has.
+    """
+
+    def __init__(self, message: str, *, name: str = "", available: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.name = name
+        self.available = available
+
+
+class ArgumentError(JitloadError, TypeError):
+    """An argument does not fit the kernel's parameter.
+
+    Attributes:
+        kernel: the kernel's name.
+        position: 0-based position of the argument, or None when the count is wrong.
+        parameter: the parameter's name, or None.
+    """
+
+    def __init__(
+        self, message: str, *, kernel: str = "", position: int | None = None, parameter: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.kernel = kernel
+        self.position = position
+        self.parameter = parameter
+
+
+class LaunchError(JitloadError):
+    """A launch configuration that the device or the kernel cannot run."""
+
+
+class DriverError(JitloadError):
+    """A CUDA driver call returned an error.
+
+    Attributes:
+        code: the CUresult as an integer.
+        name: its name, e.g. "CUDA_ERROR_INVALID_VALUE".
+        call: the driver function, e.g. "cuLibraryLoadData".
+    """
+
+    def __init__(self, message: str, *, code: int = 0, name: str = "", call: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.name = name
+        self.call = call
+
+
+class ArtifactError(JitloadError):
+    """An entry cannot be decoded: not ours, truncated, altered or of another version."""
+
+
+class BundleError(JitloadError):
+    """A bundle cannot be read: not ours, truncated, altered or of another version."""
+
+
+class TrustError(JitloadError):
+    """A signature, a key or the trust policy refuses the bytes."""
+
+
+class CpuFault(JitloadError):  # noqa: N818 - the name is part of the public contract; a GPU calls this a fault
+    """The CPU executor met an unknown instruction, a bad access or a deadlock.
+
+    Attributes:
+        kernel: the kernel's symbol, or None at load time.
+        instruction: the PTX instruction as written, or None.
+        ptx_line: its 1-based line in the PTX, or None.
+        cuda_line: "file:line" of the CUDA source when the PTX has line information, or None.
+        thread: (x, y, z) of the first thread concerned, or None.
+        block: (x, y, z) of its block, or None.
+        address: the address that was accessed, or None.
+        nearest: the nearest allocation, described, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kernel: str | None = None,
+        instruction: str | None = None,
+        ptx_line: int | None = None,
+        cuda_line: str | None = None,
+        thread: tuple[int, int, int] | None = None,
+        block: tuple[int, int, int] | None = None,
+        address: int | None = None,
+        nearest: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kernel = kernel
+        self.instruction = instruction
+        self.ptx_line = ptx_line
+        self.cuda_line = cuda_line
+        self.thread = thread
+        self.block = block
+        self.address = address
+        self.nearest = nearest

@@ -1,0 +1,1 @@
+"""Kernels, argument checking, streams."""

@@ -1,0 +1,1 @@
+"""Kind-dispatching loading of bytes into modules."""
