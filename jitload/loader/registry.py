@@ -1,0 +1,245 @@
+"""The registry of loaders: a kind of bytes -> the function that makes a `Module` from them.
+
+Dispatch goes by the kind's name alone and knows no format. A kind is looked up in three places, the first that has it
+wins: what `register_loader` was told, what is built in, what installed packages offer (entry-point group
+`jitload.loaders`). The environment has no say in it.
+
+The keys are those of tvm-ffi's whole-module loader, `ffi.Module.load_from_bytes.<kind>` with the signature
+`(bytes) -> Module` (apache/tvm-ffi, src/ffi/extra/library_module.cc, LoadModuleFromBytes).
+"""
+
+from __future__ import annotations
+
+# `threading.Lock` is this function; the module around it costs 5 ms of start-up (measured with -X importtime).
+from _thread import allocate_lock
+
+from jitload.errors import LoaderNotFoundError
+from jitload.loader.module import Module
+from jitload.loader.specs import BUILT_IN, ENTRY_POINT_GROUP, built_in_spec, import_loader, installed_offers, only_offer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, overload
+
+    from typing_extensions import Buffer, Self
+
+    from jitload.artifact import Artifact
+    from jitload.loader.specs import Offer
+
+    Loader = Callable[[bytes], Module]
+
+KEY_PREFIX = "ffi.Module.load_from_bytes."
+
+# Guards the two tables below, for a few dictionary operations at a time; no loader and no import runs under it.
+_lock = allocate_lock()
+_registrations: dict[str, tuple[Registration, ...]] = {}  # the last one of a kind is in force
+_offers: dict[str, tuple[Offer, ...]] | None = None  # None until packages have been scanned
+
+
+class Registration:
+    """One `register_loader` call. As a context manager it takes the loader back at exit."""
+
+    __slots__ = ("kind", "loader")
+
+    def __init__(self, kind: str, loader: Loader) -> None:
+        self.kind = kind
+        self.loader = loader
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        # Blocks in different threads need not end in the order they began: take out this one, wherever it stands.
+        with _lock:
+            _keep(self.kind, tuple(entry for entry in _registrations.get(self.kind, ()) if entry is not self))
+
+    def __repr__(self) -> str:
+        return f"<loader {self.loader!r} registered as {loader_key(self.kind)}>"
+
+
+def loader_key(kind: str) -> str:
+    """The registry key of a kind: `ffi.Module.load_from_bytes.<kind>`."""
+    return f"{KEY_PREFIX}{kind}"
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def register_loader(kind: str, loader: Loader, *, override: bool = False) -> Registration: ...
+    @overload
+    def register_loader(kind: str, loader: None = None, *, override: bool = False) -> Callable[[Loader], Loader]: ...
+
+
+def register_loader(kind: str, loader: Loader | None = None, *, override: bool = False) -> Any:
+    """Make `loader` the one that `load_module_from_bytes` calls for `kind`.
+
+    `register_loader("echo", load_echo)` registers for the life of the process; the same call in a `with` statement
+    registers for its block, and what was in force before comes back after it. Without a loader it is a decorator, which
+    gives the function back unchanged.
+
+    Args:
+        kind: the name of the kind, e.g. "echo".
+        loader: takes the bytes, gives a `Module`.
+        override: replace the loader that the kind has.
+
+    Raises:
+        TypeError: `kind` is not a string, or `loader` cannot be called.
+        ValueError: the kind is empty, or has a loader and `override` is false. A loader that an installed package
+            offers does not count: what a program says wins over what happens to be installed.
+    """
+    name = _checked_kind(kind)
+    if loader is None:
+
+        def decorate(function: Loader) -> Loader:
+            _register(name, function, override)
+            return function
+
+        return decorate
+    return _register(name, loader, override)
+
+
+def unregister_loader(kind: str) -> None:
+    """Forget what `register_loader` was told for a kind; a built-in or installed loader of that kind shows again.
+
+    Raises:
+        LoaderNotFoundError: nothing was registered for the kind.
+    """
+    name = _checked_kind(kind)
+    with _lock:
+        if _registrations.pop(name, None) is not None:
+            return
+    built_in = " It is built in and stays." if name in BUILT_IN else ""
+    raise LoaderNotFoundError(
+        f"no loader was registered for kind {name!r} with jitload.register_loader.{built_in}",
+        kind=name,
+        key=loader_key(name),
+    )
+
+
+def registered_kinds() -> tuple[str, ...]:
+    """Every kind that has a loader, sorted: registered, built in and offered by installed packages.
+
+    No loader is imported, so a kind in the list may still fail to load where its runtime is missing.
+    """
+    offers = _scanned_offers()
+    with _lock:
+        return tuple(sorted({*_registrations, *BUILT_IN, *offers}))
+
+
+def load_module_from_bytes(kind: str, data: Buffer) -> Module:
+    """Make a module from bytes with the loader that is registered for their kind.
+
+    Args:
+        kind: what the bytes are: "cubin", "ptx", "fatbin", "ltoir", or a kind that somebody registered.
+        data: any bytes-like object (`bytes`, `bytearray`, `memoryview`, `mmap`). The loader gets `bytes`.
+
+    Raises:
+        TypeError: `kind` is not a string, `data` is not bytes-like, or the loader returned no Module.
+        LoaderNotFoundError: no loader is registered under `ffi.Module.load_from_bytes.<kind>`.
+        LoadError: the loader is known by name only and cannot be imported.
+        Exception: whatever the loader raises comes through as it is.
+    """
+    name = _checked_kind(kind)
+    image = data if type(data) is bytes else _as_bytes(data)
+    loader = find_loader(name)
+    if loader is None:
+        raise LoaderNotFoundError(_not_found_text(name), kind=name, key=loader_key(name))
+    module = loader(image)
+    if not isinstance(module, Module):
+        raise TypeError(f"the loader {loader_key(name)} must return a jitload.Module, got {type(module).__name__}")
+    return module
+
+
+def load_artifact(artifact: Artifact) -> Module:
+    """Load the image of an artifact; the module answers to its kernels' names, and knows their parameters.
+
+    Raises:
+        LoaderNotFoundError: no loader is registered for the artifact's kind.
+        LoadError: the image cannot be loaded here.
+    """
+    module = load_module_from_bytes(artifact.kind, artifact.data)
+    module.attach_kernels(artifact.kernels.values())
+    return module
+
+
+def find_loader(kind: str) -> Loader | None:
+    """The loader in force for a kind, imported if it was known by name only; None when there is none.
+
+    Raises:
+        LoadError: it cannot be imported, or several installed packages offer one.
+    """
+    registered = _registrations.get(kind)
+    if registered is not None:
+        return registered[-1].loader
+    loader: Loader
+    spec = built_in_spec(kind)
+    if spec is not None:
+        loader = import_loader(kind, spec, "jitload")
+        return loader
+    offers = _scanned_offers().get(kind)
+    if offers is None:
+        return None
+    offer = only_offer(kind, offers)
+    loader = import_loader(kind, offer.spec, offer.package)
+    return loader
+
+
+def _register(kind: str, loader: Loader, override: bool) -> Registration:
+    if not callable(loader):
+        raise TypeError(f"the loader for kind {kind!r} must be callable with bytes, got {type(loader).__name__}")
+    registration = Registration(kind, loader)
+    with _lock:
+        before = _registrations.get(kind, ())
+        if not override and (before or kind in BUILT_IN):
+            what = f"is registered: {before[-1].loader!r}" if before else "is built in"
+            raise ValueError(f"a loader for kind {kind!r} {what}. Pass override=True to replace it")
+        _keep(kind, (*before, registration))
+    return registration
+
+
+def _keep(kind: str, registrations: tuple[Registration, ...]) -> None:
+    """Store a kind's registrations; the caller holds the lock."""
+    if registrations:
+        _registrations[kind] = registrations
+    else:
+        _registrations.pop(kind, None)
+
+
+def _scanned_offers() -> dict[str, tuple[Offer, ...]]:
+    global _offers  # noqa: PLW0603 - scanned once for the process; reading a package's metadata takes milliseconds
+    if _offers is None:
+        _offers = installed_offers()
+    return _offers
+
+
+def _checked_kind(kind: str) -> str:
+    if not isinstance(kind, str):
+        raise TypeError(f"kind must be a str such as 'ptx', got {type(kind).__name__}")
+    if not kind:
+        raise ValueError("kind must not be empty")
+    return str(kind)  # a member of jitload.Kind becomes its plain name
+
+
+def _as_bytes(data: Buffer) -> bytes:
+    if isinstance(data, str):
+        raise TypeError("data must be bytes-like, got str: encode text first, e.g. ptx.encode()")
+    try:
+        view = memoryview(data)
+    except TypeError:
+        raise TypeError(
+            f"data must be bytes-like (bytes, bytearray, memoryview or mmap), got {type(data).__name__}"
+        ) from None
+    with view:
+        return view.tobytes()
+
+
+def _not_found_text(kind: str) -> str:
+    # The first two sentences are tvm-ffi's own: tools and people search logs for them.
+    return (
+        f"Library binary was created using {kind} but a loader of that name is not registered. "
+        f"Make sure to have runtime that registers {loader_key(kind)}. "
+        f"Registered kinds: {', '.join(registered_kinds())}. "
+        f"Register a loader with jitload.register_loader({kind!r}, loader), "
+        f"or install a package that offers one in the entry-point group {ENTRY_POINT_GROUP!r}"
+    )
