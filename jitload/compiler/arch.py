@@ -1,0 +1,96 @@
+"""Arch names, and which kind goes with which arch.
+
+An arch is `sm_NN` (machine code for compute capability N.N) or `compute_NN` (its virtual arch, PTX). Both may carry
+"a" (exactly this arch) or "f" (its family). NVRTC 12.9 answers `cubin` + `compute_90` with 0 bytes and no error, so
+the pairing is checked here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from jitload.artifact import Kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_ARCH = re.compile(r"(sm|compute)_([0-9]{2,3})([af]?)\Z")
+
+#: What the CPU executor asks for: the lowest arch that NVRTC 12.9 and 13 compile for without a word (12.9 warns below
+#: 75, 13 stops there), and the plainest PTX, without cp.async, redux and mbarrier. A test holds NVRTC to it.
+EXECUTOR_ARCH = "compute_75"
+
+
+def parse_kind(kind: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return Kind(kind.lower())
+    except (ValueError, AttributeError):
+        expected = ", ".join(member.value for member in Kind)
+        raise ValueError(f"unknown kind {kind!r}: expected one of {expected}") from None
+
+
+def normalize_arch(arch: str) -> str:
+    """The canonical name of an arch: "sm_90a", "compute_80"; "90", "9.0" and "ptx:90" are understood too.
+
+    Raises:
+        ValueError: it is no arch.
+    """
+    if not isinstance(arch, str):
+        raise TypeError(f"an arch is a str like 'sm_90' or 'compute_80', got {type(arch).__name__}")
+    text = arch.strip().lower()
+    if re.fullmatch(r"[0-9]+\.[0-9][af]?", text):
+        text = text.replace(".", "")
+    if re.fullmatch(r"[0-9]{2,3}[af]?", text):
+        text = f"sm_{text}"
+    if text.startswith("ptx:"):
+        text = f"compute_{text[4:]}"
+    if not _ARCH.match(text):
+        raise ValueError(f"unknown arch {arch!r}: write 'sm_90', 'sm_90a', 'sm_100f' or 'compute_80'")
+    return text
+
+
+def normalize_archs(kind: Kind, arch: str | Iterable[str]) -> tuple[str, ...]:
+    """The archs of a request, checked against its kind.
+
+    Raises:
+        ValueError: the kind cannot be made for such an arch; the text says what to write instead.
+    """
+    names = [arch] if isinstance(arch, str) else list(arch)
+    archs = tuple(dict.fromkeys(normalize_arch(name) for item in names for name in item.split(",")))
+    if not archs:
+        raise ValueError(f"kind {kind.value!r} needs an arch, e.g. arch='sm_90'")
+    if kind is Kind.FATBIN:
+        return archs
+    if len(archs) > 1:
+        raise ValueError(
+            f"kind {kind.value!r} takes one arch, got {', '.join(archs)}; "
+            f"write kind='fatbin' for several, or compile once per arch"
+        )
+    (name,) = archs
+    if kind is Kind.CUBIN and name.startswith("compute_"):
+        real = name.replace("compute_", "sm_")
+        raise ValueError(
+            f"kind 'cubin' cannot be made for the virtual arch {name!r}: "
+            f"write arch={real!r}, or kind='ptx' for {name!r}"
+        )
+    return archs
+
+
+def virtual_arch(arch: str) -> str:
+    """The virtual arch of an arch: "sm_90a" -> "compute_90a"."""
+    return arch.replace("sm_", "compute_")
+
+
+def capability(arch: str) -> tuple[int, int, str]:
+    """Compute capability and suffix of an arch: "sm_100f" -> (10, 0, "f")."""
+    match = _ARCH.match(arch)
+    if match is None:
+        raise ValueError(f"unknown arch {arch!r}")
+    number = int(match[2])
+    return number // 10, number % 10, match[3]

@@ -1,0 +1,34 @@
+"""The key of an artifact: SHA-256 over everything that can change its bytes, and nothing else.
+
+Its factors are those of the request (`CompileRequest.factors`: schema, kind, arch, program name, source, options,
+defines, name expressions), the include closure by content, and the compiler. No path, no working directory, no user,
+no time, no device.
+"""
+
+from __future__ import annotations
+
+from jitload.digest import digest_factors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jitload.artifact import Toolchain
+    from jitload.compiler.request import CompileRequest
+
+
+def artifact_key(request: CompileRequest, closure_digest: str, toolchain: Toolchain) -> str:
+    """The key, 64 lower-case hex digits.
+
+    Args:
+        request: what is compiled; its digest stands for its factors.
+        closure_digest: `Closure.digest()`: the headers as the compiler sees them.
+        toolchain: the compiler, by version and by the bytes of its libraries.
+    """
+    return digest_factors(
+        [
+            ("request", request.digest.encode()),
+            ("headers", closure_digest.encode()),
+            ("compiler", toolchain.name.encode()),
+            ("compiler version", toolchain.version.encode()),
+            ("compiler digest", toolchain.digest.encode()),
+        ]
+    )

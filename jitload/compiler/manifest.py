@@ -1,0 +1,204 @@
+r"""Manifests: which headers a request had, so that a hit need not scan, and what was looked for in vain.
+
+One manifest per request digest. It holds variants, the newest first; a variant is good while every header that it lists
+has the same bytes and every place where it found nothing still has nothing.
+
+    manifest := "JLMANIF1" digest:64 hex "\n" body
+    digest   := SHA-256 of body
+    body     := canonical JSON {"request": hex, "variants": [variant, ...]}
+    variant  := {"absent": [[root, relative], ...], "closure": hex, "files": [[root, relative, hex, stamp], ...],
+                 "toolchain": [name, version, hex]}
+    stamp    := [device, inode, size, mtime_ns, ctime_ns] of the file when it was hashed, or null
+
+No path of the machine is in it: roots are named by their place in the request (`include/0`), so a moved checkout still
+fits. The key is not in it either: it is computed from what is, so a manifest cannot point to a foreign entry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from jitload.artifact import Toolchain, canonical_json
+from jitload.compiler.headers import read_header, request_roots
+from jitload.compiler.toolkit import file_stamp
+from jitload.digest import sha256_hex
+from jitload.errors import ArtifactError
+from jitload.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from jitload.compiler.headers import Closure
+    from jitload.compiler.request import CompileRequest
+    from jitload.compiler.toolkit import Stamp
+
+    FileRow = tuple[str, str, str, Stamp | None]
+
+MAGIC = b"JLMANIF1"
+#: A request that keeps changing its headers keeps this many variants; the oldest fall out.
+MAX_VARIANTS = 16
+MAX_MANIFEST_BYTES = 64 << 20
+_HEX = frozenset("0123456789abcdef")
+
+
+class Variant(Value):
+    """One set of headers that a request was compiled with.
+
+    Attributes:
+        closure: `Closure.digest()`.
+        toolchain: the compiler that was used.
+        files: (root, relative path, SHA-256 hex, stamp or None) of every header.
+        absent: (root, relative path) of every place where nothing was.
+    """
+
+    __slots__ = ("absent", "closure", "files", "toolchain")
+    closure: str
+    toolchain: Toolchain
+    files: tuple[FileRow, ...]
+    absent: tuple[tuple[str, str], ...]
+
+    def __init__(
+        self, closure: str, toolchain: Toolchain, files: Iterable[FileRow], absent: Iterable[tuple[str, str]]
+    ) -> None:
+        self._set(closure=closure, toolchain=toolchain, files=tuple(files), absent=tuple(absent))
+
+
+def variant_of(closure: Closure, toolchain: Toolchain) -> Variant:
+    """The variant that a finished compile leaves behind."""
+    files = [(h.root, h.relative, h.digest, h.stamp) for h in closure.headers.values()]
+    return Variant(closure.digest(), toolchain, files, sorted(closure.absent))
+
+
+def check_variant(
+    variant: Variant, request: CompileRequest, toolkit: tuple[tuple[str, str], ...], *, skip_toolkit: bool = False
+) -> str | None:
+    """Why a variant no longer fits what lies on the disk, or None when it fits.
+
+    Args:
+        variant: the variant.
+        request: the request, with its directories as they are now.
+        toolkit: (root id, directory) of the toolkit; where it is empty (no compiler installed), the toolkit's headers
+            are taken as recorded.
+        skip_toolkit: the toolkit's headers were compared before in this process.
+    """
+    roots = request_roots(request, toolkit)
+    given = dict(request.headers)
+    for root, relative, digest, stamp in variant.files:
+        if root == "headers":
+            text = given.get(relative)
+            if text is None or sha256_hex(text.encode("utf-8", "surrogateescape")) != digest:
+                return f"header {relative!r} of headers= changed"
+            continue
+        if root.startswith("toolkit/") and (skip_toolkit or not toolkit):
+            continue
+        if root not in roots:
+            return f"{root} is no longer searched"
+        reason = _check_file(os.path.join(roots[root], relative), digest, stamp)
+        if reason:
+            return reason
+    for root, relative in variant.absent:
+        if root in roots and _appeared(roots[root], relative):
+            return f"{os.path.join(roots[root], relative)} appeared"
+    # A header found in `headers=` now may have been absent there then: names given in the request come first.
+    listed = {relative for root, relative, _, _ in variant.files if root == "headers"}
+    others = {relative for root, relative, _, _ in variant.files if root != "headers"}
+    shadowing = sorted((given.keys() - listed) & others)
+    return f"header {shadowing[0]!r} of headers= now comes first" if shadowing else None
+
+
+def _check_file(path: str, digest: str, stamp: Stamp | None) -> str | None:
+    try:
+        if stamp is not None and file_stamp(os.stat(path)) == stamp:
+            return None
+        return None if read_header(path)[0] == digest else f"header {path} changed"
+    except OSError:
+        return f"header {path} is gone"
+
+
+def _appeared(base: str, relative: str) -> bool:
+    path = os.path.join(base, relative)
+    return os.path.lexists(path[:-1]) if path.endswith("/") else os.path.isfile(path)
+
+
+def encode_manifest(request_digest: str, variants: Iterable[Variant]) -> bytes:
+    """The bytes of a manifest."""
+    body = canonical_json(
+        {
+            "request": request_digest,
+            "variants": [
+                {
+                    "absent": variant.absent,
+                    "closure": variant.closure,
+                    "files": variant.files,
+                    "toolchain": [variant.toolchain.name, variant.toolchain.version, variant.toolchain.digest],
+                }
+                for variant in list(variants)[:MAX_VARIANTS]
+            ],
+        }
+    )
+    return MAGIC + sha256_hex(body).encode() + b"\n" + body
+
+
+def decode_manifest(data: bytes, request_digest: str) -> tuple[Variant, ...]:
+    """The variants in a manifest, the newest first.
+
+    Raises:
+        ArtifactError: anything at all is wrong with the bytes.
+    """
+    start = len(MAGIC) + 65
+    if not data.startswith(MAGIC) or len(data) < start or data[start - 1 : start] != b"\n":
+        raise ArtifactError(f"not a manifest: starts with {data[:8]!r}, expected {MAGIC!r}")
+    body = data[start:]
+    if sha256_hex(body).encode() != data[len(MAGIC) : start - 1]:
+        raise ArtifactError("manifest whose digest does not match: it was damaged or altered")
+    try:
+        value = json.loads(body)
+        if value["request"] != request_digest:
+            raise ArtifactError(f"manifest of request {value['request']!r:.20}, not the one asked for")
+        return tuple([_variant_from_json(row) for row in value["variants"][:MAX_VARIANTS]])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ArtifactError(f"manifest with unreadable contents ({type(error).__name__}: {error})") from None
+
+
+def _variant_from_json(row: dict[str, Any]) -> Variant:
+    name, version, digest = row["toolchain"]
+    toolchain = Toolchain(_text(name), _text(version), _hex(digest))
+    files = [_file_from_json(*file) for file in row["files"]]
+    absent = [(_text(root), _relative(relative)) for root, relative in row["absent"]]
+    return Variant(_hex(row["closure"]), toolchain, files, absent)
+
+
+def _file_from_json(root: object, relative: object, digest: object, stamp: object) -> FileRow:
+    if stamp is not None:
+        device, inode, size, mtime, ctime = [_integer(number) for number in stamp]  # type: ignore[attr-defined]
+        return _text(root), _relative(relative), _hex(digest), (device, inode, size, mtime, ctime)
+    return _text(root), _relative(relative), _hex(digest), None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError(f"expected text, got {value!r:.40}")
+    return value
+
+
+def _relative(value: object) -> str:
+    text = _text(value)
+    if text.startswith("/"):
+        raise ValueError(f"expected a relative path, got {text!r:.80}")
+    return text
+
+
+def _hex(value: object) -> str:
+    text = _text(value)
+    if len(text) != 64 or not _HEX.issuperset(text):
+        raise ValueError(f"expected 64 hex digits, got {text!r:.80}")
+    return text
+
+
+def _integer(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"expected an integer, got {value!r:.40}")
+    return value

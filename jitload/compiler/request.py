@@ -1,0 +1,256 @@
+"""`CompileRequest`: everything that a compile depends on, as one value object.
+
+Paths are in it only to find headers and to talk to the user; no path is ever a factor of a key.
+"""
+
+from __future__ import annotations
+
+import os
+
+from jitload.compiler.arch import normalize_archs, parse_kind
+from jitload.compiler.options import canonical_options
+from jitload.digest import digest_factors, frame_all
+from jitload.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from jitload.artifact import Kind
+
+#: Raise it when the meaning of a factor changes: old entries are then simply not found.
+SCHEMA = b"1"
+
+#: A source beyond this is a mistake (a device image read as text, say), not a kernel.
+MAX_SOURCE_BYTES = 64 << 20
+
+
+class CompileRequest(Value):
+    """What is to be compiled.
+
+    Attributes:
+        source: CUDA C++ text.
+        name: the program name; it appears in `__FILE__`, in line information and in the key.
+        path: the user's file, for messages, or None.
+        first_line: the line of `path` at which `source` begins (a source inside a Python file), 1-based.
+        kind: the kind of image wanted.
+        archs: canonical arch names; more than one only for a fatbin.
+        options: canonical NVRTC options.
+        defines: (name, value) pairs, sorted by name; the value None is a bare `-DNAME`.
+        undefines: names to undefine, sorted.
+        names: C++ name expressions, sorted.
+        include_dirs: absolute directories, searched in order.
+        source_dir: directory for quoted includes of the source, or None.
+        headers: (include name, text) pairs, sorted by name.
+    """
+
+    __slots__ = (
+        "_digest",
+        "archs",
+        "defines",
+        "first_line",
+        "headers",
+        "include_dirs",
+        "kind",
+        "name",
+        "names",
+        "options",
+        "path",
+        "source",
+        "source_dir",
+        "undefines",
+    )
+    source: str
+    name: str
+    path: str | None
+    first_line: int
+    kind: Kind
+    archs: tuple[str, ...]
+    options: tuple[str, ...]
+    defines: tuple[tuple[str, str | None], ...]
+    undefines: tuple[str, ...]
+    names: tuple[str, ...]
+    include_dirs: tuple[str, ...]
+    source_dir: str | None
+    headers: tuple[tuple[str, str], ...]
+    _digest: str
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        kind: str | Kind,
+        arch: str | Iterable[str],
+        name: str | None = None,
+        options: str | Iterable[str] = (),
+        include_dirs: Iterable[str | os.PathLike[str]] = (),
+        headers: Mapping[str, str] | None = None,
+        defines: Mapping[str, object] | Iterable[str] | None = None,
+        names: Iterable[str] = (),
+        path: str | None = None,
+        first_line: int = 1,
+        source_dir: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Read and canonicalise.
+
+        Raises:
+            ValueError: a kind, arch, option or definition that cannot be used; the text says what to write.
+            TypeError: an argument of the wrong type.
+            OSError: the source file cannot be read.
+        """
+        text, path, source_dir = _read_source(source, path, source_dir)
+        wanted = parse_kind(kind)
+        canonical, option_dirs, option_defines, undefines = canonical_options(options)
+        all_defines = dict([*option_defines, *_definitions(defines)])
+        directories = [*_listed("include_dirs", include_dirs), *option_dirs]
+        self._set(
+            source=text,
+            name=_program_name(name, path),
+            path=path,
+            first_line=first_line,
+            kind=wanted,
+            archs=normalize_archs(wanted, arch),
+            options=canonical,
+            defines=tuple(sorted(all_defines.items(), key=lambda item: item[0])),
+            undefines=tuple(sorted(set(undefines))),
+            names=tuple(sorted({_name_expression(item) for item in _listed("names", names)})),
+            include_dirs=tuple(os.path.abspath(os.path.expanduser(os.fspath(item))) for item in directories),
+            source_dir=None if source_dir is None else os.path.abspath(source_dir),
+            headers=_headers(headers),
+            _digest="",
+        )
+        object.__setattr__(self, "_digest", digest_factors(self.factors()))
+
+    @property
+    def arch(self) -> str:
+        """The archs, joined by ",": what `Artifact.arch` will say."""
+        return ",".join(self.archs)
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits over `factors()`: names the request before its headers and its toolchain are known."""
+        return self._digest
+
+    def factors(self) -> list[tuple[str, bytes]]:
+        """The factors that the request itself gives to the key, labelled, in the order of the key."""
+        return [
+            ("schema", SCHEMA),
+            ("kind", self.kind.value.encode()),
+            ("arch", self.arch.encode()),
+            ("program name", self.name.encode()),
+            ("source", self.source.encode("utf-8", "surrogateescape")),
+            ("options", frame_all([("option", option.encode()) for option in self.options])),
+            ("defines", frame_all([(name, _define_bytes(value)) for name, value in self.defines])),
+            ("undefines", frame_all([("name", name.encode()) for name in self.undefines])),
+            ("name expressions", frame_all([("name", name.encode()) for name in self.names])),
+        ]
+
+    def replace(self, **changes: Any) -> CompileRequest:
+        """The same request with some of kind, arch, options, defines, names changed."""
+        current: dict[str, Any] = {
+            "kind": self.kind,
+            "arch": self.archs,
+            "options": self.options,
+            "defines": dict(self.defines),
+            "names": self.names,
+        }
+        unknown = set(changes) - set(current)
+        if unknown:
+            raise TypeError(f"replace() cannot change {', '.join(sorted(unknown))}")
+        current.update(changes)
+        return CompileRequest(
+            self.source,
+            name=self.name,
+            include_dirs=self.include_dirs,
+            headers=dict(self.headers),
+            path=self.path,
+            first_line=self.first_line,
+            source_dir=self.source_dir,
+            **current,
+        )
+
+    def __repr__(self) -> str:
+        return f"CompileRequest({self.name!r}, kind={self.kind}, arch={self.arch!r}, digest={self.digest[:12]})"
+
+
+def _read_source(
+    source: str | os.PathLike[str], path: str | None, source_dir: str | os.PathLike[str] | None
+) -> tuple[str, str | None, str | None]:
+    directory = None if source_dir is None else os.fspath(source_dir)
+    if isinstance(source, str):
+        return source, path, directory
+    if not isinstance(source, os.PathLike):
+        raise TypeError(
+            f"source is CUDA C++ text (str) or a file (os.PathLike), got {type(source).__name__}; decode bytes first"
+        )
+    file_path = os.path.abspath(os.fspath(source))
+    with open(file_path, "rb") as file:
+        data = file.read(MAX_SOURCE_BYTES + 1)
+    if len(data) > MAX_SOURCE_BYTES:
+        raise ValueError(f"source {file_path} is larger than {MAX_SOURCE_BYTES} bytes: is it CUDA C++ text?")
+    return (
+        data.decode("utf-8", "surrogateescape"),
+        path or file_path,
+        directory if directory is not None else os.path.dirname(file_path),
+    )
+
+
+def _program_name(name: str | None, path: str | None) -> str:
+    """The name NVRTC sees: never with a directory of the machine in it."""
+    if name is None:
+        name = os.path.basename(path) if path else "kernel.cu"
+    if not name or "\0" in name or "\n" in name:
+        raise ValueError(f"{name!r} cannot be a program name")
+    return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "kernel.cu"
+
+
+def _definitions(defines: Mapping[str, object] | Iterable[str] | None) -> list[tuple[str, str | None]]:
+    if defines is None:
+        return []
+    if isinstance(defines, str):
+        raise TypeError("defines is a mapping like {'N': 4}, or an iterable of 'N=4'; got one str")
+    if hasattr(defines, "items"):
+        pairs = [(str(name), _definition_text(value)) for name, value in defines.items()]
+    else:
+        split = [str(item).partition("=") for item in defines]
+        pairs = [(name, value if equals else None) for name, equals, value in split]
+    for name, value in pairs:
+        if not name or any(c in f"{name}{value or ''}" for c in "\0\n") or name[0].isdigit() or "=" in name:
+            raise ValueError(f"{name!r} cannot be defined as a macro")
+    return pairs
+
+
+def _definition_text(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return str(value)
+
+
+def _define_bytes(value: str | None) -> bytes:
+    # A bare -DNAME defines NAME as 1, exactly like -DNAME=1: one spelling for both.
+    return b"1" if value is None else value.encode()
+
+
+def _listed(what: str, values: Iterable[Any]) -> list[Any]:
+    if isinstance(values, (str, os.PathLike)):
+        raise TypeError(f"{what} is a list, got one {type(values).__name__}: write [{str(values)!r}]")
+    return list(values)
+
+
+def _name_expression(name: object) -> str:
+    if not isinstance(name, str) or not name.strip() or "\0" in name or "\n" in name:
+        raise ValueError(f"{name!r} is not a C++ name expression; write e.g. 'reduce<float, 256>'")
+    return name.strip()
+
+
+def _headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    if not headers:
+        return ()
+    pairs: list[tuple[Any, Any]] = sorted(headers.items())
+    for name, text in pairs:
+        if not isinstance(name, str) or not isinstance(text, str) or not name or "\0" in name or "\n" in name:
+            raise TypeError(f"headers maps include names to text (str); got {name!r}: {type(text).__name__}")
+    return tuple(pairs)

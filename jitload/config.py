@@ -1,0 +1,267 @@
+"""The only reader of the environment, and `configure()`.
+
+What counts is, in this order: `configure(...)` of this process, the newest first; the `JITLOAD_*` variables as they
+are now (a change during the run is seen); the defaults. Nothing is read before the first use.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+
+from jitload.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Any
+
+DEFAULT_CACHE_MAX_BYTES = 2 << 30
+
+DEVICES = ("auto", "cuda", "cpu")
+COMPILE_POLICIES = ("missing", "never", "always")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+_VARIABLES = (
+    "JITLOAD_CACHE_DIR",
+    "JITLOAD_CACHE_MAX_BYTES",
+    "JITLOAD_DEVICE",
+    "JITLOAD_COMPILE",
+    "JITLOAD_OFFLINE",
+    "JITLOAD_BUNDLES",
+    "JITLOAD_TRUST",
+    "JITLOAD_RECORD",
+    "JITLOAD_LOG",
+    "JITLOAD_CPU_CHECK",
+    "JITLOAD_SYNC",
+    "CUDA_HOME",
+    "CUDA_PATH",
+    "XDG_CACHE_HOME",
+    "HOME",
+)
+
+
+class Config(Value):
+    """The settings in force.
+
+    Attributes:
+        cache_dir: the user's cache directory, or None where the user has no home.
+        cache_max_bytes: its bound in bytes.
+        device: "auto", "cuda" or "cpu".
+        compile: "missing", "never" or "always".
+        offline: True when no network tier may be touched.
+        bundles: bundle files, in order of look-up.
+        trust: trusted public keys, a trust file, or "unsigned".
+        remote: address of a remote tier, or None.
+        record: file for the workload of this process, or None.
+        log: level of the logger "jitload" on stderr, or None for the application's own logging.
+        cpu_check: diagnostics of the CPU executor.
+        sync: True when every launch waits for its kernel.
+        cuda_home: an installed CUDA toolkit to use where no package brings one, or None.
+    """
+
+    __slots__ = (
+        "bundles",
+        "cache_dir",
+        "cache_max_bytes",
+        "compile",
+        "cpu_check",
+        "cuda_home",
+        "device",
+        "log",
+        "offline",
+        "record",
+        "remote",
+        "sync",
+        "trust",
+    )
+    cache_dir: str | None
+    cache_max_bytes: int
+    device: str
+    compile: str
+    offline: bool
+    bundles: tuple[str, ...]
+    trust: tuple[str, ...]
+    remote: str | None
+    record: str | None
+    log: str | None
+    cpu_check: tuple[str, ...]
+    sync: bool
+    cuda_home: str | None
+
+    def __init__(self, **fields: Any) -> None:
+        self._set(**fields)
+
+
+# os.environ decodes and encodes on every access, and a missing variable costs an exception: 1 us each, while a memory
+# hit through compile() may take 10 us in all. Its own mapping of encoded names is read instead, where there is one.
+_raw: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
+_names = [os.environ.encodekey(name) for name in _VARIABLES] if hasattr(os.environ, "encodekey") else _VARIABLES
+
+_layers: list[dict[str, Any]] = []
+_generation = 0
+_cached: tuple[object, Config] | None = None
+
+
+def current() -> Config:
+    """The settings in force now.
+
+    Raises:
+        ValueError: a `JITLOAD_*` variable has a value that means nothing.
+    """
+    global _cached
+    state = (_generation, *map(_raw.get, _names))
+    if _cached is not None and _cached[0] == state:
+        return _cached[1]
+    fields = _from_environment()
+    for layer in _layers:
+        fields.update(layer)
+    config = Config(**fields)
+    _cached = (state, config)
+    return config
+
+
+class configure:  # noqa: N801 - called like a function, usable in a `with` statement
+    """Set options for this process; as a context manager, until the end of the block.
+
+    Args:
+        cache_dir: directory of the disk cache.
+        cache_max_bytes: its bound in bytes.
+        device: "auto", "cuda" or "cpu".
+        compile: "missing", "never" or "always".
+        offline: True: no network tier.
+        bundles: bundle files, in order.
+        trust: trusted public keys, a trust file, or "unsigned".
+        remote: address of a remote tier.
+        record: file for the workload.
+        cpu_check: diagnostics of the CPU executor.
+        sync: True: every launch waits for its kernel.
+
+    Raises:
+        ValueError: a value that means nothing.
+        TypeError: an option that does not exist.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        global _generation
+        known = set(_CHECKS)
+        for name in options:
+            if name not in known:
+                raise TypeError(f"configure() has no option {name!r}; it knows {', '.join(sorted(known))}")
+        self._layer = {name: _CHECKS[name](name, value) for name, value in options.items()}
+        _layers.append(self._layer)
+        _generation += 1
+
+    def __enter__(self) -> Config:
+        return current()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        global _generation
+        _layers[:] = [layer for layer in _layers if layer is not self._layer]
+        _generation += 1
+
+
+def resolve_device() -> str:
+    """What runs kernels under the settings in force: "cuda" or "cpu"."""
+    device = current().device
+    if device != "auto":
+        return device
+    # By name: this is the lowest room of the house, and only asks here when nobody chose a device.
+    return "cuda" if import_module("jitload.cuda.driver").is_available() else "cpu"
+
+
+def _from_environment() -> dict[str, Any]:
+    read = os.environ.get
+    home = read("XDG_CACHE_HOME") or (os.path.join(read("HOME") or "", ".cache") if read("HOME") else None)
+    cache_dir = read("JITLOAD_CACHE_DIR") or (os.path.join(home, "jitload") if home and os.path.isabs(home) else None)
+    return {
+        "cache_dir": os.path.abspath(os.path.expanduser(cache_dir)) if cache_dir else None,
+        "cache_max_bytes": _bytes(
+            "JITLOAD_CACHE_MAX_BYTES", read("JITLOAD_CACHE_MAX_BYTES") or DEFAULT_CACHE_MAX_BYTES
+        ),
+        "device": _one_of(DEVICES)("JITLOAD_DEVICE", read("JITLOAD_DEVICE") or "auto"),
+        "compile": _one_of(COMPILE_POLICIES)("JITLOAD_COMPILE", read("JITLOAD_COMPILE") or "missing"),
+        "offline": _switch("JITLOAD_OFFLINE", read("JITLOAD_OFFLINE") or "0"),
+        "bundles": _paths("JITLOAD_BUNDLES", read("JITLOAD_BUNDLES")),
+        "trust": _words("JITLOAD_TRUST", read("JITLOAD_TRUST")),
+        "remote": None,
+        "record": read("JITLOAD_RECORD") or None,
+        "log": _one_of(LOG_LEVELS)("JITLOAD_LOG", read("JITLOAD_LOG", "").upper()) if read("JITLOAD_LOG") else None,
+        "cpu_check": _words("JITLOAD_CPU_CHECK", read("JITLOAD_CPU_CHECK")),
+        "sync": _switch("JITLOAD_SYNC", read("JITLOAD_SYNC") or "0"),
+        "cuda_home": read("CUDA_HOME") or read("CUDA_PATH") or None,
+    }
+
+
+def _one_of(choices: tuple[str, ...]) -> Any:
+    def check(name: str, value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"{name}={value!r} means nothing; expected one of {', '.join(choices)}")
+        return str(value)
+
+    return check
+
+
+def _bytes(name: str, value: object) -> int:
+    try:
+        number = int(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        number = -1
+    if number < 0:
+        raise ValueError(f"{name}={value!r} is not a number of bytes; expected an integer >= 0")
+    return int(number)
+
+
+def _switch(name: str, value: object) -> bool:
+    text = str(value).lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError(f"{name}={value!r} means nothing; expected 1 or 0")
+
+
+def _path(name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError(f"{name}={value!r} is not a path")
+    return os.path.abspath(os.path.expanduser(os.fspath(value)))
+
+
+def _paths(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part for part in value.split(os.pathsep) if part]
+    elif isinstance(value, os.PathLike):
+        value = [value]
+    return tuple([path for item in value or () if (path := _path(name, item)) is not None])  # type: ignore[attr-defined]
+
+
+def _words(_name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    return tuple([os.fspath(item) for item in value or ()])  # type: ignore[attr-defined]
+
+
+def _text(name: str, value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name}={value!r} is not text")
+    return value
+
+
+_CHECKS: dict[str, Any] = {
+    "bundles": _paths,
+    "cache_dir": _path,
+    "cache_max_bytes": _bytes,
+    "compile": _one_of(COMPILE_POLICIES),
+    "cpu_check": _words,
+    "device": _one_of(DEVICES),
+    "offline": _switch,
+    "record": _path,
+    "remote": _text,
+    "sync": _switch,
+    "trust": _words,
+}
