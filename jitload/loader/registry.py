@@ -207,7 +207,7 @@ def _keep(kind: str, registrations: tuple[Registration, ...]) -> None:
 
 
 def _scanned_offers() -> dict[str, tuple[Offer, ...]]:
-    global _offers  # noqa: PLW0603 - scanned once for the process; reading a package's metadata takes milliseconds
+    global _offers  # scanned once for the process: reading a package's metadata takes milliseconds
     if _offers is None:
         _offers = installed_offers()
     return _offers
