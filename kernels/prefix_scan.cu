@@ -7,8 +7,8 @@
 // Shapes:     x[n], y[n], not overlapping; tile_sums[tiles], tiles = ceil(n / BLOCK), scratch that ends up as the
 //             inclusive scan of the sums. n = 0 touches no memory in any of the three.
 // Types:      T any type with + and T(0) that shuffles take (float, double, int, ...); n, tiles size_t.
-// Launch:     1 and 3: grid (any >= 1), block (BLOCK), `tiles` blocks give each block one tile. 2: grid (1),
-//             block (BLOCK). No dynamic shared memory. BLOCK a multiple of 32 up to 1024.
+// Launch:     grid (any >= 1), block (BLOCK), no dynamic shared memory; BLOCK a multiple of 32 up to 1024. In 1 and 3
+//             `tiles` blocks give each block one tile; in 2 the first block does all the work.
 // Reference:  y[i] = x[0] + ... + x[i]
 // Tolerance:  |error| <= (ceil(tiles / BLOCK) + 24) u * (|x[0]| + ... + |x[i]|), u = 2^-24 for float, 2^-53 for double:
 //             two block scans of at most eleven additions, the carry, and the offset. Exact for integers that do not
