@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jitload.errors import LaunchError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jitload.artifact import KernelInfo
+    from jitload.launch.arguments import Signature
+    from jitload.launch.configuration import Configuration
 
 Dim3 = tuple[int, int, int]
 
@@ -31,6 +37,8 @@ class DeviceFunction(Protocol):
 
     `launch` gets the parameter block, laid out as `info.params` says, and may not keep it. On "cpu" it returns when
     the grid has run; on "cuda" when it is queued on the stream.
+
+    A function may also offer `prepare`, for launches that are repeated: see `PreparedFunction`.
     """
 
     info: KernelInfo
@@ -57,3 +65,206 @@ class DeviceFunction(Protocol):
 
     def synchronize(self, stream: int) -> None:
         """Wait until what was launched on `stream` has run."""
+
+
+class PreparedFunction(DeviceFunction, Protocol):
+    """A device function that can do everything of a launch but the parameters in advance."""
+
+    accepted: object  # what a submitted launch returns when the device took it
+
+    def prepare(
+        self,
+        nbytes: int,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        stream: int,
+        cluster: Dim3 | None,
+        cooperative: bool,
+    ) -> tuple[Any, Callable[[], object]]:
+        """A writable buffer of `nbytes` for the parameter block, and what launches with its present contents.
+
+        Raises:
+            LaunchError: the device cannot run this configuration.
+            DriverError: a driver call failed.
+        """
+
+    def refuse(self, outcome: object, submit: Callable[[], object]) -> None:
+        """Deal with an outcome other than `accepted`: put it right and submit again, or raise.
+
+        Raises:
+            LaunchError: the device cannot run this configuration.
+            DriverError: a driver call failed.
+        """
+
+
+#: Bound launches kept per kernel for `kernel[grid, block]`; a grid that follows the data must not fill the memory.
+MAX_BOUND = 512
+
+
+class Kernel:
+    """A kernel of a loaded module.
+
+    Three ways to launch, with one meaning; sizes are in blocks and threads, `shared_bytes` is dynamic shared memory:
+
+        kernel[grid, block](x, y, 2.0, n)             # also [grid, block, stream, shared_bytes]
+        kernel(x, y, 2.0, n, grid=grid, block=block)  # also shared_bytes=, stream=, cluster=, cooperative=
+        bound = kernel.bind(grid=grid, block=block)   # then bound(x, y, 2.0, n): the fastest
+
+    A stream of None is the current stream of torch or CuPy at the time of each call, else the default stream.
+
+    Args:
+        info: its name, symbol and parameters.
+        function: the kernel on its device.
+    """
+
+    def __init__(self, info: KernelInfo, function: DeviceFunction) -> None:
+        self._info = info
+        self._function = function
+        self._signature: Signature | None = None
+        self._specialize: dict[bool, Callable[..., Callable[..., None]] | None] = {}
+        self._bound: dict[Any, Callable[..., None]] = {}
+
+    @property
+    def name(self) -> str:
+        """What the user calls it: "saxpy", "reduce<float, 256>"."""
+        return self._info.name
+
+    @property
+    def symbol(self) -> str:
+        """The lowered name in the image."""
+        return self._info.symbol
+
+    @property
+    def info(self) -> KernelInfo:
+        """Its name, symbol and parameter layout."""
+        return self._info
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cuda" or "cpu"."""
+        return self._function.device
+
+    def __getitem__(self, key: Any) -> Callable[..., None]:
+        if type(key) is tuple and len(key) == 2:
+            grid, block = key
+            # Only ints and tuples: 1.0 and True equal 1 in a dict, and must not pass because 1 came before.
+            if (type(grid) is int or type(grid) is tuple) and (type(block) is int or type(block) is tuple):
+                try:
+                    return self._bound[key]
+                except (KeyError, TypeError):
+                    pass
+        return self._bind_key(key)
+
+    def __call__(
+        self,
+        *args: Any,
+        grid: Any = None,
+        block: Any = None,
+        shared_bytes: int = 0,
+        stream: Any = None,
+        cluster: Any = None,
+        cooperative: bool = False,
+    ) -> None:
+        """Launch with `args`.
+
+        Raises:
+            ArgumentError: an argument does not fit its parameter.
+            LaunchError: the configuration is missing or cannot be run.
+            DriverError, CpuFault: the device refused or stopped the kernel.
+        """
+        if cluster is None and not cooperative and grid is not None and block is not None:
+            self[grid, block, stream, shared_bytes](*args)
+        else:
+            self.bind(
+                grid=grid,
+                block=block,
+                shared_bytes=shared_bytes,
+                stream=stream,
+                cluster=cluster,
+                cooperative=cooperative,
+            )(*args)
+
+    def bind(
+        self,
+        *,
+        grid: Any = None,
+        block: Any = None,
+        shared_bytes: int = 0,
+        stream: Any = None,
+        cluster: Any = None,
+        cooperative: bool = False,
+    ) -> Callable[..., None]:
+        """A function of the kernel's arguments alone, everything else decided: the fastest way to launch again.
+
+        `JITLOAD_SYNC` is looked at here, not at each call.
+
+        Raises:
+            LaunchError: the configuration is missing or cannot be run.
+            ArgumentError: `stream` is no stream.
+        """
+        from jitload.launch.configuration import configure
+        from jitload.launch.streams import stream_handle
+
+        configuration = configure(self._info, grid, block, shared_bytes, cluster, cooperative)
+        return self._bind(configuration, None if stream is None else stream_handle(stream, self.device))
+
+    def _bind_key(self, key: Any) -> Callable[..., None]:
+        if not isinstance(key, tuple) or not 2 <= len(key) <= 4:
+            raise LaunchError(
+                f"kernel {self.name!r} is launched as kernel[grid, block](...) or "
+                f"kernel[grid, block, stream, shared_bytes](...), got kernel[{key!r}]"
+            )
+        from jitload.launch.configuration import configure
+        from jitload.launch.streams import stream_handle
+
+        grid, block = key[:2]
+        stream = key[2] if len(key) > 2 else None
+        shared_bytes = key[3] if len(key) > 3 else 0
+        handle = None if stream is None else stream_handle(stream, self.device)
+        configuration = configure(self._info, grid, block, shared_bytes)
+        quick = (grid, block) if handle is None and configuration.shared_bytes == 0 else (configuration, handle)
+        try:
+            found = self._bound.get(quick)
+        except TypeError:  # a list among the dimensions
+            quick, found = (configuration, handle), self._bound.get((configuration, handle))
+        if found is None:
+            if len(self._bound) >= MAX_BOUND:
+                self._bound.clear()
+            found = self._bound[quick] = self._bind(configuration, handle)
+        return found
+
+    def _bind(self, configuration: Configuration, handle: int | None) -> Callable[..., None]:
+        from jitload.config import current
+        from jitload.launch.arguments import Signature
+        from jitload.launch.bound import Launch, compile_launch
+
+        signature = self._signature
+        if signature is None:
+            signature = self._signature = Signature(self._info, self.device)
+        follow = handle is None and self.device == "cuda"
+        if follow not in self._specialize:
+            self._specialize[follow] = compile_launch(signature, follow=follow)
+        specialize = self._specialize[follow]
+        synchronous = current().sync
+        launch = Launch(self._function, signature, configuration, handle or 0, synchronous)
+
+        def elsewhere(stream: int) -> Callable[..., None]:
+            return self._on_stream(configuration, stream)
+
+        if specialize is not None and not synchronous:
+            return launch.compiled(specialize, elsewhere)
+        return launch.following(elsewhere) if follow else launch.run
+
+    def _on_stream(self, configuration: Configuration, stream: int) -> Callable[..., None]:
+        found = self._bound.get((configuration, stream))
+        if found is None:
+            if len(self._bound) >= MAX_BOUND:
+                self._bound.clear()
+            found = self._bound[configuration, stream] = self._bind(configuration, stream)
+        return found
+
+    def __repr__(self) -> str:
+        from jitload.launch.arguments import Signature
+
+        return f"<Kernel {Signature(self._info, self.device)} on {self.device}>"

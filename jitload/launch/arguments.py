@@ -1,0 +1,127 @@
+"""Python arguments against a kernel's own parameter list.
+
+A launch passes a block of bytes without types, so a wrong count or width would be read as something else, silently.
+Everything is therefore checked here against `KernelInfo.params`, for the GPU and for the CPU executor alike.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from jitload.errors import ArgumentError
+from jitload.launch.arrays import ArrayView
+from jitload.launch.misfit import Misfit
+from jitload.launch.pointers import NullablePointer, Pointer
+from jitload.launch.scalars import scalar_codec
+from jitload.launch.staging import HostArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from jitload.artifact import KernelInfo, Parameter
+    from jitload.launch.scalars import Codec
+
+
+class Missing:
+    """The default of every parameter of a compiled launch, so that a wrong count can be told in our own words."""
+
+
+MISSING = Missing()
+
+
+class Signature:
+    """The parameter list of one kernel on one device, ready to convert arguments.
+
+    Attributes:
+        info: the kernel.
+        layout: packs converted values into the parameter block.
+        fast_types: per parameter, the exact Python type that needs no conversion; None when one has no such type.
+    """
+
+    def __init__(self, info: KernelInfo, device: str) -> None:
+        self.info = info
+        self._fields: list[Pointer | Codec] = [_field(parameter, device) for parameter in info.params]
+        self.layout = struct.Struct(_layout(info.params, [field.format for field in self._fields]))
+        fast = tuple(field.fast for field in self._fields)
+        self.fast_types: tuple[str, ...] | None = fast if all(fast) else None
+
+    def convert(self, args: Sequence[Any], stream: int) -> tuple[list[Any], list[HostArray], list[ArrayView]]:
+        """The values to pack, the host arrays to stage (their values are still 0), and every array.
+
+        Raises:
+            ArgumentError: the arguments do not fit the parameters.
+        """
+        given = [arg for arg in args if arg is not MISSING]
+        if len(given) != len(self._fields):
+            raise self._count_error(given)
+        values: list[Any] = []
+        hosts: list[HostArray] = []
+        views: list[ArrayView] = []
+        for position, (field, value) in enumerate(zip(self._fields, given, strict=True)):
+            try:
+                converted = field.convert(value, stream) if isinstance(field, Pointer) else field.convert(value)
+            except Misfit as misfit:
+                raise self._argument_error(position, misfit) from misfit.__cause__
+            if isinstance(converted, ArrayView):
+                views.append(converted)
+                if converted.host:
+                    parameter = self.info.params[position]
+                    label = parameter.name or f"argument {position}"
+                    hosts.append(HostArray(position, label, parameter.const, converted))
+                    converted = 0
+                else:
+                    converted = converted.address
+            values.append(converted)
+        return values, hosts, views
+
+    def __str__(self) -> str:
+        return f"{self.info.name}({', '.join(_described_parameter(p) for p in self.info.params)})"
+
+    def _count_error(self, given: list[Any]) -> ArgumentError:
+        expected = len(self._fields)
+        came = ", ".join(type(value).__name__ for value in given) or "none"
+        return ArgumentError(
+            f"kernel {self.info.name!r} takes {expected} argument{'' if expected == 1 else 's'}, got {len(given)} "
+            f"({came}): it is {self}",
+            kernel=self.info.name,
+        )
+
+    def _argument_error(self, position: int, misfit: Misfit) -> ArgumentError:
+        parameter = self.info.params[position]
+        return ArgumentError(
+            f"kernel {self.info.name!r}, argument {position} ({_described_parameter(parameter)}): {misfit}. "
+            f"The kernel is {self}",
+            kernel=self.info.name,
+            position=position,
+            parameter=parameter.name or None,
+        )
+
+
+def _field(parameter: Parameter, device: str) -> Pointer | Codec:
+    if parameter.size == 8 and parameter.pointer is True:
+        return NullablePointer(parameter, device)
+    if parameter.size == 8 and parameter.pointer is None and parameter.type in {"u64", "s64", "b64"}:
+        return Pointer(parameter, device)
+    return scalar_codec(parameter)
+
+
+def _layout(params: Iterable[Parameter], formats: Iterable[str]) -> str:
+    """A `struct` format with the parameters at their offsets; the gaps are written as zeros."""
+    pieces = ["<"]
+    position = 0
+    for parameter, item in zip(params, formats, strict=True):
+        gap = parameter.offset - position
+        pieces.append(f"{gap}x{item}" if gap else item)
+        position = parameter.offset + parameter.size
+    return "".join(pieces)
+
+
+def _described_parameter(parameter: Parameter) -> str:
+    declared = parameter.declared.strip()
+    if not declared:
+        kind = "pointer" if parameter.pointer else f".{parameter.type}"
+        if parameter.type == "b8" and parameter.size > 1:
+            kind = f"{parameter.size} bytes"
+        return f"{kind} {parameter.name}".rstrip()
+    return f"{declared}{'' if declared.endswith('*') else ' '}{parameter.name}".rstrip()

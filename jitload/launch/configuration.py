@@ -1,0 +1,100 @@
+"""The shape of a launch, checked before a device sees it."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jitload.errors import LaunchError
+
+if TYPE_CHECKING:
+    from jitload.artifact import KernelInfo
+    from jitload.launch.kernel import Dim3
+
+# CUDA C++ Programming Guide, "Technical Specifications per Compute Capability": the same for every GPU since 3.0.
+MAX_BLOCK = (1024, 1024, 64)
+MAX_BLOCK_THREADS = 1024
+MAX_GRID = (2**31 - 1, 65535, 65535)
+
+
+class Configuration(NamedTuple):
+    """Grid and block in blocks and threads, dynamic shared memory in bytes, cluster in blocks."""
+
+    grid: Dim3
+    block: Dim3
+    shared_bytes: int = 0
+    cluster: Dim3 | None = None
+    cooperative: bool = False
+
+
+def configure(
+    info: KernelInfo, grid: Any, block: Any, shared_bytes: Any = 0, cluster: Any = None, cooperative: bool = False
+) -> Configuration:
+    """Check a configuration and write it in full.
+
+    Raises:
+        LaunchError: something is missing, not positive, or more than the kernel or any GPU allows.
+    """
+    for word, given in (("grid", grid), ("block", block)):
+        if given is None:
+            raise LaunchError(
+                f"kernel {info.name!r} needs a {word}: write kernel[grid, block](...), "
+                "or kernel(..., grid=..., block=...)"
+            )
+    full_grid = _dimensions(info, "grid", grid, MAX_GRID)
+    full_block = _dimensions(info, "block", block, MAX_BLOCK)
+    _check_block(info, full_block)
+    full_cluster = None if cluster is None else _dimensions(info, "cluster", cluster, MAX_GRID)
+    if full_cluster is not None and any(g % c for g, c in zip(full_grid, full_cluster, strict=True)):
+        raise LaunchError(
+            f"kernel {info.name!r}: grid {full_grid} is not a multiple of cluster {full_cluster} in every dimension"
+        )
+    return Configuration(full_grid, full_block, _shared_bytes(info, shared_bytes), full_cluster, bool(cooperative))
+
+
+def _dimensions(info: KernelInfo, word: str, given: Any, limits: Dim3) -> Dim3:
+    parts = tuple(given) if isinstance(given, tuple | list) else (given,)
+    if not 1 <= len(parts) <= 3:
+        raise LaunchError(f"kernel {info.name!r}: {word} {given!r} has {len(parts)} dimensions; it needs 1 to 3")
+    try:
+        sizes = [_whole(part) for part in parts]
+    except TypeError:
+        raise LaunchError(
+            f"kernel {info.name!r}: {word} {given!r} must be an integer or a tuple of 1 to 3 integers"
+        ) from None
+    x, y, z = (*sizes, 1, 1)[:3]
+    for axis, size, limit in zip("xyz", (x, y, z), limits, strict=True):
+        if size < 1:
+            raise LaunchError(f"kernel {info.name!r}: {word} {given!r} has {axis} = {size}; it must be positive")
+        if size > limit:
+            raise LaunchError(f"kernel {info.name!r}: {word} {given!r} has {axis} = {size}; CUDA allows {limit}")
+    return x, y, z
+
+
+def _check_block(info: KernelInfo, block: Dim3) -> None:
+    threads = block[0] * block[1] * block[2]
+    if info.required_block is not None and block != info.required_block:
+        raise LaunchError(f"kernel {info.name!r} was compiled for blocks of exactly {info.required_block}, got {block}")
+    if info.max_threads is not None and threads > info.max_threads:
+        raise LaunchError(
+            f"kernel {info.name!r} allows {info.max_threads} threads per block (__launch_bounds__), "
+            f"block {block} has {threads}"
+        )
+    if threads > MAX_BLOCK_THREADS:
+        raise LaunchError(f"kernel {info.name!r}: block {block} has {threads} threads; CUDA allows {MAX_BLOCK_THREADS}")
+
+
+def _shared_bytes(info: KernelInfo, given: Any) -> int:
+    try:
+        size = _whole(given)
+    except TypeError:
+        raise LaunchError(f"kernel {info.name!r}: shared_bytes {given!r} must be an integer") from None
+    if not 0 <= size < 1 << 31:
+        raise LaunchError(f"kernel {info.name!r}: shared_bytes {size} must be from 0 to 2**31 - 1")
+    return size
+
+
+def _whole(given: Any) -> int:
+    if isinstance(given, bool):
+        raise TypeError("a bool is an int in Python, and never a size that was meant")
+    return operator.index(given)

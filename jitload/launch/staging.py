@@ -1,0 +1,90 @@
+"""Host arrays for a kernel: copied to its memory, and back after it ran."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, NamedTuple
+
+from jitload.errors import JitloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jitload.launch.arrays import ArrayView
+    from jitload.launch.kernel import Memory
+
+
+class HostArray(NamedTuple):
+    """A host array among the arguments: which one, its label in diagnostics, whether the kernel only reads it."""
+
+    position: int
+    label: str
+    const: bool
+    view: ArrayView
+
+
+class _Region:
+    """A range of host bytes that travels as one: overlapping arrays must stay one memory on the other side too."""
+
+    def __init__(self, first: HostArray) -> None:
+        self.start = first.view.address
+        self.end = first.view.address + first.view.nbytes
+        self.members = [first]
+        self.address = 0
+
+    def add(self, array: HostArray) -> None:
+        self.end = max(self.end, array.view.address + array.view.nbytes)
+        self.members.append(array)
+
+    @property
+    def label(self) -> str:
+        return " and ".join(dict.fromkeys(array.label for array in self.members))
+
+    @property
+    def written(self) -> bool:
+        return not all(array.const for array in self.members)
+
+    def bytes_view(self) -> memoryview:
+        return memoryview((ctypes.c_ubyte * (self.end - self.start)).from_address(self.start)).cast("B")
+
+
+def run_staged(memory: Memory, arrays: Sequence[HostArray], values: list[object], launch: Callable[[], None]) -> None:
+    """Copy `arrays` over, put their addresses into `values`, `launch` (and wait), and copy back what may have changed.
+
+    Nothing is copied back when anything fails, and every allocation is freed either way.
+    """
+    regions = _merge(arrays)
+    placed: list[_Region] = []
+    try:
+        for region in regions:
+            region.address = memory.allocate(region.end - region.start, region.label)
+            placed.append(region)
+            if region.end > region.start:
+                memory.write(region.address, region.bytes_view())
+            for array in region.members:
+                values[array.position] = region.address + array.view.address - region.start
+        launch()
+        for region in regions:
+            if region.written and region.end > region.start:
+                memory.read(region.address, region.bytes_view())
+    except BaseException:
+        for region in placed:
+            try:
+                memory.free(region.address)
+            except JitloadError:  # noqa: PERF203 - after a sticky device error every free fails; the first counts
+                continue
+        raise
+    for region in placed:
+        memory.free(region.address)
+
+
+def _merge(arrays: Sequence[HostArray]) -> list[_Region]:
+    regions = [_Region(array) for array in arrays if array.view.nbytes == 0]
+    current: _Region | None = None
+    for array in sorted((a for a in arrays if a.view.nbytes), key=lambda a: a.view.address):
+        if current is not None and array.view.address < current.end:
+            current.add(array)
+        else:
+            current = _Region(array)
+            regions.append(current)
+    return regions

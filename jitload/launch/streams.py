@@ -1,0 +1,79 @@
+"""What may be passed as a stream, and the stream that a framework works on right now."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from typing import Any
+
+from jitload.errors import ArgumentError, LaunchError
+
+
+def stream_handle(stream: Any, device: str) -> int:
+    """The CUstream of `stream` as an integer; 0 is the default stream.
+
+    Accepted: None (the current stream of torch or CuPy where one of them is in use, else the default stream), an
+    integer handle, an object with `__cuda_stream__()` giving (0, handle), with `.cuda_stream` (torch) or `.ptr`
+    (CuPy), or the driver bindings' `CUstream`. The CPU executor checks streams the same way, then ignores them.
+
+    Raises:
+        ArgumentError: not a stream.
+        LaunchError: a stream whose handle cannot be one.
+    """
+    if stream is None:
+        return current_stream() if device == "cuda" else 0
+    handle = _handle(stream)
+    if not 0 <= handle < 1 << 64:
+        raise LaunchError(f"stream handle {handle} is not an address: it must be from 0 to 2**64 - 1")
+    return handle if device == "cuda" else 0
+
+
+def current_stream() -> int:
+    """The current stream of torch, else of CuPy, among those that are imported and use the GPU; else 0."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        cuda = getattr(torch, "cuda", None)  # None while torch itself is still being imported
+        if cuda is not None and cuda.is_initialized() and (handle := int(cuda.current_stream().cuda_stream)):
+            return handle
+    cupy = sys.modules.get("cupy")
+    if cupy is not None:
+        cuda = getattr(cupy, "cuda", None)
+        if cuda is not None:
+            return int(cuda.get_current_stream().ptr)
+    return 0
+
+
+def _handle(stream: Any) -> int:
+    if isinstance(stream, bool):
+        raise ArgumentError("a bool is no stream; pass None, a handle, or an object with __cuda_stream__()")
+    protocol = getattr(stream, "__cuda_stream__", None)
+    if protocol is not None:
+        return _protocol_handle(protocol() if callable(protocol) else protocol, stream)
+    try:
+        return operator.index(stream)
+    except TypeError:
+        pass
+    for attribute in ("cuda_stream", "ptr"):
+        handle = getattr(stream, attribute, None)
+        if isinstance(handle, int):
+            return handle
+    if type(stream).__name__ in {"CUstream", "cudaStream_t"}:  # the driver bindings, which this layer does not import
+        return int(stream)
+    raise ArgumentError(
+        f"{type(stream).__name__} is no stream; pass None, an integer handle, or an object with __cuda_stream__()"
+    )
+
+
+def _protocol_handle(answer: Any, stream: Any) -> int:
+    try:
+        version, handle = answer
+        version, handle = int(version), int(handle)
+    except (TypeError, ValueError):
+        raise LaunchError(
+            f"__cuda_stream__ of {type(stream).__name__} must give (0, handle), it gave {answer!r}"
+        ) from None
+    if version != 0:
+        raise LaunchError(
+            f"__cuda_stream__ of {type(stream).__name__} speaks version {version} of the protocol; only 0 is known"
+        )
+    return handle
