@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+# `threading.Lock` is this function, without the 5 ms of start-up that the module around it costs.
+from _thread import allocate_lock
+
 from jitload.errors import LoadError, SymbolNotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from jitload.artifact import KernelInfo
+
+# Checking for a cycle and adding the import must be one step, or two threads close a cycle together.
+_import_lock = allocate_lock()
 
 
 class Module:
@@ -36,6 +42,7 @@ class Module:
         self._kind = str(kind)
         self._functions: dict[str, Callable[..., Any]] = dict(functions or {})
         self._kernels: dict[str, KernelInfo] = {}
+        self._aliases: dict[str, str] = {}
         self._imports: list[Module] = []
         self._data = data
         self._source = source
@@ -54,7 +61,7 @@ class Module:
     @property
     def functions(self) -> tuple[str, ...]:
         """The names that `get_function` answers to, without the imports'."""
-        return tuple(dict.fromkeys((*self._kernels, *self._symbols(), *self._functions)))
+        return tuple(dict.fromkeys((*self._kernels, *self._aliases, *self._symbols(), *self._functions)))
 
     def import_module(self, module: Module) -> None:
         """Make the functions of `module` reachable through this one.
@@ -65,18 +72,21 @@ class Module:
         """
         if not isinstance(module, Module):
             raise TypeError(f"import_module expects a jitload.Module, got {type(module).__name__}")
-        if module._reaches(self):
-            raise LoadError(
-                f"cannot import module of kind {module.kind!r}: cyclic dependency, it already imports this one",
-                kind=module.kind,
-            )
-        self._imports.append(module)
+        with _import_lock:
+            if any(reached is self for reached in module._walk()):
+                raise LoadError(
+                    f"cannot import module of kind {module.kind!r} into one of kind {self.kind!r}: "
+                    "cyclic dependency, it already imports this one",
+                    kind=module.kind,
+                )
+            self._imports.append(module)
 
     def get_function(self, name: str, query_imports: bool = False) -> Callable[..., Any]:
         """The function or kernel of that name; with `query_imports`, also from the imports, depth first.
 
         Raises:
             SymbolNotFoundError: there is none.
+            LoadError: the module is closed, or its kind cannot give functions on this machine.
         """
         found = self._find(name, query_imports)
         if found is None:
@@ -93,10 +103,8 @@ class Module:
         return self.get_function(name)
 
     def implements_function(self, name: str, query_imports: bool = False) -> bool:
-        """Whether `get_function` would find the name."""
-        if name in self.functions:
-            return True
-        return query_imports and any(module.implements_function(name, True) for module in self._imports)
+        """Whether `get_function` would find the name. A closed module has no functions."""
+        return any(module._knows(name) for module in (self._walk() if query_imports else (self,)))
 
     def save_to_bytes(self) -> bytes:
         """The bytes that the loader of this kind makes this module from.
@@ -124,24 +132,57 @@ class Module:
         for kernel in kernels:
             self._kernels[kernel.name] = kernel
 
+    def attach_names(self, symbols: Mapping[str, str]) -> None:
+        """Let the module answer to these names too, each standing for a symbol of the image."""
+        self._aliases.update(symbols)
+
+    def attach_source(self, source: str) -> None:
+        """Remember what `inspect_source` shall show."""
+        self._source = source
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of kind {self.kind!r} with {', '.join(self.functions[:8]) or 'no functions'}>"
 
     def _find(self, name: str, query_imports: bool) -> Callable[..., Any] | None:
+        for module in self._walk() if query_imports else (self,):
+            function = module._find_own(name)
+            if function is not None:
+                return function
+        return None
+
+    def _find_own(self, name: str) -> Callable[..., Any] | None:
         if self._closed:
             raise LoadError(f"module of kind {self.kind!r} is closed", kind=self.kind)
         function = self._functions.get(name)
         if function is None:
-            kernel = self._kernels.get(name) or next((k for k in self._kernels.values() if k.symbol == name), None)
-            function = self._load_function(name if kernel is None else kernel.symbol, kernel)
+            kernel = self._kernel(name)
+            symbol = self._aliases.get(name, name) if kernel is None else kernel.symbol
+            function = self._load_function(symbol, kernel)
             if function is not None:
                 function = self._functions.setdefault(name, function)
-        if function is None and query_imports:
-            return next((f for m in self._imports if (f := m._find(name, True)) is not None), None)
         return function
 
-    def _reaches(self, target: Module) -> bool:
-        return self is target or any(module._reaches(target) for module in self._imports)
+    def _kernel(self, name: str) -> KernelInfo | None:
+        """The layout of the kernel that the user or the image calls so, if it is known."""
+        found = self._kernels.get(name)
+        if found is None:
+            symbol = self._aliases.get(name, name)
+            found = next((kernel for kernel in self._kernels.values() if kernel.symbol == symbol), None)
+        return found
+
+    def _knows(self, name: str) -> bool:
+        return not self._closed and (name in self.functions or self._kernel(name) is not None)
+
+    def _walk(self) -> Iterator[Module]:
+        """This module and all it imports, depth first, each once: shared imports cost nothing, depth no stack."""
+        seen: set[int] = set()
+        ahead: list[Module] = [self]
+        while ahead:
+            module = ahead.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield module
+                ahead.extend(reversed(module._imports))
 
     # What a kind overrides.
 

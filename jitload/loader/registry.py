@@ -19,7 +19,7 @@ from jitload.loader.specs import BUILT_IN, ENTRY_POINT_GROUP, built_in_spec, imp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, overload
 
     from typing_extensions import Buffer, Self
@@ -160,6 +160,57 @@ def load_artifact(artifact: Artifact) -> Module:
     """
     module = load_module_from_bytes(artifact.kind, artifact.data)
     module.attach_kernels(artifact.kernels.values())
+    return module
+
+
+def create_module(
+    kind: str,
+    code: Buffer,
+    *,
+    functions: Mapping[str, Any] | None = None,
+    source: str | None = None,
+) -> Module:
+    """Make a module from code and what is known about it; `load_module_from_bytes` has to do with the bytes alone.
+
+    Args:
+        kind: an image kind ("cubin", "ptx", "fatbin", "ltoir"), whose loader then makes the module; or any other name,
+            which makes a module of Python callables.
+        code: the image; for other kinds the bytes that `save_to_bytes` gives.
+        functions: for an image, the name to answer to -> the symbol in it, or a `KernelInfo` with the parameters; for
+            other kinds, the name -> the callable.
+        source: what `inspect_source` shall show.
+
+    Raises:
+        TypeError: a function is none of these, or `code` is not bytes-like.
+        LoadError: the image cannot be loaded here.
+    """
+    name = _checked_kind(kind)
+    image = code if type(code) is bytes else _as_bytes(code)
+    given = dict(functions or {})
+    if name not in BUILT_IN:
+        for function, target in given.items():
+            if not callable(target):
+                raise TypeError(f"function {function!r} of kind {name!r} is a {type(target).__name__}, not a callable")
+        return Module(name, given, data=image, source=source or "")
+    from jitload.artifact import KernelInfo
+
+    kernels: list[KernelInfo] = []
+    symbols: dict[str, str] = {}
+    for function, target in given.items():
+        if isinstance(target, KernelInfo):
+            threads, block = target.max_threads, target.required_block
+            kernels.append(
+                KernelInfo(function, target.symbol, target.params, max_threads=threads, required_block=block)
+            )
+        elif isinstance(target, str):
+            symbols[function] = target
+        else:
+            raise TypeError(f"function {function!r} needs a symbol (str) or a KernelInfo, got {type(target).__name__}")
+    module = load_module_from_bytes(name, image)
+    module.attach_kernels(kernels)
+    module.attach_names(symbols)
+    if source is not None:
+        module.attach_source(source)
     return module
 
 

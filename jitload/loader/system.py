@@ -1,0 +1,92 @@
+"""The system library: symbols that the running program itself provides, as a module.
+
+The idea is tvm-ffi's: code linked into the program registers its symbols at start-up, and `system_lib(prefix)` shows
+them as a module. A prefix keeps several libraries of one program apart.
+
+The lock is re-entrant, and nothing foreign runs under it: a loader that registers symbols or asks for the system
+library while a module is being loaded does not stop for ever, as it does with upstream's plain mutex.
+"""
+
+from __future__ import annotations
+
+# `threading.RLock` is this class, without the 5 ms of start-up that the module around it costs.
+from _thread import RLock
+
+from jitload.errors import SymbolNotFoundError
+from jitload.loader.module import Module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_lock = RLock()
+_table: dict[str, Callable[..., Any] | bytes] = {}
+_libraries: dict[str, SystemLibrary] = {}
+
+
+class SystemLibrary(Module):
+    """The registered symbols, seen with one prefix. Symbols that are registered later show up too."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__("system_lib")
+        self._prefix = prefix
+
+    def get_bytes(self, name: str) -> bytes:
+        """The bytes registered as prefix + name, else as name, e.g. an image built into the program.
+
+        Raises:
+            SymbolNotFoundError: no bytes are registered under either.
+        """
+        value = self._look_up(name)
+        if not isinstance(value, bytes):
+            raise SymbolNotFoundError(
+                f"the system library with prefix {self._prefix!r} has no bytes {name!r}", name=name
+            )
+        return value
+
+    def close(self) -> None:
+        """Nothing: the symbols belong to the program, and others share this module."""
+
+    def _symbols(self) -> list[str]:
+        with _lock:
+            names = [name for name, value in _table.items() if not isinstance(value, bytes)]
+        return sorted({name.removeprefix(self._prefix) or name for name in names})
+
+    def _find_own(self, name: str) -> Callable[..., Any] | None:
+        value = self._look_up(name)  # every time: what was registered may have been replaced
+        return None if isinstance(value, bytes) else value
+
+    def _knows(self, name: str) -> bool:
+        return self._find_own(name) is not None
+
+    def _look_up(self, name: str) -> Callable[..., Any] | bytes | None:
+        with _lock:
+            value = _table.get(self._prefix + name)
+            return _table.get(name) if value is None else value
+
+
+def register_system_symbol(name: str, value: Callable[..., Any] | bytes, *, override: bool = False) -> None:
+    """Provide a symbol of the running program: a callable, or bytes.
+
+    Raises:
+        TypeError: the name is not a string, or the value is neither.
+        ValueError: the name has another value already and `override` is false.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a system symbol must be a str, got {type(name).__name__}")
+    if not (isinstance(value, bytes) or callable(value)):
+        raise TypeError(f"system symbol {name!r} must be a callable or bytes, got {type(value).__name__}")
+    with _lock:
+        if not override and _table.get(name, value) is not value:
+            raise ValueError(f"system symbol {name!r} is registered already. Pass override=True to replace it")
+        _table[name] = value
+
+
+def system_lib(prefix: str = "") -> SystemLibrary:
+    """The module of the program's own symbols; `get_function(name)` looks for prefix + name, then for name.
+
+    The same module for the same prefix, for the life of the process.
+    """
+    with _lock:
+        return _libraries.setdefault(prefix, SystemLibrary(prefix))
