@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import time
 
 from jitload.compiler.includes import Include, rewrite, scan
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 VIRTUAL_ROOT = "/jitload/"
 MAX_HEADER_BYTES = 64 << 20
+
+_CLOCK = re.compile(rb"\b__(?:DATE|TIME|TIMESTAMP)__\b")
 
 
 class Header(Value):
@@ -143,6 +146,10 @@ class Closure:
         source = request.source.encode("utf-8", "surrogateescape")
         self.main = Header("source", request.name, request.path, (sha256_hex(source), None, source, scan(source)))
         self._reach(self.main)
+        for option in request.options:
+            name, _, included = option.partition("=")
+            if name == "--pre-include":
+                self._resolve(Include(included, quoted=True), self.main)
         for macro, value in request.defines:
             self._reach_absolute(scan(f"#define {macro} {value}".encode()).absolute)
 
@@ -187,6 +194,20 @@ class Closure:
                 )
         self.aliases[spelled] = header.name
         return True
+
+    def unsharable(self) -> str | None:
+        """Why the output must not be kept for others, or None.
+
+        `__DATE__`, `__TIME__` and `__TIMESTAMP__` make it depend on when it was compiled (C++17 [cpp.predefined]).
+        """
+        for header in (self.main, *self.headers.values()):
+            if not header.root.startswith("toolkit/") and (match := _CLOCK.search(header.text)):
+                line = header.text.count(b"\n", 0, match.start()) + 1
+                return f"{match[0].decode()} in {self.display(header.name)}, line {line}"
+        for name, value in self.request.defines:
+            if value is not None and (clock := _CLOCK.search(value.encode())):
+                return f"{clock[0].decode()} in the definition of {name}"
+        return None
 
     def resolve(self, spelled: str) -> str | None:
         """The virtual name of a header as the source would find it by a quoted name, or None."""

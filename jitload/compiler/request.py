@@ -144,6 +144,8 @@ class CompileRequest(Value):
             ("defines", frame_all([(name, _define_bytes(value)) for name, value in self.defines])),
             ("undefines", frame_all([("name", name.encode()) for name in self.undefines])),
             ("name expressions", frame_all([("name", name.encode()) for name in self.names])),
+            # The texts belong to the include closure; the names alone decide what shadows what.
+            ("header names", frame_all([("name", os.fsencode(name)) for name, _ in self.headers])),
         ]
 
     def replace(self, **changes: Any) -> CompileRequest:

@@ -1,0 +1,200 @@
+"""The only importer of the NVRTC and nvFatbin bindings: source text in, image bytes out, all in memory.
+
+Foreign status codes and exceptions become ours here. NVRTC is imported at the first compile, never for a hit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from jitload.artifact import Kind
+from jitload.compiler import toolkit
+from jitload.compiler.arch import virtual_arch
+from jitload.errors import CompileError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from jitload.compiler.toolkit import Nvrtc
+
+MISSING = (
+    "NVRTC is not installed, so nothing can be compiled here: pip install 'jitload[cu12]' (or 'jitload[cu13]'), "
+    "or bring what was compiled elsewhere in a cache or a bundle"
+)
+
+_bindings: Any = None
+
+
+class NvrtcFailure(Exception):  # noqa: N818 - never leaves the compiler: `program.py` makes it a CompileError
+    """NVRTC refused the program; the log says why, in virtual names."""
+
+    def __init__(self, status: str, log: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.log = log
+
+
+class Output:
+    """What NVRTC gave: the image, the PTX beside it, the lowered names and the log."""
+
+    def __init__(self, image: bytes, ptx: str, lowered: dict[str, str], log: str) -> None:
+        self.image = image
+        self.ptx = ptx
+        self.lowered = lowered
+        self.log = log
+
+
+def bindings() -> Any:
+    """The NVRTC bindings, bound to the library that the key was made with.
+
+    Raises:
+        CompileError: there is no NVRTC, or the process has loaded another one since.
+    """
+    global _bindings
+    if _bindings is None:
+        found = toolkit.find_nvrtc()
+        if found is None:
+            raise CompileError(MISSING)
+        _bindings = _import_bindings(found)
+    return _bindings
+
+
+def _import_bindings(found: Nvrtc) -> Any:
+    try:
+        ctypes.CDLL(found.library, mode=os.RTLD_NOW | os.RTLD_GLOBAL)  # so that the bindings find this very file
+        from cuda.bindings import nvrtc
+        from cuda.pathfinder import load_nvidia_dynamic_lib
+    except ImportError as error:
+        raise CompileError(
+            f"NVRTC is at {found.library} but its Python bindings are missing ({error}): "
+            f"pip install 'jitload[cu{found.major}]'"
+        ) from error
+    except OSError as error:
+        raise CompileError(f"NVRTC at {found.library} cannot be loaded: {error}") from error
+    loaded = load_nvidia_dynamic_lib("nvrtc").abs_path
+    if loaded is not None and os.path.realpath(loaded) != os.path.realpath(found.library):
+        raise CompileError(
+            f"this process has loaded another NVRTC ({loaded}) than the one that kernels are keyed by "
+            f"({found.library}): import jitload and compile before what loads it, or remove one of the two"
+        )
+    return nvrtc
+
+
+def supported_archs() -> tuple[int, ...]:
+    """The compute capabilities this NVRTC compiles for, as 75, 80, ... (nvrtcGetSupportedArchs)."""
+    return tuple(int(number) for number in _call("nvrtcGetSupportedArchs"))
+
+
+def compile_program(
+    source: bytes,
+    name: str,
+    headers: Mapping[str, bytes],
+    options: Iterable[str],
+    *,
+    kind: Kind,
+    arch: str,
+    names: Iterable[str] = (),
+) -> Output:
+    """Compile one program for one arch (nvrtcCompileProgram).
+
+    Args:
+        source: CUDA C++ text.
+        name: the program name.
+        headers: include name -> text; NVRTC finds no other.
+        options: NVRTC options without arch and kind.
+        kind: cubin, ptx or ltoir.
+        arch: "sm_90" or "compute_90".
+        names: C++ name expressions.
+
+    Raises:
+        NvrtcFailure: the program does not compile.
+        CompileError: NVRTC is missing or failed otherwise.
+    """
+    expressions = list(names)
+    target = virtual_arch(arch) if kind is Kind.PTX else arch
+    flags = [*options, f"--gpu-architecture={target}", "--no-source-include", "--no-cache"]
+    if kind is Kind.LTOIR:
+        flags.append("--dlink-time-opt")
+    program = _call("nvrtcCreateProgram", source, name.encode(), len(headers), *_columns(headers))
+    try:
+        for expression in expressions:
+            _call("nvrtcAddNameExpression", program, expression.encode())
+        nvrtc = bindings()
+        (status,) = nvrtc.nvrtcCompileProgram(program, len(flags), [flag.encode() for flag in flags])
+        log = _text(program, "nvrtcGetProgramLog")
+        if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+            raise NvrtcFailure(status.name, log)
+        lowered = {e: _call("nvrtcGetLoweredName", program, e.encode()).decode() for e in expressions}
+        ptx = _text(program, "nvrtcGetPTX") if kind is not Kind.LTOIR else ""
+        return Output(_image(program, kind, ptx), ptx, lowered, log)
+    finally:
+        bindings().nvrtcDestroyProgram(program)
+
+
+def pack_fatbin(members: Iterable[tuple[str, bytes]]) -> bytes:
+    """One fatbin of several images (nvFatbin): cubins for "sm_NN", PTX for "compute_NN".
+
+    Raises:
+        CompileError: nvFatbin is missing or refuses.
+    """
+    try:
+        from cuda.bindings import nvfatbin
+    except ImportError as error:
+        raise CompileError(f"nvFatbin is not installed, so no fatbin can be made: {MISSING}") from error
+    try:
+        handle = nvfatbin.create(["-64"], 1)
+        try:
+            for arch, image in members:
+                kind, _, number = arch.partition("_")
+                if kind == "sm":
+                    nvfatbin.add_cubin(handle, image, len(image), number, arch)
+                else:
+                    nvfatbin.add_ptx(handle, image, len(image), number, arch, "")
+            packed = bytearray(nvfatbin.size(handle))
+            nvfatbin.get(handle, packed)
+        finally:
+            nvfatbin.destroy(handle)
+    except Exception as error:  # the bindings raise a type of their own per release
+        raise CompileError(f"nvFatbin could not pack {', '.join(arch for arch, _ in members)}: {error}") from error
+    return bytes(packed)
+
+
+def _columns(headers: Mapping[str, bytes]) -> tuple[list[bytes], list[bytes]]:
+    return list(headers.values()), [name.encode("utf-8", "surrogateescape") for name in headers]
+
+
+def _image(program: Any, kind: Kind, ptx: str) -> bytes:
+    if kind is Kind.PTX:
+        return ptx.encode() + b"\0"  # loaders of the driver want the NUL
+    function = "nvrtcGetCUBIN" if kind is Kind.CUBIN else "nvrtcGetLTOIR"
+    image = _bytes(program, function)
+    if not image:
+        raise CompileError(f"NVRTC gave no {kind.value} for this arch and said nothing")
+    return image
+
+
+def _text(program: Any, function: str) -> str:
+    return _bytes(program, function).rstrip(b"\0").decode("utf-8", "replace")
+
+
+def _bytes(program: Any, function: str) -> bytes:
+    size = int(_call(f"{function}Size", program))
+    # Not bytes(size): the interpreter shares the empty and the one-byte object, and NVRTC writes into what it gets.
+    buffer = b"\0" * max(size, 2)
+    _call(function, program, buffer)
+    return buffer[:size]
+
+
+def _call(function: str, *arguments: Any) -> Any:
+    """One NVRTC call; its single result, or the tuple of them."""
+    nvrtc = bindings()
+    try:
+        status, *results = getattr(nvrtc, function)(*arguments)
+    except (RuntimeError, AttributeError) as error:
+        raise CompileError(f"{function} is not in this NVRTC: {error}") from error
+    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        raise CompileError(f"{function} failed: {status.name}")
+    return results[0] if len(results) == 1 else tuple(results)

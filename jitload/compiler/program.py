@@ -1,0 +1,156 @@
+"""From a request and its closure to an artifact: the one place where a compile happens."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from jitload.artifact import Artifact, Kind
+from jitload.compiler import nvrtc
+from jitload.compiler.arch import virtual_arch
+from jitload.compiler.key import artifact_key
+from jitload.compiler.layout import name_kernels
+from jitload.errors import CompileError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jitload.artifact import Toolchain
+    from jitload.compiler.headers import Closure
+    from jitload.compiler.nvrtc import Output
+    from jitload.compiler.request import CompileRequest
+
+#: A program whose macros name more headers than this, one by one, is not going to end.
+MAX_RETRIES = 500
+#: How much of the compiler's log goes into the text of an error; `.log` has all of it.
+MAX_LOG_IN_MESSAGE = 4000
+
+_MISSING_HEADER = re.compile(r'^(.+?)\((\d+)\): catastrophic error: could not open source file "([^"]+)"', re.MULTILINE)
+_POSITION = re.compile(r"^(/jitload/.+?|[^\s:][^:\n]*?)\((\d+)\)(?=: )", re.MULTILINE)
+_FIRST_ERROR = re.compile(r"^(.+?)\((\d+)\): (?:catastrophic )?error", re.MULTILINE)
+_NAME_MAP = re.compile(r'Input name expression was: "([^"]*)"')
+
+
+def compile_artifact(request: CompileRequest, closure: Closure, toolchain: Toolchain) -> Artifact:
+    """Compile a request with NVRTC (never from a cache).
+
+    Headers that only appear after macro expansion are added to `closure` on the way.
+
+    Raises:
+        CompileError: the source does not compile, or a compiler is missing.
+    """
+    started = time.perf_counter()
+    members = [(arch, _compile_for(request, closure, arch)) for arch in request.archs]
+    first = members[0][1]
+    if request.kind is Kind.FATBIN:
+        image = nvrtc.pack_fatbin([(arch, output.image) for arch, output in members])
+    else:
+        image = first.image
+    sources = [request.source, *(_source_text(closure, name) for name in closure.headers)]
+    return Artifact(
+        kind=request.kind,
+        data=image,
+        arch=request.arch,
+        name=request.name,
+        key=artifact_key(request, closure.digest(), toolchain),
+        kernels=name_kernels(first.ptx, first.lowered, sources),
+        toolchain=toolchain,
+        log=_relative_log("".join(dict.fromkeys(output.log for _, output in members)), closure),
+        compile_seconds=round(time.perf_counter() - started, 6),
+    )
+
+
+def _compile_for(request: CompileRequest, closure: Closure, arch: str) -> Output:
+    kind = request.kind
+    if kind is Kind.FATBIN:
+        kind = Kind.CUBIN if arch.startswith("sm_") else Kind.PTX
+    output = _compile_retrying(request, closure, kind, arch)
+    if kind is Kind.LTOIR:
+        # With link-time optimisation NVRTC gives no PTX, and the parameter layout is read from PTX.
+        output.ptx = _compile_retrying(request, closure, Kind.PTX, virtual_arch(arch)).ptx
+    return output
+
+
+def _compile_retrying(request: CompileRequest, closure: Closure, kind: Kind, arch: str) -> Output:
+    """Compile; while NVRTC asks for a header whose name a macro makes, find it and try again."""
+    options = _options(request, closure)
+    for _ in range(MAX_RETRIES):
+        source, headers = closure.program()
+        try:
+            return nvrtc.compile_program(
+                source, closure.main.name, headers, options, kind=kind, arch=arch, names=request.names
+            )
+        except nvrtc.NvrtcFailure as failure:
+            missing = _MISSING_HEADER.search(failure.log)
+            if missing is None or not closure.add_missing(missing[3], missing[1]):
+                raise _compile_error(request, closure, arch, failure) from None
+    raise CompileError(f"{request.name} names more than {MAX_RETRIES} headers through macros", file=request.path)
+
+
+def _options(request: CompileRequest, closure: Closure) -> list[str]:
+    options = []
+    for option in request.options:
+        name, _, value = option.partition("=")
+        if name == "--pre-include":
+            option = f"{name}={closure.resolve(value) or value}"  # noqa: PLW2901 - the same option, its file in memory
+        options.append(option)
+    defines = [f"--define-macro={name}" + ("" if value is None else f"={value}") for name, value in request.defines]
+    return [*options, *defines, *(f"--undefine-macro={name}" for name in request.undefines)]
+
+
+def _source_text(closure: Closure, name: str) -> str:
+    header = closure.headers[name]
+    return "" if header.root.startswith("toolkit/") else header.text.decode("utf-8", "replace")
+
+
+def _compile_error(request: CompileRequest, closure: Closure, arch: str, failure: nvrtc.NvrtcFailure) -> CompileError:
+    """The error of a failed compile, in the user's file names and lines."""
+    log = map_positions(failure.log, closure)
+    first = _FIRST_ERROR.search(log)
+    what = request.path or request.name
+    expression = _NAME_MAP.search(failure.log)
+    hint = ""
+    if expression is not None and "__nv_name_map" in failure.log:
+        hint = f"\nthe name expression {_written(request, expression[1])!r} does not name a kernel of this source"
+    missing = _MISSING_HEADER.search(failure.log)
+    if missing is not None:
+        searched = ", ".join(closure.roots[root] for root in closure.roots if root != "absolute") or "no directory"
+        hint = f"\nheader {missing[3]!r} was looked for in headers= and in {searched}"
+    text = log if len(log) <= MAX_LOG_IN_MESSAGE else f"{log[:MAX_LOG_IN_MESSAGE]}\n... (the full log is in .log)"
+    return CompileError(
+        f"{what} does not compile for {arch} ({failure.status}):\n{text.rstrip()}{hint}",
+        file=first[1] if first and "__nv_name_map" not in first[1] else request.path or request.name,
+        line=int(first[2]) if first and "__nv_name_map" not in first[1] else None,
+        log=log,
+    )
+
+
+def map_positions(log: str, closure: Closure) -> str:
+    """A log of NVRTC with the user's paths and lines in place of virtual ones."""
+    request = closure.request
+
+    def position(match: re.Match[str]) -> str:
+        line = int(match[2])
+        if match[1] == closure.main.name:
+            line += request.first_line - 1
+        return f"{closure.display(match[1]) if match[1].startswith('/jitload/') else match[1]}({line})"
+
+    mapped = _POSITION.sub(position, log)
+    for name in sorted({closure.main.name, *closure.headers}, key=len, reverse=True):
+        if name in mapped:
+            mapped = mapped.replace(name, closure.display(name))
+    return mapped
+
+
+def _relative_log(log: str, closure: Closure) -> str:
+    """Warnings for the artifact: names below their roots, since an entry may not hold paths of this machine."""
+    if not log:
+        return log
+    for header in (closure.main, *closure.headers.values()):
+        log = log.replace(header.name, header.relative)
+    return log
+
+
+def _written(request: CompileRequest, spaced: str) -> str:
+    """The name expression as the user wrote it: NVRTC prints it with spaces between all tokens."""
+    squeezed = spaced.replace(" ", "")
+    return next((name for name in request.names if name.replace(" ", "") == squeezed), spaced.strip())
