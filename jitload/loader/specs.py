@@ -102,7 +102,7 @@ def import_loader(kind: str, spec: str, origin: str) -> Any:
         ) from error
     if not callable(found):
         raise LoadError(
-            f"the loader for kind {kind!r}, {spec!r} of {origin}, is a {type(found).__name__} and cannot be called",
+            f"the loader for kind {kind!r}, {spec!r} of {origin}, is of type {type(found).__name__} and cannot be called",
             kind=kind,
         )
     return found
