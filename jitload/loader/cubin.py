@@ -34,6 +34,8 @@ SHN_XINDEX = 0xFFFF
 STT_FUNC = 2
 STO_CUDA_ENTRY = 0x10  # st_other of a kernel; device functions do not have it
 COMPAT_ARCH_SPECIFIC = 9
+# Names may share their endings in a string table, but thousands of names that are each the whole table are an attack.
+MOST_NAME_BYTES_PER_BYTE = 16
 LOWEST_SM = 20  # no toolkit has made a cubin for less since CUDA 7
 
 _HEADER = Struct("<16sHHIQQQIHHHHHH")
@@ -114,20 +116,25 @@ def kernel_symbols(data: bytes) -> tuple[str, ...]:
         LoadError: not a cubin, or its symbol table is damaged.
     """
     sections = read_sections(data)
-    names: list[str] = []
-    for section in sections:
-        if section[1] != SHT_SYMTAB:
-            continue
-        start, size, link = section[2:]
-        if link >= len(sections) or sections[link][1] != SHT_STRTAB:
-            _refuse(f"symbol names in section {link}, which is not a string table")
-        if size % _SYMBOL.size:
-            _refuse(f"symbol table of {size} bytes, not a multiple of {_SYMBOL.size}")
-        strings = _section_bytes(data, sections[link])
-        for name_at, info, other, home in _SYMBOL.iter_unpack(data[start : start + size]):
-            if info & 0xF == STT_FUNC and other & STO_CUDA_ENTRY and home:
-                names.append(_string(strings, name_at))
-    return tuple(dict.fromkeys(names))
+    table = next((section for section in sections if section[1] == SHT_SYMTAB), None)
+    if table is None:
+        return ()
+    _, _, start, size, link = table
+    if link >= len(sections) or sections[link][1] != SHT_STRTAB:
+        _refuse(f"symbol names in section {link}, which is not a string table")
+    if size % _SYMBOL.size:
+        _refuse(f"symbol table of {size} bytes, not a multiple of {_SYMBOL.size}")
+    strings = _section_bytes(data, sections[link])
+    names: dict[str, None] = {}
+    budget = MOST_NAME_BYTES_PER_BYTE * len(strings)
+    for name_at, info, other, home in _SYMBOL.iter_unpack(data[start : start + size]):
+        if info & 0xF == STT_FUNC and other & STO_CUDA_ENTRY and home:
+            name = _string(strings, name_at)
+            names[name] = None
+            budget -= len(name)
+            if budget < 0:
+                _refuse(f"the names of its kernels overlap: together they are longer than {len(strings)} bytes allow")
+    return tuple(names)
 
 
 def _arch(data: bytes, sections: list[Section]) -> str:
@@ -149,15 +156,13 @@ def _compat_says_specific(data: bytes, sections: list[Section]) -> bool:
     Its entries are those of .nv.info: format, attribute, then one 16-bit word that is the value, or for format 4 the
     number of bytes that follow.
     """
-    for section in sections:
-        if section[1] != SHT_CUDA_COMPAT:
-            continue
-        attributes = _section_bytes(data, section)
-        at = 0
-        while at + 4 <= len(attributes):
-            if attributes[at + 1] == COMPAT_ARCH_SPECIFIC and attributes[at] != 4:
-                return attributes[at + 2] == 1
-            at += 4 + (int.from_bytes(attributes[at + 2 : at + 4], "little") if attributes[at] == 4 else 0)
+    section = next((section for section in sections if section[1] == SHT_CUDA_COMPAT), None)
+    attributes = b"" if section is None else _section_bytes(data, section)
+    at = 0
+    while at + 4 <= len(attributes):
+        if attributes[at + 1] == COMPAT_ARCH_SPECIFIC and attributes[at] != 4:
+            return attributes[at + 2] == 1
+        at += 4 + (int.from_bytes(attributes[at + 2 : at + 4], "little") if attributes[at] == 4 else 0)
     return False
 
 

@@ -101,8 +101,6 @@ def import_loader(kind: str, spec: str, origin: str) -> Any:
             f"the loader for kind {kind!r}, {spec!r} of {origin}, cannot be imported: {error}", kind=kind
         ) from error
     if not callable(found):
-        raise LoadError(
-            f"the loader for kind {kind!r}, {spec!r} of {origin}, is of type {type(found).__name__} and cannot be called",
-            kind=kind,
-        )
+        what = f"is of type {type(found).__name__} and cannot be called"
+        raise LoadError(f"the loader for kind {kind!r}, {spec!r} of {origin}, {what}", kind=kind)
     return found
