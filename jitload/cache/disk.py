@@ -1,0 +1,211 @@
+"""The disk tier: one self-verifying file per key, and one manifest per request.
+
+    DIRECTORY/objects/ab/cdef...      entries (artifact.py), by key
+    DIRECTORY/manifests/ab/cdef...    which headers a request had (compiler/manifest.py), by request digest
+    DIRECTORY/index/                  diskcache: statistics and factors; may be deleted at any time
+    DIRECTORY/locks/                  one file per part of the key space; empty
+    DIRECTORY/incoming/               files being written; renamed when complete
+    DIRECTORY/quarantine/             what failed verification, for a look; never read again
+
+Nothing in here can fail a compile: every fault is a miss or a lost entry, and one line in the log.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from contextlib import suppress
+
+from jitload import log
+from jitload.artifact import MAX_ENTRY_BYTES, decode_entry, encode_entry
+from jitload.cache.directory import Directory, Refused
+from jitload.errors import ArtifactError, LoadError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jitload.artifact import Artifact
+
+#: The time of use is noted in the file's mtime, at most this often: a hit should not write.
+TOUCH_SECONDS = 3600
+#: What a collection leaves free below the bound, so that the next put does not collect again.
+HEADROOM = 0.9
+#: A file in incoming/ older than this has no living writer.
+STALE_SECONDS = 3600
+
+
+class DiskStore:
+    """A `Store` in a private directory.
+
+    Args:
+        path: absolute path of the directory; made at the first write.
+        max_bytes: bound on the entries, in bytes.
+        read_only: nothing is written, made, touched or removed.
+        verify: the structural check of an image, `verify(kind, data)`, raising LoadError.
+    """
+
+    tier = "disk"
+
+    def __init__(
+        self, path: str, *, max_bytes: int, read_only: bool = False, verify: Callable[[str, bytes], None]
+    ) -> None:
+        self.directory = Directory(path, read_only=read_only)
+        self.max_bytes = max_bytes
+        self._verify = verify
+
+    def read(self, key: str) -> tuple[Artifact | None, str]:
+        """The verified artifact of that key and "hit"; or None and "absent", "damaged" or "unreadable"."""
+        relative = _shard("objects", key)
+        data, reason = self._read_file(relative, MAX_ENTRY_BYTES)
+        if data is None:
+            return None, reason
+        try:
+            artifact = decode_entry(data, key)
+            self._verify(artifact.kind, artifact.data)
+        except (ArtifactError, LoadError) as error:
+            self._quarantine(relative, str(error))
+            return None, "damaged"
+        self._touch(relative)
+        return artifact, "hit"
+
+    def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:
+        """Keep an artifact; False (and one warning) when it could not be kept."""
+        return self._write_file(_shard("objects", artifact.key), encode_entry(artifact, factors), durable=True)
+
+    def read_manifest(self, digest: str, max_bytes: int) -> bytes | None:
+        """The manifest of a request, unverified, or None."""
+        return self._read_file(_shard("manifests", digest), max_bytes)[0]
+
+    def write_manifest(self, digest: str, data: bytes) -> bool:
+        """Keep a manifest. It is not synced: one that is lost costs a scan of the headers, no more."""
+        return self._write_file(_shard("manifests", digest), data, durable=False)
+
+    def quarantine_manifest(self, digest: str, reason: str) -> None:
+        """Move a manifest that cannot be decoded out of the way."""
+        self._quarantine(_shard("manifests", digest), reason)
+
+    def scan_keys(self) -> Iterator[tuple[str, os.stat_result]]:
+        """(key, file status) of every entry."""
+        for entry in self.directory.files("objects"):
+            with suppress(OSError):
+                yield entry.path[-65:-63] + entry.name, entry.stat(follow_symlinks=False)
+
+    def collect(self, max_bytes: int | None = None) -> tuple[list[str], int]:
+        """Drop the least recently used entries until they fit, and sweep what dead writers left.
+
+        Returns:
+            The keys that went, and the bytes that are left.
+        """
+        bound = self.max_bytes if max_bytes is None else max_bytes
+        entries = sorted(self.scan_keys(), key=lambda item: item[1].st_mtime)
+        total = sum(status.st_size for _, status in entries)
+        dropped: list[str] = []
+        target = bound if total <= bound else bound * HEADROOM
+        for key, status in entries:
+            if total <= target:
+                break
+            if self.directory.remove(_shard("objects", key)):
+                total -= status.st_size
+                dropped.append(key)
+        self._sweep()
+        return dropped, total
+
+    def clear(self) -> int:
+        """Drop every entry and manifest; gives the number of entries."""
+        dropped, _ = self.collect(max_bytes=-1)
+        for entry in list(self.directory.files("manifests")):
+            self.directory.remove(entry.path[len(self.directory.path) + 1 :])
+        return len(dropped)
+
+    def _read_file(self, relative: str, max_bytes: int) -> tuple[bytes | None, str]:
+        # A second try: over a network file system a file that was just renamed can be missing for a moment.
+        for attempt in (1, 2):
+            try:
+                return self.directory.read(relative, max_bytes), "hit"
+            except Refused as error:
+                log.warn_once(("refused", self.directory.path), f"the cache is not used: {error.strerror}")
+                return None, "unreadable"
+            except FileNotFoundError:
+                return None, "absent"
+            except OSError as error:
+                if error.errno == errno.ESTALE and attempt == 1:
+                    continue
+                if error.errno in {errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ENXIO}:
+                    self._quarantine(relative, str(error))
+                    return None, "damaged"
+                log.warn_once(("read", self.directory.path), f"cannot read the cache {self.directory.path}: {error}")
+                return None, "unreadable"
+        return None, "unreadable"
+
+    def _write_file(self, relative: str, data: bytes, *, durable: bool) -> bool:
+        if self.directory.read_only:
+            return False
+        for attempt in (1, 2):
+            try:
+                self.directory.write(relative, data, durable=durable)
+                return True
+            except Refused as error:
+                log.warn_once(("refused", self.directory.path), f"the cache is not used: {error.strerror}")
+                return False
+            except OSError as error:
+                if attempt == 1 and error.errno == errno.ENOENT:
+                    self.directory.forget()  # removed under us: make it again
+                    continue
+                if attempt == 1 and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                    self._make_room(len(data))
+                    continue
+                log.warn_once(
+                    ("write", self.directory.path),
+                    f"cannot write to the cache {self.directory.path} ({error}): carrying on without keeping kernels",
+                )
+                return False
+        return False
+
+    def _make_room(self, needed: int) -> None:
+        total = sum(status.st_size for _, status in self.scan_keys())
+        self.collect(max(0, min(int(total * 0.95), total - needed)))
+
+    def _quarantine(self, relative: str, reason: str) -> None:
+        log.warn(f"cache entry {relative} of {self.directory.path} is not used: {reason}")
+        if self.directory.read_only:
+            return
+        with suppress(OSError):
+            place = self.directory.make("quarantine")
+            os.rename(f"{self.directory.path}/{relative}", f"{place}/{relative.replace('/', '-')}.{os.getpid()}")
+
+    def _touch(self, relative: str) -> None:
+        if self.directory.read_only:
+            return
+        with suppress(OSError):
+            path = f"{self.directory.path}/{relative}"
+            if time.time() - os.stat(path).st_mtime > TOUCH_SECONDS:
+                os.utime(path, follow_symlinks=False)
+
+    def _sweep(self) -> None:
+        if self.directory.read_only:
+            return
+        host = os.uname().nodename
+        with suppress(OSError), os.scandir(f"{self.directory.path}/incoming") as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    if _is_orphan(entry, host):
+                        os.unlink(entry.path)
+
+
+def _is_orphan(entry: os.DirEntry[str], host: str) -> bool:
+    """Whether the process that was writing this file is gone."""
+    name, _, rest = entry.name.rpartition(".")[0].rpartition(".")
+    if name == host and rest.isdigit():
+        try:
+            os.kill(int(rest), 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_SECONDS
+
+
+def _shard(kind: str, digest: str) -> str:
+    return f"{kind}/{digest[:2]}/{digest[2:]}"

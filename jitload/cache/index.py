@@ -1,0 +1,196 @@
+"""The index of the disk tier, on diskcache: what each entry is, for listings, statistics and `explain`.
+
+The index is never asked on the way to a hit, and nothing depends on it: deleted, damaged, full or read-only, it is
+rebuilt from the object files. It holds JSON bytes under 64-hex keys and refuses everything else, because a writer to
+the directory could otherwise make diskcache run or delete things (CVE-2025-69872: pickled values run code; file-backed
+rows name files outside the cache; Settings rows and triggers act by themselves). This is the only file that imports
+diskcache, and the only one that catches its exceptions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import diskcache
+
+from jitload import log
+from jitload.artifact import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from jitload.cache.directory import Directory
+
+_HEX = frozenset("0123456789abcdef")
+_TIMEOUT_SECONDS = 1.0
+_FAULTS = (sqlite3.Error, diskcache.Timeout, OSError, ValueError, KeyError, TypeError, AttributeError)
+#: The objects that diskcache 5.6 makes; a database with any other (a trigger of somebody else's) is thrown away.
+_SCHEMA = {
+    ("table", "Settings"),
+    ("table", "Cache"),
+    ("index", "sqlite_autoindex_Settings_1"),
+    ("index", "Cache_key_raw"),
+    ("index", "Cache_expire_time"),
+    ("trigger", "Settings_count_insert"),
+    ("trigger", "Settings_count_delete"),
+    ("trigger", "Settings_size_insert"),
+    ("trigger", "Settings_size_update"),
+    ("trigger", "Settings_size_delete"),
+}
+
+
+class _InlineDisk(diskcache.Disk):  # type: ignore[misc]
+    """Keys are 64 hex digits, values are bytes inside the row; every other row is refused."""
+
+    def put(self, key: Any) -> tuple[Any, bool]:
+        if not isinstance(key, str) or len(key) != 64 or not _HEX.issuperset(key):
+            raise ValueError(f"{key!r:.80} is not a key")
+        return key, True
+
+    def get(self, key: Any, raw: Any) -> str:
+        if not raw or not isinstance(key, str) or len(key) != 64 or not _HEX.issuperset(key):
+            raise ValueError("a row under a foreign key")
+        return key
+
+    def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> tuple[int, int, None, Any]:  # noqa: ARG002
+        if not isinstance(value, bytes) or read:
+            raise TypeError("only bytes are kept in the index")
+        return 0, diskcache.core.MODE_RAW, None, sqlite3.Binary(value)
+
+    def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> bytes:
+        if mode != diskcache.core.MODE_RAW or filename is not None or read or not isinstance(value, bytes):
+            raise OSError("a row that this index did not write")
+        return value
+
+    def remove(self, file_path: Any) -> None:
+        """Nothing: no row of ours has a file."""
+
+
+class Index:
+    """Rows about the entries of one cache directory.
+
+    Args:
+        directory: the cache directory.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._cache: Any = None
+        self._process = 0
+
+    def write(self, rows: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Add or replace rows by key; False when the index cannot be written."""
+        cache = self._open()
+        if cache is None:
+            return False
+        try:
+            with cache.transact(retry=False):
+                for key, row in rows.items():
+                    cache.set(key, canonical_json(dict(row)), retry=False)
+        except _FAULTS as error:
+            self._give_up(error)
+            return False
+        return True
+
+    def remove(self, keys: list[str]) -> None:
+        """Drop rows; missing ones are fine."""
+        cache = self._open() if keys else None
+        if cache is None:
+            return
+        try:
+            for key in keys:
+                cache.delete(key, retry=False)
+        except _FAULTS as error:
+            self._give_up(error)
+
+    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(key, row) of everything readable; rows of others are passed over."""
+        cache = self._open()
+        if cache is None:
+            return
+        try:
+            keys = list(cache.iterkeys())
+        except _FAULTS as error:
+            self._give_up(error)
+            return
+        for key in keys:
+            with contextlib.suppress(*_FAULTS):
+                row = json.loads(cache.get(key, retry=False))
+                if isinstance(row, dict):
+                    yield key, row
+
+    def close(self) -> None:
+        """Close the database."""
+        cache, self._cache = self._cache, None
+        if cache is not None and self._process == os.getpid():
+            with contextlib.suppress(*_FAULTS):
+                cache.close()
+
+    def _open(self) -> Any:
+        """The open index, or None where there can be none. SQLite connections do not survive a fork."""
+        if self._cache is not None and self._process == os.getpid():
+            return self._cache
+        self._cache = None
+        if self._directory.read_only:
+            return None
+        try:
+            path = self._directory.make("index")
+            _discard_foreign(path)
+            self._cache = diskcache.Cache(
+                path,
+                timeout=_TIMEOUT_SECONDS,
+                disk=_InlineDisk,
+                disk_min_file_size=1 << 30,
+                eviction_policy="none",
+                cull_limit=0,
+                statistics=0,
+                tag_index=0,
+            )
+            self._process = os.getpid()
+        except _FAULTS as error:
+            self._give_up(error)
+        return self._cache
+
+    def _give_up(self, error: BaseException) -> None:
+        self.close()
+        log.warn_once(
+            ("index", self._directory.path),
+            f"the cache's index in {self._directory.path}/index is not usable ({type(error).__name__}: {error}); "
+            f"everything works without it, and deleting that directory starts a new one",
+        )
+
+
+def _discard_foreign(path: str) -> None:
+    """Remove a database that is damaged, or that holds anything which diskcache itself would not have made."""
+    database = os.path.join(path, "cache.db")
+    if not os.path.lexists(database):
+        return
+    if os.path.islink(database) or not _is_ours(database):
+        for name in ("cache.db", "cache.db-wal", "cache.db-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(path, name))
+
+
+def _is_ours(database: str) -> bool:
+    try:
+        connection = sqlite3.connect(database, timeout=_TIMEOUT_SECONDS)
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA cell_size_check = ON")
+            objects = set(connection.execute("SELECT type, name FROM sqlite_master").fetchall())
+            if not objects <= _SCHEMA:
+                return False
+            if ("table", "Settings") not in objects:
+                return True
+            settings = {name for (name,) in connection.execute("SELECT key FROM Settings")}
+            return settings <= {*diskcache.DEFAULT_SETTINGS, *diskcache.core.METADATA}
+        finally:
+            connection.close()
+    except sqlite3.OperationalError:
+        return True  # locked, or full: not a reason to delete it
+    except sqlite3.Error:
+        return False

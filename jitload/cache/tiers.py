@@ -1,0 +1,297 @@
+"""`Cache`: the memory tier over the disk tier, with its index, as one object."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+
+from jitload import config, log
+from jitload.artifact import canonical_json
+from jitload.cache.disk import DiskStore
+from jitload.cache.memory import MemoryStore
+from jitload.cache.stats import counters
+from jitload.compiler.manifest import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest
+from jitload.errors import ArtifactError
+from jitload.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from jitload.artifact import Artifact
+    from jitload.cache.index import Index
+    from jitload.compiler.manifest import Variant
+
+#: Requests whose variants are remembered in this process.
+MAX_REMEMBERED = 4096
+
+
+class EntryInfo(Value):
+    """One entry of the disk tier.
+
+    Attributes:
+        key: its key.
+        bytes: size of the entry's file.
+        used: time of the last noted use, seconds since the epoch.
+        kind: its kind, or "" when the index does not know it.
+        arch: its arch, or "".
+        name: its program name, or "".
+        compile_seconds: what its compile took, or 0.
+    """
+
+    __slots__ = ("arch", "bytes", "compile_seconds", "key", "kind", "name", "used")
+    key: str
+    bytes: int
+    used: float
+    kind: str
+    arch: str
+    name: str
+    compile_seconds: float
+
+    def __init__(self, **fields: object) -> None:
+        self._set(**fields)
+
+
+class CacheStats(Value):
+    """What the disk tier holds.
+
+    Attributes:
+        directory: where, or None for a cache in memory only.
+        entries: how many entries.
+        bytes: their size together.
+        max_bytes: the bound.
+    """
+
+    __slots__ = ("bytes", "directory", "entries", "max_bytes")
+    directory: str | None
+    entries: int
+    bytes: int
+    max_bytes: int
+
+    def __init__(self, directory: str | None, entries: int, total: int, max_bytes: int) -> None:
+        self._set(directory=directory, entries=entries, bytes=total, max_bytes=max_bytes)
+
+
+class Cache:
+    """Compiled kernels of this user: in memory, and in a private directory.
+
+    Args:
+        directory: the directory, made at the first write; None means memory only.
+        max_bytes: bound on the entries on the disk, in bytes.
+        read_only: nothing is ever written to the directory, not even a lock or a time of use.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        max_bytes: int = config.DEFAULT_CACHE_MAX_BYTES,
+        read_only: bool = False,
+    ) -> None:
+        self.memory = MemoryStore()
+        self.disk: DiskStore | None = None
+        if directory is not None:
+            path = os.path.abspath(os.path.expanduser(os.fspath(directory)))
+            self.disk = DiskStore(path, max_bytes=max_bytes, read_only=read_only, verify=_verify_image)
+        self._variants: dict[str, tuple[Variant, ...]] = {}
+        self._unindexed: dict[str, dict[str, Any]] = {}
+        self._index: Index | None = None
+        atexit.register(_flush_at_exit, weakref.ref(self))
+
+    @property
+    def directory(self) -> str | None:
+        """The directory, or None for a cache in memory only."""
+        return None if self.disk is None else self.disk.directory.path
+
+    @property
+    def read_only(self) -> bool:
+        """True when nothing is written to the directory."""
+        return self.disk is not None and self.disk.directory.read_only
+
+    def memo_dir(self) -> str | None:
+        """Where small facts about this machine may be kept: the directory, once it exists and is private."""
+        if self.disk is None or self.read_only or not os.path.isdir(self.disk.directory.path):
+            return None
+        return self.disk.directory.path if self.disk.directory.is_private() else None
+
+    def get(self, key: str) -> Artifact | None:
+        """The verified artifact of that key, or None. A damaged entry is a miss."""
+        return self.find(key)[0]
+
+    def find(self, key: str) -> tuple[Artifact | None, str]:
+        """Like `get`, with the reason of a miss; counts a hit for the tier that served it."""
+        artifact, reason = self.memory.read(key)
+        if artifact is not None:
+            counters.count_hit("memory", artifact.compile_seconds)
+            return artifact, reason
+        if self.disk is None:
+            return None, "absent"
+        artifact, reason = self.disk.read(key)
+        if artifact is not None:
+            counters.count_hit("disk", artifact.compile_seconds)
+            self.memory.put(artifact)
+        return artifact, reason
+
+    def put(self, artifact: Artifact, factors: Mapping[str, Any] | None = None) -> None:
+        """Keep an artifact in memory and on the disk; a disk that cannot be written costs a warning, no more."""
+        self.memory.put(artifact)
+        if self.disk is None or self.read_only:
+            return
+        if self.disk.put(artifact, canonical_json(dict(factors or {}))):
+            self._unindexed[artifact.key] = {
+                "arch": artifact.arch,
+                "compile_seconds": artifact.compile_seconds,
+                "kind": artifact.kind.value,
+                "name": artifact.name,
+                **({"request": factors["request"]} if factors and "request" in factors else {}),
+            }
+
+    def variants(self, digest: str) -> tuple[Variant, ...]:
+        """The header variants known for a request, the newest first."""
+        known = self._variants.get(digest)
+        return self._read_variants(digest) if known is None else known
+
+    def add_variant(self, digest: str, variant: Variant) -> None:
+        """Remember which headers a request had. Variants that other processes added meanwhile are kept."""
+        others = [
+            old
+            for old in self._read_variants(digest)
+            if old.closure != variant.closure or old.toolchain != variant.toolchain
+        ]
+        self._remember(digest, (variant, *others))
+        if self.disk is not None and not self.read_only:
+            self.disk.write_manifest(digest, encode_manifest(digest, (variant, *others)))
+
+    def forget_variants(self, digest: str) -> None:
+        """Read the manifest of a request again at the next look-up: another process may have written it."""
+        self._variants.pop(digest, None)
+
+    def entries(self) -> Iterator[EntryInfo]:
+        """What the disk tier holds, in order of key."""
+        if self.disk is None:
+            return
+        rows = dict(self.index.rows()) if self.index is not None else {}
+        for key, status in self.disk.scan_keys():
+            row = {**rows.get(key, {}), **self._unindexed.get(key, {})}
+            yield EntryInfo(
+                key=key,
+                bytes=status.st_size,
+                used=status.st_mtime,
+                kind=str(row.get("kind", "")),
+                arch=str(row.get("arch", "")),
+                name=str(row.get("name", "")),
+                compile_seconds=float(row.get("compile_seconds", 0.0)),
+            )
+
+    def stats(self) -> CacheStats:
+        """Number and size of the entries on the disk."""
+        if self.disk is None:
+            return CacheStats(None, 0, 0, 0)
+        sizes = [status.st_size for _, status in self.disk.scan_keys()]
+        return CacheStats(self.directory, len(sizes), sum(sizes), self.disk.max_bytes)
+
+    def verify(self) -> tuple[int, list[str]]:
+        """Read and verify every entry; damaged ones are put aside.
+
+        Returns:
+            How many are good, and the keys of those that are not.
+        """
+        good, bad = 0, []
+        for key in [key for key, _ in self.disk.scan_keys()] if self.disk is not None else []:
+            artifact, _ = self.disk.read(key) if self.disk is not None else (None, "")
+            if artifact is None:
+                bad.append(key)
+            else:
+                good += 1
+        return good, bad
+
+    def gc(self, max_bytes: int | None = None) -> int:
+        """Drop the least recently used entries until they fit into `max_bytes`; gives how many went."""
+        if self.disk is None or self.read_only:
+            return 0
+        dropped, _ = self.disk.collect(max_bytes)
+        if self.index is not None:
+            self.index.remove(dropped)
+        return len(dropped)
+
+    def clear(self) -> int:
+        """Drop everything, in memory and on the disk; gives how many entries went."""
+        self.memory.clear()
+        self._variants.clear()
+        self._unindexed.clear()
+        if self.disk is None or self.read_only:
+            return 0
+        if self.index is not None:
+            self.index.remove([key for key, _ in self.index.rows()])
+        return self.disk.clear()
+
+    def flush(self) -> None:
+        """Write what the index does not know yet, and collect. Called at exit; losing it loses nothing."""
+        if self.disk is None or self.read_only or not self._unindexed:
+            return
+        rows, self._unindexed = self._unindexed, {}
+        index = self.index
+        if index is not None:
+            index.write(rows)
+            self.gc()
+            index.close()
+
+    @property
+    def index(self) -> Index | None:
+        """The index of the disk tier, opened when it is first asked; None where there is none."""
+        if self.disk is None or self.read_only or not os.path.isdir(self.disk.directory.path):
+            return None
+        if self._index is None:
+            try:
+                from jitload.cache.index import Index
+            except ImportError as error:  # diskcache missing or broken: statistics are, kernels are not
+                log.warn_once("index", f"the cache has no index ({error}): pip install diskcache")
+                return None
+            self._index = Index(self.disk.directory)
+        return self._index
+
+    def _read_variants(self, digest: str) -> tuple[Variant, ...]:
+        data = self.disk.read_manifest(digest, MAX_MANIFEST_BYTES) if self.disk is not None else None
+        if data is None or self.disk is None:
+            return self._variants.get(digest, ())
+        try:
+            variants = decode_manifest(data, digest)
+        except ArtifactError as error:
+            self.disk.quarantine_manifest(digest, str(error))
+            return self._variants.get(digest, ())
+        self._remember(digest, variants)
+        return variants
+
+    def _remember(self, digest: str, variants: tuple[Variant, ...]) -> None:
+        if len(self._variants) >= MAX_REMEMBERED:
+            self._variants.clear()
+        self._variants[digest] = variants
+
+
+_default: tuple[tuple[str | None, int], Cache] | None = None
+
+
+def default_cache() -> Cache:
+    """The cache that the settings in force name; one object per directory that is in force."""
+    global _default
+    settings = config.current()
+    wanted = (settings.cache_dir, settings.cache_max_bytes)
+    if _default is None or _default[0] != wanted:
+        if settings.cache_dir is None:
+            log.warn_once("home", "no home directory, so no cache on the disk: set JITLOAD_CACHE_DIR to have one")
+        _default = (wanted, Cache(settings.cache_dir, max_bytes=settings.cache_max_bytes))
+    return _default[1]
+
+
+def _verify_image(kind: str, data: bytes) -> None:
+    from jitload.loader.images import verify_image
+
+    verify_image(kind, data)
+
+
+def _flush_at_exit(reference: weakref.ref[Cache]) -> None:
+    cache = reference()
+    if cache is not None:
+        cache.flush()

@@ -1,0 +1,50 @@
+"""The logger "jitload": warnings of caches and compilers, and what happened to a request.
+
+`logging` costs 10 ms to import, so it comes in with the first line that is written, not before.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from jitload import config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+
+_said: set[object] = set()
+_handled = False
+
+
+def warn_once(subject: object, message: str) -> None:
+    """Log a warning, once per process for the same subject."""
+    if subject not in _said:
+        _said.add(subject)
+        _logger().warning("%s", message)
+
+
+def warn(message: str) -> None:
+    """Log a warning."""
+    _logger().warning("%s", message)
+
+
+def debug(message: str, *arguments: object) -> None:
+    """Log a detail; costs nothing unless somebody logs."""
+    if "logging" in sys.modules or config.current().log:
+        _logger().debug(message, *arguments)
+
+
+def _logger() -> logging.Logger:
+    global _handled
+    import logging
+
+    logger = logging.getLogger("jitload")
+    level = config.current().log
+    if level and not _handled:
+        _handled = True
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("jitload %(levelname)s: %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(level)
+    return logger

@@ -1,0 +1,294 @@
+"""The one road: a request becomes a key, the key finds an artifact in a tier, or causes one compile.
+
+Everything comes in as arguments and below here nothing asks a device or the environment; `compile` at the end is the
+public door, which fills in what the caller left out.
+"""
+
+from __future__ import annotations
+
+import os
+
+from jitload import config, log
+from jitload.artifact import Kind
+from jitload.cache.flight import single_flight
+from jitload.cache.stats import counters
+from jitload.cache.tiers import default_cache
+from jitload.compiler.arch import EXECUTOR_ARCH, normalize_arch, parse_kind
+from jitload.compiler.key import artifact_key
+from jitload.compiler.manifest import check_variant
+from jitload.compiler.request import CompileRequest
+from jitload.compiler.toolkit import toolchain, toolkit_roots
+from jitload.errors import CompileDisabledError, CompileError, NotPrecompiledError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from jitload.artifact import Artifact, Toolchain
+    from jitload.cache.tiers import Cache
+    from jitload.compiler.headers import Closure
+    from jitload.compiler.manifest import Variant
+
+_sealed = False
+# Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
+_requests: dict[tuple[object, ...], CompileRequest] = {}
+_MAX_REQUESTS = 1024
+_keys: dict[tuple[str, str, str], str] = {}
+# Variants whose toolkit headers were compared in this process: they do not change under a running process.
+_toolkit_checked: set[tuple[str, str]] = set()
+
+
+def seal(sealed: bool = True) -> None:
+    """From now on a compile in this process is a `CompileDisabledError`; `seal(False)` allows it again."""
+    global _sealed
+    _sealed = sealed
+
+
+def compile_request(request: CompileRequest, cache: Cache | None = None) -> Artifact:
+    """The artifact of a request: from a tier, or from one compile that is then kept.
+
+    Args:
+        request: what is wanted, with every choice made.
+        cache: where to look and to keep; the default cache when None.
+
+    Raises:
+        CompileError: it does not compile, or there is no compiler and no tier has it.
+        CompileDisabledError: no tier has it and compiling is off.
+    """
+    store = default_cache() if cache is None else cache
+    policy = config.current().compile
+    reason = "compile=always"
+    if policy != "always":
+        artifact, reason = look_up(request, store)
+        if artifact is not None:
+            return artifact
+    counters.count_miss(reason)
+    log.debug("miss: %s (%s)", request, reason)
+    _refuse_if_off(request, store, policy, reason)
+    directory = None if store.disk is None else store.disk.directory
+    with single_flight(request.digest, directory):
+        if policy != "always":
+            store.forget_variants(request.digest)
+            artifact, _ = look_up(request, store)
+            if artifact is not None:
+                return artifact
+        return _compile(request, store, scan_first=policy != "always")
+
+
+def look_up(request: CompileRequest, cache: Cache) -> tuple[Artifact | None, str]:
+    """The artifact of a request from a tier, or None and why not. NVRTC is not loaded for it.
+
+    Where NVRTC is installed, an entry must come from that very compiler; where none is, the newest entry will do.
+    """
+    variants = cache.variants(request.digest)
+    if not variants:
+        return None, "absent"
+    current = current_toolchain(request, cache)
+    reason = "compiler changed"
+    for variant in variants:
+        if current is not None and variant.toolchain != current:
+            continue
+        stale = None
+        if variant.files or variant.absent:
+            stale = _check_headers(variant, request)
+        if stale is not None:
+            reason = "header changed"
+            log.debug("stale: %s: %s", request, stale)
+            continue
+        artifact, reason = cache.find(_key(request, variant))
+        if artifact is not None:
+            return artifact, "hit"
+    return None, reason
+
+
+def _check_headers(variant: Variant, request: CompileRequest) -> str | None:
+    mark = (variant.closure, variant.toolchain.digest)
+    stale = check_variant(variant, request, toolkit_roots(), skip_toolkit=mark in _toolkit_checked)
+    if stale is None:
+        _toolkit_checked.add(mark)
+    return stale
+
+
+def _key(request: CompileRequest, variant: Variant) -> str:
+    state = (request.digest, variant.closure, variant.toolchain.digest)
+    key = _keys.get(state)
+    if key is None:
+        if len(_keys) >= _MAX_REQUESTS:
+            _keys.clear()
+        key = _keys[state] = artifact_key(request, variant.closure, variant.toolchain)
+    return key
+
+
+_toolchains: dict[bool, Toolchain] = {}
+
+
+def current_toolchain(request: CompileRequest, cache: Cache) -> Toolchain | None:
+    """The compiler that this process would use, or None where there is none. Looked for once per process."""
+    fatbin = request.kind is Kind.FATBIN
+    known = _toolchains.get(fatbin)
+    if known is None:
+        # Its digest is remembered on the disk, in a directory that is private and exists.
+        memo_dir = cache.memo_dir()
+        known = toolchain(memo_dir, fatbin=fatbin)
+        if known is not None:
+            _toolchains[fatbin] = known
+    return known
+
+
+def _compile(request: CompileRequest, cache: Cache, *, scan_first: bool) -> Artifact:
+    """Compile, count, keep; or find by its headers what a lost manifest no longer names."""
+    from jitload.compiler.headers import Closure
+    from jitload.compiler.nvrtc import MISSING
+    from jitload.compiler.program import compile_artifact
+
+    current = current_toolchain(request, cache)
+    if current is None:
+        raise CompileError(f"{request.path or request.name} is in no tier, and {MISSING}", file=request.path)
+    closure = Closure(request, toolkit_roots())
+    unsharable = closure.unsharable()
+    if scan_first and unsharable is None:
+        artifact, _ = cache.find(artifact_key(request, closure.digest(), current))
+        if artifact is not None:
+            _remember(request, cache, closure, current)
+            return artifact
+    artifact = compile_artifact(request, closure, current)
+    counters.count_compile(artifact.compile_seconds)
+    log.debug("compiled: %s in %.3f s", request, artifact.compile_seconds)
+    if unsharable is not None:
+        log.warn_once(
+            ("unsharable", request.digest), f"{request.name} is compiled anew each time: it uses {unsharable}"
+        )
+        return artifact
+    cache.put(artifact, factors_of(request, closure))
+    _remember(request, cache, closure, current)
+    return artifact
+
+
+def _remember(request: CompileRequest, cache: Cache, closure: Closure, current: Toolchain) -> None:
+    from jitload.compiler.manifest import variant_of
+
+    variant: Variant = variant_of(closure, current)
+    cache.add_variant(request.digest, variant)
+
+
+def factors_of(request: CompileRequest, closure: Closure) -> dict[str, Any]:
+    """What the key was made of, readable: kept in the entry for `explain`. No path of this machine is in it."""
+    from jitload.digest import sha256_hex
+
+    return {
+        "defines": dict(request.defines),
+        "headers": {header.name: header.digest for header in closure.headers.values()},
+        "name expressions": list(request.names),
+        "options": list(request.options),
+        "request": request.digest,
+        "source": sha256_hex(request.source.encode("utf-8", "surrogateescape")),
+        "undefines": list(request.undefines),
+    }
+
+
+def _refuse_if_off(request: CompileRequest, cache: Cache, policy: str, reason: str) -> None:
+    what = f"{request.name} ({request.kind}, {request.arch})"
+    if _sealed:
+        raise CompileDisabledError(
+            f"{what} needs a compile ({reason}), and this process is sealed: compile it before jitload.seal()"
+        )
+    if policy == "never":
+        searched = ("memory: absent", f"disk {cache.directory}: {reason}")
+        raise NotPrecompiledError(
+            f"{what} is not available and compiling is off (JITLOAD_COMPILE=never).\n"
+            f"  wanted   : {request.kind} {request.arch} request {request.digest[:12]}\n"
+            f"  searched : {'; '.join(searched)}\n"
+            f"  fix      : compile it where that is allowed, into a cache that is searched here, "
+            f"or set JITLOAD_COMPILE=missing",
+            wanted=f"{request.kind} {request.arch} {request.digest}",
+            searched=searched,
+        )
+
+
+def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) -> tuple[Kind, str | list[str]]:
+    """Kind and arch of a compile when the caller left one or both out: what runs on the current device.
+
+    Raises:
+        ValueError: that kind cannot be made without an arch here.
+    """
+    wanted = None if kind is None else parse_kind(kind)
+    if arch is not None:
+        archs = [arch] if isinstance(arch, str) else list(arch)
+        if wanted is None:
+            several = len(archs) > 1 or any("," in name for name in archs)
+            virtual = normalize_arch(archs[0]).startswith("compute_") if archs and not several else False
+            wanted = Kind.FATBIN if several else Kind.PTX if virtual else Kind.CUBIN
+        return wanted, archs
+    if config.resolve_device() == "cuda":
+        from jitload.cuda.driver import device_arch
+
+        return wanted or Kind.CUBIN, device_arch()
+    if wanted in (None, Kind.PTX):
+        return Kind.PTX, EXECUTOR_ARCH
+    raise ValueError(
+        f"kind {wanted.value!r} needs an arch, and there is no GPU here to take it from: write e.g. arch='sm_90', "
+        f"or kind='ptx' for the CPU executor"
+    )
+
+
+def compile(  # noqa: A001 - the public name, as in `re.compile`
+    source: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    kind: str | None = None,
+    arch: str | Iterable[str] | None = None,
+    options: str | Iterable[str] = (),
+    include_dirs: Iterable[str | os.PathLike[str]] = (),
+    headers: Mapping[str, str] | None = None,
+    defines: Mapping[str, object] | Iterable[str] | None = None,
+    names: Iterable[str] = (),
+    cache: Cache | None = None,
+) -> Artifact:
+    """Compile CUDA C++ to an artifact, or take it from a cache. No GPU and no driver is needed.
+
+    Args:
+        source: CUDA C++ text (str) or a file (os.PathLike).
+        name: the program name for messages and line information; default: the file's name, or "kernel.cu".
+        kind: "cubin", "ptx", "ltoir" or "fatbin"; default: cubin for an "sm_*" arch, PTX for "compute_*", fatbin for
+            several archs, and what the current device runs when `arch` is left out too.
+        arch: "sm_90", "sm_90a", "sm_100f", "compute_80"; a list for a fatbin; default: the current device's, or the
+            CPU executor's own ("compute_75") where there is none.
+        options: NVRTC options, in any spelling that NVRTC knows.
+        include_dirs: directories for `#include`, in order of search.
+        headers: include name -> text, found before any directory.
+        defines: macro -> value; None defines it bare.
+        names: C++ name expressions to instantiate, e.g. "reduce<float, 256>".
+        cache: where to look and to keep; default: the user's cache.
+
+    Raises:
+        CompileError: the source does not compile (with file, line and NVRTC's log), or no NVRTC is installed.
+        CompileDisabledError: compiling is off and no tier has it.
+        ValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
+    """
+    device = config.resolve_device() if arch is None else ""
+    plain = isinstance(source, str) and not include_dirs and not headers and not defines
+    memo = (source, name, kind, _frozen(arch), _frozen(options), _frozen(names), device) if plain else None
+    request = _requests.get(memo) if memo is not None else None
+    if request is None:
+        wanted, archs = default_target(kind, arch)
+        request = CompileRequest(
+            source,
+            name=name,
+            kind=wanted,
+            arch=archs,
+            options=options,
+            include_dirs=include_dirs,
+            headers=headers,
+            defines=defines,
+            names=names,
+        )
+        if memo is not None:
+            if len(_requests) >= _MAX_REQUESTS:
+                _requests.clear()
+            _requests[memo] = request
+    return compile_request(request, cache)
+
+
+def _frozen(value: object) -> object:
+    return value if value is None or isinstance(value, (str, tuple)) else tuple(value)  # type: ignore[arg-type]
