@@ -50,12 +50,9 @@ def read_array(value: Any, stream: int, device: str) -> ArrayView | None:
     if is_numpy and (device == "cpu" or not hasattr(value, "__cuda_array_interface__")):
         return _numpy_view(value)
     torch: Any = sys.modules.get("torch")
-    if torch is not None and isinstance(value, getattr(torch, "Tensor", ())) and value.is_cuda:
+    if torch is not None and isinstance(value, getattr(torch, "Tensor", ())) and getattr(value, "is_cuda", False):
         _require_gpu(device)
-        size = value.element_size()
-        component = size // 2 if value.is_complex() else size
-        nbytes = size * value.numel()
-        return ArrayView(value.data_ptr(), nbytes, size, component, size == 1, False, False, None, value)
+        return _torch_view(value)
     try:
         interface = getattr(value, "__cuda_array_interface__", None)
     except Exception as error:  # a property of foreign code: any exception is its way to say no
@@ -91,6 +88,12 @@ def _numpy_view(array: Any) -> ArrayView:
     raw = dtype.kind in "SV" or dtype.str[1:] in {"u1", "i1"}
     address = array.__array_interface__["data"][0]
     return ArrayView(address, array.nbytes, dtype.itemsize, component, raw, not flags.writeable, True, None, array)
+
+
+def _torch_view(tensor: Any) -> ArrayView:
+    size = tensor.element_size()
+    component = size // 2 if tensor.is_complex() else size
+    return ArrayView(tensor.data_ptr(), size * tensor.numel(), size, component, size == 1, False, False, None, tensor)
 
 
 def _interface_view(interface: dict[str, Any], value: Any) -> ArrayView:

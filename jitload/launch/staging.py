@@ -71,7 +71,7 @@ def run_staged(memory: Memory, arrays: Sequence[HostArray], values: list[object]
         for region in placed:
             try:
                 memory.free(region.address)
-            except JitloadError:  # noqa: PERF203 - after a sticky device error every free fails; the first counts
+            except JitloadError:
                 continue
         raise
     for region in placed:

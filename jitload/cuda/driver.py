@@ -1,0 +1,218 @@
+"""The CUDA driver: the only file that imports its bindings, and the only one that knows its status codes.
+
+Nothing happens at import. At first use the library is looked for, the driver initialised (cuInit) and a device counted;
+each of these can fail on a machine that is perfectly fine for compiling, so each failure says what to do there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import threading
+from typing import Any
+
+from jitload.errors import DriverError, LoadError
+
+# CUresult values that are met with something better than a DriverError (cuda.h).
+NOT_INITIALIZED, NO_DEVICE, INVALID_CONTEXT, INVALID_HANDLE, NOT_FOUND = 3, 100, 201, 400, 500
+
+# CUdevice_attribute values (cuda.h).
+_COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76
+
+_lock = threading.Lock()
+_initialised_in = 0  # the process that called cuInit through us
+_primary: dict[int, Any] = {}  # device ordinal -> its primary context, retained for the life of the process
+
+
+@functools.cache
+def is_available() -> bool:
+    """Whether kernels can be launched here: a driver, a device, and bindings to call them. Never raises.
+
+    The library is asked directly first, so the bindings (tens of milliseconds) are not imported where there is no GPU.
+    """
+    try:
+        library = ctypes.CDLL("libcuda.so.1")
+        count = ctypes.c_int(0)
+        if library.cuInit(0) != 0 or library.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value < 1:
+            return False
+        import cuda.bindings.driver  # noqa: F401
+    except (OSError, AttributeError, ImportError):
+        return False
+    return True
+
+
+def bindings() -> Any:
+    """The module `cuda.bindings.driver`, with the driver initialised.
+
+    Raises:
+        LoadError: no bindings, no driver, no device, or a process that was forked after CUDA had started.
+    """
+    if _initialised_in != os.getpid():
+        _initialise()
+    return _module()
+
+
+def check(call: str, outcome: tuple[Any, ...]) -> Any:
+    """The values of a driver call, after its status: none, one, or a tuple.
+
+    Args:
+        call: the function's name, e.g. "cuLibraryLoadData".
+        outcome: what the binding returned: the status, then the values.
+
+    Raises:
+        DriverError: the status is not CUDA_SUCCESS.
+    """
+    if outcome[0]:
+        raise driver_error(call, outcome[0])
+    values = outcome[1:]
+    return values[0] if len(values) == 1 else values or None
+
+
+def driver_error(call: str, status: Any, doing: str = "") -> DriverError:
+    """The error for a status other than CUDA_SUCCESS, with the driver's own name and text for it.
+
+    Args:
+        call: the driver function.
+        status: the CUresult.
+        doing: what it was for, e.g. "launching saxpy".
+    """
+    module = _module()
+    code = int(status)
+    name = getattr(status, "name", "") or f"CUresult {code}"
+    failed, text = module.cuGetErrorString(module.CUresult(code))
+    detail = f": {text.decode(errors='replace')}" if not failed and text else ""
+    return DriverError(
+        f"{call} failed{f' {doing}' if doing else ''} with {name} ({code}){detail}", code=code, name=name, call=call
+    )
+
+
+def ensure_context() -> Any:
+    """Make sure that this thread has a current context; the primary one of device 0 when it had none.
+
+    Returns:
+        The bindings, so that callers need not ask twice.
+
+    Raises:
+        LoadError: CUDA cannot be used here.
+        DriverError: cuDevicePrimaryCtxRetain or cuCtxSetCurrent failed.
+    """
+    module = bindings()
+    if int(check("cuCtxGetCurrent", module.cuCtxGetCurrent())) == 0:
+        check("cuCtxSetCurrent", module.cuCtxSetCurrent(_primary_context(module, 0)))
+    return module
+
+
+def current_device() -> int:
+    """The ordinal of this thread's device: that of its current context, else 0.
+
+    Raises:
+        LoadError: CUDA cannot be used here.
+    """
+    module = bindings()
+    if int(check("cuCtxGetCurrent", module.cuCtxGetCurrent())) == 0:
+        return 0
+    return int(check("cuCtxGetDevice", module.cuCtxGetDevice()))
+
+
+def device_attribute(number: int, ordinal: int | None = None) -> int:
+    """A CUdevice_attribute by its number in cuda.h; of the current device when `ordinal` is None.
+
+    Raises:
+        LoadError: CUDA cannot be used here.
+        DriverError: cuDeviceGet or cuDeviceGetAttribute failed.
+    """
+    module = bindings()
+    device = check("cuDeviceGet", module.cuDeviceGet(current_device() if ordinal is None else ordinal))
+    attribute = module.CUdevice_attribute(number)
+    return int(check("cuDeviceGetAttribute", module.cuDeviceGetAttribute(attribute, device)))
+
+
+def device_arch(ordinal: int | None = None) -> str:
+    """The arch of a device, e.g. "sm_90"; of the current one when `ordinal` is None.
+
+    Raises:
+        LoadError: CUDA cannot be used here.
+        DriverError: there is no such device.
+    """
+    major = device_attribute(_COMPUTE_CAPABILITY_MAJOR, ordinal)
+    return f"sm_{major}{device_attribute(_COMPUTE_CAPABILITY_MINOR, ordinal)}"
+
+
+def device_name(ordinal: int | None = None) -> str:
+    """The name of a device, e.g. "NVIDIA H100 80GB HBM3".
+
+    Raises:
+        LoadError: CUDA cannot be used here.
+        DriverError: there is no such device.
+    """
+    module = bindings()
+    device = check("cuDeviceGet", module.cuDeviceGet(current_device() if ordinal is None else ordinal))
+    name: bytes = check("cuDeviceGetName", module.cuDeviceGetName(256, device))
+    return name.partition(b"\0")[0].decode(errors="replace").strip()
+
+
+def driver_version() -> tuple[int, int]:
+    """The newest CUDA version that the driver speaks, e.g. (12, 9).
+
+    Raises:
+        LoadError: CUDA cannot be used here.
+    """
+    module = bindings()
+    version = int(check("cuDriverGetVersion", module.cuDriverGetVersion()))
+    return version // 1000, version % 1000 // 10
+
+
+def _module() -> Any:
+    try:
+        from cuda.bindings import driver
+    except ImportError as error:
+        raise LoadError(
+            "no CUDA driver bindings: the package cuda-bindings is not installed; pip install 'jitload[cu12]' (or "
+            "'jitload[cu12-runtime]' to load without compiling), or run with JITLOAD_DEVICE=cpu"
+        ) from error
+    return driver
+
+
+def _initialise() -> None:
+    global _initialised_in
+    with _lock:
+        process = os.getpid()
+        if _initialised_in == process:
+            return
+        if _initialised_in:
+            raise LoadError(
+                f"CUDA was started in process {_initialised_in} and this one was forked from it: a forked child cannot "
+                "use CUDA; start it with multiprocessing's 'spawn', or use CUDA only after the fork"
+            )
+        _require_library()  # first: where there is no driver, installing bindings would not help
+        module = _module()
+        status = module.cuInit(0)[0]
+        if int(status) == NO_DEVICE:
+            raise LoadError(_NO_DEVICE_TEXT)
+        check("cuInit", (status,))
+        if check("cuDeviceGetCount", module.cuDeviceGetCount()) < 1:
+            raise LoadError(_NO_DEVICE_TEXT)
+        _initialised_in = process
+
+
+_NO_DEVICE_TEXT = "no CUDA device: the driver finds no GPU; run with JITLOAD_DEVICE=cpu, or load where a GPU is"
+
+
+def _require_library() -> None:
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        raise LoadError(
+            "no CUDA driver: libcuda.so.1 not found; run with JITLOAD_DEVICE=cpu, or load where a GPU is"
+        ) from error
+
+
+def _primary_context(module: Any, ordinal: int) -> Any:
+    with _lock:
+        context = _primary.get(ordinal)
+        if context is None:
+            device = check("cuDeviceGet", module.cuDeviceGet(ordinal))
+            context = check("cuDevicePrimaryCtxRetain", module.cuDevicePrimaryCtxRetain(device))
+            _primary[ordinal] = context
+        return context

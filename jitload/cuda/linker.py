@@ -1,0 +1,63 @@
+"""LTO-IR to a cubin for one arch with nvJitLink; the only file that knows its status codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jitload.errors import LoadError
+
+
+def link_ltoir(data: bytes, arch: str) -> bytes:
+    """Link one LTO-IR image.
+
+    Args:
+        data: the image, as nvrtcGetLTOIR gave it.
+        arch: the arch to link for, e.g. "sm_90".
+
+    Returns:
+        The cubin.
+
+    Raises:
+        LoadError: nvJitLink is not installed or refused the image; `.log` holds what it said.
+    """
+    try:
+        from cuda.bindings import nvjitlink
+    except ImportError as error:
+        raise LoadError(
+            "no nvJitLink bindings: pip install 'jitload[cu12]', or compile to a cubin or PTX instead of LTO-IR",
+            kind="ltoir",
+        ) from error
+    handle = 0
+    options = ["-lto", f"-arch={arch}"]
+    try:
+        handle = nvjitlink.create(len(options), options)
+        nvjitlink.add_data(handle, nvjitlink.InputType.LTOIR, data, len(data), "jitload")
+        nvjitlink.complete(handle)
+        cubin = bytearray(nvjitlink.get_linked_cubin_size(handle))
+        nvjitlink.get_linked_cubin(handle, cubin)
+    except nvjitlink.nvJitLinkError as error:
+        log = _log(nvjitlink, handle) if handle else ""
+        shown = f"\n{log}" if log else ""
+        raise LoadError(
+            f"cannot link LTO-IR for {arch}: nvJitLink says {error}{shown}", kind="ltoir", log=log
+        ) from error
+    except RuntimeError as error:  # the bindings' way to say that libnvJitLink.so is missing
+        raise LoadError(
+            f"cannot link LTO-IR: {error}; pip install 'jitload[cu12]', or compile to a cubin or PTX", kind="ltoir"
+        ) from error
+    finally:
+        if handle:
+            nvjitlink.destroy(handle)
+    return bytes(cubin)
+
+
+def _log(nvjitlink: Any, handle: int) -> str:
+    try:
+        size = nvjitlink.get_error_log_size(handle)
+        if size <= 1:  # an empty log is its NUL
+            return ""
+        log = bytearray(size)
+        nvjitlink.get_error_log(handle, log)
+    except nvjitlink.nvJitLinkError:
+        return ""
+    return log.partition(b"\0")[0].decode(errors="replace").strip()
