@@ -1,5 +1,151 @@
-"""jitload: compile, cache, load and launch CUDA C++ kernels from Python."""
+"""jitload: compile, cache, load and launch CUDA C++ kernels from Python.
+
+    compile()       CUDA C++ text or file -> Artifact (cubin, PTX, LTO-IR, fatbin), from a cache when it can
+    jit_kernel      the same as a decorator, launched like a function
+    load_module*    bytes or files of any registered kind -> Module -> kernels
+
+Importing this package loads nothing else: every name below comes in when it is first used.
+"""
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jitload.artifact import Artifact, KernelInfo, Kind, Parameter, Toolchain
+    from jitload.cache.stats import Stats, stats
+    from jitload.cache.tiers import Cache
+    from jitload.compiler.request import CompileRequest
+    from jitload.config import configure
+    from jitload.errors import (
+        ArgumentError,
+        ArtifactError,
+        BundleError,
+        CompileDisabledError,
+        CompileError,
+        CpuFault,
+        DriverError,
+        JitloadError,
+        LaunchError,
+        LoaderNotFoundError,
+        LoadError,
+        NotPrecompiledError,
+        SymbolNotFoundError,
+        TrustError,
+    )
+    from jitload.jit import JitKernel, jit_kernel
+    from jitload.launch.kernel import Kernel
+    from jitload.loader.files import load_module
+    from jitload.loader.module import Module
+    from jitload.loader.registry import (
+        create_module,
+        load_module_from_bytes,
+        register_loader,
+        registered_kinds,
+        unregister_loader,
+    )
+    from jitload.loader.system import register_system_symbol, system_lib
+    from jitload.pipeline import compile, seal  # noqa: A004 - the public name, as in `re.compile`
+
 __version__ = "0.1.0.dev0"
+
+_ERRORS = (
+    "ArgumentError",
+    "ArtifactError",
+    "BundleError",
+    "CompileDisabledError",
+    "CompileError",
+    "CpuFault",
+    "DriverError",
+    "JitloadError",
+    "LaunchError",
+    "LoadError",
+    "LoaderNotFoundError",
+    "NotPrecompiledError",
+    "SymbolNotFoundError",
+    "TrustError",
+)
+
+#: Public name -> the module that has it.
+_HOMES = {
+    **dict.fromkeys(_ERRORS, "errors"),
+    "Artifact": "artifact",
+    "Cache": "cache.tiers",
+    "CompileRequest": "compiler.request",
+    "JitKernel": "jit",
+    "Kernel": "launch.kernel",
+    "KernelInfo": "artifact",
+    "Kind": "artifact",
+    "Module": "loader.module",
+    "Parameter": "artifact",
+    "Stats": "cache.stats",
+    "Toolchain": "artifact",
+    "compile": "pipeline",
+    "configure": "config",
+    "create_module": "loader.registry",
+    "jit_kernel": "jit",
+    "load_module": "loader.files",
+    "load_module_from_bytes": "loader.registry",
+    "register_loader": "loader.registry",
+    "register_system_symbol": "loader.system",
+    "registered_kinds": "loader.registry",
+    "seal": "pipeline",
+    "stats": "cache.stats",
+    "system_lib": "loader.system",
+    "unregister_loader": "loader.registry",
+}
+
+__all__ = [
+    "ArgumentError",
+    "Artifact",
+    "ArtifactError",
+    "BundleError",
+    "Cache",
+    "CompileDisabledError",
+    "CompileError",
+    "CompileRequest",
+    "CpuFault",
+    "DriverError",
+    "JitKernel",
+    "JitloadError",
+    "Kernel",
+    "KernelInfo",
+    "Kind",
+    "LaunchError",
+    "LoadError",
+    "LoaderNotFoundError",
+    "Module",
+    "NotPrecompiledError",
+    "Parameter",
+    "Stats",
+    "SymbolNotFoundError",
+    "Toolchain",
+    "TrustError",
+    "compile",
+    "configure",
+    "create_module",
+    "jit_kernel",
+    "load_module",
+    "load_module_from_bytes",
+    "register_loader",
+    "register_system_symbol",
+    "registered_kinds",
+    "seal",
+    "stats",
+    "system_lib",
+    "unregister_loader",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'jitload' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"jitload.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

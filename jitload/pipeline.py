@@ -6,8 +6,6 @@ public door, which fills in what the caller left out.
 
 from __future__ import annotations
 
-import os
-
 from jitload import config, log
 from jitload.artifact import Kind
 from jitload.cache.flight import single_flight
@@ -22,6 +20,7 @@ from jitload.errors import CompileDisabledError, CompileError, NotPrecompiledErr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping
     from typing import Any
 

@@ -1,0 +1,397 @@
+"""`@jit_kernel`: a CUDA C++ kernel as a Python function.
+
+The decorated function is a declaration: its positional parameters name the kernel's arguments, in order, with their
+defaults; its keyword-only parameters are template arguments. The source is a file beside the Python file, a string, or
+the function's docstring. Compile, cache look-up and loading happen at the first use; after that a call only launches.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from functools import update_wrapper
+from threading import RLock
+from typing import TYPE_CHECKING, Any, overload
+
+from jitload import config
+from jitload.compiler.request import CompileRequest
+from jitload.errors import ArgumentError, SymbolNotFoundError
+from jitload.pipeline import compile_request, default_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from jitload.artifact import Artifact
+    from jitload.cache.tiers import Cache
+    from jitload.launch.kernel import Kernel
+
+#: NumPy's names of the types that C++ spells otherwise; for template arguments given as dtypes.
+_CPP_TYPES = {
+    "bool": "bool",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+    "int16": "short",
+    "uint16": "unsigned short",
+    "int32": "int",
+    "uint32": "unsigned int",
+    "int64": "long long",
+    "uint64": "unsigned long long",
+    "float16": "__half",
+    "float32": "float",
+    "float64": "double",
+}
+_LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooperative")
+
+
+class JitKernel:
+    """A kernel that is compiled when it is first used. Made by `jit_kernel`.
+
+    Launch it like any kernel: `k[grid, block](...)`, `k[grid, block, stream, shared_bytes](...)`,
+    `k(..., grid=..., block=...)`, or `k.bind(grid=..., block=...)` once and call that. Template arguments may be given
+    to `specialize` or among the keywords of a call.
+    """
+
+    __name__: str
+    __wrapped__: Callable[..., Any]
+
+    def __init__(
+        self, declaration: Callable[..., Any], source: _Source, options: Mapping[str, Any], template: Mapping[str, Any]
+    ) -> None:
+        update_wrapper(self, declaration)
+        self.__wrapped__ = declaration
+        self._source = source
+        self._options = dict(options)
+        self._template = dict(template)
+        self._parameters, self._template_names = _split_signature(declaration, template)
+        self._specializations: dict[tuple[Any, ...], JitKernel] = {}
+        self._kernels: dict[str, Kernel] = {}
+        self._current: tuple[config.Config, Kernel] | None = None
+        self._lock = RLock()
+
+    @property
+    def entry(self) -> str:
+        """The C++ name expression of the kernel with the template arguments filled in."""
+        values = {name: _template_text(value) for name, value in self._template.items()}
+        missing = [name for name in self._template_names if name not in values]
+        if missing:
+            raise ArgumentError(
+                f"{self.__name__} needs template argument {missing[0]!r}: give it to specialize({missing[0]}=...) "
+                f"or among the keywords of the call",
+                kernel=self.__name__,
+                parameter=missing[0],
+            )
+        pattern = self._options["entry"]
+        if pattern is None:
+            arguments = ", ".join(values[name] for name in self._template_names)
+            return f"{self.__name__}<{arguments}>" if arguments else self.__name__
+        return str(pattern).format_map(values)
+
+    def request(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> CompileRequest:
+        """The compile request for an arch; default: what the current device runs.
+
+        Raises:
+            OSError: the source file cannot be read.
+            ValueError: that kind cannot be made for that arch.
+        """
+        options = self._options
+        wanted, archs = default_target(kind or options["kind"], arch or options["arch"])
+        entry = self.entry
+        return CompileRequest(
+            **self._source.request_fields(),
+            kind=wanted,
+            arch=archs,
+            options=options["options"],
+            include_dirs=[self._source.beside(path) for path in options["include_dirs"]],
+            headers=options["headers"],
+            defines=options["defines"],
+            names=(entry,) if "<" in entry or "::" in entry else (),
+        )
+
+    def artifact(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Artifact:
+        """The compiled artifact, from a tier or from one compile.
+
+        Raises:
+            CompileError: the source does not compile, or no compiler is installed and no tier has it.
+        """
+        return compile_request(self.request(arch=arch, kind=kind), self._options["cache"])
+
+    def kernel(self) -> Kernel:
+        """The loaded kernel for the device in force: compiled or found, and loaded, at the first call.
+
+        Raises:
+            CompileError: as `artifact`.
+            LoadError: the image cannot be loaded here.
+        """
+        settings = config.current()
+        seen = self._current
+        if seen is not None and seen[0] is settings:
+            return seen[1]
+        with self._lock:
+            device = config.resolve_device()
+            kernel = self._kernels.get(device)
+            if kernel is None:
+                kernel = self._kernels[device] = self._load()
+            self._current = (settings, kernel)
+            return kernel
+
+    def specialize(self, **template: Any) -> JitKernel:
+        """The same kernel with other template arguments: strings of C++, integers, bools or NumPy dtypes."""
+        self._check_template(template)
+        merged = {**self._template, **template}
+        state = tuple(sorted((name, _template_text(value)) for name, value in merged.items()))
+        with self._lock:
+            known = self._specializations.get(state)
+            if known is None:
+                known = self._specializations[state] = JitKernel(self.__wrapped__, self._source, self._options, merged)
+            return known
+
+    def bind(self, **launch: Any) -> Callable[..., None]:
+        """The kernel bound to a launch configuration, for the hot path: `bound(*args)`, positional only."""
+        return self.kernel().bind(**launch)
+
+    def __getitem__(self, configuration: Any) -> Callable[..., None]:
+        def launch(*arguments: Any, **keywords: Any) -> None:
+            target = self._specialized(keywords) if keywords else self
+            target.kernel()[configuration](*target._parameters.order(self.__name__, arguments, keywords))
+
+        return launch
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> None:
+        """Launch with `grid=`, `block=` and the other launch options among the keywords.
+
+        Raises:
+            ArgumentError: an argument does not fit.
+            LaunchError: the configuration does not fit.
+        """
+        options = {name: keywords.pop(name) for name in _LAUNCH_OPTIONS if name in keywords}
+        target = self._specialized(keywords)
+        target.kernel()(*target._parameters.order(self.__name__, arguments, keywords), **options)
+
+    def __repr__(self) -> str:
+        template = ", ".join(f"{name}={_template_text(value)}" for name, value in self._template.items())
+        return f"<jit_kernel {self.__name__}{f' with {template}' if template else ''} from {self._source.label}>"
+
+    def _specialized(self, keywords: dict[str, Any]) -> JitKernel:
+        template = {name: keywords.pop(name) for name in self._template_names if name in keywords}
+        return self.specialize(**template) if template else self
+
+    def _check_template(self, template: Mapping[str, Any]) -> None:
+        for name in template:
+            if name not in self._template_names:
+                known = ", ".join(self._template_names) or "none"
+                raise ArgumentError(
+                    f"{self.__name__} has no template argument {name!r}; it has {known}",
+                    kernel=self.__name__,
+                    parameter=name,
+                )
+
+    def _load(self) -> Kernel:
+        artifact = self.artifact()
+        entry = self.entry
+        if entry not in artifact.kernels:
+            names = tuple(artifact.kernels)
+            raise SymbolNotFoundError(
+                f"{self._source.label} has no kernel {entry!r}: it has {', '.join(names) or 'none'}; "
+                f"name the function after the kernel, or give entry=",
+                name=entry,
+                available=names,
+            )
+        kernel: Kernel = artifact.load()[entry]  # type: ignore[assignment]
+        return kernel
+
+
+class _Source:
+    """Where the text of a kernel is: a file, or a literal inside a Python file."""
+
+    def __init__(self, declaration: Callable[..., Any], file: str | os.PathLike[str] | None, text: str | None) -> None:
+        code = getattr(declaration, "__code__", None)
+        python_file = code.co_filename if code is not None else ""
+        self._python_file = os.path.abspath(python_file) if os.path.isfile(python_file) else None
+        self._first_line = code.co_firstlineno if code is not None else 1
+        self._name = f"{declaration.__name__}.cu"
+        self._file = None if file is None else self.beside(file)
+        self._text = text
+        self.label = self._file or (self._python_file if self._python_file else self._name)
+
+    def beside(self, path: str | os.PathLike[str]) -> str:
+        """A path relative to the Python file, made absolute: a kernel must not depend on the working directory."""
+        directory = os.path.dirname(self._python_file) if self._python_file else os.getcwd()
+        return os.path.join(directory, os.path.expanduser(os.fspath(path)))
+
+    def request_fields(self) -> dict[str, Any]:
+        """What `CompileRequest` wants to know about a source."""
+        if self._file is not None:
+            from pathlib import Path
+
+            return {"source": Path(self._file)}
+        line = self._line_of_text()
+        return {
+            "source": self._text,
+            "name": self._name,
+            "path": self._python_file if line else None,
+            "first_line": line or 1,
+            "source_dir": os.path.dirname(self._python_file) if self._python_file else None,
+        }
+
+    def _line_of_text(self) -> int | None:
+        """The line of the Python file where the literal begins, when it stands there as it is."""
+        if self._python_file is None or not self._text:
+            return None
+        try:
+            with open(self._python_file, encoding="utf-8") as file:
+                content = file.read()
+        except (OSError, UnicodeDecodeError):
+            return None
+        lines = content.splitlines(keepends=True)
+        start = sum(len(line) for line in lines[: self._first_line - 1])
+        position = content.find(self._text, start)
+        if position < 0:
+            position = content.find(self._text)
+        return None if position < 0 else content.count("\n", 0, position) + 1
+
+
+class _Parameters:
+    """The positional parameters of a declaration: names, order and defaults."""
+
+    def __init__(self, parameters: list[inspect.Parameter]) -> None:
+        self._names = [parameter.name for parameter in parameters]
+        self._defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+    def order(self, kernel: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments of a call in the order of the declaration.
+
+        Raises:
+            ArgumentError: one is missing, unknown or given twice.
+        """
+        names = self._names
+        if not keywords and len(arguments) >= len(names):
+            return arguments  # too many is for the kernel to say, it knows its parameters
+        given = dict(zip(names, arguments, strict=False))
+        for name, value in keywords.items():
+            if name not in names:
+                raise ArgumentError(
+                    f"{kernel}() has no argument {name!r}; it has {', '.join(names)}", kernel=kernel, parameter=name
+                )
+            if name in given:
+                raise ArgumentError(f"{kernel}() got argument {name!r} twice", kernel=kernel, parameter=name)
+            given[name] = value
+        merged = {**self._defaults, **given}
+        missing = [name for name in names if name not in merged]
+        if missing:
+            raise ArgumentError(
+                f"{kernel}() lacks argument {', '.join(map(repr, missing))}; it takes {', '.join(names)}",
+                kernel=kernel,
+                parameter=missing[0],
+            )
+        return (*(merged[name] for name in names), *arguments[len(names) :])
+
+
+@overload
+def jit_kernel(function: Callable[..., Any], /) -> JitKernel: ...
+
+
+@overload
+def jit_kernel(
+    *,
+    file: str | os.PathLike[str] | None = None,
+    source: str | None = None,
+    entry: str | None = None,
+    kind: str | None = None,
+    arch: str | Iterable[str] | None = None,
+    options: str | Iterable[str] = (),
+    include_dirs: Iterable[str | os.PathLike[str]] = (),
+    headers: Mapping[str, str] | None = None,
+    defines: Mapping[str, object] | Iterable[str] | None = None,
+    cache: Cache | None = None,
+) -> Callable[[Callable[..., Any]], JitKernel]: ...
+
+
+def jit_kernel(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    file: str | os.PathLike[str] | None = None,
+    source: str | None = None,
+    entry: str | None = None,
+    kind: str | None = None,
+    arch: str | Iterable[str] | None = None,
+    options: str | Iterable[str] = (),
+    include_dirs: Iterable[str | os.PathLike[str]] = (),
+    headers: Mapping[str, str] | None = None,
+    defines: Mapping[str, object] | Iterable[str] | None = None,
+    cache: Cache | None = None,
+) -> JitKernel | Callable[[Callable[..., Any]], JitKernel]:
+    """Declare a CUDA C++ kernel. Nothing is compiled before the first use.
+
+    Args:
+        function: the declaration, when used without parentheses (the source is then its docstring).
+        file: the source file, relative to the Python file.
+        source: the source text.
+        entry: the kernel's C++ name, with template arguments in braces: "reduce<{T}, {BLOCK}>"; default: the
+            function's name with its keyword-only parameters as template arguments.
+        kind: "cubin", "ptx", "ltoir" or "fatbin"; default: what the device runs.
+        arch: default: the device's.
+        options: NVRTC options.
+        include_dirs: directories for `#include`, relative to the Python file.
+        headers: include name -> text.
+        defines: macro -> value.
+        cache: where to look and to keep; default: the user's cache.
+
+    Raises:
+        ValueError: no source, or more than one.
+    """
+    settings = {
+        "entry": entry,
+        "kind": kind,
+        "arch": arch,
+        "options": options,
+        "include_dirs": tuple(include_dirs),
+        "headers": headers,
+        "defines": defines,
+        "cache": cache,
+    }
+
+    def decorate(declaration: Callable[..., Any]) -> JitKernel:
+        text = source
+        if file is not None and source is not None:
+            raise ValueError(f"{declaration.__name__} has file= and source=: give one")
+        if file is None and source is None:
+            text = declaration.__doc__
+            if not text or "__global__" not in text:
+                raise ValueError(
+                    f"{declaration.__name__} has no CUDA source: give file= or source=, or write it as the docstring"
+                )
+        return JitKernel(declaration, _Source(declaration, file, text), settings, {})
+
+    return decorate if function is None else decorate(function)
+
+
+def _split_signature(
+    declaration: Callable[..., Any], template: Mapping[str, Any]
+) -> tuple[_Parameters, tuple[str, ...]]:
+    """The positional parameters, and the names of the template arguments; defaults are filled into `template`."""
+    positional, names = [], []
+    for parameter in inspect.signature(declaration).parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            names.append(parameter.name)
+            if parameter.default is not inspect.Parameter.empty and isinstance(template, dict):
+                template.setdefault(parameter.name, parameter.default)
+        elif parameter.kind in {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}:
+            positional.append(parameter)
+        else:
+            raise ValueError(f"a kernel cannot take {parameter}: name its parameters")
+    return _Parameters(positional), tuple(names)
+
+
+def _template_text(value: Any) -> str:
+    """A template argument as C++ text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if hasattr(value, "__index__"):
+        return str(value.__index__())
+    name = getattr(value, "name", None) or getattr(value, "__name__", None)  # a dtype, or a scalar type
+    if name in _CPP_TYPES:
+        return _CPP_TYPES[name]
+    raise ArgumentError(f"{value!r} cannot be a template argument: give C++ text, an integer, a bool or a NumPy dtype")
