@@ -61,8 +61,8 @@ class JitKernel:
         self.__wrapped__ = declaration
         self._source = source
         self._options = dict(options)
-        self._template = dict(template)
-        self._parameters, self._template_names = _split_signature(declaration, template)
+        self._parameters, self._template_names, defaults = _split_signature(declaration)
+        self._template = {**defaults, **template}
         self._specializations: dict[tuple[Any, ...], JitKernel] = {}
         self._kernels: dict[str, Kernel] = {}
         self._current: tuple[config.Config, Kernel] | None = None
@@ -366,21 +366,18 @@ def jit_kernel(
     return decorate if function is None else decorate(function)
 
 
-def _split_signature(
-    declaration: Callable[..., Any], template: Mapping[str, Any]
-) -> tuple[_Parameters, tuple[str, ...]]:
-    """The positional parameters, and the names of the template arguments; defaults are filled into `template`."""
-    positional, names = [], []
+def _split_signature(declaration: Callable[..., Any]) -> tuple[_Parameters, tuple[str, ...], dict[str, Any]]:
+    """The positional parameters, the names of the template arguments, and the defaults of those."""
+    positional, template = [], []
     for parameter in inspect.signature(declaration).parameters.values():
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            names.append(parameter.name)
-            if parameter.default is not inspect.Parameter.empty and isinstance(template, dict):
-                template.setdefault(parameter.name, parameter.default)
+            template.append(parameter)
         elif parameter.kind in {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}:
             positional.append(parameter)
         else:
             raise ValueError(f"a kernel cannot take {parameter}: name its parameters")
-    return _Parameters(positional), tuple(names)
+    defaults = {p.name: p.default for p in template if p.default is not inspect.Parameter.empty}
+    return _Parameters(positional), tuple(p.name for p in template), defaults
 
 
 def _template_text(value: Any) -> str:
