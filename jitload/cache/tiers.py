@@ -100,6 +100,11 @@ class Cache:
         self._index: Index | None = None
         atexit.register(_flush_at_exit, weakref.ref(self))
 
+    @staticmethod
+    def default() -> Cache:
+        """The cache that `compile` and `jit_kernel` use when none is given."""
+        return default_cache()
+
     @property
     def directory(self) -> str | None:
         """The directory, or None for a cache in memory only."""

@@ -1,0 +1,184 @@
+"""The house: imports go one way, the public names are pinned, and importing jitload does next to nothing."""
+
+from __future__ import annotations
+
+import ast
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import jitload
+
+PACKAGE = pathlib.Path(jitload.__file__).parent
+
+# Lower rooms first; a module may import from its own tier and from those before it (design: "the house").
+TIERS = (
+    {"errors", "values"},
+    {"digest", "config", "log"},
+    {"artifact"},
+    {"compiler", "cache", "loader", "launch"},
+    {"cuda", "cpu", "bundles"},
+    {"pipeline"},
+    {"jit", "precompile"},
+    {"cli", "interop", "__main__"},
+)
+TIER_OF = {room: number for number, rooms in enumerate(TIERS) for room in rooms}
+# Artifact.load() is a method of a value object that the loaders are built on: the one door that opens upwards.
+ALLOWED_UPWARD = {("artifact", "loader")}
+# Only this file may import what stands beside it.
+ONLY_IMPORTER = {
+    "cuda.bindings.driver": {"cuda/driver.py"},
+    "cuda.bindings.nvrtc": {"compiler/nvrtc.py"},
+    "cuda.bindings.nvfatbin": {"compiler/nvrtc.py"},
+    "diskcache": {"cache/index.py"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+    "tvm_ffi": {"interop"},
+}
+
+
+def room_of(path: pathlib.Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_modules(path: pathlib.Path, *, at_runtime: bool) -> set[str]:
+    """The dotted names a file imports; with `at_runtime`, without those under `if TYPE_CHECKING`."""
+    tree = ast.parse(path.read_text())
+    skipped: set[ast.AST] = set()
+    if at_runtime:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+                skipped.update(descendant for child in node.body for descendant in ast.walk(child))
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.update({f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)})
+    return found
+
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    room = room_of(path)
+    if room == "__init__":
+        return  # the public names, loaded lazily
+    for name in imported_modules(path, at_runtime=True):
+        parts = name.split(".")
+        if parts[0] != "jitload" or len(parts) == 1 or parts[1] not in TIER_OF:
+            continue
+        upward = TIER_OF[parts[1]] > TIER_OF[room]
+        assert not upward or (room, parts[1]) in ALLOWED_UPWARD, f"{path} imports {name}, which is upstairs"
+
+
+def test_every_room_has_a_tier():
+    rooms = {room_of(path) for path in SOURCES} - {"__init__"}
+    assert rooms <= set(TIER_OF)
+
+
+def test_no_two_rooms_of_devices_know_each_other():
+    for path in SOURCES:
+        if room_of(path) in {"cuda", "cpu"}:
+            other = {"cuda": "jitload.cpu", "cpu": "jitload.cuda"}[room_of(path)]
+            assert not any(name.startswith(other) for name in imported_modules(path, at_runtime=True)), path
+
+
+@pytest.mark.parametrize("module", ONLY_IMPORTER)
+def test_foreign_packages_have_one_door(module):
+    allowed = ONLY_IMPORTER[module]
+    for path in SOURCES:
+        names = imported_modules(path, at_runtime=False)
+        if any(name == module or name.startswith(f"{module}.") for name in names):
+            relative = str(path.relative_to(PACKAGE))
+            assert relative in allowed or relative.split("/", maxsplit=1)[0] in allowed, f"{relative} imports {module}"
+
+
+def test_only_config_reads_the_environment():
+    for path in SOURCES:
+        text = path.read_text()
+        if path != PACKAGE / "config.py":
+            assert "os.environ" not in text, path
+            assert "getenv" not in text, path
+
+
+def test_no_pickle_anywhere():
+    for path in SOURCES:
+        assert not imported_modules(path, at_runtime=False) & {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
+
+
+def test_all_names_every_public_name():
+    assert jitload.__all__ == sorted(jitload.__all__)
+    assert set(jitload.__all__) == set(jitload._HOMES)
+    for name in jitload.__all__:
+        assert getattr(jitload, name) is not None
+
+
+def test_every_error_is_public():
+    from jitload import errors
+
+    classes = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert classes == set(jitload._ERRORS)
+    assert classes <= set(jitload.__all__)
+    assert all(issubclass(getattr(errors, name), errors.JitloadError) for name in classes)
+
+
+def run_python(code: str, **environment: str) -> str:
+    import os
+
+    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), **environment}
+    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_jitload_loads_nothing_heavy():
+    """No numpy, no CUDA binding, none of the slow parts of the standard library."""
+    loaded = json.loads(run_python("import sys, json, jitload; print(json.dumps(sorted(sys.modules)))"))
+    plain = json.loads(run_python("import sys, json; print(json.dumps(sorted(sys.modules)))"))
+    assert set(loaded) - set(plain) <= {"jitload", "__future__"}
+
+
+def test_importing_jitload_makes_no_directory_and_reads_no_environment(tmp_path):
+    """Seen by an audit hook and a watched environment, in a process of its own."""
+    code = """
+import os, sys, json
+events, read = [], []
+class Watched(dict):
+    def __getitem__(self, key): read.append(key); return dict.__getitem__(self, key)
+    def get(self, key, default=None): read.append(key); return dict.get(self, key, default)
+sys.addaudithook(lambda name, args: events.append([name, str(args[:1])]) if name in {"os.mkdir", "os.putenv"} else None)
+os.environ._data = Watched(os.environ._data)
+import jitload
+print(json.dumps([events, [str(key) for key in read if b"JITLOAD" in key or key in (b"HOME", b"XDG_CACHE_HOME")]]))
+"""
+    events, read = json.loads(run_python(code, HOME=str(tmp_path), JITLOAD_CACHE_DIR=str(tmp_path / "cache")))
+    assert [event for event in events if "__pycache__" not in event[1]] == []
+    assert read == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hit_needs_neither_numpy_nor_nvrtc_nor_the_slow_imports(tmp_path):
+    """A new process takes a compiled kernel from the disk without the compiler, numpy, dataclasses or logging."""
+    code = """
+import sys
+before = set(sys.modules)
+import json, jitload
+artifact = jitload.compile('extern "C" __global__ void k(int *x) { *x = 1; }', kind="cubin", arch="sm_80")
+stats = jitload.stats()
+print(json.dumps([sorted(set(sys.modules) - before), stats.compiles, stats.hits["disk"]]))
+"""
+    env = {"JITLOAD_CACHE_DIR": str(tmp_path / "cache")}
+    _, compiles, _ = json.loads(run_python(code, **env))
+    assert compiles == 1
+    modules, compiles, disk_hits = json.loads(run_python(code, **env))
+    assert (compiles, disk_hits) == (0, 1)
+    heavy = {"numpy", "dataclasses", "typing", "logging", "pathlib", "diskcache", "filelock", "sqlite3", "inspect"}
+    assert not heavy & set(modules)
+    assert not [name for name in modules if name.startswith("cuda.")]
