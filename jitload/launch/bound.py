@@ -29,7 +29,8 @@ Slot = tuple[Any, "Callable[[], object]"]
 # Measured with four scalars and pointers on a do-nothing driver: comparing `tuple(map(type, args))` with a known tuple
 # costs three times these written-out comparisons. Defaults and `*more` turn a wrong count into an ArgumentError.
 _TEMPLATE = """\
-def specialize(take, give, make, pack_into, accepted, refuse, slow, modules, current_stream, elsewhere):
+def specialize(take, give, make, pack_into, refuse, slow, modules, current_stream, elsewhere):
+    {state}
     def launch({parameters}*more):
         {follow}
         if {checks}not more:
@@ -43,16 +44,21 @@ def specialize(take, give, make, pack_into, accepted, refuse, slow, modules, cur
             except PackError:
                 give(slot)
                 return slow({names}*more)
-            outcome = submit()
-            if outcome != accepted:
+            if outcome := submit():
                 refuse(outcome, submit)
             give(slot)
             return None
         return slow({names}*more)
     return launch
 """
+# A framework may be imported after the launch was bound. Asking for two names in `sys.modules` costs 75 ns, asking
+# whether anything was imported since costs 45.
+_STATE = "seen, follow = 0, False"
 _FOLLOW = """\
-if ("torch" in modules or "cupy" in modules) and (stream := current_stream()):
+nonlocal seen, follow
+        if len(modules) != seen:
+            seen, follow = len(modules), "torch" in modules or "cupy" in modules
+        if follow and (stream := current_stream()):
             return elsewhere(stream)({names}*more)"""
 
 
@@ -73,7 +79,6 @@ class Launch:
         self._stream = stream
         self._synchronous = synchronous
         self._slots: list[Slot] = []
-        self._accepted: object = getattr(function, "accepted", None)
 
     def run(self, *args: Any) -> None:
         """Check and convert the arguments, stage host arrays, launch; every kind of argument is right here.
@@ -109,7 +114,6 @@ class Launch:
             self._slots.append,
             self._make_slot,
             self._signature.layout.pack_into,
-            self._accepted,
             self._refuse,
             self.run,
             sys.modules,
@@ -124,8 +128,7 @@ class Launch:
             slot = self._make_slot()
         buffer, submit = slot
         self._signature.layout.pack_into(buffer, 0, *values)
-        outcome = submit()
-        if outcome != self._accepted:
+        if outcome := submit():
             self._refuse(outcome, submit)
         self._slots.append(slot)
         if wait:
@@ -163,6 +166,7 @@ def compile_launch(signature: Signature, *, follow: bool) -> Callable[..., Calla
         names=listed,
         values="".join(f", {name}" for name in names),
         checks="".join(f"{_check(name, fast)} and " for name, fast in zip(names, signature.fast_types, strict=True)),
+        state=_STATE if follow else "",
         follow=_FOLLOW.format(names=listed) if follow else "",
     )
     scope: dict[str, Any] = {"MISSING": MISSING, "PackError": (struct.error, OverflowError)}

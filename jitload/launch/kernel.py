@@ -70,8 +70,6 @@ class DeviceFunction(Protocol):
 class PreparedFunction(DeviceFunction, Protocol):
     """A device function that can do everything of a launch but the parameters in advance."""
 
-    accepted: object  # what a submitted launch returns when the device took it
-
     def prepare(
         self,
         nbytes: int,
@@ -82,7 +80,9 @@ class PreparedFunction(DeviceFunction, Protocol):
         cluster: Dim3 | None,
         cooperative: bool,
     ) -> tuple[Any, Callable[[], object]]:
-        """A writable buffer of `nbytes` for the parameter block, and what launches with its present contents.
+        """A writable buffer for a parameter block of `nbytes`, and what launches with its present contents.
+
+        The latter returns something false when the device took the launch, else what `refuse` shall look at.
 
         Raises:
             LaunchError: the device cannot run this configuration.
@@ -90,7 +90,7 @@ class PreparedFunction(DeviceFunction, Protocol):
         """
 
     def refuse(self, outcome: object, submit: Callable[[], object]) -> None:
-        """Deal with an outcome other than `accepted`: put it right and submit again, or raise.
+        """Deal with a launch that the device did not take: put it right and submit again, or raise.
 
         Raises:
             LaunchError: the device cannot run this configuration.
@@ -173,8 +173,8 @@ class Kernel:
             LaunchError: the configuration is missing or cannot be run.
             DriverError, CpuFault: the device refused or stopped the kernel.
         """
-        if cluster is None and not cooperative and grid is not None and block is not None:
-            self[grid, block, stream, shared_bytes](*args)
+        if stream is None and not shared_bytes and cluster is None and not cooperative:
+            self[grid, block](*args)
         else:
             self.bind(
                 grid=grid,
