@@ -1,0 +1,151 @@
+"""The index: rows come back, and whatever else somebody puts into its database has no effect."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+import pytest
+
+from jitload.cache.directory import Directory
+from jitload.cache.index import Index
+
+KEY = "ab" * 32
+ROW = {"arch": "sm_90", "kind": "cubin", "name": "k.cu"}
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return Directory(str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def database(directory):
+    index = Index(directory)
+    assert index.write({KEY: ROW})
+    index.close()
+    return f"{directory.path}/index/cache.db"
+
+
+def rows_of(directory: Directory) -> dict:
+    index = Index(directory)
+    try:
+        return dict(index.rows())
+    finally:
+        index.close()
+
+
+def execute(database: str, *statements: str) -> None:
+    connection = sqlite3.connect(database)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_rows_come_back(directory, database):
+    assert rows_of(directory) == {KEY: ROW}
+    index = Index(directory)
+    index.remove([KEY, "cd" * 32])
+    assert list(index.rows()) == []
+    index.close()
+
+
+def test_keys_are_hex_and_nothing_else(directory):
+    index = Index(directory)
+    assert not index.write({"../../etc/passwd": ROW})
+    index.close()
+
+
+def test_a_planted_pickle_is_never_loaded(directory, database, tmp_path):
+    import pickle
+
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "boom"),)
+
+    payload = pickle.dumps(Bomb())
+    connection = sqlite3.connect(database)
+    connection.execute("UPDATE Cache SET mode = 4, value = ?", (payload,))
+    connection.execute(
+        "INSERT INTO Cache(key, raw, store_time, access_time, mode, value) VALUES (?, 0, 0, 0, 4, ?)",
+        (payload, payload),
+    )
+    connection.commit()
+    connection.close()
+    assert rows_of(directory) == {}
+    assert not (tmp_path / "boom").exists()
+
+
+@pytest.mark.parametrize("mode", [1, 2, 3, 4])
+def test_a_row_that_names_a_file_neither_reads_nor_removes_it(directory, database, tmp_path, mode):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b'{"stolen": true}')
+    execute(database, f"UPDATE Cache SET mode = {mode}, filename = '{secret}', value = NULL")
+    assert rows_of(directory) == {}
+    index = Index(directory)
+    index.remove([KEY])
+    index.write({KEY: ROW})
+    index.close()
+    assert secret.read_bytes() == b'{"stolen": true}'
+    assert rows_of(directory) == {KEY: ROW}
+
+
+def test_a_planted_trigger_costs_the_index_and_nothing_else(directory, database):
+    execute(database, "CREATE TRIGGER evil AFTER INSERT ON Cache BEGIN UPDATE Cache SET value = x'00'; END")
+    index = Index(directory)
+    assert index.write({"cd" * 32: ROW})
+    assert dict(index.rows()) == {"cd" * 32: ROW}
+    index.close()
+
+
+def test_planted_settings_cost_the_index_and_nothing_else(directory, database):
+    execute(database, "INSERT INTO Settings VALUES ('get', 'broken')")
+    assert rows_of(directory) == {}
+    index = Index(directory)
+    assert index.write({KEY: ROW})
+    index.close()
+    assert rows_of(directory) == {KEY: ROW}
+
+
+@pytest.mark.parametrize("damage", ["garbage", "empty", "symlink", "deleted"])
+def test_a_damaged_database_is_started_anew(directory, database, tmp_path, damage):
+    if damage == "garbage":
+        with open(database, "wb") as file:
+            file.write(os.urandom(8192))
+    elif damage == "empty":
+        open(database, "wb").close()
+    else:
+        os.unlink(database)
+    outside = tmp_path / "outside.db"
+    if damage == "symlink":
+        outside.write_bytes(b"")
+        os.symlink(outside, database)
+    index = Index(directory)
+    assert index.write({KEY: ROW})
+    index.close()
+    assert rows_of(directory) == {KEY: ROW}
+    assert damage != "symlink" or outside.read_bytes() == b""
+
+
+def test_a_file_in_place_of_the_index_is_one_warning(directory, caplog):
+    directory.make("")
+    with open(f"{directory.path}/index", "w") as file:
+        file.write("in the way")
+    index = Index(directory)
+    assert not index.write({KEY: ROW})
+    assert list(index.rows()) == []
+    assert len(caplog.records) == 1
+    assert "everything works without it" in caplog.text
+
+
+def test_a_forked_child_opens_its_own_connection(directory, database):
+    index = Index(directory)
+    assert dict(index.rows()) == {KEY: ROW}
+    child = os.fork()
+    if child == 0:
+        good = index.write({"cd" * 32: ROW}) and len(dict(index.rows())) == 2
+        os._exit(0 if good else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(dict(index.rows())) == 2
+    index.close()

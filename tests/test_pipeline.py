@@ -1,0 +1,356 @@
+"""The whole road with the real compiler: what hits, what misses and why, in one process and over several."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import jitload
+from jitload import pipeline
+
+SOURCE = 'extern "C" __global__ void k(int *x) { *x = VALUE; }'
+REPOSITORY = pathlib.Path(jitload.__file__).parent.parent
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return jitload.Cache(tmp_path / "cache")
+
+
+def compiles() -> int:
+    return jitload.stats().compiles
+
+
+def value_of(artifact: jitload.Artifact) -> int:
+    """The constant that a kernel of these tests stores, from its PTX."""
+    import re
+
+    return int(re.search(rb"mov\.u32\s+%r1, (\d+);", artifact.data)[1])
+
+
+def new(cache: jitload.Cache) -> jitload.Cache:
+    """A cache object that knows nothing but the directory, like a new process."""
+    return jitload.Cache(cache.directory)
+
+
+def test_the_second_request_is_a_hit_and_the_bytes_are_equal(cache):
+    source = SOURCE.replace("VALUE", "1")
+    before = compiles()
+    first = jitload.compile(source, arch="compute_75", cache=cache)
+    hits = jitload.stats().hits
+    assert jitload.compile(source, arch="compute_75", cache=cache) is first
+    assert jitload.stats().hits["memory"] == hits["memory"] + 1
+    again = jitload.compile(source, arch="compute_75", cache=new(cache))
+    assert jitload.stats().hits["disk"] == hits["disk"] + 1
+    assert again == first
+    assert again.kernels == first.kernels
+    assert compiles() == before + 1
+
+
+def test_kind_and_arch_follow_from_each_other(cache):
+    source = SOURCE.replace("VALUE", "1")
+    assert jitload.compile(source, arch="sm_80", cache=cache).kind == "cubin"
+    assert jitload.compile(source, arch="compute_80", cache=cache).kind == "ptx"
+    assert jitload.compile(source, arch=["sm_80", "compute_80"], cache=cache).kind == "fatbin"
+    with jitload.configure(device="cpu"):
+        artifact = jitload.compile(source, cache=cache)
+        assert (artifact.kind, artifact.arch) == ("ptx", "compute_75")
+        with pytest.raises(ValueError, match=r"write e\.g\. arch='sm_90', or kind='ptx'"):
+            jitload.compile(source, kind="cubin", cache=cache)
+
+
+@pytest.fixture
+def project(tmp_path):
+    directory = tmp_path / "project"
+    directory.mkdir()
+    (directory / "k.cu").write_text(f'#include "value.h"\n{SOURCE}\n')
+    (directory / "value.h").write_text("#define VALUE 1\n")
+    return directory
+
+
+def compile_project(project, cache, **options):
+    return jitload.compile(project / "k.cu", arch="compute_75", cache=new(cache), **options)
+
+
+def test_editing_a_header_gives_the_new_kernel_and_back_again_hits(project, cache):
+    assert value_of(compile_project(project, cache)) == 1
+    (project / "value.h").write_text("#define VALUE 2\n")
+    assert value_of(compile_project(project, cache)) == 2
+    before = compiles()
+    (project / "value.h").write_text("#define VALUE 1\n")
+    assert value_of(compile_project(project, cache)) == 1
+    assert compiles() == before
+
+
+def test_editing_a_header_is_seen_in_the_same_process_and_cache(project, cache):
+    for value in (1, 2, 3):
+        (project / "value.h").write_text(f"#define VALUE {value}\n")
+        assert value_of(jitload.compile(project / "k.cu", arch="compute_75", cache=cache)) == value
+
+
+def test_a_header_reached_only_through_a_macro(project, cache):
+    (project / "k.cu").write_text(f'#define NAME "value.h"\n#include NAME\n{SOURCE}\n')
+    for value in (1, 2):
+        (project / "value.h").write_text(f"#define VALUE {value}\n")
+        assert value_of(compile_project(project, cache)) == value
+
+
+def test_a_header_found_by_has_include(project, cache):
+    (project / "k.cu").write_text(
+        f'#if __has_include("extra.h")\n#include "extra.h"\n#else\n#define VALUE 7\n#endif\n{SOURCE}\n'
+    )
+    assert value_of(compile_project(project, cache)) == 7
+    (project / "extra.h").write_text("#define VALUE 8\n")
+    assert value_of(compile_project(project, cache)) == 8
+    (project / "extra.h").write_text("#define VALUE 9\n")
+    assert value_of(compile_project(project, cache)) == 9
+    (project / "extra.h").unlink()
+    before = compiles()
+    assert value_of(compile_project(project, cache)) == 7
+    assert compiles() == before
+
+
+def test_a_header_that_newly_shadows_another(project, cache, tmp_path):
+    (project / "k.cu").write_text(f"#include <value.h>\n{SOURCE}\n")
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    (second / "value.h").write_text("#define VALUE 20\n")
+    directories = {"include_dirs": [first, second]}
+    assert value_of(compile_project(project, cache, **directories)) == 20
+    (first / "value.h").write_text("#define VALUE 10\n")
+    assert value_of(compile_project(project, cache, **directories)) == 10
+
+
+def test_a_moved_project_and_another_working_directory_still_hit(project, cache, tmp_path, monkeypatch):
+    first = compile_project(project, cache)
+    before = compiles()
+    moved = tmp_path / "elsewhere" / "deeper"
+    moved.parent.mkdir()
+    shutil.move(project, moved)
+    monkeypatch.chdir(moved.parent)
+    assert compile_project(moved, cache) == first
+    shutil.copytree(moved, tmp_path / "copy")
+    assert compile_project(tmp_path / "copy", cache) == first
+    assert compiles() == before
+
+
+def test_a_lost_manifest_costs_a_scan_and_no_compile(project, cache):
+    first = compile_project(project, cache)
+    before = compiles()
+    shutil.rmtree(pathlib.Path(cache.directory) / "manifests")
+    assert compile_project(project, cache) == first
+    assert compiles() == before
+
+
+def test_a_damaged_manifest_is_put_aside(project, cache, caplog):
+    first = compile_project(project, cache)
+    (manifest,) = (pathlib.Path(cache.directory) / "manifests").glob("*/*")
+    manifest.write_bytes(manifest.read_bytes()[:-1])
+    before = compiles()
+    assert compile_project(project, cache) == first
+    assert compiles() == before
+    assert "digest does not match" in caplog.text
+
+
+def test_a_damaged_entry_is_compiled_once_more(project, cache, caplog):
+    first = compile_project(project, cache)
+    (entry,) = (pathlib.Path(cache.directory) / "objects").glob("*/*")
+    entry.write_bytes(b"")
+    before = compiles()
+    assert compile_project(project, cache) == first
+    assert compile_project(project, cache) == first
+    assert compiles() == before + 1
+    assert jitload.stats().misses["damaged"] >= 1
+    assert "is not used" in caplog.text
+
+
+def test_a_clock_macro_is_never_kept_and_said_once(cache, caplog):
+    source = 'extern "C" __global__ void k(int *x) { *x = __TIME__[7]; }'
+    before = compiles()
+    jitload.compile(source, arch="compute_75", cache=cache)
+    jitload.compile(source, arch="compute_75", cache=cache)
+    assert compiles() == before + 2
+    assert list(cache.entries()) == []
+    assert len(caplog.records) == 1
+    assert "__TIME__ in kernel.cu, line 1" in caplog.text
+
+
+def test_an_unwritable_cache_never_fails_a_compile(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    cache = jitload.Cache(tmp_path / "file" / "cache")
+    for value in ("1", "2"):
+        artifact = jitload.compile(SOURCE.replace("VALUE", value), arch="compute_75", cache=cache)
+        assert value_of(artifact) == int(value)
+    assert len([record for record in caplog.records if "cannot write" in record.getMessage()]) <= 1
+    assert len(caplog.records) <= 3
+
+
+def test_compile_never_and_seal(cache):
+    source = SOURCE.replace("VALUE", "31")
+    with jitload.configure(compile="never"), pytest.raises(jitload.NotPrecompiledError) as caught:
+        jitload.compile(source, arch="compute_75", cache=cache)
+    assert isinstance(caught.value, jitload.CompileDisabledError)
+    for word in ("wanted", "searched", "fix", "JITLOAD_COMPILE"):
+        assert word in str(caught.value)
+    artifact = jitload.compile(source, arch="compute_75", cache=cache)
+    with jitload.configure(compile="never"):
+        assert jitload.compile(source, arch="compute_75", cache=new(cache)) == artifact
+    jitload.seal()
+    try:
+        assert jitload.compile(source, arch="compute_75", cache=new(cache)) == artifact
+        with pytest.raises(jitload.CompileDisabledError, match="sealed"):
+            jitload.compile(source + "\n", arch="compute_75", cache=cache)
+    finally:
+        pipeline.seal(False)
+
+
+def test_compile_always_compiles_and_keeps(cache):
+    source = SOURCE.replace("VALUE", "32")
+    first = jitload.compile(source, arch="compute_75", cache=cache)
+    before = compiles()
+    with jitload.configure(compile="always"):
+        assert jitload.compile(source, arch="compute_75", cache=cache) == first
+    assert compiles() == before + 1
+
+
+def test_eight_threads_compile_once(cache):
+    source = SOURCE.replace("VALUE", "41")
+    before = compiles()
+    found = []
+    start = threading.Barrier(8)
+
+    def work():
+        start.wait()
+        found.append(jitload.compile(source, arch="compute_75", cache=cache))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert compiles() == before + 1
+    assert len(set(found)) == 1
+
+
+WORKER = """
+import json, sys, time, jitload
+while time.time() < float(sys.argv[1]): pass
+artifact = jitload.compile(sys.argv[2], kind="cubin", arch="sm_90")
+stats = jitload.stats()
+print(json.dumps([stats.compiles, artifact.key, len(artifact.data)]))
+"""
+
+
+def start_worker(source: str, cache_dir: pathlib.Path, start: float = 0.0, code: str = WORKER) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "JITLOAD_CACHE_DIR": str(cache_dir)}
+    command = [sys.executable, "-c", code, str(start), source]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(worker: subprocess.Popen) -> list:
+    out, err = worker.communicate(timeout=120)
+    assert worker.returncode == 0, err
+    return json.loads(out)
+
+
+def test_eight_processes_on_one_cold_key_compile_once(tmp_path):
+    start = time.time() + 1.5
+    source = SOURCE.replace("VALUE", "51")
+    results = [finish(worker) for worker in [start_worker(source, tmp_path / "cache", start) for _ in range(8)]]
+    assert sum(count for count, _, _ in results) == 1
+    assert len({(key, size) for _, key, size in results}) == 1
+
+
+HANGING_WORKER = """
+import sys, time, jitload
+from jitload.compiler import program
+def hang(*arguments):
+    print("compiling", flush=True)
+    time.sleep(600)
+program.compile_artifact = hang
+jitload.compile(sys.argv[2], kind="cubin", arch="sm_90")
+"""
+
+
+def test_a_killed_holder_does_not_block_the_next(tmp_path):
+    source = SOURCE.replace("VALUE", "52")
+    holder = start_worker(source, tmp_path / "cache", code=HANGING_WORKER)
+    assert holder.stdout.readline() == "compiling\n"
+    waiter = start_worker(source, tmp_path / "cache")
+    time.sleep(1)
+    assert waiter.poll() is None  # it waits for the holder
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    assert finish(waiter)[0] == 1
+
+
+@pytest.fixture(scope="session")
+def python_without_nvrtc(tmp_path_factory):
+    """A Python whose site directory holds everything that this one's does, but NVIDIA's libraries and the bindings."""
+    site = tmp_path_factory.mktemp("site")
+    for source in [pathlib.Path(path) for path in sys.path if path.endswith("site-packages")]:
+        for entry in source.iterdir():
+            if not entry.name.startswith(("nvidia", "cuda")) and not (site / entry.name).exists():
+                (site / entry.name).symlink_to(entry)
+
+    def run(code: str, cache_dir: pathlib.Path) -> subprocess.CompletedProcess:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(cache_dir),
+            "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{site}",
+            "JITLOAD_CACHE_DIR": str(cache_dir),
+            "JITLOAD_DEVICE": "cpu",
+        }
+        command = [sys.executable, "-S", "-c", code]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+    return run
+
+
+USE_KERNEL = """
+import numpy as np, jitload
+source = r'''
+#include <cuda_fp16.h>
+#include <cuda/std/limits>
+extern "C" __global__ void k(float *x, int n)
+{
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) x[i] = __half2float(__float2half(x[i])) + cuda::std::numeric_limits<int>::digits;
+}
+'''
+artifact = jitload.compile(source)
+x = np.arange(100, dtype=np.float32)
+artifact.load()["k"][1, 128](x, 100)
+assert np.array_equal(x, np.arange(100) + 31), x
+print(jitload.stats().compiles)
+"""
+
+
+def test_without_nvrtc_what_is_cached_runs_and_the_rest_names_the_extra(tmp_path, python_without_nvrtc):
+    cache_dir = tmp_path / "cache"
+    with_nvrtc = subprocess.run(
+        [sys.executable, "-c", USE_KERNEL],
+        env={**os.environ, "JITLOAD_CACHE_DIR": str(cache_dir), "JITLOAD_DEVICE": "cpu", "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (with_nvrtc.stdout, with_nvrtc.returncode) == ("1\n", 0), with_nvrtc.stderr
+    without = python_without_nvrtc("import cuda.bindings.nvrtc", cache_dir)
+    assert "ModuleNotFoundError" in without.stderr
+    without = python_without_nvrtc(USE_KERNEL, cache_dir)
+    assert (without.stdout, without.returncode) == ("0\n", 0), without.stderr
+    missing = python_without_nvrtc(USE_KERNEL.replace("int n)", "int n )"), cache_dir)
+    assert missing.returncode != 0
+    assert "NVRTC is not installed" in missing.stderr
+    assert "pip install 'jitload[cu12]'" in missing.stderr
