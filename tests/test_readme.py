@@ -1,0 +1,64 @@
+"""The README keeps its promises: two commands under "Quick start", code that runs, settings that exist."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import jitload
+from jitload import config
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)\n```", text, re.DOTALL)
+
+
+def test_the_quick_start_has_the_two_commands():
+    section = README.split("## Quick start", 1)[1].split("\n## ", 1)[0]
+    assert blocks("sh", section) == [
+        "python3 -m venv .venv && .venv/bin/pip install -e '.[cu12]' && .venv/bin/python examples/quickstart.py",
+        "python3 -m venv .venv && .venv/bin/pip install -e '.[cu12,test]' && .venv/bin/python -m pytest",
+    ]
+
+
+def test_the_first_python_block_runs_and_is_right(tmp_path):
+    path = tmp_path / "readme.py"
+    path.write_text(blocks("python")[0])
+    names: dict = {"__file__": str(path), "__name__": "readme"}
+    with jitload.configure(device="cpu"):
+        exec(compile(path.read_text(), str(path), "exec"), names)
+    assert (names["y"] == 4.0).all()  # launched twice with a = 2 and x = 1
+    with jitload.configure(device="cpu"):
+        names["bound"](2.0, names["x"], names["y"], names["n"])
+    assert (names["y"] == 6.0).all()
+
+
+def test_the_other_python_blocks_run_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = "template <typename T, int B> __global__ void reduce(const T *x, T *y) { *y = x[B]; }"
+    data = jitload.compile('extern "C" __global__ void k() {}', kind="cubin", arch="sm_90").data
+    names = {"jitload": jitload, "source": source, "data": data}
+    compiling, loading = blocks("python")[1:]
+    with jitload.configure(device="cpu"):
+        run = compiling.replace('kind="cubin", arch="sm_90"', 'kind="ptx", arch="compute_75"')
+        assert run != compiling
+        exec(run, names)
+    assert (tmp_path / "reduce.jle").exists()
+    exec(loading, names)
+    assert names["module"].kind == "cubin"
+    jitload.unregister_loader("echo")
+
+
+def test_every_setting_in_the_table_is_read():
+    documented = set(re.findall(r"`(JITLOAD_[A-Z_]+)`", README))
+    assert documented <= set(config._VARIABLES)
+
+
+def test_the_extras_in_the_table_exist():
+    documented = set(re.findall(r"`jitload\[([a-z0-9-]+)\]`", README))
+    text = (ROOT / "pyproject.toml").read_text()
+    section = text.split("[project.optional-dependencies]", 1)[1].split("\n[", 1)[0]
+    assert documented == set(re.findall(r"^([a-z0-9-]+) = \[", section, re.MULTILINE))
