@@ -56,7 +56,7 @@ class CudaFunction:
     def __init__(self, info: KernelInfo, handle: Any, module: Module) -> None:
         self.info = info
         self._kernel = handle
-        # A CUkernel is launched by casting it to CUfunction (cuLaunchKernelEx). Every prepared launch holds this object.
+        # A CUkernel is launched as a CUfunction (cuLaunchKernelEx). Every prepared launch holds this one object.
         self._function = ctypes.c_void_p(int(handle))
         self._module: Module | None = module
         self._shared_limits: dict[int, int] = {}
