@@ -35,6 +35,7 @@ class _Region:
     def add(self, array: HostArray) -> None:
         self.end = max(self.end, array.view.address + array.view.nbytes)
         self.members.append(array)
+        self.members.sort(key=lambda member: member.position)
 
     @property
     def label(self) -> str:
@@ -87,4 +88,5 @@ def _merge(arrays: Sequence[HostArray]) -> list[_Region]:
         else:
             current = _Region(array)
             regions.append(current)
-    return regions
+    # In the order of the arguments, so that a launch makes the same allocations wherever the host arrays happen to lie.
+    return sorted(regions, key=lambda region: region.members[0].position)

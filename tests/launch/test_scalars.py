@@ -160,7 +160,7 @@ def test_structures_by_value_are_their_bytes(pack_one):
 
 def test_a_structure_of_another_size_is_refused(pack_one):
     parameter = Parameter(0, 16, 8, "b8", name="pair", declared="Pair", pointer=False)
-    with pytest.raises(ArgumentError, match="the structure has 16 bytes, bytes .* has 15"):
+    with pytest.raises(ArgumentError, match=r"the structure has 16 bytes, bytes .* has 15"):
         pack_one(parameter, b"x" * 15)
     with pytest.raises(ArgumentError, match="expected a structure of 16 bytes"):
         pack_one(parameter, np.zeros(2))

@@ -1,0 +1,292 @@
+"""Arrays and addresses: what may be passed for a pointer, and what the refusal says."""
+
+import ctypes
+import struct
+
+import numpy as np
+import pytest
+
+from jitload import ArgumentError
+from jitload.artifact import Parameter
+
+ADDRESS = struct.Struct("<Q")
+
+
+def pointer(declared="float *", const=False, known=True, name="p"):
+    return Parameter(0, 8, 8, "u64", name=name, declared=declared, pointer=True if known else None, const=const)
+
+
+EITHER = Parameter(0, 8, 8, "u64", name="bits", pointer=None)
+
+
+class GpuArray:
+    """What a GPU array of any library shows."""
+
+    def __init__(self, typestr="<f4", readonly=False, address=0x7F00_0000_1000, **more):
+        self.__cuda_array_interface__ = {
+            "shape": (4,),
+            "typestr": typestr,
+            "data": (address, readonly),
+            "version": 3,
+            **more,
+        }
+
+
+class Index:
+    """An integer to Python, and no address."""
+
+    def __index__(self):
+        return 4096
+
+
+@pytest.mark.parametrize("given", [(), (1.0,), (1.0, 1, 2), (1.0, 1, 2, 3, 4), (1.0, 1, 2, 3, 4, 5, 6)])
+def test_the_count_is_checked_and_the_whole_signature_named(saxpy, given):
+    kernel, function = saxpy
+    for launch in (kernel[1, 1], kernel.bind(grid=1, block=1, stream=0)):
+        with pytest.raises(ArgumentError) as caught:
+            launch(*given)
+        text = str(caught.value)
+        assert f"'saxpy' takes 4 arguments, got {len(given)}" in text
+        assert "saxpy(float a, const float *x, float *y, int n)" in text
+        assert caught.value.kernel == "saxpy"
+        assert caught.value.position is None
+    assert function.launches == []
+
+
+def test_a_kernel_without_parameters_takes_none(make_kernel):
+    kernel, function = make_kernel()
+    kernel[1, 1]()
+    assert function.launches[0][0] == b""
+    with pytest.raises(ArgumentError, match=r"takes 0 arguments, got 1 \(int\)"):
+        kernel[1, 1](1)
+
+
+def test_an_error_says_which_argument_and_holds_it(saxpy):
+    kernel, _ = saxpy
+    with pytest.raises(ArgumentError) as caught:
+        kernel[1, 1](1.0, 1, 2, 2**31)
+    assert str(caught.value) == (
+        "kernel 'saxpy', argument 3 (int n): 2147483648 does not fit: the range is -2147483648 to 2147483647. "
+        "The kernel is saxpy(float a, const float *x, float *y, int n)"
+    )
+    assert (caught.value.position, caught.value.parameter, caught.value.kernel) == (3, "n", "saxpy")
+    assert isinstance(caught.value, TypeError)
+
+
+@pytest.mark.parametrize("value", [0, 4096, 2**64 - 1, np.uint64(2**64 - 1), np.int64(5), ctypes.c_void_p(4096)])
+def test_addresses_are_integers(pack_one, value):
+    expected = ADDRESS.pack(getattr(value, "value", value))
+    assert pack_one(pointer(), value) == expected
+    assert pack_one(EITHER, value) == expected
+
+
+@pytest.mark.parametrize("value", [-1, 2**64])
+def test_an_address_out_of_range_raises(pack_one, value):
+    with pytest.raises(ArgumentError, match=r"is not an address: it must be from 0 to 2\*\*64 - 1"):
+        pack_one(pointer(), value)
+
+
+def test_none_is_null_only_where_a_pointer_is_known(pack_one):
+    assert pack_one(pointer(), None) == ADDRESS.pack(0)
+    assert pack_one(pointer(), ctypes.c_void_p()) == ADDRESS.pack(0)
+    with pytest.raises(ArgumentError, match="expected an integer, got None"):
+        pack_one(EITHER, None)
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "x", b"x" * 8, [1, 2], (1,), Index(), object(), np.float64(3)])
+def test_what_is_no_pointer_is_refused(pack_one, value):
+    with pytest.raises(ArgumentError, match="expected an array or an address"):
+        pack_one(pointer(), value)
+
+
+def test_a_list_is_told_the_way(pack_one):
+    with pytest.raises(ArgumentError, match=r"got list; pass np\.asarray"):
+        pack_one(pointer(), [1.0])
+
+
+@pytest.mark.parametrize("parameter", [pointer("long long *"), EITHER], ids=["pointer", "either"])
+@pytest.mark.parametrize("array", [np.array(4096), np.array([4096])], ids=["0-d", "1-d"])
+def test_an_integer_array_is_never_an_address(make_kernel, parameter, array):
+    kernel, function = make_kernel(parameter)
+    kernel[1, 1](array)
+    (address,) = ADDRESS.unpack(function.launches[0][0])
+    assert address != 4096
+    assert ("write", 8) in function.memory.log
+
+
+def test_a_size_t_takes_integers_and_no_arrays(pack_one):
+    size = Parameter(0, 8, 8, "u64", name="n", declared="size_t", pointer=False)
+    assert pack_one(size, np.array(7)) == ADDRESS.pack(7)  # a 0-d array is a scalar
+    for array in (np.array([7]), GpuArray()):
+        with pytest.raises(ArgumentError, match="expected an integer"):
+            pack_one(size, array)
+
+
+def test_gpu_arrays_give_their_pointer(pack_one):
+    assert pack_one(pointer(), GpuArray()) == ADDRESS.pack(0x7F00_0000_1000)
+    assert pack_one(EITHER, GpuArray()) == ADDRESS.pack(0x7F00_0000_1000)
+    assert pack_one(pointer(), GpuArray(address=None)) == ADDRESS.pack(0)
+
+
+def test_a_gpu_array_for_the_cpu_is_told_the_way(pack_one):
+    with pytest.raises(ArgumentError, match=r"in GPU memory .*\(\.get\(\) or \.cpu\(\), or set JITLOAD_DEVICE=cuda"):
+        pack_one(pointer(), GpuArray(), device="cpu")
+
+
+def test_pending_work_of_the_producer_is_waited_for(make_kernel):
+    kernel, function = make_kernel(pointer())
+    kernel[1, 1](GpuArray(stream=77))
+    kernel[1, 1](GpuArray(stream=None))
+    kernel[1, 1](GpuArray(stream=1))  # the legacy default stream is the one launched on
+    kernel[1, 1, 77](GpuArray(stream=77))
+    assert function.synchronized == [77]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"typestr": ">f4"}, "swapped"),
+        ({"data": 5}, "malformed"),
+        ({"mask": GpuArray()}, "masked"),
+        ({"typestr": "<f8"}, "elements of 8 bytes"),
+    ],
+)
+def test_bad_gpu_arrays(pack_one, more, words):
+    with pytest.raises(ArgumentError, match=words):
+        pack_one(pointer(), GpuArray(**more))
+
+
+def test_an_interface_that_raises_is_the_cause(pack_one):
+    class NeedsGradient:
+        @property
+        def __cuda_array_interface__(self):
+            raise RuntimeError("call detach() first")
+
+    with pytest.raises(ArgumentError, match=r"failed: call detach\(\) first") as caught:
+        pack_one(pointer(), NeedsGradient())
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("declared", "dtype"),
+    [
+        ("float *", "f4"),
+        ("float *", "i4"),
+        ("double *", "f8"),
+        ("int *", "i4"),
+        ("long long *", "i8"),
+        ("__half *", "f2"),
+        ("__nv_bfloat16 *", "u2"),
+        ("float *", "c8"),
+        ("double *", "c16"),
+        ("cuComplex *", "c8"),
+        ("float2 *", "c8"),
+        ("float4 *", "f4"),
+        ("unsigned char *", "u1"),
+        ("bool *", "?"),
+        ("float *", "u1"),
+        ("double *", "i1"),
+        ("void *", "f8"),
+        ("char *", "f8"),
+        ("float *", "V12"),
+        ("Node *", "f8"),
+        ("T *", "f2"),
+        ("", "f8"),
+        ("float **", "u8"),
+    ],
+)
+def test_element_widths_that_go_together(make_kernel, declared, dtype):
+    kernel, function = make_kernel(pointer(declared))
+    kernel[1, 1](np.zeros(4, dtype))
+    assert len(function.launches) == 1
+
+
+@pytest.mark.parametrize(
+    ("declared", "dtype"),
+    [
+        ("const float *", "f8"),
+        ("double *", "f4"),
+        ("int *", "i8"),
+        ("unsigned char *", "f4"),
+        ("bool *", "i4"),
+        ("__half *", "f4"),
+        ("float *", "c16"),
+        ("double2 *", "f4"),
+        ("float **", "f4"),
+    ],
+)
+def test_element_widths_that_do_not(make_kernel, declared, dtype):
+    kernel, function = make_kernel(pointer(declared, const=True))
+    size = np.dtype(dtype).itemsize
+    with pytest.raises(ArgumentError, match=rf"dtype {np.dtype(dtype)} and shape \(4,\) has elements of {size} bytes"):
+        kernel[1, 1](np.zeros(4, dtype))
+    assert function.launches == []
+
+
+def test_strided_host_arrays_are_told_the_way(make_kernel):
+    kernel, _ = make_kernel(pointer())
+    grid = np.zeros((6, 4), "f4")
+    kernel[1, 1](grid)
+    kernel[1, 1](grid.T)  # dense in Fortran's order
+    kernel[1, 1](grid[2:4])
+    for strided in (grid[:, 1], grid[::2], grid[::-1]):
+        with pytest.raises(ArgumentError, match=r"not contiguous; pass np\.ascontiguousarray"):
+            kernel[1, 1](strided)
+
+
+def test_swapped_and_object_arrays_are_refused(pack_one):
+    with pytest.raises(ArgumentError, match="bytes are swapped"):
+        pack_one(pointer(), np.zeros(3, ">f4"))
+    with pytest.raises(ArgumentError, match="Python objects"):
+        pack_one(pointer(""), np.zeros(3, object))
+
+
+def test_a_read_only_array_needs_a_pointer_to_const(make_kernel):
+    array = np.zeros(4, "f4")
+    array.flags.writeable = False
+    kernel, function = make_kernel(pointer("const float *", const=True))
+    kernel[1, 1](array)
+    kernel[1, 1](GpuArray(readonly=True))
+    assert len(function.launches) == 2
+    for parameter in (pointer(), EITHER):
+        kernel, function = make_kernel(parameter)
+        for readonly in (array, GpuArray(readonly=True)):
+            with pytest.raises(ArgumentError, match="read-only and the parameter is not a pointer to const"):
+                kernel[1, 1](readonly)
+        assert function.launches == []
+
+
+def test_torch_tensors_need_no_interface(pack_one, monkeypatch):
+    """A stand-in for torch, with the accessors that the real one has."""
+
+    class Tensor:
+        is_cuda, requires_grad = True, True
+
+        def __init__(self, size):
+            self.size = size
+
+        def data_ptr(self):
+            return 0x7000
+
+        def element_size(self):
+            return self.size
+
+        def numel(self):
+            return 10
+
+        def is_complex(self):
+            return False
+
+        def __index__(self):
+            return 4096
+
+    torch = type("torch", (), {"Tensor": Tensor})
+    monkeypatch.setitem(__import__("sys").modules, "torch", torch)
+    parameter = pointer()
+    from jitload.launch.pointers import NullablePointer
+
+    assert NullablePointer(parameter, "cuda").convert(Tensor(4), 0).address == 0x7000
+    with pytest.raises(Exception, match="elements of 2 bytes"):
+        NullablePointer(parameter, "cuda").convert(Tensor(2), 0)
+    with pytest.raises(Exception, match="in GPU memory"):
+        NullablePointer(parameter, "cpu").convert(Tensor(4), 0)

@@ -1,0 +1,192 @@
+"""The three ways to launch, and configurations that are refused before a device sees them."""
+
+import struct
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import jitload
+from jitload import ArgumentError, LaunchError
+from jitload.launch.kernel import MAX_BOUND
+
+SAXPY = struct.Struct("<f4xQQi")
+
+
+def configurations(function):
+    return [launch[1:] for launch in function.launches]
+
+
+def test_names(saxpy):
+    kernel, function = saxpy
+    assert (kernel.name, kernel.symbol, kernel.device) == ("saxpy", "saxpy", "cuda")
+    assert kernel.info is function.info
+    assert repr(kernel) == "<Kernel saxpy(float a, const float *x, float *y, int n) on cuda>"
+
+
+def test_every_way_to_launch_says_the_same(saxpy):
+    kernel, function = saxpy
+    arguments = (2.0, 0x1000, 0x2000, 100)
+    kernel[3, 64](*arguments)
+    kernel[(3,), (64,)](*arguments)
+    kernel[(3, 1, 1), (64, 1, 1)](*arguments)
+    kernel[[3], [64]](*arguments)
+    kernel[np.int32(3), np.uint8(64)](*arguments)
+    kernel[3, 64, None](*arguments)
+    kernel[3, 64, 0, 0](*arguments)
+    kernel(*arguments, grid=3, block=64)
+    kernel.bind(grid=3, block=(64,))(*arguments)
+    kernel.bind(grid=3, block=64, stream=0, shared_bytes=0)(*arguments)
+    assert len(function.launches) == 10
+    assert set(function.launches) == {(SAXPY.pack(2.0, 0x1000, 0x2000, 100), (3, 1, 1), (64, 1, 1), 0, 0, None, False)}
+
+
+def test_stream_and_shared_memory_come_in_the_order_of_numba(saxpy):
+    kernel, function = saxpy
+    kernel[(2, 3, 4), (8, 8), 0x99, 2048](1.0, 1, 2, 3)
+    kernel(1.0, 1, 2, 3, grid=(2, 3, 4), block=(8, 8), stream=0x99, shared_bytes=2048)
+    kernel(1.0, 1, 2, 3, grid=(4, 2), block=32, cluster=(2, 1), cooperative=True)
+    assert configurations(function) == [
+        ((2, 3, 4), (8, 8, 1), 2048, 0x99, None, False),
+        ((2, 3, 4), (8, 8, 1), 2048, 0x99, None, False),
+        ((4, 2, 1), (32, 1, 1), 0, 0, (2, 1, 1), True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("launch", "words"),
+    [
+        (lambda k: k(1.0, 1, 2, 3), "needs a grid: write kernel"),
+        (lambda k: k(1.0, 1, 2, 3, grid=1), "needs a block"),
+        (lambda k: k.bind(block=1), "needs a grid"),
+        (lambda k: k[1], r"kernel\[grid, block\]"),
+        (lambda k: k[1, 2, 3, 4, 5], r"kernel\[grid, block, stream, shared_bytes\]"),
+        (lambda k: k[None, 1], "needs a grid"),
+        (lambda k: k[0, 1], "x = 0; it must be positive"),
+        (lambda k: k[1, (1, -2)], "y = -2; it must be positive"),
+        (lambda k: k[1, 1025], "CUDA allows 1024"),
+        (lambda k: k[1, (32, 33)], "has 1056 threads; CUDA allows 1024"),
+        (lambda k: k[1, (1, 1, 65)], "z = 65; CUDA allows 64"),
+        (lambda k: k[2**31, 1], "CUDA allows 2147483647"),
+        (lambda k: k[(1, 65536), 1], "CUDA allows 65535"),
+        (lambda k: k[(), 1], "has 0 dimensions"),
+        (lambda k: k[(1, 1, 1, 1), 1], "has 4 dimensions"),
+        (lambda k: k[1.0, 1], "must be an integer or a tuple"),
+        (lambda k: k["1", 1], "must be an integer or a tuple"),
+        (lambda k: k[True, 1], "must be an integer or a tuple"),
+        (lambda k: k[1, 1, 0, -1], "shared_bytes -1 must be from 0"),
+        (lambda k: k[1, 1, 0, 1.5], "shared_bytes 1.5 must be an integer"),
+        (lambda k: k.bind(grid=3, block=1, cluster=2), "not a multiple of cluster"),
+    ],
+)
+def test_impossible_configurations(saxpy, launch, words):
+    kernel, function = saxpy
+    kernel[1, 1](1.0, 1, 2, 3)  # 1.0 and True equal the 1 that is cached now
+    with pytest.raises(LaunchError, match=words):
+        launch(kernel)
+    assert len(function.launches) == 1
+
+
+def test_launch_bounds_and_required_blocks(make_kernel):
+    kernel, _ = make_kernel(max_threads=256)
+    kernel[1, 256]()
+    with pytest.raises(LaunchError, match=r"'k' allows 256 threads per block \(__launch_bounds__\), block .* has 257"):
+        kernel[1, 257]()
+    kernel, _ = make_kernel(required_block=(8, 8, 1))
+    kernel[1, (8, 8)]()
+    with pytest.raises(LaunchError, match=r"compiled for blocks of exactly \(8, 8, 1\), got \(64, 1, 1\)"):
+        kernel[1, 64]()
+
+
+def test_bound_launches_are_kept_and_bounded(saxpy):
+    kernel, function = saxpy
+    assert kernel[1, 64] is kernel[1, 64]
+    assert kernel[1, 64, 5] is kernel[1, 64, 5]
+    for grid in range(1, MAX_BOUND + 50):
+        kernel[grid, 64](1.0, 1, 2, 3)
+    assert len(kernel._bound) <= MAX_BOUND
+    assert [c[0][0] for c in configurations(function)] == list(range(1, MAX_BOUND + 50))
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**70, True, np.int32(5), 5])
+def test_the_short_road_and_the_long_one_agree(saxpy, value):
+    """Ints pass on the short road, everything else on the long one; what they accept and send is the same."""
+    kernel, function = saxpy
+    bound = kernel.bind(grid=1, block=1)
+    if -(2**31) <= value < 2**31:
+        bound(1, 0, 0, value)
+        assert function.launches[0][0] == SAXPY.pack(1, 0, 0, int(value))
+    else:
+        with pytest.raises(ArgumentError, match="does not fit"):
+            bound(1, 0, 0, value)
+        assert function.launches == []
+
+
+def test_a_failed_launch_leaves_the_kernel_usable(saxpy):
+    kernel, function = saxpy
+    bound = kernel.bind(grid=1, block=1)
+
+    def fail(*_):
+        raise LaunchError("once")
+
+    function.body = fail
+    with pytest.raises(LaunchError, match="once"):
+        bound(1.0, 1, 2, 3)
+    function.body = None
+    bound(4.0, 1, 2, 3)
+    assert function.launches[-1][0] == SAXPY.pack(4.0, 1, 2, 3)
+
+
+def test_threads_do_not_share_a_parameter_block(saxpy):
+    """Each launch sees its own arguments, although the device lets other threads run in the middle of it."""
+    kernel, function = saxpy
+    gate, seen, failures = threading.Barrier(4), [], []
+
+    def body(_memory, parameters):
+        seen.append(parameters)
+
+    real_launch = function.launch
+
+    def slow_launch(parameters, *rest):
+        before = bytes(parameters)
+        gate.wait(10)
+        if bytes(parameters) != before:
+            failures.append((before, bytes(parameters)))
+        real_launch(parameters, *rest)
+
+    function.body, function.launch = body, slow_launch
+    bound = kernel.bind(grid=1, block=1)
+
+    def work(number):
+        for _ in range(20):
+            bound(float(number), number, number, number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert sorted(set(seen)) == sorted(SAXPY.pack(n, n, n, n) for n in range(4))
+
+
+def test_synchronous_launches(saxpy):
+    kernel, function = saxpy
+    with jitload.configure(sync=True):
+        waiting = kernel.bind(grid=1, block=1, stream=3)
+        following = kernel.bind(grid=1, block=1)
+    waiting(1.0, 1, 2, 3)
+    following(1.0, 1, 2, 3)
+    assert function.synchronized == [3, 0]
+    kernel.bind(grid=1, block=1)(1.0, 1, 2, 3)
+    assert function.synchronized == [3, 0]
+
+
+def test_a_kernel_costs_no_numpy_until_it_is_bound():
+    program = (
+        "import sys, jitload.launch.kernel; print(sorted({'numpy', 'ctypes', 'cuda.bindings'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
