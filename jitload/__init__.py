@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         unregister_loader,
     )
     from jitload.loader.system import register_system_symbol, system_lib
-    from jitload.pipeline import compile, seal  # noqa: A004 - the public name, as in `re.compile`
+    from jitload.pipeline import compile, explain, seal  # noqa: A004 - the public name, as in `re.compile`
 
 __version__ = "0.1.0.dev0"
 
@@ -82,6 +82,7 @@ _HOMES = {
     "compile": "pipeline",
     "configure": "config",
     "create_module": "loader.registry",
+    "explain": "pipeline",
     "jit_kernel": "jit",
     "load_module": "loader.files",
     "load_module_from_bytes": "loader.registry",
@@ -123,6 +124,7 @@ __all__ = [
     "compile",
     "configure",
     "create_module",
+    "explain",
     "jit_kernel",
     "load_module",
     "load_module_from_bytes",

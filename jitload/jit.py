@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, overload
 from jitload import config
 from jitload.compiler.request import CompileRequest
 from jitload.errors import ArgumentError, SymbolNotFoundError
-from jitload.pipeline import compile_request, default_target
+from jitload.pipeline import compile_request, default_target, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from jitload.artifact import Artifact
+    from jitload.cache.explain import Explanation
     from jitload.cache.tiers import Cache
     from jitload.launch.kernel import Kernel
 
@@ -114,6 +115,10 @@ class JitKernel:
             CompileError: the source does not compile, or no compiler is installed and no tier has it.
         """
         return compile_request(self.request(arch=arch, kind=kind), self._options["cache"])
+
+    def explain(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Explanation:
+        """Why this kernel would hit or miss now: factors, tiers, nearest entries. `print` it."""
+        return explain(self.request(arch=arch, kind=kind), self._options["cache"])
 
     def kernel(self) -> Kernel:
         """The loaded kernel for the device in force: compiled or found, and loaded, at the first call.

@@ -22,12 +22,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
-    from typing import Any
+    from typing import Any, Protocol
 
     from jitload.artifact import Artifact, Toolchain
+    from jitload.cache.explain import Explanation
     from jitload.cache.tiers import Cache
     from jitload.compiler.headers import Closure
     from jitload.compiler.manifest import Variant
+
+    class Explainable(Protocol):
+        """A kernel that knows its request."""
+
+        def request(self) -> CompileRequest:
+            """What it compiles."""
+
 
 _sealed = False
 # Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
@@ -162,6 +170,20 @@ def _compile(request: CompileRequest, cache: Cache, *, scan_first: bool) -> Arti
     cache.put(artifact, factors_of(request, closure))
     _remember(request, cache, closure, current)
     return artifact
+
+
+def explain(request: CompileRequest | Explainable, cache: Cache | None = None) -> Explanation:
+    """Why a request, or a `jit_kernel`, would hit or miss now: its factors, the tiers' answers, the nearest entries.
+
+    Args:
+        request: a `CompileRequest`, or anything with a `request()` that gives one.
+        cache: where to look; the default cache when None.
+    """
+    from jitload.cache.explain import explain_request
+
+    wanted = request if isinstance(request, CompileRequest) else request.request()
+    store = default_cache() if cache is None else cache
+    return explain_request(wanted, store, current_toolchain(wanted, store))
 
 
 def _remember(request: CompileRequest, cache: Cache, closure: Closure, current: Toolchain) -> None:

@@ -195,6 +195,10 @@ class Closure:
         self.aliases[spelled] = header.name
         return True
 
+    def asks_compiler(self) -> bool:
+        """Whether only a compile can tell the whole closure: some file includes a name that a macro makes."""
+        return any(header.scan.macro_includes for header in (self.main, *self.headers.values()))
+
     def unsharable(self) -> str | None:
         """Why the output must not be kept for others, or None.
 

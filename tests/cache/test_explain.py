@@ -1,0 +1,122 @@
+"""explain names what changed, says what each tier answered, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import jitload
+from jitload.pipeline import compile_request
+
+SOURCE = '#include "value.h"\nextern "C" __global__ void k(int *x) { *x = VALUE; }\n'
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "k.cu").write_text(SOURCE)
+    (tmp_path / "value.h").write_text("#define VALUE 1\n")
+    return tmp_path
+
+
+def request(project, **changes):
+    return jitload.CompileRequest(project / "k.cu", **{"kind": "ptx", "arch": "compute_75", **changes})
+
+
+def differences(explanation) -> list[str]:
+    return [difference.factor for difference in explanation.nearest[0].differences]
+
+
+def test_never_compiled(project):
+    explanation = jitload.explain(request(project))
+    assert not explanation.hit
+    assert explanation.nearest == ()
+    assert "never compiled into this cache" in str(explanation)
+    assert dict(explanation.factors)["arch"] == "compute_75"
+
+
+def test_a_hit_has_the_key_of_its_artifact_and_no_difference(project):
+    artifact = compile_request(request(project))
+    explanation = jitload.explain(request(project))
+    assert explanation.hit
+    assert explanation.key == artifact.key
+    assert differences(explanation) == []
+    assert ("memory: hit; disk: hit") in str(explanation)
+
+
+def test_an_edited_header_is_named_with_old_and_new(project):
+    compile_request(request(project))
+    before = jitload.stats()
+    (project / "value.h").write_text("#define VALUE 2\n")
+    explanation = jitload.explain(request(project))
+    assert not explanation.hit
+    assert differences(explanation) == [f"header {project / 'value.h'}"]
+    assert f"header {project / 'value.h'} changed" in str(explanation)
+    assert jitload.stats() == before
+
+
+def test_a_header_behind_a_macro_is_named_too(project):
+    (project / "k.cu").write_text(SOURCE.replace('"value.h"', "NAME").replace("#inc", '#define NAME "value.h"\n#inc'))
+    compile_request(request(project))
+    (project / "value.h").write_text("#define VALUE 2\n")
+    explanation = jitload.explain(request(project))
+    assert differences(explanation) == [f"header {project / 'value.h'}"]
+    assert explanation.key is None  # only a compile can tell
+
+
+def test_one_edited_header_among_the_six_hundred_of_cub_is_named(project, tmp_path):
+    import shutil
+
+    from jitload.compiler.toolkit import toolkit_roots
+
+    for root, directory in toolkit_roots():
+        if root == "toolkit/cccl":
+            shutil.copytree(directory, tmp_path / "cccl")
+    (project / "k.cu").write_text(
+        "#include <cub/block/block_reduce.cuh>\n"
+        "__global__ void k(int *x) { __shared__ cub::BlockReduce<int, 64>::TempStorage t;"
+        " x[0] = cub::BlockReduce<int, 64>(t).Sum(x[threadIdx.x]); }\n"
+    )
+    wanted = request(project, include_dirs=[tmp_path / "cccl"])
+    compile_request(wanted)
+    edited = tmp_path / "cccl" / "cub" / "warp" / "warp_reduce.cuh"
+    edited.write_text(edited.read_text() + "\n// edited\n")
+    explanation = jitload.explain(wanted)
+    assert differences(explanation) == [f"header {edited}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "factor"),
+    [
+        ({"arch": "compute_80"}, "arch"),
+        ({"kind": "cubin", "arch": "sm_80"}, "kind"),
+        ({"options": ["-lineinfo"]}, "options"),
+        ({"defines": {"N": 4}}, "define N"),
+        ({"name": "other.cu"}, "program name"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_changed_factor_is_named(project, changes, factor):
+    compile_request(request(project))
+    explanation = jitload.explain(request(project, **changes))
+    assert factor in differences(explanation)
+    assert not any(name.startswith("header ") for name in differences(explanation))
+
+
+def test_a_jit_kernel_explains_itself_and_json_has_the_same(project):
+    @jitload.jit_kernel(file=project / "k.cu")
+    def k(x): ...
+
+    k.artifact(arch="compute_75")
+    explanation = k.explain(arch="compute_75")
+    assert explanation.hit
+    assert json.loads(json.dumps(explanation.to_json()))["key"] == explanation.key
+
+
+def test_a_damaged_entry_shows_as_one(project, cache_dir):
+    compile_request(request(project))
+    (entry,) = (cache_dir / "objects").glob("*/*")
+    entry.write_bytes(b"")
+    explanation = jitload.explain(request(project), jitload.Cache(cache_dir))
+    assert not explanation.hit
+    assert "disk: damaged" in str(explanation)
