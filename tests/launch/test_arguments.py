@@ -129,7 +129,7 @@ def test_gpu_arrays_give_their_pointer(pack_one):
 
 
 def test_a_gpu_array_for_the_cpu_is_told_the_way(pack_one):
-    with pytest.raises(ArgumentError, match=r"in GPU memory .*\(\.get\(\) or \.cpu\(\), or set JITLOAD_DEVICE=cuda"):
+    with pytest.raises(ArgumentError, match=r"in GPU memory .*\(\.get\(\) or \.cpu\(\)\), or set JITLOAD_DEVICE=cuda"):
         pack_one(pointer(), GpuArray(), device="cpu")
 
 

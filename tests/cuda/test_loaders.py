@@ -1,0 +1,166 @@
+"""Loading where there may be no driver: images are checked, modules can be looked at and saved."""
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from jitload import LoadError, cuda
+from jitload.cuda import driver
+
+NO_DRIVER = "no CUDA driver: libcuda.so.1 not found; run with JITLOAD_DEVICE=cpu, or load where a GPU is"
+
+SOURCE = b"""
+extern "C" __global__ void saxpy(float a, const float *x, float *y, int n) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i < n) y[i] += a * x[i];
+}
+"""
+
+
+def has_driver():
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def compiled(kind, arch="75"):
+    """An image straight from NVRTC."""
+    nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="the NVRTC bindings are not installed")
+    option = b"-arch=sm_" + arch.encode()
+    options = [option, b"-dlto"] if kind == "ltoir" else [option]
+    _, program = nvrtc.nvrtcCreateProgram(SOURCE, b"saxpy.cu", 0, [], [])
+    assert nvrtc.nvrtcCompileProgram(program, len(options), options)[0] == 0
+    name = {"cubin": "CUBIN", "ptx": "PTX", "ltoir": "LTOIR"}[kind]
+    _, size = getattr(nvrtc, f"nvrtcGet{name}Size")(program)
+    image = b" " * size
+    assert getattr(nvrtc, f"nvrtcGet{name}")(program, image)[0] == 0
+    return image
+
+
+LOADERS = {"cubin": cuda.load_cubin, "ptx": cuda.load_ptx, "ltoir": cuda.load_ltoir, "fatbin": cuda.load_fatbin}
+
+
+def image_of(kind, arch="75"):
+    if kind != "fatbin":
+        return compiled(kind, arch)
+    nvfatbin = pytest.importorskip("cuda.bindings.nvfatbin", reason="the nvFatbin bindings are not installed")
+    handle = nvfatbin.create([], 0)
+    try:
+        cubin = compiled("cubin", arch)
+        nvfatbin.add_cubin(handle, cubin, len(cubin), arch, "saxpy")
+        image = bytearray(nvfatbin.size(handle))
+        nvfatbin.get(handle, image)
+    finally:
+        nvfatbin.destroy(handle)
+    return bytes(image)
+
+
+@pytest.mark.parametrize("kind", sorted(LOADERS))
+def test_a_module_can_be_looked_at_and_saved_anywhere(kind):
+    image = image_of(kind)
+    module = LOADERS[kind](image)
+    assert module.kind == kind
+    assert module.save_to_bytes() == image
+    if kind == "cubin":
+        assert module.functions == ("saxpy",)
+    if kind == "ptx":
+        assert ".entry saxpy" in module.inspect_source()
+        assert "\0" not in module.inspect_source()
+    module.close()
+    with pytest.raises(LoadError, match="closed"):
+        module.get_function("saxpy")
+
+
+@pytest.mark.parametrize("kind", sorted(LOADERS))
+def test_a_fetch_without_a_driver_says_what_to_do(kind):
+    if has_driver():
+        pytest.skip("this machine has a CUDA driver; no GPU is what this test is about")
+    module = LOADERS[kind](image_of(kind))
+    with pytest.raises(LoadError) as caught:
+        module.get_function("saxpy")
+    assert str(caught.value) == NO_DRIVER
+    with pytest.raises(LoadError, match="no CUDA driver"):
+        module.get_global("table")
+    assert driver.is_available() is False
+
+
+@pytest.mark.parametrize("kind", sorted(LOADERS))
+@pytest.mark.parametrize("damaged", [b"", b"\x00not an image" * 30], ids=["empty", "other"])
+def test_what_is_no_image_is_refused_at_once(kind, damaged):
+    with pytest.raises(LoadError):
+        LOADERS[kind](damaged)
+
+
+@pytest.mark.parametrize("kind", ["cubin", "fatbin"])
+def test_a_truncated_image_never_reaches_the_driver(kind):
+    """The driver is given no size; PTX ends at its NUL, and nvJitLink is given the size of LTO-IR."""
+    image = image_of(kind)
+    for length in (len(image) - 1, len(image) - 60, len(image) // 2, 70):
+        with pytest.raises(LoadError):
+            LOADERS[kind](image[:length])
+
+
+def test_without_bindings_the_way_to_them_is_told():
+    program = """
+import sys
+sys.modules["cuda.bindings"] = None
+from jitload.cuda import driver
+driver._library = lambda: None
+try:
+    driver.bindings()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("LoadError no CUDA driver bindings: ")
+    assert "pip install 'jitload[cu12]'" in done.stdout
+
+
+def test_nothing_is_imported_or_touched_before_it_is_needed():
+    program = """
+import sys
+import jitload.cuda, jitload.cuda.driver
+print([name for name in ("cuda.bindings", "numpy") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_ltoir_links_for_any_arch_without_a_gpu():
+    from jitload.cuda.linker import link_ltoir
+    from jitload.loader.images import cubin_arch, kernel_symbols, verify_image
+
+    cubin = link_ltoir(compiled("ltoir", "80"), "sm_90")
+    verify_image("cubin", cubin)
+    assert cubin_arch(cubin) == "sm_90"
+    assert kernel_symbols(cubin) == ("saxpy",)
+
+
+def test_linker_errors_carry_the_log():
+    from jitload.cuda.linker import link_ltoir
+
+    ltoir = compiled("ltoir", "80")
+    with pytest.raises(LoadError, match="cannot link LTO-IR for sm_75: nvJitLink says") as caught:
+        link_ltoir(ltoir, "sm_75")
+    assert "newer than target" in caught.value.log
+    assert caught.value.kind == "ltoir"
+    with pytest.raises(LoadError, match="cannot link LTO-IR for sm_1: nvJitLink says"):
+        link_ltoir(ltoir, "sm_1")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_driver() or not driver.is_available(), reason="no NVIDIA GPU here")
+@pytest.mark.parametrize("kind", sorted(LOADERS))
+def test_on_a_gpu(kind):
+    """Every kind runs saxpy on arrays of the host; the driver itself tells the layout."""
+    import numpy as np
+
+    kernel = LOADERS[kind](image_of(kind, driver.device_arch().removeprefix("sm_")))["saxpy"]
+    assert [parameter.size for parameter in kernel.info.params] == [4, 8, 8, 4]
+    x, y = np.arange(1000, dtype="f4"), np.ones(1000, "f4")
+    kernel[4, 256](np.float32(2), x, y, 1000)
+    np.testing.assert_array_equal(y, 1 + 2 * x)
