@@ -201,22 +201,30 @@ def _initialise() -> None:
         if _initialised_in == process:
             return
         if _initialised_in:
-            raise LoadError(
-                f"CUDA was started in process {_initialised_in} and this one was forked from it: a forked child cannot "
-                "use CUDA; start it with multiprocessing's 'spawn', or use CUDA only after the fork"
-            )
+            raise LoadError(_forked_text(f"process {_initialised_in}"))
         _library()  # first: where there is no driver, installing bindings would not help
         module = _module()
-        status = module.cuInit(0)[0]
-        if int(status) == NO_DEVICE:
+        status = int(module.cuInit(0)[0])
+        if status == NO_DEVICE:
             raise LoadError(_NO_DEVICE_TEXT)
-        check("cuInit", (status,))
+        if status == NOT_INITIALIZED:  # only in a child of a process that had called cuInit, by whatever road
+            raise LoadError(_forked_text(f"its parent {os.getppid()}"))
+        if status:
+            error = driver_error("cuInit", status)
+            raise LoadError(f"the CUDA driver cannot start: {error}; run with JITLOAD_DEVICE=cpu") from error
         if check("cuDeviceGetCount", module.cuDeviceGetCount()) < 1:
             raise LoadError(_NO_DEVICE_TEXT)
         _initialised_in = process
 
 
 _NO_DEVICE_TEXT = "no CUDA device: the driver finds no GPU; run with JITLOAD_DEVICE=cpu, or load where a GPU is"
+
+
+def _forked_text(parent: str) -> str:
+    return (
+        f"CUDA was started in {parent} and this process was forked from it: a forked child cannot use CUDA; "
+        "start it with multiprocessing's 'spawn', or use CUDA only after the fork"
+    )
 
 
 def _library() -> ctypes.CDLL:

@@ -43,6 +43,9 @@ class Signature:
         self.info = info
         self._fields: list[Pointer | Codec] = [_field(parameter, device) for parameter in info.params]
         self.layout = struct.Struct(_layout(info.params, [field.format for field in self._fields]))
+        self._converters: list[tuple[bool, Any]] = [
+            (isinstance(field, Pointer), field.convert) for field in self._fields
+        ]
         fast = tuple(field.fast for field in self._fields)
         self.fast_types: tuple[str, ...] | None = fast if all(fast) else None
 
@@ -58,9 +61,9 @@ class Signature:
         values: list[Any] = []
         hosts: list[HostArray] = []
         views: list[ArrayView] = []
-        for position, (field, value) in enumerate(zip(self._fields, given, strict=True)):
+        for position, (is_pointer, convert) in enumerate(self._converters):
             try:
-                converted = field.convert(value, stream) if isinstance(field, Pointer) else field.convert(value)
+                converted = convert(given[position], stream) if is_pointer else convert(given[position])
             except Misfit as misfit:
                 raise self._argument_error(position, misfit) from misfit.__cause__
             if isinstance(converted, ArrayView):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from typing import Any, NamedTuple
@@ -99,20 +100,25 @@ def _torch_view(tensor: Any) -> ArrayView:
 def _interface_view(interface: dict[str, Any], value: Any) -> ArrayView:
     try:
         address, readonly = interface["data"]
-        typestr = interface["typestr"]
-        itemsize = int(typestr[2:])
+        itemsize, component, raw, swapped = _element(interface["typestr"])
         nbytes = itemsize * math.prod(interface["shape"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Misfit(f"its __cuda_array_interface__ is malformed: {error!r}") from error
-    if typestr[0] == ">":
-        raise Misfit(f"the array's bytes are swapped (typestr {typestr!r})")
+    if swapped:
+        raise Misfit(f"the array's bytes are swapped (typestr {interface['typestr']!r})")
     if interface.get("mask") is not None:
         raise Misfit("a masked array cannot be passed to a kernel")
-    component = itemsize // 2 if typestr[1] == "c" else itemsize
-    raw = typestr[1] in "SV" or typestr[1:] in {"u1", "i1"}
     return ArrayView(
         int(address or 0), nbytes, itemsize, component, raw, bool(readonly), False, interface.get("stream"), value
     )
+
+
+@functools.cache
+def _element(typestr: str) -> tuple[int, int, bool, bool]:
+    """Size, size of a component, whether it has no type of its own, whether its bytes are swapped; e.g. of "<f4"."""
+    size = int(typestr[2:])
+    raw = typestr[1] in "SV" or typestr[1:] in {"u1", "i1"}
+    return size, size // 2 if typestr[1] == "c" else size, raw, typestr[0] == ">"
 
 
 def _dlpack_view(value: Any, stream: int, device: str) -> ArrayView:

@@ -28,7 +28,9 @@ class Pointer:
         self._device = device
         self._const = parameter.const
         self._declared = parameter.declared
-        self._element = element_type(parameter.declared)
+        element = element_type(parameter.declared)
+        # The components of a vector may come one by one; no width at all is any width.
+        self._widths = frozenset({element.size, element.component}) if element else frozenset()
         self._integer = Integer(parameter) if parameter.pointer is None else None
 
     def convert(self, value: Any, stream: int) -> int | ArrayView:
@@ -58,12 +60,12 @@ class Pointer:
                 f"{described(value)} is read-only and the parameter is not a pointer to const; "
                 "pass a copy, or declare the parameter const"
             )
-        element = self._element
-        if element is None or view.raw or {view.itemsize, view.component} & {element.size, element.component}:
+        widths = self._widths
+        if not widths or view.raw or view.itemsize in widths or view.component in widths:
             return
         raise Misfit(
             f"{described(value)} has elements of {view.itemsize} bytes and {self._declared!r} points to elements of "
-            f"{element.size}; convert it with .astype(...)"
+            f"{max(widths)}; convert it with .astype(...)"
         )
 
 

@@ -125,6 +125,31 @@ assert os.waitpid(child, 0)[1] == 0
 """)
 
 
+def test_a_child_of_a_process_that_only_asked_for_a_gpu(on_stub):
+    """The probe starts CUDA too, so a child that is forked after it cannot."""
+    on_stub("""
+assert driver.is_available()
+child = os.fork()
+if child == 0:
+    code = 1
+    try:
+        raises(LoadError, f"CUDA was started in its parent {os.getppid()}", driver.device_arch)
+        code = 0
+    finally:
+        os._exit(code)
+assert os.waitpid(child, 0)[1] == 0
+""")
+
+
+def test_a_driver_that_cannot_start(on_stub):
+    on_stub("""
+fail("cuInit", 803)
+assert not driver.is_available()
+error = raises(LoadError, "the CUDA driver cannot start: cuInit failed", driver.device_arch)
+assert "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH" in str(error) and isinstance(error.__cause__, DriverError)
+""")
+
+
 def test_failed_launches(on_stub):
     on_stub("""
 kernel = saxpy_module()["saxpy"]
