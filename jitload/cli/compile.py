@@ -1,0 +1,205 @@
+"""`jitload compile`: one source file to one image per arch, on any machine that has NVRTC."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jitload.artifact import Artifact, Kind
+from jitload.cli import output
+from jitload.cli.console import clean_failures, new_app
+from jitload.compiler.arch import normalize_arch
+from jitload.compiler.request import CompileRequest
+
+#: Kernels named on a line of the report; a library of templates can have hundreds.
+MAX_KERNELS_SHOWN = 5
+
+app = new_app()
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image that was made, and how."""
+
+    path: Path | None
+    artifact: Artifact
+    origin: str
+    seconds: float
+
+
+@app.command()
+def compile_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CUDA C++ source.", show_default=False)],
+    arch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--arch",
+            "-a",
+            metavar="ARCH",
+            help="What to compile for: sm_90, sm_90a, sm_100f, compute_80. Repeat it, or write a list with commas. "
+            "Default: this machine's GPU, or compute_75 (which the CPU executor runs) where there is none.",
+        ),
+    ] = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(
+            "--kind",
+            "-k",
+            case_sensitive=False,
+            help="What to make. Default: what the suffix of OUT says; else a cubin for sm_*, PTX for compute_*, a "
+            "fatbin for several archs.",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="File to write; {arch} in it becomes the arch. In a name that ends in .jle, the image goes with its "
+            "kernel names, parameter layouts and a digest. - writes to stdout, and messages to stderr. "
+            "Default: FILE's name with the kind as its suffix, in the current directory.",
+        ),
+    ] = None,
+    include_dirs: Annotated[
+        list[str] | None, typer.Option("--include-dir", "-I", metavar="DIR", help="Directory for #include; repeatable.")
+    ] = None,
+    defines: Annotated[
+        list[str] | None, typer.Option("--define", "-D", metavar="NAME[=VALUE]", help="Define a macro; repeatable.")
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--name",
+            "-n",
+            metavar="EXPR",
+            help="Instantiate a template, e.g. 'reduce<float, 256>', and keep its name; repeatable.",
+        ),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="OPTION", help="Pass on to NVRTC, e.g. --option=-lineinfo; repeatable."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON: a list with one object per image.")] = False,
+) -> None:
+    """Compile CUDA C++ to a cubin, PTX, LTO-IR or a fatbin, without a GPU.
+
+    Several archs go into one fatbin. With --kind cubin, ptx or ltoir they give one file each, and a name behind -o
+    must then contain {arch}. Files are written when everything has compiled, each as a whole. What was compiled before
+    comes from the cache.
+
+    \b
+    jitload compile saxpy.cu --arch sm_90
+    jitload compile saxpy.cu --arch sm_80,sm_90,compute_90 -o saxpy.fatbin
+    jitload compile reduce.cu --arch sm_80 --arch sm_90 --kind cubin --name 'reduce<float>' -o 'reduce.{arch}.cubin'
+    """  # noqa: D301 - the help's own mark for lines that stay as they are
+    with clean_failures():
+        wanted, requests = _requests(
+            file,
+            kind or _kind_of(out),
+            arch or [],
+            include_dirs=include_dirs or (),
+            defines=defines or (),
+            names=names or (),
+            options=options or (),
+        )
+        pattern = _checked_pattern(out, file, wanted, len(requests))
+        paths = [output.destination(pattern, request.arch) for request in requests]
+        images = [_make(request, path) for request, path in zip(requests, paths, strict=True)]
+        for image in images:
+            output.write_image(image.path, image.artifact)
+        _report(images, as_json=as_json, to_stderr=pattern == output.STDOUT)
+
+
+def _requests(file: Path, kind: Kind | None, archs: list[str], **rest: Any) -> tuple[Kind, list[CompileRequest]]:
+    """One request per image."""
+    from jitload.pipeline import default_target
+
+    given = list(dict.fromkeys(normalize_arch(name) for item in archs for name in item.split(",")))
+    wanted, target = default_target(kind, given or None)
+    chosen = [target] if isinstance(target, str) else target
+    groups = [chosen] if wanted is Kind.FATBIN else [[name] for name in chosen]
+    return wanted, [CompileRequest(file, kind=wanted, arch=group, **rest) for group in groups]
+
+
+def _kind_of(out: str | None) -> Kind | None:
+    suffix = Path(out).suffix[1:].lower() if out else ""
+    return Kind(suffix) if suffix in set(Kind) else None
+
+
+def _checked_pattern(out: str | None, file: Path, kind: Kind, images: int) -> str:
+    """The pattern for file names, refused where two images would share a file or a suffix would lie."""
+    if out is None:
+        return output.default_pattern(file, kind, per_arch=images > 1)
+    if images > 1 and output.PLACEHOLDER not in out:
+        instead = "choose one arch, or --kind fatbin" if out == output.STDOUT else "write {arch} in its name"
+        raise typer.BadParameter(
+            f"{images} archs with --kind {kind} make {images} images, and {out} can hold one: {instead}",
+            param_hint="-o",
+        )
+    named = _kind_of(out)
+    if named not in {None, kind}:
+        raise typer.BadParameter(
+            f"{out} is named like {named}, and would hold {kind}: change its suffix, or write --kind {named}",
+            param_hint="-o",
+        )
+    return out
+
+
+def _make(request: CompileRequest, path: Path | None) -> Image:
+    from jitload.cache.stats import stats
+    from jitload.pipeline import compile_request
+
+    before, started = stats(), time.perf_counter()
+    artifact = compile_request(request)
+    after, seconds = stats(), time.perf_counter() - started
+    tiers = [tier for tier, count in after.hits.items() if count > before.hits[tier]]
+    origin = "compiled" if after.compiles > before.compiles or not tiers else tiers[0]
+    return Image(path, artifact, origin, seconds)
+
+
+def _report(images: list[Image], *, as_json: bool, to_stderr: bool) -> None:
+    # The same header warns for every arch: each text is said once.
+    for log in dict.fromkeys(image.artifact.log for image in images if image.artifact.log):
+        typer.echo(log.rstrip(), err=True)
+    if as_json:
+        rows = [_row(image) for image in images]
+        typer.echo(json.dumps(rows, indent=2), err=to_stderr)
+        return
+    for image in images:
+        typer.echo(_line(image), err=to_stderr)
+
+
+def _line(image: Image) -> str:
+    artifact = image.artifact
+    kernels = list(artifact.kernels)
+    shown = ", ".join(kernels[:MAX_KERNELS_SHOWN])
+    if len(kernels) > MAX_KERNELS_SHOWN:
+        shown += f" and {len(kernels) - MAX_KERNELS_SHOWN} more"
+    count = f"{len(kernels)} kernel{'' if len(kernels) == 1 else 's'}{f' ({shown})' if shown else ''}"
+    how = "compiled" if image.origin == "compiled" else f"from the {image.origin} cache"
+    where = "stdout" if image.path is None else image.path
+    return (
+        f"{where}: {artifact.kind} for {artifact.arch}, {len(artifact.data)} bytes, {count}, "
+        f"{how} in {image.seconds:.3f} s"
+    )
+
+
+def _row(image: Image) -> dict[str, object]:
+    artifact = image.artifact
+    return {
+        "file": None if image.path is None else str(image.path),
+        "origin": image.origin,
+        "kind": artifact.kind.value,
+        "arch": artifact.arch,
+        "bytes": len(artifact.data),
+        "kernels": {name: kernel.symbol for name, kernel in artifact.kernels.items()},
+        "seconds": round(image.seconds, 6),
+        "compile_seconds": artifact.compile_seconds,
+        "key": artifact.key,
+        "toolchain": f"{artifact.toolchain.name} {artifact.toolchain.version}",
+        "log": artifact.log,
+    }

@@ -1,0 +1,72 @@
+"""Where images go: file names made from a pattern, and files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jitload.loader.files import ENTRY_SUFFIX
+
+if TYPE_CHECKING:
+    from jitload.artifact import Artifact, Kind
+
+STDOUT = "-"
+PLACEHOLDER = "{arch}"
+
+
+def default_pattern(source: Path, kind: Kind, *, per_arch: bool) -> str:
+    """The file name for an image when the user gave none: in the current directory, after the source."""
+    return f"{source.stem}.{PLACEHOLDER}.{kind}" if per_arch else f"{source.stem}.{kind}"
+
+
+def destination(pattern: str, arch: str) -> Path | None:
+    """The file for the image of one arch, or None for stdout. Links are followed: what they lead to is replaced.
+
+    Args:
+        pattern: what the user wrote behind -o.
+        arch: "sm_90"; several, joined by ",", for a fatbin.
+
+    Raises:
+        OSError: there is no such directory, or a directory is in the way.
+    """
+    if pattern == STDOUT:
+        return None
+    path = Path(pattern.replace(PLACEHOLDER, arch.replace(",", "+")))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a directory: write the name of a file behind -o", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such directory to write into: make it first", str(path.parent))
+    return path
+
+
+def write_image(path: Path | None, artifact: Artifact) -> None:
+    """Write what the user gets: the raw image, or for a file in ".jle" the entry that verifies itself.
+
+    Raises:
+        OSError: it cannot be written; no part of it is left behind.
+    """
+    if path is None:
+        sys.stdout.buffer.write(artifact.data)
+        sys.stdout.buffer.flush()
+    elif path.suffix.lower() == f".{ENTRY_SUFFIX}":
+        artifact.save(path.resolve())
+    elif path.exists() and not path.is_file():
+        path.write_bytes(artifact.data)  # /dev/null or a pipe: renaming a file over it would destroy it
+    else:
+        _replace(path.resolve(), artifact.data)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
