@@ -37,7 +37,7 @@ class Directory:
         self.path = path
         self.read_only = read_only
         self._checked = False
-        self._made: set[str] = set()
+        self._real: set[str] = set()
 
     def check(self) -> None:
         """Refuse a directory that others could have filled.
@@ -83,6 +83,7 @@ class Directory:
             OSError: it is missing, unreadable, a link, no regular file, or larger than `max_bytes`.
         """
         self.check()
+        self._check_real(os.path.dirname(relative))
         descriptor = os.open(f"{self.path}/{relative}", _READ)
         try:
             status = os.fstat(descriptor)
@@ -131,7 +132,7 @@ class Directory:
             OSError: it cannot be made.
         """
         path = f"{self.path}/{relative}" if relative else self.path
-        if relative not in self._made:
+        if relative not in self._real or not self._checked:
             if not os.path.isdir(self.path):
                 os.makedirs(os.path.dirname(self.path), exist_ok=True)
             for directory in _below(self.path, relative):
@@ -139,32 +140,48 @@ class Directory:
                     os.mkdir(directory, 0o700)
             self._checked = False
             self.check()
-            self._made.add(relative)
+            self._check_real(relative)
         return path
 
     def forget(self) -> None:
         """Look again at what exists: the directory may have been removed under us."""
-        self._made.clear()
+        self._real.clear()
         self._checked = False
 
     def files(self, relative: str) -> Iterator[os.DirEntry[str]]:
         """The entries two levels below a directory of shards, none where it does not exist."""
-        for shard in self._scan(relative):
+        for shard in self.scan(relative):
             if shard.is_dir(follow_symlinks=False):
-                yield from self._scan(f"{relative}/{shard.name}")
+                yield from self.scan(f"{relative}/{shard.name}")
 
     def remove(self, relative: str) -> bool:
         """Remove a file; False when it was not there or could not be removed."""
         if self.read_only:
             return False
         try:
+            self._check_real(os.path.dirname(relative))
             os.unlink(f"{self.path}/{relative}")
         except OSError:
             return False
         return True
 
-    def _scan(self, relative: str) -> list[os.DirEntry[str]]:
+    def _check_real(self, relative: str) -> None:
+        """Refuse a link in the place of a directory below this one, once per directory.
+
+        Raises:
+            OSError: a component is missing, a link, or no directory.
+        """
+        if relative in self._real:
+            return
+        for directory in _below(self.path, relative)[1:]:
+            if not stat.S_ISDIR(os.lstat(directory).st_mode):
+                raise OSError(errno.ELOOP, f"{directory} is not a directory of ours: remove it")
+        self._real.add(relative)
+
+    def scan(self, relative: str) -> list[os.DirEntry[str]]:
+        """The entries of one directory, by name; none where it does not exist or is not ours."""
         try:
+            self._check_real(relative)
             with os.scandir(f"{self.path}/{relative}") as entries:
                 return sorted(entries, key=lambda entry: entry.name)
         except OSError:

@@ -187,11 +187,10 @@ class DiskStore:
         if self.directory.read_only:
             return
         host = os.uname().nodename
-        with suppress(OSError), os.scandir(f"{self.directory.path}/incoming") as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    if _is_orphan(entry, host):
-                        os.unlink(entry.path)
+        for entry in self.directory.scan("incoming"):
+            with suppress(OSError):
+                if _is_orphan(entry, host):
+                    os.unlink(entry.path)
 
 
 def _is_orphan(entry: os.DirEntry[str], host: str) -> bool:

@@ -167,12 +167,12 @@ class Index:
 def _discard_foreign(path: str) -> None:
     """Remove a database that is damaged, or that holds anything which diskcache itself would not have made."""
     database = os.path.join(path, "cache.db")
-    if not os.path.lexists(database):
-        return
-    if os.path.islink(database) or not _is_ours(database):
-        for name in ("cache.db", "cache.db-wal", "cache.db-shm"):
+    files = [database, f"{database}-wal", f"{database}-shm", f"{database}-journal"]
+    linked = any(os.path.islink(file) for file in files)
+    if linked or (os.path.lexists(database) and not _is_ours(database)):
+        for file in files:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(path, name))
+                os.unlink(file)
 
 
 def _is_ours(database: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -98,10 +97,17 @@ def test_no_place_for_a_lock_is_one_warning(tmp_path, caplog):
     assert len(caplog.records) == 1
 
 
-def test_a_fork_in_the_middle_of_a_flight_does_not_block_the_child(tmp_path):
-    with single_flight(DIGEST, None):
-        child = os.fork()
-        if child == 0:
-            with single_flight(DIGEST, None, wait_seconds=5):
-                os._exit(0)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+FORK = """
+import os
+from jitload.cache.flight import single_flight
+with single_flight("ab" * 32, None):
+    child = os.fork()
+    if child == 0:
+        with single_flight("ab" * 32, None, wait_seconds=5):
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+def test_a_fork_in_the_middle_of_a_flight_does_not_block_the_child():
+    subprocess.run([sys.executable, "-c", FORK], check=True, timeout=4)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -139,13 +141,20 @@ def test_a_file_in_place_of_the_index_is_one_warning(directory, caplog):
     assert "everything works without it" in caplog.text
 
 
+FORK = """
+import os, sys
+from jitload.cache.directory import Directory
+from jitload.cache.index import Index
+index = Index(Directory(sys.argv[1]))
+assert len(dict(index.rows())) == 1
+child = os.fork()
+if child == 0:
+    good = index.write({"cd" * 32: {"kind": "ptx"}}) and len(dict(index.rows())) == 2
+    os._exit(0 if good else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert len(dict(index.rows())) == 2
+"""
+
+
 def test_a_forked_child_opens_its_own_connection(directory, database):
-    index = Index(directory)
-    assert dict(index.rows()) == {KEY: ROW}
-    child = os.fork()
-    if child == 0:
-        good = index.write({"cd" * 32: ROW}) and len(dict(index.rows())) == 2
-        os._exit(0 if good else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert len(dict(index.rows())) == 2
-    index.close()
+    subprocess.run([sys.executable, "-c", FORK, directory.path], check=True)
