@@ -137,12 +137,16 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", mount], check=True)
 
 
+def write_for_ever(descriptor: int) -> None:
+    while True:
+        os.write(descriptor, b"\0" * 4096)
+
+
 def fill(path: pathlib.Path) -> None:
     """Write until the disk is full."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
     with pytest.raises(OSError, match="No space left"):
-        while os.write(descriptor, b"\0" * 4096):
-            pass
+        write_for_ever(descriptor)
     os.close(descriptor)
 
 
