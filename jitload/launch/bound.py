@@ -52,14 +52,14 @@ def specialize(take, give, make, pack_into, refuse, slow, modules, current_strea
     return launch
 """
 # A framework may be imported after the launch was bound. Asking for two names in `sys.modules` costs 75 ns, asking
-# whether anything was imported since costs 45.
-_STATE = "seen, follow = 0, False"
+# whether anything was imported since costs half. Once one is there, `seen` stays -1 and every call asks it.
+_STATE = "seen = 0"
 _FOLLOW = """\
-nonlocal seen, follow
+nonlocal seen
         if len(modules) != seen:
-            seen, follow = len(modules), "torch" in modules or "cupy" in modules
-        if follow and (stream := current_stream()):
-            return elsewhere(stream)({names}*more)"""
+            seen = -1 if "torch" in modules or "cupy" in modules else len(modules)
+            if seen < 0 and (stream := current_stream()):
+                return elsewhere(stream)({names}*more)"""
 
 
 class Launch:
