@@ -1,0 +1,266 @@
+"""The memory of the CPU executor: one arena of 64-bit virtual addresses for the whole process.
+
+Addresses are the executor's own, never host pointers: a pointer that a kernel makes up can only hit the arena or fault.
+The arena is one anonymous mapping that takes memory when it is touched; freed ranges wait in a quarantine, so that a
+use after free is a fault and not another allocation's data, and large ones go back to the system at once.
+"""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from bisect import bisect_right, insort
+from collections import deque
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jitload.cpu.types import DTYPES
+from jitload.errors import CpuFault
+
+#: Windows of the generic address space (PTX ISA section 5.1): far apart, so that the space is the top of the address.
+PARAM_WINDOW = 0x0100_0000_0000
+SHARED_WINDOW = 0x0200_0000_0000
+LOCAL_WINDOW = 0x0300_0000_0000
+CODE_WINDOW = 0x0400_0000_0000
+ARENA_WINDOW = 0x1000_0000_0000
+WINDOW_BYTES = 1 << 32
+
+ALIGNMENT = 256  # of every allocation, as cuMemAlloc gives
+REDZONE_BYTES = 256  # unmapped bytes after every allocation
+NULL_PAGE_BYTES = 1 << 16
+_RESERVED_BYTES = (1 << 40, 1 << 37, 1 << 34, 1 << 32, 1 << 30)
+_QUARANTINE_BYTES = 64 << 20
+_RETURN_BYTES = 1 << 16
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
+
+
+class Allocation:
+    """A live range of the arena, in offsets from its start; a freed one is empty."""
+
+    __slots__ = ("constant", "end", "label", "nbytes", "start")
+
+    def __init__(self, start: int, nbytes: int, label: str, constant: bool) -> None:
+        self.start = start
+        self.nbytes = nbytes
+        self.end = start + nbytes
+        self.label = label
+        self.constant = constant
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.nbytes} bytes at {ARENA_WINDOW + self.start:#x}"
+
+
+class Bounds(NamedTuple):
+    """Starts, ends and the `.const` flag of the live allocations, sorted by start."""
+
+    starts: np.ndarray[Any, Any]
+    ends: np.ndarray[Any, Any]
+    constant: np.ndarray[Any, Any]
+
+    def holding(self, offsets: np.ndarray[Any, Any], nbytes: int) -> np.ndarray[Any, Any]:
+        """Per offset, the index of the allocation that holds `nbytes` there, or -1."""
+        if not len(self.starts):
+            return np.full(len(offsets), -1)
+        index = np.searchsorted(self.starts, offsets, "right") - 1
+        return np.where((index >= 0) & (offsets + nbytes <= self.ends[index]), index, -1)
+
+
+def _reserve() -> mmap.mmap:
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE
+    for size in _RESERVED_BYTES:
+        try:
+            return mmap.mmap(-1, size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        except (OSError, ValueError, OverflowError):
+            continue
+    raise CpuFault("the CPU executor could not reserve 1 GiB of address space for its memory")
+
+
+class Arena:
+    """Device memory, as the protocol `Memory` wants it; thread-safe.
+
+    Attributes:
+        views: the whole arena as a flat array of each representation.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._map = _reserve()
+        self.views: dict[str, np.ndarray[Any, Any]] = {
+            rep: np.frombuffer(self._map, dtype) for rep, dtype in DTYPES.items() if rep != "p"
+        }
+        self._starts: list[int] = []
+        self._live: dict[int, Allocation] = {}
+        self._top = NULL_PAGE_BYTES
+        self._free: list[tuple[int, int]] = []
+        self._quarantine: deque[tuple[int, int]] = deque()
+        self._quarantined = 0
+        self._bounds: Bounds | None = None
+
+    def allocate(self, nbytes: int, label: str, *, constant: bool = False) -> int:
+        """Reserve `nbytes` (0 is legal) and give the address.
+
+        Raises:
+            CpuFault: the arena is full, or the size is negative.
+        """
+        if nbytes < 0:
+            raise CpuFault(f"cannot allocate {nbytes} bytes for {label}")
+        extent = -(-nbytes // ALIGNMENT) * ALIGNMENT + REDZONE_BYTES
+        with self._lock:
+            start = self._place(extent)
+            allocation = Allocation(start, nbytes, label, constant)
+            insort(self._starts, start)
+            self._live[start] = allocation
+            self._bounds = None
+        return ARENA_WINDOW + start
+
+    def _place(self, extent: int) -> int:
+        for index, (start, size) in enumerate(self._free):
+            if size >= extent:
+                if size == extent:
+                    del self._free[index]
+                else:
+                    self._free[index] = (start + extent, size - extent)
+                return start
+        if self._top + extent > len(self._map):
+            if not self._quarantine:
+                raise CpuFault(
+                    f"the CPU executor's memory of {len(self._map)} bytes is full: {extent} bytes more asked"
+                )
+            self._release_quarantine(0)
+            return self._place(extent)
+        start = self._top
+        self._top += extent
+        return start
+
+    def free(self, address: int) -> None:
+        """Give an allocation back; its address faults from now on.
+
+        Raises:
+            CpuFault: nothing lives at that address.
+        """
+        start = address - ARENA_WINDOW
+        with self._lock:
+            allocation = self._live.pop(start, None)
+            if allocation is None:
+                raise CpuFault(f"free of {address:#x}: no allocation starts there", address=address)
+            del self._starts[bisect_right(self._starts, start) - 1]
+            allocation.end = allocation.start
+            self._bounds = None
+            extent = -(-allocation.nbytes // ALIGNMENT) * ALIGNMENT + REDZONE_BYTES
+            self._return_pages(start, extent)
+            self._quarantine.append((start, extent))
+            self._quarantined += extent
+            if self._quarantined > _QUARANTINE_BYTES:
+                self._release_quarantine(_QUARANTINE_BYTES // 2)
+
+    def _return_pages(self, start: int, extent: int) -> None:
+        page = mmap.PAGESIZE
+        first = -(-start // page) * page
+        length = (start + extent) // page * page - first
+        if length >= _RETURN_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED, first, length)
+
+    def _release_quarantine(self, keep: int) -> None:
+        while self._quarantine and self._quarantined > keep:
+            start, extent = self._quarantine.popleft()
+            self._quarantined -= extent
+            index = bisect_right(self._free, (start, 0))
+            if index < len(self._free) and self._free[index][0] == start + extent:
+                extent += self._free.pop(index)[1]
+            if index and sum(self._free[index - 1]) == start:
+                start, before = self._free[index - 1]
+                extent += before
+                index -= 1
+                del self._free[index]
+            if start + extent == self._top:
+                self._top = start
+            else:
+                self._free.insert(index, (start, extent))
+
+    def write(self, address: int, source: memoryview) -> None:
+        """Copy host bytes to `address`.
+
+        Raises:
+            CpuFault: the range is not within one allocation.
+        """
+        start = self._range(address, len(source), "write")
+        if len(source):
+            self.views["u8"][start : start + len(source)] = np.frombuffer(source, np.uint8)
+
+    def read(self, address: int, target: memoryview) -> None:
+        """Copy from `address` into host bytes.
+
+        Raises:
+            CpuFault: the range is not within one allocation.
+        """
+        start = self._range(address, len(target), "read")
+        if len(target):
+            np.frombuffer(target, np.uint8)[:] = self.views["u8"][start : start + len(target)]
+
+    def _range(self, address: int, nbytes: int, verb: str) -> int:
+        start = address - ARENA_WINDOW
+        allocation = self.find(start)
+        if allocation is None or start < allocation.start or start + nbytes > allocation.end:
+            nearest = self.nearest(start, nbytes)
+            text = f"host {verb} of {nbytes} bytes at {address:#x} is out of bounds"
+            raise CpuFault(f"{text}. Nearest: {nearest}", address=address, nearest=nearest)
+        return start
+
+    def find(self, offset: int) -> Allocation | None:
+        """The last allocation that starts at or before `offset`."""
+        with self._lock:
+            index = bisect_right(self._starts, offset)
+            return self._live[self._starts[index - 1]] if index else None
+
+    def bounds(self) -> Bounds:
+        """All allocations as sorted arrays, for checking many lanes at once; kept until an allocation changes."""
+        with self._lock:
+            if self._bounds is None:
+                live = [self._live[start] for start in self._starts]
+                self._bounds = Bounds(
+                    np.array(self._starts, np.int64),
+                    np.array([one.end for one in live], np.int64),
+                    np.array([one.constant for one in live], np.bool_),
+                )
+            return self._bounds
+
+    def nearest(self, offset: int, nbytes: int) -> str | None:
+        """The allocation closest to an access of `nbytes` at `offset`, and how far off the access is."""
+        with self._lock:
+            index = bisect_right(self._starts, offset)
+            near = [self._live[start] for start in self._starts[max(index - 1, 0) : index + 1]]
+        if not near:
+            return None
+        best = min(near, key=lambda one: max(one.start - offset, offset - one.end, 0))
+        return f"{best}, {relation(offset - best.start, nbytes, best.nbytes)}"
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes in live allocations."""
+        with self._lock:
+            return sum(allocation.nbytes for allocation in self._live.values())
+
+
+def relation(offset: int, nbytes: int, extent: int) -> str:
+    """How an access of `nbytes` at `offset` from the start of `extent` bytes misses them."""
+    if offset < 0:
+        return f"access starts {-offset} bytes before its start"
+    if offset > extent:
+        return f"access starts {offset - extent} bytes past its end"
+    if offset + nbytes > extent:
+        return f"access ends {offset + nbytes - extent} bytes past its end"
+    return f"access lies inside it, at byte {offset}"
+
+
+_process_arena: Arena | None = None
+_process_lock = threading.Lock()
+
+
+def process_arena() -> Arena:
+    """The arena that all modules of this process share; made on first use."""
+    global _process_arena
+    with _process_lock:
+        if _process_arena is None:
+            _process_arena = Arena()
+        return _process_arena

@@ -1,0 +1,66 @@
+"""How the executor says that it will not, or cannot, go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.errors import CpuFault
+
+if TYPE_CHECKING:
+    from jitload.cpu.ir import Place
+
+
+class Refused(Exception):  # noqa: N818 - it is turned into a CpuFault at the boundary, and never leaves the package
+    """An instruction that the executor does not know; `place` is filled in by whoever knows it."""
+
+    def __init__(self, why: str, place: Place | None = None) -> None:
+        super().__init__(why)
+        self.why = why
+        self.place = place
+
+
+def describe_place(place: Place) -> str:
+    """`'ld.global.f32 %f1, [%rd4]' (PTX line 31, saxpy.cu:7)`."""
+    where = f"PTX line {place.ptx_line}" + (f", {place.cuda_line}" if place.cuda_line else "")
+    return f"'{place.text}' ({where})"
+
+
+def decode_fault(function: str, place: Place | None, why: str) -> CpuFault:
+    """The fault for an instruction that is refused before anything runs."""
+    if place is None:
+        return CpuFault(f"function {function} cannot run on the CPU: {why}", kernel=function)
+    return CpuFault(
+        f"function {function} cannot run on the CPU: {describe_place(place)}: {why}",
+        kernel=function,
+        instruction=place.text,
+        ptx_line=place.ptx_line,
+        cuda_line=place.cuda_line,
+    )
+
+
+def run_fault(
+    kernel: str,
+    place: Place,
+    what: str,
+    *,
+    thread: tuple[int, int, int] | None = None,
+    block: tuple[int, int, int] | None = None,
+    address: int | None = None,
+    nearest: str | None = None,
+) -> CpuFault:
+    """The fault of one thread at one instruction."""
+    who = f", thread {thread} of block {block}" if thread is not None else ""
+    text = f"kernel {kernel}{who}: {what} at {describe_place(place)}"
+    if nearest is not None:
+        text += f". Nearest: {nearest}"
+    return CpuFault(
+        text,
+        kernel=kernel,
+        instruction=place.text,
+        ptx_line=place.ptx_line,
+        cuda_line=place.cuda_line,
+        thread=thread,
+        block=block,
+        address=address,
+        nearest=nearest,
+    )

@@ -1,0 +1,374 @@
+"""Basic blocks and liveness.
+
+A block ends where lanes may part or must wait: at branches, calls, barriers and warp operations. An instruction under
+a guard becomes a branch around it, unless it only computes a value: then the new value is selected per lane.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jitload.cpu.faults import Refused
+from jitload.cpu.ir import (
+    Body,
+    CallSyntax,
+    Function,
+    Immediate,
+    Instruction,
+    Label,
+    Memory,
+    Not,
+    Operand,
+    Pair,
+    Place,
+    Register,
+    Scope,
+    Symbol,
+    Variable,
+    Vector,
+)
+
+#: Opcodes whose first operand is no destination.
+_NO_RESULT = {"st", "red", "bra", "call", "ret", "exit", "trap", "brkpt", "membar", "fence", "nanosleep", "prefetch"}
+_NO_RESULT |= {"prefetchu", "pmevent", "brx", "discard", "applypriority", "stackrestore", "barrier", "bar"}
+#: Opcodes at which lanes wait for others; the scheduler carries them out.
+MEETINGS = {"bar", "barrier", "shfl", "vote", "match", "redux", "activemask", "elect"}
+_ENDS = MEETINGS | {"bra", "brx", "call", "ret", "exit"}
+_EFFECTS = _ENDS | {"ld", "ldu", "st", "atom", "red", "trap", "brkpt", "nanosleep", "stackrestore", "alloca"}
+
+
+class Jump(NamedTuple):
+    """Every lane goes on at block `target`."""
+
+    target: int
+
+
+class Branch(NamedTuple):
+    """Lanes whose `guard` is true (false when `negated`) go to `taken`, the others to `other`."""
+
+    guard: Register
+    negated: bool
+    taken: int
+    other: int
+
+
+class Table(NamedTuple):
+    """`brx.idx`: the operand selects a target."""
+
+    instruction: Instruction
+    targets: tuple[int, ...]
+
+
+class Meeting(NamedTuple):
+    """A barrier or a warp operation, then block `target`."""
+
+    instruction: Instruction
+    target: int
+
+
+class Call(NamedTuple):
+    """A call whose arguments and results lie in variables of the frame, then block `target`."""
+
+    instruction: Instruction
+    callee: Operand
+    arguments: tuple[Variable, ...]
+    results: tuple[Variable, ...]
+    target: int
+
+
+class Return(NamedTuple):
+    """`ret`: back to the caller, or the end of the thread in a kernel."""
+
+
+class Exit(NamedTuple):
+    """`exit`: the end of the thread."""
+
+
+Terminator = Jump | Branch | Table | Meeting | Call | Return | Exit
+
+
+class Block:
+    """Instructions that the same lanes run from first to last.
+
+    Attributes:
+        number: its place among the blocks of its function.
+        instructions: without the one that ends the block.
+        end: what happens then.
+        live_in: bit set of registers read before they are written, here or later.
+        live_out: bit set of registers that a later block reads.
+    """
+
+    __slots__ = ("defined", "end", "instructions", "live_in", "live_out", "number", "used")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.instructions: list[Instruction] = []
+        self.end: Terminator = Exit()
+        self.live_in = self.live_out = self.used = self.defined = 0
+
+
+def registers_of(operand: Operand | CallSyntax) -> list[Register]:
+    """The registers in an operand."""
+    if isinstance(operand, Register):
+        return [operand]
+    if isinstance(operand, Memory):
+        return [operand.base] if isinstance(operand.base, Register) else []
+    if isinstance(operand, Vector):
+        return [register for item in operand.items for register in registers_of(item)]
+    if isinstance(operand, Pair):
+        return registers_of(operand.first) + registers_of(operand.second)
+    if isinstance(operand, Not):
+        return registers_of(operand.operand)
+    return []
+
+
+def has_result(instruction: Instruction) -> bool:
+    """Whether the first operand is a destination."""
+    if instruction.opcode in {"bar", "barrier"}:
+        return "red" in instruction.modifiers
+    return instruction.opcode not in _NO_RESULT
+
+
+def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
+    """The registers that an instruction writes and reads; a guarded one also reads what it writes."""
+    operands = instruction.operands
+    results = registers_of(operands[0]) if operands and has_result(instruction) else []
+    rest = operands[1:] if has_result(instruction) else operands
+    sources = [register for operand in rest for register in registers_of(operand)]
+    if instruction.guard is not None:
+        sources += [instruction.guard, *results]
+    return results, sources
+
+
+def carries(instruction: Instruction) -> tuple[bool, bool]:
+    """(writes, reads) of the carry flag CC.CF (PTX ISA section 9.7.2)."""
+    opcode, modifiers = instruction.opcode, instruction.modifiers
+    return "cc" in modifiers, opcode in {"addc", "subc", "madc"}
+
+
+class FlowBuilder:
+    """Cuts one body into blocks; `build` does it all.
+
+    Attributes:
+        carry: the register that stands for CC.CF.
+        slots: frame variables made for call arguments and results that are registers.
+    """
+
+    def __init__(self, function: Function, body: Body, carry: Register) -> None:
+        self.function = function
+        self.body = body
+        self.carry = carry
+        self.slots: list[Variable] = []
+        self.blocks: list[Block] = [Block(0)]
+        self.labels: dict[int, int] = {}
+        self.formal_slots: dict[str, Variable] = {}
+        self._open_targets: list[tuple[Block, Instruction]] = []
+
+    def build(self) -> list[Block]:
+        """The blocks, entry first, with liveness."""
+        self._load_formals()
+        for item in self.body.items:
+            if isinstance(item, Label):
+                self._start_block()
+                self.labels[item.key] = len(self.blocks) - 1
+            else:
+                self._add(item)
+        self.blocks[-1].end = Return()
+        self._resolve_targets()
+        find_liveness(self.blocks, self.carry)
+        return self.blocks
+
+    def _start_block(self) -> None:
+        self.blocks[-1].end = Jump(len(self.blocks))
+        self._append()
+
+    def _append(self) -> Block:
+        block = Block(len(self.blocks))
+        self.blocks.append(block)
+        return block
+
+    def _add(self, instruction: Instruction) -> None:
+        opcode = instruction.opcode
+        if opcode == "bra":
+            self._open_targets.append((self.blocks[-1], instruction))
+            self._append()
+            return
+        guard = instruction.guard
+        if guard is not None and opcode in _EFFECTS:
+            instruction.guard = None
+            around = self.blocks[-1]
+            self._append()
+            self._add(instruction)
+            self._start_block()
+            around.end = Branch(guard, not instruction.negated, len(self.blocks) - 1, around.number + 1)
+            return
+        if opcode in _ENDS:
+            self._end_block(instruction)
+        else:
+            self.blocks[-1].instructions.append(instruction)
+
+    def _end_block(self, instruction: Instruction) -> None:
+        block = self.blocks[-1]
+        follow = len(self.blocks)
+        if instruction.opcode == "ret":
+            self._store_results(block)
+            block.end = Return()
+        elif instruction.opcode == "exit":
+            block.end = Exit()
+        elif instruction.opcode == "call":
+            self._add_call(block, instruction)
+            return
+        elif instruction.opcode == "brx":
+            self._open_targets.append((block, instruction))
+        else:
+            block.end = Meeting(instruction, follow)
+        self._append()
+
+    def _add_call(self, block: Block, instruction: Instruction) -> None:
+        syntax = instruction.operands[0] if instruction.operands else None
+        if not isinstance(syntax, CallSyntax):
+            raise Refused(instruction.malformed or "a call that cannot be read", instruction.place)
+        arguments = [self._argument(block, instruction, operand) for operand in syntax.arguments]
+        target = len(self.blocks)
+        after = Block(target)
+        results = [self._result(after, instruction, operand) for operand in syntax.results]
+        block.end = Call(instruction, syntax.target, tuple(arguments), tuple(results), target)
+        self.blocks.append(after)
+
+    def _argument(self, block: Block, call: Instruction, operand: Operand) -> Variable:
+        if isinstance(operand, Symbol) and operand.variable is not None and operand.variable.space == "param":
+            return operand.variable
+        if isinstance(operand, Register) and operand.type.bits > 1:
+            slot = self._slot(operand.type.bits)
+            block.instructions.append(_move("st", operand, slot, call.place, call.scope))
+            return slot
+        if isinstance(operand, Immediate):
+            raise Refused("a literal as call argument: put it into a register", call.place)
+        raise Refused("a call argument that is neither a .param variable nor a register", call.place)
+
+    def _result(self, after: Block, call: Instruction, operand: Operand) -> Variable:
+        if isinstance(operand, Symbol) and operand.variable is not None and operand.variable.space == "param":
+            return operand.variable
+        if isinstance(operand, Register) and operand.type.bits > 1:
+            slot = self._slot(operand.type.bits)
+            after.instructions.append(_move("ld", operand, slot, call.place, call.scope))
+            return slot
+        raise Refused("a call result that is neither a .param variable nor a register", call.place)
+
+    def _slot(self, bits: int) -> Variable:
+        from jitload.cpu.types import TYPES
+
+        slot = Variable(f"slot{len(self.slots)}", "param", TYPES[f"b{bits}"], 1, bits // 8)
+        self.slots.append(slot)
+        return slot
+
+    def _load_formals(self) -> None:
+        for formal in self.function.parameters:
+            if formal.space == "reg":
+                slot = self.formal_slots[formal.name] = self._slot(formal.type.bits)
+                place = Place(f".reg {formal.name}", 0, None)
+                register = self.body.scope.registers[formal.name]
+                self.blocks[0].instructions.append(_move("ld", register, slot, place, self.body.scope))
+        for formal in self.function.results:
+            if formal.space == "reg":
+                self.formal_slots[formal.name] = self._slot(formal.type.bits)
+        if self.blocks[0].instructions:
+            self._start_block()
+
+    def _store_results(self, block: Block) -> None:
+        for formal in self.function.results:
+            if formal.space == "reg":
+                place = Place(f".reg {formal.name}", 0, None)
+                register = self.body.scope.registers[formal.name]
+                move = _move("st", register, self.formal_slots[formal.name], place, self.body.scope)
+                block.instructions.append(move)
+
+    def _resolve_targets(self) -> None:
+        for block, instruction in self._open_targets:
+            follow = block.number + 1
+            if instruction.opcode == "brx":
+                block.end = self._table(instruction)
+                continue
+            operand = instruction.operands[0] if len(instruction.operands) == 1 else None
+            if not isinstance(operand, Symbol):
+                raise Refused(instruction.malformed or "a branch without a label", instruction.place)
+            target = self._find_label(operand.name, instruction)
+            if instruction.guard is None:
+                block.end = Jump(target)
+            else:
+                block.end = Branch(instruction.guard, instruction.negated, target, follow)
+
+    def _table(self, instruction: Instruction) -> Table:
+        operands = instruction.operands
+        names: tuple[str, ...] | None = None
+        scope: Scope | None = instruction.scope
+        while scope is not None and names is None and len(operands) == 2 and isinstance(operands[1], Symbol):
+            names = scope.targets.get(operands[1].name)
+            scope = scope.parent
+        if not names or instruction.modifiers[:1] != ("idx",):
+            raise Refused("brx without a table of targets", instruction.place)
+        return Table(instruction, tuple(self._find_label(name, instruction) for name in names))
+
+    def _find_label(self, name: str, instruction: Instruction) -> int:
+        scope: Scope | None = instruction.scope
+        while scope is not None:
+            label = scope.labels.get(name)
+            if label is not None:
+                return self.labels[label.key]
+            scope = scope.parent
+        raise Refused(f"no label {name[:60]!r} in this function", instruction.place)
+
+
+def _move(opcode: str, register: Register, slot: Variable, place: Place, scope: Scope) -> Instruction:
+    memory = Memory(Symbol(slot.name, 0, slot), 0)
+    operands = (register, memory) if opcode == "ld" else (memory, register)
+    return Instruction(f"{opcode}.param.b{register.type.bits}", operands, place, scope)
+
+
+def successors(end: Terminator) -> tuple[int, ...]:
+    """The blocks that may follow."""
+    if isinstance(end, Branch):
+        return (end.taken, end.other)
+    if isinstance(end, Table):
+        return end.targets
+    if isinstance(end, Jump | Meeting | Call):
+        return (end.target,)
+    return ()
+
+
+def find_liveness(blocks: list[Block], carry: Register) -> None:
+    """Fill `live_in` and `live_out` of every block, by iterating backwards until nothing changes."""
+    for block in blocks:
+        _summarize(block, carry)
+        block.live_in = block.used
+    changed = True
+    while changed:
+        changed = False
+        for block in reversed(blocks):
+            live = 0
+            for follow in successors(block.end):
+                live |= blocks[follow].live_in
+            block.live_out = live
+            live_in = block.used | (live & ~block.defined)
+            if live_in != block.live_in:
+                block.live_in = live_in
+                changed = True
+
+
+def _summarize(block: Block, carry: Register) -> None:
+    used = defined = 0
+    ended = [block.end.instruction] if isinstance(block.end, Meeting | Table) else []
+    for instruction in (*block.instructions, *ended):
+        results, sources = results_and_sources(instruction)
+        writes, reads = carries(instruction)
+        for register in (*sources, *([carry] if reads else [])):
+            if not defined >> register.index & 1:
+                used |= 1 << register.index
+        for register in (*results, *([carry] if writes else [])):
+            defined |= 1 << register.index
+    if isinstance(block.end, Branch) and not defined >> block.end.guard.index & 1:
+        used |= 1 << block.end.guard.index
+    if isinstance(block.end, Call) and isinstance(block.end.callee, Register):
+        index = block.end.callee.index
+        used |= (~defined >> index & 1) << index
+    block.used, block.defined = used, defined

@@ -1,0 +1,136 @@
+"""A kernel on the CPU: checks of a launch, and the run of a grid in batches of thread blocks."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jitload.cpu.batch import Batch, Launch
+from jitload.cpu.schedule import Scheduler
+from jitload.errors import LaunchError
+
+if TYPE_CHECKING:
+    from jitload.artifact import KernelInfo
+    from jitload.cpu.arena import Arena
+    from jitload.cpu.kernel_code import KernelCode
+    from jitload.launch.kernel import Dim3, Memory
+
+# Limits of every GPU that the CUDA C++ Programming Guide lists for compute capability 7.0 and later.
+MAX_BLOCK = (1024, 1024, 64)
+MAX_THREADS = 1024
+MAX_GRID = (2**31 - 1, 65535, 65535)
+MAX_SHARED_BYTES = 227 << 10
+
+#: Lanes that run side by side: enough to hide the cost of a NumPy call, few enough to stay in the caches.
+BATCH_LANES = 1 << 15
+#: In kernels that spin on atomics only one lane gets on per round, so each round should be cheap.
+SPINNING_BATCH_LANES = 1 << 12
+_BATCH_LOCAL_BYTES = 1 << 28
+_BATCH_SHARED_BYTES = 1 << 26
+_SLICE_STEPS = 16384  # before another batch is let in beside one that waits for something
+_SHORT_SLICE_STEPS = 256  # while several batches run in turn
+_BATCHES_AT_ONCE = 256
+
+_launching = threading.RLock()
+
+
+class CpuFunction:
+    """`DeviceFunction` on the CPU; a launch returns when the grid has run.
+
+    Args:
+        code: the decoded kernel.
+        info: its parameter layout.
+        memory: the arena that its pointers point into.
+    """
+
+    device = "cpu"
+
+    def __init__(self, code: KernelCode, info: KernelInfo, memory: Arena) -> None:
+        self.code = code
+        self.info = info
+        self.memory: Memory = memory
+        self._arena = memory
+
+    def launch(
+        self,
+        parameters: bytearray,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        stream: int,  # noqa: ARG002 - everything runs at once, in the order of the calls
+        cluster: Dim3 | None,
+        cooperative: bool,
+    ) -> None:
+        """Run the kernel.
+
+        Raises:
+            LaunchError: the configuration is beyond what GPUs run, or does not fit the kernel.
+            CpuFault: the kernel was stopped.
+        """
+        self._check(parameters, grid, block, shared_bytes, cluster)
+        launch = Launch(self.code, self._arena, parameters, grid, block, shared_bytes)
+        # One launch at a time: atomics of two launches must not interleave between NumPy calls.
+        with _launching, np.errstate(all="ignore"):
+            run_grid(launch, cooperative)
+
+    def synchronize(self, stream: int) -> None:
+        """Nothing to wait for: launches have run when they return."""
+
+    def _check(self, parameters: bytearray, grid: Dim3, block: Dim3, shared_bytes: int, cluster: Dim3 | None) -> None:
+        name = self.info.name
+        for what, extents, limits in (("grid", grid, MAX_GRID), ("block", block, MAX_BLOCK)):
+            if not all(1 <= one <= most for one, most in zip(extents, limits, strict=False)):
+                raise LaunchError(f"kernel {name}: {what} {tuple(extents)} must be from (1, 1, 1) to {limits}")
+        threads = block[0] * block[1] * block[2]
+        if threads > MAX_THREADS:
+            raise LaunchError(f"kernel {name}: block {tuple(block)} has {threads} threads, {MAX_THREADS} are possible")
+        if self.info.max_threads is not None and threads > self.info.max_threads:
+            raise LaunchError(
+                f"kernel {name}: {threads} threads per block, its launch bounds allow {self.info.max_threads}"
+            )
+        if self.info.required_block is not None and tuple(block) != tuple(self.info.required_block):
+            raise LaunchError(f"kernel {name}: block {tuple(block)}, it requires {self.info.required_block}")
+        shared = self.code.shared_bytes(shared_bytes)
+        if shared_bytes < 0 or shared > MAX_SHARED_BYTES:
+            raise LaunchError(
+                f"kernel {name}: {shared} bytes of shared memory per block, {MAX_SHARED_BYTES} are possible"
+            )
+        if cluster is not None and tuple(cluster) != (1, 1, 1):
+            raise LaunchError(f"kernel {name}: the CPU executor has no clusters, got {tuple(cluster)}")
+        if len(parameters) < self.info.parameter_bytes:
+            raise LaunchError(f"kernel {name}: {len(parameters)} parameter bytes, it takes {self.info.parameter_bytes}")
+
+
+def batch_blocks(launch: Launch) -> int:
+    """How many thread blocks run side by side."""
+    code = launch.code
+    lanes = SPINNING_BATCH_LANES if code.spins else BATCH_LANES
+    if code.local_bytes:
+        lanes = min(lanes, max(_BATCH_LOCAL_BYTES // code.local_bytes, 1))
+    shared = code.shared_bytes(launch.shared_bytes)
+    by_shared = _BATCH_SHARED_BYTES // shared if shared else launch.blocks
+    return max(1, min(lanes // launch.threads, by_shared, launch.blocks))
+
+
+def run_grid(launch: Launch, cooperative: bool) -> None:
+    """Run every block of the grid.
+
+    Batches run one after the other. When one only waits, perhaps for a block that has not started, the next is let in
+    beside it and they take turns; a cooperative launch starts like that.
+    """
+    blocks = batch_blocks(launch)
+    starts = iter(range(0, launch.blocks, blocks))
+    running: list[Scheduler] = []
+    crowd = _BATCHES_AT_ONCE if cooperative else 1
+    while True:
+        while len(running) < crowd and (first := next(starts, None)) is not None:
+            running.append(Scheduler(Batch(launch, first, min(blocks, launch.blocks - first))))
+        if not running:
+            return
+        budget = _SLICE_STEPS if crowd == 1 else _SHORT_SLICE_STEPS
+        still = [scheduler for scheduler in running if not scheduler.run(budget)]
+        if still and len(still) == len(running) and all(scheduler.spun for scheduler in still):
+            crowd = min(crowd + 1, _BATCHES_AT_ONCE)
+        running = still

@@ -1,0 +1,336 @@
+"""A decoded kernel: everything a launch needs, and nothing that it must look up in text.
+
+The entry and every function that it can reach are read, checked and turned into Python functions, once, when the
+kernel is fetched. An instruction that is not known is a fault here: never in the middle of a launch.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jitload.cpu import emit_bits, emit_float, emit_memory, emit_value  # noqa: F401 - importing them registers their opcodes
+from jitload.cpu.body import read_body
+from jitload.cpu.emit_meeting import emit_meeting
+from jitload.cpu.faults import Refused, decode_fault
+from jitload.cpu.flow import Branch, Call, Exit, FlowBuilder, Jump, Meeting, Return, Table, registers_of
+from jitload.cpu.instruction import emit, operands
+from jitload.cpu.ir import Memory, Register, Symbol, Variable, Vector
+from jitload.cpu.layout import KernelLayout, align, find_spins
+from jitload.cpu.namespace import make_namespace
+from jitload.cpu.types import DTYPES, TYPES
+from jitload.cpu.writer import BlockWriter, FunctionWriter, canonical
+from jitload.errors import CpuFault, JitloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jitload.cpu.emit_meeting import MeetingCode
+    from jitload.cpu.flow import Block
+    from jitload.cpu.ir import Body, Function, Place
+    from jitload.cpu.link import Linker
+
+#: Functions that the CUDA runtime provides, carried out by the scheduler.
+BUILTINS = {"vprintf", "__assertfail", "malloc", "free"}
+STACK_BYTES = 1 << 16  # local memory per lane for calls of unknown depth
+
+
+class CallCode(NamedTuple):
+    """A call, ready to run: `callee` is None for an indirect one. Places are (frame offset, bytes)."""
+
+    callee: str | None
+    arguments: tuple[tuple[int, int], ...]
+    results: tuple[tuple[int, int], ...]
+    target: int
+    site: int
+
+
+class BlockCode:
+    """One block, ready to run: its function, and what happens after it (one of the fields)."""
+
+    __slots__ = ("call", "kind", "meeting", "run", "site", "spins", "targets")
+
+    def __init__(self, kind: str, targets: tuple[int, ...], site: int, spins: bool) -> None:
+        self.kind = kind
+        self.targets = targets
+        self.site = site
+        self.spins = spins
+        self.run: Callable[[Any, Any, Any], Any] = _run_nothing
+        self.meeting: MeetingCode | None = None
+        self.call: CallCode | None = None
+
+
+def _run_nothing(_batch: Any, _frame: Any, _lanes: Any) -> None:
+    return None
+
+
+class FunctionCode:
+    """One function, ready to run."""
+
+    __slots__ = ("blocks", "formals", "frame_bytes", "name", "results", "zeros")
+
+    def __init__(self, name: str, frame_bytes: int) -> None:
+        self.name = name
+        self.blocks: list[BlockCode] = []
+        self.zeros: list[Any] = []
+        self.frame_bytes = frame_bytes
+        self.formals: list[tuple[int, int]] = []
+        self.results: list[tuple[int, int]] = []
+
+
+class _Draft:
+    """A function between reading and code."""
+
+    def __init__(self, function: Function, body: Body) -> None:
+        self.function = function
+        self.body = body
+        self.carry = Register("CC.CF", TYPES["pred"], len(body.registers))
+        self.flow = FlowBuilder(function, body, self.carry)
+        self.blocks = self.flow.build()
+        self.offsets: dict[int, int] = {}
+        self.frame_bytes = 0
+
+
+class KernelCode:
+    """A kernel and the functions that it reaches.
+
+    Attributes:
+        name: the symbol.
+        functions: by name, the entry included.
+        linker: gives the addresses of the module's symbols.
+        places: where instructions stand, by site number.
+        local_bytes: local memory per lane.
+        spins: whether some loop waits for other lanes.
+        parameter_places: (offset, bytes, name) of the parameters.
+    """
+
+    def __init__(self, linker: Linker, entry: Function) -> None:
+        self.name = entry.name
+        self.functions: dict[str, FunctionCode] = {}
+        self.places: list[Place] = []
+        self.linker = linker
+        self._namespace = make_namespace()
+        drafts = self._read_all(entry)
+        self._layout = KernelLayout(entry, [symbol for draft in drafts.values() for symbol in symbols_of(draft.blocks)])
+        self.parameter_places = self._layout.parameter_places
+        for draft in drafts.values():
+            self._lay_out_frame(draft, draft.function is entry)
+        for draft in drafts.values():
+            self.functions[draft.function.name] = self._guarded(draft.function.name, partial(self._translate, draft))
+        self._check_calls()
+        self.local_bytes = self._stack_bytes(entry.name)
+        self.spins = any(block.spins for function in self.functions.values() for block in function.blocks)
+
+    def shared_bytes(self, dynamic: int) -> int:
+        """Shared memory per thread block."""
+        return self._layout.shared_bytes(dynamic)
+
+    def shared_places(self, dynamic: int) -> list[tuple[int, int, str]]:
+        """(offset, bytes, name) of the shared variables."""
+        return self._layout.shared_places(dynamic)
+
+    def _guarded(self, name: str, work: Callable[[], Any]) -> Any:
+        """Do some decoding; what is refused, or makes no sense, becomes a CpuFault."""
+        try:
+            return work()
+        except Refused as refusal:
+            raise decode_fault(name, refusal.place, refusal.why) from refusal
+        except JitloadError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            # Text that no compiler writes can be inconsistent in more ways than are worth naming one by one.
+            raise CpuFault(f"function {name} is not valid PTX: {error}", kernel=self.name) from error
+
+    def _read_all(self, entry: Function) -> dict[str, _Draft]:
+        drafts: dict[str, _Draft] = {}
+        waiting = [entry]
+        taken: set[str] = set()
+        indirect = False
+        while waiting:
+            function = waiting.pop()
+            if function.name in drafts:
+                continue
+            draft = self._guarded(function.name, partial(self._draft, function))
+            drafts[function.name] = draft
+            for block in draft.blocks:
+                if isinstance(block.end, Call):
+                    indirect = indirect or isinstance(block.end.callee, Register)
+                    self._follow(block.end, waiting)
+            taken |= self.linker.functions_named(symbols_of(draft.blocks))
+            if indirect and not waiting:
+                waiting = [f for name in sorted(taken - set(drafts)) if (f := self.linker.program.functions[name]).span]
+        return drafts
+
+    def _draft(self, function: Function) -> _Draft:
+        return _Draft(function, read_body(self.linker.program, function))
+
+    def _follow(self, call: Call, waiting: list[Function]) -> None:
+        if isinstance(call.callee, Symbol) and call.callee.name not in BUILTINS:
+            callee = self.linker.program.functions.get(call.callee.name)
+            if callee is None or callee.span is None or callee.entry:
+                why = f"it calls {call.callee.name[:80]}, which this PTX does not define"
+                raise decode_fault(self.name, call.instruction.place, why)
+            waiting.append(callee)
+
+    def _lay_out_frame(self, draft: _Draft, entry: bool) -> None:
+        function = draft.function
+        formals = [] if entry else [*function.parameters, *function.results]
+        own = [one for one in draft.body.variables if one.space in {"local", "param"}]
+        for variable in (*own, *draft.flow.slots, *(one for one in formals if one.space == "param")):
+            start = align(draft.frame_bytes, variable.alignment)
+            draft.offsets[id(variable)] = start
+            draft.frame_bytes = start + variable.size
+        draft.frame_bytes = align(draft.frame_bytes, 16)
+
+    def _resolve(self, draft: _Draft, symbol: Symbol) -> tuple[str, int]:
+        variable = symbol.variable
+        if variable is None:
+            return "code", self.linker.function_address(symbol.name) + symbol.offset
+        frame = draft.offsets.get(id(variable))
+        if frame is not None:
+            return "local", frame + symbol.offset
+        if variable.space in {"global", "const"}:
+            return variable.space, self.linker.address(variable) + symbol.offset
+        return variable.space, self._layout.offset(variable) + symbol.offset
+
+    def _translate(self, draft: _Draft) -> FunctionCode:
+        function = draft.function
+        code = FunctionCode(function.name, draft.frame_bytes)
+        registers = [*draft.body.registers, draft.carry]
+        code.zeros = [DTYPES[canonical(register)].type(0) for register in registers]
+        code.formals = (
+            [(self._formal_offset(draft, one), one.size) for one in function.parameters] if not function.entry else []
+        )
+        code.results = [(self._formal_offset(draft, one), one.size) for one in function.results]
+        writer = FunctionWriter(
+            function.name,
+            self._namespace,
+            self.places,
+            lambda symbol: self._resolve(draft, symbol),
+            function.entry,
+            draft.carry,
+        )
+        spins = find_spins(draft.blocks)
+        texts = []
+        for block in draft.blocks:
+            text, block_code = self._translate_block(draft, writer, block, block.number in spins)
+            texts.append(text)
+            code.blocks.append(block_code)
+        found: dict[str, Any] = self._namespace
+        exec(compile("\n".join(texts), f"<ptx {function.name}>", "exec"), found)  # noqa: S102 - only names and numbers of ours
+        for block in draft.blocks:
+            code.blocks[block.number].run = found.pop(f"b{block.number}")
+        return code
+
+    def _formal_offset(self, draft: _Draft, formal: Variable) -> int:
+        slot = draft.flow.formal_slots.get(formal.name, formal)
+        return draft.offsets[id(slot)]
+
+    def _translate_block(
+        self, draft: _Draft, function: FunctionWriter, block: Block, spins: bool
+    ) -> tuple[str, BlockCode]:
+        writer = BlockWriter(function, block)
+        live = block.live_out
+        written: list[Register] = []
+        for instruction in block.instructions:
+            try:
+                emit(writer, instruction)
+            except Refused as refusal:
+                raise Refused(refusal.why, refusal.place or instruction.place) from refusal
+        returned, code = "None", BlockCode("exit", (), max(writer.site, 0), spins)
+        end = block.end
+        if isinstance(end, Branch):
+            guard = writer.source(end.guard, "p")
+            returned = f"~{guard}" if end.negated else guard
+            code.kind, code.targets = "branch", (end.taken, end.other)
+        elif isinstance(end, Jump):
+            code.kind, code.targets = "jump", (end.target,)
+        elif isinstance(end, Return | Exit):
+            code.kind = "return" if isinstance(end, Return) and not draft.function.entry else "exit"
+        else:
+            try:
+                returned, written = self._translate_end(draft, writer, end, code)
+            except Refused as refusal:
+                raise Refused(refusal.why, refusal.place or end.instruction.place) from refusal
+        code.site = max(writer.site, 0)
+        late = {register.index for register in written}
+        stored = [one for one in _registers_of_block(block) if live >> one.index & 1 and one.index not in late]
+        if live >> draft.carry.index & 1:
+            stored.append(draft.carry)
+        return writer.text(returned, stored), code
+
+    def _translate_end(
+        self, draft: _Draft, writer: BlockWriter, end: Table | Meeting | Call, code: BlockCode
+    ) -> tuple[str, list[Register]]:
+        writer.begin(end.instruction)
+        if isinstance(end, Meeting):
+            code.kind, code.targets = "meeting", (end.target,)
+            code.meeting, returned, written = emit_meeting(writer, end.instruction)
+            return returned, written
+        if isinstance(end, Table):
+            code.kind, code.targets = "table", end.targets
+            return writer.source(operands(end.instruction, 2)[0], "u32"), []
+        code.kind, code.targets = "call", (end.target,)
+        places = [tuple((draft.offsets[id(one)], one.size) for one in group) for group in (end.arguments, end.results)]
+        name = end.callee.name if isinstance(end.callee, Symbol) else None
+        code.call = CallCode(name, places[0], places[1], end.target, writer.site)
+        return (writer.source(end.callee, "u64") if name is None else "None"), []
+
+    def _check_calls(self) -> None:
+        for function in self.functions.values():
+            for block in function.blocks:
+                call = block.call
+                callee = self.functions.get(call.callee or "") if call is not None else None
+                if call is None or callee is None:
+                    continue
+                wanted = [size for _, size in callee.formals], [size for _, size in callee.results]
+                if wanted != ([size for _, size in call.arguments], [size for _, size in call.results]):
+                    why = f"the arguments do not fit those of {callee.name}"
+                    raise decode_fault(function.name, self.places[call.site], why)
+
+    def _stack_bytes(self, entry: str) -> int:
+        depths: dict[str, int | None] = {}
+
+        def depth(name: str) -> int | None:
+            if name in depths:
+                return depths[name]
+            depths[name] = None  # found again on the way down: recursion
+            function = self.functions[name]
+            deepest = 0
+            for block in function.blocks:
+                if block.call is None or block.call.callee in BUILTINS:
+                    continue
+                below = None if block.call.callee is None else depth(block.call.callee)
+                if below is None:
+                    return None
+                deepest = max(deepest, below)
+            depths[name] = function.frame_bytes + deepest
+            return depths[name]
+
+        found = depth(entry)
+        return STACK_BYTES if found is None else found
+
+
+def _registers_of_block(block: Block) -> list[Register]:
+    found: dict[int, Register] = {}
+    for instruction in block.instructions:
+        for operand in instruction.operands[:1]:
+            for register in registers_of(operand):
+                found[register.index] = register
+    return list(found.values())
+
+
+def symbols_of(blocks: list[Block]) -> list[Symbol]:
+    """Every symbol that instructions of these blocks name."""
+    found: list[Symbol] = []
+    for block in blocks:
+        ended = [block.end.instruction] if isinstance(block.end, Meeting) else []
+        for instruction in (*block.instructions, *ended):
+            for operand in instruction.operands:
+                if isinstance(operand, Symbol):
+                    found.append(operand)
+                elif isinstance(operand, Memory) and isinstance(operand.base, Symbol):
+                    found.append(operand.base)
+                elif isinstance(operand, Vector):
+                    found += [item for item in operand.items if isinstance(item, Symbol)]
+    return found

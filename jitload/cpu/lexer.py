@@ -1,0 +1,114 @@
+"""PTX text to tokens (PTX ISA sections 4.1 to 4.5)."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+
+from jitload.errors import LoadError
+
+_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_TOKEN = re.compile(
+    r'"(?:[^"\\\n]|\\.)*"'
+    r"|[%$_A-Za-z.][\w$.%]*(?:::\w[\w.$]*)*"
+    r"|0[fF][0-9a-fA-F]{8}(?!\w)|0[dD][0-9a-fA-F]{16}(?!\w)"
+    r"|0[xX][0-9a-fA-F]+U?|0[bB][01]+U?"
+    r"|\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d+U?"
+    r"|<<|>>|&&|\|\||[=!<>]="
+    r"|\S",
+    re.ASCII,
+)
+#: PTX of real kernels stays below a few megabytes; beyond this the text is refused before it is read.
+MAX_TEXT_BYTES = 256 << 20
+
+
+class Source:
+    """The text of a module as tokens that remember where they stood.
+
+    Attributes:
+        text: the text as given.
+        tokens: the tokens' text, in order, without comments.
+        starts: the position of each token in `text`.
+    """
+
+    __slots__ = ("_newlines", "starts", "text", "tokens")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        clean = _COMMENT.sub(_blank, text)
+        self.tokens: list[str] = []
+        self.starts: list[int] = []
+        for match in _TOKEN.finditer(clean):
+            self.tokens.append(match.group())
+            self.starts.append(match.start())
+        self._newlines = [match.start() for match in re.finditer("\n", text)]
+
+    def line(self, index: int) -> int:
+        """The 1-based line of the token at `index` (of the last one, past the end)."""
+        if not self.starts:
+            return 1
+        return bisect_right(self._newlines, self.starts[min(index, len(self.starts) - 1)]) + 1
+
+    def excerpt(self, first: int, last: int) -> str:
+        """The text from token `first` to token `last`, as written, on one line."""
+        last = min(last, len(self.tokens) - 1)
+        return " ".join(self.text[self.starts[first] : self.starts[last] + len(self.tokens[last])].split())
+
+    def line_end(self, index: int) -> int:
+        """The index of the first token on a later line than the token at `index`."""
+        place = bisect_right(self._newlines, self.starts[index])
+        if place == len(self._newlines):
+            return len(self.tokens)
+        return bisect_right(self.starts, self._newlines[place])
+
+
+def _blank(match: re.Match[str]) -> str:
+    found = match.group()
+    return found if found.startswith('"') else re.sub(r"[^\n]", " ", found)
+
+
+def read_source(data: bytes) -> Source:
+    """Bytes of PTX, perhaps NUL-terminated, to tokens.
+
+    Raises:
+        LoadError: the bytes are not text, or not PTX.
+    """
+    if len(data) > MAX_TEXT_BYTES:
+        raise LoadError(f"PTX of {len(data)} bytes: more than {MAX_TEXT_BYTES} bytes are refused", kind="ptx")
+    try:
+        text = data.rstrip(b"\0").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LoadError(f"not PTX: byte {error.start} is not text", kind="ptx") from error
+    source = Source(text)
+    if ".version" not in source.tokens:
+        raise LoadError("not PTX: no .version directive in the text", kind="ptx")
+    return source
+
+
+def parse_number(token: str) -> int | float | None:
+    """The value of a numeric literal (PTX ISA section 4.5), or None for another token.
+
+    `0f...` and `0d...` give floats of the exact bits; they are told apart by `float_bits`.
+    """
+    if not token[0].isdigit():
+        return None
+    digits = token.rstrip("U")
+    try:
+        if digits[:2] in {"0x", "0X"}:
+            return int(digits, 16)
+        if digits[:2] in {"0b", "0B"}:
+            return int(digits, 2)
+        if len(digits) > 1 and digits.isdigit() and digits[0] == "0":
+            return int(digits, 8)
+        return int(digits) if digits.isdigit() else float(digits)
+    except ValueError:
+        return None
+
+
+def float_bits(token: str) -> tuple[int, int] | None:
+    """(width, bits) of a `0f` or `0d` literal, or None."""
+    if token[:2] in {"0f", "0F"} and len(token) == 10:
+        return 32, int(token[2:], 16)
+    if token[:2] in {"0d", "0D"} and len(token) == 18:
+        return 64, int(token[2:], 16)
+    return None

@@ -1,0 +1,53 @@
+"""The names that generated code may use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jitload.cpu import approximate, atomics, convert, floats, generic, integers, packed
+from jitload.cpu.types import DTYPES
+
+Lanes = Any
+
+
+def take(value: Lanes, lanes: Any) -> Lanes:
+    """The current lanes of a register; a value that all lanes share stays as it is."""
+    return value.take(lanes) if value.ndim else value
+
+
+def put(registers: list[Lanes], number: int, lanes: Any, value: Lanes, total: int) -> None:
+    """Write the current lanes of a register. Only here is an array changed in place, and it has one owner."""
+    current = registers[number]
+    if not current.ndim:
+        current = registers[number] = np.full(total, current)
+    current[lanes] = value
+
+
+def column(value: Lanes) -> Lanes:
+    """A predicate per lane, to go with both halves of packed values."""
+    return value[:, None] if value.ndim else value
+
+
+def make_namespace() -> dict[str, Any]:
+    """A fresh namespace for one kernel."""
+    names: dict[str, Any] = {
+        "__builtins__": {},
+        "take": take,
+        "put": put,
+        "column": column,
+        "where": np.where,
+        "np_minimum": np.minimum,
+        "np_maximum": np.maximum,
+        "np_sqrt": np.sqrt,
+        "np_abs": np.abs,
+        **{rep: dtype.type for rep, dtype in DTYPES.items() if rep != "p"},
+    }
+    for module in (approximate, atomics, convert, floats, generic, integers, packed):
+        names |= {name: value for name, value in vars(module).items() if _is_defined_in(value, module.__name__)}
+    return names
+
+
+def _is_defined_in(value: Any, module: str) -> bool:
+    return callable(value) and getattr(value, "__module__", "") == module and not value.__name__.startswith("_")

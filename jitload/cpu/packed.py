@@ -1,0 +1,153 @@
+"""Values packed in words: halves, bytes, and the old SIMD-in-a-word instructions (PTX ISA 9.7.1.23, 9.7.18, 9.7.19)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Lanes = Any
+
+_PRMT_TABLES: dict[str, tuple[tuple[int, ...], ...]] = {
+    "f4e": ((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (3, 4, 5, 6)),
+    "b4e": ((0, 7, 6, 5), (1, 0, 7, 6), (2, 1, 0, 7), (3, 2, 1, 0)),
+    "rc8": ((0, 0, 0, 0), (1, 1, 1, 1), (2, 2, 2, 2), (3, 3, 3, 3)),
+    "ecl": ((0, 1, 2, 3), (1, 1, 2, 3), (2, 2, 2, 3), (3, 3, 3, 3)),
+    "ecr": ((0, 0, 0, 0), (0, 1, 1, 1), (0, 1, 2, 2), (0, 1, 2, 3)),
+    "rc16": ((0, 1, 0, 1), (2, 3, 2, 3), (0, 1, 0, 1), (2, 3, 2, 3)),
+}
+
+
+def pairs(words: Lanes, dtype: Any) -> Lanes:
+    """32-bit words as rows of two 16-bit elements, the lower half first."""
+    if words.ndim:
+        return np.ascontiguousarray(words).view(dtype).reshape(-1, 2)
+    return np.array([words]).view(dtype)
+
+
+def join(halves: Lanes) -> Lanes:
+    """The words of `pairs`."""
+    words = np.ascontiguousarray(halves).view(np.uint32)
+    return words.reshape(-1) if halves.ndim == 2 else words[0]
+
+
+def unpack(words: Lanes, dtype: Any, count: int) -> list[Lanes]:
+    """The elements of a wide value, the lowest first: `mov.b64 {a, b}, c`."""
+    if words.ndim:
+        rows = np.ascontiguousarray(words).view(dtype).reshape(-1, count)
+        return [np.ascontiguousarray(rows[:, column]) for column in range(count)]
+    return list(np.array([words]).view(dtype))
+
+
+def pack(parts: list[Lanes], dtype: Any) -> Lanes:
+    """The wide value of elements, the lowest first: `mov.b64 c, {a, b}`."""
+    size = max((len(part) for part in parts if part.ndim), default=0)
+    rows = np.empty((size or 1, len(parts)), parts[0].dtype)
+    for column, part in enumerate(parts):
+        rows[:, column] = part
+    words = rows.view(dtype).reshape(-1)
+    return words if size else words[0]
+
+
+def permute(a: Lanes, b: Lanes, selector: Lanes, mode: str) -> Lanes:
+    """`prmt`: four bytes picked from the eight of `b:a`."""
+    pair = (b.astype(np.uint64) << np.uint64(32)) | a.astype(np.uint64)
+    result = np.uint32(0)
+    for place in range(4):
+        if mode:
+            rows = np.array([row[place] for row in _PRMT_TABLES[mode]], np.uint64)
+            chosen = rows[selector & np.uint32(3)]
+            sign = np.uint64(0)
+        else:
+            nibble = (selector >> np.uint32(4 * place)) & np.uint32(15)
+            chosen = (nibble & np.uint32(7)).astype(np.uint64)
+            sign = (nibble >> np.uint32(3)).astype(np.uint64)
+        byte = (pair >> (chosen * np.uint64(8))) & np.uint64(0xFF)
+        byte = np.where(sign != 0, (byte >> np.uint64(7)) * np.uint64(0xFF), byte)
+        result = result | (byte.astype(np.uint32) << np.uint32(8 * place))
+    return result
+
+
+def dot_bytes(a: Lanes, b: Lanes, c: Lanes, a_signed: bool, b_signed: bool) -> Lanes:
+    """`dp4a`: c plus the dot product of four bytes, modulo 2^32."""
+    total = c.astype(np.uint32)
+    for place in range(4):
+        total = total + _element(a, 8, place, a_signed) * _element(b, 8, place, b_signed)
+    return total
+
+
+def dot_halves(a: Lanes, b: Lanes, c: Lanes, a_signed: bool, b_signed: bool, high: bool) -> Lanes:
+    """`dp2a`: c plus two 16-bit elements of `a` times the lower or upper two bytes of `b`."""
+    total = c.astype(np.uint32)
+    for place in range(2):
+        total = total + _element(a, 16, place, a_signed) * _element(b, 8, place + (2 if high else 0), b_signed)
+    return total
+
+
+def _element(word: Lanes, bits: int, place: int, signed: bool) -> Lanes:
+    """One element of a word, extended to 32 bits (as unsigned words, for arithmetic modulo 2^32)."""
+    up = np.uint32(32 - bits * (place + 1))
+    down = np.uint32(32 - bits)
+    if signed:
+        return ((word << up).view(np.int32) >> np.int32(32 - bits)).view(np.uint32)
+    return (word << up) >> down
+
+
+def simd(  # the parameters are the instruction's own
+    name: str,
+    a: Lanes,
+    b: Lanes,
+    c: Lanes,
+    *,
+    count: int,
+    signs: tuple[bool, bool, bool],
+    saturate: bool,
+    accumulate: bool,
+    selectors: tuple[tuple[int, ...], tuple[int, ...]],
+    mask: tuple[int, ...],
+) -> Lanes:
+    """`vadd2`, `vabsdiff4` and the rest (PTX ISA section 9.7.18): elements of 16 or 8 bits side by side."""
+    bits = 32 // count
+    d_signed, a_signed, b_signed = signs
+    result = c
+    for place in range(count):
+        x = _picked(a, b, bits, count, selectors[0][place], a_signed, b_signed)
+        y = _picked(a, b, bits, count, selectors[1][place], a_signed, b_signed)
+        if place not in mask:
+            continue
+        value = _simd_element(name, x, y)
+        if saturate:
+            low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if d_signed else (0, (1 << bits) - 1)
+            value = np.clip(value, low, high)
+        if accumulate:
+            result = result + _truncated(value, bits, d_signed).astype(np.uint32)
+        else:
+            field = np.uint32(((1 << bits) - 1) << (bits * place))
+            result = (result & ~field) | ((value.astype(np.uint32) << np.uint32(bits * place)) & field)
+    return result
+
+
+def _truncated(value: Lanes, bits: int, signed: bool) -> Lanes:
+    value = value & np.int64((1 << bits) - 1)
+    return np.where(value >> np.int64(bits - 1), value - np.int64(1 << bits), value) if signed else value
+
+
+def _picked(a: Lanes, b: Lanes, bits: int, count: int, which: int, a_signed: bool, b_signed: bool) -> Lanes:
+    word, signed = (a, a_signed) if which < count else (b, b_signed)
+    element = _element(word, bits, which % count, signed)
+    return (element.view(np.int32) if signed else element).astype(np.int64)
+
+
+def _simd_element(name: str, x: Lanes, y: Lanes) -> Lanes:
+    if name == "add":
+        return x + y
+    if name == "sub":
+        return x - y
+    if name == "avrg":
+        return (x + y + np.int64(1) - (x + y < 0)) >> np.int64(1)
+    if name == "absdiff":
+        return np.abs(x - y)
+    if name in {"min", "max"}:
+        return np.minimum(x, y) if name == "min" else np.maximum(x, y)
+    compared = {"eq": x == y, "ne": x != y, "lt": x < y, "le": x <= y, "gt": x > y, "ge": x >= y}[name]
+    return compared.astype(np.int64)

@@ -1,0 +1,343 @@
+"""Generated code: one Python function per basic block, over lane arrays.
+
+Nothing of the PTX text reaches the generated source: names are made of register and constant numbers, and operations
+come from the tables of this package. A block function is called as `block(batch, frame, lanes)`; `lanes` is None when
+every lane of the batch runs it, and then registers are exchanged as whole arrays without copying. A value that all
+lanes share stays a NumPy scalar for as long as it can.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jitload.cpu.faults import Refused
+from jitload.cpu.ir import Immediate, Memory, Not, Operand, Register, Sink, Special, Symbol, Variable
+from jitload.cpu.types import BITS, DTYPES, unsigned_rep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jitload.cpu.flow import Block
+    from jitload.cpu.ir import Instruction, Place
+
+_WIDE_SPECIALS = {"clock64", "globaltimer", "gridid"}
+_SPECIALS = {
+    "tid",
+    "ntid",
+    "ctaid",
+    "nctaid",
+    "laneid",
+    "warpid",
+    "nwarpid",
+    "smid",
+    "nsmid",
+    "gridid",
+    "clock",
+    "clock_hi",
+}
+_SPECIALS |= {"clock64", "globaltimer", "globaltimer_lo", "globaltimer_hi", "dynamic_smem_size", "total_smem_size"}
+_SPECIALS |= {"aggr_smem_size", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid", "cluster_ctarank"}
+_SPECIALS |= {
+    "cluster_nctarank",
+    "is_explicit_cluster",
+    *(f"lanemask_{which}" for which in ("eq", "lt", "le", "gt", "ge")),
+}
+_VECTORS = {"tid", "ntid", "ctaid", "nctaid", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid"}
+
+
+class Value:
+    """A Python name that holds lanes of one representation; `root` tells which names share storage."""
+
+    __slots__ = ("name", "rep", "root")
+
+    def __init__(self, name: str, rep: str, root: str) -> None:
+        self.name = name
+        self.rep = rep
+        self.root = root
+
+
+class FunctionWriter:
+    """What the blocks of one function share.
+
+    Args:
+        name: the function's symbol.
+        constants: the namespace of the generated code; constants are added to it.
+        places: where fault messages look a site number up; grows.
+        resolve: gives the address of a symbol: (space, address or frame offset).
+        entry: whether the function is a kernel.
+        carry: the register that stands for the carry flag CC.CF.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        constants: dict[str, Any],
+        places: list[Place],
+        resolve: Callable[[Symbol], tuple[str, int]],
+        entry: bool,
+        carry: Register,
+    ) -> None:
+        self.name = name
+        self.constants = constants
+        self.places = places
+        self.resolve = resolve
+        self.entry = entry
+        self.carry = carry
+        self._pool: dict[tuple[str, bytes], str] = {}
+
+    def constant(self, rep: str, value: float) -> str:
+        """The name of a typed constant; an integer gives exact bits, also of a float representation."""
+        if isinstance(value, int):
+            bits = BITS[rep]
+            raw = (value & ((1 << bits) - 1)).to_bytes(max(bits // 8, 1), "little")
+            scalar = np.frombuffer(raw, DTYPES[rep])[0]
+        else:
+            scalar = DTYPES[rep].type(value)
+        key = (rep, scalar.tobytes())
+        name = self._pool.get(key)
+        if name is None:
+            name = self._pool[key] = f"c{len(self.constants)}"
+            self.constants[name] = scalar
+        return name
+
+    def site(self, place: Place) -> int:
+        """A number for the place of an instruction."""
+        if not self.places or self.places[-1] is not place:
+            self.places.append(place)
+        return len(self.places) - 1
+
+
+class BlockWriter:
+    """Writes the function of one block, instruction by instruction."""
+
+    def __init__(self, function: FunctionWriter, block: Block) -> None:
+        self.function = function
+        self.block = block
+        self.lines: list[str] = []
+        self.loads: list[Register] = []
+        self.specials: list[str] = []
+        self.needs_base = False
+        self._values: dict[int, Value] = {}
+        self._views: dict[tuple[str, str], str] = {}
+        self._written: dict[int, Register] = {}
+        self._addresses: dict[tuple[str, str], str] = {}
+        self._names = 0
+        self._select: str | None = None
+        self.site = 0
+
+    def temporary(self, expression: str) -> str:
+        """Assign an expression to a new name."""
+        name = f"t{self._names}"
+        self._names += 1
+        self.lines.append(f"{name} = {expression}")
+        return name
+
+    def line(self, statement: str) -> None:
+        """Add a statement."""
+        self.lines.append(statement)
+
+    def begin(self, instruction: Instruction) -> None:
+        """Go on to the next instruction: its site, and its guard if the new value is to be selected per lane."""
+        self.site = self.function.site(instruction.place)
+        self._select = None
+        if instruction.guard is not None:
+            guard = self.source(instruction.guard, "p")
+            self._select = f"~{guard}" if instruction.negated else guard
+
+    def source(self, operand: Operand, rep: str) -> str:
+        """An expression for a source operand, seen as `rep`.
+
+        Raises:
+            Refused: the operand cannot be that.
+        """
+        if isinstance(operand, Register):
+            return self._convert(self._value(operand), rep, operand)
+        if isinstance(operand, Immediate):
+            return self._immediate(operand, rep)
+        if isinstance(operand, Not) and rep == "p":
+            return self.temporary(f"~{self.source(operand.operand, 'p')}")
+        if isinstance(operand, Special):
+            return self._special(operand.name, rep)
+        if isinstance(operand, Symbol):
+            return self._symbol(operand, rep)
+        raise Refused(f"an operand that is no .{rep} value")
+
+    def _value(self, register: Register) -> Value:
+        value = self._values.get(register.index)
+        if value is None:
+            name = f"r{register.index}"
+            self.loads.append(register)
+            value = self._values[register.index] = Value(name, canonical(register), name)
+        return value
+
+    def _convert(self, value: Value, rep: str, register: Register) -> str:
+        if value.rep == rep:
+            return value.name
+        key = (value.name, rep)
+        name = self._views.get(key)
+        if name is None:
+            have, want = BITS[value.rep], BITS[rep]
+            if "p" in {rep, value.rep} or have < want:
+                raise Refused(f"register {register.name} of {have} bits where .{rep} is needed")
+            if have == want:
+                name = self.temporary(f"{value.name}.view({rep})")
+            else:
+                narrow = f"{self._convert(value, unsigned_rep(have), register)}.astype({unsigned_rep(want)})"
+                name = self.temporary(narrow if rep == unsigned_rep(want) else f"{narrow}.view({rep})")
+            self._views[key] = name
+        return name
+
+    def _immediate(self, operand: Immediate, rep: str) -> str:
+        value, width = operand.value, operand.float_width
+        if rep == "p":
+            return self.function.constant("p", 1 if value else 0)
+        if width > 1 and rep[0] == "f" and BITS[rep] != width:
+            raw = int(value).to_bytes(width // 8, "little")
+            return self.function.constant(rep, float(struct.unpack("<f" if width == 32 else "<d", raw)[0]))
+        if width == 1 and rep[0] != "f":
+            raise Refused("a floating-point literal in an integer operand")
+        if rep[0] == "f" and width == 0:
+            return self.function.constant(rep, float(value))
+        return self.function.constant(rep, value)
+
+    def _special(self, name: str, rep: str) -> str:
+        base, dot, _ = name.partition(".")
+        if base not in _SPECIALS or (base in _VECTORS) != bool(dot):
+            raise Refused(f"special register %{name} is not supported")
+        if name not in self.specials:
+            self.specials.append(name)
+        own = "u64" if name in _WIDE_SPECIALS else "u32"
+        local = f"s{self.specials.index(name)}"
+        if own == "u64" and BITS[rep] == 32:
+            return self.temporary(f"{local}.astype(u32).view({rep})")
+        if own == "u32" and BITS[rep] == 64:
+            return self.temporary(f"{local}.astype({rep})")
+        if BITS[rep] < 32 or rep[0] == "f":
+            return self.temporary(f"{local}.astype({rep})")
+        return local if rep == own else self.temporary(f"{local}.view({rep})")
+
+    def _symbol(self, operand: Symbol, rep: str) -> str:
+        space, address = self.function.resolve(operand)
+        if BITS[rep] < 32 or rep[0] == "f":
+            raise Refused("an address where a number is needed")
+        if space != "local":
+            return self.function.constant(rep, address)
+        self.needs_base = True
+        return self.temporary(f"{rep}(base + {address})")
+
+    def result(self, operand: Operand, rep: str, expression: str, *, shared: bool = False) -> None:
+        """Assign an expression of representation `rep` to a destination operand.
+
+        Args:
+            operand: a register, or `_`.
+            rep: the representation of the expression; a wider register is filled by sign or zero extension.
+            expression: what to assign.
+            shared: the expression may give back one of its own arguments, so its array is not ours to keep.
+        """
+        if isinstance(operand, Sink):
+            self.line(expression)
+            return
+        if not isinstance(operand, Register):
+            raise Refused("a destination that is no register")
+        own = canonical(operand)
+        if "p" in {rep, own} and rep != own:
+            raise Refused(f"register {operand.name} cannot take a .{rep} value")
+        if BITS[own] < BITS[rep]:
+            raise Refused(f"register {operand.name} of {BITS[own]} bits is too narrow for .{rep}")
+        if BITS[own] > BITS[rep]:
+            wide = ("s" if rep[0] == "s" else "u") + str(BITS[own])
+            expression = f"({expression}).astype({wide})" if rep[0] != "f" else self._widen_float(expression, rep, wide)
+            rep, shared = wide, False
+        if self._select is not None:
+            old = self._convert(self._value(operand), rep, operand)
+            expression, shared = f"where({self._select}, {expression}, {old})", False
+        name = self.temporary(expression)
+        root = "shared" if shared else name
+        self._values[operand.index] = Value(name, rep, root)
+        self._written[operand.index] = operand
+
+    def _widen_float(self, expression: str, rep: str, wide: str) -> str:
+        return f"({expression}).view({unsigned_rep(BITS[rep])}).astype({wide})"
+
+    def alias(self, operand: Operand, source: Operand, rep: str) -> None:
+        """`mov` between registers: the destination becomes another name for the source."""
+        if self._select is None and isinstance(operand, Register) and isinstance(source, Register):
+            value = self._value(source)
+            if BITS[value.rep] == BITS[rep] == BITS[canonical(operand)]:
+                self._values[operand.index] = Value(value.name, value.rep, value.root)
+                self._written[operand.index] = operand
+                return
+        self.result(operand, rep, self.source(source, rep), shared=True)
+
+    def address(self, space: str, memory: Memory) -> tuple[str, int]:
+        """(name of the checked addresses, constant offset) of `[base + offset]` in a space."""
+        base, offset = memory.base, memory.offset
+        if isinstance(base, Register):
+            rep = "u64" if base.type.bits == 64 else "u32"
+            text = self.source(base, rep)
+        elif isinstance(base, Symbol):
+            found, address = self.function.resolve(base)
+            if found == "local":
+                self.needs_base = True
+                text = f"base + {address}"
+            else:
+                text = str(address)
+            if space not in {found, "generic"} and not {space, found} <= {"global", "const"}:
+                raise Refused(f"{base.name} lies in {found} memory, not in {space}")
+        else:
+            text = "0"
+        key = (space, text)
+        name = self._addresses.get(key)
+        if name is None:
+            name = self._addresses[key] = self.temporary(f"at_{space}(batch, {text})")
+        return name, offset
+
+    def text(self, returned: str, stored: list[Register]) -> str:
+        """The source of the block's function.
+
+        Args:
+            returned: the expression that the function returns.
+            stored: registers to write back, those that a later block reads.
+        """
+        lines = [f"def b{self.block.number}(batch, frame, lanes):", " R = frame.registers"]
+        if self.needs_base:
+            lines.append(" base = frame.base")
+        lines += [f" s{number} = batch.special({name!r})" for number, name in enumerate(self.specials)]
+        if self.loads:
+            lines.append(" if lanes is None:")
+            lines += [f"  r{register.index} = R[{register.index}]" for register in self.loads]
+            lines.append(" else:")
+            lines += [f"  r{register.index} = take(R[{register.index}], lanes)" for register in self.loads]
+        lines += [f" {line}" for line in self.lines]
+        lines += self._write_back(stored)
+        lines.append(f" return {returned}")
+        return "\n".join(lines)
+
+    def _write_back(self, stored: list[Register]) -> list[str]:
+        whole, part = [], []
+        kept = {f"r{register.index}" for register in self.loads} | {"shared"}
+        for register in stored:
+            if register.index not in self._written:
+                continue
+            value = self._values[register.index]
+            rep = canonical(register)
+            name = value.name if value.rep == rep else f"{value.name}.view({rep})"
+            number = register.index
+            whole.append(f"  R[{number}] = {name}" + (".copy()" if value.root in kept else ""))
+            part.append(f"  put(R, {number}, lanes, {name}, batch.lanes_total)")
+            kept.add(value.root)
+        return [" if lanes is None:", *whole, " else:", *part] if whole else []
+
+
+def canonical(register: Register) -> str:
+    """How the register file holds a register."""
+    rep = register.type.rep
+    return unsigned_rep(register.type.bits) if rep[0] == "s" else rep
+
+
+def variable_key(variable: Variable) -> int:
+    """Variables are told apart by identity: scopes may repeat names."""
+    return id(variable)
