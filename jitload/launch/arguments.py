@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jitload.errors import ArgumentError
 from jitload.launch.arrays import ArrayView
 from jitload.launch.misfit import Misfit
-from jitload.launch.pointers import NullablePointer, Pointer
+from jitload.launch.pointers import Pointer
 from jitload.launch.scalars import scalar_codec
 from jitload.launch.staging import HostArray
 
@@ -66,7 +66,7 @@ class Signature:
                 converted = convert(given[position], stream) if is_pointer else convert(given[position])
             except Misfit as misfit:
                 raise self._argument_error(position, misfit) from misfit.__cause__
-            if isinstance(converted, ArrayView):
+            if type(converted) is ArrayView:
                 views.append(converted)
                 if converted.host:
                     parameter = self.info.params[position]
@@ -102,9 +102,8 @@ class Signature:
 
 
 def _field(parameter: Parameter, device: str) -> Pointer | Codec:
-    if parameter.size == 8 and parameter.pointer is True:
-        return NullablePointer(parameter, device)
-    if parameter.size == 8 and parameter.pointer is None and parameter.type in {"u64", "s64", "b64"}:
+    could_be_pointer = parameter.pointer is None and parameter.type in {"u64", "s64", "b64"}
+    if parameter.size == 8 and (parameter.pointer or could_be_pointer):
         return Pointer(parameter, device)
     return scalar_codec(parameter)
 

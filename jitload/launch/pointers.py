@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Pointer:
     """A parameter that is a pointer, or 64 bits that may be one.
 
-    An array is never asked for `__index__`, so a one-element integer array cannot turn into an address.
+    `None` is the null pointer where a pointer is known. An array is never asked for `__index__`, so a one-element
+    integer array cannot turn into an address.
     """
 
     fast = "int"
@@ -31,7 +32,8 @@ class Pointer:
         element = element_type(parameter.declared)
         # The components of a vector may come one by one; no width at all is any width.
         self._widths = frozenset({element.size, element.component}) if element else frozenset()
-        self._integer = Integer(parameter) if parameter.pointer is None else None
+        self._known = parameter.pointer is True
+        self._integer = None if self._known else Integer(parameter)
 
     def convert(self, value: Any, stream: int) -> int | ArrayView:
         """The address to pack, or the view of an array; a host array is still to be staged.
@@ -39,6 +41,11 @@ class Pointer:
         Raises:
             Misfit: neither an address nor an array that may go here.
         """
+        if self._known:
+            if value is None:
+                return 0
+            if type(value) is int and 0 <= value < 1 << 64:  # most pointers, and no need to look for arrays in them
+                return value
         view = read_array(value, stream, self._device)
         if view is not None:
             self._check_view(view, value)
@@ -87,11 +94,3 @@ def _advice(value: Any) -> str:
     if isinstance(value, list | tuple | memoryview | bytearray):
         return "; pass np.asarray(...)"
     return ""
-
-
-class NullablePointer(Pointer):
-    """A parameter that is known to be a pointer: `None` is its null."""
-
-    def convert(self, value: Any, stream: int) -> int | ArrayView:
-        """As for any pointer; `None` gives 0."""
-        return 0 if value is None else super().convert(value, stream)

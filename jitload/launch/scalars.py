@@ -66,6 +66,7 @@ class Floating:
 
     def __init__(self, size: int) -> None:
         self.format = _FLOAT_FORMATS[size]
+        self._pack = struct.Struct("<" + self.format).pack  # native "f" would quietly give infinity
 
     def convert(self, value: Any) -> float:
         """The number to pack; rounding is fine, overflow is not, and NaN and infinity pass.
@@ -78,7 +79,7 @@ class Floating:
             raise Misfit(f"expected a number, got {described(value)}")
         try:
             result = float(number)
-            struct.pack("<" + self.format, result)  # native "f" would quietly give infinity
+            self._pack(result)
         except (OverflowError, struct.error):
             raise Misfit(f"{value!r} does not fit: it is too large for {_FLOAT_NAMES[self.format]}") from None
         return result

@@ -283,10 +283,10 @@ def test_torch_tensors_need_no_interface(pack_one, monkeypatch):
     torch = type("torch", (), {"Tensor": Tensor})
     monkeypatch.setitem(__import__("sys").modules, "torch", torch)
     parameter = pointer()
-    from jitload.launch.pointers import NullablePointer
+    from jitload.launch.pointers import Pointer
 
-    assert NullablePointer(parameter, "cuda").convert(Tensor(4), 0).address == 0x7000
+    assert Pointer(parameter, "cuda").convert(Tensor(4), 0).address == 0x7000
     with pytest.raises(Exception, match="elements of 2 bytes"):
-        NullablePointer(parameter, "cuda").convert(Tensor(2), 0)
+        Pointer(parameter, "cuda").convert(Tensor(2), 0)
     with pytest.raises(Exception, match="in GPU memory"):
-        NullablePointer(parameter, "cpu").convert(Tensor(4), 0)
+        Pointer(parameter, "cpu").convert(Tensor(4), 0)
