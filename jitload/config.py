@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
+from threading import Lock
 
 from jitload.values import Value
 
@@ -26,6 +27,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _VARIABLES = (
     "JITLOAD_CACHE_DIR",
     "JITLOAD_CACHE_MAX_BYTES",
+    "JITLOAD_READ_ONLY_DIRS",
     "JITLOAD_DEVICE",
     "JITLOAD_COMPILE",
     "JITLOAD_OFFLINE",
@@ -54,6 +56,7 @@ class Config(Value):
         bundles: bundle files, in order of look-up.
         trust: trusted public keys, a trust file, or "unsigned".
         remote: address of a remote tier, or None.
+        read_only_dirs: cache directories of others, asked before the user's own and never written.
         record: file for the workload of this process, or None.
         log: level of the logger "jitload" on stderr, or None for the application's own logging.
         cpu_check: diagnostics of the CPU executor.
@@ -71,6 +74,7 @@ class Config(Value):
         "device",
         "log",
         "offline",
+        "read_only_dirs",
         "record",
         "remote",
         "sync",
@@ -84,6 +88,7 @@ class Config(Value):
     bundles: tuple[str, ...]
     trust: tuple[str, ...]
     remote: str | None
+    read_only_dirs: tuple[str, ...]
     record: str | None
     log: str | None
     cpu_check: tuple[str, ...]
@@ -100,6 +105,7 @@ _raw: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
 _names = [os.environ.encodekey(name) for name in _VARIABLES] if hasattr(os.environ, "encodekey") else _VARIABLES
 
 _layers: list[dict[str, Any]] = []
+_guard = Lock()
 _generation = 0
 _cached: tuple[object, Config] | None = None
 
@@ -134,6 +140,7 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
         bundles: bundle files, in order.
         trust: trusted public keys, a trust file, or "unsigned".
         remote: address of a remote tier.
+        read_only_dirs: cache directories of others, in order; never written.
         record: file for the workload.
         cpu_check: diagnostics of the CPU executor.
         sync: True: every launch waits for its kernel.
@@ -144,24 +151,29 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
     """
 
     def __init__(self, **options: Any) -> None:
-        global _generation
         known = set(_CHECKS)
         for name in options:
             if name not in known:
                 raise TypeError(f"configure() has no option {name!r}; it knows {', '.join(sorted(known))}")
         self._layer = {name: _CHECKS[name](name, value) for name, value in options.items()}
-        _layers.append(self._layer)
-        _generation += 1
+        self._change(in_force=True)
 
     def __enter__(self) -> Config:
+        if not any(layer is self._layer for layer in _layers):
+            self._change(in_force=True)  # the block of an object that was used before
         return current()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._change(in_force=False)
+
+    def _change(self, *, in_force: bool) -> None:
         global _generation
-        _layers[:] = [layer for layer in _layers if layer is not self._layer]
-        _generation += 1
+        with _guard:
+            others = [layer for layer in _layers if layer is not self._layer]
+            _layers[:] = [*others, self._layer] if in_force else others
+            _generation += 1
 
 
 def resolve_device() -> str:
@@ -175,10 +187,13 @@ def resolve_device() -> str:
 
 def _from_environment() -> dict[str, Any]:
     read = os.environ.get
-    home = read("XDG_CACHE_HOME") or (os.path.join(read("HOME") or "", ".cache") if read("HOME") else None)
-    cache_dir = read("JITLOAD_CACHE_DIR") or (os.path.join(home, "jitload") if home and os.path.isabs(home) else None)
+    # A relative XDG_CACHE_HOME is to be ignored (XDG base directory specification).
+    bases = (read("XDG_CACHE_HOME") or "", os.path.join(read("HOME") or "", ".cache"))
+    base = next((path for path in bases if os.path.isabs(path)), None)
     return {
-        "cache_dir": os.path.abspath(os.path.expanduser(cache_dir)) if cache_dir else None,
+        "cache_dir": _path(
+            "JITLOAD_CACHE_DIR", read("JITLOAD_CACHE_DIR") or (os.path.join(base, "jitload") if base else None)
+        ),
         "cache_max_bytes": _bytes(
             "JITLOAD_CACHE_MAX_BYTES", read("JITLOAD_CACHE_MAX_BYTES") or DEFAULT_CACHE_MAX_BYTES
         ),
@@ -188,7 +203,8 @@ def _from_environment() -> dict[str, Any]:
         "bundles": _paths("JITLOAD_BUNDLES", read("JITLOAD_BUNDLES")),
         "trust": _words("JITLOAD_TRUST", read("JITLOAD_TRUST")),
         "remote": None,
-        "record": read("JITLOAD_RECORD") or None,
+        "read_only_dirs": _paths("JITLOAD_READ_ONLY_DIRS", read("JITLOAD_READ_ONLY_DIRS")),
+        "record": _path("JITLOAD_RECORD", read("JITLOAD_RECORD") or None),
         "log": _one_of(LOG_LEVELS)("JITLOAD_LOG", read("JITLOAD_LOG", "").upper()) if read("JITLOAD_LOG") else None,
         "cpu_check": _words("JITLOAD_CPU_CHECK", read("JITLOAD_CPU_CHECK")),
         "sync": _switch("JITLOAD_SYNC", read("JITLOAD_SYNC") or "0"),
@@ -206,13 +222,14 @@ def _one_of(choices: tuple[str, ...]) -> Any:
 
 
 def _bytes(name: str, value: object) -> int:
-    try:
-        number = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        number = -1
+    number = -1
+    if isinstance(value, str) and value.strip().isdecimal():
+        number = int(value)
+    elif hasattr(value, "__index__") and not isinstance(value, bool):
+        number = int(value.__index__())
     if number < 0:
         raise ValueError(f"{name}={value!r} is not a number of bytes; expected an integer >= 0")
-    return int(number)
+    return number
 
 
 def _switch(name: str, value: object) -> bool:
@@ -227,23 +244,36 @@ def _switch(name: str, value: object) -> bool:
 def _path(name: str, value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, (str, os.PathLike)):
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str) or not text or "\0" in text:
         raise ValueError(f"{name}={value!r} is not a path")
-    return os.path.abspath(os.path.expanduser(os.fspath(value)))
+    return os.path.abspath(os.path.expanduser(text))
 
 
 def _paths(name: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [part for part in value.split(os.pathsep) if part]
-    elif isinstance(value, os.PathLike):
-        value = [value]
-    return tuple([path for item in value or () if (path := _path(name, item)) is not None])  # type: ignore[attr-defined]
+    return tuple([path for item in _items(name, value) if (path := _path(name, item)) is not None])
 
 
-def _words(_name: str, value: object) -> tuple[str, ...]:
+def _words(name: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
-    return tuple([os.fspath(item) for item in value or ()])  # type: ignore[attr-defined]
+    words = [os.fspath(item) if isinstance(item, os.PathLike) else item for item in _items(name, value)]
+    for word in words:
+        if not isinstance(word, str):
+            raise ValueError(f"{name}: {word!r} is not text")
+    return tuple(words)
+
+
+def _items(name: str, value: object) -> list[Any]:
+    if value is None:
+        return []
+    if isinstance(value, os.PathLike):
+        return [value]
+    if not hasattr(value, "__iter__") or isinstance(value, (bytes, dict)):
+        raise ValueError(f"{name}={value!r} is not a list")
+    return list(value)
 
 
 def _text(name: str, value: object) -> str | None:
@@ -260,6 +290,7 @@ _CHECKS: dict[str, Any] = {
     "cpu_check": _words,
     "device": _one_of(DEVICES),
     "offline": _switch,
+    "read_only_dirs": _paths,
     "record": _path,
     "remote": _text,
     "sync": _switch,

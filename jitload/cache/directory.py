@@ -30,7 +30,8 @@ class Directory:
 
     Args:
         path: absolute path; it is made at the first write.
-        read_only: nothing is ever written, made or removed in it.
+        read_only: nothing is ever written, made or removed in it. Such a directory may belong to anybody, because
+            somebody chose it by name; nobody but its owner may be able to write to it.
     """
 
     def __init__(self, path: str, *, read_only: bool = False) -> None:
@@ -53,8 +54,7 @@ class Directory:
             return
         if not stat.S_ISDIR(status.st_mode):
             raise Refused(errno.ENOTDIR, f"{self.path} is not a directory: move it away, or set JITLOAD_CACHE_DIR")
-        allowed = {os.geteuid(), 0} if self.read_only else {os.geteuid()}
-        if status.st_uid not in allowed:
+        if status.st_uid != os.geteuid() and not self.read_only:
             raise Refused(
                 errno.EPERM,
                 f"{self.path} belongs to user {status.st_uid}, not to you ({os.geteuid()}), and a kernel from it would "

@@ -17,7 +17,7 @@ from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from jitload.artifact import Artifact
@@ -81,6 +81,8 @@ class Cache:
         directory: the directory, made at the first write; None means memory only.
         max_bytes: bound on the entries on the disk, in bytes.
         read_only: nothing is ever written to the directory, not even a lock or a time of use.
+        layers: cache directories of others (an administrator's, a colleague's), asked in order before `directory`;
+            never written, and hits from them are kept in memory only.
     """
 
     def __init__(
@@ -89,12 +91,13 @@ class Cache:
         *,
         max_bytes: int = config.DEFAULT_CACHE_MAX_BYTES,
         read_only: bool = False,
+        layers: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
         self.memory = MemoryStore()
+        self.layers = tuple(_disk_store(layer, 0, read_only=True) for layer in layers)
         self.disk: DiskStore | None = None
         if directory is not None:
-            path = os.path.abspath(os.path.expanduser(os.fspath(directory)))
-            self.disk = DiskStore(path, max_bytes=max_bytes, read_only=read_only, verify=_verify_image)
+            self.disk = _disk_store(directory, max_bytes, read_only=read_only)
         self._variants: dict[str, tuple[Variant, ...]] = {}
         self._unindexed: dict[str, dict[str, Any]] = {}
         self._index: Index | None = None
@@ -131,13 +134,16 @@ class Cache:
         if artifact is not None:
             counters.count_hit("memory", artifact.compile_seconds)
             return artifact, reason
-        if self.disk is None:
-            return None, "absent"
-        artifact, reason = self.disk.read(key)
-        if artifact is not None:
-            counters.count_hit("disk", artifact.compile_seconds)
-            self.memory.put(artifact)
-        return artifact, reason
+        reason = "absent"
+        for store in self._stores():
+            artifact, answer = store.read(key)
+            if artifact is not None:
+                counters.count_hit("disk", artifact.compile_seconds)
+                self.memory.put(artifact)
+                return artifact, answer
+            if answer != "absent":
+                reason = answer
+        return None, reason
 
     def put(self, artifact: Artifact, factors: Mapping[str, Any] | None = None) -> None:
         """Keep an artifact in memory and on the disk; a disk that cannot be written costs a warning, no more."""
@@ -257,16 +263,15 @@ class Cache:
             self._index = Index(self.disk.directory)
         return self._index
 
+    def _stores(self) -> tuple[DiskStore, ...]:
+        """The directories in the order in which they are asked."""
+        return self.layers if self.disk is None else (*self.layers, self.disk)
+
     def _read_variants(self, digest: str) -> tuple[Variant, ...]:
-        data = self.disk.read_manifest(digest, MAX_MANIFEST_BYTES) if self.disk is not None else None
-        if data is None or self.disk is None:
-            return self._variants.get(digest, ())
-        try:
-            variants = decode_manifest(data, digest)
-        except ArtifactError as error:
-            self.disk.quarantine_manifest(digest, str(error))
-            return self._variants.get(digest, ())
-        self._remember(digest, variants)
+        found = [variant for store in self._stores() for variant in _decode_variants(store, digest)]
+        variants = tuple(dict.fromkeys(found)) or self._variants.get(digest, ())
+        if variants:
+            self._remember(digest, variants)
         return variants
 
     def _remember(self, digest: str, variants: tuple[Variant, ...]) -> None:
@@ -275,18 +280,36 @@ class Cache:
         self._variants[digest] = variants
 
 
-_default: tuple[tuple[str | None, int], Cache] | None = None
+def _disk_store(directory: str | os.PathLike[str], max_bytes: int, *, read_only: bool) -> DiskStore:
+    path = os.path.abspath(os.path.expanduser(os.fspath(directory)))
+    return DiskStore(path, max_bytes=max_bytes, read_only=read_only, verify=_verify_image)
+
+
+def _decode_variants(store: DiskStore, digest: str) -> tuple[Variant, ...]:
+    """The variants that one directory knows for a request; a damaged manifest is put aside."""
+    data = store.read_manifest(digest, MAX_MANIFEST_BYTES)
+    if data is None:
+        return ()
+    try:
+        return decode_manifest(data, digest)
+    except ArtifactError as error:
+        store.quarantine_manifest(digest, str(error))
+        return ()
+
+
+_default: tuple[tuple[object, ...], Cache] | None = None
 
 
 def default_cache() -> Cache:
     """The cache that the settings in force name; one object per directory that is in force."""
     global _default
     settings = config.current()
-    wanted = (settings.cache_dir, settings.cache_max_bytes)
+    wanted = (settings.cache_dir, settings.cache_max_bytes, settings.read_only_dirs)
     if _default is None or _default[0] != wanted:
         if settings.cache_dir is None:
             log.warn_once("home", "no home directory, so no cache on the disk: set JITLOAD_CACHE_DIR to have one")
-        _default = (wanted, Cache(settings.cache_dir, max_bytes=settings.cache_max_bytes))
+        layers = settings.read_only_dirs
+        _default = (wanted, Cache(settings.cache_dir, max_bytes=settings.cache_max_bytes, layers=layers))
     return _default[1]
 
 
