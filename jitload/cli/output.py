@@ -48,6 +48,15 @@ def write_image(path: Path | None, artifact: Artifact) -> None:
     Raises:
         OSError: it cannot be written; no part of it is left behind.
     """
+    try:
+        _write(path, artifact)
+    except OSError as error:
+        # What the user called it: the system names a temporary file, or for a write no file at all.
+        error.filename, error.filename2 = "stdout" if path is None else str(path), None
+        raise
+
+
+def _write(path: Path | None, artifact: Artifact) -> None:
     if path is None:
         sys.stdout.buffer.write(artifact.data)
         sys.stdout.buffer.flush()

@@ -210,6 +210,12 @@ def test_with_compiling_off_it_says_so(invoke, monkeypatch):
     assert "JITLOAD_COMPILE=never" in result.stderr
 
 
+def test_a_full_disk_is_named(invoke):
+    result = invoke("compile", "saxpy.cu", "-a", "sm_90", "-o", "/dev/full")
+    assert result.exit_code == 1
+    assert result.stderr == "jitload: /dev/full: No space left on device\n"
+
+
 def test_a_reader_that_goes_away_is_no_traceback(spawn):
     reader, writer = os.pipe()
     os.close(reader)

@@ -1,0 +1,160 @@
+"""`jitload doctor`: what works on this machine, what does not, and what to do about it.
+
+First all checks run and give data; then the data is printed. A check that fails in a way nobody thought of is a
+problem in the list, never a traceback: the command is for machines on which things are broken.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from jitload.cli.checks import cache, compiler, devices, host
+from jitload.cli.checks.finding import Finding, problem
+from jitload.cli.checks.sample import Sample
+from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+
+Check = Callable[[Sample], Finding]
+
+#: The ground that every other check stands on.
+GROUND: dict[str, Check] = {
+    "python": host.check_python,
+    "platform": host.check_platform,
+    "jitload": host.check_jitload,
+    "dependencies": host.check_dependencies,
+    "settings": host.check_settings,
+}
+
+#: A new check is a function and a line here.
+CHECKS: dict[str, Check] = {
+    "nvrtc": compiler.check_nvrtc,
+    "compile": compiler.check_compile,
+    "nvfatbin": compiler.check_nvfatbin,
+    "nvjitlink": compiler.check_nvjitlink,
+    "headers": compiler.check_headers,
+    "driver": devices.check_driver,
+    "gpu": devices.check_gpu,
+    "cpu executor": devices.check_executor,
+    "device": devices.check_device,
+    "cache": cache.check_cache,
+}
+
+app = new_app()
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finding with the name of its check, and what jitload warned of meanwhile."""
+
+    name: str
+    finding: Finding
+    warnings: tuple[str, ...]
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+    """Check what jitload needs on this machine, and say how to get what is missing.
+
+    Compiles a tiny kernel and runs it, on the GPU where there is one and on the CPU executor. Exits with 0 when kernels
+    can be compiled and run under the settings in force, with 1 otherwise. A missing GPU is no problem.
+    """
+    results = examine()
+    ready, verdict = judge(results)
+    with clean_failures():
+        if as_json:
+            typer.echo(json.dumps(_as_json(results, ready, verdict), indent=2))
+        else:
+            typer.echo("\n".join([*_lines(results), "", verdict]))
+    if not ready:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def examine() -> list[Result]:
+    """Run the checks; only those of the ground where no setting can be read."""
+    sample = Sample()
+    results = [_run(name, check, sample) for name, check in GROUND.items()]
+    if results[-1].finding.status == "ok":
+        results += [_run(name, check, sample) for name, check in CHECKS.items()]
+    return results
+
+
+def judge(results: list[Result]) -> tuple[bool, str]:
+    """Whether kernels can be compiled and run here, and that in a sentence."""
+    findings = {result.name: result.finding for result in results}
+    if findings["settings"].status != "ok":
+        return False, "Not ready: the settings cannot be read."
+    # Where compiling is off on purpose, a compiler is not needed.
+    never = findings["settings"].details.get("JITLOAD_COMPILE") == "never"
+    compiles = findings["compile"].status == "ok"
+    runs = findings["device"].status == "ok"
+    where = "GPU" if findings["device"].details.get("device") == "cuda" else "CPU executor"
+    if runs and (compiles or never):
+        done = "compile and run" if compiles and not never else "that were compiled elsewhere run"
+        return True, f"Ready: kernels {done} here, on the {where}."
+    lacks = []
+    if not compiles and not never:
+        lacks.append("nothing can be compiled")
+    if not runs:
+        lacks.append("no kernel runs")
+    return False, f"Not ready: {' and '.join(lacks)} here; the lines above say what to do."
+
+
+class _Listener(logging.Handler):
+    """Collects what jitload warns of, which would otherwise land between the lines."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def _run(name: str, check: Check, sample: Sample) -> Result:
+    logger, listener = logging.getLogger("jitload"), _Listener()
+    logger.addHandler(listener)
+    try:
+        finding = check(sample)
+    except Exception as error:  # noqa: BLE001 - see the docstring of this file
+        finding = problem(f"the check itself failed: {type(error).__name__}: {error}", "please report this line")
+    finally:
+        logger.removeHandler(listener)
+    return Result(name, finding, tuple(listener.messages))
+
+
+def _lines(results: list[Result]) -> list[str]:
+    width = max(len(result.name) for result in results)
+    margin = " " * (width + 2 + len("missing") + 2)
+    lines = []
+    for result in results:
+        finding = result.finding
+        texts = [finding.found, *(f"warning: {text}" for text in result.warnings)]
+        if finding.status != "ok":
+            texts.append(f"-> {finding.fix}")
+        body = "\n".join(texts).splitlines()
+        lines.append(f"{result.name:<{width}}  {finding.status:<7}  {body[0]}")
+        lines += [f"{margin}{line}".rstrip() for line in body[1:]]
+    return lines
+
+
+def _as_json(results: list[Result], ready: bool, verdict: str) -> dict[str, Any]:
+    return {
+        "ready": ready,
+        "verdict": verdict,
+        "checks": [
+            {
+                "name": result.name,
+                "status": result.finding.status,
+                "found": result.finding.found,
+                "fix": result.finding.fix,
+                "warnings": list(result.warnings),
+                "details": dict(result.finding.details),
+            }
+            for result in results
+        ],
+    }

@@ -1,0 +1,241 @@
+"""`jitload doctor`: the truth about a machine, on whole and on broken ones, and never a traceback.
+
+Broken ones are real: another set of packages, no home, a file where the cache should be.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from jitload.cli.doctor import CHECKS, GROUND
+
+NAMES = [*GROUND, *CHECKS]
+SITE = pathlib.Path(np.__file__).parents[1]
+CUDA_PACKAGES = ("cuda", "nvidia", "_cuda")
+
+
+def findings(result, code=None):
+    """The checks of a spawned `doctor --json` by name; nothing else may have been said."""
+    assert b"Traceback" not in result.stderr, result.stderr.decode()
+    assert result.stderr == b""
+    assert code is None or result.returncode == code, result.stdout.decode()
+    report = json.loads(result.stdout)
+    assert report["ready"] is (result.returncode == 0)
+    return {check["name"]: check for check in report["checks"]}
+
+
+@pytest.fixture
+def make_site(tmp_path):
+    """`make_site(*hidden)`: a directory of packages like this one, as links, without those that begin so."""
+
+    def make(*hidden):
+        site = tmp_path / "site"
+        site.mkdir()
+        for entry in SITE.iterdir():
+            if not entry.name.startswith(hidden) and entry.suffix != ".pth":
+                (site / entry.name).symlink_to(entry)
+        return site
+
+    return make
+
+
+@pytest.fixture
+def spawn_with(spawn):
+    """Doctor in an interpreter that sees only the packages of that directory."""
+
+    def call(site, *arguments, **environment):
+        root = pathlib.Path(__file__).parents[2]
+        path = os.pathsep.join(map(str, (root, site)))
+        return spawn("doctor", *arguments, flags=["-S"], PYTHONPATH=path, **environment)
+
+    return call
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_a_whole_machine_is_ready(invoke):
+    result = invoke("doctor")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0, result.stdout
+    assert lines[-1].startswith("Ready: kernels compile and run here")
+    for name in NAMES:
+        (line,) = [line for line in lines if line.startswith(f"{name}  ")]
+        assert line.removeprefix(name).split()[0] in {"ok", "missing"}
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_json_has_the_same_shape_for_every_check(spawn):
+    result = spawn("doctor", "--json")
+    report = json.loads(result.stdout)
+    assert set(report) == {"ready", "verdict", "checks"}
+    assert [check["name"] for check in report["checks"]] == NAMES
+    for check in report["checks"]:
+        assert set(check) == {"name", "status", "found", "fix", "warnings", "details"}
+        assert check["status"] in {"ok", "missing", "problem"}
+        assert check["found"]
+        assert bool(check["fix"]) is (check["status"] != "ok")
+    checks = findings(result, 0)
+    assert checks["nvrtc"]["details"]["version"].count(".") == 2
+    assert checks["compile"]["details"]["bytes"] > 0
+    assert checks["cpu executor"]["status"] == "ok"
+    assert checks["cpu executor"]["found"] == "ran ptx compiled for compute_75"
+
+
+def test_without_any_cuda_package_it_says_what_to_install(spawn_with, make_site):
+    checks = findings(spawn_with(make_site(*CUDA_PACKAGES), "--json"), 1)
+    assert checks["nvrtc"]["status"] in {"missing", "problem"}  # a toolkit in /usr/local/cuda lacks the bindings only
+    for name in ("nvrtc", "compile", "nvfatbin", "nvjitlink"):
+        assert checks[name]["status"] != "ok"
+        assert "pip install 'jitload[cu" in checks[name]["fix"]
+    assert checks["cpu executor"]["found"] == "ran ready-made PTX"
+    assert checks["device"]["status"] == "ok"
+
+
+def test_where_compiling_is_off_no_compiler_is_needed(spawn_with, make_site):
+    checks = findings(spawn_with(make_site(*CUDA_PACKAGES), "--json", JITLOAD_COMPILE="never"), 0)
+    assert checks["compile"]["status"] != "ok"
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_nvrtc_without_its_bindings_is_a_problem(spawn_with, make_site):
+    if not (SITE / "nvidia").is_dir():
+        pytest.skip("needs NVRTC from its package")
+    checks = findings(spawn_with(make_site("cuda", "_cuda"), "--json"), 1)
+    assert checks["nvrtc"]["status"] == "problem"
+    assert "bindings are missing" in checks["nvrtc"]["found"]
+    assert "pip install 'jitload[cu" in checks["nvrtc"]["fix"]
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_an_nvrtc_that_cannot_be_loaded_is_a_problem(spawn_with, make_site):
+    site = make_site("nvidia")
+    major = "13" if (SITE / "nvidia" / "cu13").is_dir() else "12"
+    library = site / "nvidia" / ("cu13/lib" if major == "13" else "cuda_nvrtc/lib") / f"libnvrtc.so.{major}"
+    library.parent.mkdir(parents=True)
+    library.write_bytes(b"\x7fELF, and nothing more")
+    checks = findings(spawn_with(site, "--json"), 1)
+    assert checks["nvrtc"]["status"] == "problem"
+    assert str(library) in checks["nvrtc"]["found"]
+    assert checks["compile"]["status"] == "problem"
+    assert checks["device"]["status"] == "ok"
+
+
+def test_a_dependency_that_is_not_there_is_named(spawn_with, make_site):
+    checks = findings(spawn_with(make_site("diskcache"), "--json"))
+    assert checks["dependencies"]["status"] == "problem"
+    assert "diskcache" in checks["dependencies"]["fix"]
+
+
+def test_without_a_home_kernels_stay_in_memory(spawn):
+    environment = {"HOME": None, "XDG_CACHE_HOME": None, "JITLOAD_CACHE_DIR": None}
+    checks = findings(spawn("doctor", "--json", **environment))
+    assert checks["cache"]["status"] == "missing"
+    assert "JITLOAD_CACHE_DIR" in checks["cache"]["fix"]
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_a_cache_that_does_not_work_does_not_stop_kernels(spawn, tmp_path):
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        (tmp_path / "file").write_text("in the way")
+        checks = findings(spawn("doctor", "--json", JITLOAD_CACHE_DIR=str(place)), 0)
+        assert checks["cache"]["status"] == "problem"
+        assert "not a directory" in checks["cache"]["found"]
+        assert "JITLOAD_CACHE_DIR" in checks["cache"]["fix"]
+
+
+def test_a_cache_directory_without_write_permission_is_a_problem_except_for_root(invoke, cache_dir):
+    cache_dir.mkdir(mode=0o555)
+    finding = cache_finding(invoke)
+    assert finding["status"] == ("ok" if os.geteuid() == 0 else "problem")
+    assert ("Permission denied" in finding["found"]) is (os.geteuid() != 0)
+
+
+def test_a_cache_directory_that_others_can_write_is_a_problem(invoke, cache_dir):
+    cache_dir.mkdir()
+    cache_dir.chmod(0o777)
+    assert cache_finding(invoke)["status"] == "problem"
+    assert "chmod go-w" in cache_finding(invoke)["found"]
+
+
+def cache_finding(invoke):
+    checks = json.loads(invoke("doctor", "--json").stdout)["checks"]
+    return next(check for check in checks if check["name"] == "cache")
+
+
+@pytest.mark.usefixtures("needs_nvrtc", "workdir")
+def test_the_cache_is_described_and_left_as_it_was(invoke, cache_dir):
+    unmade = cache_finding(invoke)
+    assert (unmade["status"], unmade["details"]["exists"]) == ("ok", False)
+    assert not cache_dir.exists()
+    assert invoke("compile", "saxpy.cu", "-a", "sm_90").exit_code == 0
+    made = cache_finding(invoke)
+    assert made["details"]["entries"] == 1
+    assert made["details"]["index"] is True
+    assert made["details"]["bytes"] == sum(path.stat().st_size for path in cache_dir.glob("objects/*/*"))
+    assert list((cache_dir / "incoming").iterdir()) == []
+
+
+def test_an_index_that_cannot_be_made_is_a_problem_with_its_reason(invoke, cache_dir):
+    cache_dir.mkdir(mode=0o700)
+    (cache_dir / "index").write_text("in the way")
+    finding = cache_finding(invoke)
+    assert finding["status"] == "problem"
+    assert finding["details"]["writable"] is True
+    assert any("index" in warning for warning in finding["warnings"])
+    shutil.rmtree(cache_dir)
+
+
+def test_a_setting_that_means_nothing_ends_the_examination_there(spawn):
+    result = spawn("doctor", "--json", JITLOAD_DEVICE="gpu")
+    checks = findings(result, 1)
+    assert list(checks) == list(GROUND)
+    assert "JITLOAD_DEVICE='gpu'" in checks["settings"]["found"]
+
+
+def test_settings_in_force_are_listed(invoke, monkeypatch):
+    monkeypatch.setenv("JITLOAD_SYNC", "1")
+    report = json.loads(invoke("doctor", "--json").stdout)
+    settings = next(check for check in report["checks"] if check["name"] == "settings")
+    assert settings["details"]["JITLOAD_SYNC"] is True
+    assert "JITLOAD_SYNC=1" in settings["found"].split()
+
+
+def test_a_check_that_fails_by_itself_is_a_line_not_a_traceback(invoke, monkeypatch):
+    def fails(_sample):
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setitem(CHECKS, "headers", fails)
+    output = invoke("doctor").stdout
+    assert "the check itself failed: RuntimeError: unforeseen" in output
+
+
+def test_a_full_disk_behind_stdout_is_no_traceback(spawn):
+    with open("/dev/full", "wb") as stdout:
+        result = spawn("doctor", stdout=stdout, JITLOAD_DEVICE="gpu")
+    assert result.returncode == 1
+    assert result.stderr == b"jitload: No space left on device\n"
+
+
+def test_a_gpu_that_is_demanded_and_absent_is_not_ready(spawn):
+    from jitload.cuda.driver import is_available
+
+    if is_available():
+        pytest.skip("a GPU is here, and this test is about machines with no GPU")
+    checks = findings(spawn("doctor", "--json", JITLOAD_DEVICE="cuda"), 1)
+    assert checks["device"]["status"] == "problem"
+    assert checks["gpu"]["status"] == "missing"
+
+
+@pytest.mark.gpu
+def test_a_gpu_really_runs_a_kernel(spawn):
+    from jitload.cuda.driver import is_available
+
+    if not is_available():
+        pytest.skip("no NVIDIA GPU")
+    checks = findings(spawn("doctor", "--json"), 0)
+    assert checks["gpu"]["status"] == "ok"
+    assert "ran cubin compiled for" in checks["gpu"]["found"]
+    assert checks["device"]["details"]["device"] == "cuda"
