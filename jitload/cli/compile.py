@@ -85,11 +85,11 @@ def compile_file(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON: a list with one object per image.")] = False,
 ) -> None:
-    """Compile CUDA C++ to a cubin, PTX, LTO-IR or a fatbin, without a GPU.
+    """Compile a CUDA C++ file; no GPU is needed.
 
-    Several archs go into one fatbin. With --kind cubin, ptx or ltoir they give one file each, and a name behind -o
-    must then contain {arch}. Files are written when everything has compiled, each as a whole. What was compiled before
-    comes from the cache.
+    The result is a cubin, PTX, LTO-IR or a fatbin. Several archs go into one fatbin; with --kind cubin, ptx or ltoir
+    they give one file each, and a name behind -o must then contain {arch}. Files are written when everything has
+    compiled, each as a whole. What was compiled before comes from the cache.
 
     \b
     jitload compile saxpy.cu --arch sm_90

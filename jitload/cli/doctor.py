@@ -58,10 +58,11 @@ class Result:
 
 @app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
-    """Check what jitload needs on this machine, and say how to get what is missing.
+    """Say what works on this machine, and how to mend the rest.
 
-    Compiles a tiny kernel and runs it, on the GPU where there is one and on the CPU executor. Exits with 0 when kernels
-    can be compiled and run under the settings in force, with 1 otherwise. A missing GPU is no problem.
+    Every line that is not ok says what to do. Compiles a tiny kernel and runs it, on the GPU where there is one and on
+    the CPU executor. Exits with 0 when kernels can be compiled and run under the settings in force, with 1 otherwise. A
+    missing GPU is no problem.
     """
     results = examine()
     ready, verdict = judge(results)

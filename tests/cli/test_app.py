@@ -21,6 +21,7 @@ def test_help_names_every_command_with_a_sentence(invoke):
     for name in COMMANDS:
         (line,) = [line for line in lines if line.split()[:1] == [name]]
         assert len(line.split()) > 4
+        assert not line.endswith("...")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
