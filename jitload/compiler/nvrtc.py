@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import contextmanager
 
 from jitload.artifact import Kind
 from jitload.compiler import toolkit
@@ -15,7 +16,7 @@ from jitload.errors import CompileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from jitload.compiler.toolkit import Nvrtc
@@ -114,24 +115,75 @@ def compile_program(
         CompileError: NVRTC is missing or failed otherwise.
     """
     expressions = list(names)
-    target = virtual_arch(arch) if kind is Kind.PTX else arch
-    flags = [*options, f"--gpu-architecture={target}", "--no-source-include", "--no-cache"]
-    if kind is Kind.LTOIR:
-        flags.append("--dlink-time-opt")
-    program = _call("nvrtcCreateProgram", source, name.encode(), len(headers), *_columns(headers))
-    try:
+    with _program(source, name, headers) as program:
         for expression in expressions:
             _call("nvrtcAddNameExpression", program, expression.encode())
-        nvrtc = bindings()
-        (status,) = nvrtc.nvrtcCompileProgram(program, len(flags), [flag.encode() for flag in flags])
-        log = _text(program, "nvrtcGetProgramLog")
-        if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
-            raise NvrtcFailure(status.name, log)
+        log = _run(program, [*options, *_flags(kind, arch)])
         lowered = {e: _call("nvrtcGetLoweredName", program, e.encode()).decode() for e in expressions}
         ptx = _text(program, "nvrtcGetPTX") if kind is not Kind.LTOIR else ""
         return Output(_image(program, kind, ptx), ptx, lowered, log)
+
+
+def precompile_headers(
+    source: bytes, name: str, headers: Mapping[str, bytes], options: Iterable[str], *, kind: Kind, arch: str, path: str
+) -> bool:
+    """Write a precompiled header (--create-pch) of the directives at the top of a program.
+
+    It is of use to this process alone: NVRTC maps it to the addresses of the heap that it came from. A heap that is too
+    small is grown once; the precompiled headers made before that are then lost (12.9 says so in the log of their use).
+
+    Args:
+        source: CUDA C++ text that consists of the directives.
+        name: the program name.
+        headers: include name -> text.
+        options: NVRTC options without arch and kind.
+        kind: cubin, ptx or ltoir.
+        arch: "sm_90" or "compute_90".
+        path: the file to write.
+
+    Returns:
+        False when NVRTC made none.
+
+    Raises:
+        NvrtcFailure: the program does not compile.
+        CompileError: NVRTC is missing or failed otherwise.
+    """
+    flags = [*options, *_flags(kind, arch), f"--create-pch={path}", "--pch-messages=false"]
+    results = bindings().nvrtcResult
+    for _ in range(2):
+        with _program(source, name, headers) as program:
+            _run(program, flags)
+            (status,) = bindings().nvrtcGetPCHCreateStatus(program)
+            if status != results.NVRTC_ERROR_PCH_CREATE_HEAP_EXHAUSTED:
+                return bool(status == results.NVRTC_SUCCESS)
+            required_bytes = int(_call("nvrtcGetPCHHeapSizeRequired", program))
+        _call("nvrtcSetPCHHeapSize", required_bytes)
+    return False
+
+
+@contextmanager
+def _program(source: bytes, name: str, headers: Mapping[str, bytes]) -> Iterator[Any]:
+    program = _call("nvrtcCreateProgram", source, name.encode(), len(headers), *_columns(headers))
+    try:
+        yield program
     finally:
         bindings().nvrtcDestroyProgram(program)
+
+
+def _flags(kind: Kind, arch: str) -> list[str]:
+    target = virtual_arch(arch) if kind is Kind.PTX else arch
+    flags = [f"--gpu-architecture={target}", "--no-source-include", "--no-cache"]
+    return [*flags, "--dlink-time-opt"] if kind is Kind.LTOIR else flags
+
+
+def _run(program: Any, flags: list[str]) -> str:
+    """Compile; the log, in virtual names."""
+    nvrtc = bindings()
+    (status,) = nvrtc.nvrtcCompileProgram(program, len(flags), [flag.encode() for flag in flags])
+    log = _text(program, "nvrtcGetProgramLog")
+    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        raise NvrtcFailure(status.name, log)
+    return log
 
 
 def pack_fatbin(members: Iterable[tuple[str, bytes]]) -> bytes:
