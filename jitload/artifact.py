@@ -248,7 +248,7 @@ class Artifact(Value):
             OSError: the file cannot be written.
         """
         target = os.fspath(path)
-        temporary = f"{target}.{os.getpid()}.tmp"
+        temporary = f"{target}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         try:
             with open(temporary, "wb") as file:
                 file.write(encode_entry(self))
@@ -278,7 +278,8 @@ class Artifact(Value):
 
 def canonical_json(value: object) -> bytes:
     """The one spelling of a JSON value: UTF-8, sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass")  # as json.loads decodes: file names need not be UTF-8
 
 
 def encode_entry(artifact: Artifact, factors: bytes = b"{}") -> bytes:
@@ -313,7 +314,7 @@ def decode_entry(data: bytes, key: str | None = None) -> Artifact:
     try:
         meta = json.loads(data[HEADER.size : meta_end])
         return _artifact_from_json(meta, data[factors_end:payload_end], data[28:60].hex())
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ArtifactError(f"entry with unreadable metadata ({type(error).__name__}: {error})") from None
 
 

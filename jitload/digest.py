@@ -23,7 +23,7 @@ DIGEST_BYTES = 32
 
 def frame(label: str, value: bytes) -> bytes:
     """One factor in its canonical framing."""
-    name = label.encode()
+    name = label.encode("utf-8", "surrogateescape")  # a label can be a file name, and those need not be UTF-8
     return pack("<I", len(name)) + name + pack("<Q", len(value)) + value
 
 

@@ -7,6 +7,7 @@ the function's docstring. Compile, cache look-up and loading happen at the first
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 from functools import update_wrapper
@@ -85,7 +86,14 @@ class JitKernel:
         if pattern is None:
             arguments = ", ".join(values[name] for name in self._template_names)
             return f"{self.__name__}<{arguments}>" if arguments else self.__name__
-        return str(pattern).format_map(values)
+        try:
+            return str(pattern).format_map(values).strip()
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            raise ArgumentError(
+                f"entry={pattern!r} of {self.__name__} cannot be filled in ({error}): "
+                f"its template arguments are {', '.join(self._template_names) or 'none'}",
+                kernel=self.__name__,
+            ) from None
 
     def request(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> CompileRequest:
         """The compile request for an arch; default: what the current device runs.
@@ -252,7 +260,7 @@ class _Source:
         position = content.find(self._text, start)
         if position < 0:
             position = content.find(self._text)
-        return None if position < 0 else content.count("\n", 0, position) + 1
+        return _line_of_literal(content, self._text) if position < 0 else content.count("\n", 0, position) + 1
 
 
 class _Parameters:
@@ -383,6 +391,23 @@ def _split_signature(declaration: Callable[..., Any]) -> tuple[_Parameters, tupl
             raise ValueError(f"a kernel cannot take {parameter}: name its parameters")
     defaults = {p.name: p.default for p in template if p.default is not inspect.Parameter.empty}
     return _Parameters(positional), tuple(p.name for p in template), defaults
+
+
+def _line_of_literal(content: str, text: str) -> int | None:
+    """The line where a string of that value begins: one with escapes, or a docstring that Python 3.13 dedented."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return None
+    wanted = [line.strip() for line in text.splitlines()]
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node.end_lineno is None:
+            continue
+        # Only where each line of the text is a line of the file; an escaped line break would shift what follows.
+        lines = node.end_lineno - node.lineno
+        if lines == node.value.count("\n") and [line.strip() for line in node.value.splitlines()] == wanted:
+            return node.lineno
+    return None
 
 
 def _template_text(value: Any) -> str:

@@ -46,5 +46,6 @@ def _logger() -> logging.Logger:
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter("jitload %(levelname)s: %(message)s"))
         logger.addHandler(handler)
+    if level and logging.getLevelName(logger.level) != level:
         logger.setLevel(level)
     return logger

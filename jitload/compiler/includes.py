@@ -12,16 +12,34 @@ from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-_DIRECTIVE = re.compile(
-    rb'^[ \t]*#[ \t]*(include(?:_next)?)[ \t]*(?:"([^"\n]+)"|<([^>\n]+)>|([A-Za-z_]))', re.MULTILINE
-)
+# What may stand between the words of a directive: blanks, spliced lines, comments (C++17 [lex.phases]).
+_GAP = rb"(?:[ \t\v\f]|\\\r?\n|/\*(?:[^*]|\*(?!/))*\*/)*"
+# A line that continues a spliced one begins no directive: it may be the inside of a string.
+_HASH = rb"(?<!\\\n)(?<!\\\r\n)^" + _GAP + rb"(?:#|%:)" + _GAP
+_LITERAL = rb'(?:"([^"\n]+)"|<([^>\n]+)>'
+_DIRECTIVE = re.compile(_HASH + rb"(include(?:_next)?)" + _GAP + _LITERAL + rb"|([A-Za-z_]))", re.MULTILINE)
+# Nearly every directive is plain, and a pattern that begins with a word is found four times faster than one that begins
+# with a line: candidates by the word, then a look at what stands before it.
+_CANDIDATE = re.compile(rb"(include(?:_next)?)" + _GAP + _LITERAL + rb"|([A-Za-z_]))")
+_PLAIN = re.compile(rb"[ \t]*#[ \t]*\Z")
+# The keyword itself can be spliced; nobody writes that, but then the names are NVRTC's to ask for.
+_SPLICED_WORD = re.compile(rb"[a-z_]\\\r?\n")
+_SPLICED = re.compile(_HASH + rb"[a-z_]+\\\r?\n", re.MULTILINE)
 # Also through a macro that forwards its argument, as CCCL's `_CCCL_HAS_INCLUDE(<x>)` does.
-_PROBE = re.compile(rb'\w*has_include(_next)?\w*[ \t]*\([ \t]*(?:"([^"\n]+)"|<([^>\n]+)>)', re.IGNORECASE)
-# What `#include MACRO` may open without asking: NVRTC looks for an absolute path on the disk by itself.
-_ABSOLUTE = re.compile(rb'^[ \t]*#[ \t]*define\b.*?["<](/[^">\n]+)[">]', re.MULTILINE)
-_RAW_STRING = re.compile(rb'R"([^()\\\s"]{0,16})\(.*?\)\1"', re.DOTALL)
+_PROBE = re.compile(rb"(\w*has_include(_next)?\w*)" + _GAP + rb"\(" + _GAP + _LITERAL + rb")", re.IGNORECASE)
+_DEFINED = re.compile(
+    _HASH + rb"define\b" + _GAP + rb"\w+" + _GAP + _LITERAL + rb")" + _GAP + rb"(?://[^\n]*)?\r?$", re.MULTILINE
+)
+_ABSOLUTE = re.compile(rb'["<](/[^">\n]+)[">]')
+_MACRO_LINE = re.compile(_HASH + rb"(?:define|include(?:_next)?)\b((?:\\\r?\n|[^\n])*)", re.MULTILINE)
+_LOOSE_PATH = re.compile(rb"(?:^|(?<=[\s(,=]))/([A-Za-z_.][\w.+-]*)")
+# Comments and strings are matched so that an R"( inside them opens nothing.
+_RAW_STRING = re.compile(
+    rb'R"([^()\\\s"]{0,16})\(.*?\)\1"|//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|(?<![0-9a-fA-F])\'(?:[^\'\\\n]|\\.)*\'',
+    re.DOTALL,
+)
 
 
 class Include(Value):
@@ -31,19 +49,30 @@ class Include(Value):
         name: the include name as spelled.
         quoted: True for "name", False for <name>.
         next: True for `include_next`.
-        start: offset of the directive's keyword in the text (of nothing, for a probe).
+        keyword: the word as written: "include", "__has_include", or a macro like it; "" for a name of no text.
+        start: offset of that word in the text.
         end: offset just past the closing quote or bracket.
     """
 
-    __slots__ = ("end", "name", "next", "quoted", "start")
+    __slots__ = ("end", "keyword", "name", "next", "quoted", "start")
     name: str
     quoted: bool
     next: bool
+    keyword: str
     start: int
     end: int
 
-    def __init__(self, name: str, *, quoted: bool, next: bool = False, start: int = 0, end: int = 0) -> None:  # noqa: A002
-        self._set(name=name, quoted=quoted, next=next, start=start, end=end)
+    def __init__(
+        self,
+        name: str,
+        *,
+        quoted: bool,
+        next: bool = False,  # noqa: A002 - the directive's word
+        keyword: str = "",
+        start: int = 0,
+        end: int = 0,
+    ) -> None:
+        self._set(name=name, quoted=quoted, next=next, keyword=keyword, start=start, end=end)
 
 
 class Scan(Value):
@@ -52,59 +81,119 @@ class Scan(Value):
     Attributes:
         includes: its `#include` and `#include_next` lines with a literal name.
         probes: literal names inside `__has_include` and macros like it.
-        absolute: absolute paths that a macro could include.
-        macro_includes: True when it has an `#include MACRO`.
+        macro_includes: True when it may include what only NVRTC can spell: an `#include MACRO`.
+        probes_macro: True when it asks `__has_include` about a macro.
     """
 
-    __slots__ = ("absolute", "includes", "macro_includes", "probes")
+    __slots__ = ("includes", "macro_includes", "probes", "probes_macro")
     includes: tuple[Include, ...]
     probes: tuple[Include, ...]
-    absolute: tuple[str, ...]
     macro_includes: bool
+    probes_macro: bool
 
     def __init__(
-        self, includes: list[Include], probes: list[Include], absolute: list[str], macro_includes: bool
+        self, includes: Iterable[Include], probes: Iterable[Include], *, macro_includes: bool, probes_macro: bool
     ) -> None:
         self._set(
-            includes=tuple(includes), probes=tuple(probes), absolute=tuple(absolute), macro_includes=macro_includes
+            includes=tuple(includes), probes=tuple(probes), macro_includes=macro_includes, probes_macro=probes_macro
         )
 
 
 def scan(text: bytes) -> Scan:
     """Find what a text refers to."""
-    visible = _RAW_STRING.sub(lambda match: b" " * len(match[0]), text) if b'R"' in text else text
+    visible = _RAW_STRING.sub(_blank_raw, text) if b'R"' in text else text
     includes: list[Include] = []
     macro_includes = False
-    if b"include" in visible:
-        for match in _DIRECTIVE.finditer(visible):
-            if match[4]:
-                macro_includes = True
-                continue
-            name = _decode(match[2] or match[3])
-            span = {"start": match.start(1), "end": match.end(2) + 1 if match[2] else match.end(3) + 1}
-            includes.append(Include(name, quoted=bool(match[2]), next=match[1] == b"include_next", **span))
+    if b"\\\n" in visible or b"\\\r\n" in visible:
+        macro_includes = _SPLICED_WORD.search(visible) is not None and _SPLICED.search(visible) is not None
+    for match in _directives(visible):
+        if match[4]:
+            macro_includes = True
+            continue
+        includes.append(_reference(match, match[1] == b"include_next"))
     probes: list[Include] = []
-    if b"has_include" in visible.lower():
+    asked = visible.lower().count(b"has_include")
+    if asked:
         probes = [
-            Include(_decode(match[2] or match[3]), quoted=bool(match[2]), next=bool(match[1]))
+            Include(
+                _decode(match[3] or match[4]),
+                quoted=bool(match[3]),
+                next=bool(match[2]),
+                keyword=_decode(match[1]),
+                start=match.start(1),
+                end=(match.end(3) if match[3] else match.end(4)) + 1,
+            )
             for match in _PROBE.finditer(visible)
         ]
-    absolute = [_decode(path) for path in _ABSOLUTE.findall(visible)] if b'"/' in visible or b"</" in visible else []
-    return Scan(includes, probes, absolute, macro_includes)
+    return Scan(includes, probes, macro_includes=macro_includes, probes_macro=asked > len(probes))
 
 
-def rewrite(text: bytes, includes: tuple[Include, ...], name_of: Callable[[Include], str | None]) -> bytes:
-    """The text with every include that `name_of` can name pointing to that name; lines stay where they are."""
+def rewrite(text: bytes, references: Iterable[Include], name_of: Callable[[Include], str | None]) -> bytes:
+    """The text with every reference that `name_of` can name pointing to that name; all else stays where it is."""
     parts: list[bytes] = []
     done = 0
-    for include in includes:
+    for include in sorted(references, key=lambda reference: reference.start):
         name = name_of(include)
         if name is None or '"' in name:
             continue
-        parts += (text[done : include.start], b'include "', name.encode("utf-8", "surrogateescape"), b'"')
+        keyword = include.keyword.encode()
+        literal = include.end - len(_encode(include.name)) - 2
+        gap = text[include.start + len(keyword) : literal]
+        parts += (text[done : include.start], keyword.replace(b"_next", b""), gap, b'"', _encode(name), b'"')
         done = include.end
     return b"".join((*parts, text[done:]))
 
 
+def defined_names(text: bytes) -> Iterator[Include]:
+    """The header names that an `#include MACRO` of this text may mean: macros that stand for one literal name."""
+    for match in _DEFINED.finditer(text):
+        yield Include(_decode(match[1] or match[2]), quoted=bool(match[1]))
+
+
+def absolute_names(text: bytes) -> Iterator[str]:
+    """Every literal absolute path: NVRTC opens such a file by itself, wherever the name comes from (measured)."""
+    return map(_decode, _ABSOLUTE.findall(text))
+
+
+def loose_paths(text: bytes) -> Iterator[tuple[str, int]]:
+    """First component and offset of what may become an absolute path by `#`: `#define ROOT /opt/x`."""
+    for line in _MACRO_LINE.finditer(text):
+        for match in _LOOSE_PATH.finditer(line[1]):
+            yield _decode(match[1]), line.start(1) + match.start()
+
+
+def _directives(text: bytes) -> list[re.Match[bytes]]:
+    """The `#include` lines, in order."""
+    found: list[re.Match[bytes]] = []
+    for match in _CANDIDATE.finditer(text):
+        line = text.rfind(b"\n", 0, match.start()) + 1
+        before = text[line : match.start()]
+        spliced = text[max(0, line - 3) : line].endswith((b"\\\n", b"\\\r\n"))
+        if not spliced and b"\n" not in match[0] and _PLAIN.match(before):
+            found.append(match)
+        elif spliced or b"\n" in match[0] or b"#" in before or b"%:" in before:
+            return list(_DIRECTIVE.finditer(text))  # a directive that is written oddly, or a comment about one
+    return found
+
+
+def _reference(match: re.Match[bytes], is_next: bool) -> Include:
+    return Include(
+        _decode(match[2] or match[3]),
+        quoted=bool(match[2]),
+        next=is_next,
+        keyword=_decode(match[1]),
+        start=match.start(1),
+        end=(match.end(2) if match[2] else match.end(3)) + 1,
+    )
+
+
+def _blank_raw(match: re.Match[bytes]) -> bytes:
+    return b" " * len(match[0]) if match[0].startswith(b"R") else match[0]
+
+
 def _decode(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
+
+
+def _encode(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")

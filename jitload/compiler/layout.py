@@ -8,12 +8,15 @@ read from the kernel's declaration when that is plain enough; where it is not, t
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from jitload.artifact import KernelInfo, Parameter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+
+    from jitload.compiler.declarations import Declarations, Declared
 
 _ENTRY = re.compile(r"\.entry\s+([\w$%.]+)\s*(?:\(([^)]*)\))?([^{;]*)\{")
 _PARAM = re.compile(
@@ -23,9 +26,7 @@ _PARAM = re.compile(
 )
 _BOUNDS = re.compile(r"\.(maxntid|reqntid)\s+(\d+)(?:\s*,\s*(\d+))?(?:\s*,\s*(\d+))?")
 _SIZES = {"8": 1, "16": 2, "32": 4, "64": 8, "128": 16}
-_COMMENT_OR_STRING = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'', re.DOTALL)
-_PREPROCESSOR = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.)*", re.MULTILINE | re.DOTALL)
-_QUALIFIER = re.compile(r"\b(?:__restrict__|__restrict|restrict|__grid_constant__|volatile)\b")
+_ADDRESS_TYPES = {"u64", "b64", "s64"}
 _VALUE_64 = re.compile(
     r"(?:const )?(?:(?:unsigned |signed )?long(?: long)?(?: int)?|double|(?:std::)?(?:u?int64_t|size_t|ptrdiff_t))"
 )
@@ -64,7 +65,7 @@ def _layout(params: str, body: str) -> list[Parameter]:
 
 def _is_pointer(param: re.Match[str], body: str) -> bool | None:
     """True when the PTX shows that it is an address, None when it does not say."""
-    if param["type"] not in {"u64", "b64", "s64"}:
+    if param["type"] not in _ADDRESS_TYPES:
         return False
     if param["ptr"]:
         return True
@@ -74,13 +75,13 @@ def _is_pointer(param: re.Match[str], body: str) -> bool | None:
     return None
 
 
-def name_kernels(ptx: str, lowered: Mapping[str, str], sources: Iterable[str]) -> list[KernelInfo]:
+def name_kernels(ptx: str, lowered: Mapping[str, str], declarations: Declarations) -> list[KernelInfo]:
     """The kernels of a compile under the names that the user wrote.
 
     Args:
         ptx: the PTX of the program.
         lowered: name expression -> lowered name, as NVRTC gave it.
-        sources: the source and the user's headers, to read declarations in.
+        declarations: what the source and the user's headers declare.
 
     Returns:
         One `KernelInfo` per name expression that is a kernel, and per other kernel under its plain name (its symbol
@@ -88,143 +89,72 @@ def name_kernels(ptx: str, lowered: Mapping[str, str], sources: Iterable[str]) -
     """
     by_symbol = read_kernels(ptx)
     names = {expression: symbol for expression, symbol in lowered.items() if symbol in by_symbol}
-    plain = {symbol: plain_name(symbol) for symbol in by_symbol if symbol not in set(names.values())}
+    named = set(names.values())
+    plain = {symbol: plain_name(symbol) for symbol in by_symbol if symbol not in named}
+    counts = Counter(plain.values())
     for symbol, name in plain.items():
-        unique = name not in names and list(plain.values()).count(name) == 1
-        names[name if unique else symbol] = symbol
-    declarations = _declarations(sources)
-    return [_declared(name, by_symbol[symbol], declarations) for name, symbol in names.items()]
+        names[name if name not in names and counts[name] == 1 else symbol] = symbol
+    return [_describe(name, by_symbol[symbol], declarations) for name, symbol in names.items()]
 
 
 def plain_name(symbol: str) -> str:
     """The qualified name in a lowered one: "_ZN2ns4axpyEPfi" -> "ns::axpy"; a symbol of another form is its own name.
 
-    Itanium C++ ABI section 5.1.2; template instances keep their symbol, since the name would not tell them apart.
+    Itanium C++ ABI section 5.1.2; template instances keep their symbol, since the name would not tell them apart. An
+    anonymous namespace and `static` add nothing to the name.
     """
-    match = re.match(r"_Z(N?)((?:\d+[A-Za-z_$][\w$]*)+)", symbol)
-    if match is None:
+    parts, rest = _split_symbol(symbol)
+    nested = symbol.startswith("_ZN")
+    if not parts or rest[:1] == "I" or (nested and rest[:1] != "E"):
         return symbol
+    return "::".join(part for part in parts if not part.startswith("_GLOBAL__N_"))
+
+
+def _split_symbol(symbol: str) -> tuple[list[str], str]:
+    """The identifiers that a lowered name begins with, and what follows them."""
+    match = re.match(r"_Z(N?)L?(?=\d)", symbol)
     parts: list[str] = []
-    position = match.start(2)
-    while digits := re.match(r"\d+", symbol[position:]):
+    if match is None:
+        return parts, symbol
+    position = match.end()
+    while digits := re.match(r"L?(\d+)", symbol[position:]):
         start = position + digits.end()
-        position = start + int(digits[0])
+        position = start + int(digits[1])
         parts.append(symbol[start:position])
         if not match[1]:
             break
-    if symbol[position : position + 1] == "I" or (match[1] and symbol[position : position + 1] != "E"):
-        return symbol
-    return "::".join(parts)
+    return parts, symbol[position:]
 
 
-def _declared(name: str, kernel: KernelInfo, declarations: Mapping[str, list[list[str]]]) -> KernelInfo:
-    """The kernel with what its declaration tells, when exactly one declaration fits."""
-    base = re.split(r"<", name, maxsplit=1)[0].strip().rsplit("::", 1)[-1]
-    if name == kernel.symbol and name.startswith("_Z"):
-        base = _template_base(name)
-    fitting = [params for params in declarations.get(base, []) if len(params) == len(kernel.params)]
+def _base_name(name: str, symbol: str) -> str:
+    """The identifier by which the kernel is declared."""
+    if name == symbol and (parts := _split_symbol(symbol)[0]):
+        return parts[-1]
+    return name.partition("<")[0].strip().lstrip("&").rpartition("::")[2].strip()
+
+
+def _describe(name: str, kernel: KernelInfo, declarations: Declarations) -> KernelInfo:
+    """The kernel with what its declaration tells."""
     params = kernel.params
-    if fitting and all(candidate == fitting[0] for candidate in fitting):
-        params = tuple(_with_declaration(p, text) for p, text in zip(kernel.params, fitting[0], strict=True))
+    declared = declarations.find(_base_name(name, kernel.symbol), len(params))
+    if declared is not None:
+        params = tuple(_with_declaration(param, found) for param, found in zip(params, declared, strict=True))
     return KernelInfo(name, kernel.symbol, params, max_threads=kernel.max_threads, required_block=kernel.required_block)
 
 
-def _template_base(symbol: str) -> str:
-    """The last identifier before the template arguments of a lowered name."""
-    position, last = (3 if symbol.startswith("_ZN") else 2), symbol
-    while digits := re.match(r"\d+", symbol[position:]):
-        start = position + digits.end()
-        position = start + int(digits[0])
-        last = symbol[start:position]
-    return last
-
-
-def _with_declaration(param: Parameter, text: str) -> Parameter:
-    declared, name = _split_declarator(text)
-    stars = declared.count("*") + declared.count("&")
+def _with_declaration(param: Parameter, found: Declared) -> Parameter:
     pointer = param.pointer
-    if stars and param.size == 8:
+    if found.pointer and param.type in _ADDRESS_TYPES:
         pointer = True
-    elif _VALUE_64.fullmatch(declared):
+    elif _VALUE_64.fullmatch(found.type):
         pointer = False
-    pointee = declared[: max(declared.rfind("*"), declared.rfind("&"))] if stars else ""
-    innermost = pointee[pointee.rfind("*") + 1 :]
     return Parameter(
         param.offset,
         param.size,
         param.alignment,
         param.type,
-        name=name,
-        declared=declared,
+        name=found.name,
+        declared=found.type,
         pointer=pointer,
-        const=bool(stars and re.search(r"\bconst\b", innermost)),
+        const=found.const and pointer is True,
     )
-
-
-def _split_declarator(text: str) -> tuple[str, str]:
-    """("const float *", "x") of "const float* __restrict__ x"."""
-    text = re.sub(
-        r"\b(?:__restrict__|__restrict|restrict|__grid_constant__|volatile)\b", " ", text.split("=", maxsplit=1)[0]
-    )
-    text = re.sub(r"\[[^\]]*\]", "*", text) if "[" in text else text
-    match = re.fullmatch(r"(.*?[\s*&>])([A-Za-z_]\w*)\s*(\**)\s*", text.strip(), re.DOTALL)
-    declared, name = (match[1] + match[3], match[2]) if match else (text, "")
-    if name in {"int", "float", "double", "char", "long", "short", "bool", "unsigned", "half"}:
-        declared, name = text, ""
-    declared = re.sub(r"\s+", " ", declared.replace("*", " * ").replace("&", " & ")).strip()
-    return re.sub(r"\* (?=\*)", "*", declared), name
-
-
-def _declarations(sources: Iterable[str]) -> dict[str, list[list[str]]]:
-    """Kernel name -> the parameter lists of its declarations, as text."""
-    found: dict[str, list[list[str]]] = {}
-    for source in sources:
-        if "__global__" not in source:
-            continue
-        text = _PREPROCESSOR.sub(" ", _COMMENT_OR_STRING.sub(" ", source))
-        for match in re.finditer(r"\b__global__\b", text):
-            parsed = _parse_declaration(text, match.end())
-            if parsed:
-                found.setdefault(parsed[0], []).append(parsed[1])
-    return found
-
-
-def _parse_declaration(text: str, position: int) -> tuple[str, list[str]] | None:
-    """(name, parameters) of the function declared at `position`, or None when it is too clever to read."""
-    while match := re.compile(r"[^(){};]*?([A-Za-z_]\w*)\s*\(").match(text, position):
-        end = _closing(text, match.end() - 1)
-        if end is None:
-            return None
-        if match[1] in {"__launch_bounds__", "__attribute__", "__cluster_dims__", "__block_size__", "alignas"}:
-            position = end
-            continue
-        return match[1], _split_parameters(text[match.end() : end - 1])
-    return None
-
-
-def _closing(text: str, start: int) -> int | None:
-    """The position just after the parenthesis that closes the one at `start`."""
-    depth = 0
-    for position in range(start, len(text)):
-        if text[position] == "(":
-            depth += 1
-        elif text[position] == ")":
-            depth -= 1
-            if depth == 0:
-                return position + 1
-    return None
-
-
-def _split_parameters(text: str) -> list[str]:
-    parts, depth, start = [], 0, 0
-    for position, character in enumerate(text):
-        if character in "<([{":
-            depth += 1
-        elif character in ">)]}":
-            depth -= 1
-        elif character == "," and depth == 0:
-            parts.append(text[start:position])
-            start = position + 1
-    parts.append(text[start:])
-    stripped = [part.strip() for part in parts]
-    return [] if stripped in (["void"], [""]) else stripped

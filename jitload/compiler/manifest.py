@@ -20,7 +20,7 @@ import json
 import os
 
 from jitload.artifact import Toolchain, canonical_json
-from jitload.compiler.headers import read_header, request_roots
+from jitload.compiler.search import read_header, request_roots
 from jitload.compiler.toolkit import file_stamp
 from jitload.digest import sha256_hex
 from jitload.errors import ArtifactError
@@ -100,8 +100,13 @@ def check_variant(
         if reason:
             return reason
     for root, relative in variant.absent:
-        if root in roots and _appeared(roots[root], relative):
-            return f"{os.path.join(roots[root], relative)} appeared"
+        if root == "toolkit":
+            bases = [] if skip_toolkit else [path for _, path in toolkit]
+        else:
+            bases = [roots[root]] if root in roots else []
+        for base in bases:
+            if _appeared(base, relative):
+                return f"{os.path.join(base, relative)} appeared"
     return None
 
 

@@ -51,6 +51,7 @@ _CANONICAL = {
     "-split-compile": "--split-compile",
     "-minimal": "--minimal",
     "-version-ident": "--version-ident",
+    "-dQ": "--version-ident",
     "-frandom-seed": "--frandom-seed",
     "-D": "--define-macro",
     "-U": "--undefine-macro",
@@ -114,9 +115,23 @@ _REFUSED = {
     "--pch": "a file that the key does not cover would change the result",
     "--pch-dir": "a file that the key does not cover would change the result",
     "--fdevice-syntax-only": "it produces no image",
+    "-Xcudafe": "NVRTC does not document it and files could come in by it; write e.g. '--diag-suppress=177' instead",
 }
 
-#: Boolean values NVRTC accepts, in one spelling.
+#: Passed on to the tools behind NVRTC, which read files by these that no key could cover.
+_REFUSED_VALUES = {"--ptxas-options": ("-optf", "--options-file")}
+
+#: Options with a truth value. NVRTC knows "true" and "false" alone; the rest is a kindness to people.
+_BOOLEAN_OPTIONS = {
+    "--ftz",
+    "--prec-sqrt",
+    "--prec-div",
+    "--fmad",
+    "--relocatable-device-code",
+    "--builtin-move-forward",
+    "--builtin-initializer-list",
+    "--version-ident",
+}
 _BOOLEAN = {"true": "true", "false": "false", "1": "true", "0": "false"}
 
 
@@ -139,6 +154,8 @@ def canonical_options(
     for name, value in _split(_as_list(options)):
         if name in _REFUSED:
             raise ValueError(f"option {name!r} cannot be given to jitload: {_REFUSED[name]}")
+        if value and any(word in value for word in _REFUSED_VALUES.get(name, ())):
+            raise ValueError(f"option {name}={value} cannot be given to jitload: it reads a file that no key covers")
         if name == "--include-path":
             include_dirs.append(value or "")
         elif name == "--define-macro":
@@ -159,7 +176,7 @@ def _as_list(options: str | Iterable[str]) -> list[str]:
     for item in items:
         if not isinstance(item, str):
             raise TypeError(f"an option is a str, got {type(item).__name__}: {item!r}")
-    return items
+    return [stripped for item in items if (stripped := item.strip())]  # NVRTC understands " -I/x" as well
 
 
 def _split(items: list[str]) -> list[tuple[str, str | None]]:
@@ -170,7 +187,7 @@ def _split(items: list[str]) -> list[tuple[str, str | None]]:
     for item in rest:
         glued = next((flag for flag in _GLUED if item.startswith(flag) and item != flag), None)
         if glued is not None and not item.startswith("--"):
-            name, value = _CANONICAL[glued], item[2:]
+            name, value = _CANONICAL[glued], item[2:].lstrip().removeprefix("=")  # "-I/x", "-I /x", "-I=/x"
         else:
             written, equals, text = item.partition("=")
             name = _CANONICAL.get(written, written)
@@ -186,4 +203,4 @@ def _split(items: list[str]) -> list[tuple[str, str | None]]:
 def _spell(name: str, value: str | None) -> str:
     if value is None:
         return name
-    return f"{name}={_BOOLEAN.get(value.lower(), value) if name != '--maxrregcount' else value}"
+    return f"{name}={_BOOLEAN.get(value.lower(), value) if name in _BOOLEAN_OPTIONS else value}"

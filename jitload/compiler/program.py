@@ -8,13 +8,15 @@ import time
 from jitload.artifact import Artifact, Kind
 from jitload.compiler import nvrtc
 from jitload.compiler.arch import virtual_arch
+from jitload.compiler.declarations import read_declarations
+from jitload.compiler.headers import MISSING_ROOT
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
 from jitload.errors import CompileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jitload.artifact import Toolchain
+    from jitload.artifact import KernelInfo, Toolchain
     from jitload.compiler.headers import Closure
     from jitload.compiler.nvrtc import Output
     from jitload.compiler.request import CompileRequest
@@ -24,7 +26,9 @@ MAX_RETRIES = 500
 #: How much of the compiler's log goes into the text of an error; `.log` has all of it.
 MAX_LOG_IN_MESSAGE = 4000
 
-_MISSING_HEADER = re.compile(r'^(.+?)\((\d+)\): catastrophic error: could not open source file "([^"]+)"', re.MULTILINE)
+_MISSING_HEADER = re.compile(
+    r'^(.+?)\((\d+)\): catastrophic error: (?:could not|cannot) open source file "([^"]+)"', re.MULTILINE
+)
 _POSITION = re.compile(r"^(/jitload/.+?|[^\s:][^:\n]*?)\((\d+)\)(?=: )", re.MULTILINE)
 _FIRST_ERROR = re.compile(r"^(.+?)\((\d+)\): (?:catastrophic )?error", re.MULTILINE)
 _NAME_MAP = re.compile(r'Input name expression was: "([^"]*)"')
@@ -40,19 +44,24 @@ def compile_artifact(request: CompileRequest, closure: Closure, toolchain: Toolc
     """
     started = time.perf_counter()
     members = [(arch, _compile_for(request, closure, arch)) for arch in request.archs]
-    first = members[0][1]
     if request.kind is Kind.FATBIN:
         image = nvrtc.pack_fatbin([(arch, output.image) for arch, output in members])
     else:
-        image = first.image
-    sources = [request.source, *(_source_text(closure, name) for name in closure.headers)]
+        image = members[0][1].image
+    declarations = read_declarations(
+        [request.source, *(_source_text(closure, name) for name in closure.headers)], request.defines
+    )
+    kernels: dict[str, KernelInfo] = {}
+    for _, output in members:  # a kernel may exist for some archs only
+        for kernel in name_kernels(output.ptx, output.lowered, declarations):
+            kernels.setdefault(kernel.name, kernel)
     return Artifact(
         kind=request.kind,
         data=image,
         arch=request.arch,
         name=request.name,
         key=artifact_key(request, closure.digest(), toolchain),
-        kernels=name_kernels(first.ptx, first.lowered, sources),
+        kernels=kernels.values(),
         toolchain=toolchain,
         log=_relative_log("".join(dict.fromkeys(output.log for _, output in members)), closure),
         compile_seconds=round(time.perf_counter() - started, 6),
@@ -114,7 +123,7 @@ def _compile_error(request: CompileRequest, closure: Closure, arch: str, failure
     missing = _MISSING_HEADER.search(failure.log)
     if missing is not None:
         searched = ", ".join(closure.roots[root] for root in closure.roots if root != "absolute") or "no directory"
-        hint = f"\nheader {missing[3]!r} was looked for in headers= and in {searched}"
+        hint = f"\nheader {closure.display(missing[3])!r} was looked for in headers= and in {searched}"
     text = log if len(log) <= MAX_LOG_IN_MESSAGE else f"{log[:MAX_LOG_IN_MESSAGE]}\n... (the full log is in .log)"
     return CompileError(
         f"{what} does not compile for {arch} ({failure.status}):\n{text.rstrip()}{hint}",
@@ -138,7 +147,7 @@ def map_positions(log: str, closure: Closure) -> str:
     for name in sorted({closure.main.name, *closure.headers}, key=len, reverse=True):
         if name in mapped:
             mapped = mapped.replace(name, closure.display(name))
-    return mapped
+    return mapped.replace(MISSING_ROOT, "")
 
 
 def _relative_log(log: str, closure: Closure) -> str:
@@ -147,7 +156,7 @@ def _relative_log(log: str, closure: Closure) -> str:
         return log
     for header in (closure.main, *closure.headers.values()):
         log = log.replace(header.name, header.relative)
-    return log
+    return log.replace(MISSING_ROOT, "")
 
 
 def _written(request: CompileRequest, spaced: str) -> str:

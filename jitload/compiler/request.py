@@ -204,7 +204,8 @@ def _program_name(name: str | None, path: str | None) -> str:
         name = os.path.basename(path) if path else "kernel.cu"
     if not name or "\0" in name or "\n" in name:
         raise ValueError(f"{name!r} cannot be a program name")
-    return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "kernel.cu"
+    base = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "kernel.cu"
+    return base.encode("utf-8", "replace").decode()  # a file name need not be UTF-8, a program name must
 
 
 def _definitions(defines: Mapping[str, object] | Iterable[str] | None) -> list[tuple[str, str | None]]:

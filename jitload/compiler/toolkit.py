@@ -79,7 +79,7 @@ def toolkit_roots() -> tuple[tuple[str, str], ...]:
     nvrtc = find_nvrtc()
     major = nvrtc.major if nvrtc else _bindings_major() or 12
     home = config.current().cuda_home
-    state = (major, home, len(sys.path))
+    state = (major, home, tuple(sys.path))
     if state not in _roots:
         found = [
             (name, path)
@@ -141,7 +141,8 @@ def _mapped_nvrtc() -> Nvrtc | None:
             maps = file.read()
     except OSError:
         return None
-    match = re.search(rb"(/\S*/libnvrtc\.so\.([0-9]+)[0-9.]*)$", maps, re.MULTILINE)
+    # Address, rights, offset, device, inode, then the path, which may hold blanks (proc_pid_maps(5)).
+    match = re.search(rb"^(?:\S+[ ]+){5}(/.*/libnvrtc\.so\.([0-9]+)[0-9.]*)$", maps, re.MULTILINE)
     return Nvrtc(os.fsdecode(match[1]), int(match[2])) if match else None
 
 

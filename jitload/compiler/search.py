@@ -1,0 +1,186 @@
+"""Where headers are looked for, and what one file of them is.
+
+Search order, as users of nvcc expect: `headers`, then for quoted names the including file's directory, then
+`include_dirs` in order, then the toolkit. Every place that had nothing is noted: a file that appears there later would
+be found first.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import time
+
+from jitload.compiler.includes import scan
+from jitload.compiler.toolkit import file_stamp
+from jitload.digest import sha256_hex
+from jitload.errors import CompileError
+from jitload.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jitload.compiler.includes import Include, Scan
+    from jitload.compiler.request import CompileRequest
+    from jitload.compiler.toolkit import Stamp
+
+    ScannedFile = tuple[str, Stamp | None, bytes, Scan]
+
+VIRTUAL_ROOT = "/jitload/"
+MAX_HEADER_BYTES = 64 << 20
+
+# Scanned files by path, so that the second kernel that includes CUB does not read 600 files again. The stamp decides.
+_scanned: dict[str, ScannedFile] = {}
+_MAX_SCANNED = 8192
+
+# A file that changed this recently could change again within one tick of its clock and keep its stamp: the stamp of
+# such a file is not believed (ccache's "too new" rule). Two seconds is the coarsest clock of a file system in use.
+_TOO_NEW_NS = 2_000_000_000
+
+
+class Header(Value):
+    """One file of the closure.
+
+    Attributes:
+        root: "source", "headers", "include/N", "toolkit/NAME" or "absolute".
+        relative: its path below the root, with "/".
+        path: where it lies on this machine, or None when it came from `headers`.
+        digest: SHA-256 (hex) of its bytes.
+        stamp: its file stamp when it was read, or None.
+        text: its bytes.
+        scan: what it refers to.
+    """
+
+    __slots__ = ("digest", "path", "relative", "root", "scan", "stamp", "text")
+    root: str
+    relative: str
+    path: str | None
+    digest: str
+    stamp: Stamp | None
+    text: bytes
+    scan: Scan
+
+    def __init__(self, root: str, relative: str, path: str | None, file: ScannedFile) -> None:
+        digest, stamp, text, found = file
+        self._set(root=root, relative=relative, path=path, digest=digest, stamp=stamp, text=text, scan=found)
+
+    @property
+    def name(self) -> str:
+        """The virtual name under which NVRTC knows it."""
+        return f"{VIRTUAL_ROOT}{self.root}/{self.relative}"
+
+    @property
+    def is_users(self) -> bool:
+        """False for a header of the toolkit."""
+        return not self.root.startswith("toolkit/")
+
+
+def read_header(path: str) -> ScannedFile:
+    """Read and scan one file, or take it from memory when its stamp is unchanged.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        status = os.fstat(file.fileno())
+        stamp: Stamp | None = file_stamp(status)
+        known = _scanned.get(path)
+        if known is not None and known[1] == stamp:
+            return known
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _TOO_NEW_NS:
+            stamp = None
+        text = file.read(MAX_HEADER_BYTES + 1)
+    if len(text) > MAX_HEADER_BYTES:
+        raise CompileError(f"header {path} is larger than {MAX_HEADER_BYTES} bytes", file=path)
+    if len(_scanned) >= _MAX_SCANNED:
+        _scanned.clear()
+    result = _scanned[path] = scan_text(text, stamp)
+    return result
+
+
+def scan_text(text: bytes, stamp: Stamp | None = None) -> ScannedFile:
+    """A text that is in memory already, as a scanned file."""
+    return sha256_hex(text), stamp, text, scan(text)
+
+
+def request_roots(request: CompileRequest, toolkit: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Root id -> directory, for every root of the request that is a directory; the ones to search, in order."""
+    roots = {"source": request.source_dir} if request.source_dir is not None else {}
+    roots.update({f"include/{index}": path for index, path in enumerate(request.include_dirs)})
+    roots.update(toolkit)
+    roots["absolute"] = "/"
+    return roots
+
+
+class Search:
+    """Finds the place of a header.
+
+    Args:
+        request: whose headers.
+        toolkit: (root id, directory) of the toolkit.
+
+    Attributes:
+        roots: root id -> directory.
+        absent: (root id, relative path) that did not exist; a path with a trailing "/" stands for all below it, the
+            root id "toolkit" for every directory of the toolkit.
+    """
+
+    def __init__(self, request: CompileRequest, toolkit: Iterable[tuple[str, str]]) -> None:
+        self.roots = request_roots(request, toolkit)
+        self.absent: set[tuple[str, str]] = set()
+        self._given = frozenset(name for name, _ in request.headers)
+        self._prefixes: dict[tuple[str, str], bool] = {}
+        self._order = [name for name in self.roots if name.startswith(("include/", "toolkit/"))]
+
+    def place(self, include: Include, includer: Header, *, is_main: bool) -> tuple[str, str] | None:
+        """(root id, relative path) of what `include` means inside `includer`, or None."""
+        for root, relative in self._candidates(include, includer, is_main):
+            if self._exists(root, relative):
+                return root, relative
+        if not include.name.startswith("/"):
+            self.absent.add(("toolkit", posixpath.normpath(include.name)))
+        return None
+
+    def _candidates(self, include: Include, includer: Header, is_main: bool) -> list[tuple[str, str]]:
+        """Where to look, in order."""
+        name = include.name
+        if name.startswith("/"):
+            return [("absolute", posixpath.normpath(name).lstrip("/"))]
+        order = self._order
+        places: list[tuple[str, str]] = []
+        if include.next and not is_main:
+            # As GCC does it: on from the directory of the search path where this file was found; one that was found
+            # beside its includer, or in `headers`, stands before all of them.
+            if includer.root in order:
+                order = order[order.index(includer.root) + 1 :]
+        else:
+            beside = posixpath.normpath(posixpath.join(posixpath.dirname(includer.relative), name))
+            places.append(("headers", name))
+            if includer.root == "headers":
+                places.append(("headers", beside))
+            elif include.quoted and includer.root in self.roots:
+                places.append((includer.root, beside))
+        return [*places, *((root, posixpath.normpath(name)) for root in order)]
+
+    def _exists(self, root: str, relative: str) -> bool:
+        if root == "headers":
+            return relative in self._given
+        base = self.roots[root]
+        is_toolkit = root.startswith("toolkit/")
+        first, slash, _ = relative.partition("/")
+        # One missing directory stands for all the names below it: a few hundred headers of the toolkit are looked for
+        # in every directory of the user first.
+        if slash and first != ".." and root != "absolute":
+            known = self._prefixes.get((root, first))
+            if known is None:
+                known = self._prefixes[root, first] = os.path.lexists(os.path.join(base, first))
+            if not known:
+                if not is_toolkit:
+                    self.absent.add((root, f"{first}/"))
+                return False
+        if os.path.isfile(os.path.join(base, relative)):
+            return True
+        if not is_toolkit:
+            self.absent.add((root, relative))
+        return False
