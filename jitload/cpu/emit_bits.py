@@ -172,8 +172,8 @@ def _emit_lop3(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
 @emits("prmt")
 def _emit_prmt(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     d, a, b, c = operands(instruction, 4)
-    _bits_type(modifiers, 32)
     mode = modifiers.choice("f4e", "b4e", "rc8", "ecl", "ecr", "rc16")
+    _bits_type(modifiers, 32)
     sources = ", ".join(writer.source(operand, "u32") for operand in (a, b, c))
     writer.result(d, "u32", f"permute({sources}, {mode!r})")
 

@@ -108,3 +108,55 @@ def ptx():
 def device():
     """The class itself, for bytes as they are."""
     return Device
+
+
+_REGISTER = {"u1": "u16", "i1": "s16", "u2": "b16", "i2": "b16", "f2": "b16", "u4": "b32", "i4": "b32", "f4": "f32"}
+_REGISTER |= {"u8": "b64", "i8": "b64", "f8": "f64"}
+_LOAD = {"u1": "u8", "i1": "s8", "u2": "b16", "i2": "b16", "f2": "b16", "u4": "b32", "i4": "b32", "f4": "f32"}
+_LOAD |= {"u8": "b64", "i8": "b64", "f8": "f64"}
+
+
+def elementwise_ptx(code: str, out: list[np.dtype], inputs: list[np.dtype]) -> str:
+    """A kernel that runs `code` per element: inputs are %a %b %c %e, results %d (and %q), predicates %p and %r."""
+    names = "abce"[: len(inputs)]
+    results = "dq"[: len(out)]
+    lines = [".visible .entry k(" + ", ".join(f".param .u64 p{n}" for n in names + results) + ") {"]
+    lines += [".reg .pred %p, %r, %s; .reg .b32 %i, %j, %k; .reg .b64 %w, %v, %x; .reg .b16 %h, %g;"]
+    lines += ["mov.u32 %i, %ctaid.x; mov.u32 %j, %ntid.x; mov.u32 %k, %tid.x; mad.lo.s32 %i, %i, %j, %k;"]
+    for name, dtype in zip(names + results, [*inputs, *out], strict=True):
+        kind = dtype.str[1:]
+        lines.append(f".reg .{_REGISTER[kind]} %{name}; .reg .b64 %w{name};")
+        lines.append(f"ld.param.u64 %w, [p{name}]; mul.wide.u32 %v, %i, {dtype.itemsize}; add.s64 %w{name}, %w, %v;")
+    lines += [f"ld.global.{_LOAD[d.str[1:]]} %{n}, [%w{n}];" for n, d in zip(names, inputs, strict=True)]
+    lines.append(code)
+    lines += [f"st.global.{_LOAD[d.str[1:]]} [%w{n}], %{n};" for n, d in zip(results, out, strict=True)]
+    return "\n".join([*lines, "ret;", "}"])
+
+
+@pytest.fixture(scope="session")
+def apply(ptx):
+    """(code, result dtypes, inputs) -> results: runs instructions on every element of the inputs."""
+
+    def run(code: str, out, *inputs: np.ndarray):
+        several = isinstance(out, tuple)
+        dtypes = [np.dtype(one) for one in (out if several else (out,))]
+        arrays = [np.ascontiguousarray(one) for one in inputs]
+        count = len(arrays[0])
+        results = [np.zeros(count, dtype) for dtype in dtypes]
+        text = elementwise_ptx(code, dtypes, [one.dtype for one in arrays])
+        ptx(text).run(
+            "k",
+            1 if count <= 1024 else -(-count // 128),
+            count if count <= 1024 else 128,
+            *_padded(arrays, count),
+            *(padded := _padded(results, count)),
+        )
+        results = [one[:count] for one in padded]
+        return tuple(results) if several else results[0]
+
+    return run
+
+
+def _padded(arrays: list[np.ndarray], count: int) -> list[np.ndarray]:
+    extra = 0 if count <= 1024 else -count % 128
+    return [np.concatenate([one, np.ones(extra, one.dtype)]) for one in arrays]
