@@ -5,8 +5,8 @@
 // Launch:     grid (any >= 1), block (a multiple of 32 up to 1024: the shuffles name all 32 lanes), no dynamic shared
 //             memory. The grid-stride loop covers every n; a few blocks per multiprocessor are enough.
 // Reference:  out[0] <- out[0] + sum of x[i]
-// Tolerance:  |error| <= (ceil(n / (grid * block)) + grid + 11) u * (sum of |x[i]|), u = 2^-24: the additions of one
-//             thread, ten shuffle steps, and the atomics, whose order is not fixed.
+// Tolerance:  |error| <= (ceil(n / (grid * block)) + grid + 11) u * (|out[0]| + sum of |x[i]|), u = 2^-24: the
+//             additions of one thread, ten shuffle steps, and the atomics, whose order is not fixed.
 
 constexpr int WARP_LANES = 32;
 constexpr unsigned int ALL_LANES = 0xffffffffu;
