@@ -16,10 +16,14 @@ from jitload.errors import CompileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jitload.artifact import KernelInfo, Toolchain
     from jitload.compiler.headers import Closure
     from jitload.compiler.nvrtc import Output
     from jitload.compiler.request import CompileRequest
+
+    CompileProgram = Callable[..., Output]
 
 #: A program whose macros name more headers than this, one by one, is not going to end.
 MAX_RETRIES = 500
@@ -34,16 +38,27 @@ _FIRST_ERROR = re.compile(r"^(.+?)\((\d+)\): (?:catastrophic )?error", re.MULTIL
 _NAME_MAP = re.compile(r'Input name expression was: "([^"]*)"')
 
 
-def compile_artifact(request: CompileRequest, closure: Closure, toolchain: Toolchain) -> Artifact:
+def compile_artifact(
+    request: CompileRequest,
+    closure: Closure,
+    toolchain: Toolchain,
+    compile_program: CompileProgram = nvrtc.compile_program,
+) -> Artifact:
     """Compile a request with NVRTC (never from a cache).
 
     Headers that only appear after macro expansion are added to `closure` on the way.
+
+    Args:
+        request: what to compile.
+        closure: its headers.
+        toolchain: the compiler, for the key.
+        compile_program: what does the work of `nvrtc.compile_program`: there, or in another way or process.
 
     Raises:
         CompileError: the source does not compile, or a compiler is missing.
     """
     started = time.perf_counter()
-    members = [(arch, _compile_for(request, closure, arch)) for arch in request.archs]
+    members = [(arch, _compile_for(request, closure, arch, compile_program)) for arch in request.archs]
     if request.kind is Kind.FATBIN:
         image = nvrtc.pack_fatbin([(arch, output.image) for arch, output in members])
     else:
@@ -68,24 +83,26 @@ def compile_artifact(request: CompileRequest, closure: Closure, toolchain: Toolc
     )
 
 
-def _compile_for(request: CompileRequest, closure: Closure, arch: str) -> Output:
+def _compile_for(request: CompileRequest, closure: Closure, arch: str, compile_program: CompileProgram) -> Output:
     kind = request.kind
     if kind is Kind.FATBIN:
         kind = Kind.CUBIN if arch.startswith("sm_") else Kind.PTX
-    output = _compile_retrying(request, closure, kind, arch)
+    output = _compile_retrying(request, closure, kind, arch, compile_program)
     if kind is Kind.LTOIR:
         # With link-time optimisation NVRTC gives no PTX, and the parameter layout is read from PTX.
-        output.ptx = _compile_retrying(request, closure, Kind.PTX, virtual_arch(arch)).ptx
+        output.ptx = _compile_retrying(request, closure, Kind.PTX, virtual_arch(arch), compile_program).ptx
     return output
 
 
-def _compile_retrying(request: CompileRequest, closure: Closure, kind: Kind, arch: str) -> Output:
+def _compile_retrying(
+    request: CompileRequest, closure: Closure, kind: Kind, arch: str, compile_program: CompileProgram
+) -> Output:
     """Compile; while NVRTC asks for a header whose name a macro makes, find it and try again."""
     options = _options(request, closure)
     for _ in range(MAX_RETRIES):
         source, headers = closure.program()
         try:
-            return nvrtc.compile_program(
+            return compile_program(
                 source, closure.main.name, headers, options, kind=kind, arch=arch, names=request.names
             )
         except nvrtc.NvrtcFailure as failure:
