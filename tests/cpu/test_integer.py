@@ -73,7 +73,8 @@ def test_two_operands(apply, name, bits, kind):
     a, b = pairs(bits)
     got = apply(f"{name}.{kind}{bits} %d, %a, %b;", WIDTHS[bits], a, b)
     want = [
-        BINARY[name](number(int(x), kind, bits), number(int(y), kind, bits), bits) % (1 << bits) for x, y in zip(a, b, strict=False)
+        BINARY[name](number(int(x), kind, bits), number(int(y), kind, bits), bits) % (1 << bits)
+        for x, y in zip(a, b, strict=False)
     ]
     np.testing.assert_array_equal(got, np.array(want, WIDTHS[bits]))
 
@@ -95,7 +96,9 @@ def test_division_truncates(apply, bits, kind):
 def test_wide_products(apply, bits, kind):
     a, b = pairs(bits)
     got = apply(f"mul.wide.{kind}{bits} %d, %a, %b;", WIDTHS[bits * 2], a, b)
-    want = [number(int(x), kind, bits) * number(int(y), kind, bits) % (1 << 2 * bits) for x, y in zip(a, b, strict=False)]
+    want = [
+        number(int(x), kind, bits) * number(int(y), kind, bits) % (1 << 2 * bits) for x, y in zip(a, b, strict=False)
+    ]
     np.testing.assert_array_equal(got, np.array(want, WIDTHS[bits * 2]))
 
 
@@ -149,7 +152,9 @@ def test_shifts_past_the_width(apply, bits):
     right = apply(f"shr.u{bits} %d, %a, %b;", WIDTHS[bits], a, amounts)
     arithmetic = apply(f"shr.s{bits} %d, %a, %b;", WIDTHS[bits], a, amounts)
     mask = (1 << bits) - 1
-    for x, k, one, two, three in zip(a.tolist(), amounts.tolist(), left.tolist(), right.tolist(), arithmetic.tolist(), strict=False):
+    for x, k, one, two, three in zip(
+        a.tolist(), amounts.tolist(), left.tolist(), right.tolist(), arithmetic.tolist(), strict=False
+    ):
         k = min(k, 70)
         assert (one, two, three) == (x << k & mask, x >> k, signed(x, bits) >> k & mask)
 
@@ -206,7 +211,10 @@ def bfe(value: int, start: int, length: int, bits: int, kind: str) -> int:
 @pytest.mark.parametrize("bits", [32, 64])
 def test_bit_fields(apply, bits, kind):
     grid = list(itertools.product(edges(bits)[8:], [0, 1, 5, 31, 32, 63, 64, 255, 256], [0, 1, 8, 31, 32, 33, 64, 255]))
-    a, b, c = (np.array(column, dtype) for column, dtype in zip(zip(*grid, strict=False), (WIDTHS[bits], np.uint32, np.uint32), strict=False))
+    a, b, c = (
+        np.array(column, dtype)
+        for column, dtype in zip(zip(*grid, strict=False), (WIDTHS[bits], np.uint32, np.uint32), strict=False)
+    )
     got = apply(f"bfe.{kind}{bits} %d, %a, %b, %c;", WIDTHS[bits], a, b, c)
     want = [bfe(*one, bits, kind) for one in zip(a.tolist(), b.tolist(), c.tolist(), strict=False)]
     np.testing.assert_array_equal(got, np.array(want, WIDTHS[bits]))

@@ -1,0 +1,220 @@
+"""What stops a kernel, and what the fault says about it."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from jitload.errors import CpuFault, LaunchError, LoadError, SymbolNotFoundError
+
+COPY = """
+extern "C" __global__ void copy(const float *x, float *y, int shift) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    y[i] = x[i + shift];
+}
+"""
+
+
+def test_out_of_bounds_names_everything(cuda):
+    device = cuda(COPY, "-lineinfo")
+    x, y = np.zeros(64, np.float32), np.zeros(64, np.float32)
+    with pytest.raises(CpuFault) as caught:
+        device.run("copy", 2, 32, x, y, 1)
+    fault = caught.value
+    assert fault.kernel == "copy"
+    assert fault.instruction.startswith("ld.global")
+    assert device.ptx.decode().splitlines()[fault.ptx_line - 1].strip().startswith("ld.global")
+    assert fault.cuda_line.endswith("kernel.cu:4")
+    assert (fault.thread, fault.block) == ((31, 0, 0), (1, 0, 0))
+    assert fault.nearest.startswith("argument 0: 256 bytes at 0x")
+    assert fault.nearest.endswith("access ends 4 bytes past its end")
+    for part in ("copy", "thread (31, 0, 0) of block (1, 0, 0)", "kernel.cu:4", hex(fault.address), "out of bounds"):
+        assert part in str(fault)
+    assert pickle.loads(pickle.dumps(fault)).nearest == fault.nearest
+
+
+def test_before_the_start(cuda):
+    with pytest.raises(CpuFault, match="access starts 4 bytes before its start") as caught:
+        cuda(COPY).run("copy", 1, 32, np.zeros(64, np.float32), np.zeros(64, np.float32), -1)
+    assert caught.value.thread == (0, 0, 0)
+    assert caught.value.cuda_line is None
+
+
+def test_null_pointer(cuda):
+    with pytest.raises(CpuFault, match="null pointer") as caught:
+        cuda(COPY).run("copy", 1, 32, 0, np.zeros(64, np.float32), 0)
+    assert caught.value.address == 0
+
+
+def test_use_after_free(cuda):
+    device = cuda(COPY)
+    address = device.put(np.zeros(64, np.float32))
+    device.memory.free(address)
+    with pytest.raises(CpuFault, match="out of bounds"):
+        device.run("copy", 1, 32, address, np.zeros(64, np.float32), 0)
+    with pytest.raises(CpuFault, match="no allocation starts there"):
+        device.memory.free(address)
+
+
+def test_misaligned_access(cuda):
+    device = cuda(COPY)
+    address = device.put(np.zeros(64, np.float32))
+    with pytest.raises(CpuFault, match="misaligned") as caught:
+        device.run("copy", 1, 32, address + 2, np.zeros(64, np.float32), 0)
+    assert caught.value.address == address + 2
+    device.memory.free(address)
+
+
+def test_shared_memory_has_bounds(cuda):
+    source = """extern "C" __global__ void k(int *out, int i) {
+        __shared__ int values[8]; values[threadIdx.x] = i; __syncthreads(); out[threadIdx.x] = values[i]; }"""
+    device = cuda(source)
+    with pytest.raises(CpuFault, match="out of bounds") as caught:
+        device.run("k", 1, 8, np.zeros(8, np.int32), 8)
+    assert "values" in caught.value.nearest
+    assert "32 bytes" in caught.value.nearest
+
+
+@pytest.mark.parametrize(
+    ("grid", "block", "text"),
+    [
+        ((0,), (32,), "grid"),
+        ((1,), (0,), "block"),
+        ((1,), (1025,), "block"),
+        ((1,), (32, 33), "1056 threads"),
+        ((1,), (1, 1, 65), "block"),
+        ((1, 65536), (1,), "grid"),
+        ((-1,), (1,), "grid"),
+    ],
+)
+def test_impossible_launches(cuda, grid, block, text):
+    with pytest.raises(LaunchError, match=text):
+        cuda(COPY).run("copy", grid, block, 0, 0, 0)
+
+
+def test_launch_bounds_and_shared_memory_are_limits(cuda):
+    source = 'extern "C" __global__ void __launch_bounds__(64) k() {}'
+    with pytest.raises(LaunchError, match="launch bounds allow 64"):
+        cuda(source).run("k", 1, 65)
+    with pytest.raises(LaunchError, match="shared memory"):
+        cuda(source).run("k", 1, 1, shared=1 << 20)
+
+
+def test_unknown_instruction_is_refused_when_its_kernel_is_fetched(ptx):
+    device = ptx(
+        ".visible .entry good() { ret; }\n.visible .entry bad() {\n.reg .b32 %r<3>;\nfrobnicate.u32 %r1, %r2;\nret;\n}"
+    )
+    device.run("good", 1, 1)
+    with pytest.raises(CpuFault, match="unknown instruction") as caught:
+        device.module.device_function("bad")
+    assert caught.value.instruction == "frobnicate.u32 %r1, %r2"
+    assert caught.value.ptx_line == 7
+    assert caught.value.kernel == "bad"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "add.u32.wild %r1, %r2, %r3;",
+        "add.f32 %r1, %r2;",
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%r1}, {%r2}, {%r3}, {%r1};",
+        "tex.2d.v4.f32.f32 {%r1, %r2, %r3, %r1}, [t, {%r1, %r2}];",
+        "mov.u32 %r1, %envreg1;",
+        "ld.global.u32 %r1, [%r2+%r3];",
+        "bra NOWHERE;",
+        "mov.u32 %r1, nothing;",
+        "call nothing;",
+        "shfl.sync.sideways.b32 %r1, %r2, 1, 31, -1;",
+        "cvt.s32.f32 %r1, %f1;",
+        "st.const.u32 [%r1], %r2;",
+        "add.u64 %r1, %r2, %r3;",
+        "min.f32 %p1, %f1, %f1;",
+    ],
+)
+def test_what_cannot_be_right_is_refused_before_it_runs(ptx, line):
+    text = f".visible .entry k() {{ .reg .b32 %r<4>; .reg .f32 %f<2>; .reg .pred %p<2>;\n{line}\nret; }}"
+    with pytest.raises(CpuFault) as caught:
+        ptx(text).module.device_function("k")
+    assert caught.value.ptx_line == 5
+
+
+def test_unused_functions_may_hold_anything(ptx):
+    text = ".func dead() { .reg .b32 %r<2>; tcgen05.magic %r1; ret; }\n.visible .entry k() { ret; }"
+    ptx(text).run("k", 1, 1)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x7fELF\x02\x01", b"not ptx", b"\xff\xfe.version 8.0", b".version 8.0\n.entry k("]
+)
+def test_bytes_that_are_no_ptx(device, data):
+    with pytest.raises(LoadError) as caught:
+        device(data)
+    assert caught.value.kind == "ptx"
+
+
+def test_unknown_names(cuda):
+    module = cuda(COPY).module
+    assert module.functions == ("copy",)
+    with pytest.raises(SymbolNotFoundError, match="nope"):
+        module.get_function("nope")
+    with pytest.raises(SymbolNotFoundError):
+        module.get_global("nope")
+
+
+def test_endless_loop_is_stopped_at_its_line(cuda, monkeypatch):
+    monkeypatch.setattr("jitload.cpu.schedule.STEP_LIMIT", 20_000)
+    source = 'extern "C" __global__ void k(volatile int *x) {\n while (*x == 0) {}\n}'
+    with pytest.raises(CpuFault, match="endless loop") as caught:
+        cuda(source, "-lineinfo").run("k", 1, 32, np.zeros(1, np.int32))
+    assert caught.value.cuda_line.endswith(":2")
+
+
+def test_threads_at_different_barriers(ptx):
+    text = """.visible .entry k() { .reg .pred %p; .reg .b32 %r;
+        mov.u32 %r, %tid.x; setp.lt.u32 %p, %r, 16;
+        @%p bra LOW;
+        bar.sync 1;
+        bra DONE;
+        LOW: bar.sync 0;
+        DONE: ret; }"""
+    with pytest.raises(CpuFault, match="barrier divergence") as caught:
+        ptx(text).run("k", 1, 32)
+    assert caught.value.instruction.startswith("bar.sync")
+
+
+def test_a_warp_operation_that_others_never_reach(cuda):
+    source = """extern "C" __global__ void k(int *out) {
+        if (threadIdx.x < 8) out[threadIdx.x] = __shfl_sync(0xffffffffu, threadIdx.x, 0);
+        else __syncthreads();
+    }"""
+    with pytest.raises(CpuFault, match=r"(?s)divergence|deadlock"):
+        cuda(source).run("k", 1, 32, np.zeros(32, np.int32))
+
+
+def test_trap_and_assertion(cuda):
+    source = """
+    extern "C" __global__ void fails(int n) { assert(threadIdx.x < n); }
+    extern "C" __global__ void traps(int n) { if (threadIdx.x == n) __trap(); }"""
+    device = cuda(source)
+    device.run("fails", 1, 32, 32)
+    with pytest.raises(CpuFault, match=r"assertion `threadIdx.x < n` failed") as caught:
+        device.run("fails", 1, 32, 5)
+    assert caught.value.thread == (5, 0, 0)
+    with pytest.raises(CpuFault, match="trap") as caught:
+        device.run("traps", 2, 32, 7)
+    assert caught.value.thread == (7, 0, 0)
+
+
+def test_recursion_without_end_overflows_the_stack(cuda):
+    source = """__device__ __noinline__ int deep(int n) { volatile int a[16]; a[n & 15] = n; return deep(n + 1) + a[n & 15]; }
+    extern "C" __global__ void k(int *out) { out[0] = deep(out[0]); }"""
+    with pytest.raises(CpuFault, match="stack overflow"):
+        cuda(source).run("k", 1, 1, np.zeros(1, np.int32))
+
+
+def test_no_numpy_warning_escapes(cuda, recwarn):
+    source = 'extern "C" __global__ void k(float *x) { x[0] = x[0] / x[1] + x[2] * 3e38f; }'
+    cuda(source).run("k", 1, 1, np.array([0, 0, 3e38], np.float32))
+    assert not recwarn.list
