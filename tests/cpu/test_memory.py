@@ -1,0 +1,251 @@
+"""The arena, state spaces, generic addresses, vectors, variables and atomics."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+
+from jitload.cpu.arena import Arena, process_arena
+from jitload.errors import CpuFault
+
+
+def test_allocations_are_aligned_apart_and_exact():
+    arena = Arena()
+    addresses = [arena.allocate(size, f"a{size}") for size in (1, 0, 0, 300, 4096)]
+    assert all(address % 256 == 0 for address in addresses)
+    assert len(set(addresses)) == 5
+    arena.write(addresses[3], memoryview(bytes(range(100)) * 3))
+    back = bytearray(300)
+    arena.read(addresses[3], memoryview(back))
+    assert bytes(back) == bytes(range(100)) * 3
+    with pytest.raises(CpuFault, match="a300"):
+        arena.read(addresses[3] + 1, memoryview(back))
+    with pytest.raises(CpuFault, match="out of bounds"):
+        arena.write(addresses[1], memoryview(b"x"))
+
+
+def test_freed_memory_is_reused_in_the_end():
+    arena = Arena()
+    tops = set()
+    for _ in range(400):
+        address = arena.allocate(1 << 20, "block")
+        tops.add(address)
+        arena.write(address, memoryview(b"touch"))
+        arena.free(address)
+    assert len(tops) < 200
+    assert arena.live_bytes == 0
+
+
+def test_threads_may_allocate_at_once():
+    arena = Arena()
+    found: list[int] = []
+
+    def work() -> None:
+        for _ in range(200):
+            address = arena.allocate(64, "x")
+            found.append(address)
+            if len(found) % 3 == 0:
+                arena.free(address)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 800
+
+
+def test_all_modules_share_one_address_space(cuda):
+    one = cuda('extern "C" __global__ void a(int *x) { x[threadIdx.x] = threadIdx.x; }')
+    two = cuda('extern "C" __global__ void b(const int *x, int *y) { y[threadIdx.x] = x[threadIdx.x] * 2; }')
+    assert one.memory is two.memory is process_arena()
+    address, y = one.put(np.zeros(32, np.int32)), np.zeros(32, np.int32)
+    one.run("a", 1, 32, address)
+    two.run("b", 1, 32, address, y)
+    one.memory.free(address)
+    np.testing.assert_array_equal(y, np.arange(32) * 2)
+
+
+def test_generic_pointers_into_different_spaces_at_once(cuda):
+    source = """__device__ int everywhere = 5;
+    __device__ __noinline__ int read(const int *p) { return *p; }
+    extern "C" __global__ void k(const int *x, int *out) {
+        __shared__ int box[64]; int own = threadIdx.x * 3;
+        box[threadIdx.x] = threadIdx.x + 1000; __syncthreads();
+        const int *p = threadIdx.x % 4 == 0 ? x + threadIdx.x : threadIdx.x % 4 == 1 ? box + 63 - threadIdx.x
+                     : threadIdx.x % 4 == 2 ? &own : &everywhere;
+        out[blockIdx.x * 64 + threadIdx.x] = read(p);
+    }"""
+    x, out = np.arange(64, dtype=np.int32) * 7, np.zeros(128, np.int32)
+    cuda(source).run("k", 2, 64, x, out)
+    want = [[t * 7, 1063 - t, t * 3, 5][t % 4] for t in range(64)]
+    np.testing.assert_array_equal(out, want * 2)
+
+
+def test_vectors_bytes_and_structures(cuda):
+    source = """struct Mixed { char a; double b; short c; };
+    extern "C" __global__ void k(float4 *v, Mixed m, unsigned char *bytes, double *out) {
+        int t = threadIdx.x; float4 x = v[t]; v[t] = make_float4(x.w, x.z, x.y, x.x);
+        bytes[t] = bytes[t] + 250; out[t] = m.a + m.b + m.c;
+    }"""
+    v = np.arange(32, dtype=np.float32).reshape(8, 4)
+    raw = np.zeros(24, np.uint8)
+    raw[0], raw[8:16], raw[16:18] = 253, np.array([0.5]).view(np.uint8), np.array([-300], np.int16).view(np.uint8)
+    octets, out, want = np.arange(8, dtype=np.uint8), np.zeros(8), v[:, ::-1].copy()
+    cuda(source).run("k", 1, 8, v, raw.view("V24")[0], octets, out)
+    np.testing.assert_array_equal(v, want)
+    np.testing.assert_array_equal(octets, (np.arange(8) + 250) % 256)
+    np.testing.assert_array_equal(out, np.full(8, -3 + 0.5 - 300))
+
+
+def test_variables_with_initial_values_and_their_addresses(cuda):
+    source = """__constant__ float weights[4] = {1.5f, -2, 3, 0.25f};
+    __device__ int counter = 17; __device__ int *where = &counter + 0; __device__ short table[3][2] = {{1, 2}, {3, 4}, {5, 6}};
+    extern "C" __global__ void k(float *out) { out[threadIdx.x] = weights[threadIdx.x] + *where + table[2][1]; counter = 100; }"""
+    device, out = cuda(source), np.zeros(4, np.float32)
+    device.run("k", 1, 4, out)
+    np.testing.assert_array_equal(out, np.array([1.5, -2, 3, 0.25], np.float32) + 23)
+    address, nbytes = device.module.get_global("counter")
+    value = np.zeros(1, np.int32)
+    assert nbytes == 4
+    device.get(address, value)
+    assert value[0] == 100
+    address, nbytes = device.module.get_global("weights")
+    assert nbytes == 16
+    device.memory.write(address, memoryview(np.zeros(4, np.float32)).cast("B"))
+    device.run("k", 1, 4, out)
+    np.testing.assert_array_equal(out, np.full(4, 106))
+
+
+def test_local_arrays_belong_to_each_thread(cuda):
+    source = """extern "C" __global__ void k(int *out, int n) {
+        int own[16]; for (int k = 0; k < 16; k++) own[(k * n) & 15] = k * threadIdx.x;
+        int sum = 0; for (int k = 0; k < 16; k++) sum += own[(k * n + threadIdx.x) & 15] * k; out[threadIdx.x] = sum; }"""
+    out = np.zeros(64, np.int32)
+    cuda(source).run("k", 1, 64, out, 5)
+    for t in range(64):
+        own = [0] * 16
+        for k in range(16):
+            own[k * 5 & 15] = k * t
+        assert out[t] == sum(own[k * 5 + t & 15] * k for k in range(16))
+
+
+ATOMICS = {
+    "add": lambda old, b, n: (old + b) % n,
+    "min": lambda old, b, n: min(old, b),
+    "max": lambda old, b, n: max(old, b),
+    "and": lambda old, b, n: old & b,
+    "or": lambda old, b, n: old | b,
+    "xor": lambda old, b, n: old ^ b,
+    "exch": lambda old, b, n: b,
+    "inc": lambda old, b, n: 0 if old >= b else old + 1,
+    "dec": lambda old, b, n: b if old == 0 or old > b else old - 1,
+}
+TYPED = [(name, kind) for name in ("add", "min", "max") for kind in ("u32", "u64")]
+TYPED += [(name, kind) for name in ("and", "or", "xor", "exch") for kind in ("b32", "b64")] + [
+    ("inc", "u32"),
+    ("dec", "u32"),
+]
+
+
+def atomic_ptx(instruction: str, kind: str, wanted: bool) -> str:
+    size = int(kind[-2:]) // 8
+    result = (
+        f"atom.global.{instruction}.{kind} %v, [%w], %v;" if wanted else f"red.global.{instruction}.{kind} [%w], %v;"
+    )
+    return f""".visible .entry k(.param .u64 x, .param .u64 which, .param .u64 b, .param .u64 old) {{
+        .reg .b32 %t, %i, %c; .reg .b{size * 8} %v; .reg .b64 %x, %n, %b, %o, %w, %d;
+        ld.param.u64 %x, [x]; ld.param.u64 %n, [which]; ld.param.u64 %b, [b]; ld.param.u64 %o, [old];
+        mov.u32 %t, %tid.x; mov.u32 %i, %ctaid.x; mad.lo.u32 %t, %i, 64, %t;
+        mul.wide.u32 %d, %t, 4; add.u64 %n, %n, %d; ld.global.u32 %i, [%n];
+        mul.wide.u32 %d, %t, {size}; add.u64 %b, %b, %d; add.u64 %o, %o, %d; ld.global.b{size * 8} %v, [%b];
+        mul.wide.u32 %d, %i, {size}; add.u64 %w, %x, %d;
+        {result}
+        st.global.b{size * 8} [%o], %v; ret; }}"""
+
+
+@pytest.mark.parametrize("places", [1, 3, 200])
+@pytest.mark.parametrize(("name", "kind"), TYPED)
+def test_atomics_go_in_the_order_of_threads(ptx, name, kind, places):
+    rng = np.random.default_rng(places)
+    dtype = np.dtype(f"u{int(kind[-2:]) // 8}")
+    which = rng.integers(0, places, 192).astype(np.uint32)
+    start, b = (rng.integers(0, 9 if name in {"inc", "dec"} else 2**31, size).astype(dtype) for size in (places, 192))
+    x, old = start.copy(), np.zeros(192, dtype)
+    ptx(atomic_ptx(name, kind, True)).run("k", 3, 64, x, which, b, old)
+    memory, before = start.tolist(), []
+    for place, value in zip(which.tolist(), b.tolist(), strict=True):
+        before.append(memory[place])
+        memory[place] = ATOMICS[name](memory[place], value, 1 << 8 * dtype.itemsize)
+    np.testing.assert_array_equal(x, np.array(memory, dtype))
+    np.testing.assert_array_equal(old, np.array(before, dtype))
+    if name != "exch":
+        y = start.copy()
+        ptx(atomic_ptx(name, kind, False)).run("k", 3, 64, y, which, b, old)
+        np.testing.assert_array_equal(y, x)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("f32", np.float32), ("f64", np.float64)])
+def test_float_atomics_add_one_after_the_other(ptx, kind, dtype):
+    rng = np.random.default_rng(5)
+    for places, wanted in itertools.product((1, 2, 100), (True, False)):
+        which = rng.integers(0, places, 192).astype(np.uint32)
+        b = (rng.standard_normal(192) * 10.0 ** rng.integers(-3, 6, 192)).astype(dtype)
+        x, want, before = np.ones(places, dtype), np.ones(places, dtype), np.zeros(192, dtype)
+        old = np.zeros(192, dtype)
+        ptx(atomic_ptx("add", kind, wanted)).run("k", 3, 64, x, which, b, old)
+        for k in range(192):
+            before[k] = want[which[k]]
+            want[which[k]] += b[k]
+        np.testing.assert_array_equal(x, want)
+        np.testing.assert_array_equal(old, before if wanted else b)
+
+
+def test_compare_and_swap_builds_other_atomics(cuda):
+    source = """extern "C" __global__ void k(float *x, const float *v, int n) {
+        int t = threadIdx.x; int *p = (int *)(x + t % n), seen = *p, was;
+        do { was = seen; seen = atomicCAS(p, was, __float_as_int(fmaxf(__int_as_float(was), v[t]))); } while (seen != was);
+    }"""
+    v = np.random.default_rng(0).standard_normal(200).astype(np.float32)
+    for n in (1, 7, 200):
+        x = np.full(n, -10, np.float32)
+        cuda(source).run("k", 1, 200, x, v, n)
+        np.testing.assert_array_equal(x, [v[k::n].max() for k in range(n)])
+
+
+def test_half_precision_atomics(cuda):
+    source = """#include <cuda_fp16.h>
+    #include <cuda_bf16.h>
+    extern "C" __global__ void k(__half *h, __half2 *h2, __nv_bfloat16 *b) {
+        atomicAdd(h, __float2half(1.0f)); atomicAdd(h2 + threadIdx.x % 2, __floats2half2_rn(1.0f, 2.0f));
+        atomicAdd(b, __float2bfloat16(2.0f)); }"""
+    h, h2, b = np.zeros(2, np.float16), np.zeros(4, np.float16), np.zeros(2, np.uint16)
+    cuda(source, arch="compute_90").run("k", 1, 100, h, h2, b)
+    np.testing.assert_array_equal(h, [100, 0])
+    np.testing.assert_array_equal(h2, [50, 100, 50, 100])
+    assert (int(b[0]) << 16) == int(np.float32(200).view(np.uint32))
+
+
+def test_asynchronous_copies_to_shared_memory(cuda):
+    source = """extern "C" __global__ void k(const int4 *x, int4 *y) {
+        __shared__ int4 box[32]; unsigned to = (unsigned)__cvta_generic_to_shared(box + threadIdx.x);
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" :: "r"(to), "l"(x + threadIdx.x));
+        asm volatile("cp.async.commit_group;"); asm volatile("cp.async.wait_group 0;"); __syncthreads();
+        y[threadIdx.x] = box[31 - threadIdx.x]; }"""
+    x, y = np.arange(128, dtype=np.int32), np.zeros(128, np.int32)
+    cuda(source, arch="compute_80").run("k", 1, 32, x, y)
+    np.testing.assert_array_equal(y.reshape(32, 4), x.reshape(32, 4)[::-1])
+
+
+def test_device_heap(cuda):
+    source = """extern "C" __global__ void k(int *out) {
+        int *p = (int *)malloc(8 * sizeof(int)); for (int k = 0; k < 8; k++) p[k] = k * threadIdx.x;
+        int s = 0; for (int k = 0; k < 8; k++) s += p[k]; out[threadIdx.x] = s; free(p); }"""
+    out, device = np.zeros(10, np.int32), cuda(source)
+    before = device.memory.live_bytes
+    device.run("k", 1, 10, out)
+    np.testing.assert_array_equal(out, np.arange(10) * 28)
+    assert device.memory.live_bytes == before
