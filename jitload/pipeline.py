@@ -21,7 +21,7 @@ from jitload.errors import CompileDisabledError, CompileError, NotPrecompiledErr
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Protocol
 
     from jitload.artifact import Artifact, Toolchain
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from jitload.cache.tiers import Cache
     from jitload.compiler.headers import Closure
     from jitload.compiler.manifest import Variant
+
+    Compiler = Callable[[CompileRequest, Closure, Toolchain], Artifact]
 
     class Explainable(Protocol):
         """A kernel that knows its request."""
@@ -52,12 +54,21 @@ def seal(sealed: bool = True) -> None:
     _sealed = sealed
 
 
-def compile_request(request: CompileRequest, cache: Cache | None = None) -> Artifact:
+def compile_request(
+    request: CompileRequest,
+    cache: Cache | None = None,
+    *,
+    isolate: bool = False,
+    compiler: Compiler | None = None,
+) -> Artifact:
     """The artifact of a request: from a tier, or from one compile that is then kept.
 
     Args:
         request: what is wanted, with every choice made.
         cache: where to look and to keep; the default cache when None.
+        isolate: run NVRTC in a child process: one that dies or hangs is then a CompileError.
+        compiler: what does the work of `compile_artifact`, the same artifact in another way; default: that, or
+            `compile_isolated`.
 
     Raises:
         CompileError: it does not compile, or there is no compiler and no tier has it.
@@ -72,7 +83,7 @@ def compile_request(request: CompileRequest, cache: Cache | None = None) -> Arti
             return artifact
     counters.count_miss(reason)
     log.debug("miss: %s (%s)", request, reason)
-    _refuse_if_off(request, store, policy, reason)
+    refuse_if_off(request, store, policy, reason)
     directory = None if store.disk is None else store.disk.directory
     with single_flight(request.digest, directory):
         if policy != "always":
@@ -80,7 +91,7 @@ def compile_request(request: CompileRequest, cache: Cache | None = None) -> Arti
             artifact, _ = look_up(request, store)
             if artifact is not None:
                 return artifact
-        return _compile(request, store, scan_first=policy != "always")
+        return _compile(request, store, compiler or _compiler(isolate=isolate), scan_first=policy != "always")
 
 
 def look_up(request: CompileRequest, cache: Cache) -> tuple[Artifact | None, str]:
@@ -143,11 +154,20 @@ def current_toolchain(request: CompileRequest, cache: Cache) -> Toolchain | None
     return known
 
 
-def _compile(request: CompileRequest, cache: Cache, *, scan_first: bool) -> Artifact:
+def _compiler(*, isolate: bool) -> Compiler:
+    if isolate:
+        from jitload.compiler.isolate import compile_isolated
+
+        return compile_isolated
+    from jitload.compiler.program import compile_artifact
+
+    return compile_artifact
+
+
+def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_first: bool) -> Artifact:
     """Compile, count, keep; or find by its headers what a lost manifest no longer names."""
     from jitload.compiler.headers import Closure
     from jitload.compiler.nvrtc import MISSING
-    from jitload.compiler.program import compile_artifact
 
     current = current_toolchain(request, cache)
     if current is None:
@@ -159,7 +179,7 @@ def _compile(request: CompileRequest, cache: Cache, *, scan_first: bool) -> Arti
         if artifact is not None:
             _remember(request, cache, closure, current)
             return artifact
-    artifact = compile_artifact(request, closure, current)
+    artifact = compiler(request, closure, current)
     counters.count_compile(artifact.compile_seconds)
     log.debug("compiled: %s in %.3f s", request, artifact.compile_seconds)
     if unsharable is not None:
@@ -208,7 +228,12 @@ def factors_of(request: CompileRequest, closure: Closure) -> dict[str, Any]:
     }
 
 
-def _refuse_if_off(request: CompileRequest, cache: Cache, policy: str, reason: str) -> None:
+def refuse_if_off(request: CompileRequest, cache: Cache, policy: str, reason: str) -> None:
+    """Nothing where compiling is allowed.
+
+    Raises:
+        CompileDisabledError: this process is sealed, or the policy is "never".
+    """
     what = f"{request.name} ({request.kind}, {request.arch})"
     if _sealed:
         raise CompileDisabledError(
@@ -265,6 +290,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     defines: Mapping[str, object] | Iterable[str] | None = None,
     names: Iterable[str] = (),
     cache: Cache | None = None,
+    isolate: bool = False,
 ) -> Artifact:
     """Compile CUDA C++ to an artifact, or take it from a cache. No GPU and no driver is needed.
 
@@ -281,6 +307,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         defines: macro -> value; None defines it bare.
         names: C++ name expressions to instantiate, e.g. "reduce<float, 256>".
         cache: where to look and to keep; default: the user's cache.
+        isolate: run NVRTC in a child process, so that one that dies or hangs is a CompileError and no more. A hit costs
+            the same; a compile takes the start of an interpreter longer (some 0.2 s).
 
     Raises:
         CompileError: the source does not compile (with file, line and NVRTC's log), or no NVRTC is installed.
@@ -308,7 +336,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             if len(_requests) >= _MAX_REQUESTS:
                 _requests.clear()
             _requests[memo] = request
-    return compile_request(request, cache)
+    return compile_request(request, cache, isolate=isolate)
 
 
 def _frozen(value: object) -> object:

@@ -1,0 +1,160 @@
+r"""Headers that many programs share, parsed once: NVRTC's precompiled headers, for batches in a worker process.
+
+Measured on NVRTC 12.9.86:
+
+- In-memory headers can be precompiled. The result is an image of the compiler's own heap (256 MiB unless it is grown),
+  of use to this process alone, and still a file of that size: 8 MB for cuda_fp16.h, 150 MB for CUB's block reduction.
+  The automatic mode (`--pch`) drops it into the working directory.
+- What an in-memory header said when it was precompiled is never compared with what it says now: a changed text is
+  served stale. So here one is used for exactly the texts that it was made of, and for nothing else.
+- The automatic mode makes another one for every program that goes on with a directive of its own. So here it is made
+  from the shared directives alone (`--create-pch`) and then used by name (`--use-pch`).
+- The sequence of the directives has to be the same; comments, blank lines and the program's name do not matter, and
+  the image, the line information and the log are the same bytes as without.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from jitload.compiler import nvrtc
+from jitload.digest import digest_factors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from jitload.artifact import Kind
+    from jitload.compiler.nvrtc import Output
+
+#: Making one costs about as much as parsing the headers twice. It pays for two programs with CUB (5.7 MB), for seven
+#: with cuda_fp16.h (1.3 MB), and never for a header of one's own with a page of text.
+PAYS_BYTES = 9 << 20
+
+_PIECE = re.compile(
+    rb"\s+|//(?:[^\n\\]|\\\r?\n|\\.)*|/\*.*?\*/|(?P<directive>\#[ \t]*(?P<keyword>\w*)(?:[^\n\\]|\\\r?\n|\\.)*)",
+    re.DOTALL,
+)
+_INSIDE_HEADER = re.compile(r"^(.+?)\(\d+\): catastrophic error", re.MULTILINE)
+# Where a program's own place shows, the directives of one program are not those of another.
+_PLACES = (b"__LINE__", b"__FILE__", b"__BASE_FILE__", b"__INCLUDE_LEVEL__")
+_REFUSED = "precompiled header"
+
+
+class SharedHeaders:
+    """Compiles like `nvrtc.compile_program`, for programs that begin with the same directives.
+
+    Args:
+        directory: an empty private directory; whoever made it removes it.
+        programs: how many programs will come, to judge whether precompiling pays.
+    """
+
+    def __init__(self, directory: str, programs: int) -> None:
+        self._directory = directory
+        self._programs = programs
+        self._files: dict[str, str | None] = {}
+        self._failures: dict[str, tuple[nvrtc.NvrtcFailure, str]] = {}
+        self._families: set[str] = set()
+
+    def compile_program(
+        self,
+        source: bytes,
+        name: str,
+        headers: Mapping[str, bytes],
+        options: Iterable[str],
+        *,
+        kind: Kind,
+        arch: str,
+        names: Iterable[str] = (),
+    ) -> Output:
+        """Compile one program; the same result and the same errors as `nvrtc.compile_program`."""
+        flags = list(options)
+        directives = leading_directives(source)
+        file = None
+        if directives and self._programs * sum(map(len, headers.values())) >= PAYS_BYTES:
+            file = self._precompiled(directives, name, headers, flags, kind, arch)
+        if file is not None:
+            using = [*flags, f"--use-pch={file}", "--pch-messages=false"]
+            try:
+                output = nvrtc.compile_program(source, name, headers, using, kind=kind, arch=arch, names=names)
+                said = output.log
+            except nvrtc.NvrtcFailure as failure:
+                if _REFUSED not in failure.log:
+                    raise
+                said = failure.log
+            if _REFUSED not in said:
+                return output
+        return nvrtc.compile_program(source, name, headers, flags, kind=kind, arch=arch, names=names)
+
+    def _precompiled(
+        self, directives: bytes, name: str, headers: Mapping[str, bytes], options: list[str], kind: Kind, arch: str
+    ) -> str | None:
+        """The file made of exactly these directives, headers and options, or None."""
+        family = [("directives", directives), ("kind", kind.value.encode()), ("arch", arch.encode())]
+        family += [("option", option.encode("utf-8", "surrogateescape")) for option in options]
+        texts = [(spelled, text) for spelled, text in sorted(headers.items())]
+        state = digest_factors([*family, *texts])
+        if state in self._failures:
+            failure, other = self._failures[state]
+            raise nvrtc.NvrtcFailure(failure.status, failure.log.replace(other, name))
+        if state not in self._files:
+            group = digest_factors(family)
+            self._files[state] = None
+            # One is enough: programs whose later includes differ are not worth 150 MB each.
+            if group not in self._families and not any(place in directives for place in _PLACES):
+                self._files[state] = self._make(state, directives, name, headers, options, kind, arch)
+                if self._files[state] is not None:
+                    self._families.add(group)
+        return self._files[state]
+
+    def _make(
+        self,
+        state: str,
+        directives: bytes,
+        name: str,
+        headers: Mapping[str, bytes],
+        options: list[str],
+        kind: Kind,
+        arch: str,
+    ) -> str | None:
+        path = os.path.join(self._directory, f"{state[:32]}.pch")
+        if any(b"__BASE_FILE__" in text for text in headers.values()):
+            return None
+        try:
+            made = nvrtc.precompile_headers(directives, name, headers, options, kind=kind, arch=arch, path=path)
+        except nvrtc.NvrtcFailure as failure:
+            inside = _INSIDE_HEADER.search(failure.log)
+            if inside is not None and inside[1] in headers:
+                # A header named by a macro is not there yet: every program that begins like this one would stop at the
+                # very same place, so the others are told without trying.
+                self._failures[state] = (failure, name)
+                raise
+            return None  # the program will say it better, with its own lines
+        return path if made and os.path.isfile(path) else None
+
+
+def leading_directives(source: bytes) -> bytes:
+    """The preprocessor directives at the top of a program, up to its last `#include`, one per line.
+
+    Comments and blank lines are left out. A conditional block is taken when it is complete. Empty when nothing is
+    included.
+    """
+    kept: list[bytes] = []
+    end = position = depth = 0
+    including = False
+    while match := _PIECE.match(source, position):
+        position = match.end()
+        directive = match["directive"]
+        if directive is None:
+            continue
+        if directive.count(b"/*") != directive.count(b"*/"):
+            break  # a comment that goes on below it
+        kept.append(directive.strip())
+        keyword = match["keyword"]
+        depth += keyword in {b"if", b"ifdef", b"ifndef"}
+        depth -= keyword == b"endif"
+        including |= keyword in {b"include", b"include_next"}
+        if including and depth == 0:
+            end, including = len(kept), False
+    return b"".join(line + b"\n" for line in kept[:end])
