@@ -364,28 +364,35 @@ def _kernel_to_json(kernel: KernelInfo) -> list[Any]:
 
 def _artifact_from_json(meta: dict[str, Any], payload: bytes, key: str) -> Artifact:
     arch, name, log = meta["arch"], meta["name"], meta["log"]
-    for text in (arch, name, log, *meta["toolchain"]):
+    compiler = _expect(meta["toolchain"], list)
+    for text in (arch, name, log, *compiler):
         _expect(text, str)
+    kernels = [_kernel_from_json(row) for row in meta["kernels"]]
+    if len({kernel.name for kernel in kernels}) != len(kernels):
+        raise ValueError("two kernels of one name")
+    compile_seconds = float(meta["compile_seconds"])
+    if not 0 <= compile_seconds < float("inf"):
+        raise ValueError(f"{compile_seconds} seconds")
     return Artifact(
         kind=Kind(meta["kind"]),
         data=payload,
         arch=arch,
         name=name,
         key=key,
-        kernels=[_kernel_from_json(row) for row in meta["kernels"]],
-        toolchain=Toolchain(*meta["toolchain"]),
+        kernels=kernels,
+        toolchain=Toolchain(*compiler),
         log=log,
-        compile_seconds=float(meta["compile_seconds"]),
+        compile_seconds=compile_seconds,
     )
 
 
 def _kernel_from_json(row: list[Any]) -> KernelInfo:
     name, symbol, params, max_threads, required_block = row
     if max_threads is not None:
-        _expect(max_threads, int)
+        _count(max_threads)
     if required_block is not None:
         x, y, z = required_block
-        required_block = (_expect(x, int), _expect(y, int), _expect(z, int))
+        required_block = (_count(x), _count(y), _count(z))
     return KernelInfo(
         _expect(name, str),
         _expect(symbol, str),
@@ -400,15 +407,21 @@ def _parameter_from_json(row: list[Any]) -> Parameter:
     if pointer is not None:
         _expect(pointer, bool)
     return Parameter(
-        _expect(offset, int),
-        _expect(size, int),
-        _expect(alignment, int),
+        _count(offset),
+        _count(size),
+        _count(alignment),
         _expect(ptx_type, str),
         name=_expect(name, str),
         declared=_expect(declared, str),
         pointer=pointer,
         const=_expect(const, bool),
     )
+
+
+def _count(value: Any) -> int:
+    if _expect(value, int) < 0:
+        raise ValueError(f"expected a count, got {value}")
+    return int(value)
 
 
 def _expect(value: Any, kind: type) -> Any:

@@ -1,0 +1,290 @@
+"""Settings: what counts first, what is refused, and that a change is seen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import jitload
+from jitload import config
+from jitload.config import configure, current
+
+DEFAULTS = {
+    "cache_max_bytes": config.DEFAULT_CACHE_MAX_BYTES,
+    "device": "auto",
+    "compile": "missing",
+    "offline": False,
+    "bundles": (),
+    "trust": (),
+    "remote": None,
+    "record": None,
+    "log": None,
+    "cpu_check": (),
+    "sync": False,
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_left():
+    yield
+    assert config._layers == [], "a test left its settings behind"
+
+
+def test_defaults():
+    assert {name: getattr(current(), name) for name in DEFAULTS} == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("JITLOAD_CACHE_DIR", "/a/../b", "cache_dir", "/b"),
+        ("JITLOAD_CACHE_MAX_BYTES", "4096", "cache_max_bytes", 4096),
+        ("JITLOAD_CACHE_MAX_BYTES", "0", "cache_max_bytes", 0),
+        ("JITLOAD_DEVICE", "cpu", "device", "cpu"),
+        ("JITLOAD_COMPILE", "never", "compile", "never"),
+        ("JITLOAD_OFFLINE", "1", "offline", True),
+        ("JITLOAD_OFFLINE", "off", "offline", False),
+        ("JITLOAD_BUNDLES", "/a.jlb:/b.jlb", "bundles", ("/a.jlb", "/b.jlb")),
+        ("JITLOAD_TRUST", "unsigned", "trust", ("unsigned",)),
+        ("JITLOAD_TRUST", "key1, key2", "trust", ("key1", "key2")),
+        ("JITLOAD_RECORD", "/w.json", "record", "/w.json"),
+        ("JITLOAD_LOG", "debug", "log", "DEBUG"),
+        ("JITLOAD_CPU_CHECK", "bounds,races", "cpu_check", ("bounds", "races")),
+        ("JITLOAD_SYNC", "true", "sync", True),
+        ("CUDA_HOME", "/opt/cuda", "cuda_home", "/opt/cuda"),
+    ],
+)
+def test_each_variable(monkeypatch, variable, text, field, value):
+    monkeypatch.setenv(variable, text)
+    assert getattr(current(), field) == value
+    if variable.startswith("JITLOAD_") and field not in {"cache_dir"}:
+        monkeypatch.setenv(variable, "")
+        assert getattr(current(), field) == DEFAULTS[field], "an empty variable counts as none"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("JITLOAD_DEVICE", "gpu"),
+        ("JITLOAD_COMPILE", "sometimes"),
+        ("JITLOAD_OFFLINE", "2"),
+        ("JITLOAD_SYNC", "maybe"),
+        ("JITLOAD_CACHE_MAX_BYTES", "2G"),
+        ("JITLOAD_CACHE_MAX_BYTES", "-1"),
+        ("JITLOAD_CACHE_MAX_BYTES", "1.5"),
+        ("JITLOAD_LOG", "LOUD"),
+    ],
+)
+def test_a_variable_that_means_nothing_is_named_with_what_was_expected(monkeypatch, variable, text):
+    monkeypatch.setenv(variable, text)
+    with pytest.raises(ValueError, match=f"{variable}=.*{text}.*expected"):
+        current()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"device": "gpu"},
+        {"device": None},
+        {"compile": "sometimes"},
+        {"compile": True},
+        {"offline": "perhaps"},
+        {"sync": None},
+        {"cache_max_bytes": -1},
+        {"cache_max_bytes": 1.5},
+        {"cache_max_bytes": True},
+        {"cache_max_bytes": "many"},
+        {"cache_dir": 7},
+        {"cache_dir": ""},
+        {"cache_dir": b"/a"},
+        {"cache_dir": "/a\0b"},
+        {"bundles": 7},
+        {"bundles": [7]},
+        {"trust": 7},
+        {"trust": [b"key"]},
+        {"remote": 7},
+        {"record": 7},
+        {"cpu_check": 7},
+    ],
+    ids=str,
+)
+def test_configure_refuses_what_means_nothing_and_changes_nothing(options):
+    before = current()
+    with pytest.raises(ValueError, match=next(iter(options))):
+        configure(
+            sync=True, **{key: value for key, value in options.items() if key != "sync"}
+        ) if "sync" not in options else configure(**options)
+    assert current() is before
+
+
+def test_configure_refuses_an_option_that_does_not_exist_and_lists_those_that_do():
+    with pytest.raises(TypeError, match=r"no option 'cache_directory'.*cache_dir, cache_max_bytes"):
+        configure(cache_directory="/a")
+
+
+def test_configure_beats_the_environment_and_the_newest_beats_the_older(monkeypatch):
+    monkeypatch.setenv("JITLOAD_DEVICE", "cuda")
+    with configure(device="cpu") as settings:
+        assert settings.device == "cpu"
+        with configure(device="auto", sync=True):
+            assert (current().device, current().sync) == ("auto", True)
+        assert (current().device, current().sync) == ("cpu", False)
+    assert current().device == "cuda"
+
+
+def test_configure_without_a_block_stays_until_it_is_taken_back():
+    setting = configure(device="cpu")
+    assert current().device == "cpu"
+    setting.__exit__(None, None, None)
+    assert current().device == "auto"
+
+
+def test_blocks_may_end_in_any_order():
+    first, second = configure(device="cpu"), configure(device="cuda", sync=True)
+    first.__exit__(None, None, None)
+    assert (current().device, current().sync) == ("cuda", True)
+    second.__exit__(None, None, None)
+    assert (current().device, current().sync) == ("auto", False)
+    second.__exit__(None, None, None)
+    assert current().device == "auto"
+
+
+def test_a_block_that_raises_ends_its_settings():
+    with pytest.raises(KeyError), configure(device="cpu"):
+        raise KeyError
+    assert current().device == "auto"
+
+
+def test_the_same_object_can_be_used_for_a_second_block():
+    setting = configure(device="cpu")
+    with setting:
+        assert current().device == "cpu"
+    assert current().device == "auto"
+    with setting:
+        assert current().device == "cpu"
+
+
+def test_equal_settings_in_two_blocks_are_two_settings():
+    with configure(device="cpu"), configure(device="cpu"):
+        pass
+    outer = configure(device="cpu")
+    with configure(device="cpu"):
+        pass
+    assert current().device == "cpu"
+    outer.__exit__(None, None, None)
+
+
+def test_a_change_of_the_environment_is_seen_at_once(monkeypatch):
+    for device in ("cpu", "cuda", "auto"):
+        monkeypatch.setenv("JITLOAD_DEVICE", device)
+        assert current().device == device
+    monkeypatch.delenv("JITLOAD_DEVICE")
+    assert current().device == "auto"
+
+
+def test_unchanged_settings_are_one_object():
+    assert current() is current()
+
+
+def test_settings_are_frozen():
+    with pytest.raises(AttributeError, match="frozen"):
+        current().device = "cpu"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"HOME": "/home/me"}, "/home/me/.cache/jitload"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "/var/caches"}, "/var/caches/jitload"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "relative"}, "/home/me/.cache/jitload"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": ""}, "/home/me/.cache/jitload"),
+        ({"HOME": "relative"}, None),
+        ({"HOME": ""}, None),
+        ({}, None),
+        ({"HOME": "/home/me", "JITLOAD_CACHE_DIR": "~/kernels"}, "/home/me/kernels"),
+        ({"HOME": "/home/me", "JITLOAD_CACHE_DIR": "/scratch"}, "/scratch"),
+    ],
+    ids=str,
+)
+def test_where_the_cache_is(monkeypatch, environment, expected):
+    for name in ("HOME", "XDG_CACHE_HOME", "JITLOAD_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert current().cache_dir == expected
+
+
+def test_paths_are_made_absolute_when_they_are_given(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with configure(cache_dir="kernels", bundles=[Path("a.jlb"), "b.jlb"], record="w.json"):
+        monkeypatch.chdir("/")
+        assert current().cache_dir == str(tmp_path / "kernels")
+        assert current().bundles == (str(tmp_path / "a.jlb"), str(tmp_path / "b.jlb"))
+        assert current().record == str(tmp_path / "w.json")
+
+
+def test_a_cache_in_memory_only():
+    with configure(cache_dir=None):
+        assert current().cache_dir is None
+
+
+def test_one_bundle_and_several():
+    for given, expected in (
+        ("/a.jlb", ("/a.jlb",)),
+        (Path("/a.jlb"), ("/a.jlb",)),
+        (["/a.jlb"], ("/a.jlb",)),
+        (None, ()),
+        ((), ()),
+    ):
+        with configure(bundles=given):
+            assert current().bundles == expected
+
+
+def test_resolve_device():
+    for device in ("cpu", "cuda"):
+        with configure(device=device):
+            assert config.resolve_device() == device
+
+
+def test_no_setting_is_lost_when_threads_come_and_go():
+    """A list that is rebuilt by one thread while another adds to it would lose what was added."""
+    failures = []
+
+    def work():
+        for _ in range(300):
+            mine = configure(record="/w.json")
+            if not any(layer is mine._layer for layer in config._layers):
+                failures.append("lost")
+            current()
+            mine.__exit__(None, None, None)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert failures == []
+    assert current().record is None
+
+
+def test_importing_reads_nothing_from_the_environment():
+    """A nonsensical variable only matters once a setting is asked for."""
+    script = "import jitload.config; print('imported'); jitload.config.current()"
+    ran = subprocess.run(
+        [sys.executable, "-c", script], env={"JITLOAD_DEVICE": "nonsense"}, capture_output=True, text=True, check=False
+    )
+    assert ran.stdout == "imported\n"
+    assert "JITLOAD_DEVICE='nonsense'" in ran.stderr
+
+
+def test_configure_is_public():
+    assert jitload.configure is configure

@@ -1,0 +1,49 @@
+"""The framing of factors: different lists of factors are different bytes."""
+
+from __future__ import annotations
+
+import hashlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jitload.digest import digest_factors, frame, frame_all, sha256, sha256_hex
+
+factors = st.lists(st.tuples(st.text(max_size=6), st.binary(max_size=6)), max_size=4)
+
+
+def unframe(data):
+    """The factors in a framing, read by its grammar."""
+    found = []
+    while data:
+        label_bytes = int.from_bytes(data[:4], "little")
+        label, data = data[4 : 4 + label_bytes], data[4 + label_bytes :]
+        value_bytes = int.from_bytes(data[:8], "little")
+        value, data = data[8 : 8 + value_bytes], data[8 + value_bytes :]
+        found.append((label.decode(), value))
+    return found
+
+
+@given(factors)
+def test_a_framing_can_be_read_back_so_no_two_lists_share_one(some):
+    assert unframe(frame_all(some)) == some
+
+
+def test_the_framing_by_hand():
+    assert frame("ab", b"xyz") == b"\x02\0\0\0ab\x03\0\0\0\0\0\0\0xyz"
+
+
+def test_a_label_cannot_swallow_a_value():
+    assert digest_factors([("a", b"bc")]) != digest_factors([("ab", b"c")])
+    assert digest_factors([("a", b""), ("b", b"")]) != digest_factors([("b", b""), ("a", b"")])
+    assert digest_factors([]) != digest_factors([("", b"")])
+
+
+def test_a_label_may_be_a_file_name_that_is_not_utf8():
+    assert frame("v\udce9.h", b"")[4:8] == b"v\xe9.h"
+
+
+@given(st.binary())
+def test_it_is_sha256(data):
+    assert sha256(data) == hashlib.sha256(data).digest()
+    assert sha256_hex(bytearray(data)) == sha256(memoryview(data)).hex()

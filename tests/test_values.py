@@ -1,0 +1,53 @@
+"""`Value`: frozen, compared by its fields, and picklable."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from jitload.values import Value
+
+
+class Point(Value):
+    __slots__ = ("x", "y")
+
+    def __init__(self, x, y):
+        self._set(x=x, y=y)
+
+
+class Other(Value):
+    __slots__ = ("x", "y")
+
+    def __init__(self, x, y):
+        self._set(x=x, y=y)
+
+
+def test_equality_and_hash_go_by_type_and_fields():
+    assert Point(1, 2) == Point(1, 2)
+    assert hash(Point(1, 2)) == hash(Point(1, 2))
+    assert Point(1, 2) != Point(2, 1)
+    assert Point(1, 2) != Other(1, 2)
+    assert Point(1, 2) != (1, 2)
+    assert len({Point(1, 2), Point(1, 2), Other(1, 2)}) == 2
+
+
+def test_frozen():
+    point = Point(1, 2)
+    with pytest.raises(AttributeError, match="Point is frozen: 'x' cannot be set"):
+        point.x = 3
+    with pytest.raises(AttributeError, match="Point is frozen: 'y' cannot be deleted"):
+        del point.y
+    with pytest.raises(AttributeError):
+        point.z = 3
+    assert point == Point(1, 2)
+
+
+def test_repr_shows_the_fields():
+    assert repr(Point(1, "a")) == "Point(x=1, y='a')"
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_copies_and_pickles(again):
+    assert again(Point(1, [2])) == Point(1, [2])
