@@ -50,6 +50,31 @@ class Launch:
         self.params.views["u8"][: len(params)] = np.frombuffer(params, np.uint8)
         self.started_ns = time.time_ns()
         self.steps = 0
+        self._shapes: dict[int, Shape] = {}
+
+    def shape(self, blocks: int) -> Shape:
+        """The numbering of lanes in batches of so many blocks; made once per launch."""
+        found = self._shapes.get(blocks)
+        if found is None:
+            found = self._shapes[blocks] = Shape(self, blocks)
+        return found
+
+
+class Shape:
+    """How lanes are numbered in a batch: what depends on the number of its blocks only.
+
+    Attributes:
+        thread: the linear thread number of each lane in its block.
+        block_slot: the place of each lane's block in the batch.
+        slots: 32 times the warp, plus the lane in the warp.
+        specials: special registers that no block number goes into.
+    """
+
+    def __init__(self, launch: Launch, blocks: int) -> None:
+        self.thread = np.tile(np.arange(launch.threads), blocks)
+        self.block_slot = np.repeat(np.arange(blocks), launch.threads)
+        self.slots = self.block_slot * (launch.warps * 32) + self.thread
+        self.specials: dict[str, Any] = {}
 
 
 class Batch:
@@ -78,17 +103,17 @@ class Batch:
             "shared", code.shared_bytes(launch.shared_bytes), blocks, code.shared_places(launch.shared_bytes)
         )
         self.local = Slab("local", code.local_bytes, self.lanes_total)
-        self.thread = np.tile(np.arange(launch.threads), blocks)
-        self.block_slot = np.repeat(np.arange(blocks), launch.threads)
-        self.slots = self.block_slot * (launch.warps * 32) + self.thread
+        shape = launch.shape(blocks)
+        self.thread, self.block_slot, self.slots = shape.thread, shape.block_slot, shape.slots
         self.slot_count = blocks * launch.warps * 32
         self.live_threads = np.full(blocks, launch.threads)
         self.live_bits = self._all_bits()
         self._slabs: dict[str, Array | int] = {
             "shared": self.block_slot * self.shared.stride if blocks > 1 else 0,
-            "local": np.arange(self.lanes_total) * self.local.stride if self.lanes_total > 1 else 0,
+            "local": np.arange(self.lanes_total) * self.local.stride if self.local.stride else 0,
         }
         self._specials: dict[str, Any] = {}
+        self._shape_specials = shape.specials
 
     def _all_bits(self) -> Array:
         bits = np.full((self.blocks, self.launch.warps), _FULL_WARP, np.uint32)
@@ -106,9 +131,13 @@ class Batch:
         """A special register of the current lanes (PTX ISA section 10)."""
         value = self._specials.get(name)
         if value is None:
+            value = self._shape_specials.get(name)
+        if value is None:
             value = self._make_special(name)
-            if not name.startswith(("clock", "globaltimer")):
+            if name.startswith(("ctaid", "clusterid")):
                 self._specials[name] = value
+            elif not name.startswith(("clock", "globaltimer")):
+                self._shape_specials[name] = value
         return value if self.lanes is None or not value.ndim else value.take(self.lanes)
 
     def _make_special(self, name: str) -> Any:
@@ -146,10 +175,12 @@ class Batch:
             return np.uint32(extents[place])
         if extents[place] == 1:
             return np.uint32(0)
-        linear = self.thread if base == "tid" else self.block_slot + self.first
-        before = extents[0] if place == 1 else extents[0] * extents[1] if place == 2 else 1
-        value = (linear // before) % extents[place]
-        return value[0].astype(np.uint32) if base == "ctaid" and self.blocks == 1 else value.astype(np.uint32)
+        before = (1, extents[0], extents[0] * extents[1])[place]
+        if base == "tid":
+            threads = np.arange(self.launch.threads) // before % extents[place]
+            return np.tile(threads.astype(np.uint32), self.blocks)
+        blocks = (np.arange(self.first, self.first + self.blocks) // before % extents[place]).astype(np.uint32)
+        return blocks[0] if self.blocks == 1 else np.repeat(blocks, self.launch.threads)
 
     def _time(self, base: str) -> Any:
         if base.startswith("clock"):

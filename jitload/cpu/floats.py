@@ -119,16 +119,18 @@ def fma_f32(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
     """A * b + c rounded once, to nearest even."""
     product = np.multiply(a, b, dtype=_F64)
     total = product + c
-    if _safe_to_round(total):
-        return total.astype(_F32)
-    return to_odd(*two_sum(product, c.astype(_F64))).astype(_F32)
-
-
-def _safe_to_round(total: Lanes) -> bool:
-    """Whether no f64 sum looks like a tie of f32, normal or subnormal."""
-    suspicious = (total.view(_U64) & _TIE_MASK) == _TIE
-    suspicious |= np.abs(total) < _TINY
-    return not suspicious.any()
+    doubtful = (total.view(_U64) & _TIE_MASK) == _TIE
+    doubtful |= np.abs(total) < _TINY
+    result = total.astype(_F32)
+    if not doubtful.any():
+        return result
+    if not result.ndim:
+        return to_odd(*two_sum(product, c.astype(_F64))).astype(_F32)
+    lanes = np.flatnonzero(doubtful)
+    term = c[lanes] if c.ndim else c
+    product = product[lanes] if product.ndim else product
+    result[lanes] = to_odd(*two_sum(product, term.astype(_F64))).astype(_F32)
+    return result
 
 
 def fma_odd(a: Lanes, b: Lanes, c: Lanes) -> Lanes:

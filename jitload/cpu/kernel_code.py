@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jitload.cpu import emit_bits, emit_float, emit_memory, emit_value  # noqa: F401 - importing them registers their opcodes
+from jitload.cpu import emit_bits, emit_float, emit_memory, emit_value, emit_video  # noqa: F401 - importing them registers their opcodes
 from jitload.cpu.body import read_body
 from jitload.cpu.emit_meeting import emit_meeting
 from jitload.cpu.faults import Refused, decode_fault

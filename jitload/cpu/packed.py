@@ -93,7 +93,7 @@ def _element(word: Lanes, bits: int, place: int, signed: bool) -> Lanes:
     return (word << up) >> down
 
 
-def simd(  # the parameters are the instruction's own
+def simd(
     name: str,
     a: Lanes,
     b: Lanes,
@@ -103,27 +103,23 @@ def simd(  # the parameters are the instruction's own
     signs: tuple[bool, bool, bool],
     saturate: bool,
     accumulate: bool,
-    selectors: tuple[tuple[int, ...], tuple[int, ...]],
-    mask: tuple[int, ...],
 ) -> Lanes:
-    """`vadd2`, `vabsdiff4` and the rest (PTX ISA section 9.7.18): elements of 16 or 8 bits side by side."""
+    """`vadd2`, `vabsdiff4` and the rest: elements of 16 or 8 bits side by side; `signs` are of d, a and b."""
     bits = 32 // count
     d_signed, a_signed, b_signed = signs
-    result = c
+    result = c if accumulate else c & np.uint32(0)
     for place in range(count):
-        x = _picked(a, b, bits, count, selectors[0][place], a_signed, b_signed)
-        y = _picked(a, b, bits, count, selectors[1][place], a_signed, b_signed)
-        if place not in mask:
-            continue
-        value = _simd_element(name, x, y)
+        value = _simd_element(
+            name, _signed_element(a, bits, place, a_signed), _signed_element(b, bits, place, b_signed)
+        )
         if saturate:
             low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if d_signed else (0, (1 << bits) - 1)
             value = np.clip(value, low, high)
         if accumulate:
             result = result + _truncated(value, bits, d_signed).astype(np.uint32)
         else:
-            field = np.uint32(((1 << bits) - 1) << (bits * place))
-            result = (result & ~field) | ((value.astype(np.uint32) << np.uint32(bits * place)) & field)
+            field = (value & np.int64((1 << bits) - 1)).astype(np.uint32)
+            result = result | (field << np.uint32(bits * place))
     return result
 
 
@@ -132,9 +128,8 @@ def _truncated(value: Lanes, bits: int, signed: bool) -> Lanes:
     return np.where(value >> np.int64(bits - 1), value - np.int64(1 << bits), value) if signed else value
 
 
-def _picked(a: Lanes, b: Lanes, bits: int, count: int, which: int, a_signed: bool, b_signed: bool) -> Lanes:
-    word, signed = (a, a_signed) if which < count else (b, b_signed)
-    element = _element(word, bits, which % count, signed)
+def _signed_element(word: Lanes, bits: int, place: int, signed: bool) -> Lanes:
+    element = _element(word, bits, place, signed)
     return (element.view(np.int32) if signed else element).astype(np.int64)
 
 
