@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 TOUCH_SECONDS = 3600
 #: What a collection leaves free below the bound, so that the next put does not collect again.
 HEADROOM = 0.9
+#: What an entry in its place would not answer: a link, a FIFO, a directory, a file that is too large.
+_DAMAGE = frozenset({errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ENXIO})
+_HEX = frozenset("0123456789abcdef")
 #: A file in incoming/ older than this has no living writer.
 STALE_SECONDS = 3600
 
@@ -70,6 +73,27 @@ class DiskStore:
         self._touch(relative)
         return artifact, "hit"
 
+    def read_entry(self, key: str) -> tuple[Artifact, bytes]:
+        """The verified artifact of that key and the bytes of its entry. This is no use of it: nothing is touched.
+
+        Raises:
+            OSError: it is missing, or cannot be read.
+            ArtifactError, LoadError: it is damaged.
+        """
+        data = self.directory.read(_shard("objects", key), MAX_ENTRY_BYTES)
+        artifact = decode_entry(data, key)
+        self._verify(artifact.kind, artifact.data)
+        return artifact, data
+
+    def put_aside(self, key: str, error: Exception) -> str | None:
+        """Move an entry that `read_entry` refused with that error into quarantine, and give its path there.
+
+        None when it stays where it is: what merely could not be read may be good, and a read-only cache moves nothing.
+        """
+        if isinstance(error, OSError) and error.errno not in _DAMAGE:
+            return None
+        return self._move_aside(_shard("objects", key))
+
     def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:
         """Keep an artifact; False (and one warning) when it could not be kept."""
         return self._write_file(_shard("objects", artifact.key), encode_entry(artifact, factors), durable=True)
@@ -89,8 +113,10 @@ class DiskStore:
     def scan_keys(self) -> Iterator[tuple[str, os.stat_result]]:
         """(key, file status) of every entry."""
         for entry in self.directory.files("objects"):
-            with suppress(OSError):
-                yield entry.path[-65:-63] + entry.name, entry.stat(follow_symlinks=False)
+            # Whatever else lies there is not ours to list, move or remove.
+            if _is_shard(entry.path):
+                with suppress(OSError):
+                    yield entry.path[-65:-63] + entry.name, entry.stat(follow_symlinks=False)
 
     def collect(self, max_bytes: int | None = None) -> tuple[list[str], int]:
         """Drop the least recently used entries until they fit, and sweep what dead writers left.
@@ -113,11 +139,23 @@ class DiskStore:
         return dropped, total
 
     def clear(self) -> int:
-        """Drop every entry and manifest; gives the number of entries."""
+        """Drop every entry and manifest, and what is in quarantine; gives the number of entries."""
         dropped, _ = self.collect(max_bytes=-1)
         for entry in list(self.directory.files("manifests")):
-            self.directory.remove(entry.path[len(self.directory.path) + 1 :])
+            if _is_shard(entry.path):
+                self.directory.remove(entry.path[len(self.directory.path) + 1 :])
+        for name, _ in list(self.quarantined()):
+            if not self.directory.remove(f"quarantine/{name}"):
+                from shutil import rmtree  # a directory that lay in the place of an entry
+
+                rmtree(f"{self.directory.path}/quarantine/{name}", ignore_errors=True)
         return len(dropped)
+
+    def quarantined(self) -> Iterator[tuple[str, int]]:
+        """(file name, bytes) of what is in quarantine."""
+        for entry in self.directory.scan("quarantine"):
+            with suppress(OSError):
+                yield entry.name, entry.stat(follow_symlinks=False).st_size
 
     def _read_file(self, relative: str, max_bytes: int) -> tuple[bytes | None, str]:
         # A second try: over a network file system a file that was just renamed can be missing for a moment.
@@ -132,7 +170,7 @@ class DiskStore:
             except OSError as error:
                 if error.errno == errno.ESTALE and attempt == 1:
                     continue
-                if error.errno in {errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ENXIO}:
+                if error.errno in _DAMAGE:
                     self._quarantine(relative, str(error))
                     return None, "damaged"
                 log.warn_once(("read", self.directory.path), f"cannot read the cache {self.directory.path}: {error}")
@@ -169,11 +207,17 @@ class DiskStore:
 
     def _quarantine(self, relative: str, reason: str) -> None:
         log.warn(f"cache entry {relative} of {self.directory.path} is not used: {reason}")
+        self._move_aside(relative)
+
+    def _move_aside(self, relative: str) -> str | None:
         if self.directory.read_only:
-            return
-        with suppress(OSError):
-            place = self.directory.make("quarantine")
-            os.rename(f"{self.directory.path}/{relative}", f"{place}/{relative.replace('/', '-')}.{os.getpid()}")
+            return None
+        try:
+            place = f"{self.directory.make('quarantine')}/{relative.replace('/', '-')}.{os.getpid()}"
+            os.rename(f"{self.directory.path}/{relative}", place)
+        except OSError:
+            return None
+        return place
 
     def _touch(self, relative: str) -> None:
         if self.directory.read_only:
@@ -204,6 +248,12 @@ def _is_orphan(entry: os.DirEntry[str], host: str) -> bool:
         except OSError:
             pass
     return time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_SECONDS
+
+
+def _is_shard(path: str) -> bool:
+    """Whether a path ends like those of `_shard`."""
+    shard, _, name = path[-65:].partition("/")
+    return len(shard) == 2 and len(name) == 62 and _HEX.issuperset(shard + name)
 
 
 def _shard(kind: str, digest: str) -> str:

@@ -10,8 +10,10 @@ diskcache, and the only one that catches its exceptions.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +81,7 @@ class Index:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
+        self._path = os.path.join(directory.path, "index")
         self._cache: Any = None
         self._process = 0
 
@@ -106,6 +109,44 @@ class Index:
                 cache.delete(key, retry=False)
         except _FAULTS as error:
             self._give_up(error)
+
+    def replace(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Make these rows the only ones, whatever is there now.
+
+        Raises:
+            OSError: the index cannot be written.
+        """
+        cache = self._open()
+        if cache is not None:
+            try:
+                with cache.transact(retry=False):
+                    cache.clear(retry=False)
+                    for key, row in rows.items():
+                        cache.set(key, canonical_json(dict(row)), retry=False)
+            except _FAULTS as error:
+                self._give_up(error)
+            else:
+                return
+        raise OSError(errno.EIO, "the index cannot be written", self._path)
+
+    def discard_damaged(self) -> bool:
+        """Remove whatever is in the place of the index and is no sound database; True when there was something.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        self.close()
+        self._directory.forget()
+        if not os.path.lexists(self._path):
+            return False
+        if os.path.islink(self._path) or not os.path.isdir(self._path):
+            os.unlink(self._path)
+            return True
+        database = os.path.join(self._path, "cache.db")
+        if not os.path.lexists(database) or _is_sound(database):
+            return False
+        shutil.rmtree(self._path)
+        return True
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(key, row) of everything readable; rows of others are passed over."""
@@ -159,7 +200,7 @@ class Index:
         self.close()
         log.warn_once(
             ("index", self._directory.path),
-            f"the cache's index in {self._directory.path}/index is not usable ({type(error).__name__}: {error}); "
+            f"the cache's index in {self._path} is not usable ({type(error).__name__}: {error}); "
             f"everything works without it, and deleting that directory starts a new one",
         )
 
@@ -192,5 +233,21 @@ def _is_ours(database: str) -> bool:
             connection.close()
     except sqlite3.OperationalError:
         return True  # locked, or full: not a reason to delete it
+    except sqlite3.Error:
+        return False
+
+
+def _is_sound(database: str) -> bool:
+    """Whether SQLite finds nothing wrong with any page: slower than `_is_ours`, so only asked before a rebuild."""
+    if os.path.islink(database) or not os.path.isfile(database) or not _is_ours(database):
+        return False
+    try:
+        connection = sqlite3.connect(database, timeout=_TIMEOUT_SECONDS)
+        try:
+            return bool(connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        return "locked" in str(error)  # somebody is writing to it
     except sqlite3.Error:
         return False

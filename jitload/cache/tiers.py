@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
+from contextlib import suppress
 
 from jitload import config, log
 from jitload.artifact import canonical_json
@@ -13,7 +14,6 @@ from jitload.cache.memory import MemoryStore
 from jitload.cache.stats import counters
 from jitload.compiler.manifest import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest
 from jitload.errors import ArtifactError
-from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,57 +21,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact
+    from jitload.cache.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.cache.index import Index
     from jitload.compiler.manifest import Variant
 
 #: Requests whose variants are remembered in this process.
 MAX_REMEMBERED = 4096
-
-
-class EntryInfo(Value):
-    """One entry of the disk tier.
-
-    Attributes:
-        key: its key.
-        bytes: size of the entry's file.
-        used: time of the last noted use, seconds since the epoch.
-        kind: its kind, or "" when the index does not know it.
-        arch: its arch, or "".
-        name: its program name, or "".
-        compile_seconds: what its compile took, or 0.
-    """
-
-    __slots__ = ("arch", "bytes", "compile_seconds", "key", "kind", "name", "used")
-    key: str
-    bytes: int
-    used: float
-    kind: str
-    arch: str
-    name: str
-    compile_seconds: float
-
-    def __init__(self, **fields: object) -> None:
-        self._set(**fields)
-
-
-class CacheStats(Value):
-    """What the disk tier holds.
-
-    Attributes:
-        directory: where, or None for a cache in memory only.
-        entries: how many entries.
-        bytes: their size together.
-        max_bytes: the bound.
-    """
-
-    __slots__ = ("bytes", "directory", "entries", "max_bytes")
-    directory: str | None
-    entries: int
-    bytes: int
-    max_bytes: int
-
-    def __init__(self, directory: str | None, entries: int, total: int, max_bytes: int) -> None:
-        self._set(directory=directory, entries=entries, bytes=total, max_bytes=max_bytes)
 
 
 class Cache:
@@ -151,13 +106,9 @@ class Cache:
         if self.disk is None or self.read_only:
             return
         if self.disk.put(artifact, canonical_json(dict(factors or {}))):
-            self._unindexed[artifact.key] = {
-                "arch": artifact.arch,
-                "compile_seconds": artifact.compile_seconds,
-                "kind": artifact.kind.value,
-                "name": artifact.name,
-                **({"request": factors["request"]} if factors and "request" in factors else {}),
-            }
+            from jitload.cache.audit import row_of  # a compile came before: this is not the hit path
+
+            self._unindexed[artifact.key] = row_of(artifact, factors or {})
 
     def variants(self, digest: str) -> tuple[Variant, ...]:
         """The header variants known for a request, the newest first."""
@@ -180,24 +131,19 @@ class Cache:
         self._variants.pop(digest, None)
 
     def entries(self) -> Iterator[EntryInfo]:
-        """What the disk tier holds, in order of key."""
+        """What the disk tier holds, in order of key; what the index does not know is read from the entry itself."""
         if self.disk is None:
             return
-        rows = dict(self.index.rows()) if self.index is not None else {}
-        for key, status in self.disk.scan_keys():
-            row = {**rows.get(key, {}), **self._unindexed.get(key, {})}
-            yield EntryInfo(
-                key=key,
-                bytes=status.st_size,
-                used=status.st_mtime,
-                kind=str(row.get("kind", "")),
-                arch=str(row.get("arch", "")),
-                name=str(row.get("name", "")),
-                compile_seconds=float(row.get("compile_seconds", 0.0)),
-            )
+        from jitload.cache.audit import list_entries
+
+        index = self.index
+        rows = {} if index is None else dict(index.rows())
+        yield from list_entries(self.disk, {**rows, **self._unindexed})
 
     def stats(self) -> CacheStats:
         """Number and size of the entries on the disk."""
+        from jitload.cache.audit import CacheStats
+
         if self.disk is None:
             return CacheStats(None, 0, 0, 0)
         sizes = [status.st_size for _, status in self.disk.scan_keys()]
@@ -209,14 +155,29 @@ class Cache:
         Returns:
             How many are good, and the keys of those that are not.
         """
-        good, bad = 0, []
-        for key in [key for key, _ in self.disk.scan_keys()] if self.disk is not None else []:
-            artifact, _ = self.disk.read(key) if self.disk is not None else (None, "")
-            if artifact is None:
-                bad.append(key)
-            else:
-                good += 1
-        return good, bad
+        if self.disk is None:
+            return 0, []
+        from jitload.cache.audit import verify_entries
+
+        rows, damaged = verify_entries(self.disk, self.index)
+        for damage in damaged:
+            log.warn(f"cache entry {damage.key} of {self.directory} is not used: {damage.reason}")
+        return len(rows), [damage.key for damage in damaged]
+
+    def rebuild(self) -> Rebuilt | None:
+        """Make the index anew from the entries, which are verified; None where there can be no index.
+
+        Raises:
+            OSError: the index cannot be written.
+        """
+        from jitload.cache.audit import rebuild_index
+
+        index = self.index
+        if self.disk is None or index is None:
+            return None
+        rebuilt = rebuild_index(self.disk, index)
+        self._unindexed.clear()
+        return rebuilt
 
     def gc(self, max_bytes: int | None = None) -> int:
         """Drop the least recently used entries until they fit into `max_bytes`; gives how many went."""
@@ -228,15 +189,23 @@ class Cache:
         return len(dropped)
 
     def clear(self) -> int:
-        """Drop everything, in memory and on the disk; gives how many entries went."""
+        """Drop everything, in memory and on the disk, quarantine included; gives how many entries went."""
         self.memory.clear()
         self._variants.clear()
         self._unindexed.clear()
         if self.disk is None or self.read_only:
             return 0
         if self.index is not None:
-            self.index.remove([key for key, _ in self.index.rows()])
+            with suppress(OSError):  # rows without entries do no harm
+                self.index.discard_damaged()
+                self.index.replace({})
         return self.disk.clear()
+
+    def close(self) -> None:
+        """Flush, and close the index. The cache can still be used."""
+        self.flush()
+        if self._index is not None:
+            self._index.close()
 
     def flush(self) -> None:
         """Write what the index does not know yet, and collect. Called at exit; losing it loses nothing."""
