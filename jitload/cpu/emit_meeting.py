@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.faults import Refused
+from jitload.cpu.function_writer import canonical
 from jitload.cpu.instruction import Modifiers, operands
 from jitload.cpu.ir import Pair, Register, Sink
-from jitload.cpu.writer import canonical
 
 if TYPE_CHECKING:
     from jitload.cpu.ir import Instruction, Operand

@@ -1,4 +1,4 @@
-"""Basic blocks and liveness.
+"""From statements to basic blocks.
 
 A block ends where lanes may part or must wait: at branches, calls, barriers and warp operations. An instruction under
 a guard becomes a branch around it, unless it only computes a value: then the new value is selected per lane.
@@ -6,8 +6,7 @@ a guard becomes a branch around it, unless it only computes a value: then the ne
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from jitload.cpu.control import EFFECTS, ENDS, Block, Branch, Call, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.faults import Refused
 from jitload.cpu.ir import (
     Body,
@@ -17,133 +16,15 @@ from jitload.cpu.ir import (
     Instruction,
     Label,
     Memory,
-    Not,
     Operand,
-    Pair,
     Place,
     Register,
     Scope,
     Symbol,
     Variable,
-    Vector,
 )
-
-#: Opcodes whose first operand is no destination.
-_NO_RESULT = {"st", "red", "bra", "call", "ret", "exit", "trap", "brkpt", "membar", "fence", "nanosleep", "prefetch"}
-_NO_RESULT |= {"prefetchu", "pmevent", "brx", "discard", "applypriority", "stackrestore", "barrier", "bar"}
-#: Opcodes at which lanes wait for others; the scheduler carries them out.
-MEETINGS = {"bar", "barrier", "shfl", "vote", "match", "redux", "activemask", "elect"}
-_ENDS = MEETINGS | {"bra", "brx", "call", "ret", "exit"}
-_EFFECTS = _ENDS | {"ld", "ldu", "st", "atom", "red", "trap", "brkpt", "nanosleep", "stackrestore", "alloca"}
-
-
-class Jump(NamedTuple):
-    """Every lane goes on at block `target`."""
-
-    target: int
-
-
-class Branch(NamedTuple):
-    """Lanes whose `guard` is true (false when `negated`) go to `taken`, the others to `other`."""
-
-    guard: Register
-    negated: bool
-    taken: int
-    other: int
-
-
-class Table(NamedTuple):
-    """`brx.idx`: the operand selects a target."""
-
-    instruction: Instruction
-    targets: tuple[int, ...]
-
-
-class Meeting(NamedTuple):
-    """A barrier or a warp operation, then block `target`."""
-
-    instruction: Instruction
-    target: int
-
-
-class Call(NamedTuple):
-    """A call whose arguments and results lie in variables of the frame, then block `target`."""
-
-    instruction: Instruction
-    callee: Operand
-    arguments: tuple[Variable, ...]
-    results: tuple[Variable, ...]
-    target: int
-
-
-class Return(NamedTuple):
-    """`ret`: back to the caller, or the end of the thread in a kernel."""
-
-
-class Exit(NamedTuple):
-    """`exit`: the end of the thread."""
-
-
-Terminator = Jump | Branch | Table | Meeting | Call | Return | Exit
-
-
-class Block:
-    """Instructions that the same lanes run from first to last.
-
-    Attributes:
-        number: its place among the blocks of its function.
-        instructions: without the one that ends the block.
-        end: what happens then.
-        live_in: bit set of registers read before they are written, here or later.
-        live_out: bit set of registers that a later block reads.
-    """
-
-    __slots__ = ("defined", "end", "instructions", "live_in", "live_out", "number", "used")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.instructions: list[Instruction] = []
-        self.end: Terminator = Exit()
-        self.live_in = self.live_out = self.used = self.defined = 0
-
-
-def registers_of(operand: Operand | CallSyntax) -> list[Register]:
-    """The registers in an operand."""
-    if isinstance(operand, Register):
-        return [operand]
-    if isinstance(operand, Memory):
-        return [operand.base] if isinstance(operand.base, Register) else []
-    if isinstance(operand, Vector):
-        return [register for item in operand.items for register in registers_of(item)]
-    if isinstance(operand, Pair):
-        return registers_of(operand.first) + registers_of(operand.second)
-    if isinstance(operand, Not):
-        return registers_of(operand.operand)
-    return []
-
-
-def has_result(instruction: Instruction) -> bool:
-    """Whether the first operand is a destination."""
-    if instruction.opcode in {"bar", "barrier"}:
-        return "red" in instruction.modifiers
-    return instruction.opcode not in _NO_RESULT
-
-
-def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
-    """The registers that an instruction writes and reads; a guarded one also reads what it writes."""
-    operands = instruction.operands
-    results = registers_of(operands[0]) if operands and has_result(instruction) else []
-    rest = operands[1:] if has_result(instruction) else operands
-    sources = [register for operand in rest for register in registers_of(operand)]
-    if instruction.guard is not None:
-        sources += [instruction.guard, *results]
-    return results, sources
-
-
-def carries(instruction: Instruction) -> tuple[bool, bool]:
-    """(writes, reads) of the carry flag CC.CF (PTX ISA section 9.7.2)."""
-    opcode, modifiers = instruction.opcode, instruction.modifiers
-    return "cc" in modifiers, opcode in {"addc", "subc", "madc"}
+from jitload.cpu.liveness import find_liveness
+from jitload.cpu.types import TYPES
 
 
 class FlowBuilder:
@@ -194,7 +75,7 @@ class FlowBuilder:
             self._append()
             return
         guard = instruction.guard
-        if guard is not None and opcode in _EFFECTS:
+        if guard is not None and opcode in EFFECTS:
             instruction.guard = None
             around = self.blocks[-1]
             self._append()
@@ -202,7 +83,7 @@ class FlowBuilder:
             self._start_block()
             around.end = Branch(guard, not instruction.negated, len(self.blocks) - 1, around.number + 1)
             return
-        if opcode in _ENDS:
+        if opcode in ENDS:
             self._end_block(instruction)
         else:
             self.blocks[-1].instructions.append(instruction)
@@ -256,8 +137,6 @@ class FlowBuilder:
         raise Refused("a call result that is neither a .param variable nor a register", call.place)
 
     def _slot(self, bits: int) -> Variable:
-        from jitload.cpu.types import TYPES
-
         slot = Variable(f"slot{len(self.slots)}", "param", TYPES[f"b{bits}"], 1, bits // 8)
         self.slots.append(slot)
         return slot
@@ -323,52 +202,3 @@ def _move(opcode: str, register: Register, slot: Variable, place: Place, scope: 
     memory = Memory(Symbol(slot.name, 0, slot), 0)
     operands = (register, memory) if opcode == "ld" else (memory, register)
     return Instruction(f"{opcode}.param.b{register.type.bits}", operands, place, scope)
-
-
-def successors(end: Terminator) -> tuple[int, ...]:
-    """The blocks that may follow."""
-    if isinstance(end, Branch):
-        return (end.taken, end.other)
-    if isinstance(end, Table):
-        return end.targets
-    if isinstance(end, Jump | Meeting | Call):
-        return (end.target,)
-    return ()
-
-
-def find_liveness(blocks: list[Block], carry: Register) -> None:
-    """Fill `live_in` and `live_out` of every block, by iterating backwards until nothing changes."""
-    for block in blocks:
-        _summarize(block, carry)
-        block.live_in = block.used
-    changed = True
-    while changed:
-        changed = False
-        for block in reversed(blocks):
-            live = 0
-            for follow in successors(block.end):
-                live |= blocks[follow].live_in
-            block.live_out = live
-            live_in = block.used | (live & ~block.defined)
-            if live_in != block.live_in:
-                block.live_in = live_in
-                changed = True
-
-
-def _summarize(block: Block, carry: Register) -> None:
-    used = defined = 0
-    ended = [block.end.instruction] if isinstance(block.end, Meeting | Table) else []
-    for instruction in (*block.instructions, *ended):
-        results, sources = results_and_sources(instruction)
-        writes, reads = carries(instruction)
-        for register in (*sources, *([carry] if reads else [])):
-            if not defined >> register.index & 1:
-                used |= 1 << register.index
-        for register in (*results, *([carry] if writes else [])):
-            defined |= 1 << register.index
-    if isinstance(block.end, Branch) and not defined >> block.end.guard.index & 1:
-        used |= 1 << block.end.guard.index
-    if isinstance(block.end, Call) and isinstance(block.end.callee, Register):
-        index = block.end.callee.index
-        used |= (~defined >> index & 1) << index
-    block.used, block.defined = used, defined

@@ -10,7 +10,7 @@ from jitload.cpu.namespace import put
 
 if TYPE_CHECKING:
     from jitload.cpu.batch import Batch
-    from jitload.cpu.kernel_code import CallCode, FunctionCode
+    from jitload.cpu.block_code import CallCode, FunctionCode
 
     Array = np.ndarray[Any, Any]
 

@@ -7,75 +7,35 @@ kernel is fetched. An instruction that is not known is a fault here: never in th
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jitload.cpu import emit_bits, emit_float, emit_memory, emit_value, emit_video  # noqa: F401 - importing them registers their opcodes
+from jitload.cpu.block_code import BlockCode, CallCode, FunctionCode
 from jitload.cpu.body import read_body
+from jitload.cpu.control import Branch, Call, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.emit_meeting import emit_meeting
 from jitload.cpu.faults import Refused, decode_fault
-from jitload.cpu.flow import Branch, Call, Exit, FlowBuilder, Jump, Meeting, Return, Table, registers_of
+from jitload.cpu.flow import FlowBuilder
+from jitload.cpu.function_writer import FunctionWriter, canonical
 from jitload.cpu.instruction import emit, operands
-from jitload.cpu.ir import Memory, Register, Symbol, Variable, Vector
+from jitload.cpu.ir import Register, Symbol, Variable
 from jitload.cpu.layout import KernelLayout, align, find_spins
+from jitload.cpu.liveness import registers_of, symbols_of
 from jitload.cpu.namespace import make_namespace
 from jitload.cpu.types import DTYPES, TYPES
-from jitload.cpu.writer import BlockWriter, FunctionWriter, canonical
+from jitload.cpu.writer import BlockWriter
 from jitload.errors import CpuFault, JitloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.cpu.emit_meeting import MeetingCode
-    from jitload.cpu.flow import Block
+    from jitload.cpu.control import Block
     from jitload.cpu.ir import Body, Function, Place
     from jitload.cpu.link import Linker
 
 #: Functions that the CUDA runtime provides, carried out by the scheduler.
 BUILTINS = {"vprintf", "__assertfail", "malloc", "free"}
 STACK_BYTES = 1 << 16  # local memory per lane for calls of unknown depth
-
-
-class CallCode(NamedTuple):
-    """A call, ready to run: `callee` is None for an indirect one. Places are (frame offset, bytes)."""
-
-    callee: str | None
-    arguments: tuple[tuple[int, int], ...]
-    results: tuple[tuple[int, int], ...]
-    target: int
-    site: int
-
-
-class BlockCode:
-    """One block, ready to run: its function, and what happens after it (one of the fields)."""
-
-    __slots__ = ("call", "kind", "meeting", "run", "site", "spins", "targets")
-
-    def __init__(self, kind: str, targets: tuple[int, ...], site: int, spins: bool) -> None:
-        self.kind = kind
-        self.targets = targets
-        self.site = site
-        self.spins = spins
-        self.run: Callable[[Any, Any, Any], Any] = _run_nothing
-        self.meeting: MeetingCode | None = None
-        self.call: CallCode | None = None
-
-
-def _run_nothing(_batch: Any, _frame: Any, _lanes: Any) -> None:
-    return None
-
-
-class FunctionCode:
-    """One function, ready to run."""
-
-    __slots__ = ("blocks", "formals", "frame_bytes", "name", "results", "zeros")
-
-    def __init__(self, name: str, frame_bytes: int) -> None:
-        self.name = name
-        self.blocks: list[BlockCode] = []
-        self.zeros: list[Any] = []
-        self.frame_bytes = frame_bytes
-        self.formals: list[tuple[int, int]] = []
-        self.results: list[tuple[int, int]] = []
 
 
 class _Draft:
@@ -318,19 +278,3 @@ def _registers_of_block(block: Block) -> list[Register]:
             for register in registers_of(operand):
                 found[register.index] = register
     return list(found.values())
-
-
-def symbols_of(blocks: list[Block]) -> list[Symbol]:
-    """Every symbol that instructions of these blocks name."""
-    found: list[Symbol] = []
-    for block in blocks:
-        ended = [block.end.instruction] if isinstance(block.end, Meeting) else []
-        for instruction in (*block.instructions, *ended):
-            for operand in instruction.operands:
-                if isinstance(operand, Symbol):
-                    found.append(operand)
-                elif isinstance(operand, Memory) and isinstance(operand.base, Symbol):
-                    found.append(operand.base)
-                elif isinstance(operand, Vector):
-                    found += [item for item in operand.items if isinstance(item, Symbol)]
-    return found

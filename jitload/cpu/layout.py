@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from jitload.artifact import KernelInfo, Parameter
 from jitload.cpu.faults import Refused
-from jitload.cpu.flow import successors
+from jitload.cpu.liveness import successors
 
 if TYPE_CHECKING:
-    from jitload.cpu.flow import Block
+    from jitload.cpu.control import Block
     from jitload.cpu.ir import Function, Instruction, Symbol, Variable
 
 _DYNAMIC_ALIGNMENT = 16

@@ -10,7 +10,7 @@ from jitload.errors import LoadError
 _COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _TOKEN = re.compile(
     r'"(?:[^"\\\n]|\\.)*"'
-    r"|[%$_A-Za-z.][\w$.%]*(?:::\w[\w.$]*)*"
+    r"|\.\w+(?:::\w+)*|[%$_A-Za-z][\w$.%]*(?:::\w[\w.$]*)*"
     r"|0[fF][0-9a-fA-F]{8}(?!\w)|0[dD][0-9a-fA-F]{16}(?!\w)"
     r"|0[xX][0-9a-fA-F]+U?|0[bB][01]+U?"
     r"|\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d+U?"

@@ -14,8 +14,8 @@ from jitload.errors import CpuFault
 
 if TYPE_CHECKING:
     from jitload.cpu.batch import Batch
+    from jitload.cpu.block_code import CallCode
     from jitload.cpu.frame import Frame
-    from jitload.cpu.kernel_code import CallCode
 
     Array = np.ndarray[Any, Any]
 

@@ -21,7 +21,7 @@ from jitload.cpu.runtime_calls import run_builtin
 
 if TYPE_CHECKING:
     from jitload.cpu.batch import Batch
-    from jitload.cpu.kernel_code import BlockCode, CallCode
+    from jitload.cpu.block_code import BlockCode, CallCode
 
     Array = np.ndarray[Any, Any]
 

@@ -9,105 +9,16 @@ lanes share stays a NumPy scalar for as long as it can.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from jitload.cpu.faults import Refused
-from jitload.cpu.ir import Immediate, Memory, Not, Operand, Register, Sink, Special, Symbol, Variable
-from jitload.cpu.types import BITS, DTYPES, unsigned_rep
+from jitload.cpu.function_writer import SPECIALS, VECTOR_SPECIALS, WIDE_SPECIALS, FunctionWriter, Value, canonical
+from jitload.cpu.ir import Immediate, Memory, Not, Operand, Register, Sink, Special, Symbol
+from jitload.cpu.types import BITS, unsigned_rep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from jitload.cpu.flow import Block
-    from jitload.cpu.ir import Instruction, Place
-
-_WIDE_SPECIALS = {"clock64", "globaltimer", "gridid"}
-_SPECIALS = {
-    "tid",
-    "ntid",
-    "ctaid",
-    "nctaid",
-    "laneid",
-    "warpid",
-    "nwarpid",
-    "smid",
-    "nsmid",
-    "gridid",
-    "clock",
-    "clock_hi",
-}
-_SPECIALS |= {"clock64", "globaltimer", "globaltimer_lo", "globaltimer_hi", "dynamic_smem_size", "total_smem_size"}
-_SPECIALS |= {"aggr_smem_size", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid", "cluster_ctarank"}
-_SPECIALS |= {
-    "cluster_nctarank",
-    "is_explicit_cluster",
-    *(f"lanemask_{which}" for which in ("eq", "lt", "le", "gt", "ge")),
-}
-_VECTORS = {"tid", "ntid", "ctaid", "nctaid", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid"}
-
-
-class Value:
-    """A Python name that holds lanes of one representation; `root` tells which names share storage."""
-
-    __slots__ = ("name", "rep", "root")
-
-    def __init__(self, name: str, rep: str, root: str) -> None:
-        self.name = name
-        self.rep = rep
-        self.root = root
-
-
-class FunctionWriter:
-    """What the blocks of one function share.
-
-    Args:
-        name: the function's symbol.
-        constants: the namespace of the generated code; constants are added to it.
-        places: where fault messages look a site number up; grows.
-        resolve: gives the address of a symbol: (space, address or frame offset).
-        entry: whether the function is a kernel.
-        carry: the register that stands for the carry flag CC.CF.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        constants: dict[str, Any],
-        places: list[Place],
-        resolve: Callable[[Symbol], tuple[str, int]],
-        entry: bool,
-        carry: Register,
-    ) -> None:
-        self.name = name
-        self.constants = constants
-        self.places = places
-        self.resolve = resolve
-        self.entry = entry
-        self.carry = carry
-        self._pool: dict[tuple[str, bytes], str] = {}
-
-    def constant(self, rep: str, value: float) -> str:
-        """The name of a typed constant; an integer gives exact bits, also of a float representation."""
-        if isinstance(value, int):
-            bits = BITS[rep]
-            raw = (value & ((1 << bits) - 1)).to_bytes(max(bits // 8, 1), "little")
-            scalar = np.frombuffer(raw, DTYPES[rep])[0]
-        else:
-            scalar = DTYPES[rep].type(value)
-        key = (rep, scalar.tobytes())
-        name = self._pool.get(key)
-        if name is None:
-            name = self._pool[key] = f"c{len(self.constants)}"
-            self.constants[name] = scalar
-        return name
-
-    def site(self, place: Place) -> int:
-        """A number for the place of an instruction."""
-        if not self.places or self.places[-1] is not place:
-            self.places.append(place)
-        return len(self.places) - 1
+    from jitload.cpu.control import Block
+    from jitload.cpu.ir import Instruction
 
 
 class BlockWriter:
@@ -205,11 +116,11 @@ class BlockWriter:
 
     def _special(self, name: str, rep: str) -> str:
         base, dot, _ = name.partition(".")
-        if base not in _SPECIALS or (base in _VECTORS) != bool(dot):
+        if base not in SPECIALS or (base in VECTOR_SPECIALS) != bool(dot):
             raise Refused(f"special register %{name} is not supported")
         if name not in self.specials:
             self.specials.append(name)
-        own = "u64" if name in _WIDE_SPECIALS else "u32"
+        own = "u64" if name in WIDE_SPECIALS else "u32"
         local = f"s{self.specials.index(name)}"
         if own == "u64" and BITS[rep] == 32:
             return self.temporary(f"{local}.astype(u32).view({rep})")
@@ -330,14 +241,3 @@ class BlockWriter:
             part.append(f"  put(R, {number}, lanes, {name}, batch.lanes_total)")
             kept.add(value.root)
         return [" if lanes is None:", *whole, " else:", *part] if whole else []
-
-
-def canonical(register: Register) -> str:
-    """How the register file holds a register."""
-    rep = register.type.rep
-    return unsigned_rep(register.type.bits) if rep[0] == "s" else rep
-
-
-def variable_key(variable: Variable) -> int:
-    """Variables are told apart by identity: scopes may repeat names."""
-    return id(variable)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
 import numpy as np
 import pytest
 
@@ -228,6 +231,35 @@ def test_switch_with_many_cases_and_nested_divergence(cuda):
     out = np.zeros(256, np.int32)
     cuda(source).run("k", 1, 256, out)
     np.testing.assert_array_equal(out, [model(t) for t in range(256)])
+
+
+def test_an_interrupt_stops_a_launch(cuda):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    device = cuda('extern "C" __global__ void k(volatile int *x) { while (*x == 0) {} }')
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            device.run("k", 1, 32, np.zeros(1, np.int32))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    device.run("k", 1, 32, np.ones(1, np.int32))
+
+
+def test_launches_from_several_threads_do_not_mix(cuda):
+    device = cuda('extern "C" __global__ void k(int *x) { for (int k = 0; k < 20; k++) atomicAdd(x, 1); }')
+    x = device.put(np.zeros(1, np.int32))
+    threads = [threading.Thread(target=device.run, args=("k", 4, 64, x)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    total = np.zeros(1, np.int32)
+    device.get(x, total)
+    device.memory.free(x)
+    assert total[0] == 4 * 4 * 64 * 20
 
 
 def test_printf(cuda, capsys):
