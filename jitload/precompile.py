@@ -1,0 +1,272 @@
+"""`jitload.precompile`: many requests to many artifacts in the cache, on all cores, without a GPU.
+
+What is there already is found here, without NVRTC. The rest goes in batches to worker processes, since NVRTC barely
+scales over threads: requests that begin with the same includes are one batch, whose headers are parsed once. Workers
+write to the same cache, so what comes back is who is done; only a cache without a directory is sent the artifacts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import BrokenExecutor, as_completed
+from contextlib import closing
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from jitload import config
+from jitload.artifact import Kind
+from jitload.cache.tiers import default_cache
+from jitload.compiler.prefix import leading_directives
+from jitload.compiler.request import CompileRequest
+from jitload.errors import JitloadError
+from jitload.pipeline import default_target, look_up, refuse_if_off
+from jitload.values import Value
+from jitload.workers import Batch, Result, compile_batch, compile_in_processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Sequence
+    from concurrent.futures import Executor, Future
+
+    from jitload.cache.tiers import Cache
+    from jitload.jit import JitKernel
+
+    Progress = Callable[[int, int, CompileRequest, str], None]
+
+
+class PrecompileReport(Value):
+    """What came of it.
+
+    Attributes:
+        compiled: requests that were compiled now and are in the cache.
+        cached: requests that the cache held already.
+        failed: (request, error) of the others.
+        seconds: what it took, in seconds of wall clock.
+    """
+
+    __slots__ = ("cached", "compiled", "failed", "seconds")
+    compiled: tuple[CompileRequest, ...]
+    cached: tuple[CompileRequest, ...]
+    failed: tuple[tuple[CompileRequest, Exception], ...]
+    seconds: float
+
+    def __init__(
+        self,
+        compiled: Iterable[CompileRequest],
+        cached: Iterable[CompileRequest],
+        failed: Iterable[tuple[CompileRequest, Exception]],
+        seconds: float,
+    ) -> None:
+        self._set(compiled=tuple(compiled), cached=tuple(cached), failed=tuple(failed), seconds=seconds)
+
+    @property
+    def ok(self) -> bool:
+        """True when every request is in the cache."""
+        return not self.failed
+
+    def __str__(self) -> str:
+        total = len(self.compiled) + len(self.cached) + len(self.failed)
+        counts = f"{len(self.compiled)} compiled, {len(self.cached)} cached, {len(self.failed)} failed"
+        lines = [f"{total} request{'' if total == 1 else 's'} in {self.seconds:.1f} s: {counts}"]
+        for request, error in self.failed:
+            text = str(error).strip().replace("\n", "\n    ")
+            lines.append(f"  {describe_request(request)}\n    {text}")
+        return "\n".join(lines)
+
+
+def precompile(
+    requests: Iterable[CompileRequest | JitKernel | os.PathLike[str]],
+    archs: Iterable[str] | None = None,
+    *,
+    kind: str | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    jobs: int | None = None,
+    cache: Cache | None = None,
+) -> PrecompileReport:
+    """Compile what a cache lacks. No GPU and no driver is needed.
+
+    Args:
+        requests: `CompileRequest`s, `jit_kernel`s, or source files (`os.PathLike`).
+        archs: compile each for each of these: a cubin for "sm_*", PTX for "compute_*"; default: each for its own arch,
+            which for kernels and files is the current device's.
+        kind: "cubin", "ptx", "ltoir" or "fatbin" (one for all archs together) in place of that.
+        executor: where to compile; default: `jobs` processes that are started for it. In the processes of an executor
+            headers are shared as well; in threads of this process they are not, and a compiler that dies takes it down.
+        progress: called here as `progress(done, total, request, outcome)`; the outcome is "compiled", "cached" or
+            "failed".
+        jobs: worker processes, and into how many parts a large batch is cut; default: the cores of this process.
+        cache: where to look and to keep; default: the user's cache.
+
+    Returns:
+        The report. What does not compile is in it and does not keep the others from being compiled; nor does a
+        compiler that dies.
+
+    Raises:
+        OSError: a source file cannot be read.
+        ValueError: a kind and an arch that cannot be, or fewer than one job.
+    """
+    started = time.perf_counter()
+    wanted = _expand(requests, archs, kind)
+    store = default_cache() if cache is None else cache
+    workers = _cores() if jobs is None else jobs
+    if workers < 1:
+        raise ValueError(f"jobs={jobs!r}: at least one is needed")
+    compiled: list[CompileRequest] = []
+    cached: list[CompileRequest] = []
+    failed: list[tuple[CompileRequest, Exception]] = []
+    with closing(_run(wanted, store, executor, workers)) as results:
+        for done, result in enumerate(results, start=1):
+            if result.error is not None:
+                failed.append((result.request, result.error))
+            else:
+                (cached if result.outcome == "cached" else compiled).append(result.request)
+            if progress is not None:
+                progress(done, len(wanted), result.request, result.outcome)
+    order = {request: number for number, request in enumerate(wanted)}
+    return PrecompileReport(
+        sorted(compiled, key=order.__getitem__),
+        sorted(cached, key=order.__getitem__),
+        sorted(failed, key=lambda item: order[item[0]]),
+        time.perf_counter() - started,
+    )
+
+
+def describe_request(request: CompileRequest) -> str:
+    """A request in a few words: "reduce.cu (cubin, sm_90)"."""
+    names = f", {', '.join(request.names)}" if request.names else ""
+    return f"{request.path or request.name} ({request.kind}, {request.arch}{names})"
+
+
+def _expand(
+    requests: Iterable[CompileRequest | JitKernel | os.PathLike[str]],
+    archs: Iterable[str] | None,
+    kind: str | None,
+) -> list[CompileRequest]:
+    """One request per image, each once, in order."""
+    if isinstance(archs, str):
+        archs = [archs]
+    targets: list[tuple[Kind, str | list[str]]] | None = None
+    if archs is not None:
+        names = list(dict.fromkeys(name for item in archs for name in item.split(",")))
+        groups = [names] if kind is not None and Kind(kind) is Kind.FATBIN else [[name] for name in names]
+        targets = [default_target(kind, group) for group in groups]
+    expanded: list[CompileRequest] = []
+    for item in requests:
+        if targets is None:
+            expanded.append(_request(item, kind, None))
+            continue
+        first = _request(item, *targets[0])
+        expanded += [first, *(first.replace(kind=wanted, arch=arch) for wanted, arch in targets[1:])]
+    return list(dict.fromkeys(expanded))
+
+
+def _request(
+    item: CompileRequest | JitKernel | os.PathLike[str], kind: str | None, arch: str | list[str] | None
+) -> CompileRequest:
+    if isinstance(item, CompileRequest):
+        changes = {name: value for name, value in (("kind", kind), ("arch", arch)) if value is not None}
+        return item.replace(**changes) if changes else item
+    if isinstance(item, os.PathLike):
+        wanted, chosen = default_target(kind, arch)
+        return CompileRequest(item, kind=wanted, arch=chosen)
+    if hasattr(item, "request"):
+        return item.request(kind=kind, arch=arch)
+    raise TypeError(
+        f"precompile takes CompileRequests, kernels and paths, got {type(item).__name__}: write CompileRequest(source, "
+        f"kind=..., arch=...) for text, and pathlib.Path(...) for a file"
+    )
+
+
+def _run(
+    wanted: list[CompileRequest], store: Cache, executor: Executor | None, jobs: int
+) -> Generator[Result, None, None]:
+    """The result of every request, in the order in which they come."""
+    policy = config.current().compile
+    missing: list[CompileRequest] = []
+    for request in wanted:
+        reason = "compile=always"
+        if policy != "always":
+            artifact, reason = look_up(request, store)
+            if artifact is not None:
+                yield Result(request, "cached")
+                continue
+        try:
+            refuse_if_off(request, store, policy, reason)
+        except JitloadError as error:
+            yield Result(request, "failed", error)
+        else:
+            missing.append(request)
+    if not missing:
+        return
+    with tempfile.TemporaryDirectory(prefix="jitload-", ignore_cleanup_errors=True) as scratch:
+        batches = [Batch(part, store, scratch, policy) for part in _parts(missing, jobs)]
+        found = compile_in_processes(batches, jobs) if executor is None else _on_executor(executor, batches, jobs)
+        with closing(found) as results:
+            for result in results:
+                _take_in(result, store)
+                yield result
+
+
+def _parts(requests: list[CompileRequest], jobs: int) -> list[list[CompileRequest]]:
+    """Requests that share headers together, cut so that every worker gets some; the longest first."""
+    groups: dict[object, list[CompileRequest]] = {}
+    for request in requests:
+        directives = leading_directives(request.source.encode("utf-8", "surrogateescape"))
+        same = (request.kind, request.archs, request.options, request.defines, request.undefines, request.headers)
+        groups.setdefault((directives, same, request.include_dirs) if directives else request, []).append(request)
+    most = -(-len(requests) // jobs)
+    parts: list[list[CompileRequest]] = []
+    for group in groups.values():
+        count = -(-len(group) // most)
+        parts += [group[number::count] for number in range(count)]
+    return sorted(parts, key=len, reverse=True)
+
+
+def _on_executor(executor: Executor, batches: Sequence[Batch], jobs: int) -> Generator[Result, None, None]:
+    """What an executor gives. What one of processes loses with a dead worker is compiled in processes of our own."""
+    futures: dict[Future[list[Result]], Batch] = {}
+    lost: list[Batch] = []
+    for batch in batches:
+        try:
+            futures[executor.submit(compile_batch, batch)] = batch
+        except BrokenExecutor:
+            lost.append(batch)
+    try:
+        for future in as_completed(futures):
+            try:
+                yield from future.result()
+            except BrokenExecutor:
+                lost.append(futures[future])
+    finally:
+        for future in futures:
+            future.cancel()
+    yield from compile_in_processes(lost, jobs)
+
+
+def _take_in(result: Result, store: Cache) -> None:
+    """Make what a worker compiled known to this process."""
+    store.forget_variants(result.request.digest)
+    if result.artifact is not None:
+        store.put(result.artifact)
+        for variant in reversed(result.variants):
+            store.add_variant(result.request.digest, variant)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Package(ModuleType):
+    """The package, from now on: its attribute `precompile` is the function, not this module of the same name.
+
+    The import system sets a module as an attribute of its package when its import is done, whoever imported it.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, precompile if value is sys.modules[__name__] else value)
+
+
+sys.modules[__name__.rpartition(".")[0]].__class__ = _Package
