@@ -4,14 +4,14 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from jitload.artifact import Artifact, Kind
 from jitload.cli import output
 from jitload.cli.console import clean_failures, new_app
-from jitload.compiler.arch import normalize_arch
+from jitload.cli.request import Archs, Defines, IncludeDirs, Names, Options, SourceFile, build_requests, kind_option
 from jitload.compiler.request import CompileRequest
 
 #: Kernels named on a line of the report; a library of templates can have hundreds.
@@ -32,25 +32,12 @@ class Image:
 
 @app.command()
 def compile_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CUDA C++ source.", show_default=False)],
-    arch: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--arch",
-            "-a",
-            metavar="ARCH",
-            help="What to compile for: sm_90, sm_90a, sm_100f, compute_80. Repeat it, or write a list with commas. "
-            "Default: this machine's GPU, or compute_75 (which the CPU executor runs) where there is none.",
-        ),
-    ] = None,
+    file: SourceFile,
+    arch: Archs = None,
     kind: Annotated[
         Kind | None,
-        typer.Option(
-            "--kind",
-            "-k",
-            case_sensitive=False,
-            help="What to make. Default: what the suffix of OUT says; else a cubin for sm_*, PTX for compute_*, a "
-            "fatbin for several archs.",
+        kind_option(
+            "what the suffix of OUT says; else a cubin for sm_*, PTX for compute_*, a fatbin for several archs."
         ),
     ] = None,
     out: Annotated[
@@ -64,25 +51,10 @@ def compile_file(
             "Default: FILE's name with the kind as its suffix, in the current directory.",
         ),
     ] = None,
-    include_dirs: Annotated[
-        list[str] | None, typer.Option("--include-dir", "-I", metavar="DIR", help="Directory for #include; repeatable.")
-    ] = None,
-    defines: Annotated[
-        list[str] | None, typer.Option("--define", "-D", metavar="NAME[=VALUE]", help="Define a macro; repeatable.")
-    ] = None,
-    names: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--name",
-            "-n",
-            metavar="EXPR",
-            help="Instantiate a template, e.g. 'reduce<float, 256>', and keep its name; repeatable.",
-        ),
-    ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--option", metavar="OPTION", help="Pass on to NVRTC, e.g. --option=-lineinfo; repeatable."),
-    ] = None,
+    include_dirs: IncludeDirs = None,
+    defines: Defines = None,
+    names: Names = None,
+    options: Options = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON: a list with one object per image.")] = False,
 ) -> None:
     """Compile a CUDA C++ file; no GPU is needed.
@@ -97,14 +69,14 @@ def compile_file(
     jitload compile reduce.cu --arch sm_80 --arch sm_90 --kind cubin --name 'reduce<float>' -o 'reduce.{arch}.cubin'
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
-        wanted, requests = _requests(
+        wanted, requests = build_requests(
             file,
             kind or _kind_of(out),
-            arch or [],
-            include_dirs=include_dirs or (),
-            defines=defines or (),
-            names=names or (),
-            options=options or (),
+            arch,
+            include_dirs=include_dirs,
+            defines=defines,
+            names=names,
+            options=options,
         )
         pattern = _checked_pattern(out, file, wanted, len(requests))
         paths = [output.destination(pattern, request.arch) for request in requests]
@@ -112,17 +84,6 @@ def compile_file(
         for image in images:
             output.write_image(image.path, image.artifact)
         _report(images, as_json=as_json, to_stderr=pattern == output.STDOUT)
-
-
-def _requests(file: Path, kind: Kind | None, archs: list[str], **rest: Any) -> tuple[Kind, list[CompileRequest]]:
-    """One request per image."""
-    from jitload.pipeline import default_target
-
-    given = list(dict.fromkeys(normalize_arch(name) for item in archs for name in item.split(",")))
-    wanted, target = default_target(kind, given or None)
-    chosen = [target] if isinstance(target, str) else target
-    groups = [chosen] if wanted is Kind.FATBIN else [[name] for name in chosen]
-    return wanted, [CompileRequest(file, kind=wanted, arch=group, **rest) for group in groups]
 
 
 def _kind_of(out: str | None) -> Kind | None:

@@ -1,0 +1,67 @@
+"""The part of a command line that says what to compile: the same options, and the same requests, for every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jitload.artifact import Kind
+from jitload.compiler.arch import normalize_arch
+from jitload.compiler.request import CompileRequest
+
+SourceFile = Annotated[Path, typer.Argument(metavar="FILE", help="CUDA C++ source.", show_default=False)]
+Archs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--arch",
+        "-a",
+        metavar="ARCH",
+        help="What to compile for: sm_90, sm_90a, sm_100f, compute_80. Repeat it, or write a list with commas. "
+        "Default: this machine's GPU, or compute_75 (which the CPU executor runs) where there is none.",
+    ),
+]
+IncludeDirs = Annotated[
+    list[str] | None, typer.Option("--include-dir", "-I", metavar="DIR", help="Directory for #include; repeatable.")
+]
+Defines = Annotated[
+    list[str] | None, typer.Option("--define", "-D", metavar="NAME[=VALUE]", help="Define a macro; repeatable.")
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--name",
+        "-n",
+        metavar="EXPR",
+        help="Instantiate a template, e.g. 'reduce<float, 256>', and keep its name; repeatable.",
+    ),
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="OPTION", help="Pass on to NVRTC, e.g. --option=-lineinfo; repeatable."),
+]
+
+
+def kind_option(default: str) -> Any:
+    """The option --kind; `default` says in its help what stands in when it is left out."""
+    return typer.Option("--kind", "-k", case_sensitive=False, help=f"What to make. Default: {default}")
+
+
+def build_requests(
+    file: Path, kind: Kind | None, archs: list[str] | None, **rest: Any
+) -> tuple[Kind, list[CompileRequest]]:
+    """The kind that the archs lead to, and one request per image: a fatbin holds all archs, other kinds one each.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a kind, arch or option that cannot be.
+    """
+    from jitload.pipeline import default_target
+
+    given = list(dict.fromkeys(normalize_arch(name) for item in archs or () for name in item.split(",")))
+    wanted, target = default_target(kind, given or None)
+    chosen = [target] if isinstance(target, str) else target
+    groups = [chosen] if wanted is Kind.FATBIN else [[name] for name in chosen]
+    fields: dict[str, Any] = {name: value or () for name, value in rest.items()}
+    return wanted, [CompileRequest(file, kind=wanted, arch=group, **fields) for group in groups]
