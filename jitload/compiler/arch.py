@@ -14,6 +14,7 @@ from jitload.artifact import Kind
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 _ARCH = re.compile(r"(sm|compute)_([0-9]{2,3})([af]?)\Z")
 
@@ -61,8 +62,11 @@ def normalize_archs(kind: Kind, arch: str | Iterable[str]) -> tuple[str, ...]:
     Raises:
         ValueError: the kind cannot be made for such an arch; the text says what to write instead.
     """
-    names = [arch] if isinstance(arch, str) else list(arch)
-    archs = tuple(dict.fromkeys(normalize_arch(name) for item in names for name in item.split(",")))
+    given: Any = arch
+    one = isinstance(given, (str, bytes)) or not hasattr(given, "__iter__")
+    names = [given] if one else list(given)  # what is no text is for `normalize_arch` to refuse
+    split = [name for item in names for name in (item.split(",") if isinstance(item, str) else [item])]
+    archs = tuple(dict.fromkeys(normalize_arch(name) for name in split))
     if not archs:
         raise ValueError(f"kind {kind.value!r} needs an arch, e.g. arch='sm_90'")
     if kind is Kind.FATBIN:

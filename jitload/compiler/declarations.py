@@ -103,7 +103,9 @@ def read_declarations(sources: Iterable[str], defines: Iterable[tuple[str, str |
 def _harmful(macros: list[tuple[str, bool, str]]) -> set[str]:
     """The macros that could add a `*` or a `const` to a type: all but plain names of types and numbers."""
     harmful = {
-        name for name, takes, body in macros if takes or not _HARMLESS.match(body) or re.search(r"\bconst\b", body)
+        name
+        for name, takes, body in macros
+        if takes or name == "const" or not _HARMLESS.match(body) or re.search(r"\bconst\b", body)
     }
     grown = True
     while grown:

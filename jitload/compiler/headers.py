@@ -225,9 +225,9 @@ class Closure:
         if text is None:
             probes = [probe for probe in header.scan.probes if probe.keyword in _DIRECT_PROBES]
             text = rewrite(header.text, (*header.scan.includes, *probes), name_of)
-            # In memory, NVRTC 12.9 and 13.5 take the byte 0xFF for the end of the text. UTF-8 has none; in comments of
-            # an older encoding it means nothing.
-            text = text.replace(b"\xff", b"?")
+            # In memory, NVRTC 12.9 and 13.5 take the byte 0xFF for the end of the text, and a NUL is the end of a C
+            # string. UTF-8 has no 0xFF; in comments of an older encoding it means nothing.
+            text = text.replace(b"\xff", b"?").replace(b"\0", b" ")
             if header is not self.main:
                 self._texts[header.name] = text
         return text

@@ -120,6 +120,8 @@ def _split_symbol(symbol: str) -> tuple[list[str], str]:
     while digits := re.match(r"L?(\d+)", symbol[position:]):
         start = position + digits.end()
         position = start + int(digits[1])
+        if position > len(symbol):
+            return [], symbol
         parts.append(symbol[start:position])
         if not match[1]:
             break

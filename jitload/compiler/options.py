@@ -10,6 +10,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 #: Every spelling -> the canonical one (NVRTC documentation, "Supported Compile Options").
 _CANONICAL = {
@@ -172,7 +173,10 @@ def canonical_options(
 def _as_list(options: str | Iterable[str]) -> list[str]:
     if isinstance(options, str):
         return options.split()
-    items = list(options)
+    given: Any = options
+    if isinstance(given, bytes) or not hasattr(given, "__iter__"):
+        raise TypeError(f"options is a str or a list of them, got {type(given).__name__}")
+    items = list(given)
     for item in items:
         if not isinstance(item, str):
             raise TypeError(f"an option is a str, got {type(item).__name__}: {item!r}")

@@ -6,6 +6,7 @@ Paths are in it only to find headers and to talk to the user; no path is ever a 
 from __future__ import annotations
 
 import os
+import re
 
 from jitload.compiler.arch import normalize_archs, parse_kind
 from jitload.compiler.options import canonical_options
@@ -102,7 +103,7 @@ class CompileRequest(Value):
         text, path, source_dir = _read_source(source, path, source_dir)
         wanted = parse_kind(kind)
         canonical, option_dirs, option_defines, undefines = canonical_options(options)
-        all_defines = dict([*option_defines, *_definitions(defines)])
+        all_defines = _checked_definitions([*option_defines, *_definitions(defines)])
         directories = [*_listed("include_dirs", include_dirs), *option_dirs]
         self._set(
             source=text,
@@ -115,7 +116,7 @@ class CompileRequest(Value):
             defines=tuple(sorted(all_defines.items(), key=lambda item: item[0])),
             undefines=tuple(sorted(set(undefines))),
             names=tuple(sorted({_name_expression(item) for item in _listed("names", names)})),
-            include_dirs=tuple(os.path.abspath(os.path.expanduser(os.fspath(item))) for item in directories),
+            include_dirs=tuple(_directory(item) for item in directories),
             source_dir=None if source_dir is None else os.path.abspath(source_dir),
             headers=_headers(headers),
             _digest="",
@@ -153,7 +154,7 @@ class CompileRequest(Value):
         current: dict[str, Any] = {
             "kind": self.kind,
             "arch": self.archs,
-            "options": self.options,
+            "options": (*self.options, *(f"--undefine-macro={name}" for name in self.undefines)),
             "defines": dict(self.defines),
             "names": self.names,
         }
@@ -181,7 +182,7 @@ def _read_source(
 ) -> tuple[str, str | None, str | None]:
     directory = None if source_dir is None else os.fspath(source_dir)
     if isinstance(source, str):
-        return source, path, directory
+        return _checked_text("source", source), path, directory
     if not isinstance(source, os.PathLike):
         raise TypeError(
             f"source is CUDA C++ text (str) or a file (os.PathLike), got {type(source).__name__}; decode bytes first"
@@ -192,16 +193,28 @@ def _read_source(
     if len(data) > MAX_SOURCE_BYTES:
         raise ValueError(f"source {file_path} is larger than {MAX_SOURCE_BYTES} bytes: is it CUDA C++ text?")
     return (
-        data.decode("utf-8", "surrogateescape"),
+        _checked_text(f"source {file_path}", data.decode("utf-8", "surrogateescape")),
         path or file_path,
         directory if directory is not None else os.path.dirname(file_path),
     )
+
+
+def _checked_text(what: str, text: str) -> str:
+    if "\0" in text:
+        raise ValueError(f"{what} holds a NUL character, and a compiler would stop reading there: is it CUDA C++ text?")
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what} is not text: character {error.start} is half of a surrogate pair") from None
+    return text
 
 
 def _program_name(name: str | None, path: str | None) -> str:
     """The name NVRTC sees: never with a directory of the machine in it."""
     if name is None:
         name = os.path.basename(path) if path else "kernel.cu"
+    if not isinstance(name, str):
+        raise TypeError(f"a program name is a str, got {type(name).__name__}")
     if not name or "\0" in name or "\n" in name:
         raise ValueError(f"{name!r} cannot be a program name")
     base = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "kernel.cu"
@@ -211,17 +224,23 @@ def _program_name(name: str | None, path: str | None) -> str:
 def _definitions(defines: Mapping[str, object] | Iterable[str] | None) -> list[tuple[str, str | None]]:
     if defines is None:
         return []
-    if isinstance(defines, str):
-        raise TypeError("defines is a mapping like {'N': 4}, or an iterable of 'N=4'; got one str")
+    if isinstance(defines, (str, bytes)) or not hasattr(defines, "__iter__"):
+        raise TypeError(
+            f"defines is a mapping like {{'N': 4}}, or an iterable of 'N=4'; got one {type(defines).__name__}"
+        )
     if hasattr(defines, "items"):
-        pairs = [(str(name), _definition_text(value)) for name, value in defines.items()]
-    else:
-        split = [str(item).partition("=") for item in defines]
-        pairs = [(name, value if equals else None) for name, equals, value in split]
+        return [(str(name), _definition_text(value)) for name, value in defines.items()]
+    split = [str(item).partition("=") for item in defines]
+    return [(name, value if equals else None) for name, equals, value in split]
+
+
+def _checked_definitions(pairs: list[tuple[str, str | None]]) -> dict[str, str | None]:
+    """The definitions by name; the last one of a name counts."""
     for name, value in pairs:
-        if not name or any(c in f"{name}{value or ''}" for c in "\0\n") or name[0].isdigit() or "=" in name:
+        # With parentheses for a macro that takes arguments: "SQUARE(x)".
+        if not re.fullmatch(r"[A-Za-z_]\w*(?:\([\w\s,.]*\))?", name) or re.search(r"[\0\n]", value or ""):
             raise ValueError(f"{name!r} cannot be defined as a macro")
-    return pairs
+    return dict(pairs)
 
 
 def _definition_text(value: object) -> str | None:
@@ -240,7 +259,16 @@ def _define_bytes(value: str | None) -> bytes:
 def _listed(what: str, values: Iterable[Any]) -> list[Any]:
     if isinstance(values, (str, os.PathLike)):
         raise TypeError(f"{what} is a list, got one {type(values).__name__}: write [{str(values)!r}]")
+    if isinstance(values, bytes) or not hasattr(values, "__iter__"):
+        raise TypeError(f"{what} is a list, got {type(values).__name__}")
     return list(values)
+
+
+def _directory(item: object) -> str:
+    text = os.fspath(item) if isinstance(item, os.PathLike) else item
+    if not isinstance(text, str):
+        raise TypeError(f"include_dirs is a list of paths; got {type(item).__name__}: {item!r}")
+    return os.path.abspath(os.path.expanduser(text))
 
 
 def _name_expression(name: object) -> str:
@@ -252,8 +280,11 @@ def _name_expression(name: object) -> str:
 def _headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     if not headers:
         return ()
-    pairs: list[tuple[Any, Any]] = sorted(headers.items())
+    if not hasattr(headers, "items"):
+        raise TypeError(f"headers maps include names to text (str); got one {type(headers).__name__}")
+    pairs: list[tuple[Any, Any]] = sorted(headers.items(), key=lambda item: str(item[0]))
     for name, text in pairs:
         if not isinstance(name, str) or not isinstance(text, str) or not name or "\0" in name or "\n" in name:
             raise TypeError(f"headers maps include names to text (str); got {name!r}: {type(text).__name__}")
+        _checked_text(f"header {name!r}", text)
     return tuple(pairs)

@@ -385,6 +385,11 @@ def test_a_header_that_is_not_utf8(write, value, compiles):
     assert compiles() == before
 
 
+def test_a_header_with_a_nul_is_read_to_its_end(write, value):
+    root = write({"inc/value.h": b"// \0\n#define VALUE 87\n"})
+    assert value("#include <value.h>", include_dirs=[root / "inc"]) == 87
+
+
 def test_header_and_source_names_that_are_not_utf8(tmp_path, compile_ptx, value_of, compiles):
     """A name is only bytes to Linux; one that JSON cannot spell must not fail a compile, nor the next hit."""
     source = os.path.join(os.fsencode(tmp_path), b"k\xff.cu")
