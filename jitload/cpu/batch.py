@@ -33,6 +33,9 @@ class Launch:
         grid: blocks.
         block: threads per block.
         shared_bytes: dynamic shared memory per block.
+
+    Attributes:
+        steps: scheduler steps since a batch ended, for the watchdog.
     """
 
     def __init__(

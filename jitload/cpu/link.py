@@ -113,6 +113,9 @@ class Linker:
                 shift = (value.mask & -value.mask).bit_length() - 1
                 number = (number & value.mask) >> shift
         elif type_.name in _FLOATS and value.float_width != type_.bits:
+            if value.float_width > 1:  # exact bits of the other width
+                code = "<f" if value.float_width == 32 else "<d"
+                (number,) = struct.unpack(code, int(number).to_bytes(value.float_width // 8, "little"))
             return struct.pack(_FLOATS[type_.name], float(number))
         return (int(number) & ((1 << type_.bits) - 1)).to_bytes(type_.size, "little")
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-#: Steps (one block of some lanes each) after which a launch counts as endless.
-STEP_LIMIT = 4_000_000
+#: Steps (one block of some lanes each; 3 to 10 us for few lanes) without a batch that ends: then a launch is endless.
+STEP_LIMIT = 2_000_000
 FAIR_STEPS = 4096  # how long anybody may wait ...
 FAIR_STEPS_IN_SPINS = 8  # ... while a loop runs that waits for other threads
 _TURN_STEPS = 16  # how long the one that waited longest may run then
@@ -97,6 +97,7 @@ class Scheduler:
             del self._since[key]
             self._run_lanes(self._frames[key[1]], key[2], lanes, min(end, last_fair + FAIR_STEPS), turn_end)
         self.meetings.expect_nobody()
+        self.batch.launch.steps = 0
         return True
 
     def _merge(self, parts: list[Array | None]) -> Array | None:

@@ -126,3 +126,43 @@ def test_tiled_matrix_product(cuda):
     c = np.zeros((64, 64), np.float32)
     cuda(MATMUL).run("matmul", (4, 4), (16, 16), a, b, c, 64)
     np.testing.assert_array_equal(c, a @ b)
+
+
+def test_hand_written_ptx(ptx):
+    """Names without a percent sign, guarded calls and stores, register arguments, a jump table, constants."""
+    text = """.const .align 4 .f32 cf[4] = {0f3F800000, 2.5, 3, 0d4010000000000000};
+    .func (.reg .b32 %o) twice(.reg .b32 %x) { add.s32 %o, %x, %x; ret; }
+    .visible .entry k(.param .u64 out) {
+        .reg.b32 r<8>; .reg .b64 d<6>; .reg .pred p, q; .reg .f32 f<5>;
+        ld.param.u64 d0, [out]; mov.u32 r0, %tid.x; mul.wide.u32 d1, r0, 4; add.s64 d2, d0, d1;
+        setp.lt.s32 p, r0, 4; mov.u32 r1, 7;
+        @p call (r1), twice, (r0);
+        setp.gt.and.u32 q|p, r0, 2, p;
+        @q st.global.u32 [d2+64], r1;
+        and.b32 r2, r0, 3;
+        ts: .branchtargets A, B, C;
+        setp.eq.s32 q, r2, 3;
+        @q bra D;
+        brx.idx r2, ts;
+        A: add.s32 r1, r1, 100; bra D;
+        B: add.s32 r1, r1, 200; bra.uni D;
+        C: mov.b64 d3, cf; ld.const.f32 f0, [d3+4]; ld.const.v2.f32 {f1, f2}, [cf+8];
+        add.f32 f0, f0, f1; add.f32 f0, f0, f2; cvt.rzi.s32.f32 r3, f0; add.s32 r1, r1, r3;
+        D: add.s64 d2, d2, 128; st.global.u32 [d2+-128], r1; exit; }"""
+    out = np.zeros(32, np.int32)
+    ptx(text).run("k", 1, 16, out)
+    first = [(2 * t if t < 4 else 7) + [100, 200, 9, 0][t % 4] for t in range(16)]
+    np.testing.assert_array_equal(out, first + [0, 0, 0, 6] + [0] * 12)
+
+
+def test_grids_and_blocks_of_three_dimensions(cuda):
+    source = """extern "C" __global__ void k(int *out) {
+        int b = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
+        int t = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+        out[b * blockDim.x * blockDim.y * blockDim.z + t] =
+            ((((blockIdx.x * 10 + blockIdx.y) * 10 + blockIdx.z) * 10 + threadIdx.x) * 10 + threadIdx.y) * 10 + threadIdx.z;
+    }"""
+    out = np.zeros((4, 3, 2, 5, 3, 2), np.int32)
+    cuda(source).run("k", (2, 3, 4), (2, 3, 5), out)
+    bz, by, bx, tz, ty, tx = np.indices(out.shape)
+    np.testing.assert_array_equal(out, ((((bx * 10 + by) * 10 + bz) * 10 + tx) * 10 + ty) * 10 + tz)
