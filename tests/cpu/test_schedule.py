@@ -267,3 +267,13 @@ def test_printf(cuda, capsys):
         if (threadIdx.x < 2) printf("%d %5.2f|%-4s|%c %llx %u %%\n", (int)threadIdx.x - 1, x, "ab", 'z', 1ull << 40, 7u); }"""
     cuda(source).run("k", 1, 32, np.float64(2.5))
     assert capsys.readouterr().out == "-1  2.50|ab  |z 10000000000 7 %\n0  2.50|ab  |z 10000000000 7 %\n"
+
+
+def test_a_moved_register_is_a_value_of_its_own(apply):
+    """`mov` shares an array for a while; a later write by some of the lanes must not show through."""
+    a = np.arange(64, dtype=np.uint32)
+    code = """mov.u32 %j, %a; bra NEXT;
+        NEXT: mov.u32 %k, %j; setp.lt.u32 %p, %a, 10; @%p bra SKIP;
+        add.u32 %j, %j, 5;
+        SKIP: sub.u32 %d, %j, %k;"""
+    np.testing.assert_array_equal(apply(code, np.uint32, a), np.where(a < 10, 0, 5))
