@@ -36,7 +36,7 @@ _PIECE = re.compile(
     rb"\s+|//(?:[^\n\\]|\\\r?\n|\\.)*|/\*.*?\*/|(?P<directive>\#[ \t]*(?P<keyword>\w*)(?:[^\n\\]|\\\r?\n|\\.)*)",
     re.DOTALL,
 )
-_INSIDE_HEADER = re.compile(r"^(.+?)\(\d+\): catastrophic error", re.MULTILINE)
+_MISSING = re.compile(r"^(.+?)\(\d+\): catastrophic error: (?:could not|cannot) open source file", re.MULTILINE)
 # Where a program's own place shows, the directives of one program are not those of another.
 _PLACES = (b"__LINE__", b"__FILE__", b"__BASE_FILE__", b"__INCLUDE_LEVEL__")
 _REFUSED = "precompiled header"
@@ -124,8 +124,8 @@ class SharedHeaders:
         try:
             made = nvrtc.precompile_headers(directives, name, headers, options, kind=kind, arch=arch, path=path)
         except nvrtc.NvrtcFailure as failure:
-            inside = _INSIDE_HEADER.search(failure.log)
-            if inside is not None and inside[1] in headers:
+            missing = _MISSING.search(failure.log)
+            if missing is not None and missing[1] in headers:
                 # A header named by a macro is not there yet: every program that begins like this one would stop at the
                 # very same place, so the others are told without trying.
                 self._failures[state] = (failure, name)

@@ -1,0 +1,455 @@
+"""Batches: only what is missing is compiled, failures are collected, headers are shared without changing a byte."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+import jitload
+from jitload import Cache, CompileError, CompileRequest
+from jitload.compiler.isolate import CompilerProcess
+from jitload.pipeline import compile_request, look_up
+from jitload.precompile import PrecompileReport, precompile
+from jitload.workers import Batch, Result, answer_batch, compile_batch, compile_in_processes
+
+HALF = """#include <cuda_fp16.h>
+// kernel %(n)d
+template <typename T> __global__ void twice(T *x, int n) {
+  int i = threadIdx.x + %(n)d;
+  if (i < n) x[i] = x[i] + x[i];
+}
+extern "C" __global__ void line(int *x) { *x = __LINE__; }
+"""
+# NVRTC 12.9.86 ends its process with a signal here; one that does not has errors to report.
+DEADLY = CompileRequest(
+    "template<class T> __global__ void r(}T*x){}", kind="cubin", arch="sm_80", names=["r<int>"], name="deadly.cu"
+)
+BROKEN = CompileRequest("oops", kind="cubin", arch="sm_80", name="broken.cu")
+
+
+def simple(number: int, **changes) -> CompileRequest:
+    source = f'extern "C" __global__ void k{number}(int *x) {{ *x = {number}; }}'
+    return CompileRequest(source, **{"kind": "cubin", "arch": "sm_80", "name": f"k{number}.cu", **changes})
+
+
+def half(number: int, **changes) -> CompileRequest:
+    fields = {"kind": "cubin", "arch": "sm_80", "name": f"half{number}.cu", "names": ["twice<__half>"], **changes}
+    return CompileRequest(HALF % {"n": number}, **fields)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "cache")
+
+
+def outcomes(report: PrecompileReport) -> tuple[int, int, int]:
+    return len(report.compiled), len(report.cached), len(report.failed)
+
+
+def test_what_is_compiled_is_in_the_cache_of_this_process_and_on_the_disk(cache, tmp_path):
+    requests = [simple(1), half(1)]
+    report = precompile(requests, cache=cache, jobs=2)
+    assert report.compiled == tuple(requests)
+    assert report.ok
+    for request in requests:
+        assert look_up(request, cache)[0] == compile_request(request, Cache())
+        assert look_up(request, Cache(tmp_path / "cache"))[0] is not None
+    assert {entry.name for entry in cache.entries()} == {"k1.cu", "half1.cu"}, "the workers wrote the index"
+
+
+def test_a_second_run_starts_no_process(cache, monkeypatch):
+    precompile([simple(1), simple(2)], cache=cache)
+    monkeypatch.setattr("jitload.workers.CompilerProcess", None)
+    report = precompile([simple(1), simple(2)], cache=cache)
+    assert report.cached == (simple(1), simple(2))
+    assert outcomes(report) == (0, 2, 0)
+
+
+def test_only_what_is_missing_is_compiled(cache):
+    precompile([simple(1)], cache=cache)
+    report = precompile([simple(1), simple(2)], cache=cache)
+    assert (report.cached, report.compiled) == ((simple(1),), (simple(2),))
+
+
+def test_one_request_is_compiled_once_however_often_it_is_given(cache):
+    assert outcomes(precompile([simple(1), simple(1)], cache=cache)) == (1, 0, 0)
+
+
+def test_failures_are_collected_and_the_others_kept(cache):
+    seen = []
+    report = precompile(
+        [simple(1), BROKEN, simple(2)], cache=cache, progress=lambda *arguments: seen.append(arguments), jobs=1
+    )
+    assert report.compiled == (simple(1), simple(2))
+    ((request, error),) = report.failed
+    assert request == BROKEN
+    assert isinstance(error, CompileError)
+    assert (error.file, error.line) == ("broken.cu", 1)
+    assert not report.ok
+    assert [(done, total) for done, total, _, _ in seen] == [(1, 3), (2, 3), (3, 3)]
+    assert {request.name: outcome for _, _, request, outcome in seen} == {
+        "k1.cu": "compiled",
+        "k2.cu": "compiled",
+        "broken.cu": "failed",
+    }
+
+
+def test_the_report_reads_well(cache):
+    text = str(precompile([simple(1), BROKEN], cache=cache))
+    first, second, third = text.splitlines()[:3]
+    assert first.startswith("2 requests in ")
+    assert first.endswith(" s: 1 compiled, 0 cached, 1 failed")
+    assert second == "  broken.cu (cubin, sm_80)"
+    assert "does not compile" in third
+
+
+def test_requests_are_made_for_every_arch(cache, tmp_path):
+    file = tmp_path / "axpy.cu"
+    file.write_text("template <int N> __global__ void axpy(float *x) { x[threadIdx.x] *= N; }\n")
+    request = CompileRequest(file, kind="cubin", arch="sm_75", names=["axpy<2>"])
+    report = precompile([request, file], ["sm_80", "sm_90,compute_90"], cache=cache)
+    made = [(str(one.kind), one.arch, one.names) for one in report.compiled]
+    assert made == [
+        (kind, arch, names)
+        for names in (("axpy<2>",), ())
+        for kind, arch in (("cubin", "sm_80"), ("cubin", "sm_90"), ("ptx", "compute_90"))
+    ]
+
+
+def test_one_fatbin_is_made_for_all_archs(cache):
+    report = precompile([simple(1)], ["sm_80", "sm_90"], kind="fatbin", cache=cache)
+    ((kind, archs),) = [(str(one.kind), one.archs) for one in report.compiled]
+    assert (kind, archs) == ("fatbin", ("sm_80", "sm_90"))
+
+
+def test_a_kernel_knows_its_request(cache):
+    @jitload.jit_kernel(source='extern "C" __global__ void scale(float *x) { *x *= 2; }')
+    def scale(x): ...
+
+    report = precompile([scale], ["sm_90"], cache=cache)
+    assert report.compiled == (scale.request(arch="sm_90"),)
+    assert look_up(scale.request(arch="sm_90"), cache)[0] is not None
+
+
+@pytest.mark.parametrize("item", ["k.cu", b"", 3])
+def test_text_is_not_taken_for_a_file(item):
+    with pytest.raises(TypeError, match="CompileRequest"):
+        precompile([item])
+
+
+def test_no_jobs_is_refused(cache):
+    with pytest.raises(ValueError, match="jobs=0"):
+        precompile([simple(1)], cache=cache, jobs=0)
+
+
+def test_a_cache_in_memory_gets_the_artifacts_themselves():
+    cache = Cache()
+    assert outcomes(precompile([simple(1)], cache=cache)) == (1, 0, 0)
+    assert outcomes(precompile([simple(1)], cache=cache)) == (0, 1, 0)
+    assert look_up(simple(1), cache)[0] == compile_request(simple(1), Cache())
+
+
+def test_a_read_only_cache_stays_as_it_is(tmp_path):
+    precompile([simple(1)], cache=Cache(tmp_path / "cache"))
+    before = sorted(tmp_path.rglob("*"))
+    cache = Cache(tmp_path / "cache", read_only=True)
+    assert outcomes(precompile([simple(1), simple(2)], cache=cache)) == (1, 1, 0)
+    assert look_up(simple(2), cache)[0] is not None
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_unwritable_cache_costs_a_warning_and_no_result(tmp_path):
+    (tmp_path / "file").write_text("")
+    cache = Cache(tmp_path / "file" / "cache")
+    assert outcomes(precompile([simple(1)], cache=cache)) == (1, 0, 0)
+    assert look_up(simple(1), cache)[0] is not None
+
+
+def test_what_depends_on_the_time_of_day_cannot_be_kept(cache):
+    request = CompileRequest("__device__ const char *t = __TIME__;", kind="cubin", arch="sm_80", name="t.cu")
+    ((_, error),) = precompile([request], cache=cache).failed
+    assert "cannot be kept: __TIME__ in t.cu, line 1" in str(error)
+
+
+def test_where_compiling_is_off_each_missing_request_is_a_failure(cache):
+    precompile([simple(1)], cache=cache)
+    with jitload.configure(compile="never"):
+        report = precompile([simple(1), simple(2)], cache=cache)
+    assert report.cached == (simple(1),)
+    assert [type(error) for _, error in report.failed] == [jitload.NotPrecompiledError]
+
+
+def test_the_settings_of_this_process_hold_in_the_workers(cache, monkeypatch):
+    monkeypatch.setenv("JITLOAD_COMPILE", "never")
+    with jitload.configure(compile="always"):
+        assert outcomes(precompile([simple(1)], cache=cache)) == (1, 0, 0)
+        assert outcomes(precompile([simple(1)], cache=cache)) == (1, 0, 0)
+
+
+# Executors
+
+
+def test_threads_do(cache):
+    with ThreadPoolExecutor(2) as executor:
+        report = precompile([half(1), half(2), BROKEN], cache=cache, executor=executor)
+    assert outcomes(report) == (2, 0, 1)
+    assert outcomes(precompile([half(1), half(2)], cache=cache)) == (0, 2, 0)
+
+
+def test_processes_do(cache):
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        report = precompile([half(1), half(2), BROKEN], cache=cache, executor=executor)
+        assert outcomes(report) == (2, 0, 1)
+        assert outcomes(precompile([simple(3)], cache=Cache(), executor=executor)) == (1, 0, 0)
+    assert outcomes(precompile([half(1), half(2)], cache=cache)) == (0, 2, 0)
+
+
+def test_requests_batches_and_results_travel():
+    request = half(1, defines={"N": 4, "BARE": None}, headers={"a.h": "\udcff"})
+    result = Result(request, "failed", CompileError("no", file="a", line=3, log="l"))
+    again = pickle.loads(pickle.dumps(result))
+    assert again.request == request
+    assert (str(again.error), again.error.line, again.error.log) == ("no", 3, "l")
+    batch = Batch([request], Cache(), "/nowhere", "missing")
+    assert pickle.loads(pickle.dumps(batch)) == batch
+
+
+def test_a_batch_is_its_own_whole(cache):
+    """What an executor runs in some worker: no cache object, no settings, no scratch directory of ours."""
+    (result,) = compile_batch(Batch([simple(1)], cache, "/nowhere", "missing"))
+    assert result.outcome == "compiled"
+    assert look_up(simple(1), cache)[0] is not None
+
+
+# A compiler that dies
+
+
+def check_the_deadly(report: PrecompileReport, good: tuple[CompileRequest, ...]) -> None:
+    assert report.compiled == good
+    ((request, error),) = report.failed
+    assert request == DEADLY
+    assert isinstance(error, CompileError)
+    if compile_request(simple(1), Cache()).toolchain.version == "12.9.86":
+        assert "deadly.cu: the compiler died with signal 11 (SIGSEGV) on this request" in str(error)
+        assert "'r<int>'" in str(error)
+
+
+def test_a_compiler_that_dies_takes_down_one_request(cache):
+    good = (simple(1), simple(2), simple(3))
+    check_the_deadly(precompile([simple(1), DEADLY, simple(2), simple(3)], cache=cache, jobs=1), good)
+
+
+def test_a_compiler_that_dies_breaks_a_pool_and_loses_nothing(cache):
+    good = (simple(1), half(1), half(2))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        report = precompile([simple(1), DEADLY, half(1), half(2)], cache=cache, executor=executor, jobs=2)
+        check_the_deadly(report, good)
+        # The pool stays broken; it is no longer asked.
+        again = precompile([simple(4)], cache=cache, executor=executor)
+        assert again.compiled == (simple(4),) or "12.9.86" not in str(compile_request(simple(1)).toolchain)
+
+
+@pytest.fixture
+def answers(tmp_path, monkeypatch):
+    """A module that workers can import, with ways to end."""
+    (tmp_path / "ways_to_end.py").write_text(
+        textwrap.dedent(
+            """
+            import os, signal, time
+            from pathlib import Path
+            from jitload.workers import answer_batch
+
+            def by_signal(batch):
+                for request in batch.requests:
+                    if request.name == "k2.cu":
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    yield from answer_batch(batch.of([request], share_headers=False))
+
+            def once(batch):
+                mark = Path(__file__).with_name("been-here")
+                for request in batch.requests:
+                    if request.name == "k2.cu" and not mark.exists():
+                        mark.touch()
+                        os.kill(os.getpid(), signal.SIGABRT)
+                    yield from answer_batch(batch.of([request], share_headers=False))
+
+            def by_exit(batch):
+                os._exit(3)
+                yield
+
+            def never(batch):
+                for request in batch.requests:
+                    if request.name == "k2.cu":
+                        time.sleep(600)
+                    yield from answer_batch(batch.of([request], share_headers=False))
+            """
+        )
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import ways_to_end
+
+    yield ways_to_end
+    del sys.modules["ways_to_end"]
+
+
+def run(answer, cache, **options):
+    batch = Batch([simple(number) for number in (1, 2, 3)], cache, "/nowhere", "missing")
+    results = list(compile_in_processes([batch], 1, answer=answer, **options))
+    assert sorted(result.request.name for result in results) == ["k1.cu", "k2.cu", "k3.cu"]
+    return {result.request.name: result for result in results}
+
+
+def test_a_killed_worker_costs_the_request_that_it_dies_of(answers, cache):
+    results = run(answers.by_signal, cache)
+    assert [results[name].outcome for name in ("k1.cu", "k3.cu")] == ["compiled", "compiled"]
+    assert "died with signal 9 (SIGKILL) on this request" in str(results["k2.cu"].error)
+
+
+def test_a_worker_killed_by_chance_costs_nothing(answers, cache):
+    assert {result.outcome for result in run(answers.once, cache).values()} == {"compiled"}
+
+
+def test_a_worker_that_only_ends_is_reported_for_each_request(answers, cache):
+    for result in run(answers.by_exit, cache).values():
+        assert "ended with exit code 3" in str(result.error)
+
+
+def test_a_worker_that_hangs_is_stopped(answers, cache):
+    results = run(answers.never, cache, bound_seconds=5)
+    assert [results[name].outcome for name in ("k1.cu", "k3.cu")] == ["compiled", "compiled"]
+    assert "gave no answer within 5 s and was stopped" in str(results["k2.cu"].error)
+
+
+def test_an_interrupted_run_leaves_no_process(cache, monkeypatch):
+    started = []
+
+    class Watched(CompilerProcess):
+        def __init__(self, answer):
+            super().__init__(answer)
+            started.append(self.pid)
+
+    monkeypatch.setattr("jitload.workers.CompilerProcess", Watched)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        precompile([simple(number) for number in range(8)], cache=cache, progress=interrupt, jobs=2)
+    assert started
+    for pid in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+# Shared headers
+
+
+def answer_of_worker(requests, cache, scratch):
+    """The results of one batch in a worker process, and the names of the files that NVRTC was made to write."""
+    batch = Batch(requests, cache, str(scratch), "missing")
+    with CompilerProcess(answer_batch) as process:
+        process.ask(batch)
+        results, files = [], set()
+        for _ in requests:
+            results.append(process.reply())
+            files |= {path.suffix for path in scratch.rglob("*") if path.is_file()}
+    return results, files
+
+
+@pytest.mark.parametrize("options", [(), ("-lineinfo",), ("-G",), ("-std=c++20", "-w")], ids=" ".join)
+def test_shared_headers_change_no_byte(cache, tmp_path, options):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    requests = [half(number, options=options) for number in range(8)]
+    results, files = answer_of_worker(requests, cache, scratch)
+    assert [result.outcome for result in results] == ["compiled"] * 8
+    assert files == {".pch"}
+    assert not list(scratch.rglob("*")), "nothing outlives the batch"
+    for request in requests[:3]:
+        shared, single = look_up(request, cache)[0], compile_request(request, Cache())
+        assert (shared.key, shared.data, shared.log) == (single.key, single.data, single.log)
+        assert shared.kernels == single.kernels
+
+
+def test_shared_headers_of_cub_change_no_byte(cache, tmp_path):
+    """600 headers, two of which are only named by macros: NVRTC has to ask for them."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    source = """#include <cub/block/block_reduce.cuh>
+extern "C" __global__ void total(const float *x, float *sum) {
+  using Reduce = cub::BlockReduce<float, %d>;
+  __shared__ typename Reduce::TempStorage storage;
+  float result = Reduce(storage).Sum(x[threadIdx.x]);
+  if (threadIdx.x == 0) *sum = result;
+}
+"""
+    requests = [CompileRequest(source % size, kind="cubin", arch="sm_90") for size in (64, 256)]
+    results, files = answer_of_worker(requests, cache, scratch)
+    assert [result.outcome for result in results] == ["compiled"] * 2
+    assert files == {".pch"}
+    shared, single = look_up(requests[1], cache)[0], compile_request(requests[1], Cache())
+    assert (shared.key, shared.data, shared.log) == (single.key, single.data, single.log)
+    assert shared.kernels == single.kernels
+
+
+def test_single_requests_write_no_precompiled_header(cache, tmp_path):
+    _, files = answer_of_worker([half(1)], cache, tmp_path)
+    assert ".pch" not in files
+
+
+def test_requests_that_begin_alike_go_together_and_large_groups_are_cut():
+    from jitload.precompile import _parts
+
+    alike = [half(number) for number in range(6)]
+    others = [simple(1), simple(2), half(1, arch="sm_90"), half(1, defines={"N": 1})]
+    parts = _parts([*others, *alike], jobs=1)
+    assert sorted(map(len, parts)) == [1, 1, 1, 1, 6]
+    assert parts[0] == alike
+    assert sorted(map(len, _parts(alike, jobs=2))) == [3, 3]
+    assert sorted(map(len, _parts(alike, jobs=100))) == [1] * 6
+
+
+# The name
+
+
+def test_the_attribute_of_the_package_is_the_function_whoever_imports_the_module():
+    code = """
+import jitload.precompile
+import jitload, inspect, sys, types
+assert inspect.isfunction(jitload.precompile), jitload.precompile
+assert isinstance(sys.modules["jitload.precompile"], types.ModuleType)
+from jitload.precompile import PrecompileReport, precompile
+assert precompile is jitload.precompile
+from jitload import precompile as again
+assert again is precompile
+jitload.precompile = 3
+assert jitload.precompile == 3
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(jitload.__file__).parents[1])
+
+
+def test_a_script_needs_no_guard_and_can_come_from_standard_input(tmp_path):
+    code = """
+import jitload
+from jitload.precompile import precompile
+request = jitload.CompileRequest("__global__ void k() {}", kind="cubin", arch="sm_80")
+print(len(precompile([request], cache=jitload.Cache()).compiled))
+"""
+    done = subprocess.run([sys.executable, "-"], input=code, text=True, capture_output=True, check=True, cwd=tmp_path)
+    assert done.stdout == "1\n"
+    assert not list(tmp_path.glob("*.pch"))
+
+
+def test_the_signature_is_the_contract():
+    parameters = inspect.signature(precompile).parameters
+    assert list(parameters)[:2] == ["requests", "archs"]
+    assert {"executor", "progress", "jobs", "cache", "kind"} <= set(parameters)
