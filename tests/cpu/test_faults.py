@@ -218,3 +218,11 @@ def test_no_numpy_warning_escapes(cuda, recwarn):
     source = 'extern "C" __global__ void k(float *x) { x[0] = x[0] / x[1] + x[2] * 3e38f; }'
     cuda(source).run("k", 1, 1, np.array([0, 0, 3e38], np.float32))
     assert not recwarn.list
+
+
+def test_use_after_free_within_one_kernel(cuda):
+    """The allocation that was used last is remembered; not beyond its life."""
+    source = """extern "C" __global__ void k(int *out) {
+        volatile int *p = (volatile int *)malloc(64); p[0] = 1; free((void *)p); out[0] = p[0]; }"""
+    with pytest.raises(CpuFault, match="out of bounds"):
+        cuda(source).run("k", 1, 1, np.zeros(1, np.int32))
