@@ -12,6 +12,7 @@ from jitload.cli.console import new_app
 #: an `app` with one command becomes that command, one with several becomes a group.
 COMMANDS = {
     "compile": "jitload.cli.compile",
+    "precompile": "jitload.cli.precompile",
     "doctor": "jitload.cli.doctor",
 }
 

@@ -1,0 +1,115 @@
+"""`jitload precompile`: what is missing is compiled, what fails is told last, and a log can be read."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("needs_nvrtc", "workdir")
+
+
+@pytest.fixture
+def broken(workdir):
+    (workdir / "broken[1].cu").write_text("__global__ void broken() { undefined; }\n")
+    return "broken[1].cu"
+
+
+def test_every_file_is_compiled_for_every_arch(spawn, workdir):
+    (workdir / "none.cu").write_text("__global__ void none() {}\n")
+    done = spawn("precompile", "saxpy.cu", "none.cu", "--arch", "sm_80,compute_80", "-a", "sm_90", "-j", "2")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.decode().splitlines()
+    assert sorted(line.split(": ")[1].rsplit("/", 1)[1] for line in lines[:-1]) == sorted(
+        f"{file} ({kind}, {arch})"
+        for file in ("saxpy.cu", "none.cu")
+        for kind, arch in (("cubin", "sm_80"), ("ptx", "compute_80"), ("cubin", "sm_90"))
+    )
+    assert lines[0].startswith("[1/6] compiled: ")
+    assert lines[-1].startswith("6 requests in ")
+    assert lines[-1].endswith(": 6 compiled, 0 cached, 0 failed")
+    assert {path.name for path in workdir.iterdir()} == {"saxpy.cu", "none.cu"}
+
+
+def test_compile_finds_what_was_precompiled(invoke, spawn):
+    assert invoke("precompile", "saxpy.cu", "--arch", "sm_90").exit_code == 0
+    assert b"from the disk cache" in spawn("compile", "saxpy.cu", "--arch", "sm_90").stdout
+    assert "0 compiled, 1 cached, 0 failed" in invoke("precompile", "saxpy.cu", "--arch", "sm_90").stdout
+
+
+def test_one_fatbin_holds_all_archs(invoke):
+    result = invoke("precompile", "saxpy.cu", "-a", "sm_80,sm_90", "--kind", "fatbin", "--json")
+    (row,) = json.loads(result.stdout)
+    assert (row["kind"], row["arch"], row["outcome"]) == ("fatbin", "sm_80,sm_90", "compiled")
+
+
+def test_names_and_options_reach_the_compiler(invoke, workdir):
+    (workdir / "t.cu").write_text(
+        '#include "n.h"\ntemplate <class T> __global__ void t(T *x) { *x = N + M; }\n#ifndef __CUDACC_RDC__\n#error\n#endif\n'
+    )
+    (workdir / "include").mkdir()
+    (workdir / "include" / "n.h").write_text("#define N 1\n")
+    result = invoke(
+        *("precompile", "t.cu", "-a", "sm_80", "-I", "include", "-D", "M=2", "--name", "t<int>", "--option=-rdc=true"),
+        "--json",
+    )
+    (row,) = json.loads(result.stdout)
+    assert (row["outcome"], row["names"], row["error"]) == ("compiled", ["t<int>"], None)
+
+
+def test_failures_come_last_and_the_rest_is_kept(invoke, broken):
+    result = invoke("precompile", broken, "saxpy.cu", "-a", "sm_80")
+    assert result.exit_code == 1
+    assert "1 compiled, 0 cached, 1 failed" in result.stdout
+    assert result.stderr.startswith("jitload: ")
+    assert 'broken[1].cu(1): error: identifier "undefined" is undefined' in result.stderr
+    assert "0 compiled, 1 cached, 0 failed" in invoke("precompile", "saxpy.cu", "-a", "sm_80").stdout
+
+
+def test_json_is_all_there_is_on_stdout(invoke, broken):
+    result = invoke("precompile", broken, "saxpy.cu", "-a", "sm_80", "--json")
+    assert result.exit_code == 1
+    rows = json.loads(result.stdout)
+    assert [(row["file"].rsplit("/", 1)[1], row["outcome"], row["error"] is None) for row in rows] == [
+        ("saxpy.cu", "compiled", True),
+        ("broken[1].cu", "failed", False),
+    ]
+    assert "[2/2]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["absent.cu", "-a", "sm_80"], 1, "absent.cu: No such file or directory"),
+        (["saxpy.cu", "-a", "sm_80", "-j", "0"], 2, "--jobs"),
+        (["saxpy.cu", "-a", "volta"], 1, "volta"),
+        ([], 2, "FILE"),
+    ],
+)
+def test_what_cannot_be_is_said(invoke, arguments, code, words):
+    result = invoke("precompile", *arguments)
+    assert result.exit_code == code
+    assert words in result.stderr
+
+
+def test_a_terminal_gets_a_bar_and_the_summary(workdir, broken):
+    """On a real (pseudo) terminal; brackets in a file name are not markup."""
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "jitload", "precompile", broken, "saxpy.cu", "-a", "sm_80"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower, env={**os.environ, "TERM": "xterm"}) as run:
+        os.close(follower)
+        shown = b""
+        try:
+            while chunk := os.read(leader, 4096):
+                shown += chunk
+        except OSError:
+            pass  # the last writer is gone
+        answer = run.stdout.read()
+    os.close(leader)
+    assert run.returncode == 1
+    assert answer.startswith(b"2 requests in ")
+    assert len(answer.splitlines()) == 1
+    assert b"2/2" in shown
+    assert b"broken[1].cu" in shown
