@@ -101,7 +101,7 @@ class Index:
 
     def remove(self, keys: list[str]) -> None:
         """Drop rows; missing ones are fine."""
-        cache = self._open() if keys else None
+        cache = self._open() if keys and self._exists() else None
         if cache is None:
             return
         try:
@@ -149,8 +149,8 @@ class Index:
         return True
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(key, row) of everything readable; rows of others are passed over."""
-        cache = self._open()
+        """(key, row) of everything readable; rows of others are passed over. Looking makes no database."""
+        cache = self._open() if self._exists() else None
         if cache is None:
             return
         try:
@@ -170,6 +170,9 @@ class Index:
         if cache is not None and self._process == os.getpid():
             with contextlib.suppress(*_FAULTS):
                 cache.close()
+
+    def _exists(self) -> bool:
+        return self._cache is not None or os.path.lexists(os.path.join(self._path, "cache.db"))
 
     def _open(self) -> Any:
         """The open index, or None where there can be none. SQLite connections do not survive a fork."""

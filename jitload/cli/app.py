@@ -13,6 +13,7 @@ from jitload.cli.console import new_app
 COMMANDS = {
     "compile": "jitload.cli.compile",
     "precompile": "jitload.cli.precompile",
+    "cache": "jitload.cli.cache",
     "doctor": "jitload.cli.doctor",
 }
 

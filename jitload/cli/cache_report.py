@@ -1,0 +1,141 @@
+"""What the `jitload cache` commands say: plain values for --json, and lines of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jitload.cli.tables import SHORT_KEY_DIGITS, count_of, entries_of, format_bytes, format_time, table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jitload.cache.audit import Damage, EntryInfo
+    from jitload.cache.tiers import Cache
+
+
+def entry_json(entry: EntryInfo) -> dict[str, Any]:
+    """One entry as plain values."""
+    fields = {field: getattr(entry, field) for field in ("key", "kind", "arch", "name", "bytes", "used")}
+    return {**fields, "compile_seconds": entry.compile_seconds, "damaged": not entry.kind}
+
+
+def entry_lines(cache: Cache, entries: list[EntryInfo], total: int) -> list[str]:
+    """Entries as a table, with a last line that says how many of how many they are."""
+    if not total:
+        return [f"{cache.directory}: no entries"]
+    rows = [
+        (
+            entry.key[:SHORT_KEY_DIGITS],
+            entry.kind or "damaged",
+            entry.arch,
+            entry.name,
+            format_bytes(entry.bytes),
+            format_time(entry.used),
+            f"{entry.compile_seconds:.3f} s" if entry.kind else "",
+        )
+        for entry in entries
+    ]
+    count = entries_of(total) if len(entries) == total else f"{len(entries)} of {entries_of(total)}"
+    last = f"{count}, {format_bytes(sum(entry.bytes for entry in entries))}"
+    header = ("KEY", "KIND", "ARCH", "NAME", "BYTES", "LAST USE", "COMPILE")
+    return [*(table(header, rows, right={"BYTES", "COMPILE"}) if rows else ()), last]
+
+
+def damage_json(damaged: Iterable[Damage]) -> list[dict[str, Any]]:
+    """Damaged entries as plain values."""
+    return [{"key": damage.key, "reason": damage.reason, "file": damage.file} for damage in damaged]
+
+
+def damage_lines(damaged: Iterable[Damage]) -> list[str]:
+    """Damaged entries as text: what is wrong, and where each is now."""
+    lines = []
+    for damage in damaged:
+        where = "left in its place" if damage.file is None else f"put aside as {damage.file}"
+        lines += [f"damaged: {damage.key[:SHORT_KEY_DIGITS]}  {damage.reason}", f"         {where}"]
+    return lines
+
+
+def stats_json(cache: Cache) -> dict[str, Any]:
+    """Everything that is known of a cache directory, as plain values."""
+    entries = list(cache.entries())
+    aside = [] if cache.disk is None else [size for _, size in cache.disk.quarantined()]
+    uses = [entry.used for entry in entries]
+    return {
+        "directory": cache.directory,
+        "read_only": cache.read_only,
+        "entries": len(entries),
+        "bytes": sum(entry.bytes for entry in entries),
+        "max_bytes": cache.stats().max_bytes,
+        "oldest_use": min(uses, default=None),
+        "newest_use": max(uses, default=None),
+        "compile_seconds": round(sum(entry.compile_seconds for entry in entries), 6),
+        "kinds": _sums((entry.kind, entry) for entry in entries if entry.kind),
+        "archs": _sums((entry.arch, entry) for entry in entries if entry.kind),
+        "damaged": sum(1 for entry in entries if not entry.kind),
+        "quarantined": {"files": len(aside), "bytes": sum(aside)},
+        "index": _compare(cache),
+    }
+
+
+def stats_lines(figures: dict[str, Any]) -> list[str]:
+    """What `stats_json` gives, as text."""
+    share = f" ({figures['bytes'] / figures['max_bytes']:.1%})" if figures["max_bytes"] else ""
+    facts = {
+        "directory": figures["directory"],
+        "entries": str(figures["entries"]),
+        "size": f"{format_bytes(figures['bytes'])} of {format_bytes(figures['max_bytes'])}{share}",
+    }
+    if figures["entries"]:
+        facts["last uses"] = f"{format_time(figures['oldest_use'])} to {format_time(figures['newest_use'])}"
+        facts["compile time"] = f"{figures['compile_seconds']:.3f} s went into these entries"
+    if figures["damaged"]:
+        facts["damaged"] = f"{entries_of(figures['damaged'])}: `jitload cache verify` says what is wrong"
+    facts["quarantine"] = _files(figures["quarantined"])
+    facts["index"] = _describe_index(figures["index"], read_only=figures["read_only"])
+    width = max(map(len, facts))
+    lines = [f"{name:<{width}}  {value}" for name, value in facts.items()]
+    for title, group in (("KIND", figures["kinds"]), ("ARCH", figures["archs"])):
+        rows = [(name, str(sums["entries"]), format_bytes(sums["bytes"])) for name, sums in group.items()]
+        if rows:
+            lines += ["", *table((title, "ENTRIES", "BYTES"), rows, right={"ENTRIES", "BYTES"})]
+    return lines
+
+
+def _sums(pairs: Iterable[tuple[str, EntryInfo]]) -> dict[str, dict[str, int]]:
+    sums: dict[str, dict[str, int]] = {}
+    for name, entry in sorted(pairs, key=lambda pair: pair[0]):
+        group = sums.setdefault(name, {"entries": 0, "bytes": 0})
+        group["entries"] += 1
+        group["bytes"] += entry.bytes
+    return sums
+
+
+def _compare(cache: Cache) -> dict[str, Any] | None:
+    """How the index and the entries agree; None where no index is read."""
+    from jitload.cache.audit import compare_index
+
+    index = cache.index
+    if cache.disk is None or index is None:
+        return None
+    state = compare_index(cache.disk, index)
+    agrees = state.missing == state.stale == 0
+    return {"agrees": agrees, "missing": state.missing, "stale": state.stale}
+
+
+def _describe_index(index: dict[str, Any] | None, *, read_only: bool) -> str:
+    if index is None:
+        return "not read in a directory that is only read" if read_only else "none"
+    if index["agrees"]:
+        return "agrees with the entries"
+    gaps = []
+    if index["missing"]:
+        gaps.append(f"lacks {entries_of(index['missing'])}")
+    if index["stale"]:
+        gaps.append(f"has {count_of(index['stale'], 'row')} of entries that are gone")
+    return f"{' and '.join(gaps)}: harmless, and `jitload cache rebuild` mends it"
+
+
+def _files(quarantined: dict[str, int]) -> str:
+    if not quarantined["files"]:
+        return "empty"
+    return f"{count_of(quarantined['files'], 'file')}, {format_bytes(quarantined['bytes'])}"

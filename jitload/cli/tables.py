@@ -1,0 +1,81 @@
+"""Numbers, times and tables as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+SHORT_KEY_DIGITS = 12
+
+
+def format_bytes(count: int) -> str:
+    """A size in the unit that fits: "512 B", "1.5 KiB", "2.0 GiB"."""
+    value, unit = float(count), 0
+    while value >= 1023.95 and unit < len(_UNITS) - 1:  # what would round to 1024.0 belongs to the next unit
+        value, unit = value / 1024, unit + 1
+    return f"{value:.1f} {_UNITS[unit]}" if unit else f"{count} B"
+
+
+def parse_bytes(text: str) -> int:
+    """A size as people write it: "1000000", "512K", "2G", "1.5GiB"; K is 1024 bytes.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    number = text.strip().upper().removesuffix("B").removesuffix("I")
+    power = "KMGT".find(number[-1:]) + 1 if number else 0
+    try:
+        size = float(number[:-1] if power else number) * 1024**power
+        if not 0 <= size < 1 << 63:
+            raise ValueError
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a size: write bytes, or 512M, 2G, 1.5G") from None
+    return int(size)
+
+
+def format_time(seconds: float) -> str:
+    """A time since the epoch, as local date and minute."""
+    try:
+        return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"
+    except (OverflowError, ValueError, OSError):
+        return "?"  # a file's time can be set to anything
+
+
+def count_of(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: "1 entry", "3 entries"."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def entries_of(number: int) -> str:
+    """ "1 entry", "3 entries"."""  # noqa: D210 - it begins with a quotation mark
+    return count_of(number, "entry", "entries")
+
+
+def plain(text: str) -> str:
+    """Text for one line of a terminal: what does not print is escaped, because others can write to a cache."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
+    """The lines of a table with aligned columns.
+
+    Args:
+        header: the names of the columns.
+        rows: the cells.
+        right: the columns, by name, that are aligned at their right.
+    """
+    cells = [list(header), *([plain(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    aligns = [">" if name in right else "<" for name in header]
+    return [
+        "  ".join(f"{cell:{align}{width}}" for cell, align, width in zip(row, aligns, widths, strict=True)).rstrip()
+        for row in cells
+    ]
