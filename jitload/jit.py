@@ -7,7 +7,6 @@ the function's docstring. Compile, cache look-up and loading happen at the first
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
 from functools import update_wrapper
@@ -15,7 +14,9 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, overload
 
 from jitload import config
+from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
+from jitload.compiler.template import template_text
 from jitload.errors import ArgumentError, SymbolNotFoundError
 from jitload.pipeline import compile_request, default_target, explain
 
@@ -27,21 +28,6 @@ if TYPE_CHECKING:
     from jitload.cache.tiers import Cache
     from jitload.launch.kernel import Kernel
 
-#: NumPy's names of the types that C++ spells otherwise; for template arguments given as dtypes.
-_CPP_TYPES = {
-    "bool": "bool",
-    "int8": "signed char",
-    "uint8": "unsigned char",
-    "int16": "short",
-    "uint16": "unsigned short",
-    "int32": "int",
-    "uint32": "unsigned int",
-    "int64": "long long",
-    "uint64": "unsigned long long",
-    "float16": "__half",
-    "float32": "float",
-    "float64": "double",
-}
 _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooperative")
 
 
@@ -57,7 +43,11 @@ class JitKernel:
     __wrapped__: Callable[..., Any]
 
     def __init__(
-        self, declaration: Callable[..., Any], source: _Source, options: Mapping[str, Any], template: Mapping[str, Any]
+        self,
+        declaration: Callable[..., Any],
+        source: KernelSource,
+        options: Mapping[str, Any],
+        template: Mapping[str, Any],
     ) -> None:
         update_wrapper(self, declaration)
         self.__wrapped__ = declaration
@@ -73,7 +63,7 @@ class JitKernel:
     @property
     def entry(self) -> str:
         """The C++ name expression of the kernel with the template arguments filled in."""
-        values = {name: _template_text(value) for name, value in self._template.items()}
+        values = {name: template_text(value) for name, value in self._template.items()}
         missing = [name for name in self._template_names if name not in values]
         if missing:
             raise ArgumentError(
@@ -151,7 +141,7 @@ class JitKernel:
         """The same kernel with other template arguments: strings of C++, integers, bools or NumPy dtypes."""
         self._check_template(template)
         merged = {**self._template, **template}
-        state = tuple(sorted((name, _template_text(value)) for name, value in merged.items()))
+        state = tuple(sorted((name, template_text(value)) for name, value in merged.items()))
         with self._lock:
             known = self._specializations.get(state)
             if known is None:
@@ -181,7 +171,7 @@ class JitKernel:
         target.kernel()(*target._parameters.order(self.__name__, arguments, keywords), **options)
 
     def __repr__(self) -> str:
-        template = ", ".join(f"{name}={_template_text(value)}" for name, value in self._template.items())
+        template = ", ".join(f"{name}={template_text(value)}" for name, value in self._template.items())
         return f"<jit_kernel {self.__name__}{f' with {template}' if template else ''} from {self._source.label}>"
 
     def _specialized(self, keywords: dict[str, Any]) -> JitKernel:
@@ -211,56 +201,6 @@ class JitKernel:
             )
         kernel: Kernel = artifact.load()[entry]  # type: ignore[assignment]
         return kernel
-
-
-class _Source:
-    """Where the text of a kernel is: a file, or a literal inside a Python file."""
-
-    def __init__(self, declaration: Callable[..., Any], file: str | os.PathLike[str] | None, text: str | None) -> None:
-        code = getattr(declaration, "__code__", None)
-        python_file = code.co_filename if code is not None else ""
-        self._python_file = os.path.abspath(python_file) if os.path.isfile(python_file) else None
-        self._first_line = code.co_firstlineno if code is not None else 1
-        self._name = f"{declaration.__name__}.cu"
-        self._file = None if file is None else self.beside(file)
-        self._text = text
-        self.label = self._file or (self._python_file if self._python_file else self._name)
-
-    def beside(self, path: str | os.PathLike[str]) -> str:
-        """A path relative to the Python file, made absolute: a kernel must not depend on the working directory."""
-        directory = os.path.dirname(self._python_file) if self._python_file else os.getcwd()
-        return os.path.join(directory, os.path.expanduser(os.fspath(path)))
-
-    def request_fields(self) -> dict[str, Any]:
-        """What `CompileRequest` wants to know about a source."""
-        if self._file is not None:
-            from pathlib import Path
-
-            return {"source": Path(self._file)}
-        line = self._line_of_text()
-        return {
-            "source": self._text,
-            "name": self._name,
-            "path": self._python_file if line else None,
-            "first_line": line or 1,
-            "source_dir": os.path.dirname(self._python_file) if self._python_file else None,
-        }
-
-    def _line_of_text(self) -> int | None:
-        """The line of the Python file where the literal begins, when it stands there as it is."""
-        if self._python_file is None or not self._text:
-            return None
-        try:
-            with open(self._python_file, encoding="utf-8") as file:
-                content = file.read()
-        except (OSError, UnicodeDecodeError):
-            return None
-        lines = content.splitlines(keepends=True)
-        start = sum(len(line) for line in lines[: self._first_line - 1])
-        position = content.find(self._text, start)
-        if position < 0:
-            position = content.find(self._text)
-        return _line_of_literal(content, self._text) if position < 0 else content.count("\n", 0, position) + 1
 
 
 class _Parameters:
@@ -356,13 +296,15 @@ def jit_kernel(
     settings = {
         "entry": entry,
         "kind": kind,
-        "arch": arch,
-        "options": options,
-        "include_dirs": tuple(include_dirs),
+        "arch": _kept(arch),
+        "options": _kept(options),
+        "include_dirs": _kept(include_dirs),
         "headers": headers,
-        "defines": defines,
+        "defines": _kept(defines),
         "cache": cache,
     }
+    if isinstance(include_dirs, (str, os.PathLike)):
+        raise TypeError(f"include_dirs is a list, got one {type(include_dirs).__name__}: write [{str(include_dirs)!r}]")
 
     def decorate(declaration: Callable[..., Any]) -> JitKernel:
         text = source
@@ -374,9 +316,15 @@ def jit_kernel(
                 raise ValueError(
                     f"{declaration.__name__} has no CUDA source: give file= or source=, or write it as the docstring"
                 )
-        return JitKernel(declaration, _Source(declaration, file, text), settings, {})
+        return JitKernel(declaration, KernelSource(declaration, file, text), settings, {})
 
     return decorate if function is None else decorate(function)
+
+
+def _kept(value: Any) -> Any:
+    """A value that can be read once for every request: an iterator would be empty at the second."""
+    plain = value is None or isinstance(value, (str, os.PathLike)) or hasattr(value, "items")
+    return value if plain else tuple(value)
 
 
 def _split_signature(declaration: Callable[..., Any]) -> tuple[_Parameters, tuple[str, ...], dict[str, Any]]:
@@ -391,34 +339,3 @@ def _split_signature(declaration: Callable[..., Any]) -> tuple[_Parameters, tupl
             raise ValueError(f"a kernel cannot take {parameter}: name its parameters")
     defaults = {p.name: p.default for p in template if p.default is not inspect.Parameter.empty}
     return _Parameters(positional), tuple(p.name for p in template), defaults
-
-
-def _line_of_literal(content: str, text: str) -> int | None:
-    """The line where a string of that value begins: one with escapes, or a docstring that Python 3.13 dedented."""
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError):
-        return None
-    wanted = [line.strip() for line in text.splitlines()]
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node.end_lineno is None:
-            continue
-        # Only where each line of the text is a line of the file; an escaped line break would shift what follows.
-        lines = node.end_lineno - node.lineno
-        if lines == node.value.count("\n") and [line.strip() for line in node.value.splitlines()] == wanted:
-            return node.lineno
-    return None
-
-
-def _template_text(value: Any) -> str:
-    """A template argument as C++ text."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if hasattr(value, "__index__"):
-        return str(value.__index__())
-    name = getattr(value, "name", None) or getattr(value, "__name__", None)  # a dtype, or a scalar type
-    if name in _CPP_TYPES:
-        return _CPP_TYPES[name]
-    raise ArgumentError(f"{value!r} cannot be a template argument: give C++ text, an integer, a bool or a NumPy dtype")

@@ -208,7 +208,7 @@ def _remembered(memo_dir: str | None, stamps: tuple[Stamp, ...]) -> Toolchain | 
         same = memo["stamps"] == [list(stamp) for stamp in stamps]
         if same and all(isinstance(text, str) for text in (name, version, digest)):
             return Toolchain(name, version, digest)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         pass  # no memo, or not one of ours: the libraries are hashed again
     return None
 

@@ -1,0 +1,113 @@
+"""The bindings' own room: foreign failures become ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import jitload
+from jitload.artifact import Kind
+from jitload.compiler import nvrtc
+from jitload.loader.images import sniff_kind
+
+SOURCE = b'extern "C" __global__ void k(int *out) { *out = 1; }\n'
+
+
+def run(source=SOURCE, headers=None, options=(), *, kind=Kind.PTX, arch="compute_75", names=()):
+    return nvrtc.compile_program(source, "k.cu", headers or {}, options, kind=kind, arch=arch, names=names)
+
+
+@pytest.mark.parametrize(("kind", "arch"), [("cubin", "sm_80"), ("ptx", "compute_80"), ("ltoir", "sm_80")])
+def test_images(kind, arch):
+    output = run(kind=Kind(kind), arch=arch)
+    assert sniff_kind(output.image) == kind
+    assert (".entry k(" in output.ptx) is (kind != "ltoir")
+    assert output.log == ""
+
+
+def test_ptx_ends_with_one_nul_for_the_driver():
+    image = run().image
+    assert image.endswith(b"}\n\n\0") or image.rstrip(b"\0\n").endswith(b"}")
+    assert image.count(b"\0") == 1
+
+
+def test_ptx_for_a_real_arch_is_for_its_virtual_one():
+    assert ".target sm_90a" in run(arch="sm_90a").ptx
+
+
+def test_lowered_names():
+    source = b"template <class T> __global__ void k(T *x) {}\nnamespace n { __global__ void k(int) {} }\n"
+    assert run(source, names=["k<int>", "n::k"]).lowered == {"k<int>": "_Z1kIiEvPT_", "n::k": "_ZN1n1kEi"}
+
+
+def test_headers_from_memory_and_none_from_the_disk(tmp_path, monkeypatch):
+    (tmp_path / "value.h").write_text("#define VALUE 1\n")
+    monkeypatch.chdir(tmp_path)
+    source = b'#include "value.h"\nextern "C" __global__ void k(int *out) { *out = VALUE; }\n'
+    assert "k" in run(source, {"value.h": b"#define VALUE 2\n"}).ptx
+    with pytest.raises(nvrtc.NvrtcFailure) as caught:
+        run(source)
+    assert 'open source file "value.h"' in caught.value.log
+
+
+def test_a_refusal_carries_status_and_log():
+    with pytest.raises(nvrtc.NvrtcFailure) as caught:
+        run(b"oops;\n")
+    assert caught.value.status == "NVRTC_ERROR_COMPILATION"
+    assert caught.value.log.startswith("k.cu(1): error")
+
+
+def test_a_function_that_this_nvrtc_lacks_is_a_compile_error():
+    with pytest.raises(jitload.CompileError, match="nvrtcNoSuchFunction is not in this NVRTC"):
+        nvrtc._call("nvrtcNoSuchFunction")
+
+
+def test_a_call_that_fails_is_a_compile_error():
+    with pytest.raises(jitload.CompileError, match=r"nvrtcGetPTXSize failed: NVRTC_ERROR"):
+        nvrtc._call("nvrtcGetPTXSize", 0)
+
+
+def test_an_empty_program_has_no_image_problem():
+    assert run(b"").image.startswith(b"//")
+    assert sniff_kind(run(b"", kind=Kind.CUBIN, arch="sm_80").image) == "cubin"
+
+
+@pytest.mark.parametrize(
+    "archs", [["sm_80"], ["sm_80", "sm_90a"], ["sm_80", "compute_90"], ["compute_80"], ["sm_100f"]], ids=str
+)
+def test_fatbins(archs):
+    members = [(arch, run(kind=Kind.CUBIN if arch.startswith("sm_") else Kind.PTX, arch=arch).image) for arch in archs]
+    assert sniff_kind(nvrtc.pack_fatbin(members)) == "fatbin"
+
+
+def test_a_fatbin_of_nonsense_is_a_compile_error():
+    with pytest.raises(jitload.CompileError, match="nvFatbin could not pack sm_80"):
+        nvrtc.pack_fatbin([("sm_80", b"this is no cubin")])
+
+
+def test_the_log_of_a_failure_is_not_that_of_the_next_compile():
+    with pytest.raises(nvrtc.NvrtcFailure):
+        run(b"oops;\n")
+    assert run().log == ""
+
+
+def test_importing_the_compiler_loads_no_bindings():
+    script = "import sys, jitload.compiler.nvrtc, jitload.compiler.program, jitload.pipeline; print([m for m in sys.modules if m.startswith(('cuda.', 'nvidia'))])"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+
+
+HEAVY = ("typing", "dataclasses", "pathlib", "logging", "numpy", "inspect", "asyncio")
+
+
+def test_the_hit_path_imports_nothing_heavy():
+    script = f"import sys, jitload.pipeline; jitload.pipeline.toolkit_roots; print([m for m in {HEAVY!r} if m in sys.modules])"
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {[path for path in sys.path if path]!r}; {script}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "[]\n"

@@ -1,0 +1,218 @@
+"""Finding the compiler, and knowing exactly which it is, without loading it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jitload.artifact import Toolchain
+from jitload.compiler import toolkit
+from jitload.compiler.toolkit import Nvrtc, find_nvrtc, nvrtc_version, toolchain, toolkit_roots
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A small tree like that of the packages, first on the path, with nothing remembered about any other."""
+    site = tmp_path / "site"
+    for relative, text in {
+        "nvidia/cuda_nvrtc/lib/libnvrtc.so.12": "the library",
+        "nvidia/cuda_nvrtc/lib/libnvrtc-builtins.so.12.9": "its headers",
+        "nvidia/nvfatbin/lib/libnvfatbin.so.12": "the packer",
+        "nvidia/cuda_runtime/include/cuda_fp16.h": "",
+        "nvidia/cuda_cccl/include/cub/cub.cuh": "",
+        "nvidia_cuda_nvrtc_cu12-12.9.41.dist-info/METADATA": "",
+        "cuda/bindings/_version.py": "version = '12.9.1'\n",
+    }.items():
+        (site / relative).parent.mkdir(parents=True, exist_ok=True)
+        (site / relative).write_text(text)
+    monkeypatch.setattr(sys, "path", [str(site)])
+    monkeypatch.setattr(toolkit, "_mapped_nvrtc", lambda: None)
+    monkeypatch.setattr(toolkit, "_nvrtc", False)
+    monkeypatch.setattr(toolkit, "_toolchains", {})
+    monkeypatch.setattr(toolkit, "_roots", {})
+    monkeypatch.setattr(toolkit, "_cuda_homes", list)
+    return site
+
+
+def test_the_installed_one():
+    """With its build number, from the package, whatever the machine has besides."""
+    found = toolchain()
+    assert found.name == "nvrtc"
+    major = find_nvrtc().major
+    assert found.version.split(".")[0] == str(major)
+    assert len(found.version.split(".")) == 3
+    if major == 12:
+        import importlib.metadata
+
+        assert found.version == ".".join(importlib.metadata.version("nvidia-cuda-nvrtc-cu12").split(".")[:3])
+    assert len(found.digest) == 64
+
+
+def test_no_library_is_loaded_to_know_it():
+    script = "from jitload.compiler import toolkit; toolkit.toolchain(); toolkit.toolkit_roots(); print('nvrtc' in open('/proc/self/maps').read())"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
+
+
+def test_found_from_packages(installed):
+    assert find_nvrtc() == Nvrtc(str(installed / "nvidia/cuda_nvrtc/lib/libnvrtc.so.12"), 12)
+    assert [name for name, _ in toolkit_roots()] == ["toolkit/cuda", "toolkit/cccl"]
+    assert toolchain().version == "12.9.41"
+
+
+def test_found_from_an_installed_toolkit(installed, tmp_path, monkeypatch):
+    shutil.rmtree(installed / "nvidia")
+    home = tmp_path / "cuda"
+    for relative in (
+        "lib64/libnvrtc.so.12.4.127",
+        "lib64/libnvrtc-builtins.so.12.4",
+        "include/cuda_fp16.h",
+        "include/cccl/cub/cub.cuh",
+    ):
+        (home / relative).parent.mkdir(parents=True, exist_ok=True)
+        (home / relative).write_text("x")
+    (home / "lib64/libnvrtc.so.12").symlink_to("libnvrtc.so.12.4.127")
+    monkeypatch.setattr(toolkit, "_cuda_homes", lambda: [str(home)])
+    assert find_nvrtc().major == 12
+    assert toolchain().version == "12.4.127"
+    assert [path for _, path in toolkit_roots()] == [str(home / "include"), str(home / "include/cccl")]
+
+
+def test_cuda_home_is_a_setting(monkeypatch):
+    monkeypatch.setenv("CUDA_HOME", "/opt/mine")
+    assert toolkit._cuda_homes()[0] == "/opt/mine"
+
+
+def test_none_at_all(installed):
+    shutil.rmtree(installed / "nvidia")
+    assert find_nvrtc() is None
+    assert toolchain() is None
+    assert toolkit_roots() == ()
+
+
+@pytest.mark.parametrize("changed", ["libnvrtc.so.12", "libnvrtc-builtins.so.12.9"])
+def test_the_digest_changes_with_a_library(installed, changed):
+    before = toolchain()
+    (installed / "nvidia/cuda_nvrtc/lib" / changed).write_text("another")
+    after = toolchain()
+    assert after.digest != before.digest
+    assert after.version == before.version
+
+
+def test_the_digest_of_a_fatbin_has_the_packer_too(installed):
+    plain, fatbin = toolchain(), toolchain(fatbin=True)
+    assert plain.digest != fatbin.digest
+    (installed / "nvidia/nvfatbin/lib/libnvfatbin.so.12").write_text("another packer")
+    assert toolchain().digest == plain.digest
+    assert toolchain(fatbin=True).digest != fatbin.digest
+
+
+def test_the_digest_does_not_depend_on_where_it_lies(installed, tmp_path, monkeypatch):
+    before = toolchain()
+    shutil.copytree(installed, tmp_path / "other")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "other")])
+    monkeypatch.setattr(toolkit, "_nvrtc", False)
+    assert toolchain() == before
+
+
+def test_two_libraries_that_swap_their_bytes_differ(installed):
+    directory = installed / "nvidia/cuda_nvrtc/lib"
+    before = toolchain()
+    a, b = directory / "libnvrtc.so.12", directory / "libnvrtc-builtins.so.12.9"
+    one, two = a.read_text(), b.read_text()
+    a.write_text(two)
+    b.write_text(one)
+    assert toolchain().digest != before.digest
+
+
+def test_the_digest_is_remembered_by_stamps(installed, tmp_path, monkeypatch):
+    memo = tmp_path / "memo"
+    memo.mkdir()
+    first = toolchain(str(memo))
+    monkeypatch.setattr(toolkit, "_toolchains", {})
+    monkeypatch.setattr(toolkit, "_digest_files", lambda _files: pytest.fail("hashed again"))
+    assert toolchain(str(memo)) == first
+
+
+def test_a_touched_library_is_hashed_again(installed, tmp_path, monkeypatch):
+    memo = tmp_path / "memo"
+    memo.mkdir()
+    first = toolchain(str(memo))
+    os.utime(installed / "nvidia/cuda_nvrtc/lib/libnvrtc.so.12", (5, 5))
+    hashed = []
+    digest_files = toolkit._digest_files
+    monkeypatch.setattr(toolkit, "_digest_files", lambda files: hashed.append(files) or digest_files(files))
+    assert toolchain(str(memo)) == first
+    assert len(hashed) == 1
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"", b"{", b"[]", b"null", b"7", b'{"stamps": 1}', b"\xff", b'{"stamps": [], "toolchain": ["a"]}', b"[" * 70_000],
+)
+def test_a_damaged_memo_is_ignored_and_replaced(installed, tmp_path, monkeypatch, garbage):
+    memo = tmp_path / "memo"
+    memo.mkdir()
+    first = toolchain(str(memo))
+    (file,) = memo.iterdir()
+    good = file.read_bytes()
+    for bad in (garbage, json.dumps({**json.loads(good), "toolchain": [1, 2, 3]}).encode()):
+        file.write_bytes(bad)
+        monkeypatch.setattr(toolkit, "_toolchains", {})
+        assert toolchain(str(memo)) == first
+        assert file.read_bytes() == good
+
+
+def test_a_memo_that_cannot_be_written_costs_nothing(installed, tmp_path):
+    assert toolchain(str(tmp_path / "gone")).version == "12.9.41"
+
+
+def test_the_version_of_another_package_is_not_taken(installed):
+    (installed / "nvidia_cuda_nvrtc_cu11-11.8.89.dist-info").mkdir()
+    (installed / "nvidia_cuda_nvrtc_sys-12.0.0.dist-info").mkdir()
+    assert nvrtc_version(find_nvrtc()) == "12.9.41"
+
+
+def test_a_version_without_a_package_is_that_of_the_file(tmp_path):
+    library = tmp_path / "libnvrtc.so.13.0.48"
+    library.write_text("")
+    assert nvrtc_version(Nvrtc(str(library), 13)) == "13.0.48"
+    (tmp_path / "libnvrtc.so.13").write_text("")
+    assert nvrtc_version(Nvrtc(str(tmp_path / "libnvrtc.so.13"), 13)) == "13"
+
+
+def test_the_bindings_say_which_of_two_majors(installed):
+    other = installed / "nvidia/cu13/lib/libnvrtc.so.13"
+    other.parent.mkdir(parents=True)
+    other.write_text("thirteen")
+    assert find_nvrtc().major == 12
+
+
+MAPPED = """
+import ctypes, sys
+ctypes.CDLL(sys.argv[1])
+from jitload.compiler import toolkit
+print(toolkit.find_nvrtc().library)
+"""
+
+
+@pytest.mark.parametrize("directory", ["plain", "with blanks in it"])
+def test_one_that_the_process_has_loaded_already_is_the_one(tmp_path, directory):
+    """Whatever loaded it first, it is what will compile."""
+    place = tmp_path / directory
+    place.mkdir()
+    real = Path(find_nvrtc().library)
+    copy = place / real.name
+    os.link(real, copy) if os.stat(real).st_dev == os.stat(place).st_dev else shutil.copy(real, copy)
+    ran = subprocess.run([sys.executable, "-c", MAPPED, str(copy)], capture_output=True, text=True, check=True)
+    assert Path(ran.stdout.strip()) == copy
+
+
+def test_a_toolchain_says_what_it_is():
+    assert str(Toolchain("nvrtc", "12.9.86", "ab" * 32)) == "nvrtc 12.9.86 (abababababab)"

@@ -1,0 +1,458 @@
+"""`@jit_kernel`: sources, entries, arguments, and launches on the CPU executor."""
+
+from __future__ import annotations
+
+import textwrap
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jitload
+from jitload import jit_kernel
+
+AXPY = 'extern "C" __global__ void axpy(float a, const float *x, float *y, int n) { int i = threadIdx.x; if (i < n) y[i] += a * x[i]; }\n'
+SCALE = "template <class T, int N, bool NEGATE> __global__ void scale(T *x) { if (threadIdx.x < N) x[threadIdx.x] *= NEGATE ? -2 : 2; }\n"
+
+
+@pytest.fixture(autouse=True)
+def _on_the_cpu():
+    with jitload.configure(device="cpu"):
+        yield
+
+
+@pytest.fixture
+def module(tmp_path):
+    """Import Python text as a file of its own: {name: what it defined}, by attribute."""
+
+    def load(text, name="kernels.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        loaded = types.ModuleType("kernels")
+        exec(compile(path.read_text(), str(path), "exec"), loaded.__dict__)
+        return loaded
+
+    return load
+
+
+def make(source=AXPY, **options):
+    @jit_kernel(source=source, **options)
+    def axpy(a, x, y, n): ...
+
+    return axpy
+
+
+def ones(count=8, dtype=np.float32):
+    return np.ones(count, dtype)
+
+
+# Sources
+
+
+def test_the_docstring_as_the_source(module):
+    kernels = module(
+        '''
+        from jitload import jit_kernel
+
+        @jit_kernel
+        def twice(x):
+            """extern "C" __global__ void twice(float *x) { x[threadIdx.x] *= 2; }"""
+
+        @jit_kernel()
+        def thrice(x):
+            """
+            A comment before the code would be C++; this is one: // */
+            """
+        '''.replace(
+            "A comment before the code would be C++; this is one: // */",
+            'extern "C" __global__ void thrice(float *x) { x[threadIdx.x] *= 3; }',
+        )
+    )
+    x = ones()
+    kernels.twice[1, 8](x)
+    kernels.thrice[1, 8](x)
+    assert (x == 6).all()
+
+
+def test_a_file_beside_the_python_file(module, tmp_path, monkeypatch):
+    (tmp_path / "pkg/src").mkdir(parents=True)
+    (tmp_path / "pkg/src/axpy.cu").write_text(
+        '#include "factor.h"\n#include <offset.h>\nextern "C" __global__ void axpy(float *x) { *x = FACTOR + OFFSET; }\n'
+    )
+    (tmp_path / "pkg/src/factor.h").write_text("#define FACTOR 40\n")
+    (tmp_path / "pkg/inc").mkdir()
+    (tmp_path / "pkg/inc/offset.h").write_text("#define OFFSET 2\n")
+    kernels = module(
+        "from jitload import jit_kernel\n@jit_kernel(file='src/axpy.cu', include_dirs=['inc'])\ndef axpy(x): ...\n",
+        "pkg/kernels.py",
+    )
+    monkeypatch.chdir("/")
+    x = ones(1)
+    kernels.axpy[1, 1](x)
+    assert x == 42
+    assert kernels.axpy.request().name == "axpy.cu"
+
+
+def test_the_source_is_part_of_the_declaration_not_of_the_working_directory(module, tmp_path):
+    (tmp_path / "value.h").write_text("#define VALUE 7\n")
+    kernels = module(
+        'from jitload import jit_kernel\n@jit_kernel(source=\'#include "value.h"\\nextern "C" __global__ void k(int *x) { *x = VALUE; }\')\ndef k(x): ...\n'
+    )
+    x = np.zeros(1, np.int32)
+    kernels.k[1, 1](x)
+    assert x == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "docstring", "message"),
+    [
+        ({}, None, "has no CUDA source: give file= or source=, or write it as the docstring"),
+        ({}, "Scales x.", "has no CUDA source"),
+        ({"source": AXPY, "file": "a.cu"}, None, "has file= and source=: give one"),
+    ],
+)
+def test_no_source_or_two(options, docstring, message):
+    def k(x): ...
+
+    k.__doc__ = docstring
+    with pytest.raises(ValueError, match=message):
+        jit_kernel(**options)(k)
+
+
+def test_a_file_that_is_missing_is_told_when_it_is_needed():
+    kernel = jit_kernel(file="gone.cu")(lambda x: None)
+    with pytest.raises(FileNotFoundError, match=r"gone\.cu"):
+        kernel.request()
+
+
+@pytest.mark.parametrize("signature", ["*xs", "**xs", "x, *rest"])
+def test_parameters_must_have_names(signature):
+    scope = {}
+    exec(f"def k({signature}): ...", scope)
+    with pytest.raises(ValueError, match=r"a kernel cannot take .*: name its parameters"):
+        jit_kernel(source=AXPY)(scope["k"])
+
+
+def test_nothing_is_compiled_before_the_first_use():
+    before = jitload.stats().compiles
+    kernel = make()
+    assert repr(kernel) == f"<jit_kernel axpy from {__file__}>"
+    assert (kernel.__name__, kernel.__module__) == ("axpy", __name__)
+    assert jitload.stats().compiles == before
+
+
+# Errors in a Python file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'from jitload import jit_kernel\n\n@jit_kernel\ndef k(x):\n    """\n    extern "C" __global__ void k(int *x) {\n      *x = oops;\n    }\n    """\n',
+        'from jitload import jit_kernel\n\n@jit_kernel\ndef k(x):\n\n    """extern "C" __global__ void k(int *x) {\n*x = oops; }"""\n',
+        'from jitload import jit_kernel\nSOURCE = """\nextern "C" __global__\nvoid k(int *x)\n\n{\n *x = oops; }\n"""\nk = jit_kernel(source=SOURCE)(lambda x: None)\nk.__name__ = "k"\n',
+        'from jitload import jit_kernel\n\n@jit_kernel\ndef k(x):\n    """extern "C" __global__ void k(int *x) {\n    // "quoted" \\"escaped\\"\n    *x = oops; }"""\n',
+    ],
+    ids=["docstring", "docstring on its line", "literal", "escapes"],
+)
+def test_an_error_is_told_in_the_python_files_own_lines(module, tmp_path, text):
+    kernels = module(text)
+    with pytest.raises(jitload.CompileError) as caught:
+        kernels.k.artifact()
+    expected = text.splitlines().index(next(line for line in text.splitlines() if "oops" in line)) + 1
+    assert (caught.value.file, caught.value.line) == (str(tmp_path / "kernels.py"), expected)
+    assert f'kernels.py({expected}): error: identifier "oops"' in str(caught.value)
+
+
+def test_a_docstring_that_python_dedented_keeps_its_lines(tmp_path):
+    """Python 3.13 takes the common indentation out of docstrings, so the text is not in the file as it is."""
+    indented = 'def k(x):\n    """\n    extern "C" __global__ void k(int *x) {\n      *x = 1;\n    }\n    """\n'
+    (tmp_path / "k.py").write_text("\n\n" + indented)
+    scope = {}
+    exec(compile("\n\n" + indented, str(tmp_path / "k.py"), "exec"), scope)
+    scope["k"].__doc__ = textwrap.dedent(indented.split('"""')[1])
+    assert scope["k"].__doc__ not in indented
+    request = jit_kernel(scope["k"]).request()
+    assert (request.path, request.first_line) == (str(tmp_path / "k.py"), 4)
+
+
+def test_iterators_last_for_every_request():
+    kernel = jit_kernel(
+        source=AXPY,
+        options=iter(["-lineinfo"]),
+        include_dirs=iter(["inc"]),
+        defines=iter(["N=1"]),
+        arch=iter(["sm_80"]),
+    )(make().__wrapped__)
+    assert kernel.request().digest == kernel.request().digest
+    assert kernel.request().options == ("--generate-line-info",)
+    assert kernel.request().defines == (("N", "1"),)
+
+
+def test_a_source_that_is_put_together_has_lines_of_its_own(module):
+    kernels = module(
+        'from jitload import jit_kernel\nk = jit_kernel(source="\\n" * 3 + "oops;" + "\\n")(lambda x: None)\n'
+    )
+    with pytest.raises(jitload.CompileError) as caught:
+        kernels.k.artifact()
+    assert caught.value.line == 4
+    assert not caught.value.file.endswith(".py")
+
+
+def test_where_the_text_stands_is_not_in_the_key(module):
+    text = 'from jitload import jit_kernel\n{0}@jit_kernel\ndef k(x):\n    """extern "C" __global__ void k(int *x) {{}}"""\n'
+    one, two = module(text.format("")), module(text.format("\n# moved\n\n"), "other/deeper.py")
+    assert one.k.request().digest == two.k.request().digest
+    assert one.k.request().first_line != two.k.request().first_line
+
+
+# Entries and template arguments
+
+
+def test_keyword_only_parameters_are_template_arguments_in_order():
+    @jit_kernel(source=SCALE)
+    def scale(x, *, T="float", N=8, NEGATE=False): ...
+
+    assert scale.entry == "scale<float, 8, false>"
+    x = ones()
+    scale[1, 8](x)
+    assert (x == 2).all()
+    scale[1, 8](x, N=4, NEGATE=True)
+    assert x.tolist() == [-4.0] * 4 + [2.0] * 4
+    doubles = ones(dtype=np.float64)
+    scale(doubles, T=np.float64, grid=1, block=8)
+    assert (doubles == 2).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("float", "float"), ("std::pair<int, int>", "std::pair<int, int>"), (3, "3"), (-3, "-3"), (np.int64(5), "5"), (True, "true"), (False, "false"),
+        (np.bool_(True), "true"), (np.float32, "float"), (np.dtype("float64"), "double"), (np.dtype("float16"), "__half"), (np.int8, "signed char"),
+        (np.uint64, "unsigned long long"), (np.dtype("bool"), "bool"), (float, "double"), (bool, "bool"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_template_arguments_as_text(value, text):
+    @jit_kernel(source=SCALE)
+    def scale(x, *, T): ...
+
+    assert scale.specialize(T=value).entry == f"scale<{text}>"
+
+
+@pytest.mark.parametrize("value", [1.5, None, [1], object(), int, np.dtype("complex64")], ids=str)
+def test_what_is_no_template_argument(value):
+    @jit_kernel(source=SCALE)
+    def scale(x, *, T): ...
+
+    with pytest.raises(jitload.ArgumentError, match="cannot be a template argument"):
+        scale.specialize(T=value)
+
+
+def test_an_entry_pattern():
+    source = "namespace ns { template <int N, class T> __global__ void fill(T *x) { *x = N; } }\n"
+
+    @jit_kernel(source=source, entry="ns::fill<{BLOCK} * 2, {T}>")
+    def fill(x, *, T="float", BLOCK=3): ...
+
+    x = ones(1)
+    fill[1, 1](x)
+    assert x == 6
+    assert fill.specialize(BLOCK=5).entry == "ns::fill<5 * 2, float>"
+
+
+@pytest.mark.parametrize("entry", ["fill<{U}>", "fill<{}>", "fill<{0}>", "fill<{T", "fill<{T.x}>"])
+def test_an_entry_pattern_that_cannot_be_filled_in(entry):
+    @jit_kernel(source=SCALE, entry=entry)
+    def fill(x, *, T="float"): ...
+
+    with pytest.raises(jitload.ArgumentError, match=r"entry=.*cannot be filled in.*its template arguments are T"):
+        fill.request()
+
+
+def test_a_kernel_in_a_namespace_by_entry_and_blanks_around_it():
+    @jit_kernel(source="namespace ns { __global__ void k(int *x) { *x = 4; } }\n", entry=" ns::k ")
+    def anything(x): ...
+
+    x = np.zeros(1, np.int32)
+    anything[1, 1](x)
+    assert x == 4
+
+
+def test_a_plain_cpp_kernel_needs_no_extern_c():
+    @jit_kernel(source="__global__ void k(int *x) { *x = 5; }\n")
+    def k(x): ...
+
+    x = np.zeros(1, np.int32)
+    k[1, 1](x)
+    assert x == 5
+
+
+def test_a_missing_template_argument():
+    @jit_kernel(source=SCALE)
+    def scale(x, *, T, N=4, NEGATE=False): ...
+
+    with pytest.raises(
+        jitload.ArgumentError, match=r"scale needs template argument 'T'.*specialize\(T=\.\.\.\)"
+    ) as caught:
+        scale[1, 1](ones())
+    assert (caught.value.kernel, caught.value.parameter) == ("scale", "T")
+
+
+def test_a_template_argument_that_does_not_exist():
+    with pytest.raises(jitload.ArgumentError, match="axpy has no template argument 'T'; it has none"):
+        make().specialize(T="float")
+
+
+def test_specializations_are_made_once():
+    @jit_kernel(source=SCALE)
+    def scale(x, *, T="float", N=8, NEGATE=False): ...
+
+    assert scale.specialize(T="double") is scale.specialize(T=np.float64)
+    assert scale.specialize(T="double").specialize(N=4).entry == "scale<double, 4, false>"
+    assert repr(scale.specialize(N=2)).startswith("<jit_kernel scale with T=float, N=2, NEGATE=false from ")
+
+
+def test_a_name_that_the_source_does_not_have():
+    @jit_kernel(source=AXPY)
+    def axpi(a, x, y, n): ...
+
+    with pytest.raises(
+        jitload.SymbolNotFoundError,
+        match=r"has no kernel 'axpi': it has axpy; name the function after the kernel, or give entry=",
+    ) as caught:
+        axpi[1, 1](1.0, ones(), ones(), 8)
+    assert (caught.value.name, caught.value.available) == ("axpi", ("axpy",))
+
+
+# Arguments and launches
+
+
+@pytest.mark.parametrize(
+    "launch",
+    [
+        lambda kernel, *arguments: kernel[1, 8](*arguments),
+        lambda kernel, *arguments: kernel[1, 8, None, 0](*arguments),
+        lambda kernel, *arguments: kernel[(1, 1, 1), (8,)](*arguments),
+        lambda kernel, *arguments: kernel(*arguments, grid=1, block=8),
+        lambda kernel, *arguments: kernel(*arguments, grid=(1,), block=(8, 1), stream=None, shared_bytes=0),
+        lambda kernel, *arguments: kernel.bind(grid=1, block=8)(*arguments),
+        lambda kernel, a, x, y, n: kernel[1, 8](a, n=n, y=y, x=x),
+        lambda kernel, a, x, y, n: kernel(n=n, y=y, x=x, a=a, grid=1, block=8),
+    ],
+    ids=[
+        "index",
+        "all of the index",
+        "tuples",
+        "call",
+        "call with options",
+        "bind",
+        "keywords by index",
+        "keywords by call",
+    ],
+)
+def test_ways_to_launch(launch):
+    y = ones()
+    launch(make(), 2.0, ones(), y, 8)
+    assert (y == 3).all()
+
+
+def test_defaults():
+    @jit_kernel(source=AXPY)
+    def axpy(a, x, y, n=4): ...
+
+    y = ones()
+    axpy[1, 8](2.0, ones(), y)
+    assert y.tolist() == [3.0] * 4 + [1.0] * 4
+    axpy[1, 8](2.0, ones(), y, n=1)
+    assert y[:2].tolist() == [5.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("positional", "keywords", "message"),
+    [
+        ((2.0,), {}, "axpy\\(\\) lacks argument 'x', 'y', 'n'; it takes a, x, y, n"),
+        ((2.0,), {"a": 1.0}, "axpy\\(\\) got argument 'a' twice"),
+        ((), {"b": 1.0}, "axpy\\(\\) has no argument 'b'; it has a, x, y, n"),
+        ((1.0, 2, 3, 4, 5), {}, "axpy.*(takes|expects|has) 4"),
+    ],
+)
+def test_arguments_that_do_not_fit_the_declaration(positional, keywords, message):
+    with pytest.raises(jitload.ArgumentError, match=message):
+        make()[1, 8](*positional, **keywords)
+
+
+def test_const_arrays_are_read_and_others_written():
+    x, y = ones(), ones()
+    x.flags.writeable = False
+    make()[1, 8](2.0, x, y, 8)
+    assert (y == 3).all()
+
+
+def test_the_first_use_compiles_and_loads_and_the_next_only_launch():
+    kernel = make(AXPY + "// once\n")
+    before = jitload.stats()
+    for _ in range(3):
+        kernel[1, 8](2.0, ones(), ones(), 8)
+    after = jitload.stats()
+    assert after.compiles == before.compiles + 1
+    assert sum(after.hits.values()) == sum(before.hits.values())
+    assert kernel.kernel() is kernel.kernel()
+
+
+def test_requests_and_artifacts_for_other_archs():
+    kernel = make(options=["-lineinfo"], defines={"N": 4})
+    request = kernel.request(arch="sm_90")
+    assert (request.kind, request.arch, request.options, request.defines) == (
+        "cubin",
+        "sm_90",
+        ("--generate-line-info",),
+        (("N", "4"),),
+    )
+    assert kernel.request().arch == "compute_75"
+    assert kernel.request(kind="fatbin", arch=["sm_80", "sm_90"]).arch == "sm_80,sm_90"
+    artifact = kernel.artifact(arch="sm_90")
+    assert (artifact.kind, artifact.name, list(artifact.kernels)) == ("cubin", "axpy.cu", ["axpy"])
+    with pytest.raises(ValueError, match=r"write e\.g\. arch='sm_90'"):
+        kernel.request(kind="cubin")
+
+
+def test_a_cache_of_its_own(tmp_path):
+    cache = jitload.Cache(tmp_path / "mine")
+    make(cache=cache)[1, 8](2.0, ones(), ones(), 8)
+    assert cache.stats().entries == 1
+
+
+def test_explain_says_what_is_missing():
+    kernel = make(AXPY + "// explained\n")
+    assert not kernel.explain().hit
+    kernel.artifact()
+    assert kernel.explain().hit
+
+
+def test_used_from_many_threads_it_compiles_once():
+    from concurrent.futures import ThreadPoolExecutor
+
+    kernel = make(AXPY + "// threads\n")
+    before = jitload.stats().compiles
+    with ThreadPoolExecutor(8) as pool:
+        kernels = list(pool.map(lambda _: kernel.kernel(), range(16)))
+    assert len(set(map(id, kernels))) == 1
+    assert jitload.stats().compiles == before + 1
+
+
+def test_include_dirs_as_one_path_is_refused():
+    with pytest.raises(TypeError, match="include_dirs is a list"):
+        make(include_dirs="inc").request()
+
+
+def test_a_path_object_as_the_file(tmp_path):
+    (tmp_path / "axpy.cu").write_text(AXPY)
+
+    @jit_kernel(file=Path(tmp_path, "axpy.cu"))
+    def axpy(a, x, y, n): ...
+
+    y = ones()
+    axpy[1, 8](2.0, ones(), y, 8)
+    assert (y == 3).all()
