@@ -1,7 +1,9 @@
-"""A source to compile, and two ways to call the command: in this process, and as a real one."""
+"""Sources, a cache with entries, and two ways to call the command: in this process, and as a real one."""
 
+import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -68,5 +70,59 @@ def spawn():
             check=False,
             timeout=60,
         )
+
+    return call
+
+
+SCALE = '#include "factor.cuh"\nextern "C" __global__ void scale(float *x) { *x *= FACTOR; }\n'
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """A directory with sources, and a cache in which four images of them are; made once."""
+    pytest.importorskip("cuda.bindings.nvrtc", reason="needs NVRTC", exc_type=ImportError)
+    root = tmp_path_factory.mktemp("prepared")
+    (root / "saxpy.cu").write_text(SAXPY)
+    (root / "scale.cu").write_text(SCALE)
+    (root / "factor.cuh").write_text("#define FACTOR 2.0f\n")
+    cache = jitload.Cache(root / "cache")
+    for source, arch in (
+        ("saxpy.cu", "sm_80"),
+        ("saxpy.cu", "compute_80"),
+        ("saxpy.cu", ["sm_80", "sm_90"]),
+        ("scale.cu", "sm_90"),
+    ):
+        jitload.compile(root / source, arch=arch, cache=cache)
+    # One minute apart, so that the order of use is known.
+    for age, entry in enumerate(sorted(cache.entries(), key=lambda entry: (entry.name, entry.kind))):
+        os.utime(root / "cache" / "objects" / entry.key[:2] / entry.key[2:], (1_700_000_000 + 60 * age,) * 2)
+    cache.close()
+    return root
+
+
+@pytest.fixture
+def cache(prepared, cache_dir, tmp_path, monkeypatch):
+    """The prepared cache as the user's own, and the prepared sources in the current directory."""
+    shutil.copytree(prepared / "cache", cache_dir)
+    for name in ("saxpy.cu", "scale.cu", "factor.cuh"):
+        shutil.copy(prepared / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return cache_dir
+
+
+@pytest.fixture
+def entry_file(cache_dir):
+    """`entry_file(key)`: where an entry of the user's own cache lies."""
+    return lambda key: cache_dir / "objects" / key[:2] / key[2:]
+
+
+@pytest.fixture
+def ask(invoke):
+    """`ask("ls", ...)`: what `jitload cache ls ... --json` says; its exit code must be `code`."""
+
+    def call(*arguments, code=0):
+        result = invoke("cache", *arguments, "--json")
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)
 
     return call
