@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from jitload.artifact import MAX_ENTRY_BYTES, decode_entry, decode_factors
+from jitload.artifact import decode_factors
 from jitload.compiler.headers import VIRTUAL_ROOT, Closure, read_header, request_roots
 from jitload.compiler.key import artifact_key
 from jitload.compiler.manifest import check_variant
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.digest import sha256_hex
-from jitload.errors import ArtifactError, CompileError
+from jitload.errors import CompileError, JitloadError
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact, Toolchain
+    from jitload.cache.disk import DiskStore
     from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
 
@@ -162,15 +163,33 @@ def _ask_tiers(
         if toolchain is not None and variant.toolchain != toolchain:
             stale = f"compiled by {variant.toolchain}, here is {toolchain}"
         if stale is None:
-            memory, disk = cache.memory.read(key)[1], cache.disk.read(key)[1] if cache.disk else "none"
-            stale = f"fits; memory: {memory}; disk: {disk}"
-            found = found or (key if "hit" in (memory, disk) else None)
+            asked = [("memory", cache.memory.read(key)[1])]
+            asked += [(_name_store(cache, store), _ask_store(store, key)) for store in cache.stores]
+            stale = "; ".join(("fits", *(f"{tier}: {answer}" for tier, answer in asked)))
+            found = found or (key if "hit" in dict(asked).values() else None)
         answers.append((f"manifest variant {number} ({key[:12]})", stale))
     if not variants:
         answers.append(("manifest", "absent: this request was never compiled into this cache"))
-    if cache.disk is None:
+    if not cache.stores:
         answers.append(("disk", "none: a cache in memory only"))
     return answers, found
+
+
+def _name_store(cache: Cache, store: DiskStore) -> str:
+    return "disk" if store is cache.disk else f"disk {store.directory.path}"
+
+
+def _ask_store(store: DiskStore, key: str) -> str:
+    """What a look-up would say, without being one: nothing is touched, counted or put aside."""
+    try:
+        store.read_entry(key)
+    except FileNotFoundError:
+        return "absent"
+    except OSError as error:
+        return f"unreadable ({error.strerror or error})"
+    except JitloadError:
+        return "damaged"
+    return "hit"
 
 
 def _factors_now(request: CompileRequest, closure: Closure | None, toolchain: Toolchain | None) -> dict[str, str]:
@@ -213,12 +232,11 @@ def _spell_factors(*, kind: str, arch: str, name: str, toolchain: str, factors: 
 
 def _nearest(request: CompileRequest, cache: Cache, now: dict[str, str]) -> tuple[Nearest, ...]:
     """The entries of the same program that differ in the fewest factors."""
-    if cache.disk is None:
-        return ()
-    newest = sorted(cache.disk.scan_keys(), key=lambda item: -item[1].st_mtime)[:MAX_COMPARED]
+    entries = [(status.st_mtime, key, store) for store in cache.stores for key, status in store.scan_keys()]
+    newest = sorted(entries, key=lambda item: -item[0])[:MAX_COMPARED]
     found: list[Nearest] = []
-    for key, _ in newest:
-        entry = _read_entry(cache, key)
+    for _, key, store in newest:
+        entry = _read_entry(store, key)
         if entry is None:
             continue
         artifact, factors = entry
@@ -231,13 +249,11 @@ def _nearest(request: CompileRequest, cache: Cache, now: dict[str, str]) -> tupl
     return tuple(sorted(found, key=lambda entry: len(entry.differences))[:MAX_SHOWN])
 
 
-def _read_entry(cache: Cache, key: str) -> tuple[Artifact, dict[str, Any]] | None:
-    if cache.disk is None:
-        return None
+def _read_entry(store: DiskStore, key: str) -> tuple[Artifact, dict[str, Any]] | None:
     try:
-        data = cache.disk.directory.read(f"objects/{key[:2]}/{key[2:]}", MAX_ENTRY_BYTES)
-        return decode_entry(data, key), decode_factors(data, key)
-    except (OSError, ArtifactError):
+        artifact, data = store.read_entry(key)
+        return artifact, decode_factors(data, key)
+    except (OSError, JitloadError):
         return None
 
 

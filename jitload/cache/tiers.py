@@ -90,7 +90,7 @@ class Cache:
             counters.count_hit("memory", artifact.compile_seconds)
             return artifact, reason
         reason = "absent"
-        for store in self._stores():
+        for store in self.stores:
             artifact, answer = store.read(key)
             if artifact is not None:
                 counters.count_hit("disk", artifact.compile_seconds)
@@ -232,12 +232,13 @@ class Cache:
             self._index = Index(self.disk.directory)
         return self._index
 
-    def _stores(self) -> tuple[DiskStore, ...]:
+    @property
+    def stores(self) -> tuple[DiskStore, ...]:
         """The directories in the order in which they are asked."""
         return self.layers if self.disk is None else (*self.layers, self.disk)
 
     def _read_variants(self, digest: str) -> tuple[Variant, ...]:
-        found = [variant for store in self._stores() for variant in _decode_variants(store, digest)]
+        found = [variant for store in self.stores for variant in _decode_variants(store, digest)]
         variants = tuple(dict.fromkeys(found)) or self._variants.get(digest, ())
         if variants:
             self._remember(digest, variants)

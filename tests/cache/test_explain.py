@@ -113,6 +113,24 @@ def test_a_jit_kernel_explains_itself_and_json_has_the_same(project):
     assert json.loads(json.dumps(explanation.to_json()))["key"] == explanation.key
 
 
+def test_a_hit_in_a_layer_is_one_and_explaining_is_no_use_of_it(project, tmp_path):
+    import os
+
+    layer = jitload.Cache(tmp_path / "opt")
+    compile_request(request(project), layer)
+    (entry,) = (tmp_path / "opt" / "objects").glob("*/*")
+    os.utime(entry, (1, 1))
+    before = jitload.stats()
+    over = jitload.Cache(tmp_path / "own", layers=[tmp_path / "opt"])
+    explanation = jitload.explain(request(project), over)
+    assert explanation.hit
+    assert f"disk {tmp_path / 'opt'}: hit; disk: absent" in str(explanation)
+    own = jitload.explain(request(project), jitload.Cache(tmp_path / "opt"))
+    assert own.hit
+    assert entry.stat().st_mtime == 1
+    assert jitload.stats() == before
+
+
 def test_a_damaged_entry_shows_as_one(project, cache_dir):
     compile_request(request(project))
     (entry,) = (cache_dir / "objects").glob("*/*")
@@ -120,3 +138,4 @@ def test_a_damaged_entry_shows_as_one(project, cache_dir):
     explanation = jitload.explain(request(project), jitload.Cache(cache_dir))
     assert not explanation.hit
     assert "disk: damaged" in str(explanation)
+    assert entry.exists()

@@ -1,0 +1,170 @@
+"""What a hit costs: in memory, from the disk, in a new process; and what a cold compile costs over raw NVRTC.
+
+Run by hand: `python benchmarks/cache.py`. Every figure is a median of interleaved rounds of one run, and the ratios are
+what to quote. Install `cuda-core` beside jitload to see the same for its FileStreamProgramCache.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import jitload
+from jitload.artifact import Kind
+from jitload.compiler import nvrtc
+
+# About 5 KB of cubin, the size that the budgets speak of.
+BODY = "".join(f"x[{number}] = n * {number};" for number in range(60))
+SOURCE = f'extern "C" __global__ void k(float *x, int n) {{ {BODY} }}'
+CUB = """
+#include <cub/block/block_reduce.cuh>
+__global__ void k(int *x)
+{
+    __shared__ typename cub::BlockReduce<int, 128>::TempStorage storage;
+    int sum = cub::BlockReduce<int, 128>(storage).Sum(x[threadIdx.x]);
+    if (threadIdx.x == 0) x[0] = sum;
+}
+"""
+
+NEW_PROCESS = """
+import jitload
+data = jitload.compile({source!r}, kind="cubin", arch="sm_90").data
+assert jitload.stats().compiles == {compiles}
+"""
+CUDA_CORE = """
+from cuda.core import Program, ProgramOptions
+from cuda.core.utils import FileStreamProgramCache
+cache = FileStreamProgramCache({directory!r})
+data = Program({source!r}, "c++", ProgramOptions(arch="sm_90")).compile("cubin", cache=cache).code
+"""
+IN_PROCESS = """
+import time, jitload
+started = time.perf_counter()
+data = jitload.compile({source!r}, kind="cubin", arch="sm_90").data
+print(time.perf_counter() - started)
+assert jitload.stats().compiles == 0
+"""
+
+
+def median_us(function, *, rounds: int = 9, calls: int = 200) -> float:
+    figures = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        for _ in range(calls):
+            function()
+        figures.append((time.perf_counter() - started) / calls)
+    return statistics.median(figures) * 1e6
+
+
+def run_ms(code: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    return (time.perf_counter() - started) * 1e3
+
+
+def interleaved_ms(codes: dict[str, str], rounds: int = 15) -> dict[str, float]:
+    figures: dict[str, list[float]] = {name: [] for name in codes}
+    for _ in range(rounds):
+        for name, code in codes.items():
+            figures[name].append(run_ms(code))
+    return {name: statistics.median(values) for name, values in figures.items()}
+
+
+def row(what: str, figure: str, budget: str = "") -> None:
+    print(f"{what:<58} {figure:>14}   {budget}")
+
+
+def measure_hits(directory: str) -> None:
+    cache = jitload.Cache(directory)
+
+    def memory_hit() -> None:
+        jitload.compile(SOURCE, kind="cubin", arch="sm_90", cache=cache)
+
+    def disk_hit() -> None:
+        cache.memory.clear()
+        memory_hit()
+
+    memory_hit()
+    artifact = jitload.compile(SOURCE, kind="cubin", arch="sm_90", cache=cache)
+    assert cache.disk is not None
+    store = cache.disk
+    print(f"cubin of {len(artifact.data)} bytes")
+    row("memory hit through compile()", f"{median_us(memory_hit):.1f} us", "budget 10 us")
+    row("verified disk hit through compile()", f"{median_us(disk_hit):.1f} us", "budget 45 us")
+    row("verified disk hit, store level", f"{median_us(lambda: store.read(artifact.key)):.1f} us", "budget 25 us")
+
+
+def measure_cold(directory: str) -> None:
+    """Fresh kernels, compiled by jitload and by bare NVRTC in turn."""
+    cache = jitload.Cache(directory)
+    options = ["--device-int128"]
+
+    def raw(source: str) -> None:
+        nvrtc.compile_program(source.encode(), "k.cu", {}, options, kind=Kind.CUBIN, arch="sm_90")
+
+    ours, bare = [], []
+    for number in range(24):
+        source = f"// {number}\n{SOURCE}"
+        started = time.perf_counter()
+        jitload.compile(source, kind="cubin", arch="sm_90", options=options, cache=cache)
+        ours.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        raw(source + "\n")
+        bare.append(time.perf_counter() - started)
+    a, b = statistics.median(ours[4:]) * 1e3, statistics.median(bare[4:]) * 1e3
+    row("cold compile, kept / raw NVRTC", f"{a:.1f} / {b:.1f} ms", f"x{a / b:.2f} + budget: 1.05x + 2 ms")
+
+
+def measure_processes(directory: str) -> None:
+    os.environ["JITLOAD_CACHE_DIR"] = directory
+    subprocess.run([sys.executable, "-c", NEW_PROCESS.format(source=SOURCE, compiles=1)], check=True)
+    codes = {
+        "python -c pass": "pass",
+        "import jitload": "import jitload",
+        "new process, verified hit": NEW_PROCESS.format(source=SOURCE, compiles=0),
+    }
+    try:
+        import cuda.core.utils  # noqa: F401
+
+        codes["cuda.core, new process, hit"] = CUDA_CORE.format(source=SOURCE, directory=f"{directory}/cuda-core")
+        run_ms(codes["cuda.core, new process, hit"])
+    except ImportError:
+        print("(cuda-core is not installed: no peer to compare with)")
+    figures = interleaved_ms(codes)
+    base = figures["python -c pass"]
+    row("python -c pass", f"{base:.1f} ms")
+    row("import jitload, over that", f"{figures['import jitload'] - base:.1f} ms", "budget 25 ms")
+    ours = figures["new process, verified hit"]
+    row("new process: import, key, verified hit", f"{ours:.1f} ms", "budget 60 ms wall")
+    if "cuda.core, new process, hit" in figures:
+        peer = figures["cuda.core, new process, hit"]
+        row("the same with cuda.core (unverified)", f"{peer:.1f} ms", f"{peer / ours:.1f}x ours; budget 5x")
+
+
+def measure_cub(directory: str) -> None:
+    os.environ["JITLOAD_CACHE_DIR"] = directory
+    cold = run_ms(NEW_PROCESS.format(source=CUB, compiles=1))
+    times = []
+    for _ in range(9):
+        done = subprocess.run(
+            [sys.executable, "-c", IN_PROCESS.format(source=CUB)], check=True, capture_output=True, text=True
+        )
+        times.append(float(done.stdout) * 1e3)
+    row("CUB source, first process", f"{cold:.0f} ms")
+    row("CUB source, second process, in process", f"{statistics.median(times):.1f} ms", "budget 15 ms")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        measure_hits(f"{directory}/hits")
+        measure_cold(f"{directory}/cold")
+        measure_processes(f"{directory}/processes")
+        measure_cub(f"{directory}/cub")
+
+
+if __name__ == "__main__":
+    main()
