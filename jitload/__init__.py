@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         unregister_loader,
     )
     from jitload.loader.system import register_system_symbol, system_lib
+    from jitload.loader.whole import LibraryModule, load_whole_module, pack_module
     from jitload.pipeline import compile, explain, seal  # noqa: A004 - the public name, as in `re.compile`
 
 __version__ = "0.1.0.dev0"
@@ -75,6 +76,7 @@ _HOMES = {
     "Kernel": "launch.kernel",
     "KernelInfo": "artifact",
     "Kind": "artifact",
+    "LibraryModule": "loader.whole",
     "Module": "loader.module",
     "Parameter": "artifact",
     "Stats": "cache.stats",
@@ -86,6 +88,8 @@ _HOMES = {
     "jit_kernel": "jit",
     "load_module": "loader.files",
     "load_module_from_bytes": "loader.registry",
+    "load_whole_module": "loader.whole",
+    "pack_module": "loader.whole",
     "register_loader": "loader.registry",
     "register_system_symbol": "loader.system",
     "registered_kinds": "loader.registry",
@@ -112,6 +116,7 @@ __all__ = [
     "KernelInfo",
     "Kind",
     "LaunchError",
+    "LibraryModule",
     "LoadError",
     "LoaderNotFoundError",
     "Module",
@@ -128,6 +133,8 @@ __all__ = [
     "jit_kernel",
     "load_module",
     "load_module_from_bytes",
+    "load_whole_module",
+    "pack_module",
     "register_loader",
     "register_system_symbol",
     "registered_kinds",

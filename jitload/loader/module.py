@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from jitload.artifact import KernelInfo
 
+#: What a module can do, the bits of `get_property_mask` (apache/tvm-ffi, include/tvm/ffi/extra/module.h).
+BINARY_SERIALIZABLE, RUNNABLE, COMPILATION_EXPORTABLE = 0b001, 0b010, 0b100
+
 # Checking for a cycle and adding the import must be one step, or two threads close a cycle together.
 _import_lock = allocate_lock()
 
@@ -30,6 +33,9 @@ class Module:
         data: the bytes that the module came from, or None when it cannot be saved.
         source: what `inspect_source` shows.
     """
+
+    #: Whether a whole module takes it for the host library around it, instead of saving it.
+    exportable = False
 
     def __init__(
         self,
@@ -73,13 +79,18 @@ class Module:
         if not isinstance(module, Module):
             raise TypeError(f"import_module expects a jitload.Module, got {type(module).__name__}")
         with _import_lock:
-            if any(reached is self for reached in module._walk()):
+            if any(reached is self for reached in module.walk()):
                 raise LoadError(
                     f"cannot import module of kind {module.kind!r} into one of kind {self.kind!r}: "
                     "cyclic dependency, it already imports this one",
                     kind=module.kind,
                 )
             self._imports.append(module)
+
+    def adopt(self, modules: Iterable[Module]) -> None:
+        """Import modules that nobody else knows yet and that import nothing, so that no cycle can close."""
+        with _import_lock:
+            self._imports.extend(modules)
 
     def get_function(self, name: str, query_imports: bool = False) -> Callable[..., Any]:
         """The function or kernel of that name; with `query_imports`, also from the imports, depth first.
@@ -104,7 +115,7 @@ class Module:
 
     def implements_function(self, name: str, query_imports: bool = False) -> bool:
         """Whether `get_function` would find the name. A closed module has no functions."""
-        return any(module._knows(name) for module in (self._walk() if query_imports else (self,)))
+        return any(module._knows(name) for module in (self.walk() if query_imports else (self,)))
 
     def save_to_bytes(self) -> bytes:
         """The bytes that the loader of this kind makes this module from.
@@ -115,6 +126,23 @@ class Module:
         if self._data is None:
             raise LoadError(f"module of kind {self.kind!r} cannot be saved: it was not made from bytes", kind=self.kind)
         return self._data
+
+    def get_property_mask(self) -> int:
+        """What the module can do: the sum of `BINARY_SERIALIZABLE`, `RUNNABLE` and `COMPILATION_EXPORTABLE`."""
+        serializable = BINARY_SERIALIZABLE if self._data is not None else 0
+        return serializable | RUNNABLE | (COMPILATION_EXPORTABLE if self.exportable else 0)
+
+    def is_binary_serializable(self) -> bool:
+        """Whether `save_to_bytes` gives bytes, from which the loader of this kind makes the module again."""
+        return bool(self.get_property_mask() & BINARY_SERIALIZABLE)
+
+    def is_runnable(self) -> bool:
+        """Whether the kind has functions to call; `get_function` says whether this machine can run them."""
+        return bool(self.get_property_mask() & RUNNABLE)
+
+    def is_compilation_exportable(self) -> bool:
+        """Whether its functions belong to the host library: a whole module keeps only a place for it."""
+        return bool(self.get_property_mask() & COMPILATION_EXPORTABLE)
 
     def inspect_source(self) -> str:
         """Readable text of the module (PTX, or the source it was created with), or ""."""
@@ -144,7 +172,7 @@ class Module:
         return f"<{type(self).__name__} of kind {self.kind!r} with {', '.join(self.functions[:8]) or 'no functions'}>"
 
     def _find(self, name: str, query_imports: bool) -> Callable[..., Any] | None:
-        for module in self._walk() if query_imports else (self,):
+        for module in self.walk() if query_imports else (self,):
             function = module._find_own(name)
             if function is not None:
                 return function
@@ -173,7 +201,7 @@ class Module:
     def _knows(self, name: str) -> bool:
         return not self._closed and (name in self.functions or self._kernel(name) is not None)
 
-    def _walk(self) -> Iterator[Module]:
+    def walk(self) -> Iterator[Module]:
         """This module and all it imports, depth first, each once: shared imports cost nothing, depth no stack."""
         seen: set[int] = set()
         ahead: list[Module] = [self]

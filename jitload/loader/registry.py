@@ -15,7 +15,15 @@ from _thread import allocate_lock
 
 from jitload.errors import LoaderNotFoundError
 from jitload.loader.module import Module
-from jitload.loader.specs import BUILT_IN, ENTRY_POINT_GROUP, built_in_spec, import_loader, installed_offers, only_offer
+from jitload.loader.specs import (
+    BUILT_IN,
+    ENTRY_POINT_GROUP,
+    RESERVED,
+    built_in_spec,
+    import_loader,
+    installed_offers,
+    only_offer,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,8 +93,8 @@ def register_loader(kind: str, loader: Loader | None = None, *, override: bool =
 
     Raises:
         TypeError: `kind` is not a string, or `loader` cannot be called.
-        ValueError: the kind is empty, or has a loader and `override` is false. A loader that an installed package
-            offers does not count: what a program says wins over what happens to be installed.
+        ValueError: the kind is empty, reserved, or has a loader and `override` is false. A loader that an installed
+            package offers does not count: what a program says wins over what happens to be installed.
     """
     name = _checked_kind(kind)
     if loader is None:
@@ -141,10 +149,8 @@ def load_module_from_bytes(kind: str, data: Buffer) -> Module:
         Exception: whatever the loader raises comes through as it is.
     """
     name = _checked_kind(kind)
-    image = data if type(data) is bytes else _as_bytes(data)
-    loader = find_loader(name)
-    if loader is None:
-        raise LoaderNotFoundError(_not_found_text(name), kind=name, key=loader_key(name))
+    image = data if type(data) is bytes else as_bytes(data)
+    loader = require_loader(name)
     module = loader(image)
     if not isinstance(module, Module):
         raise TypeError(f"the loader {loader_key(name)} must return a jitload.Module, got {type(module).__name__}")
@@ -185,7 +191,7 @@ def create_module(
         LoadError: the image cannot be loaded here.
     """
     name = _checked_kind(kind)
-    image = code if type(code) is bytes else _as_bytes(code)
+    image = code if type(code) is bytes else as_bytes(code)
     given = dict(functions or {})
     if name not in BUILT_IN:
         for function, target in given.items():
@@ -214,6 +220,19 @@ def create_module(
     return module
 
 
+def require_loader(kind: str) -> Loader:
+    """The loader in force for a kind.
+
+    Raises:
+        LoaderNotFoundError: there is none.
+        LoadError: it cannot be imported, or several installed packages offer one.
+    """
+    loader = find_loader(kind)
+    if loader is None:
+        raise LoaderNotFoundError(_not_found_text(kind), kind=kind, key=loader_key(kind))
+    return loader
+
+
 def find_loader(kind: str) -> Loader | None:
     """The loader in force for a kind, imported if it was known by name only; None when there is none.
 
@@ -239,6 +258,8 @@ def find_loader(kind: str) -> Loader | None:
 def _register(kind: str, loader: Loader, override: bool) -> Registration:
     if not callable(loader):
         raise TypeError(f"the loader for kind {kind!r} must be callable with bytes, got {type(loader).__name__}")
+    if kind in RESERVED:
+        raise ValueError(f"the kind {kind!r} has a meaning of its own in whole modules and cannot have a loader")
     registration = Registration(kind, loader)
     with _lock:
         before = _registrations.get(kind, ())
@@ -272,7 +293,12 @@ def _checked_kind(kind: str) -> str:
     return str(kind)  # a member of jitload.Kind becomes its plain name
 
 
-def _as_bytes(data: Buffer) -> bytes:
+def as_bytes(data: Buffer) -> bytes:
+    """What a loader is given for a bytes-like object.
+
+    Raises:
+        TypeError: it is not bytes-like.
+    """
     if isinstance(data, str):
         raise TypeError("data must be bytes-like, got str: encode text first, e.g. ptx.encode()")
     try:

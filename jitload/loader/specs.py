@@ -20,9 +20,14 @@ ENTRY_POINT_GROUP = "jitload.loaders"
 BUILT_IN = {
     "cubin": {"cuda": "jitload.cuda:load_cubin", "cpu": "jitload.cuda:load_cubin"},
     "fatbin": {"cuda": "jitload.cuda:load_fatbin", "cpu": "jitload.cuda:load_fatbin"},
+    "library_bin": dict.fromkeys(("cuda", "cpu"), "jitload.loader.whole:load_whole_module"),
     "ltoir": {"cuda": "jitload.cuda:load_ltoir", "cpu": "jitload.cuda:load_ltoir"},
     "ptx": {"cuda": "jitload.cuda:load_ptx", "cpu": "jitload.cpu:load_ptx"},
 }
+
+#: Names that mean something else where kinds stand: in whole modules the library around the blob, and what TVM called
+#: a whole module before tvm-ffi.
+RESERVED = frozenset({"_lib", "_import_tree"})
 
 
 class Offer:

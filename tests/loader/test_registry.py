@@ -160,7 +160,7 @@ def test_the_text_of_a_missing_loader():
     error, text = caught.value, str(caught.value)
     assert isinstance(error, (JitloadError, RuntimeError))
     assert text.startswith(UPSTREAM)
-    assert "cubin, fatbin, ltoir, ptx" in text
+    assert "cubin, fatbin, library_bin, ltoir, ptx" in text
     assert "jitload.register_loader('echo', loader)" in text
     assert "'jitload.loaders'" in text
     assert (error.kind, error.key) == ("echo", KEY)

@@ -61,7 +61,7 @@ def test_a_package_offers_a_loader(site):
         print("echo_pkg" in sys.modules)
         print(load_module_from_bytes("echo", b"x")["payload"]())
         print(load_module_from_bytes("echo", b"y")["payload"]())
-    """) == ["('cubin', 'echo', 'fatbin', 'ltoir', 'ptx')", "False", "imported", "b'x'", "b'y'"]
+    """) == ["('cubin', 'echo', 'fatbin', 'library_bin', 'ltoir', 'ptx')", "False", "imported", "b'x'", "b'y'"]
 
 
 def test_packages_are_scanned_only_for_a_kind_not_known_otherwise_and_only_once(site):
