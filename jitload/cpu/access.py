@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Slabs start at multiples of the widest vector access.
 SLAB_ALIGNMENT = 32
+#: What fresh shared and local memory holds: NaN in every float type, and an index far out of bounds.
+UNSET = 0x7FFF
+_UNSET_BYTES = 1 << 25  # beyond this only the first bytes of every slab are set, so that stacks stay cheap
 
 
 class Slab:
@@ -33,16 +36,28 @@ class Slab:
         nbytes: bytes that a lane may touch.
         copies: how many slabs lie one after the other.
         variables: (offset, bytes, name) of what lies in a slab.
+        unset: whether it starts with a pattern that shows, instead of zeros.
     """
 
     __slots__ = ("nbytes", "space", "stride", "variables", "views")
 
-    def __init__(self, space: str, nbytes: int, copies: int, variables: Sequence[tuple[int, int, str]] = ()) -> None:
+    def __init__(
+        self,
+        space: str,
+        nbytes: int,
+        copies: int,
+        variables: Sequence[tuple[int, int, str]] = (),
+        *,
+        unset: bool = False,
+    ) -> None:
         self.space = space
         self.nbytes = nbytes
         self.stride = -(-nbytes // SLAB_ALIGNMENT) * SLAB_ALIGNMENT
         self.variables = variables
         buffer = np.zeros(max(self.stride * copies, SLAB_ALIGNMENT), np.uint8)
+        if unset and nbytes:
+            marked = min(self.stride, max(_UNSET_BYTES // copies, 256)) // 2
+            buffer.view(np.uint16).reshape(copies, -1)[:, :marked] = UNSET
         self.views = {rep: buffer.view(dtype) for rep, dtype in DTYPES.items() if rep != "p"}
 
     def describe(self, offset: int, size: int) -> str:

@@ -102,10 +102,10 @@ class Batch:
         self.lanes: Array | None = None
         self.count = self.lanes_total
         self.near = _NOTHING
-        self.shared = Slab(
-            "shared", code.shared_bytes(launch.shared_bytes), blocks, code.shared_places(launch.shared_bytes)
-        )
-        self.local = Slab("local", code.local_bytes, self.lanes_total)
+        dynamic = launch.shared_bytes
+        places = code.shared_places(dynamic)
+        self.shared = Slab("shared", code.shared_bytes(dynamic), blocks, places, unset=True)
+        self.local = Slab("local", code.local_bytes, self.lanes_total, unset=True)
         shape = launch.shape(blocks)
         self.thread, self.block_slot, self.slots = shape.thread, shape.block_slot, shape.slots
         self.slot_count = blocks * launch.warps * 32

@@ -109,12 +109,19 @@ def _skip_directive(cursor: Cursor, word: str) -> bool:
 
 
 def read_variable(cursor: Cursor, space: str, *, anonymous: bool = False) -> Variable:
-    """`[.align n] .type [.ptr ...] name [dimensions] [= initialiser]`."""
-    alignment, element, vector = 0, None, 1
+    """`[.align n] .type [.ptr [.space] [.align n]] name [dimensions] [= initialiser]`.
+
+    After `.ptr` stands the alignment of what the pointer points to, not the variable's own (PTX ISA section 11.1.3).
+    """
+    alignment, element, vector, pointer = 0, None, 1, False
     while cursor.peek().startswith("."):
         word = cursor.take()
         if word == ".align":
-            alignment = cursor.integer()
+            number = cursor.integer()
+            if not pointer:
+                alignment = number
+        elif word == ".ptr":
+            pointer = True
         elif word in {".v2", ".v4", ".v8"}:
             vector = int(word[2])
         elif word == ".attribute":
@@ -123,7 +130,7 @@ def read_variable(cursor: Cursor, space: str, *, anonymous: bool = False) -> Var
                 pass
         elif word[1:] in TYPES:
             element = TYPES[word[1:]]
-        elif word not in {".ptr", ".global", ".const", ".shared", ".local", ".param"}:
+        elif word not in {".global", ".const", ".shared", ".local", ".param"}:
             raise cursor.error(f"unknown {word[:40]!r} in a declaration")
     if element is None or alignment < 0 or alignment & (alignment - 1) or alignment > 1 << 16:
         raise cursor.error("a declaration without a type, or with an alignment that is no power of two")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jitload.cpu.access import UNSET
 from jitload.cpu.arena import ARENA_WINDOW, LOCAL_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 from jitload.errors import CpuFault
 
@@ -150,8 +151,14 @@ def _fail_assertion(batch: Batch, lane: int, site: int, arguments: list[int]) ->
 
 
 def _allocate(batch: Batch, lane: int, _site: int, arguments: list[int]) -> int:
+    nbytes = arguments[0]
+    if not nbytes:
+        return 0
     thread, block = batch.thread_at(lane)
-    return batch.arena.allocate(arguments[0], f"malloc of thread {thread} of block {block}") if arguments[0] else 0
+    address = batch.arena.allocate(nbytes, f"malloc of thread {thread} of block {block}")
+    start = address - ARENA_WINDOW
+    batch.arena.views["u16"][start // 2 : (start + nbytes + 1) // 2] = UNSET
+    return address
 
 
 def _free(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:

@@ -34,7 +34,9 @@ def _compile(source: str, options: tuple[str, ...], arch: str) -> bytes:
 def _include_directories() -> list[str]:
     spec = importlib.util.find_spec("nvidia")
     roots = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
-    return [str(path) for root in roots for path in sorted(root.glob("*/include"))]
+    # CUDA 13 keeps CCCL one level deeper.
+    found = [path for root in roots for path in (*root.glob("*/include"), *root.glob("*/include/cccl"))]
+    return [str(path) for path in sorted(found)]
 
 
 class Device:

@@ -166,3 +166,16 @@ def test_grids_and_blocks_of_three_dimensions(cuda):
     cuda(source).run("k", (2, 3, 4), (2, 3, 5), out)
     bz, by, bx, tz, ty, tx = np.indices(out.shape)
     np.testing.assert_array_equal(out, ((((bx * 10 + by) * 10 + bz) * 10 + tx) * 10 + ty) * 10 + tz)
+
+
+@pytest.mark.parametrize("arch", ["compute_75", "compute_80", "compute_90", "compute_100", "compute_120"])
+@pytest.mark.parametrize("option", ["-lineinfo", "-G", "--use_fast_math"])
+def test_every_architecture_and_way_of_compiling(cuda, arch, option):
+    """The forms that PTX takes: names of parameters, pointer attributes, debug sections, fast functions."""
+    x = np.arange(1, 1001, dtype=np.float32)
+    y, out = x[::-1].copy(), np.zeros(4, np.float32)
+    want = (np.float64(2.5) * x + y).astype(np.float32)
+    cuda(SAXPY, option, arch=arch).run("saxpy", 4, 256, np.float32(2.5), x, y, 1000)
+    np.testing.assert_array_equal(y, want)
+    cuda(REDUCE, option, arch=arch).run("total", 4, 256, x, out, 1000, shared=1024)
+    np.testing.assert_array_equal(out, [x[k * 256 : (k + 1) * 256].sum() for k in range(4)])

@@ -249,3 +249,38 @@ def test_device_heap(cuda):
     device.run("k", 1, 10, out)
     np.testing.assert_array_equal(out, np.arange(10) * 28)
     assert device.memory.live_bytes == before
+
+
+def test_fresh_shared_and_local_memory_shows(ptx):
+    """A kernel that forgets to initialise gets NaN and wild indices, never convenient zeros."""
+    text = """.visible .entry k(.param .u64 o) { .reg .b64 %o; .reg .b32 %a, %b; .shared .align 4 .b8 s[64]; .local .align 4 .b8 l[64];
+        ld.param.u64 %o, [o]; ld.shared.b32 %a, [s+8]; ld.local.b32 %b, [l+60];
+        st.global.b32 [%o], %a; st.global.b32 [%o+4], %b; ret; }"""
+    out = np.zeros(2, np.uint32)
+    ptx(text).run("k", 1, 1, out)
+    assert np.isnan(out.view(np.float32)).all()
+    assert np.isnan(out.view(np.float16)).all()
+
+
+def test_fresh_device_heap_shows(cuda):
+    source = 'extern "C" __global__ void k(double *o) { double *p = (double *)malloc(24); *o = p[2]; free(p); }'
+    out = np.zeros(1)
+    cuda(source).run("k", 1, 1, out)
+    assert np.isnan(out[0])
+
+
+def test_a_pointer_parameter_may_name_the_alignment_of_its_pointee(ptx):
+    """NVRTC writes `.ptr .align 1` for compute_100: it does not move the parameter."""
+    text = """.visible .entry k(.param .u32 n, .param .u64 .ptr .align 1 o, .param .u64 .ptr .global .align 16 q) {
+        .reg .b64 %o; .reg .b32 %n; ld.param.u32 %n, [n]; ld.param.u64 %o, [o]; st.global.b32 [%o], %n;
+        ld.param.u64 %o, [q]; st.global.b32 [%o], %n; ret; }"""
+    device = ptx(text)
+    info = device.module.device_function("k").info
+    assert [(one.offset, one.alignment, one.pointer) for one in info.params] == [
+        (0, 4, False),
+        (8, 8, True),
+        (16, 8, True),
+    ]
+    o, q = np.zeros(1, np.uint32), np.zeros(1, np.uint32)
+    device.run("k", 1, 1, 7, o, q)
+    assert (o[0], q[0]) == (7, 7)
