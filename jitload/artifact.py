@@ -55,6 +55,9 @@ class Kind(str, Enum):
         return format(str(self.value), spec)
 
 
+_KINDS = {kind.value: kind for kind in Kind}
+
+
 class Toolchain(Value):
     """The compiler behind an artifact.
 
@@ -364,26 +367,20 @@ def _kernel_to_json(kernel: KernelInfo) -> list[Any]:
 
 def _artifact_from_json(meta: dict[str, Any], payload: bytes, key: str) -> Artifact:
     arch, name, log = meta["arch"], meta["name"], meta["log"]
-    compiler = _expect(meta["toolchain"], list)
-    for text in (arch, name, log, *compiler):
-        _expect(text, str)
+    compiler, version, digest = _expect(meta["toolchain"], list)
+    if not type(arch) is type(name) is type(log) is type(compiler) is type(version) is type(digest) is str:
+        raise TypeError("expected text")
     kernels = [_kernel_from_json(row) for row in meta["kernels"]]
-    if len({kernel.name for kernel in kernels}) != len(kernels):
+    by_name = {kernel.name: kernel for kernel in kernels}
+    if len(by_name) != len(kernels):
         raise ValueError("two kernels of one name")
-    compile_seconds = float(meta["compile_seconds"])
-    if not 0 <= compile_seconds < float("inf"):
-        raise ValueError(f"{compile_seconds} seconds")
-    return Artifact(
-        kind=Kind(meta["kind"]),
-        data=payload,
-        arch=arch,
-        name=name,
-        key=key,
-        kernels=kernels,
-        toolchain=Toolchain(*compiler),
-        log=log,
-        compile_seconds=compile_seconds,
-    )
+    seconds = float(meta["compile_seconds"])
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{seconds} seconds")
+    kind = _KINDS[meta["kind"]]
+    # In the order of Toolchain.__slots__ and Artifact.__slots__.
+    toolchain = Toolchain._make(digest, compiler, version)
+    return Artifact._make(arch, seconds, payload, key, kind, MappingProxyType(by_name), log, name, toolchain)
 
 
 def _kernel_from_json(row: list[Any]) -> KernelInfo:
@@ -393,29 +390,25 @@ def _kernel_from_json(row: list[Any]) -> KernelInfo:
     if required_block is not None:
         x, y, z = required_block
         required_block = (_count(x), _count(y), _count(z))
-    return KernelInfo(
-        _expect(name, str),
-        _expect(symbol, str),
-        [_parameter_from_json(param) for param in params],
-        max_threads=max_threads,
-        required_block=required_block,
-    )
+    if type(name) is not str or type(symbol) is not str:
+        raise TypeError("a kernel without a name")
+    parameters = tuple([_parameter_from_json(param) for param in params])
+    # In the order of KernelInfo.__slots__: on the way to every hit, so the fast constructor is used.
+    return KernelInfo._make(max_threads, name, parameters, required_block, symbol)
 
 
 def _parameter_from_json(row: list[Any]) -> Parameter:
     offset, size, alignment, ptx_type, name, declared, pointer, const = row
-    if pointer is not None:
-        _expect(pointer, bool)
-    return Parameter(
-        _count(offset),
-        _count(size),
-        _count(alignment),
-        _expect(ptx_type, str),
-        name=_expect(name, str),
-        declared=_expect(declared, str),
-        pointer=pointer,
-        const=_expect(const, bool),
-    )
+    if not (
+        (type(offset) is type(size) is type(alignment) is int)
+        and (type(ptx_type) is type(name) is type(declared) is str)
+        and type(const) is bool
+        and (pointer is None or type(pointer) is bool)
+        and min(offset, size, alignment) >= 0
+    ):
+        raise TypeError(f"expected a parameter, got {row!r:.80}")
+    # In the order of Parameter.__slots__.
+    return Parameter._make(alignment, const, declared, name, offset, pointer, size, ptx_type)
 
 
 def _count(value: Any) -> int:

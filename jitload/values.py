@@ -10,11 +10,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
+    from typing_extensions import Self
+
 
 class Value:
     """An immutable object whose identity is its `__slots__`: equality, hash, repr and pickling go by them."""
 
     __slots__: tuple[str, ...] = ()
+    _setters: tuple[Any, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls._setters = tuple([cls.__dict__[name].__set__ for name in cls.__slots__])
+
+    @classmethod
+    def _make(cls, *values: object) -> Self:
+        """An instance from the values of its slots, in their order: three times as fast as `__init__`, unchecked."""
+        made = object.__new__(cls)
+        for setter, value in zip(cls._setters, values, strict=True):
+            setter(made, value)
+        return made
 
     def _set(self, **fields: object) -> None:
         """Fill the slots, once, from `__init__`."""

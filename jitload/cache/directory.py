@@ -77,13 +77,17 @@ class Directory:
         return True
 
     def read(self, relative: str, max_bytes: int) -> bytes:
-        """The bytes of a regular file.
+        """The bytes of a regular file; raises like `read_file`."""
+        return self.read_file(relative, max_bytes)[0]
+
+    def read_file(self, relative: str, max_bytes: int) -> tuple[bytes, os.stat_result]:
+        """The bytes of a regular file, and its status.
 
         Raises:
             OSError: it is missing, unreadable, a link, no regular file, or larger than `max_bytes`.
         """
         self.check()
-        self._check_real(os.path.dirname(relative))
+        self._check_real(relative.rpartition("/")[0])
         descriptor = os.open(f"{self.path}/{relative}", _READ)
         try:
             status = os.fstat(descriptor)
@@ -92,7 +96,7 @@ class Directory:
             if status.st_size > max_bytes:
                 raise OSError(errno.EFBIG, f"{relative} has {status.st_size} bytes, more than {max_bytes}")
             # One byte more than the size: a file that is being appended to shows, and its digest refuses it.
-            return _read_all(descriptor, status.st_size + 1)
+            return _read_all(descriptor, status.st_size + 1), status
         finally:
             os.close(descriptor)
 

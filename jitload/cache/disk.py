@@ -61,16 +61,18 @@ class DiskStore:
     def read(self, key: str) -> tuple[Artifact | None, str]:
         """The verified artifact of that key and "hit"; or None and "absent", "damaged" or "unreadable"."""
         relative = _shard("objects", key)
-        data, reason = self._read_file(relative, MAX_ENTRY_BYTES)
-        if data is None:
+        file, reason = self._read_file(relative, MAX_ENTRY_BYTES)
+        if file is None:
             return None, reason
+        data, status = file
         try:
             artifact = decode_entry(data, key)
             self._verify(artifact.kind, artifact.data)
         except (ArtifactError, LoadError) as error:
             self._quarantine(relative, str(error))
             return None, "damaged"
-        self._touch(relative)
+        if time.time() - status.st_mtime > TOUCH_SECONDS:
+            self._touch(relative)
         return artifact, "hit"
 
     def read_entry(self, key: str) -> tuple[Artifact, bytes]:
@@ -100,7 +102,8 @@ class DiskStore:
 
     def read_manifest(self, digest: str, max_bytes: int) -> bytes | None:
         """The manifest of a request, unverified, or None."""
-        return self._read_file(_shard("manifests", digest), max_bytes)[0]
+        file, _ = self._read_file(_shard("manifests", digest), max_bytes)
+        return None if file is None else file[0]
 
     def write_manifest(self, digest: str, data: bytes) -> bool:
         """Keep a manifest. It is not synced: one that is lost costs a scan of the headers, no more."""
@@ -157,11 +160,11 @@ class DiskStore:
             with suppress(OSError):
                 yield entry.name, entry.stat(follow_symlinks=False).st_size
 
-    def _read_file(self, relative: str, max_bytes: int) -> tuple[bytes | None, str]:
+    def _read_file(self, relative: str, max_bytes: int) -> tuple[tuple[bytes, os.stat_result] | None, str]:
         # A second try: over a network file system a file that was just renamed can be missing for a moment.
         for attempt in (1, 2):
             try:
-                return self.directory.read(relative, max_bytes), "hit"
+                return self.directory.read_file(relative, max_bytes), "hit"
             except Refused as error:
                 log.warn_once(("refused", self.directory.path), f"the cache is not used: {error.strerror}")
                 return None, "unreadable"
@@ -223,9 +226,7 @@ class DiskStore:
         if self.directory.read_only:
             return
         with suppress(OSError):
-            path = f"{self.directory.path}/{relative}"
-            if time.time() - os.stat(path).st_mtime > TOUCH_SECONDS:
-                os.utime(path, follow_symlinks=False)
+            os.utime(f"{self.directory.path}/{relative}", follow_symlinks=False)
 
     def _sweep(self) -> None:
         if self.directory.read_only:

@@ -17,7 +17,7 @@ from jitload.errors import ArtifactError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from jitload.artifact import Artifact
@@ -283,10 +283,17 @@ def default_cache() -> Cache:
     return _default[1]
 
 
-def _verify_image(kind: str, data: bytes) -> None:
-    from jitload.loader.images import verify_image
+_verify: Callable[[str, bytes], None] | None = None
 
-    verify_image(kind, data)
+
+def _verify_image(kind: str, data: bytes) -> None:
+    """`verify_image`, imported with the first entry that is read."""
+    global _verify
+    if _verify is None:
+        from jitload.loader.images import verify_image
+
+        _verify = verify_image
+    _verify(kind, data)
 
 
 def _flush_at_exit(reference: weakref.ref[Cache]) -> None:
