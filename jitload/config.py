@@ -104,7 +104,7 @@ class Config(Value):
 _raw: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
 _names = [os.environ.encodekey(name) for name in _VARIABLES] if hasattr(os.environ, "encodekey") else _VARIABLES
 
-_layers: list[dict[str, Any]] = []
+_layers: tuple[dict[str, Any], ...] = ()  # replaced as a whole: a reader in another thread has one or the other
 _guard = Lock()
 _generation = 0
 _cached: tuple[object, Config] | None = None
@@ -169,10 +169,10 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
         self._change(in_force=False)
 
     def _change(self, *, in_force: bool) -> None:
-        global _generation
+        global _generation, _layers
         with _guard:
-            others = [layer for layer in _layers if layer is not self._layer]
-            _layers[:] = [*others, self._layer] if in_force else others
+            others = tuple([layer for layer in _layers if layer is not self._layer])
+            _layers = (*others, self._layer) if in_force else others
             _generation += 1
 
 

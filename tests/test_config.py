@@ -31,7 +31,7 @@ DEFAULTS = {
 @pytest.fixture(autouse=True)
 def _no_settings_left():
     yield
-    assert config._layers == [], "a test left its settings behind"
+    assert config._layers == (), "a test left its settings behind"
 
 
 def test_defaults():

@@ -73,12 +73,19 @@ def _line_of_literal(content: str, text: str) -> int | None:
         tree = ast.parse(content)
     except (SyntaxError, ValueError):
         return None
-    wanted = [line.strip() for line in text.splitlines()]
+    wanted = [line.strip() for line in text.strip().splitlines()]
     for node in ast.walk(tree):
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node.end_lineno is None:
             continue
+        if len(wanted) < 2 and node.value != text:
+            continue  # a part of a text that is put together
         # Only where each line of the text is a line of the file; an escaped line break would shift what follows.
         lines = node.end_lineno - node.lineno
-        if lines == node.value.count("\n") and [line.strip() for line in node.value.splitlines()] == wanted:
-            return node.lineno
+        if lines == node.value.count("\n") and [line.strip() for line in node.value.strip().splitlines()] == wanted:
+            return node.lineno + _blank_lines(node.value) - _blank_lines(text)
     return None
+
+
+def _blank_lines(text: str) -> int:
+    """How many lines stand before the first that is not blank."""
+    return text[: len(text) - len(text.lstrip())].count("\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 import jitload
@@ -41,7 +43,7 @@ TRIED = [
     "--split-compile=1", "--split-compile=0", "--diag-suppress=1", "--Ofast-compile=0", "--jump-table-density=1", "--ftz=1", "--fmad=0",
     "--prec-div=True", "--prec-sqrt=0", "-rdc=1", "-builtin-move-forward=0", "-builtin-initializer-list=1", "--version-ident=1",
     "--frandom-seed=1", "--maxrregcount=1", "--dopt=on", "-Xptxas=-O1", "-G", "-lineinfo", "-w", "-minimal", "-err-no", "-brief-diag=true",
-    "-ewp", "-restrict", "-default-device", "-device-int128", "-opt-info=inline", "-diag-warn=177", "-diag-error=177", "-std=c++20",
+    "-ewp", "-restrict", "-default-device", "-device-int128", "-diag-warn=177", "-diag-error=177", "-std=c++20",
     "-extra-device-vectorization", "-modify-stack-limit=false", "--no-cache", "--no-source-include",
 ]  # fmt: skip
 
@@ -50,6 +52,21 @@ TRIED = [
 def test_nvrtc_accepts_the_canonical_spelling(compile_ptx, option):
     source = '__device__ int f() { return 1; }\nextern "C" __global__ void k(int *out) { *out = f(); }\n'
     assert "k" in compile_ptx(source, options=[option], kind="ptx").kernels
+
+
+def test_no_option_changes_a_later_compile(compile_ptx):
+    """NVRTC is a library: what one compile leaves behind in it would be in the bytes or the log of the next."""
+    source = '__device__ __noinline__ float f(float x) { return x / 3; }\nextern "C" __global__ void k(float *x) { *x = f(*x) * *x + 1; }\n'
+
+    def plain():
+        artifact = compile_ptx(source, kind="cubin", arch="sm_80", cache=jitload.Cache(None))
+        return artifact.data, artifact.log
+
+    before = plain()
+    for option in TRIED:
+        with contextlib.suppress(jitload.CompileError):  # ptxas 12.9 and 13.5 refuse what --version-ident writes
+            compile_ptx(source, options=[option], kind="cubin", arch="sm_80", cache=jitload.Cache(None))
+        assert plain() == before, option
 
 
 def test_order_of_different_options_is_ignored_and_of_the_same_is_kept():
@@ -103,6 +120,7 @@ def test_include_directories(options):
         ("-dlto", "kind='ltoir'"),
         ("--gen-opt-lto", "kind='ltoir'"),
         ("--optix-ir", "OptiX"),
+        ("-opt-info=inline", "every later compile"),
         ("-time=/x.csv", "writes a file"),
         ("-fdevice-time-trace=/x", "writes a file"),
         ("-pch", "key"),
