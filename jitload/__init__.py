@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     )
     from jitload.jit import JitKernel, jit_kernel
     from jitload.launch.kernel import Kernel
+    from jitload.loader.create import create_module, module_from_cubin, module_from_fatbin, module_from_ptx
     from jitload.loader.files import load_module
     from jitload.loader.module import Module
     from jitload.loader.registry import (
-        create_module,
         load_module_from_bytes,
         register_loader,
         registered_kinds,
@@ -83,12 +83,15 @@ _HOMES = {
     "Toolchain": "artifact",
     "compile": "pipeline",
     "configure": "config",
-    "create_module": "loader.registry",
+    "create_module": "loader.create",
     "explain": "pipeline",
     "jit_kernel": "jit",
     "load_module": "loader.files",
     "load_module_from_bytes": "loader.registry",
     "load_whole_module": "loader.whole",
+    "module_from_cubin": "loader.create",
+    "module_from_fatbin": "loader.create",
+    "module_from_ptx": "loader.create",
     "pack_module": "loader.whole",
     "register_loader": "loader.registry",
     "register_system_symbol": "loader.system",
@@ -134,6 +137,9 @@ __all__ = [
     "load_module",
     "load_module_from_bytes",
     "load_whole_module",
+    "module_from_cubin",
+    "module_from_fatbin",
+    "module_from_ptx",
     "pack_module",
     "register_loader",
     "register_system_symbol",

@@ -36,6 +36,8 @@ class Module:
 
     #: Whether a whole module takes it for the host library around it, instead of saving it.
     exportable = False
+    #: Whether the loader of this kind takes an image with what was attached to it (`jitload.loader.described`).
+    keeps_description = False
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class Module:
         self._imports: list[Module] = []
         self._data = data
         self._source = source
+        self._attached_source: str | None = None
         self._closed = False
 
     @property
@@ -120,12 +123,19 @@ class Module:
     def save_to_bytes(self) -> bytes:
         """The bytes that the loader of this kind makes this module from.
 
+        For an image that is the image itself, or a saved entry around it when names, layouts or a source are attached.
+
         Raises:
             LoadError: this module was not made from bytes.
         """
         if self._data is None:
             raise LoadError(f"module of kind {self.kind!r} cannot be saved: it was not made from bytes", kind=self.kind)
-        return self._data
+        attached = self._kernels or self._aliases or self._attached_source is not None
+        if not (self.keeps_description and attached):
+            return self._data
+        from jitload.loader.described import encode_described
+
+        return encode_described(self._kind, self._data, self._kernels.values(), self._aliases, self._attached_source)
 
     def get_property_mask(self) -> int:
         """What the module can do: the sum of `BINARY_SERIALIZABLE`, `RUNNABLE` and `COMPILATION_EXPORTABLE`."""
@@ -166,7 +176,7 @@ class Module:
 
     def attach_source(self, source: str) -> None:
         """Remember what `inspect_source` shall show."""
-        self._source = source
+        self._source = self._attached_source = source
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of kind {self.kind!r} with {', '.join(self.functions[:8]) or 'no functions'}>"

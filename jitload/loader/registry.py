@@ -18,6 +18,7 @@ from jitload.loader.module import Module
 from jitload.loader.specs import (
     BUILT_IN,
     ENTRY_POINT_GROUP,
+    IMAGE_KINDS,
     RESERVED,
     built_in_spec,
     import_loader,
@@ -27,7 +28,7 @@ from jitload.loader.specs import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any, overload
 
     from typing_extensions import Buffer, Self
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     Loader = Callable[[bytes], Module]
 
+ENTRY_MAGIC = b"JLENTRY\n"  # jitload.artifact.MAGIC, which a test holds it to
 KEY_PREFIX = "ffi.Module.load_from_bytes."
 
 # Guards the two tables below, for a few dictionary operations at a time; no loader and no import runs under it.
@@ -96,7 +98,7 @@ def register_loader(kind: str, loader: Loader | None = None, *, override: bool =
         ValueError: the kind is empty, reserved, or has a loader and `override` is false. A loader that an installed
             package offers does not count: what a program says wins over what happens to be installed.
     """
-    name = _checked_kind(kind)
+    name = checked_kind(kind)
     if loader is None:
 
         def decorate(function: Loader) -> Loader:
@@ -113,7 +115,7 @@ def unregister_loader(kind: str) -> None:
     Raises:
         LoaderNotFoundError: nothing was registered for the kind.
     """
-    name = _checked_kind(kind)
+    name = checked_kind(kind)
     with _lock:
         if _registrations.pop(name, None) is not None:
             return
@@ -148,7 +150,7 @@ def load_module_from_bytes(kind: str, data: Buffer) -> Module:
         LoadError: the loader is known by name only and cannot be imported.
         Exception: whatever the loader raises comes through as it is.
     """
-    name = _checked_kind(kind)
+    name = checked_kind(kind)
     image = data if type(data) is bytes else as_bytes(data)
     loader = require_loader(name)
     module = loader(image)
@@ -166,57 +168,6 @@ def load_artifact(artifact: Artifact) -> Module:
     """
     module = load_module_from_bytes(artifact.kind, artifact.data)
     module.attach_kernels(artifact.kernels.values())
-    return module
-
-
-def create_module(
-    kind: str,
-    code: Buffer,
-    *,
-    functions: Mapping[str, Any] | None = None,
-    source: str | None = None,
-) -> Module:
-    """Make a module from code and what is known about it; `load_module_from_bytes` has to do with the bytes alone.
-
-    Args:
-        kind: an image kind ("cubin", "ptx", "fatbin", "ltoir"), whose loader then makes the module; or any other name,
-            which makes a module of Python callables.
-        code: the image; for other kinds the bytes that `save_to_bytes` gives.
-        functions: for an image, the name to answer to -> the symbol in it, or a `KernelInfo` with the parameters; for
-            other kinds, the name -> the callable.
-        source: what `inspect_source` shall show.
-
-    Raises:
-        TypeError: a function is none of these, or `code` is not bytes-like.
-        LoadError: the image cannot be loaded here.
-    """
-    name = _checked_kind(kind)
-    image = code if type(code) is bytes else as_bytes(code)
-    given = dict(functions or {})
-    if name not in BUILT_IN:
-        for function, target in given.items():
-            if not callable(target):
-                raise TypeError(f"function {function!r} of kind {name!r} is a {type(target).__name__}, not a callable")
-        return Module(name, given, data=image, source=source or "")
-    from jitload.artifact import KernelInfo
-
-    kernels: list[KernelInfo] = []
-    symbols: dict[str, str] = {}
-    for function, target in given.items():
-        if isinstance(target, KernelInfo):
-            threads, block = target.max_threads, target.required_block
-            kernels.append(
-                KernelInfo(function, target.symbol, target.params, max_threads=threads, required_block=block)
-            )
-        elif isinstance(target, str):
-            symbols[function] = target
-        else:
-            raise TypeError(f"function {function!r} needs a symbol (str) or a KernelInfo, got {type(target).__name__}")
-    module = load_module_from_bytes(name, image)
-    module.attach_kernels(kernels)
-    module.attach_names(symbols)
-    if source is not None:
-        module.attach_source(source)
     return module
 
 
@@ -246,13 +197,29 @@ def find_loader(kind: str) -> Loader | None:
     spec = built_in_spec(kind)
     if spec is not None:
         loader = import_loader(kind, spec, "jitload")
-        return loader
+        return _with_descriptions(kind, loader) if kind in IMAGE_KINDS else loader
     offers = _scanned_offers().get(kind)
     if offers is None:
         return None
     offer = only_offer(kind, offers)
     loader = import_loader(kind, offer.spec, offer.package)
     return loader
+
+
+def _with_descriptions(kind: str, loader: Loader) -> Loader:
+    """The built-in loader of an image kind: its modules are saved with what is attached to them, and loaded so."""
+
+    def load(data: bytes) -> Module:
+        if data.startswith(ENTRY_MAGIC):
+            from jitload.loader.described import load_described
+
+            module = load_described(kind, loader, data)
+        else:
+            module = loader(data)
+        module.keeps_description = True
+        return module
+
+    return load
 
 
 def _register(kind: str, loader: Loader, override: bool) -> Registration:
@@ -285,7 +252,13 @@ def _scanned_offers() -> dict[str, tuple[Offer, ...]]:
     return _offers
 
 
-def _checked_kind(kind: str) -> str:
+def checked_kind(kind: str) -> str:
+    """The plain name of a kind.
+
+    Raises:
+        TypeError: it is not a string.
+        ValueError: it is empty.
+    """
     if not isinstance(kind, str):
         raise TypeError(f"kind must be a str such as 'ptx', got {type(kind).__name__}")
     if not kind:

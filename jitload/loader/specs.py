@@ -25,6 +25,9 @@ BUILT_IN = {
     "ptx": {"cuda": "jitload.cuda:load_ptx", "cpu": "jitload.cpu:load_ptx"},
 }
 
+#: The built-in kinds whose bytes are one image of kernels.
+IMAGE_KINDS = frozenset({"cubin", "fatbin", "ltoir", "ptx"})
+
 #: Names that mean something else where kinds stand: in whole modules the library around the blob, and what TVM called
 #: a whole module before tvm-ffi.
 RESERVED = frozenset({"_lib", "_import_tree"})

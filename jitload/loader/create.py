@@ -1,0 +1,113 @@
+"""Making modules from code and what is known about it.
+
+tvm-ffi's maintainers drew the line that is kept here: `load_module_from_bytes` reads what a kind's own `save_to_bytes`
+wrote, and each kind has constructors with arguments of its own (there: the globals `ffi.Module.create.<kind>`).
+"""
+
+from __future__ import annotations
+
+from jitload.artifact import KernelInfo
+from jitload.loader.module import Module
+from jitload.loader.registry import as_bytes, checked_kind, load_module_from_bytes
+from jitload.loader.specs import IMAGE_KINDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from typing_extensions import Buffer
+
+
+def create_module(
+    kind: str,
+    code: Buffer,
+    *,
+    functions: Mapping[str, Any] | None = None,
+    source: str | None = None,
+) -> Module:
+    """Make a module from code and what is known about it; `load_module_from_bytes` has to do with the bytes alone.
+
+    Args:
+        kind: an image kind ("cubin", "ptx", "fatbin", "ltoir"), whose loader then makes the module; or any other name,
+            which makes a module of Python callables.
+        code: the image; for other kinds the bytes that `save_to_bytes` gives.
+        functions: for an image, the name to answer to -> the symbol in it, or a `KernelInfo` with the parameters; for
+            other kinds, the name -> the callable.
+        source: what `inspect_source` shall show.
+
+    Raises:
+        TypeError: a function is none of these, or `code` is not bytes-like.
+        LoadError: the image cannot be loaded here.
+    """
+    name = checked_kind(kind)
+    image = as_bytes(code)
+    given = dict(functions or {})
+    if name in IMAGE_KINDS:
+        return _image_module(name, image, given, source)
+    for function, target in given.items():
+        if not callable(target):
+            raise TypeError(f"function {function!r} of kind {name!r} is a {type(target).__name__}, not a callable")
+    return Module(name, given, data=image, source=source or "")
+
+
+def module_from_cubin(
+    code: Buffer, *, functions: Mapping[str, str | KernelInfo] | None = None, source: str | None = None
+) -> Module:
+    """A module of a cubin: ELF machine code for one arch.
+
+    Args:
+        code: the image.
+        functions: the name to answer to -> the symbol in the image, or a `KernelInfo` with the parameters.
+        source: what `inspect_source` shall show.
+
+    Raises:
+        TypeError: `code` is not bytes-like, or a function is neither.
+        LoadError: the image is damaged.
+    """
+    return create_module("cubin", code, functions=functions, source=source)
+
+
+def module_from_ptx(
+    code: str | Buffer, *, functions: Mapping[str, str | KernelInfo] | None = None, source: str | None = None
+) -> Module:
+    """A module of PTX; `code` is its text, or its bytes. The rest is as for `module_from_cubin`.
+
+    Raises:
+        TypeError: `code` is neither, or a function is neither symbol nor `KernelInfo`.
+        LoadError: the text is damaged, or not PTX.
+    """
+    return create_module("ptx", code.encode() if isinstance(code, str) else code, functions=functions, source=source)
+
+
+def module_from_fatbin(
+    code: Buffer, *, functions: Mapping[str, str | KernelInfo] | None = None, source: str | None = None
+) -> Module:
+    """A module of a fatbin: images for several archs. The arguments are those of `module_from_cubin`.
+
+    Raises:
+        TypeError: `code` is not bytes-like, or a function is neither symbol nor `KernelInfo`.
+        LoadError: the image is damaged.
+    """
+    return create_module("fatbin", code, functions=functions, source=source)
+
+
+def _image_module(kind: str, image: bytes, functions: dict[str, Any], source: str | None) -> Module:
+    kernels: list[KernelInfo] = []
+    symbols: dict[str, str] = {}
+    for function, target in functions.items():
+        if isinstance(target, KernelInfo):
+            threads, block = target.max_threads, target.required_block
+            kernels.append(
+                KernelInfo(function, target.symbol, target.params, max_threads=threads, required_block=block)
+            )
+        elif isinstance(target, str):
+            symbols[function] = target
+        else:
+            raise TypeError(f"function {function!r} needs a symbol (str) or a KernelInfo, got {type(target).__name__}")
+    module = load_module_from_bytes(kind, image)
+    module.attach_kernels(kernels)
+    module.attach_names(symbols)
+    if source is not None:
+        module.attach_source(source)
+    return module

@@ -1,0 +1,86 @@
+"""Images with a description: what `save_to_bytes` of an image gives once names, layouts or a source are attached to it.
+
+A bare image is saved as it is. One that was loaded from an artifact, or made by `create_module` with functions, answers
+to names that the image does not hold, and knows parameters that it does not tell. Such a module is saved as an entry
+(`jitload.artifact`: self-verifying, with the kernels' layouts), whose free section holds other names and the source:
+
+    factors := canonical JSON {"names": {name: symbol}, "source": text or null}
+
+The loaders of the built-in kinds take both.
+"""
+
+from __future__ import annotations
+
+from jitload.artifact import (
+    MAGIC,
+    Artifact,
+    Kind,
+    Toolchain,
+    canonical_json,
+    decode_entry,
+    decode_factors,
+    encode_entry,
+)
+from jitload.digest import sha256
+from jitload.errors import LoadError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from jitload.artifact import KernelInfo
+    from jitload.loader.module import Module
+    from jitload.loader.registry import Loader
+
+__all__ = ["MAGIC", "encode_described", "load_described"]
+
+
+def encode_described(
+    kind: str, image: bytes, kernels: Iterable[KernelInfo], names: Mapping[str, str], source: str | None
+) -> bytes:
+    """The entry for an image and what is attached to it.
+
+    Args:
+        kind: "cubin", "ptx", "fatbin" or "ltoir".
+        image: the bare image.
+        kernels: the kernels whose layouts are known.
+        names: other names, each with the symbol it stands for.
+        source: the source that was attached, or None.
+    """
+    artifact = Artifact(
+        kind=Kind(kind),
+        data=image,
+        arch="",
+        name="",
+        key=sha256(image).hex(),
+        kernels=kernels,
+        toolchain=Toolchain("", "", ""),
+    )
+    return encode_entry(artifact, canonical_json({"names": dict(names), "source": source}))
+
+
+def load_described(kind: str, loader: Loader, data: bytes) -> Module:
+    """Load the image in an entry with the loader of its kind, and attach what the entry says about it.
+
+    Raises:
+        ArtifactError: the entry is damaged.
+        LoadError: it is of another kind, or its names are no names.
+        Exception: whatever the loader raises comes through as it is.
+    """
+    artifact = decode_entry(data)
+    if artifact.kind != kind:
+        raise LoadError(f"this is a saved module of kind {str(artifact.kind)!r}, not {kind!r}", kind=kind)
+    # The entry of an artifact has the factors of its key here, and so neither names nor a source of its own.
+    factors = decode_factors(data)
+    names, source = factors.get("names", {}), factors.get("source")
+    if "names" not in factors or "source" not in factors:
+        names, source = {}, None
+    named = isinstance(names, dict) and all(isinstance(symbol, str) for symbol in names.values())
+    if not named or not isinstance(source, (str, type(None))):
+        raise LoadError(f"a saved module of kind {kind!r} whose names or source are no text", kind=kind)
+    module = loader(artifact.data)
+    module.attach_kernels(artifact.kernels.values())
+    module.attach_names(names)
+    if source is not None:
+        module.attach_source(source)
+    return module
