@@ -109,7 +109,8 @@ def look_up(request: CompileRequest, cache: Cache) -> tuple[Artifact | None, str
             continue
         stale = None
         if variant.files or variant.absent:
-            stale = _check_headers(variant, request)
+            # Where there is no compiler, the toolkit's headers are as they were when there was one.
+            stale = _check_headers(variant, request, toolkit_roots() if current is not None else ())
         if stale is not None:
             reason = "header changed"
             log.debug("stale: %s: %s", request, stale)
@@ -120,9 +121,9 @@ def look_up(request: CompileRequest, cache: Cache) -> tuple[Artifact | None, str
     return None, reason
 
 
-def _check_headers(variant: Variant, request: CompileRequest) -> str | None:
+def _check_headers(variant: Variant, request: CompileRequest, toolkit: tuple[tuple[str, str], ...]) -> str | None:
     mark = (variant.closure, variant.toolchain.digest)
-    stale = check_variant(variant, request, toolkit_roots(), skip_toolkit=mark in _toolkit_checked)
+    stale = check_variant(variant, request, toolkit, skip_toolkit=mark in _toolkit_checked)
     if stale is None:
         _toolkit_checked.add(mark)
     return stale

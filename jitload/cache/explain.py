@@ -156,7 +156,7 @@ def _ask_tiers(
     answers: list[tuple[str, str]] = []
     variants = cache.variants(request.digest)
     found: str | None = None
-    toolkit = toolkit_roots()
+    toolkit = toolkit_roots() if toolchain is not None else ()
     for number, variant in enumerate(variants, 1):
         key = artifact_key(request, variant.closure, variant.toolchain)
         stale = check_variant(variant, request, toolkit)

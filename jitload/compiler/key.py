@@ -23,9 +23,14 @@ def artifact_key(request: CompileRequest, closure_digest: str, toolchain: Toolch
         closure_digest: `Closure.digest()`: the headers as the compiler sees them.
         toolchain: the compiler, by version and by the bytes of its libraries.
     """
+    return key_of(request.digest, closure_digest, toolchain)
+
+
+def key_of(request_digest: str, closure_digest: str, toolchain: Toolchain) -> str:
+    """`artifact_key` of a request that is known by its digest alone."""
     return digest_factors(
         [
-            ("request", request.digest.encode()),
+            ("request", request_digest.encode()),
             ("headers", closure_digest.encode()),
             ("compiler", toolchain.name.encode()),
             ("compiler version", toolchain.version.encode()),

@@ -75,9 +75,11 @@ def find_nvrtc() -> Nvrtc | None:
 
 
 def toolkit_roots() -> tuple[tuple[str, str], ...]:
-    """(id, directory) of the toolkit's headers, in order of search; empty where none are installed."""
+    """(id, directory) of the toolkit's headers, in order of search; empty where no compiler is."""
     nvrtc = find_nvrtc()
-    major = nvrtc.major if nvrtc else _bindings_major() or 12
+    if nvrtc is None:
+        return ()  # headers that happen to lie here are not those of the compiler that made what is in a cache
+    major = nvrtc.major
     home = config.current().cuda_home
     state = (major, home, tuple(sys.path))
     if state not in _roots:
@@ -91,6 +93,7 @@ def toolkit_roots() -> tuple[tuple[str, str], ...]:
             found = [
                 (name, path)
                 for base in _cuda_homes()
+                if _toolkit_major(base) == major  # headers of another CUDA than the compiler's do not fit it
                 for name, relative in _SYSTEM_HEADERS
                 if os.path.isdir(path := os.path.join(base, relative))
             ]
@@ -182,6 +185,16 @@ def _sites() -> list[str]:
 def _cuda_homes() -> list[str]:
     home = config.current().cuda_home
     return [path for path in (home, "/usr/local/cuda") if path]
+
+
+def _toolkit_major(base: str) -> int | None:
+    """Major version of an installed toolkit, from its cuda.h (`#define CUDA_VERSION 12090`)."""
+    try:
+        with open(os.path.join(base, "include", "cuda.h"), "rb") as file:
+            match = re.search(rb"#define CUDA_VERSION (\d+)\d{3}\b", file.read(1 << 20))
+    except OSError:
+        return None
+    return int(match[1]) if match else None
 
 
 def _digest_files(paths: list[str]) -> str:
