@@ -93,7 +93,7 @@ def toolkit_roots() -> tuple[tuple[str, str], ...]:
             found = [
                 (name, path)
                 for base in _cuda_homes()
-                if _toolkit_major(base) == major  # headers of another CUDA than the compiler's do not fit it
+                if _toolkit_major(base) in {None, major}  # headers of another CUDA than the compiler's do not fit it
                 for name, relative in _SYSTEM_HEADERS
                 if os.path.isdir(path := os.path.join(base, relative))
             ]

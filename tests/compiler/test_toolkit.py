@@ -89,7 +89,10 @@ def test_cuda_home_is_a_setting(monkeypatch):
     assert toolkit._cuda_homes()[0] == "/opt/mine"
 
 
-def test_none_at_all(installed):
+def test_none_at_all(installed, tmp_path, monkeypatch):
+    """Headers without a compiler, as of another installation, count for nothing: entries are then taken as recorded."""
+    (tmp_path / "cuda/include").mkdir(parents=True)
+    monkeypatch.setattr(toolkit, "_cuda_homes", lambda: [str(tmp_path / "cuda")])
     shutil.rmtree(installed / "nvidia")
     assert find_nvrtc() is None
     assert toolchain() is None
@@ -216,3 +219,10 @@ def test_one_that_the_process_has_loaded_already_is_the_one(tmp_path, directory)
 
 def test_a_toolchain_says_what_it_is():
     assert str(Toolchain("nvrtc", "12.9.86", "ab" * 32)) == "nvrtc 12.9.86 (abababababab)"
+
+
+def test_headers_of_another_cuda_than_the_compilers_are_not_taken(tmp_path):
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "cuda.h").write_text("#define CUDA_VERSION 11080\n")
+    assert toolkit._toolkit_major(str(tmp_path)) == 11
+    assert toolkit._toolkit_major(str(tmp_path / "nowhere")) is None
