@@ -12,6 +12,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Artifact, KernelInfo, Kind, Parameter, Toolchain
+    from jitload.bundles.bundle import Bundle
     from jitload.cache.stats import Stats, stats
     from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
@@ -70,6 +71,7 @@ _ERRORS = (
 _HOMES = {
     **dict.fromkeys(_ERRORS, "errors"),
     "Artifact": "artifact",
+    "Bundle": "bundles.bundle",
     "Cache": "cache.tiers",
     "CompileRequest": "compiler.request",
     "JitKernel": "jit",
@@ -106,6 +108,7 @@ __all__ = [
     "ArgumentError",
     "Artifact",
     "ArtifactError",
+    "Bundle",
     "BundleError",
     "Cache",
     "CompileDisabledError",

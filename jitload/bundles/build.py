@@ -1,0 +1,183 @@
+"""Making bundles: what a cache holds for some requests, or several bundles, as one file. Same inputs, same bytes.
+
+What differs from one build to the next is left out of the entries: how long a compile took, what the compiler said with
+the user's file names, and the stamps of header files.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from jitload.artifact import Artifact, canonical_json, encode_entry
+from jitload.bundles.bundle import Bundle
+from jitload.bundles.format import encode_blob, encode_bundle
+from jitload.cache.tiers import default_cache
+from jitload.compiler.headers import VIRTUAL_ROOT
+from jitload.compiler.key import artifact_key
+from jitload.compiler.manifest import MAX_VARIANTS, Variant, check_variant, encode_manifest
+from jitload.compiler.toolkit import toolkit_roots
+from jitload.digest import sha256_hex
+from jitload.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from jitload.cache.tiers import Cache
+    from jitload.compiler.request import CompileRequest
+
+    Found = dict[str, dict[str, tuple[Variant, bytes, Artifact]]]
+
+
+def create(
+    path: str | os.PathLike[str],
+    requests: Iterable[Any],
+    *,
+    cache: Cache | None = None,
+    builder: str = "",
+    licences: Iterable[str] = (),
+    workload: str = "",
+    absent: Mapping[CompileRequest, tuple[tuple[str, str], ...]] | None = None,
+) -> Bundle:
+    """Write an unsigned bundle of what a cache holds for some requests, and open it.
+
+    Args:
+        path: the file to write; it appears whole or not at all.
+        requests: `CompileRequest`s, or kernels that have a `request()`.
+        cache: where the artifacts are, made by `jitload.precompile`; the default cache when None.
+        builder: who builds it, for the manifest.
+        licences: notes for the manifest.
+        workload: digest of the workload that it was made from, for the manifest.
+        absent: where a request looked for headers in vain on the machine that recorded it, in place of where the
+            build did.
+
+    Raises:
+        BundleError: the cache lacks an artifact; the text names it.
+        OSError: the file cannot be written.
+    """
+    store = default_cache() if cache is None else cache
+    found: Found = {}
+    missing = []
+    for item in requests:
+        request: CompileRequest = item.request() if hasattr(item, "request") else item
+        entry = _take(request, store, (absent or {}).get(request))
+        if entry is None:
+            missing.append(f"{request.name} ({request.kind}, {request.arch})")
+        else:
+            found.setdefault(request.digest, {}).setdefault(entry[2].key, entry)
+    if missing:
+        raise BundleError(
+            f"the cache {store.directory} lacks {len(missing)} artifact{'s' * (len(missing) > 1)}: "
+            f"{', '.join(missing[:10])}: run `jitload precompile` for them first"
+        )
+    write_bundle(path, encode_found(found, builder=builder, licences=licences, workload=workload))
+    return Bundle.open(path, trust="unsigned")
+
+
+def merge(path: str | os.PathLike[str], bundles: Iterable[Bundle], *, builder: str = "") -> Bundle:
+    """Write an unsigned bundle with the artifacts of several; where two answer one request, the first comes first.
+
+    Raises:
+        BundleError: one of them is damaged.
+        OSError: the file cannot be written.
+    """
+    found: Found = {}
+    licences: list[str] = []
+    workloads: list[str] = []
+    for bundle in bundles:
+        licences += bundle.manifest["licences"]
+        workloads += [bundle.manifest["workload"]] if bundle.manifest["workload"] else []
+        for entry in bundle.entries():
+            row = (entry.variant, entry.data, entry.artifact)
+            found.setdefault(entry.request, {}).setdefault(entry.artifact.key, row)
+    digests = sorted(set(workloads))
+    workload = digests[0] if len(digests) == 1 else sha256_hex("".join(digests).encode()) if digests else ""
+    write_bundle(path, encode_found(found, builder=builder, licences=licences, workload=workload))
+    return Bundle.open(path, trust="unsigned")
+
+
+def encode_found(found: Found, *, builder: str, licences: Iterable[str], workload: str) -> bytes:
+    """The bytes of a bundle with these artifacts: request digest -> key -> (variant, entry, artifact)."""
+    kept = {digest: list(rows.values())[:MAX_VARIANTS] for digest, rows in found.items()}
+    artifacts = [artifact for rows in kept.values() for _, _, artifact in rows]
+    archs = {arch for artifact in artifacts for arch in artifact.arch.split(",")}
+    toolchains = {artifact.toolchain for artifact in artifacts}
+    blobs = {}
+    for digest, rows in kept.items():
+        variants = encode_manifest(digest, [variant for variant, _, _ in rows])
+        blobs[bytes.fromhex(digest)] = encode_blob(variants, [data for _, data, _ in rows])
+    manifest = {
+        "archs": sorted(archs),
+        "builder": builder,
+        "kinds": sorted({artifact.kind.value for artifact in artifacts}),
+        "licences": sorted(set(licences)),
+        "requests": len(blobs),
+        "targets": sorted([kind, arch] for kind, arch in {(a.kind.value, a.arch) for a in artifacts}),
+        "toolchains": sorted([chain.name, chain.version, chain.digest] for chain in toolchains),
+        "workload": workload,
+    }
+    return encode_bundle(blobs, manifest)
+
+
+def write_bundle(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a bundle so that it appears whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    target = os.path.abspath(os.fspath(path))
+    temporary = f"{target}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def _take(
+    request: CompileRequest, cache: Cache, absent: tuple[tuple[str, str], ...] | None
+) -> tuple[Variant, bytes, Artifact] | None:
+    """The artifact of a request as the cache has it now, made the same for every builder; or None."""
+    toolkit = toolkit_roots()
+    for variant in cache.variants(request.digest):
+        if check_variant(variant, request, toolkit) is not None:
+            continue
+        artifact = cache.get(artifact_key(request, variant.closure, variant.toolchain))
+        if artifact is None:
+            continue
+        files = sorted((root, relative, digest, None) for root, relative, digest, _ in variant.files)
+        plain = Variant(variant.closure, variant.toolchain, files, sorted(absent or variant.absent))
+        factors = canonical_json(_factors(request, plain))
+        return plain, encode_entry(_reproducible(artifact), factors), artifact
+    return None
+
+
+def _reproducible(artifact: Artifact) -> Artifact:
+    return Artifact(
+        kind=artifact.kind,
+        data=artifact.data,
+        arch=artifact.arch,
+        name=artifact.name,
+        key=artifact.key,
+        kernels=artifact.kernels.values(),
+        toolchain=artifact.toolchain,
+    )
+
+
+def _factors(request: CompileRequest, variant: Variant) -> dict[str, Any]:
+    """As `pipeline.factors_of` has them, from what is known without the headers' texts."""
+    return {
+        "defines": dict(request.defines),
+        "headers": {f"{VIRTUAL_ROOT}{root}/{relative}": digest for root, relative, digest, _ in variant.files},
+        "name expressions": list(request.names),
+        "options": list(request.options),
+        "request": request.digest,
+        "source": sha256_hex(request.source.encode("utf-8", "surrogateescape")),
+        "undefines": list(request.undefines),
+    }

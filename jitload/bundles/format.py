@@ -1,0 +1,285 @@
+r"""The bundle format, version 1 ("JLB1"): bytes in, checked values out, no file is touched here.
+
+All integers are little-endian. Nothing lies between the parts but zero bytes up to the next multiple of 64, and nothing
+follows the last one, so that every byte of a file is either zero for a stated reason or covered by a digest.
+
+    bundle     := header index manifest zeros blob* signatures?
+    header     := magic version:u32 flags:u32 rows:u64 manifest_bytes:u64 end:u64 index:32 bytes manifest:32 bytes zeros
+                  (128 bytes in all; `end` is where the last blob ends; the digests are SHA-256)
+    magic      := "JLBUNDL\n"
+    index      := row*                       sorted by request, no request twice
+    row        := request:32 bytes offset:u64 bytes:u64 digest:32 bytes
+    manifest   := canonical JSON, see `check_manifest`
+    blob       := count:u32 variants_bytes:u32 entry_bytes:u64 * count variants entry * count, zeros
+                  (rows and blobs are in the same order, each blob begins where the one before it ends)
+    variants   := a manifest of compiler/manifest.py: which headers the request had, one variant per entry
+    entry      := an entry of artifact.py
+    signatures := "JLBSIGN\n" bytes:u32 canonical JSON [[key id, hex of 64 bytes], ...]
+
+The index is by request digest, because that is all a machine without a compiler can compute: the variants then give the
+key of each entry. What is signed is the header, which holds the digests of index and manifest, and the index holds the
+digest of every blob.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+
+from jitload.artifact import MAX_ENTRY_BYTES, canonical_json
+from jitload.compiler.manifest import MAX_MANIFEST_BYTES, MAX_VARIANTS
+from jitload.digest import sha256
+from jitload.errors import BundleError
+from jitload.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+MAGIC = b"JLBUNDL\n"
+SIGNATURE_MAGIC = b"JLBSIGN\n"
+VERSION = 1
+HEADER_BYTES = 128
+ROW_BYTES = 80
+#: A description of a bundle; it does not grow with the number of entries.
+MAX_SUMMARY_BYTES = 16 << 20
+MAX_SIGNATURE_BYTES = 1 << 20
+
+_HEADER = struct.Struct("<8sIIQQQ32s32s24s")
+_ROW = struct.Struct("<32sQQ32s")
+_BLOB = struct.Struct("<II")
+_SIGNATURES = struct.Struct("<8sI")
+_ALIGN = 64
+#: Field of the manifest -> the type of its items, or of itself.
+_LISTS = ("archs", "kinds", "licences")
+_TEXTS = ("builder", "workload")
+
+
+class Header(Value):
+    """The header of a bundle.
+
+    Attributes:
+        rows: number of rows of the index.
+        manifest_bytes: size of the manifest.
+        end: where the last blob ends.
+        index_digest: SHA-256 of the index.
+        manifest_digest: SHA-256 of the manifest.
+    """
+
+    __slots__ = ("end", "index_digest", "manifest_bytes", "manifest_digest", "rows")
+    rows: int
+    manifest_bytes: int
+    end: int
+    index_digest: bytes
+    manifest_digest: bytes
+
+    def __init__(self, rows: int, manifest_bytes: int, end: int, index_digest: bytes, manifest_digest: bytes) -> None:
+        self._set(
+            rows=rows,
+            manifest_bytes=manifest_bytes,
+            end=end,
+            index_digest=index_digest,
+            manifest_digest=manifest_digest,
+        )
+
+    @property
+    def index_end(self) -> int:
+        """Where the index ends and the manifest begins."""
+        return HEADER_BYTES + self.rows * ROW_BYTES
+
+    @property
+    def blobs_start(self) -> int:
+        """Where the first blob begins."""
+        return aligned(self.index_end + self.manifest_bytes)
+
+
+def aligned(offset: int) -> int:
+    """The next multiple of 64."""
+    return -(-offset // _ALIGN) * _ALIGN
+
+
+def decode_header(data: bytes, file_bytes: int) -> Header:
+    """The header of a bundle, every figure of it compared with the size of the file.
+
+    Raises:
+        BundleError: it is something else, of another version, or promises what the file does not hold.
+    """
+    if len(data) < HEADER_BYTES:
+        raise BundleError(f"not a bundle: {file_bytes} bytes, the header alone takes {HEADER_BYTES}")
+    magic, version, flags, rows, manifest_bytes, end, index, manifest, reserved = _HEADER.unpack(data[:HEADER_BYTES])
+    if magic != MAGIC:
+        raise BundleError(f"not a bundle: starts with {magic!r}, expected {MAGIC!r}")
+    if version != VERSION or flags:
+        raise BundleError(f"bundle of version {version} (flags {flags}), this jitload reads version {VERSION}")
+    if any(reserved):
+        raise BundleError("bundle with a header that is not zero where it must be")
+    if rows > file_bytes // ROW_BYTES or manifest_bytes > min(file_bytes, MAX_SUMMARY_BYTES):
+        raise BundleError(f"bundle of {file_bytes} bytes that promises {rows} rows and {manifest_bytes} of manifest")
+    header = Header(rows, manifest_bytes, end, index, manifest)
+    if not header.blobs_start <= end <= file_bytes or end % _ALIGN:
+        raise BundleError(f"bundle of {file_bytes} bytes that promises to end at {end}: truncated or altered")
+    if end < file_bytes and not _SIGNATURES.size <= file_bytes - end <= MAX_SIGNATURE_BYTES:
+        raise BundleError(f"bundle of {file_bytes} bytes that ends at {end}: something else follows it")
+    return header
+
+
+def decode_front(header: Header, data: bytes) -> tuple[list[bytes], list[tuple[int, int, bytes]], dict[str, Any]]:
+    """The index and the manifest from the bytes between the header and the first blob.
+
+    Returns:
+        The requests in order, for each (offset, bytes, digest) of its blob, and the manifest.
+
+    Raises:
+        BundleError: a digest, the order, an offset or the manifest is wrong.
+    """
+    if len(data) != header.blobs_start - HEADER_BYTES:
+        raise BundleError("bundle that ends within its index: truncated")
+    index = data[: header.rows * ROW_BYTES]
+    manifest = data[len(index) : len(index) + header.manifest_bytes]
+    if sha256(index) != header.index_digest:
+        raise BundleError("bundle whose index does not match its digest: damaged or altered")
+    if sha256(manifest) != header.manifest_digest:
+        raise BundleError("bundle whose manifest does not match its digest: damaged or altered")
+    if any(data[len(index) + header.manifest_bytes :]):
+        raise BundleError("bundle with bytes between its parts: damaged or altered")
+    requests: list[bytes] = []
+    places: list[tuple[int, int, bytes]] = []
+    expected, last = header.blobs_start, b""
+    for request, offset, size, digest in _ROW.iter_unpack(index):
+        # In order and without gaps: nothing can overlap, hide between blobs, or reach beyond the end.
+        if request <= last and requests:
+            raise BundleError("bundle with an index that is not sorted, or holds a request twice")
+        if offset != expected or not _BLOB.size <= size <= header.end - offset:
+            raise BundleError(f"bundle with a blob at {offset} of {size} bytes, expected one at {expected}")
+        expected = -(-(offset + size) // _ALIGN) * _ALIGN
+        last = request
+        requests.append(request)
+        places.append((offset, size, digest))
+    if expected != header.end:
+        raise BundleError(f"bundle whose last blob ends at {expected}, not at {header.end}")
+    return requests, places, decode_manifest_json(manifest)
+
+
+def decode_manifest_json(data: bytes) -> dict[str, Any]:
+    """The manifest, checked.
+
+    Raises:
+        BundleError: it is not canonical JSON, or lacks a field.
+    """
+    try:
+        value = json.loads(data)
+        canonical = canonical_json(value) == data
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"bundle with an unreadable manifest ({error})") from None
+    if not canonical:
+        raise BundleError("bundle whose manifest is not in canonical form")
+    return check_manifest(value)
+
+
+def check_manifest(value: Any) -> dict[str, Any]:
+    """The manifest, when its fields are what they must be.
+
+    `archs`, `kinds` and `licences` are lists of text; `targets` is a list of [kind, arch], `toolchains` one of [name,
+    version, digest]; `workload` (a digest, or "") and `builder` are text; `requests` is the number of rows.
+
+    Raises:
+        BundleError: a field is missing or of another type.
+    """
+    try:
+        texts = [value[name] for name in _TEXTS]
+        texts += [item for name in _LISTS for item in _listed(value[name])]
+        texts += [item for kind, arch in _listed(value["targets"]) for item in (kind, arch)]
+        texts += [item for name, version, digest in _listed(value["toolchains"]) for item in (name, version, digest)]
+        if type(value["requests"]) is not int or not all(isinstance(text, str) for text in texts):
+            raise TypeError("a field of another type")
+    except (TypeError, KeyError, ValueError) as error:
+        raise BundleError(f"bundle with an unreadable manifest ({type(error).__name__}: {error})") from None
+    return dict(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, got {type(value).__name__}")
+    return value
+
+
+def encode_blob(variants: bytes, entries: Iterable[bytes]) -> bytes:
+    """The blob of one request."""
+    parts = list(entries)
+    sizes = struct.pack(f"<{len(parts)}Q", *map(len, parts))
+    return b"".join((_BLOB.pack(len(parts), len(variants)), sizes, variants, *parts))
+
+
+def split_blob(data: bytes) -> tuple[bytes, list[bytes]]:
+    """The variants and the entries of a blob.
+
+    Raises:
+        BundleError: its figures do not fit its size.
+    """
+    if len(data) < _BLOB.size:
+        raise BundleError(f"blob of {len(data)} bytes")
+    count, variants_bytes = _BLOB.unpack_from(data)
+    if not 0 < count <= MAX_VARIANTS or variants_bytes > MAX_MANIFEST_BYTES or len(data) < _BLOB.size + 8 * count:
+        raise BundleError(f"blob of {len(data)} bytes that promises {count} entries")
+    sizes = struct.unpack_from(f"<{count}Q", data, _BLOB.size)
+    at = _BLOB.size + 8 * count
+    if max(sizes) > MAX_ENTRY_BYTES or at + variants_bytes + sum(sizes) != len(data):
+        raise BundleError(f"blob of {len(data)} bytes whose parts do not fit it")
+    variants, at = data[at : at + variants_bytes], at + variants_bytes
+    entries = []
+    for size in sizes:
+        entries.append(data[at : at + size])
+        at += size
+    return variants, entries
+
+
+def encode_bundle(blobs: Mapping[bytes, bytes], manifest: Mapping[str, Any]) -> bytes:
+    """The bytes of an unsigned bundle.
+
+    Args:
+        blobs: request (32 bytes) -> its blob.
+        manifest: what `check_manifest` describes.
+    """
+    summary = canonical_json(check_manifest(manifest))
+    at = aligned(HEADER_BYTES + len(blobs) * ROW_BYTES + len(summary))
+    rows, parts = [], []
+    for request, blob in sorted(blobs.items()):
+        rows.append(_ROW.pack(request, at, len(blob), sha256(blob)))
+        parts += [blob, b"\0" * (aligned(len(blob)) - len(blob))]
+        at += aligned(len(blob))
+    index = b"".join(rows)
+    header = _HEADER.pack(MAGIC, VERSION, 0, len(rows), len(summary), at, sha256(index), sha256(summary), b"")
+    front = b"".join((header, index, summary))
+    return b"".join((front, b"\0" * (aligned(len(front)) - len(front)), *parts))
+
+
+def encode_signatures(signatures: Iterable[tuple[str, bytes]]) -> bytes:
+    """The signature block, b"" for none."""
+    rows = sorted([key_id, signature.hex()] for key_id, signature in signatures)
+    if not rows:
+        return b""
+    body = canonical_json(rows)
+    return _SIGNATURES.pack(SIGNATURE_MAGIC, len(body)) + body
+
+
+def decode_signatures(data: bytes) -> list[tuple[str, bytes]]:
+    """The (key id, signature) pairs of a signature block, none for b"".
+
+    Raises:
+        BundleError: it is not one.
+    """
+    if not data:
+        return []
+    magic, size = _SIGNATURES.unpack_from(data)
+    body = data[_SIGNATURES.size :]
+    if magic != SIGNATURE_MAGIC or size != len(body):
+        raise BundleError("bundle with something other than signatures at its end")
+    try:
+        found = [(bytes.fromhex(key_id).hex(), bytes.fromhex(signature)) for key_id, signature in json.loads(body)]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BundleError(f"bundle with unreadable signatures ({type(error).__name__}: {error})") from None
+    # One spelling only: not a bit of the block can change without notice.
+    if encode_signatures(found) != data or any(len(signature) != 64 for _, signature in found):
+        raise BundleError("bundle with signatures that are not in canonical form")
+    return found
