@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Artifact, KernelInfo, Kind, Parameter, Toolchain
     from jitload.bundles.bundle import Bundle
+    from jitload.bundles.tier import use_bundle
     from jitload.cache.stats import Stats, stats
     from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
@@ -102,6 +103,7 @@ _HOMES = {
     "stats": "cache.stats",
     "system_lib": "loader.system",
     "unregister_loader": "loader.registry",
+    "use_bundle": "bundles.tier",
 }
 
 __all__ = [
@@ -151,6 +153,7 @@ __all__ = [
     "stats",
     "system_lib",
     "unregister_loader",
+    "use_bundle",
 ]
 
 

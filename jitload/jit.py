@@ -18,7 +18,7 @@ from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.template import template_text
 from jitload.errors import ArgumentError, SymbolNotFoundError
-from jitload.pipeline import compile_request, default_target, explain
+from jitload.pipeline import compile_request, default_target, explain, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -112,7 +112,12 @@ class JitKernel:
         Raises:
             CompileError: the source does not compile, or no compiler is installed and no tier has it.
         """
-        return compile_request(self.request(arch=arch, kind=kind), self._options["cache"])
+        options = self._options
+        request = self.request(arch=arch, kind=kind)
+        if arch or options["arch"]:
+            return compile_request(request, options["cache"])
+        chosen = stand_ins(request, config.resolve_device(), kind or options["kind"])
+        return compile_request(request, options["cache"], **chosen)
 
     def explain(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Explanation:
         """Why this kernel would hit or miss now: factors, tiers, nearest entries. `print` it."""

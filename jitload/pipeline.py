@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from jitload import config, log
 from jitload.artifact import Kind
+from jitload.bundles.tier import bundles_in_force, find_bundled, find_for_device
 from jitload.cache.flight import single_flight
 from jitload.cache.stats import counters
 from jitload.cache.tiers import default_cache
@@ -60,6 +61,8 @@ def compile_request(
     *,
     isolate: bool = False,
     compiler: Compiler | None = None,
+    device: str | None = None,
+    kinds: Iterable[Kind] = (Kind.CUBIN, Kind.FATBIN, Kind.PTX),
 ) -> Artifact:
     """The artifact of a request: from a tier, or from one compile that is then kept.
 
@@ -69,16 +72,24 @@ def compile_request(
         isolate: run NVRTC in a child process: one that dies or hangs is then a CompileError.
         compiler: what does the work of `compile_artifact`, the same artifact in another way; default: that, or
             `compile_isolated`.
+        device: the device whose arch the request took, when nobody chose one ("sm_90", or "cpu"): where no tier has
+            the exact image and none can be compiled, another one of a bundle that the device runs will do.
+        kinds: the kinds that will do then.
 
     Raises:
         CompileError: it does not compile, or there is no compiler and no tier has it.
         CompileDisabledError: no tier has it and compiling is off.
+        BundleError, TrustError: a bundle in force is refused; nothing is compiled in its place.
     """
     store = default_cache() if cache is None else cache
     policy = config.current().compile
     reason = "compile=always"
     if policy != "always":
         artifact, reason = look_up(request, store)
+        if artifact is not None:
+            return artifact
+    if device is not None and _cannot_compile(request, store, policy):
+        artifact, _ = find_for_device(request, device, kinds, store)
         if artifact is not None:
             return artifact
     counters.count_miss(reason)
@@ -97,8 +108,13 @@ def compile_request(
 def look_up(request: CompileRequest, cache: Cache) -> tuple[Artifact | None, str]:
     """The artifact of a request from a tier, or None and why not. NVRTC is not loaded for it.
 
-    Where NVRTC is installed, an entry must come from that very compiler; where none is, the newest entry will do.
+    A bundle comes first, whatever compiled it. In a directory, where NVRTC is installed, an entry must come from that
+    very compiler; where none is, the newest entry will do.
     """
+    if bundles_in_force():
+        artifact, _ = find_bundled(request, cache)
+        if artifact is not None:
+            return artifact, "hit"
     variants = cache.variants(request.digest)
     if not variants:
         return None, "absent"
@@ -119,6 +135,10 @@ def look_up(request: CompileRequest, cache: Cache) -> tuple[Artifact | None, str
         if artifact is not None:
             return artifact, "hit"
     return None, reason
+
+
+def _cannot_compile(request: CompileRequest, cache: Cache, policy: str) -> bool:
+    return _sealed or policy == "never" or current_toolchain(request, cache) is None
 
 
 def _check_headers(variant: Variant, request: CompileRequest, toolkit: tuple[tuple[str, str], ...]) -> str | None:
@@ -337,7 +357,19 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             if len(_requests) >= _MAX_REQUESTS:
                 _requests.clear()
             _requests[memo] = request
-    return compile_request(request, cache, isolate=isolate)
+    return compile_request(request, cache, isolate=isolate, **(stand_ins(request, device, kind) if device else {}))
+
+
+def stand_ins(request: CompileRequest, device: str, kind: str | Kind | None) -> dict[str, Any]:
+    """`device` and `kinds` of `compile_request`, for a request that took its arch from "cuda" or "cpu".
+
+    Args:
+        request: the request.
+        device: `config.resolve_device()`.
+        kind: the kind that the user asked for, or None.
+    """
+    chosen: dict[str, Any] = {"device": request.arch if device == "cuda" else "cpu"}
+    return chosen if kind is None else {**chosen, "kinds": (parse_kind(kind),)}
 
 
 def _frozen(value: object) -> object:

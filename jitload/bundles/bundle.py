@@ -77,6 +77,7 @@ class Bundle:
         self.signatures = decode_signatures(source.read(self._header.end, source.size - self._header.end))
         self._head = head
         self._known: dict[str, tuple[tuple[Variant, str], ...]] = {}
+        self._fresh: tuple[str, list[Entry]] = ("", [])  # what `variants` had to read anyway, for `take`
         if self.manifest["requests"] != len(self._requests):
             raise BundleError(
                 f"bundle whose manifest speaks of {self.manifest['requests']} requests, its index of {len(self)}"
@@ -144,10 +145,25 @@ class Bundle:
         """
         known = self._known.get(request)
         if known is None:
-            known = tuple([(entry.variant, entry.artifact.key) for entry in self.read(request)])
+            entries = self.read(request)
+            known = tuple([(entry.variant, entry.artifact.key) for entry in entries])
             if known:
+                self._fresh = (request, entries)
                 self._known[request] = known
         return known
+
+    def take(self, request: str, key: str) -> Artifact:
+        """The artifact of that key, which `variants` has named.
+
+        Raises:
+            BundleError: the bytes are not what the index promises.
+        """
+        fresh, self._fresh = self._fresh, ("", [])
+        entries = fresh[1] if fresh[0] == request else self.read(request)
+        for entry in entries:
+            if entry.artifact.key == key:
+                return entry.artifact
+        raise BundleError(f"{self.path}: it has no entry {key[:12]} for request {request[:12]}")
 
     def read(self, request: str) -> list[Entry]:
         """Every artifact for a request digest, verified; none where the bundle has none.

@@ -1,0 +1,139 @@
+"""Which image a device runs, and which of several is best.
+
+Exact arch, then family ("f"), then a cubin of the same major and a lower minor, then PTX; an "a" arch is never used on
+another device than its own.
+
+The rules are those of the CUDA C++ Programming Guide: "Binary Compatibility" (a cubin runs on the same major with an
+equal or higher minor; integrated GPUs share no cubins with others), "PTX Compatibility" (PTX runs on its own or any
+later compute capability), and "Architecture-Specific and Family-Specific Features" (the suffixes a and f).
+"""
+
+from __future__ import annotations
+
+from jitload.compiler.arch import EXECUTOR_ARCH, capability
+from jitload.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    Rank = tuple[int, int, int]
+
+#: The device that stands for the CPU executor, beside "sm_90" and the like.
+CPU = "cpu"
+#: Compute capabilities of integrated GPUs (Tegra, Orin, Thor): "binary compatibility is supported only for desktop".
+_INTEGRATED = frozenset({(5, 3), (6, 2), (7, 2), (8, 7), (10, 1), (11, 0)})
+
+
+class Verdict(Value):
+    """What became of one image.
+
+    Attributes:
+        kind: its kind.
+        arch: what it was compiled for; several for a fatbin.
+        rank: lower is better; None when the device does not run it.
+        reason: why, in a few words.
+    """
+
+    __slots__ = ("arch", "kind", "rank", "reason")
+    kind: str
+    arch: str
+    rank: Rank | None
+    reason: str
+
+    def __init__(self, kind: str, arch: str, rank: Rank | None, reason: str) -> None:
+        self._set(kind=kind, arch=arch, rank=rank, reason=reason)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.arch}: {self.reason}"
+
+
+def judge_image(kind: str, arch: str, device: str) -> Verdict:
+    """Whether a device runs an image, and how good a choice it is.
+
+    Args:
+        kind: "cubin", "ptx", "fatbin" or "ltoir".
+        arch: its arch; several, joined by ",", for a fatbin.
+        device: "sm_90", or "cpu" for the CPU executor.
+    """
+    if kind == "ltoir":
+        return Verdict(kind, arch, None, "LTO-IR is linked, not run")
+    if device == CPU:
+        rank, reason = _judge_for_executor(kind, arch)
+        return Verdict(kind, arch, rank, reason)
+    if kind != "fatbin":
+        rank, reason = _judge_ptx(arch, device) if kind == "ptx" else _judge_cubin(arch, device)
+        return Verdict(kind, arch, rank, reason)
+    members = [
+        _judge_cubin(member, device) if member.startswith("sm_") else _judge_ptx(member, device)
+        for member in arch.split(",")
+    ]
+    fitting = [(rank, reason) for rank, reason in members if rank is not None]
+    if not fitting:
+        return Verdict(kind, arch, None, "; ".join(dict.fromkeys(reason for _, reason in members)))
+    rank, reason = min(fitting)
+    return Verdict(kind, arch, rank, f"in a fatbin: {reason}")
+
+
+def judge_all(targets: Iterable[tuple[str, str]], device: str) -> list[Verdict]:
+    """The verdicts on (kind, arch) pairs: those that run, the best first, then those that do not.
+
+    Among equals the order of kinds is cubin, fatbin, ptx.
+    """
+    verdicts = [judge_image(kind, arch, device) for kind, arch in targets]
+    fitting = [(verdict.rank, verdict.kind, verdict.arch, verdict) for verdict in verdicts if verdict.rank is not None]
+    ordered = [row[3] for row in sorted(fitting, key=lambda row: row[:3])]
+    return [*ordered, *(verdict for verdict in verdicts if verdict.rank is None)]
+
+
+def _judge_cubin(arch: str, device: str) -> tuple[Rank | None, str]:
+    major, minor, suffix = capability(arch)
+    device_major, device_minor, device_suffix = capability(device)
+    if suffix == "a":
+        if (major, minor) != (device_major, device_minor):
+            return None, f'"{arch}" runs on {_name(major, minor)} alone, never across'
+        return (0, 0 if device_suffix else 1, 0), "exact arch"
+    if (major, minor) == (device_major, device_minor):
+        if suffix:
+            return (1, 0, 0), "exact arch, of a family"
+        return (0, 1 if device_suffix else 0, 0), "exact arch"
+    if major != device_major:
+        return None, f"a cubin for {_name(major, minor)} does not run on {_name(device_major, device_minor)}"
+    if minor > device_minor:
+        return None, f"{_name(major, minor)} is newer than {_name(device_major, device_minor)}"
+    if _INTEGRATED & {(major, minor), (device_major, device_minor)}:
+        return None, f"{_name(major, minor)} and {_name(device_major, device_minor)}: integrated GPUs share no cubins"
+    if suffix == "f":
+        return (1, 1, -minor), "same family"
+    return (2, 0, -minor), "same major, lower minor"
+
+
+def _judge_ptx(arch: str, device: str) -> tuple[Rank | None, str]:
+    major, minor, suffix = capability(arch)
+    device_major, device_minor, _ = capability(device)
+    same = (major, minor) == (device_major, device_minor)
+    if suffix == "a" and not same:
+        return None, f'"{arch}" runs on {_name(major, minor)} alone, never across'
+    if (major, minor) > (device_major, device_minor):
+        return None, f"PTX for {_name(major, minor)} is newer than {_name(device_major, device_minor)}"
+    if suffix == "f" and not same:
+        related = major == device_major and not _INTEGRATED & {(major, minor), (device_major, device_minor)}
+        if not related:
+            return None, f'"{arch}" is of another family than {_name(device_major, device_minor)}'
+    order = {"a": 0, "f": 1, "": 2}[suffix]
+    return (3, -(major * 10 + minor), order), "PTX, compiled by the driver"
+
+
+def _judge_for_executor(kind: str, arch: str) -> tuple[Rank | None, str]:
+    if kind != "ptx":
+        return None, "the CPU executor runs PTX alone"
+    major, minor, suffix = capability(arch)
+    limit = capability(EXECUTOR_ARCH)[:2]
+    if suffix or (major, minor) > limit:
+        return None, f"the CPU executor runs PTX up to {EXECUTOR_ARCH}"
+    exact = (major, minor) == limit
+    return (0 if exact else 3, -(major * 10 + minor), 0), "exact arch" if exact else "PTX of an older arch"
+
+
+def _name(major: int, minor: int) -> str:
+    return f"sm_{major}{minor}"

@@ -1,0 +1,111 @@
+r"""Bundles that installed packages carry: entry-point group `jitload.bundles`, value "package:file.jlb".
+
+    [project.entry-points."jitload.bundles"]
+    ops = "ops.kernels:ops.jlb"
+
+What stands behind the colon is a file among the resources of the package, read by `importlib.resources`, so it works
+from a zip file too. The packages' metadata are read here line by line: `importlib.metadata` costs 20 ms, which a
+process that only wants a kernel from the cache does not have.
+
+Trust: a package that was installed runs its own code in this process anyway, so its bundle need not be signed unless
+the setting `trust` asks for signatures; then it must meet that like any other.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+from jitload import config
+from jitload.errors import BundleError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jitload.bundles.bundle import Bundle
+
+GROUP = "jitload.bundles"
+_MAX_METADATA_BYTES = 1 << 20
+
+
+def open_installed() -> tuple[Bundle, ...]:
+    """The bundles of installed packages, by the name of their entry point.
+
+    Raises:
+        BundleError: one cannot be found or is damaged.
+        TrustError: one is not signed as the setting `trust` demands.
+    """
+    return tuple([_open(name, value) for name, value in sorted(installed_offers().items())])
+
+
+def installed_offers() -> dict[str, str]:
+    """Entry point -> "package:file", for every package on the import path; the first of a name counts."""
+    offers: dict[str, str] = {}
+    for place in dict.fromkeys(sys.path):
+        for text in _metadata(place):
+            for name, value in _group_of(text):
+                offers.setdefault(name, value)
+    return offers
+
+
+def _open(name: str, value: str) -> Bundle:
+    from importlib.resources import files
+
+    from jitload.bundles.bundle import Bundle
+
+    package, _, file = value.partition(":")
+    if not file or "/" in file or "\\" in file or file.startswith("."):
+        raise BundleError(f"entry point {name!r} of {GROUP} is {value!r}, expected 'package:file.jlb'")
+    try:
+        data = files(package).joinpath(file).read_bytes()
+    except (ImportError, OSError, TypeError) as error:
+        raise BundleError(
+            f"entry point {name!r} of {GROUP} names {value!r}, and the resource cannot be read ({error}): "
+            f"is the file in the package?"
+        ) from error
+    return Bundle.from_bytes(data, f"{value} (installed)", trust=config.current().trust or "unsigned")
+
+
+def _metadata(place: str) -> Iterator[str]:
+    """The entry points of every package in one directory or zip file of the import path."""
+    try:
+        names = os.listdir(place or ".")
+    except NotADirectoryError:
+        yield from _zipped_metadata(place)
+        return
+    except OSError:
+        return
+    for name in names:
+        if name.endswith((".dist-info", ".egg-info")):
+            with suppress(OSError, UnicodeDecodeError), open(f"{place or '.'}/{name}/entry_points.txt", "rb") as file:
+                yield file.read(_MAX_METADATA_BYTES).decode()
+
+
+def _zipped_metadata(place: str) -> Iterator[str]:
+    if not os.path.isfile(place):
+        return
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(place) as archive:
+            for member in archive.infolist():
+                if member.filename.endswith(".dist-info/entry_points.txt") and member.file_size < _MAX_METADATA_BYTES:
+                    yield archive.read(member).decode("utf-8", "replace")
+    except (OSError, BadZipFile):
+        return
+
+
+def _group_of(text: str) -> Iterator[tuple[str, str]]:
+    """The (name, value) pairs of our group in the text of an entry_points.txt, which is in INI form."""
+    if GROUP not in text:
+        return
+    inside = False
+    for line in text.splitlines():
+        stripped = line.strip()
+        if stripped.startswith("["):
+            inside = stripped == f"[{GROUP}]"
+        elif inside and "=" in stripped and not stripped.startswith(("#", ";")):
+            name, _, value = stripped.partition("=")
+            yield name.strip(), value.strip().replace(" ", "")

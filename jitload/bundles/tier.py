@@ -1,0 +1,179 @@
+"""The bundle tier: which bundles are in force, and what they answer. Asked after memory, before every directory.
+
+A bundle that is refused, by its digests or by the trust policy, is an error of whoever asks for a kernel, each time: it
+is never passed over, because what would be compiled in its place is not what was signed.
+"""
+
+from __future__ import annotations
+
+from jitload import config, log
+from jitload.cache.stats import counters
+from jitload.compiler.manifest import check_variant
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from typing import Any
+
+    from jitload.artifact import Artifact, Kind
+    from jitload.bundles.bundle import Bundle
+    from jitload.bundles.choose import Verdict
+    from jitload.cache.tiers import Cache
+    from jitload.compiler.request import CompileRequest
+
+_used: list[Bundle] = []
+# What the settings named last, opened: one file is opened and verified once per process.
+_configured: tuple[tuple[object, ...], tuple[Bundle, ...]] = ((), ())
+_installed: tuple[Bundle, ...] | None = None
+
+
+def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None = None) -> Bundle:
+    """Serve kernels from a bundle in this process, before any directory; several are asked in the order given.
+
+    Args:
+        path: the file.
+        trust: as for `Bundle.open`: public keys, trust files, or "unsigned"; default: the setting `trust`.
+
+    Returns:
+        The open bundle; `stop_bundle` takes it out of use.
+
+    Raises:
+        BundleError: it is missing, damaged, truncated or altered.
+        TrustError: it is not signed by a trusted key.
+    """
+    from jitload.bundles.bundle import Bundle
+
+    bundle = Bundle.open(path, trust)
+    _used.append(bundle)
+    return bundle
+
+
+def stop_bundle(bundle: Bundle) -> None:
+    """Take a bundle that `use_bundle` gave out of use, and close it."""
+    if bundle in _used:
+        _used.remove(bundle)
+    bundle.close()
+
+
+def bundles_in_force() -> tuple[Bundle, ...]:
+    """Those of `use_bundle`, of the setting `bundles`, and of installed packages, in the order in which they are asked.
+
+    Raises:
+        BundleError, TrustError: one of them is refused.
+    """
+    global _configured
+    settings = config.current()
+    state = (settings.bundles, settings.trust)
+    if _configured[0] != state:
+        _configured = (state, _open_all(settings.bundles))
+    return (*_used, *_configured[1], *_installed_bundles())
+
+
+def find_bundled(request: CompileRequest, cache: Cache) -> tuple[Artifact | None, str]:
+    """The artifact of a request from the first bundle that has it, or None and why not.
+
+    Its headers are checked as far as they are the user's; the toolkit that was there when it was built need not be.
+
+    Raises:
+        BundleError, TrustError: a bundle is refused.
+    """
+    reason = "absent"
+    for bundle in bundles_in_force():
+        artifact, answer = find_in(bundle, request, cache)
+        if artifact is not None:
+            return artifact, "hit"
+        if answer != "absent":
+            reason = answer
+    return None, reason
+
+
+def find_in(bundle: Bundle, request: CompileRequest, cache: Cache | None = None) -> tuple[Artifact | None, str]:
+    """The artifact of a request from one bundle, or None and why not; a hit is counted where there is a cache.
+
+    Raises:
+        BundleError: the bundle is damaged.
+    """
+    reason = "absent"
+    for variant, key in bundle.variants(request.digest):
+        stale = check_variant(variant, request, (), skip_toolkit=True) if variant.files or variant.absent else None
+        if stale is not None:
+            reason = stale
+            log.debug("stale in %s: %s: %s", bundle.path, request, stale)
+            continue
+        artifact = None if cache is None else cache.memory.read(key)[0]
+        if artifact is not None:
+            counters.count_hit("memory", artifact.compile_seconds)
+            return artifact, "hit"
+        artifact = bundle.take(request.digest, key)
+        if cache is not None:
+            counters.count_hit("bundle", artifact.compile_seconds)
+            cache.memory.put(artifact)
+        return artifact, "hit"
+    return None, reason
+
+
+def find_for_device(
+    request: CompileRequest, device: str, kinds: Iterable[Kind], cache: Cache | None = None
+) -> tuple[Artifact | None, list[Verdict]]:
+    """The best image that the bundles in force have for a device, and what became of each that they have.
+
+    Args:
+        request: the request for the device's own arch.
+        device: "sm_90", or "cpu" for the CPU executor.
+        kinds: the kinds that will do.
+        cache: where to count the hit and keep the artifact.
+
+    Raises:
+        BundleError, TrustError: a bundle is refused.
+    """
+    return choose_from(bundles_in_force(), request, device, kinds, cache)
+
+
+def choose_from(
+    bundles: Iterable[Bundle], request: CompileRequest, device: str, kinds: Iterable[Kind], cache: Cache | None = None
+) -> tuple[Artifact | None, list[Verdict]]:
+    """`find_for_device` from bundles that are given."""
+    from jitload.bundles.choose import Verdict, judge_all
+
+    wanted = {kind.value for kind in kinds}
+    opened = list(bundles)
+    targets = dict.fromkeys((kind, arch) for bundle in opened for kind, arch in bundle.manifest["targets"])
+    verdicts: list[Verdict] = []
+    chosen: Artifact | None = None
+    for verdict in judge_all([target for target in targets if target[0] in wanted], device):
+        if verdict.rank is None:
+            verdicts.append(verdict)
+            continue
+        if chosen is not None:
+            verdicts.append(Verdict(verdict.kind, verdict.arch, None, "a better one was found"))
+            continue
+        candidate = request.replace(kind=verdict.kind, arch=verdict.arch.split(","))
+        reason = "absent"
+        for bundle in opened:
+            artifact, reason = find_in(bundle, candidate, cache)
+            if artifact is not None:
+                chosen = artifact
+                break
+        if chosen is None:
+            why = "this kernel is not in it" if reason == "absent" else reason
+            verdicts.append(Verdict(verdict.kind, verdict.arch, None, why))
+    return chosen, verdicts
+
+
+def _open_all(paths: Iterable[str]) -> tuple[Bundle, ...]:
+    opened: list[Bundle] = []
+    for path in paths:
+        from jitload.bundles.bundle import Bundle
+
+        opened.append(Bundle.open(path))
+    return tuple(opened)
+
+
+def _installed_bundles() -> tuple[Bundle, ...]:
+    global _installed
+    if _installed is None:
+        from jitload.bundles.installed import open_installed
+
+        _installed = open_installed()
+    return _installed

@@ -1,0 +1,191 @@
+"""Bundles as a tier: asked before every directory, and never passed over when they are refused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+import jitload
+from jitload.bundles import tier
+from jitload.bundles.build import create
+from jitload.errors import BundleError, CompileDisabledError, NotPrecompiledError, TrustError
+from jitload.pipeline import compile_request
+
+from .conftest import requests_of, write_sources
+
+
+@pytest.fixture(autouse=True)
+def _no_bundles_left():
+    yield
+    for bundle in list(tier._used):
+        tier.stop_bundle(bundle)
+
+
+@pytest.fixture
+def hits():
+    before = jitload.stats()
+
+    def since():
+        after = jitload.stats()
+        return {name: after.hits[name] - before.hits[name] for name in after.hits} | {
+            "compiles": after.compiles - before.compiles
+        }
+
+    return since
+
+
+def test_a_bundle_serves_without_a_compile(built, unsigned, hits):
+    jitload.use_bundle(unsigned, trust="unsigned")
+    cache = jitload.Cache()
+    with jitload.configure(compile="never"):
+        first = compile_request(built[1][0], cache)
+        again = compile_request(built[1][0], cache)
+    assert first == again == built[2].get(first.key)
+    assert hits() == {"memory": 2, "bundle": 1, "disk": 0, "remote": 0, "compiles": 0}
+
+
+def test_a_bundle_comes_before_the_directory(built, unsigned, hits):
+    jitload.use_bundle(unsigned, trust="unsigned")
+    compile_request(built[1][0], jitload.Cache(built[2].directory))
+    assert hits()["bundle"] == 1
+    assert hits()["disk"] == 0
+
+
+def test_the_settings_name_bundles_and_trust(built, signed, keys, hits, monkeypatch):
+    monkeypatch.setenv("JITLOAD_BUNDLES", str(signed))
+    monkeypatch.setenv("JITLOAD_TRUST", keys["ci"][1])
+    compile_request(built[1][1], jitload.Cache())
+    assert hits()["bundle"] == 1
+
+
+@pytest.mark.parametrize("policy", ["missing", "never"])
+def test_a_refused_bundle_is_never_passed_over(built, signed, keys, hits, policy, tmp_path):
+    damaged = tmp_path / "damaged.jlb"
+    damaged.write_bytes(signed.read_bytes()[:-1])
+    refused = [(signed, keys["other"][1], TrustError), (damaged, keys["ci"][1], BundleError)]
+    refused += [(signed, None, TrustError), (tmp_path / "absent.jlb", "unsigned", BundleError)]
+    for path, trust, error in refused:
+        with jitload.configure(bundles=[path], trust=trust, compile=policy):
+            for _ in range(2):
+                with pytest.raises(error):
+                    compile_request(built[1][0], jitload.Cache(built[2].directory))
+    assert hits()["compiles"] == 0
+
+
+def test_an_entry_that_is_damaged_later_is_no_reason_to_compile(built, signed, keys, hits, tmp_path):
+    data = bytearray(signed.read_bytes())
+    bundle = jitload.Bundle.open(signed, trust="unsigned")
+    data[bundle._place(built[1][0].digest)[0] + 300] ^= 1
+    path = tmp_path / "k.jlb"
+    path.write_bytes(data)
+    with jitload.configure(bundles=[path], trust=keys["ci"][1]), pytest.raises(BundleError, match="altered"):
+        compile_request(built[1][0], jitload.Cache())
+    assert hits()["compiles"] == 0
+
+
+def test_a_changed_header_is_not_served_from_a_bundle(unsigned, tmp_path):
+    jitload.use_bundle(unsigned, trust="unsigned")
+    requests = requests_of(write_sources(tmp_path / "moved"))
+    with jitload.configure(compile="never"):
+        assert compile_request(requests[0], jitload.Cache())
+        write_sources(tmp_path / "moved", header="#pragma once\n#define SCALE 2.0f\n")
+        with pytest.raises(NotPrecompiledError):
+            compile_request(requests_of(tmp_path / "moved" / "saxpy.cu")[1], jitload.Cache())
+
+
+def test_several_bundles_are_asked_in_order(built, tmp_path, hits):
+    for number, request in enumerate(built[1][:2]):
+        create(tmp_path / f"{number}.jlb", [request], cache=built[2])
+    with jitload.configure(bundles=[tmp_path / "0.jlb", tmp_path / "1.jlb"], trust="unsigned", compile="never"):
+        for request in built[1][:2]:
+            compile_request(request, jitload.Cache())
+        with pytest.raises(CompileDisabledError):
+            compile_request(built[1][2], jitload.Cache())
+    assert hits()["bundle"] == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [("sm_80", "sm_80"), ("sm_86", "sm_80"), ("sm_90", "sm_90"), ("sm_120", "compute_75"), ("cpu", "compute_75")],
+)
+def test_the_image_for_a_device_is_chosen(built, unsigned, device, expected):
+    jitload.use_bundle(unsigned, trust="unsigned")
+    kind, arch = ("ptx", "compute_75") if device == "cpu" else ("cubin", device)
+    (request,) = requests_of(built[0], [(kind, arch)])
+    with jitload.configure(compile="never"):
+        assert compile_request(request, jitload.Cache(), device=device).arch == expected
+
+
+def test_nothing_stands_in_while_the_exact_image_can_be_compiled(built, unsigned, hits):
+    jitload.use_bundle(unsigned, trust="unsigned")
+    (request,) = requests_of(built[0], [("cubin", "sm_86")])
+    assert compile_request(request, jitload.Cache(), device="sm_86").arch == "sm_86"
+    assert hits()["compiles"] == 1
+
+
+def test_an_arch_that_was_asked_for_is_not_replaced(built, unsigned):
+    jitload.use_bundle(unsigned, trust="unsigned")
+    with jitload.configure(compile="never"), pytest.raises(NotPrecompiledError):
+        jitload.compile(built[0], arch="sm_86", cache=jitload.Cache())
+
+
+def test_a_decorated_kernel_runs_from_a_bundle(built, unsigned, hits):
+    @jitload.jit_kernel(file=built[0], cache=jitload.Cache())
+    def saxpy(a, x, y, n): ...
+
+    jitload.use_bundle(unsigned, trust="unsigned")
+    x, y = np.arange(64, dtype=np.float32), np.ones(64, np.float32)
+    with jitload.configure(compile="never", device="cpu"):
+        saxpy[2, 32](2.0, x, y, 64)
+    assert np.array_equal(y, 2 * x + 1)
+    assert hits() == {"memory": 0, "bundle": 1, "disk": 0, "remote": 0, "compiles": 0}
+
+
+PACKAGED = """
+import sys
+sys.path.insert(0, {place!r})
+import jitload
+artifact = jitload.compile(__import__("pathlib").Path({source!r}), kind="cubin", arch="sm_80")
+print(jitload.stats().hits["bundle"], jitload.stats().compiles, len(artifact.data))
+"""
+
+
+def package(base, bundle):
+    """What `pip install` leaves behind of a wheel with a bundle in it."""
+    (base / "ops").mkdir(parents=True)
+    (base / "ops" / "__init__.py").touch()
+    shutil.copy(bundle, base / "ops" / "ops.jlb")
+    (base / "ops-1.0.dist-info").mkdir()
+    (base / "ops-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: ops\nVersion: 1.0\n")
+    (base / "ops-1.0.dist-info" / "entry_points.txt").write_text(
+        "[console_scripts]\nops = ops:main\n\n[jitload.bundles]\nops = ops:ops.jlb\n"
+    )
+    return base
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("trust", ["", "wrong"])
+def test_an_installed_package_carries_its_bundle(built, signed, keys, tmp_path, zipped, trust):
+    place = package(tmp_path / "site", signed)
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "site.zip", "w") as archive:
+            for file in place.rglob("*"):
+                archive.write(file, file.relative_to(place))
+        place = tmp_path / "site.zip"
+    env = {**os.environ, "JITLOAD_COMPILE": "never", "JITLOAD_TRUST": keys["other"][1] if trust else ""}
+    done = subprocess.run(
+        [sys.executable, "-c", PACKAGED.format(place=str(place), source=str(built[0]))],
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    if trust:
+        assert "TrustError" in done.stderr
+    else:
+        assert done.stdout.split()[:2] == ["1", "0"], done.stderr
