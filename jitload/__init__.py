@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from jitload.loader.system import register_system_symbol, system_lib
     from jitload.loader.whole import LibraryModule, load_whole_module, pack_module
     from jitload.pipeline import compile, explain, seal  # noqa: A004 - the public name, as in `re.compile`
+    from jitload.precompile import precompile
 
 __version__ = "0.1.0.dev0"
 
@@ -96,6 +97,7 @@ _HOMES = {
     "module_from_fatbin": "loader.create",
     "module_from_ptx": "loader.create",
     "pack_module": "loader.whole",
+    "precompile": "precompile",
     "register_loader": "loader.registry",
     "register_system_symbol": "loader.system",
     "registered_kinds": "loader.registry",
@@ -146,6 +148,7 @@ __all__ = [
     "module_from_fatbin",
     "module_from_ptx",
     "pack_module",
+    "precompile",
     "register_loader",
     "register_system_symbol",
     "registered_kinds",
