@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from jitload.loader.module import Module
     from jitload.loader.registry import Loader
 
-__all__ = ["MAGIC", "encode_described", "load_described"]
-
 
 def encode_described(
     kind: str, image: bytes, kernels: Iterable[KernelInfo], names: Mapping[str, str], source: str | None
@@ -84,3 +82,14 @@ def load_described(kind: str, loader: Loader, data: bytes) -> Module:
     if source is not None:
         module.attach_source(source)
     return module
+
+
+def with_descriptions(kind: str, loader: Loader) -> Loader:
+    """The loader of an image kind, taking entries too, and letting its modules be saved as entries."""
+
+    def load(data: bytes) -> Module:
+        module = load_described(kind, loader, data) if data.startswith(MAGIC) else loader(data)
+        module.keeps_description = True
+        return module
+
+    return load

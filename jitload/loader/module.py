@@ -38,6 +38,8 @@ class Module:
     exportable = False
     #: Whether the loader of this kind takes an image with what was attached to it (`jitload.loader.described`).
     keeps_description = False
+    #: Makes a module of tvm-ffi of one of ours, while `jitload.interop.tvm_ffi` is installed.
+    to_tvm_ffi: Callable[[Module], Any] | None = None
 
     def __init__(
         self,
@@ -177,6 +179,16 @@ class Module:
     def attach_source(self, source: str) -> None:
         """Remember what `inspect_source` shall show."""
         self._source = self._attached_source = source
+
+    def __tvm_ffi_object__(self) -> Any:
+        """This module as tvm-ffi's, which asks the class for it; so the method is here whether installed or not.
+
+        Raises:
+            TypeError: tvm-ffi is not connected.
+        """
+        if Module.to_tvm_ffi is None:
+            raise TypeError("to pass a jitload.Module to tvm-ffi, call jitload.interop.tvm_ffi.install() first")
+        return Module.to_tvm_ffi(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of kind {self.kind!r} with {', '.join(self.functions[:8]) or 'no functions'}>"

@@ -14,6 +14,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from jitload.errors import LoaderNotFoundError
+from jitload.loader.inputs import as_bytes, checked_kind
 from jitload.loader.module import Module
 from jitload.loader.specs import (
     BUILT_IN,
@@ -34,17 +35,17 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
 
     from jitload.artifact import Artifact
-    from jitload.loader.specs import Offer
+    from jitload.loader.specs import Offer, Peer
 
     Loader = Callable[[bytes], Module]
 
-ENTRY_MAGIC = b"JLENTRY\n"  # jitload.artifact.MAGIC, which a test holds it to
 KEY_PREFIX = "ffi.Module.load_from_bytes."
 
 # Guards the two tables below, for a few dictionary operations at a time; no loader and no import runs under it.
 _lock = allocate_lock()
 _registrations: dict[str, tuple[Registration, ...]] = {}  # the last one of a kind is in force
 _offers: dict[str, tuple[Offer, ...]] | None = None  # None until packages have been scanned
+_peer: Peer | None = None  # another registry of loaders in this process
 
 
 class Registration:
@@ -63,6 +64,7 @@ class Registration:
         # Blocks in different threads need not end in the order they began: take out this one, wherever it stands.
         with _lock:
             _keep(self.kind, tuple(entry for entry in _registrations.get(self.kind, ()) if entry is not self))
+        _announce(self.kind)
 
     def __repr__(self) -> str:
         return f"<loader {self.loader!r} registered as {loader_key(self.kind)}>"
@@ -117,8 +119,10 @@ def unregister_loader(kind: str) -> None:
     """
     name = checked_kind(kind)
     with _lock:
-        if _registrations.pop(name, None) is not None:
-            return
+        found = _registrations.pop(name, None)
+    if found is not None:
+        _announce(name)
+        return
     built_in = " It is built in and stays." if name in BUILT_IN else ""
     raise LoaderNotFoundError(
         f"no loader was registered for kind {name!r} with jitload.register_loader.{built_in}",
@@ -128,10 +132,16 @@ def unregister_loader(kind: str) -> None:
 
 
 def registered_kinds() -> tuple[str, ...]:
-    """Every kind that has a loader, sorted: registered, built in and offered by installed packages.
+    """Every kind that has a loader, sorted: registered, built in, offered by installed packages, or of a peer.
 
     No loader is imported, so a kind in the list may still fail to load where its runtime is missing.
     """
+    peer = _peer
+    return tuple(sorted({*own_kinds(), *(() if peer is None else peer.kinds())}))
+
+
+def own_kinds() -> tuple[str, ...]:
+    """The registered kinds without those of a peer."""
     offers = _scanned_offers()
     with _lock:
         return tuple(sorted({*_registrations, *BUILT_IN, *offers}))
@@ -172,13 +182,16 @@ def load_artifact(artifact: Artifact) -> Module:
 
 
 def require_loader(kind: str) -> Loader:
-    """The loader in force for a kind.
+    """The loader in force for a kind; where there is none of our own, that of a peer.
 
     Raises:
         LoaderNotFoundError: there is none.
         LoadError: it cannot be imported, or several installed packages offer one.
     """
     loader = find_loader(kind)
+    peer = _peer
+    if loader is None and peer is not None:
+        loader = peer.find(kind)
     if loader is None:
         raise LoaderNotFoundError(_not_found_text(kind), kind=kind, key=loader_key(kind))
     return loader
@@ -197,7 +210,11 @@ def find_loader(kind: str) -> Loader | None:
     spec = built_in_spec(kind)
     if spec is not None:
         loader = import_loader(kind, spec, "jitload")
-        return _with_descriptions(kind, loader) if kind in IMAGE_KINDS else loader
+        if kind not in IMAGE_KINDS:
+            return loader
+        from jitload.loader.described import with_descriptions
+
+        return with_descriptions(kind, loader)
     offers = _scanned_offers().get(kind)
     if offers is None:
         return None
@@ -206,20 +223,17 @@ def find_loader(kind: str) -> Loader | None:
     return loader
 
 
-def _with_descriptions(kind: str, loader: Loader) -> Loader:
-    """The built-in loader of an image kind: its modules are saved with what is attached to them, and loaded so."""
+def join_peer(peer: Peer) -> None:
+    """Look also in another registry, and tell it what changes here."""
+    global _peer
+    _peer = peer
 
-    def load(data: bytes) -> Module:
-        if data.startswith(ENTRY_MAGIC):
-            from jitload.loader.described import load_described
 
-            module = load_described(kind, loader, data)
-        else:
-            module = loader(data)
-        module.keeps_description = True
-        return module
-
-    return load
+def leave_peer(peer: Peer) -> None:
+    """Forget a peer that had joined."""
+    global _peer
+    if _peer is peer:
+        _peer = None
 
 
 def _register(kind: str, loader: Loader, override: bool) -> Registration:
@@ -234,7 +248,14 @@ def _register(kind: str, loader: Loader, override: bool) -> Registration:
             what = f"is registered: {before[-1].loader!r}" if before else "is built in"
             raise ValueError(f"a loader for kind {kind!r} {what}. Pass override=True to replace it")
         _keep(kind, (*before, registration))
+    _announce(kind)
     return registration
+
+
+def _announce(kind: str) -> None:
+    peer = _peer
+    if peer is not None:
+        peer.changed(kind)
 
 
 def _keep(kind: str, registrations: tuple[Registration, ...]) -> None:
@@ -250,38 +271,6 @@ def _scanned_offers() -> dict[str, tuple[Offer, ...]]:
     if _offers is None:
         _offers = installed_offers()
     return _offers
-
-
-def checked_kind(kind: str) -> str:
-    """The plain name of a kind.
-
-    Raises:
-        TypeError: it is not a string.
-        ValueError: it is empty.
-    """
-    if not isinstance(kind, str):
-        raise TypeError(f"kind must be a str such as 'ptx', got {type(kind).__name__}")
-    if not kind:
-        raise ValueError("kind must not be empty")
-    return str(kind)  # a member of jitload.Kind becomes its plain name
-
-
-def as_bytes(data: Buffer) -> bytes:
-    """What a loader is given for a bytes-like object.
-
-    Raises:
-        TypeError: it is not bytes-like.
-    """
-    if isinstance(data, str):
-        raise TypeError("data must be bytes-like, got str: encode text first, e.g. ptx.encode()")
-    try:
-        view = memoryview(data)
-    except TypeError:
-        raise TypeError(
-            f"data must be bytes-like (bytes, bytearray, memoryview or mmap), got {type(data).__name__}"
-        ) from None
-    with view:
-        return view.tobytes()
 
 
 def _not_found_text(kind: str) -> str:

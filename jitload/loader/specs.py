@@ -10,7 +10,22 @@ from jitload.errors import LoadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Protocol
+
+    from jitload.loader.registry import Loader
+
+    class Peer(Protocol):
+        """Another registry of loaders in this process, as `jitload.interop.tvm_ffi` connects one."""
+
+        def find(self, kind: str) -> Loader | None:
+            """Its loader for a kind that has none here."""
+
+        def kinds(self) -> tuple[str, ...]:
+            """The kinds that it has loaders for, without those that it has from here."""
+
+        def changed(self, kind: str) -> None:
+            """A loader for this kind has come or gone here."""
+
 
 #: Where installed packages offer loaders; each entry point's name is the kind.
 ENTRY_POINT_GROUP = "jitload.loaders"

@@ -22,8 +22,9 @@ from itertools import pairwise
 from struct import Struct
 
 from jitload.errors import LoadError
+from jitload.loader.inputs import as_bytes
 from jitload.loader.module import Module
-from jitload.loader.registry import as_bytes, load_module_from_bytes, require_loader
+from jitload.loader.registry import load_module_from_bytes, require_loader
 from jitload.loader.specs import RESERVED
 
 TYPE_CHECKING = False

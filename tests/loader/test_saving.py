@@ -3,10 +3,9 @@
 import pytest
 
 import jitload
-from jitload.artifact import MAGIC
 from jitload.errors import ArtifactError, LoadError
 from jitload.loader.module import BINARY_SERIALIZABLE, COMPILATION_EXPORTABLE, RUNNABLE, Module
-from jitload.loader.registry import ENTRY_MAGIC, load_module_from_bytes, register_loader, registered_kinds
+from jitload.loader.registry import load_module_from_bytes, register_loader, registered_kinds
 from jitload.loader.specs import IMAGE_KINDS
 from jitload.loader.system import SystemLibrary
 from jitload.loader.whole import LibraryModule, pack_module
@@ -41,10 +40,6 @@ def test_the_flags_of_modules():
     assert python.is_runnable()
     assert library.is_compilation_exportable()
     assert not saved.is_compilation_exportable()
-
-
-def test_the_registry_knows_the_magic_of_entries_without_importing_them():
-    assert ENTRY_MAGIC == MAGIC
 
 
 def every_kind(artifacts):

@@ -1,0 +1,1 @@
+"""At home in other projects: each file here knows one of them, and nothing else in jitload does."""

@@ -1,0 +1,135 @@
+"""Kernels as functions of tvm-ffi.
+
+A kernel of n parameters is called with its n arguments, then with its configuration as integers, in the order of TVM's
+launch tags: grid x, y, z, block x, y, z, and, if wanted, the bytes of dynamic shared memory and a stream.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+import tvm_ffi
+
+from jitload.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jitload.launch.kernel import Kernel
+
+_CUDA, _CUDA_MANAGED = 2, 13  # DLDeviceType (dlpack.h)
+_LETTERS = {0: "i", 1: "u", 2: "f", 5: "c", 6: "b"}  # DLDataTypeCode (dlpack.h) -> NumPy's kind
+_DIMENSIONS = 6
+
+
+def call_kernel(kernel: Kernel, args: Sequence[Any]) -> None:
+    """Launch a kernel with arguments as tvm-ffi gives them.
+
+    The stream is the one in the arguments; else the one that tvm-ffi's environment has for the tensors' device; else,
+    as for every launch, the current one of torch or CuPy, else the default stream.
+
+    Raises:
+        ArgumentError: the arguments do not fit the kernel, or the configuration is missing.
+        LaunchError: the configuration cannot be run.
+        DriverError, CpuFault: the device refused or stopped the kernel.
+    """
+    count = len(kernel.info.params)
+    given, configuration = args[:count], args[count:]
+    if not _DIMENSIONS <= len(configuration) <= _DIMENSIONS + 2:
+        least = count + _DIMENSIONS
+        raise ArgumentError(
+            f"kernel {kernel.name!r} takes {count} arguments, then grid x, y, z, block x, y, z and perhaps the bytes "
+            f"of shared memory and a stream: {least} to {least + 2} values, got {len(args)}. It is {kernel!r}",
+            kernel=kernel.name,
+        )
+    grid, block = tuple(configuration[:3]), tuple(configuration[3:_DIMENSIONS])
+    shared_bytes = configuration[_DIMENSIONS] if len(configuration) > _DIMENSIONS else 0
+    stream = configuration[_DIMENSIONS + 1] if len(configuration) > _DIMENSIONS + 1 else None
+    stream = _environment_stream(kernel, given) if stream is None else _address(stream)
+    values = [_argument(value) for value in given]
+    if stream is None and not shared_bytes:
+        kernel[grid, block](*values)
+    else:
+        kernel(*values, grid=grid, block=block, shared_bytes=shared_bytes, stream=stream)
+
+
+def as_tvm_ffi_callable(fetch: Callable[[], Any]) -> Callable[..., Any]:
+    """A Python function for tvm-ffi that fetches a function or kernel when it is first called.
+
+    Args:
+        fetch: gives the function; called until it succeeds once.
+    """
+    found: list[Any] = []
+
+    def call(*args: Any) -> Any:
+        if not found:
+            found.append(fetch())
+        function = found[0]
+        # Kernels are known by what they have, not by their class: the CPU executor and the driver share it.
+        return (
+            call_kernel(function, args) if hasattr(function, "bind") and hasattr(function, "info") else function(*args)
+        )
+
+    return call
+
+
+def _environment_stream(kernel: Kernel, args: Sequence[Any]) -> int | None:
+    """The stream that tvm-ffi's environment has for the device of the first GPU tensor, or None for the default."""
+    if kernel.device != "cuda":
+        return None
+    devices = (value.device for value in args if isinstance(value, tvm_ffi.Tensor))
+    ordinal = next((device.index for device in devices if device.dlpack_device_type() == _CUDA), 0)
+    return int(tvm_ffi.get_raw_stream(tvm_ffi.device("cuda", ordinal))) or None
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, tvm_ffi.Tensor):
+        return _array(value)
+    return _address(value)
+
+
+def _address(value: Any) -> Any:
+    """Opaque pointers arrive as `c_void_p`."""
+    return value.value or 0 if isinstance(value, ctypes.c_void_p) else value
+
+
+class GpuArray:
+    """A GPU tensor of tvm-ffi, by the CUDA Array Interface."""
+
+    def __init__(self, interface: dict[str, Any]) -> None:
+        self.__cuda_array_interface__ = interface
+
+
+def _array(tensor: Any) -> Any:
+    """What the launch takes in place of a tensor.
+
+    A `TensorView` of C++ arrives as a Tensor that borrows: its `__dlpack__` follows a null handle (a segmentation fault
+    in 0.1.15, cython/tensor.pxi, make_ret_dltensor). Its fields can be read, so nothing else is used.
+    """
+    if not tensor.is_contiguous():
+        raise ArgumentError(
+            f"a tensor of shape {tuple(tensor.shape)} and strides {tuple(tensor.strides)} is not contiguous"
+        )
+    shape = tuple(map(int, tensor.shape))
+    typestr = _typestr(tensor.dtype)
+    if tensor.device.dlpack_device_type() in {_CUDA, _CUDA_MANAGED}:
+        return GpuArray({"version": 3, "shape": shape, "typestr": typestr, "data": (tensor.data_ptr(), False)})
+    import numpy as np
+
+    dtype = np.dtype(typestr)
+    nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if not nbytes:
+        return np.empty(shape, dtype)
+    memory: Any = (ctypes.c_char * nbytes).from_address(tensor.data_ptr())
+    return np.frombuffer(memory, dtype=dtype).reshape(shape)
+
+
+def _typestr(dtype: Any) -> str:
+    """The type in NumPy's spelling; what NumPy does not have (bfloat16, float8, vectors) is bytes of that size."""
+    letter = _LETTERS.get(int(dtype.type_code))
+    if dtype.bits % 8:
+        raise ArgumentError(f"a tensor of {dtype} has elements of less than a byte; pass it as bytes")
+    if letter is None or dtype.lanes != 1:
+        return f"|V{dtype.itemsize}"
+    return f"{'|' if dtype.itemsize == 1 else '<'}{letter}{dtype.itemsize}"
