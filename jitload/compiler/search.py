@@ -113,6 +113,13 @@ def request_roots(request: CompileRequest, toolkit: Iterable[tuple[str, str]]) -
     return roots
 
 
+def _relative(root: str, path: str) -> str:
+    """A path below a root, without what changes nothing: in a user's tree ".." may follow a link, or a missing name."""
+    if root.startswith("toolkit/"):
+        return posixpath.normpath(path)
+    return "/".join([part for part in path.split("/") if part not in {"", "."}])
+
+
 class Search:
     """Finds the place of a header.
 
@@ -146,22 +153,23 @@ class Search:
         """Where to look, in order."""
         name = include.name
         if name.startswith("/"):
-            return [("absolute", posixpath.normpath(name).lstrip("/"))]
+            return [("absolute", _relative("absolute", name))]
         order = self._order
         places: list[tuple[str, str]] = []
         if include.next and not is_main:
-            # As GCC does it: on from the directory of the search path where this file was found; one that was found
-            # beside its includer, or in `headers`, stands before all of them.
+            # On from the directory of the search path where this file lies; one beside the source, or in `headers`,
+            # stands before all of them. GCC and NVRTC start over for a file that was found beside its includer, too;
+            # here a file is one text however it was found, so that `#pragma once` holds.
             if includer.root in order:
                 order = order[order.index(includer.root) + 1 :]
         else:
-            beside = posixpath.normpath(posixpath.join(posixpath.dirname(includer.relative), name))
+            beside = posixpath.join(posixpath.dirname(includer.relative), name)
             places.append(("headers", name))
             if includer.root == "headers":
-                places.append(("headers", beside))
+                places.append(("headers", posixpath.normpath(beside)))
             elif include.quoted and includer.root in self.roots:
-                places.append((includer.root, beside))
-        return [*places, *((root, posixpath.normpath(name)) for root in order)]
+                places.append((includer.root, _relative(includer.root, beside)))
+        return [*places, *((root, _relative(root, name)) for root in order)]
 
     def _exists(self, root: str, relative: str) -> bool:
         if root == "headers":
