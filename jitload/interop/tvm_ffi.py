@@ -17,6 +17,7 @@ What another has registered is never replaced, and the kind "cuda" is left alone
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -29,7 +30,7 @@ from jitload.loader.create import create_module
 from jitload.loader.module import Module
 from jitload.loader.registry import KEY_PREFIX, load_module_from_bytes, loader_key
 
-__all__ = ["ForeignModule", "from_tvm_ffi", "install", "to_tvm_ffi", "uninstall"]
+__all__ = ["ForeignModule", "from_tvm_ffi", "include_directory", "install", "to_tvm_ffi", "uninstall"]
 
 LOAD_FROM_BYTES = "ffi.ModuleLoadFromBytes"
 CREATE_PREFIX = "ffi.Module.create."
@@ -56,6 +57,11 @@ def uninstall() -> None:
         if _installed is not None:
             _installed.end()
             _installed = None
+
+
+def include_directory() -> str:
+    """Where `jitload_ffi.h` is, for the `-I` of a C++ compiler."""
+    return os.path.join(os.path.dirname(os.path.dirname(__file__)), "include")  # noqa: PTH118, PTH120 - a str is wanted
 
 
 class _Installation:

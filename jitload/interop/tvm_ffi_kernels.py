@@ -102,27 +102,41 @@ class GpuArray:
 
 
 def _array(tensor: Any) -> Any:
-    """What the launch takes in place of a tensor.
+    """What the launch takes in place of a tensor."""
+    if tensor.device.dlpack_device_type() not in {_CUDA, _CUDA_MANAGED}:
+        return host_array(tensor)
+    _require_contiguous(tensor)
+    shape = tuple(map(int, tensor.shape))
+    interface = {"version": 3, "shape": shape, "typestr": _typestr(tensor.dtype), "data": (tensor.data_ptr(), False)}
+    return GpuArray(interface)
+
+
+def host_array(tensor: Any) -> Any:
+    """A NumPy array over the memory of a host tensor, for the time of the call that it was passed to.
 
     A `TensorView` of C++ arrives as a Tensor that borrows: its `__dlpack__` follows a null handle (a segmentation fault
     in 0.1.15, cython/tensor.pxi, make_ret_dltensor). Its fields can be read, so nothing else is used.
+
+    Raises:
+        ArgumentError: the tensor is not contiguous, or its elements are less than a byte.
     """
-    if not tensor.is_contiguous():
-        raise ArgumentError(
-            f"a tensor of shape {tuple(tensor.shape)} and strides {tuple(tensor.strides)} is not contiguous"
-        )
-    shape = tuple(map(int, tensor.shape))
-    typestr = _typestr(tensor.dtype)
-    if tensor.device.dlpack_device_type() in {_CUDA, _CUDA_MANAGED}:
-        return GpuArray({"version": 3, "shape": shape, "typestr": typestr, "data": (tensor.data_ptr(), False)})
     import numpy as np
 
-    dtype = np.dtype(typestr)
+    _require_contiguous(tensor)
+    shape, dtype = tuple(map(int, tensor.shape)), np.dtype(_typestr(tensor.dtype))
     nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if not nbytes:
         return np.empty(shape, dtype)
     memory: Any = (ctypes.c_char * nbytes).from_address(tensor.data_ptr())
     return np.frombuffer(memory, dtype=dtype).reshape(shape)
+
+
+def _require_contiguous(tensor: Any) -> None:
+    if not tensor.is_contiguous():
+        shape, strides = tuple(tensor.shape), tuple(tensor.strides)
+        raise ArgumentError(
+            f"a tensor of shape {shape} and strides {strides} is not contiguous; pass a contiguous copy"
+        )
 
 
 def _typestr(dtype: Any) -> str:

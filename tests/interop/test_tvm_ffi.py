@@ -26,11 +26,7 @@ def load_echo(data):
     return Module("echo", {"payload": lambda: data, "twice": lambda x: 2 * x}, data=data)
 
 
-@pytest.fixture(autouse=True)
-def installed():
-    bridge.install()
-    yield
-    bridge.uninstall()
+pytestmark = pytest.mark.usefixtures("installed")
 
 
 @pytest.fixture
