@@ -1,8 +1,5 @@
 """What the tests of the interop share: the connection to tvm-ffi, taken back after each test."""
 
-import os
-import sys
-
 import pytest
 
 
@@ -13,12 +10,6 @@ def installed():
     bridge.install()
     yield bridge
     bridge.uninstall()
-
-
-@pytest.fixture
-def build_path(monkeypatch):
-    """The programs of this virtual environment can be found, ninja among them."""
-    monkeypatch.setenv("PATH", f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture
