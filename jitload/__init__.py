@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Artifact, KernelInfo, Kind, Parameter, Toolchain
     from jitload.bundles.bundle import Bundle
+    from jitload.bundles.record import record
     from jitload.bundles.tier import use_bundle
     from jitload.cache.stats import Stats, stats
     from jitload.cache.tiers import Cache
@@ -98,6 +99,7 @@ _HOMES = {
     "module_from_ptx": "loader.create",
     "pack_module": "loader.whole",
     "precompile": "precompile",
+    "record": "bundles.record",
     "register_loader": "loader.registry",
     "register_system_symbol": "loader.system",
     "registered_kinds": "loader.registry",
@@ -149,6 +151,7 @@ __all__ = [
     "module_from_ptx",
     "pack_module",
     "precompile",
+    "record",
     "register_loader",
     "register_system_symbol",
     "registered_kinds",

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
             """What it compiles."""
 
 
+#: The kinds that a device runs as they are.
+ANY_IMAGE = (Kind.CUBIN, Kind.FATBIN, Kind.PTX)
+
 _sealed = False
 # Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
 _requests: dict[tuple[object, ...], CompileRequest] = {}
@@ -62,7 +65,7 @@ def compile_request(
     isolate: bool = False,
     compiler: Compiler | None = None,
     device: str | None = None,
-    kinds: Iterable[Kind] = (Kind.CUBIN, Kind.FATBIN, Kind.PTX),
+    kinds: Iterable[Kind] = ANY_IMAGE,
 ) -> Artifact:
     """The artifact of a request: from a tier, or from one compile that is then kept.
 
@@ -82,6 +85,25 @@ def compile_request(
         BundleError, TrustError: a bundle in force is refused; nothing is compiled in its place.
     """
     store = default_cache() if cache is None else cache
+    artifact = _provide(request, store, compiler, device, kinds, isolate=isolate)
+    recorded = config.current().record
+    if recorded is not None:
+        from jitload.bundles.record import note_request
+
+        chosen = kinds is not ANY_IMAGE
+        note_request(request, artifact, store, recorded, device=device is not None, kind=chosen)
+    return artifact
+
+
+def _provide(
+    request: CompileRequest,
+    store: Cache,
+    compiler: Compiler | None,
+    device: str | None,
+    kinds: Iterable[Kind],
+    *,
+    isolate: bool,
+) -> Artifact:
     policy = config.current().compile
     reason = "compile=always"
     if policy != "always":

@@ -1,0 +1,225 @@
+"""Recording a workload: `jitload.record(path)`, or the setting `record` (JITLOAD_RECORD).
+
+Every request is appended to the file at once, under a lock that the kernel releases when its holder dies, so a process
+that is killed has lost nothing and several may write to one file. When a recording ends, the file is put in order.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import os
+import sys
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from jitload import config, log
+from jitload.bundles.build import write_bundle
+from jitload.bundles.tier import bundles_in_force
+from jitload.bundles.workload import BY_DEVICE, BY_KIND, CHOSEN, decode_workload, encode_line
+from jitload.compiler.key import artifact_key
+from jitload.compiler.search import request_roots
+from jitload.compiler.toolkit import toolkit_roots
+from jitload.digest import sha256_hex
+from jitload.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from jitload.artifact import Artifact
+    from jitload.cache.tiers import Cache
+    from jitload.compiler.manifest import Variant
+    from jitload.compiler.request import CompileRequest
+
+# (file, request, how) and (file, text) that this process has written; files to put in order at exit.
+_written: set[tuple[str, str, str]] = set()
+_to_tidy: set[str] = set()
+_guard = Lock()
+FIRST_LINE = encode_line({"jitload workload": 1})
+
+
+class record:  # noqa: N801 - called like a function, used in a `with` statement
+    """Record every request of this block into a workload file, which is made or added to.
+
+    Args:
+        path: the file, by custom in ".jlw".
+
+    Raises:
+        BundleError: the file is something else than a workload.
+        OSError: it cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.path.abspath(os.path.expanduser(os.fspath(path)))
+
+    def __enter__(self) -> record:  # noqa: PYI034 - nobody derives from it, and Self needs Python 3.11
+        tidy(self.path)
+        # Written anew even where this process has recorded before: the file may have been removed meanwhile.
+        _written.difference_update({row for row in _written if row[0] == self.path})
+        self._settings = config.configure(record=self.path)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._settings.__exit__(kind, error, traceback)
+        tidy(self.path)
+
+
+def note_request(
+    request: CompileRequest, artifact: Artifact, cache: Cache, path: str, *, device: bool, kind: bool
+) -> None:
+    """Write a request that was served to the workload at `path`; a file that cannot be written costs a warning.
+
+    Args:
+        request: the request.
+        artifact: what it got.
+        cache: where the headers that it has are known.
+        path: the workload.
+        device: True when arch (and kind) were the device's.
+        kind: True when the kind was the application's choice all the same.
+    """
+    how = (BY_KIND if kind else BY_DEVICE) if device else CHOSEN
+    mark = (path, artifact.key if how == CHOSEN else request.digest, how)
+    if mark in _written:
+        return
+    lines = _lines(request, artifact, cache, how)
+    if lines is None:
+        return
+    with _guard:
+        fresh = {digest: line for digest, line in lines.items() if (path, digest, "text") not in _written}
+        try:
+            with _locked(path):
+                _append(path, b"".join(fresh.values()))
+        except OSError as error:
+            log.warn_once(("record", path), f"cannot record into {path}: {error.strerror or error}")
+            return
+        _written.add(mark)
+        _written.update((path, digest, "text") for digest in fresh if digest)
+        if path not in _to_tidy:
+            if not _to_tidy:
+                atexit.register(_tidy_at_exit)
+            _to_tidy.add(path)
+
+
+def tidy(path: str) -> None:
+    """Put a workload file in order: sorted, each line once. A file that is missing is made.
+
+    Raises:
+        BundleError: it is something else than a workload.
+        OSError: it cannot be written.
+    """
+    with _locked(path):
+        data = b""
+        with suppress(FileNotFoundError), open(path, "rb") as file:
+            data = file.read()
+        # What follows the last whole line is of a writer that died within it.
+        whole = data[: data.rfind(b"\n") + 1] if data.startswith(FIRST_LINE) else data
+        try:
+            tidied = decode_workload(whole).encode() if whole else FIRST_LINE
+        except BundleError as error:
+            raise BundleError(f"{path}: {error}") from None
+        if tidied != data:
+            write_bundle(path, tidied)
+
+
+def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) -> dict[str, bytes] | None:
+    """The lines of a request: by digest those of its texts, by "" its own; None when it cannot be recorded."""
+    variant = _variant(request, artifact, cache)
+    if variant is None:
+        log.warn_once(("record", request.digest), f"{request.name} is not recorded: its output cannot be kept")
+        return None
+    texts: dict[str, str] = {}
+
+    def add(text: str) -> str:
+        digest = sha256_hex(text.encode("utf-8", "surrogateescape"))
+        texts[digest] = text
+        return digest
+
+    files = []
+    roots = request_roots(request, toolkit_roots())
+    for root, relative, digest, _ in variant.files:
+        if root.startswith("toolkit/") or root == "headers":
+            continue
+        if root == "absolute":
+            log.warn_once(
+                ("record", request.digest),
+                f"{request.name} is not recorded: it includes /{relative} by an absolute path, which will not be there "
+                f"on another machine",
+            )
+            return None
+        with open(f"{roots[root]}/{relative}", "rb") as file:
+            if add(file.read().decode("utf-8", "surrogateescape")) != digest:
+                log.warn(f"{request.name} is not recorded: {roots[root]}/{relative} changed meanwhile")
+                return None
+        files.append([root, relative, digest])
+    row = {
+        "absent": [[root, path] for root, path in variant.absent if root == "source" or root.startswith("include/")],
+        "defines": request.defines,
+        "files": sorted(files),
+        "headers": [[name, add(text)] for name, text in request.headers],
+        "name": request.name,
+        "names": request.names,
+        "options": request.options,
+        "source": add(request.source),
+        "targets": [[request.kind.value, request.arch, how]],
+        "undefines": request.undefines,
+    }
+    lines = {digest: encode_line({"sha256": digest, "text": text}) for digest, text in texts.items()}
+    return {**lines, "": encode_line(row)}
+
+
+def _variant(request: CompileRequest, artifact: Artifact, cache: Cache) -> Variant | None:
+    """The headers that the artifact was compiled with."""
+    same = (request.kind, request.arch) == (artifact.kind, artifact.arch)
+    made = request if same else request.replace(kind=artifact.kind, arch=artifact.arch.split(","))
+    for variant in cache.variants(made.digest):
+        if artifact_key(made, variant.closure, variant.toolchain) == artifact.key:
+            return variant
+    for bundle in bundles_in_force():
+        for variant, key in bundle.variants(made.digest):
+            if key == artifact.key:
+                return variant
+    return None
+
+
+def _append(path: str, data: bytes) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size == 0:
+            data = FIRST_LINE + data
+        elif os.pread(descriptor, len(FIRST_LINE), 0) != FIRST_LINE:
+            raise OSError(errno.EINVAL, "it is not a workload")
+        elif os.pread(descriptor, 1, size - 1) != b"\n":
+            # A writer died within the last line: nobody else can be writing, the lock is ours.
+            os.ftruncate(descriptor, os.pread(descriptor, size, 0).rfind(b"\n") + 1)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(path: str) -> Iterator[None]:
+    """Alone with a file among the processes of this host: the lock is on its directory, so that none is left behind."""
+    import fcntl
+
+    descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks: the appends are still whole lines
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _tidy_at_exit() -> None:
+    for path in sorted(_to_tidy):
+        try:
+            tidy(path)
+        except (BundleError, OSError) as error:
+            sys.stderr.write(f"jitload: the workload {path} is as it was appended to: {error}\n")

@@ -1,0 +1,232 @@
+"""Workloads: what is recorded, in which text, and that it compiles to the same thing somewhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import jitload
+from jitload.bundles.workload import Workload, encode_line, targets_for
+from jitload.errors import BundleError
+from jitload.pipeline import compile_request
+
+from .conftest import requests_of, write_sources
+
+NESTED = {
+    "app/kernels/k.cu": '#include "../common/a.h"\n#include <lib/b.h>\n#include <given.h>\n#include MACRO\n'
+    'extern "C" __global__ void k(int *x) { *x = A + B + GIVEN + N + C; }\n',
+    "app/common/a.h": "#define A 1\n",
+    "include/lib/b.h": '#include "deep/c.h"\n',
+    "include/lib/deep/c.h": "#define B 2 // \xe9\n",
+    "include/macro.h": "#define C 5\n",
+}
+
+
+def write_tree(base):
+    for name, text in NESTED.items():
+        (base / name).parent.mkdir(parents=True, exist_ok=True)
+        (base / name).write_bytes(text.encode("latin-1"))
+    return base / "app/kernels/k.cu"
+
+
+def nested_request(base, **target):
+    return jitload.CompileRequest(
+        write_tree(base),
+        **(target or {"kind": "cubin", "arch": "sm_80"}),
+        headers={"given.h": "#define GIVEN 3\n"},
+        defines={"N": 4, "MACRO": "<macro.h>"},
+        include_dirs=[base / "include"],
+        options=["-lineinfo"],
+    )
+
+
+def recorded(path, *requests, cache=None):
+    with jitload.record(path):
+        for request in requests:
+            compile_request(request, cache or jitload.Cache())
+    return Workload.read(path)
+
+
+def test_a_recorded_request_is_the_same_request_elsewhere(tmp_path):
+    """Digest, closure and key: from texts alone, in another place."""
+    request = nested_request(tmp_path / "one")
+    cache = jitload.Cache(tmp_path / "cache")
+    workload = recorded(tmp_path / "app.jlw", request, cache=cache)
+    artifact = cache.get(next(iter(cache.entries())).key)
+    with workload.unpacked() as requests:
+        (again,) = requests.values()
+        assert again.digest == request.digest
+        assert compile_request(again, jitload.Cache()).key == artifact.key
+
+
+def test_the_text_has_no_path_and_no_order_of_its_own(tmp_path):
+    files = []
+    for place in ("one", "two/deeper"):
+        requests = [nested_request(tmp_path / place), *requests_of(write_sources(tmp_path / place / "src"))]
+        path = tmp_path / f"{len(files)}.jlw"
+        recorded(path, *(requests if place == "one" else reversed(requests)), cache=jitload.Cache(tmp_path / "cache"))
+        files.append(path.read_bytes())
+    assert files[0] == files[1]
+    assert str(tmp_path).encode() not in files[0]
+    lines = files[0].splitlines()
+    assert lines[0] == b'{"jitload workload":1}'
+    assert lines[1:] == sorted(lines[1:])
+
+
+def test_a_hit_is_recorded_like_a_compile(built, tmp_path):
+    first = recorded(tmp_path / "a.jlw", *built[1], cache=built[2])
+    again = recorded(tmp_path / "b.jlw", *built[1], cache=built[2])
+    assert first.encode() == again.encode()
+    assert len(first.programs) == 1
+    assert first.programs[0].targets == {(r.kind.value, r.arch, "chosen") for r in built[1]}
+
+
+def test_how_a_target_was_chosen_is_recorded(built, tmp_path):
+    with jitload.record(tmp_path / "app.jlw"), jitload.configure(device="cpu"):
+        jitload.compile(built[0])
+        jitload.compile(built[0], kind="ptx")
+        jitload.compile(built[0], arch="compute_75")
+    assert Workload.read(tmp_path / "app.jlw").programs[0].targets == {
+        ("ptx", "compute_75", how) for how in ("device", "kind", "chosen")
+    }
+
+
+def test_merging_is_putting_lines_together(built, tmp_path):
+    one = recorded(tmp_path / "a.jlw", built[1][0], cache=built[2])
+    two = recorded(tmp_path / "b.jlw", built[1][1], cache=built[2])
+    both = recorded(tmp_path / "c.jlw", *built[1][:2], cache=built[2])
+    assert one.merged(two).encode() == two.merged(one).encode() == both.encode()
+    (tmp_path / "d.jlw").write_bytes((tmp_path / "a.jlw").read_bytes() + (tmp_path / "b.jlw").read_bytes())
+    assert Workload.read(tmp_path / "d.jlw").encode() == both.encode()
+
+
+RECORDING = """
+import os, signal, sys, jitload
+for number in range(int(sys.argv[1]), int(sys.argv[1]) + 4):
+    jitload.compile('extern "C" __global__ void k(int *x) { *x = %d; }' % number, kind="ptx", arch="compute_75")
+if sys.argv[2] == "die":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_several_processes_lose_nothing_even_when_they_are_killed(tmp_path):
+    path = tmp_path / "app.jlw"
+    env = {**os.environ, "JITLOAD_RECORD": str(path)}
+
+    def run(number):
+        how = "die" if number % 2 else "live"
+        return subprocess.run([sys.executable, "-c", RECORDING, str(10 * number), how], env=env).returncode
+
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(run, range(4)))
+    assert codes == [0, -signal.SIGKILL] * 2
+    sources = {text.split("*x = ")[1] for text in Workload.read(path).texts.values()}
+    assert sources == {f"{10 * a + b}; }}" for a in range(4) for b in range(4)}
+    assert os.listdir(tmp_path) == ["app.jlw"] or set(os.listdir(tmp_path)) == {"app.jlw", "jitload-cache"}
+
+
+def test_a_line_cut_short_costs_that_line(built, tmp_path):
+    path = tmp_path / "app.jlw"
+    whole = recorded(path, built[1][0], cache=built[2])
+    with path.open("ab") as file:
+        file.write(b'{"sha256":"00')
+    again = recorded(path, built[1][1], cache=built[2])
+    assert len(again.programs[0].targets) == len(whole.programs[0].targets) + 1
+
+
+def test_what_cannot_be_kept_is_not_recorded(tmp_path, caplog):
+    workload = recorded(
+        tmp_path / "app.jlw",
+        jitload.CompileRequest('extern "C" __global__ void k() { __TIME__; }', kind="ptx", arch="compute_75"),
+    )
+    assert workload.programs == ()
+    assert "not recorded" in caplog.text
+
+
+ROW = {
+    "absent": [],
+    "defines": [],
+    "files": [],
+    "headers": [],
+    "name": "k.cu",
+    "names": [],
+    "options": [],
+    "source": "",
+    "targets": [["ptx", "compute_75", "chosen"]],
+    "undefines": [],
+}
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": [["source", "../" * 17 + "x.h", EMPTY]]}, {"files": [["source", "a/../../x.h", EMPTY]]},
+        {"files": [["source", "/etc/passwd", EMPTY]]}, {"files": [["../x", "x.h", EMPTY]]},
+        {"files": [["absolute", "etc/passwd", EMPTY]]}, {"files": [["include/../..", "x.h", EMPTY]]},
+        {"files": [["source", "..", EMPTY]]}, {"files": [["source", "x\0.h", EMPTY]]},
+        {"files": [["source", "x.h", "00"]]}, {"absent": [["absolute", "etc"]]}, {"targets": []},
+        {"targets": [["exe", "sm_80", "chosen"]]}, {"targets": [["ptx", 75, "chosen"]]}, {"names": [1]},
+        {"defines": [["A", 1]]}, {"source": "11"}, {"name": None},
+    ],
+)  # fmt: skip
+def test_a_hostile_workload_is_refused(tmp_path, change):
+    row = {**ROW, "source": EMPTY, **change}
+    lines = [{"jitload workload": 1}, {"sha256": EMPTY, "text": ""}, row]
+    (tmp_path / "app.jlw").write_bytes(b"".join(map(encode_line, lines)))
+    with pytest.raises(BundleError):
+        Workload.read(tmp_path / "app.jlw")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "7", "{", '{"jitload workload": 2}', '{"text": 1, "sha256": 2}', "[" * 99999]
+)
+def test_other_text_is_refused(tmp_path, text):
+    (tmp_path / "app.jlw").write_text(text)
+    with pytest.raises(BundleError):
+        Workload.read(tmp_path / "app.jlw")
+    if text:
+        with pytest.raises(BundleError), jitload.record(tmp_path / "app.jlw"):
+            pass
+
+
+def test_unpacking_stays_in_its_directory(tmp_path):
+    row = {**ROW, "source": EMPTY, "files": [["source", "../../x.h", EMPTY], ["include/3", "../y.h", EMPTY]]}
+    lines = [{"jitload workload": 1}, {"sha256": EMPTY, "text": ""}, row]
+    (tmp_path / "app.jlw").write_bytes(b"".join(map(encode_line, lines)))
+    with Workload.read(tmp_path / "app.jlw").unpacked() as requests:
+        (request,) = requests.values()
+        base = request.source_dir.split("/source")[0]
+        assert os.path.isdir(f"{base}/source/d/d")
+        found = {os.path.relpath(os.path.join(at, name), base) for at, _, names in os.walk(base) for name in names}
+        assert found == {"source/x.h", "include-3/y.h"}
+    assert not os.path.exists(base)
+
+
+@pytest.mark.parametrize(
+    ("how", "kinds", "expected"),
+    [
+        ("chosen", [], ["cubin sm_70"]),
+        ("device", [], ["cubin sm_80", "cubin sm_90a", "ptx compute_80"]),
+        ("device", ["cubin", "ptx"], ["cubin sm_80", "cubin sm_90a", "ptx compute_80"]),
+        ("device", ["fatbin"], ["fatbin sm_80,sm_90a,compute_80"]),
+        ("kind", ["fatbin"], ["cubin sm_80", "cubin sm_90a"]),
+    ],
+)
+def test_targets(how, kinds, expected):
+    found = targets_for(how, "cubin", "sm_70", ["sm_80", "sm_90a", "compute_80"], kinds)
+    assert [f"{kind} {arch}" for kind, arch in found] == expected
+    assert targets_for(how, "cubin", "sm_70", [], kinds) == [("cubin", "sm_70")]
+
+
+def test_lines_are_plain_ascii(tmp_path):
+    recorded(tmp_path / "app.jlw", nested_request(tmp_path / "x"))
+    data = (tmp_path / "app.jlw").read_bytes()
+    assert data.isascii()
+    assert any(json.loads(line).get("text", "").endswith("\udce9\n") for line in data.splitlines())
