@@ -354,3 +354,31 @@ def test_without_nvrtc_what_is_cached_runs_and_the_rest_names_the_extra(tmp_path
     assert missing.returncode != 0
     assert "NVRTC is not installed" in missing.stderr
     assert "pip install 'jitload[cu12]'" in missing.stderr
+
+
+def test_a_clock_in_a_header_that_a_macro_names_is_seen_too(project, cache):
+    (project / "k.cu").write_text(f'#define NAME "value.h"\n#include NAME\n{SOURCE}\n')
+    (project / "value.h").write_text("#define VALUE __TIME__[7]\n")
+    before = compiles()
+    jitload.compile(project / "k.cu", arch="compute_75", cache=cache)
+    jitload.compile(project / "k.cu", arch="compute_75", cache=cache)
+    assert compiles() == before + 2
+
+
+def test_iterators_are_arguments_like_any_other(cache):
+    source = "template <int N> __global__ void k(int *x) { *x = N; }"
+    for _ in range(2):
+        artifact = jitload.compile(
+            source,
+            arch=iter(["compute_75"]),
+            names=(name for name in ["k<3>"]),
+            options=iter(["-lineinfo"]),
+            cache=cache,
+        )
+        assert list(artifact.kernels) == ["k<3>"]
+
+
+def test_ptx_is_text(cache):
+    artifact = jitload.compile(SOURCE.replace("VALUE", "1"), arch="compute_75", cache=cache)
+    assert b"\0" not in artifact.data
+    assert artifact.data.decode().rstrip().endswith("}")

@@ -27,6 +27,8 @@ MISSING = (
 )
 
 _bindings: Any = None
+#: Since 12.9 NVRTC keeps results on the disk by itself; one cache with one key is enough.
+_own_cache_off = ["--no-cache"]
 
 
 class NvrtcFailure(Exception):  # noqa: N818 - never leaves the compiler: `program.py` makes it a CompileError
@@ -172,7 +174,7 @@ def _program(source: bytes, name: str, headers: Mapping[str, bytes]) -> Iterator
 
 def _flags(kind: Kind, arch: str) -> list[str]:
     target = virtual_arch(arch) if kind is Kind.PTX else arch
-    flags = [f"--gpu-architecture={target}", "--no-source-include", "--no-cache"]
+    flags = [f"--gpu-architecture={target}", "--no-source-include", *_own_cache_off]
     return [*flags, "--dlink-time-opt"] if kind is Kind.LTOIR else flags
 
 
@@ -181,6 +183,9 @@ def _run(program: Any, flags: list[str]) -> str:
     nvrtc = bindings()
     (status,) = nvrtc.nvrtcCompileProgram(program, len(flags), [flag.encode() for flag in flags])
     log = _text(program, "nvrtcGetProgramLog")
+    if "--no-cache" in flags and "unrecognized option --no-cache" in log:
+        _own_cache_off.clear()  # 12.8 and older have no cache of their own, and do not know the option
+        return _run(program, [flag for flag in flags if flag != "--no-cache"])
     if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         raise NvrtcFailure(status.name, log)
     return log
@@ -204,7 +209,8 @@ def pack_fatbin(members: Iterable[tuple[str, bytes]]) -> bytes:
                 if kind == "sm":
                     nvfatbin.add_cubin(handle, image, len(image), number, arch)
                 else:
-                    nvfatbin.add_ptx(handle, image, len(image), number, arch, "")
+                    text = image + b"\0"  # nvFatbin takes PTX as a C string
+                    nvfatbin.add_ptx(handle, text, len(text), number, arch, "")
             packed = bytearray(nvfatbin.size(handle))
             nvfatbin.get(handle, packed)
         finally:
@@ -220,7 +226,7 @@ def _columns(headers: Mapping[str, bytes]) -> tuple[list[bytes], list[bytes]]:
 
 def _image(program: Any, kind: Kind, ptx: str) -> bytes:
     if kind is Kind.PTX:
-        return ptx.encode() + b"\0"  # loaders of the driver want the NUL
+        return ptx.encode()  # without NVRTC's NUL: it is text, and the loaders add theirs
     function = "nvrtcGetCUBIN" if kind is Kind.CUBIN else "nvrtcGetLTOIR"
     image = _bytes(program, function)
     if not image:
