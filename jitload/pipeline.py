@@ -223,6 +223,7 @@ def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_
             _remember(request, cache, closure, current)
             return artifact
     artifact = compiler(request, closure, current)
+    unsharable = unsharable or closure.unsharable()  # a header that a macro names was not there to be asked before
     counters.count_compile(artifact.compile_seconds)
     log.debug("compiled: %s in %.3f s", request, artifact.compile_seconds)
     if unsharable is not None:
@@ -359,8 +360,9 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         ValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
     """
     device = config.resolve_device() if arch is None else ""
+    arch, options, names = _frozen(arch), _frozen(options), _frozen(names)
     plain = isinstance(source, str) and not include_dirs and not headers and not defines
-    memo = (source, name, kind, _frozen(arch), _frozen(options), _frozen(names), device) if plain else None
+    memo = (source, name, kind, arch, options, names, device) if plain else None
     request = _requests.get(memo) if memo is not None else None
     if request is None:
         wanted, archs = default_target(kind, arch)
@@ -394,5 +396,6 @@ def stand_ins(request: CompileRequest, device: str, kind: str | Kind | None) -> 
     return chosen if kind is None else {**chosen, "kinds": (parse_kind(kind),)}
 
 
-def _frozen(value: object) -> object:
-    return value if value is None or isinstance(value, (str, tuple)) else tuple(value)  # type: ignore[arg-type]
+def _frozen(value: Any) -> Any:
+    """An argument that can be looked at twice."""
+    return value if value is None or isinstance(value, (str, tuple)) else tuple(value)

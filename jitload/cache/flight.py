@@ -65,8 +65,12 @@ def _process_lock(digest: str, directory: Directory | None, wait_seconds: float)
     if directory is None or directory.read_only:
         yield
         return
-    from filelock import FileLock, Timeout
-
+    try:
+        from filelock import FileLock, Timeout
+    except ImportError as error:  # an install without its dependencies still compiles, alone
+        log.warn_once("filelock", f"processes cannot wait for each other's compiles ({error}): pip install filelock")
+        yield
+        return
     lock = None
     try:
         # 4096 files at most, however many kernels there are; two keys may share one and then wait for each other.
