@@ -204,7 +204,7 @@ class JitKernel:
                 name=entry,
                 available=names,
             )
-        kernel: Kernel = artifact.load()[entry]  # type: ignore[assignment]
+        kernel: Kernel = artifact.load()[entry]
         return kernel
 
 

@@ -115,7 +115,7 @@ class Module:
             )
         return found
 
-    def __getitem__(self, name: str) -> Callable[..., Any]:
+    def __getitem__(self, name: str) -> Any:
         return self.get_function(name)
 
     def implements_function(self, name: str, query_imports: bool = False) -> bool:
