@@ -46,7 +46,8 @@ def _special(name: str, operands: tuple[float, ...], mode: str) -> float | None:
     a, b = np.float64(operands[0]), np.float64(operands[-1])
     with np.errstate(all="ignore"):
         if name == "fma":
-            plain = a * np.float64(operands[1]) + b
+            finite = math.isfinite(a) and math.isfinite(operands[1])  # then an infinite term wins, even over overflow
+            plain = b if finite else a * np.float64(operands[1]) + b
         elif name == "sqrt":
             plain = np.sqrt(a)
         else:

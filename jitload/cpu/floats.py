@@ -244,7 +244,7 @@ def fma_f64(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
     high_c, low_c = two_sum(c, low)
     high, middle = two_sum(product, high_c)
     result = np.asarray(high + to_odd(*two_sum(low_c, middle)))
-    plain = product + c
+    plain = np.where(np.isinf(c) & np.isfinite(a) & np.isfinite(b), c, product + c)  # a finite product never meets it
     # Zero and non-finite cases follow the plain arithmetic; extreme exponents break the error terms.
     simple = (a == 0) | (b == 0) | ~np.isfinite(a) | ~np.isfinite(b) | ~np.isfinite(c)
     result = np.where(simple, plain, result)

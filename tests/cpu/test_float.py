@@ -291,3 +291,11 @@ def test_packed_halves(apply):
     np.testing.assert_array_equal(got.view(np.float16), (a.astype(np.float64) * b + a).astype(np.float16))
     got = apply("neg.f16x2 %d, %a;", np.uint32, a.view(np.uint32))
     np.testing.assert_array_equal(got.view(np.float16), -a)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_infinite_term_wins_over_a_product_that_overflows(apply, mode):
+    a, b = np.array([1e300, -1e300, 1e300, 1e300]), np.array([1e300, 1e300, 2.0, np.inf])
+    c = np.array([-np.inf, np.inf, -np.inf, -np.inf])
+    got = apply(f"fma.{mode}.f64 %d, %a, %b, %c;", np.float64, a, b, c)
+    same(got, [-math.inf, math.inf, -math.inf, math.nan], mode)
