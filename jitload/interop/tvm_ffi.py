@@ -127,9 +127,15 @@ class _Installation:
         return None if function is None or (ours is not None and function.same_as(ours)) else function
 
     def _publish(self, name: str, function: Any) -> None:
-        if tvm_ffi.get_global_func(name, allow_missing=True) is None:
-            self._published[name] = tvm_ffi.convert(function)
+        if tvm_ffi.get_global_func(name, allow_missing=True) is not None:
+            return
+        self._published[name] = tvm_ffi.convert(function)
+        try:
             tvm_ffi.register_global_func(name, self._published[name])
+        except (RuntimeError, ValueError):  # a consumer was faster by a moment: theirs stays
+            del self._published[name]
+            if tvm_ffi.get_global_func(name, allow_missing=True) is None:
+                raise
 
     def _withdraw(self, name: str) -> None:
         function = self._published.pop(name, None)

@@ -149,7 +149,11 @@ class _Libraries:
             self._loaded += 1
             number = self._loaded
         released.clear()  # outside the lock: what a function held may convert modules while it goes
-        return _load_image(image, number)
+        try:
+            return _load_image(image, number)
+        except BaseException:
+            ctypes.memset(mark, 1, 1)  # it was never loaded, so nothing will say that it is unloaded
+            raise
 
     def pinned(self) -> int:
         """How many libraries are loaded, after letting go of what the others held."""

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["cubin_arch", "kernel_symbols", "ptx_target", "sniff_kind", "verify_image"]
+__all__ = ["cubin_arch", "kernel_symbols", "ptx_entries", "ptx_target", "sniff_kind", "verify_image"]
 
 # Fatbin: magic, version, bytes of this header, bytes of all entries; then entries of kind, version, bytes of the entry
 # header, bytes of its payload. Measured on nvFatbin 12.9 and 13.5; entries fill the container to the last byte.
@@ -38,6 +38,8 @@ PTX_HEAD_BYTES = 1 << 16
 # White space and closed comments; no two alternatives can start alike, so a hostile text costs linear time.
 _BLANKS = re.compile(rb"(?:[ \t\r\n\f\v]+|//[^\n]*|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*")
 _OPTIONS = re.compile(rb"(?:\s*,\s*[a-z0-9_]+)*")  # .target sm_90, texmode_unified, debug
+# Comments and strings first, so that what they hold is not taken for a directive; an open comment goes to the end.
+_ENTRY = re.compile(rb'//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)|"[^"\n]*"|\.entry\s+([A-Za-z_$%][\w$]*)')
 _WORD = re.compile(rb"[^ \t\r\n\f\v,/\0]+")
 
 
@@ -101,6 +103,12 @@ def ptx_target(data: bytes) -> tuple[str, str]:
     if address_size != "64":
         _refuse("PTX", f".address_size is {address_size!r}, expected 64")
     return version, target
+
+
+def ptx_entries(data: bytes) -> tuple[str, ...]:
+    """The kernels in a PTX text, in order (PTX ISA section 11.2.1, `.entry`)."""
+    names = (match[1] for match in _ENTRY.finditer(data))
+    return tuple(dict.fromkeys(name.decode() for name in names if name is not None))
 
 
 def _directive(head: bytes, at: int, name: bytes) -> tuple[str, int]:

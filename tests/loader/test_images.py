@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from jitload.artifact import Kind
 from jitload.errors import LoadError
-from jitload.loader.images import cubin_arch, kernel_symbols, ptx_target, sniff_kind, verify_image
+from jitload.loader.images import cubin_arch, kernel_symbols, ptx_entries, ptx_target, sniff_kind, verify_image
 
 DATA = Path(__file__).parent / "data"
 IMAGES = {path.name: path.read_bytes() for path in sorted(DATA.iterdir()) if path.suffix != ".py"}
@@ -442,3 +443,35 @@ def test_every_byte_flipped(name):
             data[at] ^= mask
             examine(kind_of(name), bytes(data))
             data[at] ^= mask
+
+
+# The kernels of a PTX text.
+
+
+def test_the_entries_of_a_ptx_text_without_those_in_comments_and_strings():
+    text = b"""
+.version 8.8
+.target sm_90
+.address_size 64
+// .entry commented
+/* .entry too
+   .entry */ .visible .entry saxpy(
+    .param .u64 x
+)
+{ ret; }
+.file 1 ".entry quoted"
+.entry _Z4fillIfEvPT_S0_(.param .u64 x) { ret; }
+.entry
+    $odd_1 () { ret; }
+.entry saxpy() { ret; }
+.func .entryless () { ret; }
+/* .entry unclosed
+"""
+    assert ptx_entries(text) == ("saxpy", "_Z4fillIfEvPT_S0_", "$odd_1")
+
+
+def test_finding_entries_takes_linear_time():
+    start = time.perf_counter()
+    for hostile in (b"/*" * 500_000, b"/" * 1_000_000, b'"' * 1_000_000, b".entry" * 200_000, b".entry " * 150_000):
+        ptx_entries(hostile)
+    assert time.perf_counter() - start < 5
