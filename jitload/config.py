@@ -185,6 +185,11 @@ def resolve_device() -> str:
     return "cuda" if import_module("jitload.cuda.driver").is_available() else "cpu"
 
 
+def child_environment(**variables: str) -> dict[str, str]:
+    """The environment of this process with some variables set: for a process that is started with it."""
+    return {**os.environ, **variables}
+
+
 def _from_environment() -> dict[str, Any]:
     read = os.environ.get
     # A relative XDG_CACHE_HOME is to be ignored (XDG base directory specification).

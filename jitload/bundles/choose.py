@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: The device that stands for the CPU executor, beside "sm_90" and the like.
 CPU = "cpu"
+#: The first number of the rank of an image that the driver still has to compile.
+PTX_RANK = 3
 #: Compute capabilities of integrated GPUs (Tegra, Orin, Thor): "binary compatibility is supported only for desktop".
 _INTEGRATED = frozenset({(5, 3), (6, 2), (7, 2), (8, 7), (10, 1), (11, 0)})
 
@@ -121,7 +123,7 @@ def _judge_ptx(arch: str, device: str) -> tuple[Rank | None, str]:
         if not related:
             return None, f'"{arch}" is of another family than {_name(device_major, device_minor)}'
     order = {"a": 0, "f": 1, "": 2}[suffix]
-    return (3, -(major * 10 + minor), order), "PTX, compiled by the driver"
+    return (PTX_RANK, -(major * 10 + minor), order), "PTX, compiled by the driver"
 
 
 def _judge_for_executor(kind: str, arch: str) -> tuple[Rank | None, str]:
@@ -132,7 +134,7 @@ def _judge_for_executor(kind: str, arch: str) -> tuple[Rank | None, str]:
     if suffix or (major, minor) > limit:
         return None, f"the CPU executor runs PTX up to {EXECUTOR_ARCH}"
     exact = (major, minor) == limit
-    return (0 if exact else 3, -(major * 10 + minor), 0), "exact arch" if exact else "PTX of an older arch"
+    return (0 if exact else PTX_RANK, -(major * 10 + minor), 0), "exact arch" if exact else "PTX of an older arch"
 
 
 def _name(major: int, minor: int) -> str:

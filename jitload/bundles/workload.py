@@ -271,3 +271,23 @@ def _check_path(root: str, path: str) -> int:
     if not _ROOT.match(root) or up > _MAX_UP or not inside or {"", ".", ".."} & set(inside) or "\0" in path:
         raise BundleError(f"workload with a header at {root!r}, {path!r}: expected a path below its root")
     return up
+
+
+def planned_requests(
+    requests: Mapping[Program, CompileRequest], archs: Iterable[str] = (), kinds: Iterable[str] = ()
+) -> dict[CompileRequest, tuple[tuple[str, str], ...]]:
+    """Every request to compile for what `Workload.unpacked` gave, with where its program looked for headers in vain.
+
+    Args:
+        requests: program -> request.
+        archs: what to compile for, where the application left it to the device; empty for what was recorded.
+        kinds: the kinds to make, where it left those open; see `targets_for`.
+    """
+    names, wanted = list(archs), list(kinds)
+    plan: dict[CompileRequest, tuple[tuple[str, str], ...]] = {}
+    for program, request in requests.items():
+        for target in sorted(program.targets):
+            kind, arch, how = target
+            for new_kind, new_arch in targets_for(how, kind, arch, names, wanted):
+                plan[request.replace(kind=new_kind, arch=new_arch.split(","))] = program.absent
+    return plan

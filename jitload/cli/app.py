@@ -14,6 +14,10 @@ COMMANDS = {
     "compile": "jitload.cli.compile",
     "precompile": "jitload.cli.precompile",
     "cache": "jitload.cli.cache",
+    "record": "jitload.cli.record",
+    "bundle": "jitload.cli.bundle",
+    "check": "jitload.cli.check",
+    "repro": "jitload.cli.repro",
     "doctor": "jitload.cli.doctor",
 }
 

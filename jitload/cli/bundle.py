@@ -1,0 +1,249 @@
+"""`jitload bundle`: make, look into, sign and combine bundles."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jitload.bundles.bundle import Bundle, Entry
+from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.cli.request import Archs
+from jitload.cli.tables import format_bytes
+from jitload.errors import TrustError
+
+#: A signature, key or policy refuses a bundle.
+EXIT_UNTRUSTED = 4
+
+app = new_app(no_args_is_help=True)
+
+BundleFile = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle file.", show_default=False)]
+Out = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="File to write.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind",
+        "-k",
+        help="cubin, ptx, fatbin; a list with commas. Default: a cubin for each sm_*, PTX for each compute_*.",
+    ),
+]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="KEY",
+        help="Trusted public key (ed25519:...), .pub file or trust file; repeatable. 'unsigned' asks for no signature. "
+        "Default: JITLOAD_TRUST.",
+    ),
+]
+
+
+@app.callback()
+def bundle_group() -> None:
+    """Make, inspect, sign and combine bundles of kernels.
+
+    A bundle is one verified, signed file with the kernels of an application, for machines without a compiler.
+    """
+
+
+@app.command()
+def create(
+    workloads: Annotated[list[Path], typer.Argument(metavar="WORKLOAD", help="Workload files.", show_default=False)],
+    out: Out,
+    arch: Archs = None,
+    kind: Kinds = None,
+    builder: Annotated[str, typer.Option("--builder", help="Who builds it, for the manifest.")] = "",
+    licence: Annotated[
+        list[str] | None, typer.Option("--licence", metavar="NOTE", help="Licence note for the manifest; repeatable.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Worker processes.")] = None,
+) -> None:
+    """Make an unsigned bundle of workloads for some archs. What the cache lacks is compiled first; no GPU is needed.
+
+    Without --arch, what was recorded is compiled as it was recorded.
+    """
+    from jitload.bundles.workload import Workload, planned_requests
+    from jitload.precompile import precompile
+
+    with clean_failures():
+        workload = Workload().merged(*map(Workload.read, workloads))
+        with workload.unpacked() as requests:
+            plan = planned_requests(requests, split(arch), split(kind))
+            report = precompile(plan, jobs=jobs)
+            typer.echo(str(report))
+            if not report.ok:
+                raise typer.Exit(EXIT_FAILED)
+            made = Bundle.create(
+                out, plan, builder=builder, licences=licence or (), workload=workload.digest, absent=plan
+            )
+        typer.echo(_line(made))
+
+
+@app.command()
+def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
+    """Show what is in a bundle, and by which keys it is signed. Digests are verified, signatures are not."""
+    with clean_failures():
+        opened = Bundle.open(bundle, trust="unsigned")
+        rows = [_row(entry) for entry in opened.entries()]
+        signers = [signer for signer, _ in opened.signatures]
+        if as_json:
+            typer.echo(json.dumps({"manifest": opened.manifest, "signatures": signers, "entries": rows}, indent=2))
+            return
+        typer.echo(_line(opened))
+        for name in ("builder", "workload"):
+            if opened.manifest[name]:
+                typer.echo(f"  {name:<10} {opened.manifest[name]}")
+        for note in opened.manifest["licences"]:
+            typer.echo(f"  licence    {note}")
+        for name, version, digest in opened.manifest["toolchains"]:
+            typer.echo(f"  toolchain  {name} {version} ({digest[:12]})")
+        for signer in signers:
+            typer.echo(f"  signature  by key {signer}")
+        for row in rows:
+            typer.echo(
+                f"  {str(row['key'])[:12]}  {row['kind']:<6} {row['arch']:<12} {row['bytes']:>9}  {row['program']}"
+            )
+
+
+@app.command()
+def verify(bundle: BundleFile, trust: Trust = None) -> None:
+    """Verify everything: signatures against the trusted keys, and every entry. Exit code 4: not trusted."""
+    with clean_failures():
+        opened = open_trusted(bundle, trust)
+        count = opened.verify()
+        by = f"signed by {', '.join(opened.signers)}" if opened.signers else "signatures not asked for"
+        typer.echo(f"{bundle}: {count} artifacts are as they were built, {by}")
+
+
+@app.command()
+def sign(
+    bundle: BundleFile,
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Private key.", show_default=False)],
+) -> None:
+    """Add a signature; what is signed is verified first. Several keys may sign one bundle."""
+    from jitload.bundles.sign import sign_bundle
+
+    with clean_failures():
+        typer.echo(f"{bundle}: signed by key {sign_bundle(bundle, key)}")
+
+
+@app.command()
+def merge(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE", help="Bundle files.", show_default=False)],
+    out: Out,
+    trust: Trust = None,
+) -> None:
+    """Put several bundles into one, which is unsigned. Where two answer one request, the first comes first."""
+    from jitload.bundles.build import merge as merge_bundles
+
+    with clean_failures():
+        typer.echo(_line(merge_bundles(out, [open_trusted(path, trust) for path in bundles])))
+
+
+@app.command()
+def diff(old: BundleFile, new: BundleFile) -> None:
+    """Show which artifacts differ between two bundles. Exit code 1: some do."""
+    with clean_failures():
+        before = {_name(entry): entry.data for entry in Bundle.open(old, "unsigned").entries()}
+        after = {_name(entry): entry.data for entry in Bundle.open(new, "unsigned").entries()}
+        lines = [f"- {name}" for name in before if name not in after]
+        lines += [f"+ {name}" for name in after if name not in before]
+        lines += [f"! {name}" for name in after if name in before and before[name] != after[name]]
+        for line in sorted(lines, key=lambda line: line[2:]):
+            typer.echo(line)
+        if lines:
+            raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def extract(
+    bundle: BundleFile,
+    out: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory.", show_default=False)],
+    trust: Trust = None,
+) -> None:
+    """Write every artifact as an entry file (.jle) that `load_module` reads, named by its key."""
+    with clean_failures():
+        opened = open_trusted(bundle, trust)
+        out.mkdir(parents=True, exist_ok=True)
+        for entry in opened.entries():
+            # The key is 64 hex digits that were computed here: no name that the bundle chose becomes a path.
+            entry.artifact.save(out / f"{entry.artifact.key}.jle")
+        typer.echo(f"{out}: {sum(1 for _ in opened.entries())} artifacts of {bundle}")
+
+
+@app.command()
+def keygen(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="File for the private key.", show_default=False)],
+    name: Annotated[str, typer.Option("--name", help="What to call it where it vouches for a bundle.")] = "",
+) -> None:
+    """Make a key to sign with: FILE, for its owner alone, and FILE.pub, for those who trust it."""
+    from jitload.bundles.sign import generate_keys
+
+    with clean_failures():
+        typer.echo(generate_keys(path, name or path.name))
+
+
+@app.command("trust")
+def trust_file(
+    keys: Annotated[list[str], typer.Argument(metavar="KEY", help="Public keys or .pub files.", show_default=False)],
+    out: Out,
+    threshold: Annotated[int, typer.Option("--threshold", min=1, help="How many of them must have signed.")] = 1,
+    revoke: Annotated[
+        list[str] | None, typer.Option("--revoke", metavar="KEYID", help="Key id that no longer counts; repeatable.")
+    ] = None,
+) -> None:
+    """Write a trust file: the keys that may sign, how many must, and which no longer count."""
+    from jitload.bundles.trust import PREFIX, decode_trust_file, read_policy
+
+    with clean_failures():
+        policy = read_policy(keys)
+        rows = [{"key": f"{PREFIX}{public.hex()}", "name": name} for name, public in policy.keys.values()]
+        value = {"jitload trust": 1, "keys": rows, "threshold": threshold, "revoked": sorted(revoke or ())}
+        text = json.dumps(value, indent=2) + "\n"
+        decode_trust_file(text)
+        out.write_text(text, encoding="utf-8")
+        typer.echo(f"{out}: {threshold} of {len(rows)} keys must sign")
+
+
+def open_trusted(path: Path, trust: list[str] | None) -> Bundle:
+    """Open a bundle under a policy; a refusal ends the command with its own exit code."""
+    try:
+        return Bundle.open(path, trust or None)
+    except TrustError as error:
+        typer.echo(f"jitload: {error}", err=True)
+        raise typer.Exit(EXIT_UNTRUSTED) from None
+
+
+def split(values: list[str] | None) -> list[str]:
+    """The items of options that may be repeated and may hold commas."""
+    return [item for value in values or () for item in value.split(",") if item]
+
+
+def _line(bundle: Bundle) -> str:
+    manifest = bundle.manifest
+    size = format_bytes(os.stat(bundle.path).st_size)
+    return (
+        f"{bundle.path}: {manifest['requests']} requests, {', '.join(manifest['kinds']) or 'nothing'} for "
+        f"{', '.join(manifest['archs']) or 'nothing'}, {size}"
+    )
+
+
+def _name(entry: Entry) -> str:
+    artifact = entry.artifact
+    return f"{artifact.name} ({artifact.kind}, {artifact.arch}) {artifact.key[:12]}"
+
+
+def _row(entry: Entry) -> dict[str, object]:
+    artifact = entry.artifact
+    return {
+        "program": artifact.name,
+        "kind": artifact.kind.value,
+        "arch": artifact.arch,
+        "bytes": len(artifact.data),
+        "kernels": list(artifact.kernels),
+        "key": artifact.key,
+        "request": entry.request,
+        "toolchain": str(artifact.toolchain),
+    }

@@ -1,0 +1,42 @@
+"""`jitload record`: run a program, and write down every kernel that it asks for."""
+
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jitload.cli.console import clean_failures, new_app
+
+app = new_app()
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def record_program(
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="The program.", show_default=False)],
+    out: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Workload file.", show_default=False)],
+) -> None:
+    """Run a program and record every kernel it asks for.
+
+    Sources, headers, options and targets go into a workload file, to be compiled and bundled elsewhere.
+
+    The file is added to when it exists. The exit code is the program's. Its child processes are recorded too.
+
+    \b
+    jitload record -o app.jlw -- python app.py
+    """  # noqa: D301 - the help's own mark for lines that stay as they are
+    from jitload.bundles.record import tidy
+    from jitload.bundles.workload import Workload
+    from jitload.config import child_environment
+
+    path = out.absolute()
+    with clean_failures():
+        tidy(str(path))
+        before = len(Workload.read(path).programs)
+        # The program is what the user wrote behind `--`.
+        done = subprocess.run(command, env=child_environment(JITLOAD_RECORD=str(path)), check=False)  # noqa: S603
+        tidy(str(path))
+        programs = Workload.read(path).programs
+        requests = sum(len(program.targets) for program in programs)
+        typer.echo(f"{out}: {len(programs)} programs ({len(programs) - before} new), {requests} requests", err=True)
+    raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)

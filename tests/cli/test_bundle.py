@@ -1,0 +1,130 @@
+"""`jitload record`, `bundle`, `check` and `repro`: the whole way from an application to a machine without a compiler."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+import jitload
+
+APP = """
+import sys
+import numpy as np, jitload
+
+@jitload.jit_kernel(file="saxpy.cu")
+def saxpy(a, x, y, n): ...
+
+x = np.ones(64, np.float32)
+saxpy[2, 32](2.0, x, x.copy(), 64)
+print(jitload.stats().compiles, jitload.stats().hits["bundle"])
+sys.exit(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+"""
+
+
+@pytest.fixture
+def app(workdir, spawn):
+    """app.jlw of an application, and k.jlb, signed by the key in `key`."""
+    (workdir / "app.py").write_text(APP)
+    done = spawn("record", "-o", "app.jlw", "--", sys.executable, "app.py", JITLOAD_DEVICE="cpu")
+    assert done.returncode == 0, done.stderr
+    done = spawn("bundle", "create", "app.jlw", "-o", "k.jlb", "--arch", "sm_80,sm_90a", "--arch", "compute_75")
+    assert done.returncode == 0, done.stderr
+    for arguments in (["keygen", "key", "--name", "ci"], ["sign", "k.jlb", "--key", "key"]):
+        done = spawn("bundle", *arguments)
+        assert done.returncode == 0, done.stderr
+    return workdir
+
+
+def test_the_whole_way(app, spawn, tmp_path, invoke):
+    import subprocess
+
+    from jitload.config import child_environment
+
+    env = child_environment(
+        JITLOAD_CACHE_DIR=str(tmp_path / "none"), JITLOAD_COMPILE="never", JITLOAD_BUNDLES=str(app / "k.jlb"),
+        JITLOAD_TRUST=str(app / "key.pub"), JITLOAD_DEVICE="cpu",
+    )  # fmt: skip
+    done = subprocess.run([sys.executable, app / "app.py"], env=env, capture_output=True, text=True)
+    assert done.stdout.split() == ["0", "1"], done.stderr
+    for gpu, code in (("sm_80", 0), ("sm_89", 0), ("sm_90", 0), ("sm_120", 0), ("cpu", 0), ("sm_70", 3)):
+        result = invoke("check", "-w", "app.jlw", "-b", "k.jlb", "--gpu", gpu, "--trust", "key.pub")
+        assert result.exit_code == code, result.stdout
+    invoke("bundle", "keygen", "other")
+    assert invoke("check", "-w", "app.jlw", "-b", "k.jlb", "--gpu", "sm_80", "--trust", "other.pub").exit_code == 4
+    assert invoke("check", "-w", "app.jlw", "-b", "k.jlb", "--gpu", "sm_80").exit_code == 4
+    assert invoke("bundle", "verify", "k.jlb", "--trust", "key.pub").exit_code == 0
+    assert invoke("bundle", "verify", "k.jlb", "--trust", "other.pub").exit_code == 4
+    result = invoke("repro", "k.jlb", "-w", "app.jlw", "--sample", "2")
+    assert (result.exit_code, "2 of 2 are the same bytes" in result.stdout) == (0, True)
+
+
+def test_check_in_json_gives_the_reasons(app, invoke):
+    arguments = ("check", "-w", "app.jlw", "-b", "k.jlb", "--trust", "unsigned", "--json", "--gpu")
+    result = json.loads(invoke(*arguments, "sm_70").stdout)
+    assert result["covered"] is False
+    (request,) = result["requests"]
+    assert request["wanted"] == "cubin sm_70"
+    assert len(request["reasons"]) == 3
+    covered = json.loads(invoke(*arguments, "sm_86").stdout)
+    assert covered["requests"][0]["found"] == "cubin sm_80"
+
+
+def test_ptx_that_is_newer_than_the_driver_is_not_coverage(app, invoke):
+    arguments = ("check", "-w", "app.jlw", "-b", "k.jlb", "--trust", "unsigned", "--gpu", "sm_120", "--driver")
+    old = invoke(*arguments, "525")
+    assert old.exit_code == 3
+    assert "PTX ISA" in old.stdout
+    assert invoke(*arguments, "1000").exit_code == 0
+    assert (
+        invoke(
+            "check", "-w", "app.jlw", "-b", "k.jlb", "--trust", "unsigned", "--gpu", "sm_80", "--driver", "525"
+        ).exit_code
+        == 0
+    )
+    assert invoke(*arguments, "100").exit_code == 1
+    assert invoke(*arguments[:-3], "--gpu", "compute_80").exit_code == 1
+
+
+def test_inspect_merge_diff_extract(app, invoke):
+    manifest = json.loads(invoke("bundle", "inspect", "k.jlb", "--json").stdout)
+    assert [row["arch"] for row in manifest["entries"]].count("sm_90a") == 1
+    assert len(manifest["signatures"]) == 1
+    assert "by key" in invoke("bundle", "inspect", "k.jlb").stdout
+    assert invoke("bundle", "create", "app.jlw", "-o", "one.jlb", "--arch", "sm_80").exit_code == 0
+    result = invoke("bundle", "diff", "one.jlb", "k.jlb")
+    assert result.exit_code == 1
+    assert len([line for line in result.stdout.splitlines() if line.startswith("+ ")]) == 2
+    assert invoke("bundle", "merge", "one.jlb", "k.jlb", "-o", "all.jlb", "--trust", "unsigned").exit_code == 0
+    assert invoke("bundle", "diff", "all.jlb", "k.jlb").exit_code == 0
+    assert invoke("bundle", "extract", "k.jlb", "-o", "out", "--trust", "key.pub").exit_code == 0
+    files = sorted((app / "out").iterdir())
+    assert len(files) == 3
+    assert {jitload.Artifact.open(file).arch for file in files} == {"sm_80", "sm_90a", "compute_75"}
+
+
+def test_a_trust_file_with_a_threshold(app, invoke):
+    invoke("bundle", "keygen", "second")
+    assert invoke("bundle", "trust", "key.pub", "second.pub", "-o", "trust.json", "--threshold", "2").exit_code == 0
+    assert invoke("bundle", "verify", "k.jlb", "--trust", "trust.json").exit_code == 4
+    assert invoke("bundle", "sign", "k.jlb", "--key", "second").exit_code == 0
+    shown = invoke("bundle", "verify", "k.jlb", "--trust", "trust.json").stdout
+    assert set(shown.split("signed by ")[1].strip().split(", ")) == {"ci", "second"}
+
+
+def test_recording_gives_the_exit_code_of_the_program(app, spawn):
+    done = spawn("record", "-o", "app.jlw", "--", sys.executable, "app.py", "7", JITLOAD_DEVICE="cpu")
+    assert done.returncode == 7
+    assert b"1 programs (0 new)" in done.stderr
+
+
+def test_what_does_not_compile_is_told_and_no_bundle_is_written(workdir, invoke):
+    with jitload.record(workdir / "app.jlw"):
+        jitload.compile('extern "C" __global__ void k() { if (__CUDA_ARCH__ > 0) { } }', kind="ptx", arch="compute_75")
+    text = (workdir / "app.jlw").read_text()
+    assert invoke("bundle", "create", "app.jlw", "-o", "k.jlb").exit_code == 0
+    (workdir / "bad.jlw").write_text(text.replace("compute_75", "compute_7"))
+    result = invoke("bundle", "create", "bad.jlw", "-o", "bad.jlb")
+    assert result.exit_code == 1
+    assert not (workdir / "bad.jlb").exists()
