@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jitload.launch.kernel import Kernel
 
 _CUDA, _CUDA_MANAGED = 2, 13  # DLDeviceType (dlpack.h)
-_LETTERS = {0: "i", 1: "u", 2: "f", 5: "c", 6: "b"}  # DLDataTypeCode (dlpack.h) -> NumPy's kind
+_LETTERS = {0: "i", 1: "u", 2: "f", 6: "b"}  # DLDataTypeCode (dlpack.h) -> NumPy's kind; tvm-ffi has no complex
 _DIMENSIONS = 6
 
 

@@ -1,5 +1,6 @@
 """The two registries, connected: loaders, modules, functions and errors go both ways, and nothing stays behind."""
 
+import ctypes
 import gc
 import weakref
 
@@ -12,6 +13,7 @@ import jitload
 from jitload.errors import LoaderNotFoundError, LoadError
 from jitload.interop import tvm_ffi as bridge
 from jitload.interop import tvm_ffi_modules
+from jitload.interop.tvm_ffi_kernels import call_kernel
 from jitload.loader.module import Module
 from jitload.loader.registry import load_module_from_bytes, register_loader, registered_kinds, unregister_loader
 
@@ -315,30 +317,92 @@ def test_constructors_take_names_and_a_source(ptx, on_cpu):
     assert create(ptx)["saxpy"] is not None
 
 
+class Launches:
+    """A GPU kernel of one parameter that only remembers how it was launched."""
+
+    info = type("Info", (), {"params": [0]})
+    name, device = "k", "cuda"
+
+    def __call__(self, *args, stream, **configuration):
+        self.args, self.stream, self.configuration = args, stream, configuration
+
+    def __getitem__(self, key):
+        self.configuration = dict(zip(("grid", "block"), key, strict=True))
+
+        def launch(*args):
+            self.args, self.stream = args, "the framework's"
+
+        return launch
+
+
+DIMENSIONS = (1, 2, 3, 32, 4, 5)
+
+
 def test_the_stream_is_that_of_the_arguments_else_of_the_environment_else_of_the_framework():
-    import ctypes
-
-    from jitload.interop.tvm_ffi_kernels import call_kernel
-
-    class Launches:
-        """A GPU kernel of one parameter that only remembers its launches."""
-
-        info = type("Info", (), {"params": [0]})
-        name, device = "k", "cuda"
-
-        def __call__(self, *args, **configuration):
-            self.seen = configuration["stream"]
-
-        def __getitem__(self, key):
-            return lambda *args: setattr(self, "seen", "the framework's")
-
-    kernel, dimensions = Launches(), (1, 1, 1, 32, 1, 1)
-    call_kernel(kernel, (1, *dimensions))
-    assert kernel.seen == "the framework's"
+    kernel = Launches()
+    call_kernel(kernel, (1, *DIMENSIONS))
+    assert kernel.stream == "the framework's"
     with tvm_ffi.use_raw_stream(tvm_ffi.device("cuda", 0), 0x77):
-        call_kernel(kernel, (1, *dimensions))
-        assert kernel.seen == 0x77
-        call_kernel(kernel, (1, *dimensions, 0, ctypes.c_void_p(0x55)))
-        assert kernel.seen == 0x55
-        call_kernel(kernel, (1, *dimensions, 64))
-        assert kernel.seen == 0x77
+        call_kernel(kernel, (1, *DIMENSIONS))
+        assert kernel.stream == 0x77
+        call_kernel(kernel, (1, *DIMENSIONS, 0, ctypes.c_void_p(0x55)))
+        assert kernel.stream == 0x55
+        call_kernel(kernel, (1, *DIMENSIONS, 64))
+        assert kernel.stream == 0x77
+    assert kernel.configuration == {"grid": (1, 2, 3), "block": (32, 4, 5), "shared_bytes": 64}
+
+
+class _Managed(ctypes.Structure):
+    """DLManagedTensor (dlpack.h)."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device", ctypes.c_int32 * 2),
+        ("ndim", ctypes.c_int32),
+        ("dtype", ctypes.c_uint8 * 2),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+        ("context", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+    )
+
+
+class GpuTensor:
+    """Says by DLPack that it lies on a GPU; nobody here can look."""
+
+    def __init__(self, address, code, bits, ordinal, strides=(3, 1)):
+        self._device = (2, ordinal)
+        self._numbers = ((ctypes.c_int64 * 2)(2, 3), (ctypes.c_int64 * 2)(*strides))
+        pointers = [ctypes.cast(numbers, ctypes.POINTER(ctypes.c_int64)) for numbers in self._numbers]
+        device, dtype = (ctypes.c_int32 * 2)(*self._device), (ctypes.c_uint8 * 2)(code, bits)
+        self._tensor = _Managed(address, device, 2, dtype, 1, *pointers, 256, None, None)
+
+    def __dlpack_device__(self):
+        return self._device
+
+    def __dlpack__(self, **options):
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+        return new(ctypes.addressof(self._tensor), b"dltensor", None)
+
+
+@pytest.mark.parametrize(
+    ("code", "bits", "typestr"),
+    [(0, 64, "<i8"), (1, 8, "|u1"), (2, 16, "<f2"), (2, 64, "<f8"), (4, 16, "|V2"), (6, 8, "|b1")],
+)
+def test_a_gpu_tensor_is_passed_by_its_fields_and_chooses_the_device_of_the_stream(code, bits, typestr):
+    kernel, source = Launches(), GpuTensor(0x7F0000000000, code, bits, ordinal=3)
+    tensor = tvm_ffi.from_dlpack(source)
+    with tvm_ffi.use_raw_stream(tvm_ffi.device("cuda", 3), 0x33):
+        call_kernel(kernel, (tensor, *DIMENSIONS))
+    interface = kernel.args[0].__cuda_array_interface__
+    assert interface == {"version": 3, "shape": (2, 3), "typestr": typestr, "data": (0x7F0000000100, False)}
+    assert kernel.stream == 0x33
+
+
+def test_a_gpu_tensor_with_gaps_is_refused():
+    source = GpuTensor(0x7F0000000000, 2, 32, ordinal=0, strides=(1, 2))
+    with pytest.raises(jitload.ArgumentError, match="not contiguous"):
+        call_kernel(Launches(), (tvm_ffi.from_dlpack(source), *DIMENSIONS))
