@@ -69,12 +69,24 @@ class NotPrecompiledError(CompileDisabledError):
     Attributes:
         wanted: what was asked for, as text.
         searched: one line per tier, each with its reason.
+        nearest: one line for each thing that came near, with what differs.
+        fix: what to do about it.
     """
 
-    def __init__(self, message: str, *, wanted: str = "", searched: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        wanted: str = "",
+        searched: tuple[str, ...] = (),
+        nearest: tuple[str, ...] = (),
+        fix: str = "",
+    ) -> None:
         super().__init__(message)
         self.wanted = wanted
         self.searched = searched
+        self.nearest = nearest
+        self.fix = fix
 
 
 class LoadError(JitloadError):

@@ -17,7 +17,7 @@ from jitload.compiler.key import artifact_key
 from jitload.compiler.manifest import check_variant
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.toolkit import toolchain, toolkit_roots
-from jitload.errors import CompileDisabledError, CompileError, NotPrecompiledError
+from jitload.errors import CompileDisabledError, CompileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _provide(
             return artifact
     counters.count_miss(reason)
     log.debug("miss: %s (%s)", request, reason)
-    refuse_if_off(request, store, policy, reason)
+    refuse_if_off(request, store, policy, reason, device)
     directory = None if store.disk is None else store.disk.directory
     with single_flight(request.digest, directory):
         if policy != "always":
@@ -272,7 +272,7 @@ def factors_of(request: CompileRequest, closure: Closure) -> dict[str, Any]:
     }
 
 
-def refuse_if_off(request: CompileRequest, cache: Cache, policy: str, reason: str) -> None:
+def refuse_if_off(request: CompileRequest, cache: Cache, policy: str, reason: str, device: str | None = None) -> None:
     """Nothing where compiling is allowed.
 
     Raises:
@@ -284,16 +284,9 @@ def refuse_if_off(request: CompileRequest, cache: Cache, policy: str, reason: st
             f"{what} needs a compile ({reason}), and this process is sealed: compile it before jitload.seal()"
         )
     if policy == "never":
-        searched = ("memory: absent", f"disk {cache.directory}: {reason}")
-        raise NotPrecompiledError(
-            f"{what} is not available and compiling is off (JITLOAD_COMPILE=never).\n"
-            f"  wanted   : {request.kind} {request.arch} request {request.digest[:12]}\n"
-            f"  searched : {'; '.join(searched)}\n"
-            f"  fix      : compile it where that is allowed, into a cache that is searched here, "
-            f"or set JITLOAD_COMPILE=missing",
-            wanted=f"{request.kind} {request.arch} {request.digest}",
-            searched=searched,
-        )
+        from jitload.bundles.missing import not_precompiled
+
+        raise not_precompiled(request, cache, current_toolchain(request, cache), reason, device)
 
 
 def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) -> tuple[Kind, str | list[str]]:

@@ -1,0 +1,94 @@
+"""The text of `NotPrecompiledError`: what was wanted, where it was looked for, what came nearest, and what mends it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from jitload.bundles.choose import judge_image
+from jitload.bundles.tier import bundles_in_force, find_in
+from jitload.cache.explain import explain_request
+from jitload.digest import sha256_hex
+from jitload.errors import NotPrecompiledError
+
+if TYPE_CHECKING:
+    from jitload.artifact import Toolchain
+    from jitload.bundles.bundle import Bundle
+    from jitload.cache.tiers import Cache
+    from jitload.compiler.request import CompileRequest
+
+#: Targets of a bundle that are named where they are not what is wanted.
+MAX_SHOWN = 8
+
+
+def not_precompiled(
+    request: CompileRequest, cache: Cache, toolchain: Toolchain | None, reason: str, device: str | None = None
+) -> NotPrecompiledError:
+    """The error for a request that no tier answers while compiling is off.
+
+    Args:
+        request: the request.
+        cache: the cache that was searched.
+        toolchain: the compiler that is installed, or None.
+        reason: what the directories said.
+        device: the device whose arch the request took, or None when it was chosen.
+    """
+    source = sha256_hex(request.source.encode("utf-8", "surrogateescape"))
+    compiler = f"nvrtc {toolchain.version}" if toolchain is not None else "no compiler installed"
+    wanted = f"{request.kind} {request.arch}  request {request.digest[:12]}  source {source[:12]}  {compiler}"
+    bundles = bundles_in_force()
+    searched = ["memory: absent"]
+    searched += [f"bundle {bundle.path} ({_describe(bundle)}): {find_in(bundle, request)[1]}" for bundle in bundles]
+    if not bundles:
+        searched.append("bundles: none in force (JITLOAD_BUNDLES)")
+    searched.append(f"disk {cache.directory}: {reason}" if cache.directory else "disk: none")
+    nearest = [line for bundle in bundles for line in _nearest_in(bundle, request, device)]
+    nearest += _nearest_on_disk(request, cache, toolchain)
+    what = f"the workload with --arch {request.arch}"
+    fix = (
+        f"where compiling is allowed, `jitload bundle create APP.jlw -o K.jlb --arch {request.arch}`, and name K.jlb "
+        f"in JITLOAD_BUNDLES here; `jitload check` says beforehand whether {what} is covered. "
+        f"Or set JITLOAD_COMPILE=missing"
+    )
+    what_for = f"{request.name} ({request.kind}, {request.arch})"
+    lines = [f"{what_for} is not available and compiling is off (JITLOAD_COMPILE=never)."]
+    lines += _block("wanted", [wanted])
+    lines += _block("searched", searched)
+    lines += _block("nearest", nearest or ["nothing of this program"])
+    lines += _block("fix", [fix])
+    return NotPrecompiledError(
+        "\n".join(lines), wanted=wanted, searched=tuple(searched), nearest=tuple(nearest), fix=fix
+    )
+
+
+def _block(label: str, lines: list[str]) -> list[str]:
+    return [f"  {label if number == 0 else '':<9}: {line}" for number, line in enumerate(lines)]
+
+
+def _describe(bundle: Bundle) -> str:
+    signed = f"signed by {', '.join(bundle.signers)}" if bundle.signers else "signatures not asked for"
+    return f"{len(bundle)} requests, {signed}"
+
+
+def _nearest_in(bundle: Bundle, request: CompileRequest, device: str | None) -> list[str]:
+    """The same program for other targets, each with why it does not serve."""
+    found = []
+    for kind, arch in bundle.manifest["targets"]:
+        other = request.replace(kind=kind, arch=arch.split(","))
+        if other.digest == request.digest or other.digest not in bundle:
+            continue
+        _, answer = find_in(bundle, other)
+        if answer == "hit":
+            asked = f"asked for was {request.kind} {request.arch}"
+            answer = asked if device is None else judge_image(kind, arch, device).reason
+        found.append(f"same program as {kind} {arch} in {os.path.basename(bundle.path)}: {answer}")
+    return found[:MAX_SHOWN]
+
+
+def _nearest_on_disk(request: CompileRequest, cache: Cache, toolchain: Toolchain | None) -> list[str]:
+    explanation = explain_request(request, cache, toolchain)
+    found = []
+    for entry in explanation.nearest:
+        differences = "; ".join(map(str, entry.differences)) or "no factor differs"
+        found.append(f"{entry.artifact} on the disk: {differences}")
+    return found
