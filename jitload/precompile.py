@@ -1,7 +1,8 @@
 """`jitload.precompile`: many requests to many artifacts in the cache, on all cores, without a GPU.
 
-What is there already is found here, without NVRTC. The rest goes in batches to worker processes, since NVRTC barely
-scales over threads: requests that begin with the same includes are one batch, whose headers are parsed once. Workers
+What is there already is found here, without NVRTC. The rest goes in batches to worker processes: there a compiler that
+dies is one request lost, precompiled headers stay out of the caller's process, and the Python half of the work runs on
+all cores as well. Requests that begin with the same includes are one batch, whose headers are parsed once. Workers
 write to the same cache, so what comes back is who is done; only a cache without a directory is sent the artifacts.
 """
 
