@@ -37,9 +37,7 @@ class Machine(NamedTuple):
     """What differs between instruction sets.
 
     Attributes:
-        number: `e_machine`.
-        call: (object, function) -> a stub that calls `function(object, second, third, fourth argument)`.
-        mark: address -> a stub that writes the byte 1 there.
+        number: `e_machine` (System V ABI, chapter 4).
     """
 
     number: int
@@ -76,30 +74,24 @@ def write_shared_object(functions: dict[str, int], call: int, unloaded: int) -> 
     machine = _MACHINES.get(platform.machine())
     if machine is None:
         raise LoadError(f"no stubs for {platform.machine()}: jitload writes them for {', '.join(_MACHINES)}")
-    stubs = [machine.call(target, call).ljust(_STUB_BYTES, b"\0") for target in functions.values()]
-    stubs.append(machine.mark(unloaded).ljust(_STUB_BYTES, b"\0"))
+    stubs = [machine.call(target, call) for target in functions.values()]
+    text = b"".join(stub.ljust(_STUB_BYTES, b"\0") for stub in (*stubs, machine.mark(unloaded)))
     names, name_at = _string_table(list(functions))
+    hashes = _hash_table(len(functions))
     symbols_at = _aligned(_HEADER.size + _SEGMENTS * _SEGMENT.size, 16)
     names_at = symbols_at + (1 + len(functions)) * _SYMBOL.size
     hash_at = _aligned(names_at + len(names), 16)
-    hashes = _hash_table(len(functions))
-    stubs_at = _aligned(hash_at + len(hashes), _STUB_BYTES)
-    text_end = stubs_at + len(stubs) * _STUB_BYTES
+    text_at = _aligned(hash_at + len(hashes), _STUB_BYTES)
+    text_end = text_at + len(text)
     dynamic_at = _aligned(text_end, _PAGE)
-    symbols = [bytes(_SYMBOL.size)]
-    for index, start in enumerate(name_at):
-        address = stubs_at + index * _STUB_BYTES
-        symbols.append(_SYMBOL.pack(start, GLOBAL_FUNC, 0, 1, address, _STUB_BYTES))  # section 1: any but "undefined"
-    entries = (
+    dynamic = _dynamic_section(
         (DT_HASH, hash_at),
         (DT_STRTAB, names_at),
         (DT_SYMTAB, symbols_at),
         (DT_STRSZ, len(names)),
         (DT_SYMENT, _SYMBOL.size),
-        (DT_FINI, stubs_at + len(functions) * _STUB_BYTES),
-        (0, 0),
+        (DT_FINI, text_end - _STUB_BYTES),
     )
-    dynamic = b"".join(pack("<QQ", *entry) for entry in entries)
     segments = (
         _segment(PT_LOAD, PF_R | PF_X, 0, text_end, _PAGE),
         _segment(PT_LOAD, PF_R | PF_W, dynamic_at, len(dynamic), _PAGE),
@@ -109,14 +101,26 @@ def write_shared_object(functions: dict[str, int], call: int, unloaded: int) -> 
     image = bytearray(dynamic_at + len(dynamic))
     for start, piece in (
         (0, _file_header(machine.number) + b"".join(segments)),
-        (symbols_at, b"".join(symbols)),
+        (symbols_at, _symbol_table(name_at, text_at)),
         (names_at, names),
         (hash_at, hashes),
-        (stubs_at, b"".join(stubs)),
+        (text_at, text),
         (dynamic_at, dynamic),
     ):
         image[start : start + len(piece)] = piece
     return bytes(image)
+
+
+def _dynamic_section(*entries: tuple[int, int]) -> bytes:
+    return b"".join(pack("<QQ", *entry) for entry in (*entries, (0, 0)))
+
+
+def _symbol_table(name_at: list[int], text_at: int) -> bytes:
+    symbols = [bytes(_SYMBOL.size)]
+    for index, start in enumerate(name_at):
+        address = text_at + index * _STUB_BYTES
+        symbols.append(_SYMBOL.pack(start, GLOBAL_FUNC, 0, 1, address, _STUB_BYTES))  # section 1: any but "undefined"
+    return b"".join(symbols)
 
 
 def _file_header(machine: int) -> bytes:

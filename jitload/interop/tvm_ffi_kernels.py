@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 import tvm_ffi
 
 from jitload.errors import ArgumentError
+from jitload.launch.kernel import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from jitload.launch.kernel import Kernel
 
 _CUDA, _CUDA_MANAGED = 2, 13  # DLDeviceType (dlpack.h)
 _LETTERS = {0: "i", 1: "u", 2: "f", 6: "b"}  # DLDataTypeCode (dlpack.h) -> NumPy's kind; tvm-ffi has no complex
@@ -66,10 +65,7 @@ def as_tvm_ffi_callable(fetch: Callable[[], Any]) -> Callable[..., Any]:
         if not found:
             found.append(fetch())
         function = found[0]
-        # Kernels are known by what they have, not by their class: the CPU executor and the driver share it.
-        return (
-            call_kernel(function, args) if hasattr(function, "bind") and hasattr(function, "info") else function(*args)
-        )
+        return call_kernel(function, args) if isinstance(function, Kernel) else function(*args)
 
     return call
 
