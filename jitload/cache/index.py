@@ -23,7 +23,7 @@ from jitload import log
 from jitload.artifact import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from jitload.cache.directory import Directory
 
@@ -82,33 +82,20 @@ class Index:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._path = os.path.join(directory.path, "index")
-        self._cache: Any = None
-        self._process = 0
 
     def write(self, rows: Mapping[str, Mapping[str, Any]]) -> bool:
         """Add or replace rows by key; False when the index cannot be written."""
-        cache = self._open()
-        if cache is None:
-            return False
-        try:
-            with cache.transact(retry=False):
-                for key, row in rows.items():
-                    cache.set(key, canonical_json(dict(row)), retry=False)
-        except _FAULTS as error:
-            self._give_up(error)
-            return False
-        return True
+        return self._run(lambda cache: _set_rows(cache, rows, clear=False))
 
     def remove(self, keys: list[str]) -> None:
         """Drop rows; missing ones are fine."""
-        cache = self._open() if keys and self._exists() else None
-        if cache is None:
-            return
-        try:
+
+        def delete(cache: Any) -> None:
             for key in keys:
                 cache.delete(key, retry=False)
-        except _FAULTS as error:
-            self._give_up(error)
+
+        if keys and self._exists():
+            self._run(delete)
 
     def replace(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Make these rows the only ones, whatever is there now.
@@ -116,18 +103,8 @@ class Index:
         Raises:
             OSError: the index cannot be written.
         """
-        cache = self._open()
-        if cache is not None:
-            try:
-                with cache.transact(retry=False):
-                    cache.clear(retry=False)
-                    for key, row in rows.items():
-                        cache.set(key, canonical_json(dict(row)), retry=False)
-            except _FAULTS as error:
-                self._give_up(error)
-            else:
-                return
-        raise OSError(errno.EIO, "the index cannot be written", self._path)
+        if not self._run(lambda cache: _set_rows(cache, rows, clear=True)):
+            raise OSError(errno.EIO, "the index cannot be written", self._path)
 
     def discard_damaged(self) -> bool:
         """Remove whatever is in the place of the index and is no sound database; True when there was something.
@@ -135,7 +112,6 @@ class Index:
         Raises:
             OSError: it cannot be removed.
         """
-        self.close()
         self._directory.forget()
         if not os.path.lexists(self._path):
             return False
@@ -150,41 +126,33 @@ class Index:
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(key, row) of everything readable; rows of others are passed over. Looking makes no database."""
-        cache = self._open() if self._exists() else None
-        if cache is None:
-            return
-        try:
-            keys = list(cache.iterkeys())
-        except _FAULTS as error:
-            self._give_up(error)
-            return
-        for key in keys:
-            with contextlib.suppress(*_FAULTS):
-                row = json.loads(cache.get(key, retry=False))
-                if isinstance(row, dict):
-                    yield key, row
+        found: dict[str, dict[str, Any]] = {}
 
-    def close(self) -> None:
-        """Close the database."""
-        cache, self._cache = self._cache, None
-        if cache is not None and self._process == os.getpid():
-            with contextlib.suppress(*_FAULTS):
-                cache.close()
+        def read(cache: Any) -> None:
+            for key in list(cache.iterkeys()):
+                with contextlib.suppress(*_FAULTS):
+                    row = json.loads(cache.get(key, retry=False))
+                    if isinstance(row, dict):
+                        found[key] = row
+
+        if self._exists():
+            self._run(read)
+        return iter(found.items())
 
     def _exists(self) -> bool:
-        return self._cache is not None or os.path.lexists(os.path.join(self._path, "cache.db"))
+        return os.path.lexists(os.path.join(self._path, "cache.db"))
 
-    def _open(self) -> Any:
-        """The open index, or None where there can be none. SQLite connections do not survive a fork."""
-        if self._cache is not None and self._process == os.getpid():
-            return self._cache
-        self._cache = None
+    def _run(self, operation: Callable[[Any], None]) -> bool:
+        """Open the database for one operation, and close it: a connection of SQLite outlives no thread and no fork.
+
+        False when it failed, which is said once.
+        """
         if self._directory.read_only:
-            return None
+            return False
         try:
             path = self._directory.make("index")
             _discard_foreign(path)
-            self._cache = diskcache.Cache(
+            cache = diskcache.Cache(
                 path,
                 timeout=_TIMEOUT_SECONDS,
                 disk=_InlineDisk,
@@ -194,18 +162,26 @@ class Index:
                 statistics=0,
                 tag_index=0,
             )
-            self._process = os.getpid()
+            try:
+                operation(cache)
+            finally:
+                cache.close()
         except _FAULTS as error:
-            self._give_up(error)
-        return self._cache
+            log.warn_once(
+                ("index", self._directory.path),
+                f"the cache's index in {self._path} is not usable ({type(error).__name__}: {error}); "
+                f"everything works without it, and deleting that directory starts a new one",
+            )
+            return False
+        return True
 
-    def _give_up(self, error: BaseException) -> None:
-        self.close()
-        log.warn_once(
-            ("index", self._directory.path),
-            f"the cache's index in {self._path} is not usable ({type(error).__name__}: {error}); "
-            f"everything works without it, and deleting that directory starts a new one",
-        )
+
+def _set_rows(cache: Any, rows: Mapping[str, Mapping[str, Any]], *, clear: bool) -> None:
+    with cache.transact(retry=False):
+        if clear:
+            cache.clear(retry=False)
+        for key, row in rows.items():
+            cache.set(key, canonical_json(dict(row)), retry=False)
 
 
 def _discard_foreign(path: str) -> None:

@@ -201,12 +201,6 @@ class Cache:
                 self.index.replace({})
         return self.disk.clear()
 
-    def close(self) -> None:
-        """Flush, and close the index. The cache can still be used."""
-        self.flush()
-        if self._index is not None:
-            self._index.close()
-
     def flush(self) -> None:
         """Write what the index does not know yet, and collect. Called at exit; losing it loses nothing."""
         if self.disk is None or self.read_only or not self._unindexed:
@@ -215,12 +209,11 @@ class Cache:
         index = self.index
         if index is not None:
             index.write(rows)
-            self.gc()
-            index.close()
+        self.gc()
 
     @property
     def index(self) -> Index | None:
-        """The index of the disk tier, opened when it is first asked; None where there is none."""
+        """The index of the disk tier, or None where there is none."""
         if self.disk is None or self.read_only or not os.path.isdir(self.disk.directory.path):
             return None
         if self._index is None:

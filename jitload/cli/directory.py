@@ -60,7 +60,7 @@ def opened_cache(named: Path | None, *, as_compile: bool = False) -> Iterator[Ca
     try:
         yield cache
     finally:
-        cache.close()
+        cache.flush()
 
 
 def check_writable(named: Path | None) -> None:

@@ -23,7 +23,7 @@ def path(tmp_path):
     cache = jitload.Cache(tmp_path / "cache")
     for number in range(3):
         cache.put(make_artifact(number), {"request": "ab" * 32})
-    cache.close()
+    cache.flush()
     return tmp_path / "cache"
 
 
@@ -32,7 +32,7 @@ def rows_of(path) -> dict:
     try:
         return dict(cache.index.rows())
     finally:
-        cache.close()
+        cache.flush()
 
 
 def entry_file(path, number):
@@ -43,7 +43,7 @@ def entry_file(path, number):
 def lists_right(path) -> bool:
     cache = jitload.Cache(path)
     found = {(entry.key, entry.kind, entry.arch, entry.name, entry.compile_seconds) for entry in cache.entries()}
-    cache.close()
+    cache.flush()
     made = [make_artifact(number) for number in range(3)]
     return found == {(one.key, one.kind.value, one.arch, one.name, one.compile_seconds) for one in made}
 
@@ -51,7 +51,6 @@ def lists_right(path) -> bool:
 def plant_row(path, key, row) -> None:
     index = Index(jitload.Cache(path).disk.directory)
     assert index.write({key: row})
-    index.close()
 
 
 @pytest.mark.parametrize(
@@ -86,7 +85,7 @@ def test_a_row_is_believed_and_its_entry_not_read(path, monkeypatch):
     cache = jitload.Cache(path)
     monkeypatch.setattr(cache.disk, "read_entry", None)
     assert len(list(cache.entries())) == 3
-    cache.close()
+    cache.flush()
 
 
 def test_a_senseless_row_is_looked_through(path):
@@ -99,7 +98,7 @@ def test_a_damaged_entry_without_a_row_is_listed_without_a_kind_and_stays(path):
     shutil.rmtree(path / "index")
     cache = jitload.Cache(path)
     (damaged,) = [entry for entry in cache.entries() if not entry.kind]
-    cache.close()
+    cache.flush()
     assert (damaged.key, damaged.bytes, damaged.compile_seconds) == (make_artifact(1).key, 7, 0.0)
     assert entry_file(path, 1).exists()
 
@@ -113,7 +112,7 @@ def test_listing_verifying_and_rebuilding_are_no_use(path):
     cache.verify()
     cache.rebuild()
     assert sorted(entry.used for entry in cache.entries()) == [1000.0, 1001.0, 1002.0]
-    cache.close()
+    cache.flush()
 
 
 def delete(database):
@@ -173,7 +172,7 @@ def test_a_rebuild_works_whatever_became_of_the_index(path, damage):
     rebuilt = cache.rebuild()
     assert (rebuilt.entries, rebuilt.added, rebuilt.removed) == (3, 3, 0)
     assert compare_index(cache.disk, cache.index).missing == 0
-    cache.close()
+    cache.flush()
     assert rows_of(path) == rows
     assert not (path.parent / "outside").exists() or not any((path.parent / "outside").iterdir())
 
@@ -187,7 +186,7 @@ def test_a_rebuild_mends_what_is_partly_wrong(path):
     cache = jitload.Cache(path)
     cache.index.remove([make_artifact(2).key])
     rebuilt = cache.rebuild()
-    cache.close()
+    cache.flush()
     assert (rebuilt.entries, rebuilt.added, rebuilt.changed, rebuilt.removed) == (2, 1, 1, 2)
     assert [damage.key for damage in rebuilt.damaged] == [damaged]
     assert "too short" in rebuilt.damaged[0].reason
@@ -216,7 +215,7 @@ def test_verify_drops_the_row_of_what_it_puts_aside(path):
     assert cache.verify() == (2, [make_artifact(1).key])
     state = compare_index(cache.disk, cache.index)
     assert (state.missing, state.stale) == (0, 0)
-    cache.close()
+    cache.flush()
 
 
 def test_what_is_no_entry_is_neither_listed_nor_removed(path):
@@ -229,7 +228,7 @@ def test_what_is_no_entry_is_neither_listed_nor_removed(path):
     assert cache.stats().entries == 3
     assert cache.verify() == (3, [])
     assert cache.clear() == 3
-    cache.close()
+    cache.flush()
     assert [stranger.read_bytes() for stranger in strangers] == [b"somebody's"] * 3
 
 
@@ -243,5 +242,5 @@ def test_clear_empties_index_and_quarantine(path):
     assert len(list(cache.disk.quarantined())) == 2
     assert cache.clear() == 1
     assert list(cache.disk.quarantined()) == []
-    cache.close()
+    cache.flush()
     assert rows_of(path) == {}

@@ -25,16 +25,11 @@ def directory(tmp_path):
 def database(directory):
     index = Index(directory)
     assert index.write({KEY: ROW})
-    index.close()
     return f"{directory.path}/index/cache.db"
 
 
 def rows_of(directory: Directory) -> dict:
-    index = Index(directory)
-    try:
-        return dict(index.rows())
-    finally:
-        index.close()
+    return dict(Index(directory).rows())
 
 
 def execute(database: str, *statements: str) -> None:
@@ -50,13 +45,11 @@ def test_rows_come_back(directory, database):
     index = Index(directory)
     index.remove([KEY, "cd" * 32])
     assert list(index.rows()) == []
-    index.close()
 
 
 def test_keys_are_hex_and_nothing_else(directory):
     index = Index(directory)
     assert not index.write({"../../etc/passwd": ROW})
-    index.close()
 
 
 def test_a_planted_pickle_is_never_loaded(directory, database, tmp_path):
@@ -88,7 +81,6 @@ def test_a_row_that_names_a_file_neither_reads_nor_removes_it(directory, databas
     index = Index(directory)
     index.remove([KEY])
     index.write({KEY: ROW})
-    index.close()
     assert secret.read_bytes() == b'{"stolen": true}'
     assert rows_of(directory) == {KEY: ROW}
 
@@ -98,7 +90,6 @@ def test_a_planted_trigger_costs_the_index_and_nothing_else(directory, database)
     index = Index(directory)
     assert index.write({"cd" * 32: ROW})
     assert dict(index.rows()) == {"cd" * 32: ROW}
-    index.close()
 
 
 def test_planted_settings_cost_the_index_and_nothing_else(directory, database):
@@ -106,7 +97,6 @@ def test_planted_settings_cost_the_index_and_nothing_else(directory, database):
     assert rows_of(directory) == {}
     index = Index(directory)
     assert index.write({KEY: ROW})
-    index.close()
     assert rows_of(directory) == {KEY: ROW}
 
 
@@ -125,7 +115,6 @@ def test_a_damaged_database_is_started_anew(directory, database, tmp_path, damag
         os.symlink(outside, database)
     index = Index(directory)
     assert index.write({KEY: ROW})
-    index.close()
     assert rows_of(directory) == {KEY: ROW}
     assert damage != "symlink" or outside.read_bytes() == b""
 

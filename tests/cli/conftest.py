@@ -96,7 +96,7 @@ def prepared(tmp_path_factory):
     # One minute apart, so that the order of use is known.
     for age, entry in enumerate(sorted(cache.entries(), key=lambda entry: (entry.name, entry.kind))):
         os.utime(root / "cache" / "objects" / entry.key[:2] / entry.key[2:], (1_700_000_000 + 60 * age,) * 2)
-    cache.close()
+    cache.flush()
     return root
 
 

@@ -67,8 +67,6 @@ def _describe(cache: Cache, path: str) -> Finding:
     index = cache.index
     # Writing nothing opens the database and takes its lock: that is what a compile will do.
     indexed = index is not None and index.write({})
-    if index is not None:
-        index.close()
     details: dict[str, object] = {
         "directory": path,
         "exists": True,
