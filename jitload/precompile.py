@@ -22,7 +22,7 @@ from jitload.artifact import Kind
 from jitload.cache.tiers import default_cache
 from jitload.compiler.prefix import leading_directives
 from jitload.compiler.request import CompileRequest
-from jitload.errors import JitloadError
+from jitload.errors import CompileError, JitloadError
 from jitload.pipeline import default_target, look_up, refuse_if_off
 from jitload.values import Value
 from jitload.workers import Batch, Result, compile_batch, compile_in_processes
@@ -241,10 +241,20 @@ def _on_executor(executor: Executor, batches: Sequence[Batch], jobs: int) -> Gen
                 yield from future.result()
             except BrokenExecutor:
                 lost.append(futures[future])
+            except Exception as error:  # noqa: BLE001 - whatever an executor or its worker raises, the others go on
+                for request in futures[future].requests:
+                    yield Result(request, "failed", _executor_error(request, error))
     finally:
         for future in futures:
             future.cancel()
     yield from compile_in_processes(lost, jobs)
+
+
+def _executor_error(request: CompileRequest, error: Exception) -> CompileError:
+    file = request.path or request.name
+    failure = CompileError(f"{file}: the executor gave no result: {type(error).__name__}: {error}", file=file)
+    failure.__cause__ = error
+    return failure
 
 
 def _take_in(result: Result, store: Cache) -> None:

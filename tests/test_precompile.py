@@ -213,6 +213,19 @@ def test_processes_do(cache):
     assert outcomes(precompile([half(1), half(2)], cache=cache)) == (0, 2, 0)
 
 
+def test_an_executor_that_gives_no_result_fails_its_requests_and_no_others(cache):
+    class Forgetful(ThreadPoolExecutor):
+        def submit(self, function, batch):
+            return super().submit(function if batch.requests[0] != simple(2) else "not a function", batch)
+
+    with Forgetful(1) as executor:
+        report = precompile([simple(1), simple(2), simple(3)], cache=cache, executor=executor)
+    assert report.compiled == (simple(1), simple(3))
+    ((request, error),) = report.failed
+    assert request == simple(2)
+    assert "k2.cu: the executor gave no result: TypeError" in str(error)
+
+
 def test_requests_batches_and_results_travel():
     request = half(1, defines={"N": 4, "BARE": None}, headers={"a.h": "\udcff"})
     result = Result(request, "failed", CompileError("no", file="a", line=3, log="l"))
