@@ -195,11 +195,15 @@ def test_a_rebuild_mends_what_is_partly_wrong(path):
     assert rows_of(path) == {key: row for key, row in rows.items() if key != damaged}
 
 
-def test_a_rebuild_that_cannot_write_says_so(path, monkeypatch):
+def test_a_rebuild_that_cannot_write_says_so(path):
+    """Another process holds the database; the wait for it is bounded."""
     cache = jitload.Cache(path)
-    monkeypatch.setattr(cache.index, "_open", lambda: None)
+    cache.rebuild()
+    connection = sqlite3.connect(path / "index" / "cache.db")
+    connection.execute("BEGIN EXCLUSIVE")
     with pytest.raises(OSError, match="the index cannot be written"):
         cache.rebuild()
+    connection.close()
 
 
 def test_there_is_nothing_to_rebuild_without_a_directory(tmp_path, path):

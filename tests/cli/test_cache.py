@@ -123,7 +123,6 @@ def test_stats_says_where_the_index_disagrees(ask, invoke, cache, entry_file):
     first, second = (entry["key"] for entry in ask("ls")["entries"][:2])
     opened = jitload.Cache(cache)
     opened.index.remove([first])
-    opened.close()
     entry_file(second).unlink()
     assert ask("stats")["index"] == {"agrees": False, "missing": 1, "stale": 1}
     text = invoke("cache", "stats").stdout

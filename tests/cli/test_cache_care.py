@@ -158,7 +158,6 @@ def test_rebuild_mends_rows_that_lie(ask, invoke, cache, entry_file):
     opened = jitload.Cache(cache)
     lie = {"arch": "sm_10", "compile_seconds": 1e6, "kind": "ptx", "name": "lie.cu"}
     opened.index.write({before[0]["key"]: lie, "cd" * 32: lie})
-    opened.close()
     entry_file(before[1]["key"]).write_bytes(b"damaged")
     result = invoke("cache", "rebuild")
     assert result.exit_code == 0
