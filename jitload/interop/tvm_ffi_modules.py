@@ -1,8 +1,8 @@
 """Modules of jitload as modules of tvm-ffi, and the other way round.
 
-Each conversion of one of ours makes a shared object in memory (`jitload.interop.elf`), 0.1 ms, and a tvm-ffi module of
-it, with the imports converted likewise. It lives as tvm-ffi's modules do, until it and its last function are gone. The
-functions hold our module, so its image lives as long.
+Each conversion of one of ours makes a shared object in memory (`jitload.interop.elf`), some 0.2 ms, and a tvm-ffi
+module of it, with the imports converted likewise. It lives as tvm-ffi's modules do, until it and its last function are
+gone. The functions hold our module, so its image lives as long.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jitload.interop.tvm_ffi_kernels import as_tvm_ffi_callable
 from jitload.loader.module import BINARY_SERIALIZABLE, Module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from jitload.artifact import KernelInfo
 
@@ -50,6 +50,16 @@ class ForeignModule(Module):
         """The mask of tvm-ffi's module, but that it can be saved only if its bytes are known here."""
         mask = int(self.tvm_ffi_module.get_property_mask()) & ~BINARY_SERIALIZABLE
         return mask | (super().get_property_mask() & BINARY_SERIALIZABLE)
+
+    def import_module(self, module: Module) -> None:
+        """Import for both sides: its own code looks among the imports that tvm-ffi knows."""
+        super().import_module(module)
+        self.tvm_ffi_module.import_module(to_tvm_ffi(module))
+
+    def adopt(self, modules: Iterable[Module]) -> None:
+        """Import for both sides; see `Module.adopt`."""
+        for module in modules:
+            self.import_module(module)
 
     def _knows(self, name: str) -> bool:
         return not self._closed and bool(self.tvm_ffi_module.implements_function(name))
@@ -85,7 +95,7 @@ def from_tvm_ffi(module: Any, kind: str | None = None, data: bytes | None = None
             if below is None:
                 below = known[_address(imported)] = ForeignModule(imported, str(imported.kind))
                 ahead.append(below)
-            above.import_module(below)
+            Module.import_module(above, below)  # tvm-ffi's module has it already
     return root
 
 

@@ -40,14 +40,19 @@ def load_module(path: str | os.PathLike[str]) -> Module:
     kind = _kind_of_suffix(suffix)
     if kind is None and (suffix.lower() == ENTRY_SUFFIX or data.startswith(MAGIC)):
         return load_artifact(Artifact.open(file_name))
-    kind = kind or sniff_kind(data)
+    kind = kind or sniff_kind(data) or ("library_bin" if _counts_itself(data) else None)
     if kind is None:
         raise LoadError(
             f"{file_name}: neither its suffix {suffix!r} nor its content ({data[:8]!r}...) shows a kind. Known are the "
             f"suffixes {', '.join(registered_kinds())} and {ENTRY_SUFFIX}, and the contents of PTX, cubin, fatbin, "
-            "LTO-IR and saved artifacts. For another kind call jitload.load_module_from_bytes(kind, data)"
+            "LTO-IR, whole modules and saved artifacts. For another kind: jitload.load_module_from_bytes(kind, data)"
         )
     return load_module_from_bytes(kind, data)
+
+
+def _counts_itself(data: bytes) -> bool:
+    """Whether the first eight bytes are the number of those that follow, as in a whole module."""
+    return len(data) > 8 and int.from_bytes(data[:8], "little") == len(data) - 8
 
 
 def _suffix(file_name: str) -> str:

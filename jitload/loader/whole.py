@@ -110,24 +110,25 @@ def load_whole_module(data: Buffer, library: Module | None = None) -> Module:
     nodes, imports = decode_tree(as_bytes(data))
     for kind in dict.fromkeys(kind for kind, _ in nodes if kind != PLACEHOLDER):
         require_loader(kind)
-    modules: list[Module | None] = [None] * len(nodes)
-    for number in _children_first(imports):
+    order = _children_first(imports)
+    modules: dict[int, Module] = {}
+    for number in order:
         kind, payload = nodes[number]
         if kind == PLACEHOLDER:
             modules[number] = LibraryModule() if library is None else library
         else:
             modules[number] = load_module_from_bytes(kind, payload)
-    loaded = [module for module in modules if module is not None]
-    fresh = len({id(module) for module in loaded}) == len(loaded) and not any(module.imports for module in loaded)
-    for module, children in zip(loaded, imports, strict=True):
+    distinct = {id(module) for module in modules.values()}
+    fresh = len(distinct) == len(modules) and not any(module.imports for module in modules.values())
+    for number in order:
         # The numbers hold no cycle; with modules that nobody else knows, neither do the imports. Asking again at every
         # import would make a chain of n modules cost n * n steps.
         if fresh:
-            module.adopt(loaded[child] for child in children)
+            modules[number].adopt(modules[child] for child in imports[number])
         else:
-            for child in children:
-                module.import_module(loaded[child])
-    return loaded[0]
+            for child in imports[number]:
+                modules[number].import_module(modules[child])
+    return modules[0]
 
 
 def decode_tree(data: bytes) -> Tree:

@@ -16,6 +16,7 @@ from jitload.interop import tvm_ffi_modules
 from jitload.interop.tvm_ffi_kernels import call_kernel
 from jitload.loader.module import Module
 from jitload.loader.registry import load_module_from_bytes, register_loader, registered_kinds, unregister_loader
+from jitload.loader.whole import pack_module
 
 PREFIX = "ffi.Module.load_from_bytes."
 
@@ -212,6 +213,20 @@ def test_our_module_can_be_imported_into_theirs():
     root = bridge.to_tvm_ffi(Module("root"))
     root.import_module(Module("leaf", {"leaf": lambda: "leaf"}))
     assert root.get_function("leaf", query_imports=True)() == "leaf"
+
+
+def test_what_their_module_imports_here_it_imports_there_too(echo):
+    """Its own code looks among the imports that tvm-ffi knows, also for a parent of theirs in a blob of ours."""
+    name = register_theirs("theirs", lambda data: Module("inner", {"who": lambda: "them"}))
+    try:
+        parent = load_module_from_bytes("theirs", b"x")
+        parent.import_module(load_module_from_bytes("echo", b"leaf"))
+        parent = load_module_from_bytes("library_bin", pack_module(parent))
+    finally:
+        tvm_ffi.registry.remove_global_func(name)
+    assert parent.get_function("payload", query_imports=True)() == b"leaf"
+    assert parent.tvm_ffi_module.get_function("payload", query_imports=True)() == b"leaf"
+    assert len(parent.tvm_ffi_module.imports) == 1
 
 
 def test_a_module_and_its_image_go_when_the_last_function_does():

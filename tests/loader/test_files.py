@@ -8,6 +8,7 @@ from jitload.loader.create import create_module
 from jitload.loader.files import load_module
 from jitload.loader.module import Module
 from jitload.loader.registry import load_artifact, load_module_from_bytes, register_loader
+from jitload.loader.whole import LibraryModule, pack_module
 
 
 @pytest.fixture
@@ -75,6 +76,14 @@ def test_a_file_without_a_telling_suffix_loads_by_its_content(image_loader, tmp_
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"// made by hand\n.version 8.8\n.target sm_90\n.address_size 64\n")
     assert load_module(path).kind == "ptx"
+
+
+@pytest.mark.parametrize("name", ["tree.library_bin", "tree.bin", "tree"])
+def test_a_file_of_a_whole_module_loads_by_suffix_or_content(echo, tmp_path, name):
+    top = LibraryModule()
+    top.import_module(load_module_from_bytes("echo", b"inside"))
+    (tmp_path / name).write_bytes(pack_module(top))
+    assert load_module(tmp_path / name).get_function("payload", query_imports=True)() == b"inside"
 
 
 @pytest.mark.parametrize("name", ["saxpy.jle", "saxpy.entry"])
