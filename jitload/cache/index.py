@@ -152,6 +152,7 @@ class Index:
         try:
             path = self._directory.make("index")
             _discard_foreign(path)
+            _expect_free(os.path.join(path, "cache.db"))
             cache = diskcache.Cache(
                 path,
                 timeout=_TIMEOUT_SECONDS,
@@ -193,6 +194,22 @@ def _discard_foreign(path: str) -> None:
         for file in files:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(file)
+
+
+def _expect_free(database: str) -> None:
+    """Wait for the database for a bounded time: diskcache itself tries for a minute, twice, to open a locked one.
+
+    Raises:
+        sqlite3.Error: another process keeps it locked.
+    """
+    if not os.path.lexists(database):
+        return
+    connection = sqlite3.connect(database, timeout=_TIMEOUT_SECONDS, isolation_level=None)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    finally:
+        connection.close()
 
 
 def _is_ours(database: str) -> bool:
