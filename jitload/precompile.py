@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import BrokenExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -28,9 +28,10 @@ from jitload.values import Value
 from jitload.workers import Batch, Result, compile_batch, compile_in_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from concurrent.futures import Executor, Future
 
+    from jitload.bundles.workload import Workload
     from jitload.cache.tiers import Cache
     from jitload.jit import JitKernel
 
@@ -78,7 +79,7 @@ class PrecompileReport(Value):
 
 
 def precompile(
-    requests: Iterable[CompileRequest | JitKernel | os.PathLike[str]],
+    requests: Iterable[CompileRequest | JitKernel | os.PathLike[str]] | Workload,
     archs: Iterable[str] | None = None,
     *,
     kind: str | None = None,
@@ -90,9 +91,9 @@ def precompile(
     """Compile what a cache lacks. No GPU and no driver is needed.
 
     Args:
-        requests: `CompileRequest`s, `jit_kernel`s, or source files (`os.PathLike`).
+        requests: `CompileRequest`s, `jit_kernel`s and source files (`os.PathLike`); or a recorded workload.
         archs: compile each for each of these: a cubin for "sm_*", PTX for "compute_*"; default: each for its own arch,
-            which for kernels and files is the current device's.
+            which for kernels and files is the current device's. Of a workload, what the application left to the device.
         kind: "cubin", "ptx", "ltoir" or "fatbin" (one for all archs together) in place of that.
         executor: where to compile; default: `jobs` processes that are started for it. In the processes of an executor
             headers are shared as well; in threads of this process they are not, and a compiler that dies takes it down.
@@ -110,27 +111,22 @@ def precompile(
         ValueError: a kind and an arch that cannot be, or fewer than one job.
     """
     started = time.perf_counter()
-    wanted = _expand(requests, archs, kind)
     store = default_cache() if cache is None else cache
     workers = _cores() if jobs is None else jobs
     if workers < 1:
         raise ValueError(f"jobs={jobs!r}: at least one is needed")
-    compiled: list[CompileRequest] = []
-    cached: list[CompileRequest] = []
-    failed: list[tuple[CompileRequest, Exception]] = []
-    with closing(_run(wanted, store, executor, workers)) as results:
-        for done, result in enumerate(results, start=1):
-            if result.error is not None:
-                failed.append((result.request, result.error))
-            else:
-                (cached if result.outcome == "cached" else compiled).append(result.request)
+    results: list[Result] = []
+    with _expanded(requests, archs, kind) as wanted, closing(_run(wanted, store, executor, workers)) as running:
+        for result in running:
+            results.append(result)
             if progress is not None:
-                progress(done, len(wanted), result.request, result.outcome)
+                progress(len(results), len(wanted), result.request, result.outcome)
     order = {request: number for number, request in enumerate(wanted)}
+    results.sort(key=lambda result: order[result.request])
     return PrecompileReport(
-        sorted(compiled, key=order.__getitem__),
-        sorted(cached, key=order.__getitem__),
-        sorted(failed, key=lambda item: order[item[0]]),
+        [result.request for result in results if result.outcome == "compiled"],
+        [result.request for result in results if result.outcome == "cached"],
+        [(result.request, result.error) for result in results if result.error is not None],
         time.perf_counter() - started,
     )
 
@@ -141,18 +137,31 @@ def describe_request(request: CompileRequest) -> str:
     return f"{request.path or request.name} ({request.kind}, {request.arch}{names})"
 
 
-def _expand(
-    requests: Iterable[CompileRequest | JitKernel | os.PathLike[str]],
+@contextmanager
+def _expanded(
+    requests: Iterable[CompileRequest | JitKernel | os.PathLike[str]] | Workload,
     archs: Iterable[str] | None,
     kind: str | None,
+) -> Iterator[list[CompileRequest]]:
+    """One request per image, each once, in order; the headers of a workload are on the disk for as long."""
+    from jitload.bundles.workload import Workload, planned_requests
+
+    names = None if archs is None else [archs] if isinstance(archs, str) else list(archs)
+    if names is not None:
+        names = list(dict.fromkeys(name for item in names for name in item.split(",")))
+    if isinstance(requests, Workload):
+        with requests.unpacked() as programs:
+            yield list(planned_requests(programs, names or (), () if kind is None else (kind,)))
+    else:
+        yield _expand(requests, names, kind)
+
+
+def _expand(
+    requests: Iterable[CompileRequest | JitKernel | os.PathLike[str]], archs: list[str] | None, kind: str | None
 ) -> list[CompileRequest]:
-    """One request per image, each once, in order."""
-    if isinstance(archs, str):
-        archs = [archs]
     targets: list[tuple[Kind, str | list[str]]] | None = None
     if archs is not None:
-        names = list(dict.fromkeys(name for item in archs for name in item.split(",")))
-        groups = [names] if kind is not None and Kind(kind) is Kind.FATBIN else [[name] for name in names]
+        groups = [archs] if kind is not None and Kind(kind) is Kind.FATBIN else [[name] for name in archs]
         targets = [default_target(kind, group) for group in groups]
     expanded: list[CompileRequest] = []
     for item in requests:
@@ -217,7 +226,8 @@ def _parts(requests: list[CompileRequest], jobs: int) -> list[list[CompileReques
     for request in requests:
         directives = leading_directives(request.source.encode("utf-8", "surrogateescape"))
         same = (request.kind, request.archs, request.options, request.defines, request.undefines, request.headers)
-        groups.setdefault((directives, same, request.include_dirs) if directives else request, []).append(request)
+        # A guess: where headers of one name differ after all, the worker sees it in their texts and shares nothing.
+        groups.setdefault((directives, same) if directives else request, []).append(request)
     most = -(-len(requests) // jobs)
     parts: list[list[CompileRequest]] = []
     for group in groups.values():

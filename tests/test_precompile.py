@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -138,6 +139,27 @@ def test_a_kernel_knows_its_request(cache):
     report = precompile([scale], ["sm_90"], cache=cache)
     assert report.compiled == (scale.request(arch="sm_90"),)
     assert look_up(scale.request(arch="sm_90"), cache)[0] is not None
+
+
+def test_a_recorded_workload_is_compiled_elsewhere(cache, tmp_path):
+    """With its headers, which are gone, and for other archs where the application left that to the device."""
+    from jitload.bundles.workload import Workload
+
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "n.h").write_text("#define N 4\n")
+    for number in (1, 2):
+        (tmp_path / "app" / f"k{number}.cu").write_text(
+            f'#include "n.h"\n__global__ void k{number}(int *x) {{ *x = N; }}\n'
+        )
+    with jitload.record(tmp_path / "app.workload"), jitload.configure(device="cpu"):
+        for number in (1, 2):
+            jitload.compile(tmp_path / "app" / f"k{number}.cu", cache=Cache())
+    shutil.rmtree(tmp_path / "app")
+    report = precompile(Workload.read(tmp_path / "app.workload"), ["sm_80", "compute_90"], cache=cache)
+    assert report.ok, str(report)
+    assert sorted((one.name, one.arch) for one in report.compiled) == [
+        (name, arch) for name in ("k1.cu", "k2.cu") for arch in ("compute_90", "sm_80")
+    ]
 
 
 @pytest.mark.parametrize("item", ["k.cu", b"", 3])
