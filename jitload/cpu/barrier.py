@@ -8,7 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from jitload.cpu.batch import Batch
-    from jitload.cpu.emit_meeting import MeetingCode
+    from jitload.cpu.block_code import MeetingCode
     from jitload.cpu.frame import Frame
 
     Array = np.ndarray[Any, Any]

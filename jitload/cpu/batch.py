@@ -36,7 +36,10 @@ class Launch:
 
     Attributes:
         steps: scheduler steps since a batch ended, for the watchdog.
+        workspace: the address of what the blocks of a cooperative launch synchronize through, or 0.
     """
+
+    workspace = 0
 
     def __init__(
         self, code: KernelCode, arena: Arena, params: bytes | bytearray, grid: Dim3, block: Dim3, shared_bytes: int
@@ -158,6 +161,9 @@ class Batch:
             "total_smem_size": self.shared.nbytes,
             "aggr_smem_size": self.shared.nbytes,
             "cluster_nctarank": 1,
+            # Where cooperative groups look for the workspace of the grid.
+            "envreg1": self.launch.workspace >> 32,
+            "envreg2": self.launch.workspace & 0xFFFFFFFF,
         }
         if base == "laneid":
             return (self.thread % 32).astype(np.uint32)

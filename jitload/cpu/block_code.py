@@ -7,7 +7,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.cpu.emit_meeting import MeetingCode
+    from jitload.cpu.matrix import Product
+
+
+class MeetingCode(NamedTuple):
+    """What the scheduler needs to know about one meeting.
+
+    Attributes:
+        kind: "barrier", "arrive" or "warp".
+        name: the operation: "sync", "red.and", "shfl.up", "vote.ballot", ...
+        type: the type it works on, or "".
+        results: (register, representation in the register file) per result; None where nobody wants it.
+        site: for faults.
+        masked: whether a member mask is the first operand (`.sync` forms).
+        product: of matrices, for `mma` and `wmma`.
+    """
+
+    kind: str
+    name: str
+    type: str
+    results: tuple[tuple[int, str] | None, ...]
+    site: int
+    masked: bool = False
+    product: Product | None = None
 
 
 class CallCode(NamedTuple):

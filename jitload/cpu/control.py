@@ -11,9 +11,25 @@ if TYPE_CHECKING:
 NO_RESULT = {"st", "red", "bra", "call", "ret", "exit", "trap", "brkpt", "membar", "fence", "nanosleep", "prefetch"}
 NO_RESULT |= {"prefetchu", "pmevent", "brx", "discard", "applypriority", "stackrestore", "barrier", "bar"}
 #: Opcodes at which lanes wait for others; the scheduler carries them out.
-MEETINGS = {"bar", "barrier", "shfl", "vote", "match", "redux", "activemask", "elect"}
+MEETINGS = {"bar", "barrier", "shfl", "vote", "match", "redux", "activemask", "elect", "mma", "movmatrix"}
 ENDS = MEETINGS | {"bra", "brx", "call", "ret", "exit"}
-EFFECTS = ENDS | {"ld", "ldu", "st", "atom", "red", "trap", "brkpt", "nanosleep", "stackrestore", "alloca"}
+EFFECTS = ENDS | {
+    "cp",
+    "mbarrier",
+    "wmma",
+    "ldmatrix",
+    "stmatrix",
+    "ld",
+    "ldu",
+    "st",
+    "atom",
+    "red",
+    "trap",
+    "brkpt",
+    "nanosleep",
+    "stackrestore",
+    "alloca",
+}
 
 
 class Jump(NamedTuple):

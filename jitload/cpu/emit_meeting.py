@@ -6,8 +6,10 @@ take part have arrived.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from jitload.cpu.block_code import MeetingCode
+from jitload.cpu.emit_matrix import MEETINGS as MATRIX_MEETINGS
 from jitload.cpu.faults import Refused
 from jitload.cpu.function_writer import canonical
 from jitload.cpu.instruction import Modifiers, operands
@@ -16,26 +18,6 @@ from jitload.cpu.ir import Pair, Register, Sink
 if TYPE_CHECKING:
     from jitload.cpu.ir import Instruction, Operand
     from jitload.cpu.writer import BlockWriter
-
-
-class MeetingCode(NamedTuple):
-    """What the scheduler needs to know about one meeting.
-
-    Attributes:
-        kind: "barrier", "arrive" or "warp".
-        name: the operation: "sync", "red.and", "shfl.up", "vote.ballot", ...
-        type: the type it works on, or "".
-        results: (register, representation in the register file) per result; None where nobody wants it.
-        site: for faults.
-        masked: whether a member mask is the first operand (`.sync` forms).
-    """
-
-    kind: str
-    name: str
-    type: str
-    results: tuple[tuple[int, str] | None, ...]
-    site: int
-    masked: bool = False
 
 
 def emit_meeting(writer: BlockWriter, instruction: Instruction) -> tuple[MeetingCode, str, list[Register]]:
@@ -48,7 +30,9 @@ def emit_meeting(writer: BlockWriter, instruction: Instruction) -> tuple[Meeting
         raise Refused(instruction.malformed)
     writer.begin(instruction)
     modifiers = Modifiers(instruction.modifiers)
-    if instruction.opcode in {"bar", "barrier"} and not modifiers.flag("warp"):
+    if instruction.opcode in MATRIX_MEETINGS:
+        found = MATRIX_MEETINGS[instruction.opcode](writer, instruction, modifiers)
+    elif instruction.opcode in {"bar", "barrier"} and not modifiers.flag("warp"):
         found = _barrier(writer, instruction, modifiers)
     else:
         found = _warp(writer, instruction, modifiers)

@@ -51,7 +51,8 @@ def _hints(modifiers: Modifiers, instruction: Instruction) -> tuple[Operand, ...
     return instruction.operands
 
 
-def _address(writer: BlockWriter, space: str, operand: Operand) -> tuple[str, int]:
+def address_name(writer: BlockWriter, space: str, operand: Operand) -> tuple[str, int]:
+    """(name of the checked addresses, constant offset) of an operand in brackets."""
     if not isinstance(operand, Memory):
         raise Refused("an address in brackets is expected")
     if space == "param":
@@ -69,6 +70,14 @@ def _element_type(modifiers: Modifiers) -> Type:
     return type_
 
 
+def address_parts(writer: BlockWriter, space: str, operand: Operand) -> tuple[str, str, int]:
+    """(space, expression of the base as lanes, constant offset), for accesses that add offsets of their own."""
+    if not isinstance(operand, Memory):
+        raise Refused("an address in brackets is expected")
+    space, text, offset = writer.address_text(space, operand)
+    return space, f"{text}.astype(u64)" if isinstance(operand.base, Register) else f"u64({text})", offset
+
+
 @emits("ld", "ldu")
 def _emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     found = _hints(modifiers, instruction)
@@ -84,7 +93,7 @@ def _emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
         offset = writer.function.resolve(source.base)[1] + source.offset
         writer.result(d, type_.rep, f"batch.params.views[{type_.rep!r}][{offset // type_.size}]")
         return
-    addresses, offset = _address(writer, space, source)
+    addresses, offset = address_name(writer, space, source)
     if not count:
         call = f"{addresses}.load({offset}, {type_.rep!r}, {type_.size}, {writer.site})"
         writer.result(d, type_.rep, call)
@@ -124,7 +133,7 @@ def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
     space = _space(modifiers)
     if space == "const":
         raise Refused("constant memory cannot be written")
-    addresses, offset = _address(writer, space, target)
+    addresses, offset = address_name(writer, space, target)
     if not count:
         source = writer.source(value, type_.rep)
         writer.line(f"{addresses}.store({offset}, {type_.rep!r}, {type_.size}, {writer.site}, {source})")
@@ -147,7 +156,7 @@ def _emit_atomic(writer: BlockWriter, instruction: Instruction, modifiers: Modif
     rest = found[1:] if instruction.opcode == "atom" else found
     if len(rest) != (3 if name == "cas" else 2):
         raise Refused(f"{len(found)} operands are not what atomic {name} takes")
-    addresses, offset = _address(writer, space, rest[0])
+    addresses, offset = address_name(writer, space, rest[0])
     sources = [writer.source(operand, type_.rep) for operand in rest[1:]]
     second = sources[1] if name == "cas" else "None"
     number = writer.site
@@ -194,6 +203,11 @@ def _emit_trap(writer: BlockWriter, instruction: Instruction, _modifiers: Modifi
 def _emit_copy_async(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`cp.async`: a copy that is complete at once, which the ISA allows; committing and waiting need no code."""
     modifiers.need("async")
+    if modifiers.choice("mbarrier"):
+        from jitload.cpu.emit_mbarrier import emit_copy_arrival
+
+        emit_copy_arrival(writer, instruction, modifiers)
+        return
     if modifiers.choice("commit_group", "wait_group", "wait_all"):
         return
     kind = modifiers.need("ca", "cg")
@@ -205,8 +219,8 @@ def _emit_copy_async(writer: BlockWriter, instruction: Instruction, modifiers: M
     size = found[2].value
     if size not in ({16} if kind == "cg" else {4, 8, 16}) or (len(found) == 4 and _is_predicate(found[3])):
         raise Refused(f"cp.async.{kind} of {size} bytes is not supported")
-    target, to = _address(writer, "shared", found[0])
-    source, start = _address(writer, "global", found[1])
+    target, to = address_name(writer, "shared", found[0])
+    source, start = address_name(writer, "global", found[1])
     valid = writer.source(found[3], "u32") if len(found) == 4 else "None"
     writer.line(f"copy_async({target}, {to}, {source}, {start}, {size}, {valid}, {writer.site})")
 

@@ -83,10 +83,28 @@ class FlowBuilder:
             self._start_block()
             around.end = Branch(guard, not instruction.negated, len(self.blocks) - 1, around.number + 1)
             return
-        if opcode in ENDS:
+        if opcode in {"ldmatrix", "stmatrix"}:
+            self._exchange_addresses(instruction)
+        elif opcode in ENDS or (opcode == "wmma" and "mma" in instruction.modifiers):
             self._end_block(instruction)
         else:
             self.blocks[-1].instructions.append(instruction)
+
+    def _exchange_addresses(self, instruction: Instruction) -> None:
+        """`ldmatrix`: a meeting that gives every lane the addresses of its rows, then accesses in the next block."""
+        if len(instruction.operands) != 2:
+            raise Refused(instruction.malformed or "two operands are expected", instruction.place)
+        count = next((int(part[1]) for part in instruction.modifiers if part in {"x1", "x2", "x4"}), 0)
+        count *= 1 + ("trans" in instruction.modifiers)
+        hidden = []
+        for number in range(count):
+            register = Register(f"row{number}", TYPES["b64"], len(self.body.registers))
+            self.body.registers.append(register)
+            hidden.append(register)
+        instruction.operands = (*instruction.operands, *hidden)
+        self.blocks[-1].end = Meeting(instruction, len(self.blocks))
+        self._append()
+        self.blocks[-1].instructions.append(instruction)
 
     def _end_block(self, instruction: Instruction) -> None:
         block = self.blocks[-1]

@@ -32,6 +32,7 @@ _BATCH_SHARED_BYTES = 1 << 26
 _SLICE_STEPS = 16384  # before another batch is let in beside one that waits for something
 _SHORT_SLICE_STEPS = 256  # while several batches run in turn
 _BATCHES_AT_ONCE = 256
+_WORKSPACE_BYTES = 64  # cooperative groups keep a size and a barrier word there
 
 _launching = threading.RLock()
 
@@ -73,7 +74,15 @@ class CpuFunction:
         launch = Launch(self.code, self._arena, parameters, grid, block, shared_bytes)
         # One launch at a time: atomics of two launches must not interleave between NumPy calls.
         with _launching, np.errstate(all="ignore"):
-            run_grid(launch, cooperative)
+            if not cooperative:
+                run_grid(launch, False)
+                return
+            launch.workspace = self._arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
+            self._arena.write(launch.workspace, memoryview(bytes(_WORKSPACE_BYTES)))
+            try:
+                run_grid(launch, True)
+            finally:
+                self._arena.free(launch.workspace)
 
     def synchronize(self, stream: int) -> None:
         """Nothing to wait for: launches have run when they return."""

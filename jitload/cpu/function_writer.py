@@ -33,6 +33,7 @@ SPECIALS |= {"aggr_smem_size", "clusterid", "nclusterid", "cluster_ctaid", "clus
 SPECIALS |= {
     "cluster_nctarank",
     "is_explicit_cluster",
+    *(f"envreg{number}" for number in range(32)),
     *(f"lanemask_{which}" for which in ("eq", "lt", "le", "gt", "ge")),
 }
 VECTOR_SPECIALS = {"tid", "ntid", "ctaid", "nctaid", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid"}

@@ -9,6 +9,7 @@ from jitload.cpu.types import TYPES, Type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from re import Pattern
 
     from jitload.cpu.ir import Instruction, Operand
     from jitload.cpu.writer import BlockWriter
@@ -61,6 +62,19 @@ class Modifiers:
         if not found:
             raise Refused(f"one of .{', .'.join(names)} is missing")
         return found
+
+    @property
+    def left(self) -> int:
+        """How many parts nobody has taken."""
+        return len(self._rest)
+
+    def matching(self, pattern: Pattern[str]) -> str:
+        """Take the first part that looks like this, or give ""."""
+        for part in self._rest:
+            if pattern.fullmatch(part):
+                self._rest.remove(part)
+                return part
+        return ""
 
     def type(self) -> Type:
         """Take the type at the end."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jitload.cpu import emit_bits, emit_float, emit_memory, emit_value, emit_video  # noqa: F401 - importing them registers their opcodes
+from jitload.cpu import emit_bits, emit_float, emit_matrix, emit_mbarrier, emit_memory, emit_value, emit_video  # noqa: F401 - importing them registers their opcodes
 from jitload.cpu.block_code import BlockCode, CallCode, FunctionCode
 from jitload.cpu.body import read_body
 from jitload.cpu.control import Branch, Call, Exit, Jump, Meeting, Return, Table
@@ -45,6 +45,7 @@ class _Draft:
         self.function = function
         self.body = body
         self.carry = Register("CC.CF", TYPES["pred"], len(body.registers))
+        body.registers.append(self.carry)
         self.flow = FlowBuilder(function, body, self.carry)
         self.blocks = self.flow.build()
         self.offsets: dict[int, int] = {}
@@ -156,7 +157,7 @@ class KernelCode:
     def _translate(self, draft: _Draft) -> FunctionCode:
         function = draft.function
         code = FunctionCode(function.name, draft.frame_bytes)
-        registers = [*draft.body.registers, draft.carry]
+        registers = draft.body.registers
         code.zeros = [DTYPES[canonical(register)].type(0) for register in registers]
         code.formals = (
             [(self._formal_offset(draft, one), one.size) for one in function.parameters] if not function.entry else []

@@ -101,8 +101,10 @@ def _may_wait(instruction: Instruction) -> bool:
     opcode, modifiers = instruction.opcode, set(instruction.modifiers)
     if opcode == "atom":
         return bool(modifiers & {"cas", "exch", "or", "and"})
-    return opcode == "nanosleep" or (
-        opcode == "ld" and bool(modifiers & {"volatile", "acquire", "relaxed", "mmio", "cv"})
+    return (
+        opcode == "nanosleep"
+        or bool(modifiers & {"test_wait", "try_wait"})
+        or (opcode == "ld" and bool(modifiers & {"volatile", "acquire", "relaxed", "mmio", "cv"}))
     )
 
 

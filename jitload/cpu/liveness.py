@@ -30,7 +30,8 @@ def has_result(instruction: Instruction) -> bool:
     """Whether the first operand is a destination."""
     if instruction.opcode in {"bar", "barrier"}:
         return "red" in instruction.modifiers
-    return instruction.opcode not in NO_RESULT
+    first = instruction.operands[0] if instruction.operands else None
+    return instruction.opcode not in NO_RESULT and not isinstance(first, Memory)
 
 
 def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:

@@ -9,13 +9,14 @@ import numpy as np
 from jitload.cpu.barrier import BARRIERS, Barrier, Waiting
 from jitload.cpu.faults import describe_place
 from jitload.cpu.frame import write_register
+from jitload.cpu.matrix import run_matrix
 from jitload.cpu.warp import ballot, groups_of, run_warp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jitload.cpu.batch import Batch
-    from jitload.cpu.emit_meeting import MeetingCode
+    from jitload.cpu.block_code import MeetingCode
     from jitload.cpu.frame import Frame
 
     Array = np.ndarray[Any, Any]
@@ -152,7 +153,7 @@ class Meetings:
         values = list(operands[1:] if code.masked else operands)
         masks = operands[0] if code.masked else np.uint32(0xFFFFFFFF)
         if lanes is None or not code.masked or self._all_here(slots, masks):
-            results = run_warp(code.name, slots, masks, values, batch.slot_count)
+            results = self._operate(code, slots, masks, values)
             self._write(frame, code, lanes, results)
             return True
         masks = np.broadcast_to(masks, lanes.shape)
@@ -161,6 +162,14 @@ class Meetings:
         self._parties.setdefault(signature, []).append(_Party(frame, code, target, lanes, masks, values))
         self._complete(signature)
         return False
+
+    def _operate(self, code: MeetingCode, slots: Array, masks: Any, values: list[Any]) -> list[Any]:
+        """The results, per lane."""
+        if code.product is None and not code.name.startswith(("rows", "movmatrix")):
+            return run_warp(code.name, slots, masks, values, self._batch.slot_count)
+        if len(slots) % 32 or (slots.reshape(-1, 32) & 31 != np.arange(32)).any():
+            self._batch.fail(code.site, 0, "a matrix operation without all 32 threads of the warp")
+        return run_matrix(code, [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values])
 
     def _all_here(self, slots: Array, masks: Any) -> bool:
         return bool(self._arrived(slots, masks).all())
@@ -185,7 +194,7 @@ class Meetings:
         values = [np.concatenate(column)[ready] for column in zip(*(party.values for party in parties), strict=True)]
         order = np.argsort(lanes[ready], kind="stable")
         slots = batch.slots[lanes[ready][order]]
-        found = run_warp(signature[0], slots, masks[ready][order], [value[order] for value in values], batch.slot_count)
+        found = self._operate(parties[0].code, slots, masks[ready][order], [value[order] for value in values])
         kept = []
         sorted_lanes, sorted_owners = lanes[ready][order], owners[ready][order]
         for number, party in enumerate(parties):

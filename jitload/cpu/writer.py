@@ -183,8 +183,8 @@ class BlockWriter:
                 return
         self.result(operand, rep, self.source(source, rep), shared=True)
 
-    def address(self, space: str, memory: Memory) -> tuple[str, int]:
-        """(name of the checked addresses, constant offset) of `[base + offset]` in a space."""
+    def address_text(self, space: str, memory: Memory) -> tuple[str, str, int]:
+        """(space, expression of the base, constant offset) of `[base + offset]`; the base may be a Python int."""
         base, offset = memory.base, memory.offset
         if isinstance(base, Register):
             rep = "u64" if base.type.bits == 64 else "u32"
@@ -200,6 +200,11 @@ class BlockWriter:
                 raise Refused(f"{base.name} lies in {found} memory, not in {space}")
         else:
             text = "0"
+        return space, text, offset
+
+    def address(self, space: str, memory: Memory) -> tuple[str, int]:
+        """(name of the checked addresses, constant offset) of `[base + offset]` in a space."""
+        _, text, offset = self.address_text(space, memory)
         key = (space, text)
         name = self._addresses.get(key)
         if name is None:

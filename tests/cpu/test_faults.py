@@ -121,7 +121,7 @@ def test_unknown_instruction_is_refused_when_its_kernel_is_fetched(ptx):
         "add.f32 %r1, %r2;",
         "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%r1}, {%r2}, {%r3}, {%r1};",
         "tex.2d.v4.f32.f32 {%r1, %r2, %r3, %r1}, [t, {%r1, %r2}];",
-        "mov.u32 %r1, %envreg1;",
+        "mov.u32 %r1, %envreg32;",
         "ld.global.u32 %r1, [%r2+%r3];",
         "bra NOWHERE;",
         "mov.u32 %r1, nothing;",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 PRELUDE = (Path(__file__).parent / "prelude.h").read_text()
 

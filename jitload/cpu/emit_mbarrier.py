@@ -1,0 +1,72 @@
+"""Code for `mbarrier` (PTX ISA section 9.7.13.16) and for `cp.async.mbarrier`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.cpu.emit_memory import address_name
+from jitload.cpu.faults import Refused
+from jitload.cpu.instruction import Modifiers, emits, operands
+
+if TYPE_CHECKING:
+    from jitload.cpu.ir import Instruction, Operand
+    from jitload.cpu.writer import BlockWriter
+
+_VERBS = ("init", "inval", "arrive", "arrive_drop", "test_wait", "try_wait", "pending_count")
+_ORDER = ("sem", "acquire", "release", "relaxed", "cta", "cluster")
+
+
+@emits("mbarrier")
+def _emit_mbarrier(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    verb = modifiers.choice(*_VERBS)
+    if not verb or {"expect_tx", "complete_tx"} & set(instruction.modifiers):
+        raise Refused("transactions of an mbarrier belong to bulk copies (TMA), which are not supported")
+    modifiers.need("b64")
+    space = "shared" if modifiers.choice("shared", "shared::cta") else "generic"
+    if verb == "pending_count":
+        d, state = operands(instruction, 2)
+        writer.result(d, "u32", f"mbarrier_pending({writer.source(state, 'u64')})")
+    elif verb == "init":
+        memory, count = operands(instruction, 2)
+        writer.line(f"mbarrier_init(batch, {_where(writer, space, memory)}, {writer.source(count, 'u32')})")
+    elif verb == "inval":
+        name, offset = address_name(writer, space, operands(instruction, 1)[0])
+        writer.line(f"{name}.store({offset}, 'u64', 8, {writer.site}, {writer.function.constant('u64', 0)})")
+    elif verb.startswith("arrive"):
+        _emit_arrival(writer, instruction, modifiers, space, verb == "arrive_drop")
+    else:
+        _emit_wait(writer, instruction, modifiers, space, verb == "try_wait")
+
+
+def _where(writer: BlockWriter, space: str, memory: Operand) -> str:
+    name, offset = address_name(writer, space, memory)
+    return f"{name}, {offset}, {writer.site}"
+
+
+def _emit_arrival(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, space: str, drop: bool) -> None:
+    modifiers.flag("noComplete", *_ORDER)
+    d, memory, *rest = operands(instruction, 2, 3)
+    count = writer.source(rest[0], "u32") if rest else writer.function.constant("u32", 1)
+    writer.result(d, "u64", f"mbarrier_arrive(batch, {_where(writer, space, memory)}, {count}, {drop})")
+
+
+def _emit_wait(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, space: str, timed: bool) -> None:
+    modifiers.flag(*_ORDER)
+    parity = modifiers.flag("parity")
+    d, memory, state, *_ = operands(instruction, 3, 4 if timed else 3)
+    known = writer.source(state, "u32" if parity else "u64")
+    writer.result(d, "p", f"mbarrier_test({_where(writer, space, memory)}, {known}, {parity})")
+
+
+def emit_copy_arrival(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`cp.async.mbarrier.arrive`: the copies are complete already.
+
+    Without `.noinc` the arrival is first added to those that the phase lacks, so the object does not change.
+    """
+    modifiers.need("arrive")
+    counted = modifiers.flag("noinc")
+    space = "shared" if modifiers.choice("shared", "shared::cta") else "generic"
+    modifiers.need("b64")
+    where = _where(writer, space, operands(instruction, 1)[0])
+    if counted:
+        writer.line(f"mbarrier_arrive(batch, {where}, {writer.function.constant('u32', 1)}, False)")
