@@ -1,6 +1,7 @@
 """C++ fetches a module by kind and bytes with `jitload_ffi.h`, calls functions of it on data, and gets errors as errors."""
 
 import os
+import shutil
 import sys
 
 import numpy as np
@@ -10,6 +11,8 @@ tvm_ffi = pytest.importorskip("tvm_ffi", reason="apache-tvm-ffi is not installed
 
 import jitload
 from jitload.interop.tvm_ffi import include_directory
+
+pytestmark = pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler here")
 
 CPP = r"""
 #include <jitload_ffi.h>
