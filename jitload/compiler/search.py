@@ -11,7 +11,6 @@ import os
 import posixpath
 import time
 
-from jitload.compiler.includes import scan
 from jitload.compiler.toolkit import file_stamp
 from jitload.digest import sha256_hex
 from jitload.errors import CompileError
@@ -101,6 +100,8 @@ def read_header(path: str) -> ScannedFile:
 
 def scan_text(text: bytes, stamp: Stamp | None = None) -> ScannedFile:
     """A text that is in memory already, as a scanned file."""
+    from jitload.compiler.includes import scan  # its patterns cost 4 ms, and a hit scans nothing
+
     return sha256_hex(text), stamp, text, scan(text)
 
 
