@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 import weakref
-from bisect import bisect_left
 
 from jitload.artifact import canonical_json, decode_entry, decode_factors
 from jitload.bundles.format import (
@@ -17,6 +16,8 @@ from jitload.bundles.format import (
     decode_front,
     decode_header,
     decode_signatures,
+    find_row,
+    request_column,
     split_blob,
 )
 from jitload.compiler.key import key_of
@@ -73,12 +74,12 @@ class Bundle:
         head = source.read(0, HEADER_BYTES)
         self._header = decode_header(head, source.size)
         front = source.read(HEADER_BYTES, self._header.blobs_start - HEADER_BYTES)
-        self._requests, self._places, self.manifest = decode_front(self._header, front)
+        self._index, self._prefixes, self.manifest = decode_front(self._header, front)
         self.signatures = decode_signatures(source.read(self._header.end, source.size - self._header.end))
         self._head = head
         self._known: dict[str, tuple[tuple[Variant, str], ...]] = {}
         self._fresh: tuple[str, list[Entry]] = ("", [])  # what `variants` had to read anyway, for `take`
-        if self.manifest["requests"] != len(self._requests):
+        if self.manifest["requests"] != len(self):
             raise BundleError(
                 f"bundle whose manifest speaks of {self.manifest['requests']} requests, its index of {len(self)}"
             )
@@ -114,7 +115,7 @@ class Bundle:
         return create(path, requests, **details)
 
     def __len__(self) -> int:
-        return len(self._requests)
+        return len(self._prefixes)
 
     def __contains__(self, request: object) -> bool:
         return isinstance(request, str) and self._place(request) is not None
@@ -125,7 +126,7 @@ class Bundle:
     @property
     def requests(self) -> tuple[str, ...]:
         """The digests of the requests that it answers, sorted."""
-        return tuple([request.hex() for request in self._requests])
+        return tuple([request.hex() for request in request_column(self._index)])
 
     @property
     def statement(self) -> bytes:
@@ -220,9 +221,7 @@ class Bundle:
         self.close()
 
     def _place(self, request: str) -> tuple[int, int, bytes] | None:
-        wanted = bytes.fromhex(request)
-        row = bisect_left(self._requests, wanted)
-        return self._places[row] if row < len(self._requests) and self._requests[row] == wanted else None
+        return find_row(self._index, self._prefixes, bytes.fromhex(request))
 
 
 def _opened(source: _Source, trust: Iterable[Any] | str | None) -> Bundle:

@@ -25,6 +25,11 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
+from array import array
+from bisect import bisect_left
+from itertools import chain, islice
+from operator import add, lt, sub
 
 from jitload.artifact import MAX_ENTRY_BYTES, canonical_json
 from jitload.compiler.manifest import MAX_MANIFEST_BYTES, MAX_VARIANTS
@@ -124,11 +129,11 @@ def decode_header(data: bytes, file_bytes: int) -> Header:
     return header
 
 
-def decode_front(header: Header, data: bytes) -> tuple[list[bytes], list[tuple[int, int, bytes]], dict[str, Any]]:
+def decode_front(header: Header, data: bytes) -> tuple[bytes, array[int], dict[str, Any]]:
     """The index and the manifest from the bytes between the header and the first blob.
 
     Returns:
-        The requests in order, for each (offset, bytes, digest) of its blob, and the manifest.
+        The index, the first 64 bits of each of its requests, and the manifest.
 
     Raises:
         BundleError: a digest, the order, an offset or the manifest is wrong.
@@ -143,22 +148,57 @@ def decode_front(header: Header, data: bytes) -> tuple[list[bytes], list[tuple[i
         raise BundleError("bundle whose manifest does not match its digest: damaged or altered")
     if any(data[len(index) + header.manifest_bytes :]):
         raise BundleError("bundle with bytes between its parts: damaged or altered")
-    requests: list[bytes] = []
-    places: list[tuple[int, int, bytes]] = []
-    expected, last = header.blobs_start, b""
-    for request, offset, size, digest in _ROW.iter_unpack(index):
-        # In order and without gaps: nothing can overlap, hide between blobs, or reach beyond the end.
-        if request <= last and requests:
+    return index, _checked_prefixes(header, index), decode_manifest_json(manifest)
+
+
+def _checked_prefixes(header: Header, index: bytes) -> array[int]:
+    """The first 64 bits of every request, in order, of an index whose order and places are right.
+
+    By the column, and in C: a loop over ten thousand rows would take three times the budget for opening a bundle.
+
+    Raises:
+        BundleError: the order or a place is wrong.
+    """
+    words = array("Q", index)
+    if sys.byteorder == "big":
+        words.byteswap()
+    step = ROW_BYTES // 8
+    offsets, sizes = words[4::step], words[5::step]
+    # In order and without gaps: nothing can overlap, hide between blobs, or reach beyond the end.
+    gaps = list(map(sub, chain(offsets[1:], (header.end,)), map(add, offsets, sizes)))
+    first = offsets[0] if offsets else header.end
+    unaligned = any(map((_ALIGN - 1).__and__, offsets))
+    if first != header.blobs_start or unaligned or min(gaps, default=0) < 0 or max(gaps, default=0) >= _ALIGN:
+        raise BundleError("bundle with blobs that overlap, leave gaps, or do not end where it ends")
+    if min(sizes, default=_BLOB.size) < _BLOB.size:
+        raise BundleError("bundle with a blob that is too small for one")
+    words.byteswap()
+    prefixes = words[0::step]
+    if sys.byteorder == "big":
+        prefixes.byteswap()
+    # The first 64 bits tell digests apart; where they do not, the whole of them is compared.
+    if not all(map(lt, prefixes, islice(prefixes, 1, None))):
+        requests = request_column(index)
+        if not all(map(lt, requests, islice(requests, 1, None))):
             raise BundleError("bundle with an index that is not sorted, or holds a request twice")
-        if offset != expected or not _BLOB.size <= size <= header.end - offset:
-            raise BundleError(f"bundle with a blob at {offset} of {size} bytes, expected one at {expected}")
-        expected = -(-(offset + size) // _ALIGN) * _ALIGN
-        last = request
-        requests.append(request)
-        places.append((offset, size, digest))
-    if expected != header.end:
-        raise BundleError(f"bundle whose last blob ends at {expected}, not at {header.end}")
-    return requests, places, decode_manifest_json(manifest)
+    return prefixes
+
+
+def request_column(index: bytes) -> list[bytes]:
+    """The request of every row."""
+    return [index[at : at + 32] for at in range(0, len(index), ROW_BYTES)]
+
+
+def find_row(index: bytes, prefixes: array[int], request: bytes) -> tuple[int, int, bytes] | None:
+    """(offset, bytes, digest) of the blob of a request, by binary search; None where it has no row."""
+    prefix = int.from_bytes(request[:8], "big")
+    row = bisect_left(prefixes, prefix)
+    while row < len(prefixes) and prefixes[row] == prefix:
+        found, offset, size, digest = _ROW.unpack_from(index, row * ROW_BYTES)
+        if found == request:
+            return offset, size, digest
+        row += 1
+    return None
 
 
 def decode_manifest_json(data: bytes) -> dict[str, Any]:

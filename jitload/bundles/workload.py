@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from jitload.artifact import Kind
+from jitload.compiler.arch import normalize_arch
 from jitload.compiler.request import CompileRequest
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError
@@ -283,7 +284,7 @@ def planned_requests(
         archs: what to compile for, where the application left it to the device; empty for what was recorded.
         kinds: the kinds to make, where it left those open; see `targets_for`.
     """
-    names, wanted = list(archs), list(kinds)
+    names, wanted = list(map(normalize_arch, archs)), list(kinds)
     plan: dict[CompileRequest, tuple[tuple[str, str], ...]] = {}
     for program, request in requests.items():
         for target in sorted(program.targets):

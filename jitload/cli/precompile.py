@@ -3,24 +3,30 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jitload.artifact import Kind
+from jitload.bundles.workload import Workload, planned_requests
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.request import Archs, Defines, IncludeDirs, Names, Options, build_requests, kind_option
 from jitload.compiler.request import CompileRequest
 from jitload.precompile import PrecompileReport, describe_request, precompile
+
+#: A file of this name is no source, but what `jitload record` wrote.
+WORKLOAD_SUFFIX = ".jlw"
 
 app = new_app()
 
 
 @app.command()
 def precompile_files(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="CUDA C++ sources.", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="CUDA C++ sources, or workloads (.jlw).", show_default=False)
+    ],
     arch: Archs = None,
     kind: Annotated[
         Kind | None, kind_option("a cubin for each sm_*, PTX for each compute_*. One fatbin holds all archs.")
@@ -37,23 +43,29 @@ def precompile_files(
     """Compile what the cache lacks, on all cores.
 
     Every file is compiled for every arch, with the same options and names; what the cache holds already is left alone.
-    What does not compile is told at the end, and does not keep the rest from being compiled. No GPU is needed.
+    What does not compile is told at the end, and does not keep the rest from being compiled. No GPU is needed. A
+    workload (.jlw) brings its own options and names.
 
     \b
     jitload precompile kernels/*.cu --arch sm_80,sm_90 --arch compute_90
     JITLOAD_CACHE_DIR=/srv/kernels jitload precompile saxpy.cu --arch sm_90 -j 8
     """  # noqa: D301 - the help's own mark for lines that stay as they are
-    with clean_failures():
+    with clean_failures(), ExitStack() as stack:
         given = [name for item in arch or () for name in item.split(",")]
         groups = [given] if kind is Kind.FATBIN or not given else [[name] for name in given]
         requests = [
             request
             for file in files
+            if file.suffix != WORKLOAD_SUFFIX
             for group in groups
             for request in build_requests(
                 file, kind, group, include_dirs=include_dirs, defines=defines, names=names, options=options
             )[1]
         ]
+        for file in files:
+            if file.suffix == WORKLOAD_SUFFIX:
+                unpacked = stack.enter_context(Workload.read(file).unpacked())
+                requests += planned_requests(unpacked, given, [kind.value] if kind else [])
         with _progress(len(set(requests)), lines_to_stderr=as_json) as advance:
             report = precompile(requests, jobs=jobs, progress=advance)
         if as_json:

@@ -128,3 +128,10 @@ def test_what_does_not_compile_is_told_and_no_bundle_is_written(workdir, invoke)
     result = invoke("bundle", "create", "bad.jlw", "-o", "bad.jlb")
     assert result.exit_code == 1
     assert not (workdir / "bad.jlb").exists()
+
+
+def test_a_workload_is_precompiled(app, invoke):
+    result = invoke("precompile", "app.jlw", "--arch", "89,compute_75", "-j", "1")
+    assert result.exit_code == 0
+    assert "2 requests" in result.stdout
+    assert "1 compiled, 1 cached, 0 failed" in result.stdout
