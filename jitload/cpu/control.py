@@ -9,7 +9,18 @@ if TYPE_CHECKING:
 
 #: Opcodes whose first operand is no destination.
 NO_RESULT = {"st", "red", "bra", "call", "ret", "exit", "trap", "brkpt", "membar", "fence", "nanosleep", "prefetch"}
-NO_RESULT |= {"prefetchu", "pmevent", "brx", "discard", "applypriority", "stackrestore", "barrier", "bar"}
+NO_RESULT |= {
+    "setmaxnreg",
+    "griddepcontrol",
+    "prefetchu",
+    "pmevent",
+    "brx",
+    "discard",
+    "applypriority",
+    "stackrestore",
+    "barrier",
+    "bar",
+}
 #: Opcodes at which lanes wait for others; the scheduler carries them out.
 MEETINGS = {"bar", "barrier", "shfl", "vote", "match", "redux", "activemask", "elect", "mma", "movmatrix"}
 ENDS = MEETINGS | {"bra", "brx", "call", "ret", "exit"}

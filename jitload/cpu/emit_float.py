@@ -219,10 +219,13 @@ def _emit_approximate(writer: BlockWriter, instruction: Instruction, modifiers: 
 
 @emits("min", "max")
 def _emit_extreme(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    clip = modifiers.flag("relu")  # NVRTC writes it behind the type, the ISA before it
     type_ = modifiers.type()
     if type_.is_integer or type_.name in {"u16x2", "s16x2"}:
-        emit_integer.emit_extreme(writer, instruction, modifiers, type_)
+        emit_integer.emit_extreme(writer, instruction, type_, clip)
         return
+    if clip:
+        raise Refused(".relu exists for integers only here")
     d, *sources = operands(instruction, 3, 4)
     keep_nan = modifiers.flag("NaN")
     by_xor = modifiers.flag("xorsign")

@@ -150,11 +150,10 @@ def emit_quotient(writer: BlockWriter, instruction: Instruction, type_: Type) ->
     writer.result(d, rep, f"{name}({writer.source(a, rep)}, {writer.source(b, rep)})")
 
 
-def emit_extreme(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, type_: Type) -> None:
+def emit_extreme(writer: BlockWriter, instruction: Instruction, type_: Type, clip: bool) -> None:
     """`min` and `max` of integers."""
     d, a, b = operands(instruction, 3)
     function = "np_minimum" if instruction.opcode == "min" else "np_maximum"
-    clip = modifiers.flag("relu")
     if type_.name in {"u16x2", "s16x2"}:
         rep = type_.name[:3]
         left, right = (f"pairs({writer.source(one, 'u32')}, {rep})" for one in (a, b))

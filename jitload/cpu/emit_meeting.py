@@ -51,6 +51,8 @@ def _destination(operand: Operand, bits: int) -> tuple[tuple[int, str] | None, l
 def _barrier(
     writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
 ) -> tuple[MeetingCode, str, list[Register]]:
+    if modifiers.choice("cluster"):
+        raise Refused("thread block clusters are not supported by the CPU executor")
     modifiers.flag("cta", "aligned")
     name = modifiers.need("sync", "arrive", "red")
     results: tuple[tuple[int, str] | None, ...] = ()

@@ -124,6 +124,8 @@ def _is_plain_parameter(writer: BlockWriter, space: str, operand: Operand, type_
 
 @emits("st")
 def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    if modifiers.choice("async"):
+        raise Refused("asynchronous stores belong to thread block clusters, which are not supported")
     found = _hints(modifiers, instruction)
     if len(found) != 2:
         raise Refused(f"{len(found)} operands where 2 are expected")
@@ -145,11 +147,17 @@ def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
 
 @emits("atom", "red")
 def _emit_atomic(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    if modifiers.choice("async"):
+        raise Refused("asynchronous reductions belong to thread block clusters, which are not supported")
     found = _hints(modifiers, instruction)
-    type_ = modifiers.type()
     space = _space(modifiers)
     name = modifiers.need(*_OPERATIONS)
     modifiers.flag("noftz")
+    vector = modifiers.choice("v2", "v4", "v8")
+    type_ = modifiers.type()
+    if vector:
+        _emit_vector_atomic(writer, instruction, found, (space, name, int(vector[1])), type_)
+        return
     if type_.name not in _ATOMIC_TYPES[name] or space in {"const", "local", "param"}:
         raise Refused(f"atomic {name} does not exist for .{type_.name} in {space} memory")
     wanted = instruction.opcode == "atom" and not isinstance(found[0] if found else None, Sink)
@@ -168,10 +176,39 @@ def _emit_atomic(writer: BlockWriter, instruction: Instruction, modifiers: Modif
         writer.line(call)
 
 
+def _emit_vector_atomic(
+    writer: BlockWriter, instruction: Instruction, found: tuple[Operand, ...], what: tuple[str, str, int], type_: Type
+) -> None:
+    """Each element is atomic by itself (PTX ISA section 9.7.13.15)."""
+    space, name, count = what
+    wants = instruction.opcode == "atom"
+    if name != "add" or space not in {"global", "generic"} or len(found) != 2 + wants:
+        raise Refused("vector atomics add to global memory")
+    if type_.name not in {"f32", "f16", "bf16", "f16x2", "bf16x2"}:
+        raise Refused(f"vector atomics do not exist for .{type_.name}")
+    addresses, offset = address_name(writer, space, found[wants])
+    sources = [writer.source(one, type_.rep) for one in _vector(found[wants + 1], count, type_)]
+    targets = _vector(found[0], count, type_) if wants else (Sink(),) * count
+    for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        place = f"{offset + number * type_.size}, {type_.name!r}, {type_.rep!r}, {type_.size}, {writer.site}"
+        wanted = not isinstance(target, Sink)
+        call = writer.temporary(f"atomic(batch, {addresses}, {place}, 'add', {source}, None, {wanted})")
+        if wanted:
+            writer.result(target, type_.rep, call, shared=True)
+
+
 @emits("membar", "fence")
 def _emit_fence(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     operands(instruction, 0)
-    modifiers.flag("gl", "sc", "acq_rel", "acquire", "release", *_SCOPES)
+    modifiers.flag("gl", "sc", "acq_rel", "acquire", "release", "mbarrier_init", *_SCOPES)
+    # There is one proxy here, and copies are complete at once.
+    modifiers.flag("proxy", "alias", "async", "generic", "async::generic", "global", "shared::cta", "shared::cluster")
+
+
+@emits("applypriority", "discard")
+def _emit_cache_line(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    operands(instruction, 2)
+    modifiers.flag("global", "L2", *_HINTS)
 
 
 @emits("prefetch", "prefetchu")
@@ -193,6 +230,12 @@ def _emit_hint(_writer: BlockWriter, instruction: Instruction, modifiers: Modifi
     modifiers.flag("u32", "mask")
 
 
+@emits("setmaxnreg", "griddepcontrol")
+def _emit_resources(_writer: BlockWriter, _instruction: Instruction, modifiers: Modifiers) -> None:
+    """Registers are plenty here, and launches run one after the other."""
+    modifiers.flag("inc", "dec", "sync", "aligned", "u32", "wait", "launch_dependents")
+
+
 @emits("trap", "brkpt")
 def _emit_trap(writer: BlockWriter, instruction: Instruction, _modifiers: Modifiers) -> None:
     operands(instruction, 0)
@@ -202,6 +245,8 @@ def _emit_trap(writer: BlockWriter, instruction: Instruction, _modifiers: Modifi
 @emits("cp")
 def _emit_copy_async(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`cp.async`: a copy that is complete at once, which the ISA allows; committing and waiting need no code."""
+    if {"bulk", "tensor"} & set(instruction.modifiers):
+        raise Refused("bulk copies (TMA) are not supported by the CPU executor")
     modifiers.need("async")
     if modifiers.choice("mbarrier"):
         from jitload.cpu.emit_mbarrier import emit_copy_arrival

@@ -31,6 +31,24 @@ def emits(*opcodes: str) -> Callable[[Emitter], Emitter]:
     return register
 
 
+_TEXTURES = "textures are not supported by the CPU executor"
+_SURFACES = "surfaces are not supported by the CPU executor"
+_CLUSTERS = "thread block clusters are not supported by the CPU executor"
+_WARPGROUPS = "warpgroup and tensor memory instructions are not supported by the CPU executor; compile for compute_75"
+#: Opcodes that are known, and why they do not run.
+REFUSED: dict[str, str] = {
+    **dict.fromkeys(("tex", "tld4", "txq"), _TEXTURES),
+    **dict.fromkeys(("suld", "sust", "sured", "suq"), _SURFACES),
+    **dict.fromkeys(("mapa", "getctarank"), _CLUSTERS),
+    **dict.fromkeys(("wgmma", "tcgen05"), _WARPGROUPS),
+    "multimem": "multicast memory is not supported by the CPU executor",
+    "istypep": "texture, sampler and surface types are not supported by the CPU executor",
+    **dict.fromkeys(
+        ("alloca", "stacksave", "stackrestore"), "stack allocation (alloca) is not supported by the CPU executor"
+    ),
+}
+
+
 class Modifiers:
     """The dotted parts of an opcode, taken one by one; `finish` refuses what nobody took."""
 
@@ -106,6 +124,8 @@ def emit(writer: BlockWriter, instruction: Instruction) -> None:
     Raises:
         Refused: it is not known, or not known like this.
     """
+    if instruction.opcode in REFUSED:
+        raise Refused(REFUSED[instruction.opcode])
     if instruction.malformed is not None:
         raise Refused(instruction.malformed)
     emitter = EMITTERS.get(instruction.opcode)

@@ -309,3 +309,11 @@ def test_predicated_instruction_keeps_the_old_value(apply):
     a = np.arange(64, dtype=np.uint32)
     got = apply("mov.u32 %d, 7; setp.lt.u32 %p, %a, 10; @%p add.u32 %d, %a, 100; @!%p shl.b32 %d, %d, 2;", np.uint32, a)
     np.testing.assert_array_equal(got, np.where(a < 10, a + 100, 28))
+
+
+@pytest.mark.parametrize("name", ["max.s32.relu", "max.relu.s32", "min.s32.relu"])
+def test_relu_of_integers_in_either_spelling(apply, name):
+    """NVRTC writes the modifier behind the type, the ISA before it."""
+    a, b = np.array([-5, 7, -3, 2], np.int32), np.array([-9, -1, 4, 9], np.int32)
+    plain = np.maximum(a, b) if name.startswith("max") else np.minimum(a, b)
+    np.testing.assert_array_equal(apply(f"{name} %d, %a, %b;", np.int32, a, b), np.maximum(plain, 0))

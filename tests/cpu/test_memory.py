@@ -284,3 +284,12 @@ def test_a_pointer_parameter_may_name_the_alignment_of_its_pointee(ptx):
     o, q = np.zeros(1, np.uint32), np.zeros(1, np.uint32)
     device.run("k", 1, 1, 7, o, q)
     assert (o[0], q[0]) == (7, 7)
+
+
+def test_vector_atomics_add_each_element(cuda):
+    source = """extern "C" __global__ void k(float4 *x, float2 *old) {
+        atomicAdd(x, make_float4(1, 2, 3, threadIdx.x)); old[threadIdx.x] = atomicAdd((float2 *)x + 2, make_float2(1, 2)); }"""
+    x, old = np.zeros(6, np.float32), np.zeros((40, 2), np.float32)
+    cuda(source, arch="compute_90").run("k", 1, 40, x, old)
+    assert x.tolist() == [40, 80, 120, 780, 40, 80]
+    np.testing.assert_array_equal(old, np.arange(40)[:, None] * np.array([1, 2]))

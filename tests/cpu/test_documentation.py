@@ -1,0 +1,27 @@
+"""docs/cpu.md says what the decoder does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jitload.cpu.control import ENDS, MEETINGS
+from jitload.cpu.emit_matrix import MEETINGS as MATRIX
+from jitload.cpu.instruction import EMITTERS, REFUSED
+from tests.cpu.families import GROUPS, family_of, table
+
+PAGE = Path(__file__).parents[2] / "docs" / "cpu.md"
+MARK = "<!-- families: written by `python -m tests.cpu.write_documentation` -->\n"
+
+
+def test_the_table_is_up_to_date():
+    assert PAGE.read_text().partition(MARK)[2] == "\n" + table(), (
+        "docs/cpu.md is stale: run `python -m tests.cpu.write_documentation`"
+    )
+
+
+def test_the_table_names_every_opcode():
+    shown = {family_of(line).partition(".")[0] for lines in GROUPS.values() for line in lines}
+    simd = {name for name in EMITTERS if name[0] == "v" and name[-1] in "24"}  # one line per operation is enough
+    known = (set(EMITTERS) - simd) | set(MATRIX) | MEETINGS | ENDS | set(REFUSED)
+    assert known - shown - {"brx", "stacksave", "stackrestore", "getctarank"} == set()
+    assert {name[1:-1] for name in simd} <= {one[1:-1] for one in shown} | {"max"}
