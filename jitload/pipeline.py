@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from jitload import config, log
 from jitload.artifact import Kind
-from jitload.bundles.tier import bundles_in_force, find_bundled, find_for_device
+from jitload.bundles.tier import bundles_in_force, find_bundled, find_for_device, find_in
 from jitload.cache.flight import single_flight
 from jitload.cache.stats import counters
 from jitload.cache.tiers import default_cache
@@ -247,7 +247,9 @@ def explain(request: CompileRequest | Explainable, cache: Cache | None = None) -
 
     wanted = request if isinstance(request, CompileRequest) else request.request()
     store = default_cache() if cache is None else cache
-    return explain_request(wanted, store, current_toolchain(wanted, store))
+    explanation = explain_request(wanted, store, current_toolchain(wanted, store))
+    bundles = [(f"bundle {bundle.path}", find_in(bundle, wanted)[1]) for bundle in bundles_in_force()]
+    return explanation.preceded_by(bundles)
 
 
 def _remember(request: CompileRequest, cache: Cache, closure: Closure, current: Toolchain) -> None:

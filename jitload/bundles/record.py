@@ -85,7 +85,11 @@ def note_request(
     mark = (path, artifact.key if how == CHOSEN else request.digest, how)
     if mark in _written:
         return
-    lines = _lines(request, artifact, cache, how)
+    try:
+        lines = _lines(request, artifact, cache, how)
+    except OSError as error:  # a header that went away since it was looked at
+        log.warn(f"{request.name} is not recorded: {error}")
+        return
     if lines is None:
         return
     with _guard:

@@ -90,6 +90,12 @@ class Explanation(Value):
     def __init__(self, **fields: object) -> None:
         self._set(**fields)
 
+    def preceded_by(self, tiers: list[tuple[str, str]]) -> Explanation:
+        """The same, where other tiers were asked first, of which "hit" is an answer too."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        hit = self.hit or "hit" in dict(tiers).values()
+        return Explanation(**{**fields, "tiers": (*tiers, *self.tiers), "hit": hit})
+
     def to_json(self) -> dict[str, Any]:
         """The same as plain values."""
         nearest = [

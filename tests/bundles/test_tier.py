@@ -147,6 +147,14 @@ def test_a_decorated_kernel_runs_from_a_bundle(built, unsigned, hits):
     assert hits() == {"memory": 0, "bundle": 1, "disk": 0, "remote": 0, "compiles": 0}
 
 
+def test_explain_asks_bundles_first(built, unsigned, hits):
+    with jitload.configure(bundles=[unsigned], trust="unsigned"):
+        found = jitload.explain(built[1][0], jitload.Cache())
+    assert found.hit
+    assert found.tiers[0] == (f"bundle {unsigned}", "hit")
+    assert hits()["bundle"] == 0
+
+
 PACKAGED = """
 import sys
 sys.path.insert(0, {place!r})
