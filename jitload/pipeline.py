@@ -85,31 +85,34 @@ def compile_request(
         BundleError, TrustError: a bundle in force is refused; nothing is compiled in its place.
     """
     store = default_cache() if cache is None else cache
-    artifact = _provide(request, store, compiler, device, kinds, isolate=isolate)
-    recorded = config.current().record
-    if recorded is not None:
+    settings = config.current()
+    artifact = None
+    if settings.compile != "always":
+        artifact, reason = look_up(request, store, settings)
+    else:
+        reason = "compile=always"
+    if artifact is None:
+        artifact = _provide(request, store, settings.compile, reason, compiler, device, kinds, isolate=isolate)
+    if settings.record is not None:
         from jitload.bundles.record import note_request
 
         chosen = kinds is not ANY_IMAGE
-        note_request(request, artifact, store, recorded, device=device is not None, kind=chosen)
+        note_request(request, artifact, store, settings.record, device=device is not None, kind=chosen)
     return artifact
 
 
 def _provide(
     request: CompileRequest,
     store: Cache,
+    policy: str,
+    reason: str,
     compiler: Compiler | None,
     device: str | None,
     kinds: Iterable[Kind],
     *,
     isolate: bool,
 ) -> Artifact:
-    policy = config.current().compile
-    reason = "compile=always"
-    if policy != "always":
-        artifact, reason = look_up(request, store)
-        if artifact is not None:
-            return artifact
+    """What no tier has as it was asked for: an image that stands in, or a compile."""
     if device is not None and _cannot_compile(request, store, policy):
         artifact, _ = find_for_device(request, device, kinds, store)
         if artifact is not None:
@@ -127,13 +130,15 @@ def _provide(
         return _compile(request, store, compiler or _compiler(isolate=isolate), scan_first=policy != "always")
 
 
-def look_up(request: CompileRequest, cache: Cache) -> tuple[Artifact | None, str]:
+def look_up(
+    request: CompileRequest, cache: Cache, settings: config.Config | None = None
+) -> tuple[Artifact | None, str]:
     """The artifact of a request from a tier, or None and why not. NVRTC is not loaded for it.
 
     A bundle comes first, whatever compiled it. In a directory, where NVRTC is installed, an entry must come from that
     very compiler; where none is, the newest entry will do.
     """
-    if bundles_in_force():
+    if bundles_in_force(settings):
         artifact, _ = find_bundled(request, cache)
         if artifact is not None:
             return artifact, "hit"

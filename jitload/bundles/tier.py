@@ -26,6 +26,7 @@ _used: list[Bundle] = []
 # What the settings named last, opened: one file is opened and verified once per process.
 _configured: tuple[tuple[object, ...], tuple[Bundle, ...]] = ((), ())
 _installed: tuple[Bundle, ...] | None = None
+_in_force: tuple[config.Config | None, tuple[Bundle, ...]] = (None, ())
 
 
 def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None = None) -> Bundle:
@@ -44,30 +45,42 @@ def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None =
     """
     from jitload.bundles.bundle import Bundle
 
+    global _in_force
     bundle = Bundle.open(path, trust)
     _used.append(bundle)
+    _in_force = (None, ())
     return bundle
 
 
 def stop_bundle(bundle: Bundle) -> None:
     """Take a bundle that `use_bundle` gave out of use, and close it."""
+    global _in_force
     if bundle in _used:
         _used.remove(bundle)
+    _in_force = (None, ())
     bundle.close()
 
 
-def bundles_in_force() -> tuple[Bundle, ...]:
+def bundles_in_force(settings: config.Config | None = None) -> tuple[Bundle, ...]:
     """Those of `use_bundle`, of the setting `bundles`, and of installed packages, in the order in which they are asked.
+
+    Args:
+        settings: `config.current()`, where the caller has it already.
 
     Raises:
         BundleError, TrustError: one of them is refused.
     """
-    global _configured
-    settings = config.current()
-    state = (settings.bundles, settings.trust)
+    global _configured, _in_force
+    known = _in_force
+    now = config.current() if settings is None else settings
+    if known[0] is now:  # one object for as long as no setting changes
+        return known[1]
+    state = (now.bundles, now.trust)
     if _configured[0] != state:
-        _configured = (state, _open_all(settings.bundles))
-    return (*_used, *_configured[1], *_installed_bundles())
+        _configured = (state, _open_all(now.bundles))
+    found = (*_used, *_configured[1], *_installed_bundles())
+    _in_force = (now, found)
+    return found
 
 
 def find_bundled(request: CompileRequest, cache: Cache) -> tuple[Artifact | None, str]:
