@@ -92,6 +92,8 @@ def check_headers(_sample: Sample) -> Finding:
     """Headers of the CUDA runtime and of CCCL; kernels that include nothing do without."""
     from jitload.compiler.toolkit import find_nvrtc, toolkit_roots
 
+    if find_nvrtc() is None:
+        return missing("not looked for without NVRTC: they belong to it", pip_command())
     roots = dict(toolkit_roots())
     versions: dict[str, object] = {}
     absent = []
