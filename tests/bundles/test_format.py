@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
@@ -248,3 +249,20 @@ def test_any_bytes_are_a_bundle_or_refused(data):
     for candidate in (data, jlb.MAGIC + data, jlb.MAGIC + struct.pack("<II", 1, 0) + data):
         with pytest.raises(REFUSALS):
             read_all(candidate)
+
+
+@given(st.lists(st.integers(0, (1 << 64) - 1), max_size=12))
+def test_rising_words_are_told_from_others(words):
+    """By the upper 63 bits: the lanes of one large integer do what a loop would."""
+    from array import array
+
+    expected = all(before >> 1 < after >> 1 for before, after in itertools.pairwise(words))
+    assert jlb._is_rising(array("Q", words)) == expected
+    assert jlb._is_rising(array("Q", sorted({word & ~1 for word in words})))
+
+
+def test_requests_that_differ_in_their_last_bytes_are_found():
+    blobs = {bytes(31) + bytes([n]): jlb.encode_blob(b"", [b"%d" % n]) for n in range(5)}
+    bundle = jitload.Bundle.from_bytes(jlb.encode_bundle(blobs, {**MANIFEST, "requests": 5}), trust="unsigned")
+    assert all(request.hex() in bundle for request in blobs)
+    assert (bytes(31) + b"\x09").hex() not in bundle
