@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW
 from jitload.cpu.emit_float import Form
+from jitload.cpu.emit_fp8 import PAIRS, emit_cvt_fp8
 from jitload.cpu.faults import Refused
 from jitload.cpu.instruction import Modifiers, emits, operands
 from jitload.cpu.ir import Immediate, Pair, Register, Symbol, Vector
@@ -179,6 +180,9 @@ def _emit_isspacep(writer: BlockWriter, instruction: Instruction, modifiers: Mod
 
 @emits("cvt")
 def _emit_cvt(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    if {*PAIRS} & set(instruction.modifiers):
+        emit_cvt_fp8(writer, instruction, modifiers)
+        return
     source_type, type_ = modifiers.type(), modifiers.type()
     if type_.kind == "x2":
         _emit_cvt_packed(writer, instruction, modifiers, type_, source_type)

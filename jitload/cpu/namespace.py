@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jitload.cpu import approximate, atomics, convert, floats, generic, integers, matrix, mbarrier, packed
+from jitload.cpu import approximate, atomics, convert, floats, fp8, generic, integers, matrix, mbarrier, packed
 from jitload.cpu.types import DTYPES
 
 Lanes = Any
@@ -44,7 +44,7 @@ def make_namespace() -> dict[str, Any]:
         "np_abs": np.abs,
         **{rep: dtype.type for rep, dtype in DTYPES.items() if rep != "p"},
     }
-    for module in (approximate, atomics, convert, floats, generic, integers, matrix, mbarrier, packed):
+    for module in (approximate, atomics, convert, floats, fp8, generic, integers, matrix, mbarrier, packed):
         names |= {name: value for name, value in vars(module).items() if _is_defined_in(value, module.__name__)}
     return names
 

@@ -6,8 +6,10 @@ is None where threads may have left through `break` or `continue`, or run differ
 
 from __future__ import annotations
 
-import random
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import random
 
 WORD = 0xFFFFFFFF
 VARIABLES = 4

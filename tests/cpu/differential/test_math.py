@@ -34,7 +34,9 @@ def text(kind: str, letter: str, host: bool) -> str:
             parts.append(f'extern "C" void {name}_({kind} *x, {kind} *y, {kind} *o) {{ {call} }}')
         else:
             call = f"int i = blockIdx.x * blockDim.x + threadIdx.x; o[i] = {name}{letter}({operands});"
-            parts.append(f'extern "C" __global__ void {name}_(const {kind} *x, const {kind} *y, {kind} *o) {{ {call} }}')
+            parts.append(
+                f'extern "C" __global__ void {name}_(const {kind} *x, const {kind} *y, {kind} *o) {{ {call} }}'
+            )
     return "\n".join(parts)
 
 
@@ -68,4 +70,10 @@ def test_within_the_documented_bounds(both, name):
     both_nan = np.isnan(got) & np.isnan(want)
     worst = int(np.argmax(np.where(both_nan, 0, distance)))
     bound = single if kind == "float" else double
-    assert both_nan[worst] or distance[worst] <= bound, (float(x[worst]), float(y[worst]), float(got[worst]), float(want[worst]), distance[worst])
+    assert both_nan[worst] or distance[worst] <= bound, (
+        float(x[worst]),
+        float(y[worst]),
+        float(got[worst]),
+        float(want[worst]),
+        distance[worst],
+    )
