@@ -37,6 +37,7 @@ ONLY_IMPORTER = {
     "typer": {"cli"},
     "rich": {"cli"},
     "tvm_ffi": {"interop"},
+    "cryptography": {"bundles/sign.py"},
 }
 
 

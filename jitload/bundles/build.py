@@ -152,7 +152,7 @@ def _take(
         if artifact is None:
             continue
         files = sorted((root, relative, digest, None) for root, relative, digest, _ in variant.files)
-        plain = Variant(variant.closure, variant.toolchain, files, sorted(absent or variant.absent))
+        plain = Variant(variant.closure, variant.toolchain, files, sorted(variant.absent if absent is None else absent))
         factors = canonical_json(_factors(request, plain))
         return plain, encode_entry(_reproducible(artifact), factors), artifact
     return None

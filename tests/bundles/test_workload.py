@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import jitload
-from jitload.bundles.workload import Workload, encode_line, targets_for
-from jitload.errors import BundleError
+from jitload.bundles.workload import Workload, encode_line, planned_requests, targets_for
+from jitload.errors import BundleError, NotPrecompiledError
 from jitload.pipeline import compile_request
 
 from .conftest import requests_of, write_sources
@@ -230,3 +230,24 @@ def test_lines_are_plain_ascii(tmp_path):
     data = (tmp_path / "app.jlw").read_bytes()
     assert data.isascii()
     assert any(json.loads(line).get("text", "").endswith("\udce9\n") for line in data.splitlines())
+
+
+def test_a_bundle_looks_in_vain_where_the_application_did(tmp_path):
+    """A directory that the application has, and the place where it is compiled has not, is no reason to refuse it."""
+    source = tmp_path / "app" / "k.cu"
+    (tmp_path / "app/include/cub").mkdir(parents=True)
+    (tmp_path / "app/include/cub/ours.h").write_text("")
+    source.write_text('#include <cub/version.cuh>\nextern "C" __global__ void k(int *x) { *x = CUB_VERSION; }\n')
+    request = jitload.CompileRequest(source, kind="ptx", arch="compute_75", include_dirs=[tmp_path / "app/include"])
+    cache = jitload.Cache(tmp_path / "cache")
+    workload = recorded(tmp_path / "app.jlw", request)
+    with workload.unpacked() as requests:
+        plan = planned_requests(requests)
+        for again in plan:
+            compile_request(again, cache)
+        jitload.Bundle.create(tmp_path / "k.jlb", plan, cache=cache, absent=plan)
+    with jitload.configure(bundles=[tmp_path / "k.jlb"], trust="unsigned", compile="never"):
+        assert compile_request(request, jitload.Cache())
+        (tmp_path / "app/include/cub/version.cuh").write_text("#define CUB_VERSION 1\n")
+        with pytest.raises(NotPrecompiledError, match="appeared"):
+            compile_request(request, jitload.Cache())
