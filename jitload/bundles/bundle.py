@@ -7,8 +7,6 @@ The file is read with `pread`, never mapped: a file that shrinks under a mapping
 from __future__ import annotations
 
 import os
-import stat
-import weakref
 
 from jitload.artifact import canonical_json, decode_entry, decode_factors
 from jitload.bundles.format import (
@@ -16,10 +14,10 @@ from jitload.bundles.format import (
     decode_front,
     decode_header,
     decode_signatures,
-    find_row,
-    request_column,
     split_blob,
 )
+from jitload.bundles.index import find_row, request_column
+from jitload.bundles.source import FileSource, MemorySource
 from jitload.compiler.key import key_of
 from jitload.compiler.manifest import decode_manifest
 from jitload.digest import sha256
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact
+    from jitload.bundles.source import Source
     from jitload.compiler.manifest import Variant
 
 
@@ -68,7 +67,7 @@ class Bundle:
         signers: names of the trusted keys that signed it; empty for one that was opened as "unsigned".
     """
 
-    def __init__(self, source: _Source, trust: Iterable[Any] | str | None) -> None:
+    def __init__(self, source: Source, trust: Iterable[Any] | str | None) -> None:
         self.path = source.name
         self._source = source
         head = source.read(0, HEADER_BYTES)
@@ -100,12 +99,12 @@ class Bundle:
             BundleError: it is missing, damaged, truncated, altered or something else.
             TrustError: it is not signed by a trusted key.
         """
-        return _opened(_File(os.fspath(path)), trust)
+        return _opened(FileSource(os.fspath(path)), trust)
 
     @staticmethod
     def from_bytes(data: bytes, name: str = "bundle", trust: Iterable[Any] | str | None = None) -> Bundle:
         """The same for a bundle that is in memory, under a name for messages."""
-        return _opened(_Memory(data, name), trust)
+        return _opened(MemorySource(data, name), trust)
 
     @staticmethod
     def create(path: str | os.PathLike[str], requests: Iterable[Any], **details: Any) -> Bundle:
@@ -224,7 +223,7 @@ class Bundle:
         return find_row(self._index, self._prefixes, bytes.fromhex(request))
 
 
-def _opened(source: _Source, trust: Iterable[Any] | str | None) -> Bundle:
+def _opened(source: Source, trust: Iterable[Any] | str | None) -> Bundle:
     try:
         return Bundle(source, trust)
     except BundleError as error:
@@ -254,61 +253,3 @@ def _decode_blob(request: str, blob: bytes) -> list[Entry]:
         canonical_json(factors)
         found.append(Entry(request, variant, artifact, factors, data))
     return found
-
-
-class _Source:
-    """Bytes of a known size."""
-
-    name: str
-    size: int
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Exactly those bytes.
-
-        Raises:
-            BundleError: they cannot be read.
-        """
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Let go of the file."""
-
-
-class _Memory(_Source):
-    def __init__(self, data: bytes, name: str) -> None:
-        self.name, self.size, self._data = name, len(data), data
-
-    def read(self, offset: int, size: int) -> bytes:
-        return self._data[offset : offset + size]
-
-
-class _File(_Source):
-    def __init__(self, path: str) -> None:
-        self.name = os.path.abspath(path)
-        try:
-            # NONBLOCK: a FIFO in the place of the file must not hang the application. A link is fine: who names the
-            # file decides what is there, and its contents are verified anyway.
-            self._descriptor = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as error:
-            raise BundleError(f"{path}: cannot open the bundle: {error.strerror or error}") from error
-        self._close = weakref.finalize(self, os.close, self._descriptor)
-        status = os.fstat(self._descriptor)
-        self.size = status.st_size
-        if not stat.S_ISREG(status.st_mode):
-            self.close()
-            raise BundleError(f"{path}: not a regular file")
-
-    def read(self, offset: int, size: int) -> bytes:
-        parts = []
-        try:
-            while size > 0 and (data := os.pread(self._descriptor, min(size, 1 << 30), offset)):
-                parts.append(data)
-                offset, size = offset + len(data), size - len(data)
-        except OSError as error:
-            raise BundleError(f"cannot read the bundle: {error.strerror or error}") from error
-        if size > 0:
-            raise BundleError("the file became shorter while it was open")
-        return b"".join(parts)
-
-    def close(self) -> None:
-        self._close()

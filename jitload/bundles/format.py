@@ -25,13 +25,9 @@ from __future__ import annotations
 
 import json
 import struct
-import sys
-from array import array
-from bisect import bisect_left
-from itertools import islice
-from operator import lt
 
 from jitload.artifact import MAX_ENTRY_BYTES, canonical_json
+from jitload.bundles.index import ALIGN, ROW_BYTES, check_index, encode_row
 from jitload.compiler.manifest import MAX_MANIFEST_BYTES, MAX_VARIANTS
 from jitload.digest import sha256
 from jitload.errors import BundleError
@@ -39,6 +35,7 @@ from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Iterable, Mapping
     from typing import Any
 
@@ -46,17 +43,13 @@ MAGIC = b"JLBUNDL\n"
 SIGNATURE_MAGIC = b"JLBSIGN\n"
 VERSION = 1
 HEADER_BYTES = 128
-ROW_BYTES = 80
 #: A description of a bundle; it does not grow with the number of entries.
 MAX_SUMMARY_BYTES = 16 << 20
 MAX_SIGNATURE_BYTES = 1 << 20
 
 _HEADER = struct.Struct("<8sIIQQQ32s32s24s")
-_ROW = struct.Struct("<32sQQ32s")
 _BLOB = struct.Struct("<II")
 _SIGNATURES = struct.Struct("<8sI")
-_ALIGN = 64
-_LANE = (1 << 64) - 1
 #: Field of the manifest -> the type of its items, or of itself.
 _LISTS = ("archs", "kinds", "licences")
 _TEXTS = ("builder", "workload")
@@ -102,7 +95,7 @@ class Header(Value):
 
 def aligned(offset: int) -> int:
     """The next multiple of 64."""
-    return -(-offset // _ALIGN) * _ALIGN
+    return -(-offset // ALIGN) * ALIGN
 
 
 def decode_header(data: bytes, file_bytes: int) -> Header:
@@ -123,7 +116,7 @@ def decode_header(data: bytes, file_bytes: int) -> Header:
     if rows > file_bytes // ROW_BYTES or manifest_bytes > min(file_bytes, MAX_SUMMARY_BYTES):
         raise BundleError(f"bundle of {file_bytes} bytes that promises {rows} rows and {manifest_bytes} of manifest")
     header = Header(rows, manifest_bytes, end, index, manifest)
-    if not header.blobs_start <= end <= file_bytes or end % _ALIGN:
+    if not header.blobs_start <= end <= file_bytes or end % ALIGN:
         raise BundleError(f"bundle of {file_bytes} bytes that promises to end at {end}: truncated or altered")
     if end < file_bytes and not _SIGNATURES.size <= file_bytes - end <= MAX_SIGNATURE_BYTES:
         raise BundleError(f"bundle of {file_bytes} bytes that ends at {end}: something else follows it")
@@ -149,79 +142,7 @@ def decode_front(header: Header, data: bytes) -> tuple[bytes, array[int], dict[s
         raise BundleError("bundle whose manifest does not match its digest: damaged or altered")
     if any(data[len(index) + header.manifest_bytes :]):
         raise BundleError("bundle with bytes between its parts: damaged or altered")
-    return index, _checked_prefixes(header, index), decode_manifest_json(manifest)
-
-
-def _checked_prefixes(header: Header, index: bytes) -> array[int]:
-    """The first 64 bits of every request, in order, of an index whose order and places are right.
-
-    Each column is one large integer here, with a lane of 64 bits for a row: a loop over ten thousand rows would take
-    three times the budget for opening a bundle.
-
-    Raises:
-        BundleError: the order or a place is wrong.
-    """
-    words = array("Q", index)
-    if sys.byteorder == "big":
-        words.byteswap()
-    step = ROW_BYTES // 8
-    offsets, sizes = words[4::step], words[5::step]
-    rows = len(offsets)
-    following = (offsets + array("Q", (header.end,)))[1:]
-    begin, size, end = _lanes(offsets), _lanes(sizes), _lanes(following)
-    # In order and without gaps: nothing can overlap, hide between blobs, or reach beyond the end. Where no number has
-    # its two highest bits set, no sum reaches into the next lane.
-    first = offsets[0] if rows else header.end
-    plain = not (begin | size | end) & _repeat(3 << 62, rows)
-    ends = (begin + size + _repeat(_ALIGN - 1, rows)) & _repeat(-_ALIGN & _LANE, rows)
-    if first != header.blobs_start or not plain or ends != end:
-        raise BundleError("bundle with blobs that overlap, leave gaps, or do not end where it ends")
-    words.byteswap()
-    prefixes = words[0::step]
-    if sys.byteorder == "big":
-        prefixes.byteswap()
-    # The first 63 bits tell digests apart; where they do not, the whole of them is compared.
-    if not _is_rising(prefixes):
-        requests = request_column(index)
-        if not all(map(lt, requests, islice(requests, 1, None))):
-            raise BundleError("bundle with an index that is not sorted, or holds a request twice")
-    return prefixes
-
-
-def _is_rising(words: array[int]) -> bool:
-    """Whether each word is greater than the one before it by its upper 63 bits."""
-    pairs = len(words) - 1
-    if pairs < 1:
-        return True
-    below, high, ones = _repeat(_LANE >> 1, pairs), _repeat(1 << 63, pairs), _repeat(1, pairs)
-    before, after = _lanes(words[:-1]) >> 1 & below, _lanes(words[1:]) >> 1 & below
-    # after + 2**63 - before - 1 keeps the highest bit of its lane if and only if after > before.
-    return ((after | high) - before - ones) & high == high
-
-
-def _lanes(words: array[int]) -> int:
-    return int.from_bytes(words.tobytes(), sys.byteorder)
-
-
-def _repeat(word: int, count: int) -> int:
-    return _lanes(array("Q", (word,)) * count)
-
-
-def request_column(index: bytes) -> list[bytes]:
-    """The request of every row."""
-    return [index[at : at + 32] for at in range(0, len(index), ROW_BYTES)]
-
-
-def find_row(index: bytes, prefixes: array[int], request: bytes) -> tuple[int, int, bytes] | None:
-    """(offset, bytes, digest) of the blob of a request, by binary search; None where it has no row."""
-    prefix = int.from_bytes(request[:8], "big")
-    row = bisect_left(prefixes, prefix)
-    while row < len(prefixes) and prefixes[row] == prefix:
-        found, offset, size, digest = _ROW.unpack_from(index, row * ROW_BYTES)
-        if found == request:
-            return offset, size, digest
-        row += 1
-    return None
+    return index, check_index(index, header.blobs_start, header.end), decode_manifest_json(manifest)
 
 
 def decode_manifest_json(data: bytes) -> dict[str, Any]:
@@ -308,7 +229,7 @@ def encode_bundle(blobs: Mapping[bytes, bytes], manifest: Mapping[str, Any]) -> 
     at = aligned(HEADER_BYTES + len(blobs) * ROW_BYTES + len(summary))
     rows, parts = [], []
     for request, blob in sorted(blobs.items()):
-        rows.append(_ROW.pack(request, at, len(blob), sha256(blob)))
+        rows.append(encode_row(request, at, len(blob), sha256(blob)))
         parts += [blob, b"\0" * (aligned(len(blob)) - len(blob))]
         at += aligned(len(blob))
     index = b"".join(rows)

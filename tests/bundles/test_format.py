@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import jitload
 from jitload.bundles import format as jlb
+from jitload.bundles import index
 from jitload.bundles.build import create, merge
 from jitload.errors import BundleError, TrustError
 from jitload.pipeline import compile_request
@@ -131,10 +132,10 @@ def test_an_entry_is_verified_whenever_it_is_read(built, unsigned, tmp_path):
 
 def rewritten(table, blobs, manifest=None, **header):
     """A bundle whose digests are right and whose figures are what the test says."""
-    index = b"".join(struct.pack("<32sQQ32s", *row) for row in table)
+    rows = b"".join(struct.pack("<32sQQ32s", *row) for row in table)
     summary = jlb.canonical_json({**MANIFEST, "requests": len(table), **(manifest or {})})
     fields = {"rows": len(table), "manifest_bytes": len(summary), "version": 1, "flags": 0, "reserved": b"", **header}
-    front = jlb.aligned(128 + len(index) + len(summary))
+    front = jlb.aligned(128 + len(rows) + len(summary))
     end = header.get("end", front + len(blobs))
     head = struct.pack(
         "<8sIIQQQ32s32s24s",
@@ -144,11 +145,11 @@ def rewritten(table, blobs, manifest=None, **header):
         fields["rows"],
         fields["manifest_bytes"],
         end,
-        jlb.sha256(index),
+        jlb.sha256(rows),
         jlb.sha256(summary),
         fields["reserved"],
     )
-    body = head + index + summary
+    body = head + rows + summary
     return body + b"\0" * (front - len(body)) + blobs
 
 
@@ -257,8 +258,8 @@ def test_rising_words_are_told_from_others(words):
     from array import array
 
     expected = all(before >> 1 < after >> 1 for before, after in itertools.pairwise(words))
-    assert jlb._is_rising(array("Q", words)) == expected
-    assert jlb._is_rising(array("Q", sorted({word & ~1 for word in words})))
+    assert index._is_rising(array("Q", words)) == expected
+    assert index._is_rising(array("Q", sorted({word & ~1 for word in words})))
 
 
 def test_requests_that_differ_in_their_last_bytes_are_found():
