@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jitload.cpu.writer import BlockWriter
 
 _SHAPE = re.compile(r"m(\d+)n(\d+)k(\d+)")
-_INPUTS = ("f16", "bf16", "tf32", "f64", "s8", "u8", "s4", "u4")
+_INPUTS = ("f16", "bf16", "tf32", "f64", "s8", "u8", "s4", "u4", "e4m3", "e5m2")
 _SUMS = ("f16", "f32", "f64", "s32")
 #: Input type -> shapes of `mma` (PTX ISA, table 33); the quad-pair layout of m8n8k4 with f16 is not among them.
 _MMA = {
@@ -26,7 +26,8 @@ _MMA = {
     "f64": ("m8n8k4", "m16n8k4", "m16n8k8", "m16n8k16"),
     "s8": ("m8n8k16", "m16n8k16", "m16n8k32"), "s4": ("m8n8k32", "m16n8k32", "m16n8k64"),
 }  # fmt: skip
-_MMA |= {"u8": _MMA["s8"], "u4": _MMA["s4"]}
+_MMA |= {"u8": _MMA["s8"], "u4": _MMA["s4"], "e4m3": ("m16n8k16", "m16n8k32"), "e5m2": ("m16n8k16", "m16n8k32")}
+_MIXED = ({"s", "u"}, {"e"})  # first letters of types that may be multiplied with each other
 _WIDE = ("m16n16k16", "m32n8k16", "m8n32k16")
 _WMMA = {"f16": _WIDE, "bf16": _WIDE, "s8": _WIDE, "u8": _WIDE, "tf32": ("m16n16k8",), "f64": ("m8n8k4",)}
 _SPACES = ("global", "shared", "shared::cta")
@@ -65,6 +66,8 @@ def emit_product(
 ) -> tuple[MeetingCode, str, list[Register]]:
     """`mma` and `wmma.mma`: a meeting of whole warps."""
     opaque = instruction.opcode == "wmma"
+    if "sp" in instruction.modifiers or "b1" in instruction.modifiers:
+        raise Refused("products of sparse or single-bit matrices are not supported by the CPU executor")
     modifiers.need("sync")
     modifiers.need("aligned")
     if opaque:
@@ -79,7 +82,7 @@ def emit_product(
     short = opaque and modifiers.left == 1  # .dtype.ctype: the factors are f16
     a, b = ("f16", "f16") if short else (modifiers.need(*_INPUTS), modifiers.need(*_INPUTS))
     c = modifiers.need(*_SUMS)
-    if shape not in (_WMMA if opaque else _MMA).get(a, ()) or (a != b and {a[0], b[0]} - {"s", "u"}):
+    if shape not in (_WMMA if opaque else _MMA).get(a, ()) or (a != b and {a[0], b[0]} not in _MIXED):
         raise Refused(f"products of .{a} and .{b} in shape {shape} are not supported")
     found = [registers(one) for one in operands(instruction, 4)]
     product = Product(opaque, m, n, k, d, a, b, c, saturate, (len(found[1]), len(found[2]), len(found[3])))
@@ -99,8 +102,10 @@ def _check_product(product: Product, results: int) -> None:
         room = count * 32 * max(32 // ELEMENT_BITS[type_name], 1)
         if room != size and not (product.opaque and room % size == 0):
             raise Refused(f"a fragment of {count} registers does not hold {size} elements of .{type_name}")
-    floats = {"f16": ("f16", "f32"), "bf16": ("f32",), "tf32": ("f32",), "f64": ("f64",)}.get(product.a, ("s32",))
-    if product.d not in floats or product.c not in floats or results != product.registers_d:
+    floats = {"f16": ("f16", "f32"), "bf16": ("f32",), "tf32": ("f32",), "f64": ("f64",)}
+    floats |= {"e4m3": ("f16", "f32"), "e5m2": ("f16", "f32")}
+    sums = floats.get(product.a, ("s32",))
+    if product.d not in sums or product.c not in sums or results != product.registers_d:
         raise Refused(f"products of .{product.a} are not added up like this")
 
 

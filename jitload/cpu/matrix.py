@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jitload.cpu.convert import from_bf16
+from jitload.cpu.fp8 import from_fp8
 
 if TYPE_CHECKING:
     from jitload.cpu.block_code import MeetingCode
@@ -22,7 +23,20 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 #: Input and accumulator types: bits per element.
-ELEMENT_BITS = {"f16": 16, "bf16": 16, "tf32": 32, "f32": 32, "f64": 64, "s8": 8, "u8": 8, "s4": 4, "u4": 4, "s32": 32}
+ELEMENT_BITS = {
+    "e4m3": 8,
+    "e5m2": 8,
+    "f16": 16,
+    "bf16": 16,
+    "tf32": 32,
+    "f32": 32,
+    "f64": 64,
+    "s8": 8,
+    "u8": 8,
+    "s4": 4,
+    "u4": 4,
+    "s32": 32,
+}
 _LANES = np.arange(32)
 
 
@@ -95,6 +109,9 @@ def split_elements(words: Array, type_name: str) -> Array:
     if type_name in {"s8", "u8", "s32"}:
         parts = words.view(f"{'u' if type_name[0] == 'u' else 'i'}{bits // 8}")
         return np.asarray(parts.reshape(*words.shape, -1).astype(np.int64))
+    if type_name in {"e4m3", "e5m2"}:
+        halves = from_fp8(words.view(np.uint8).astype(np.uint16), type_name).view(np.float16)
+        return np.asarray(halves.reshape(*words.shape, 4).astype(np.float64))
     if type_name == "bf16":
         return np.asarray(from_bf16(words.view(np.uint16)).reshape(*words.shape, 2).astype(np.float64))
     if type_name == "tf32":

@@ -48,6 +48,11 @@ STORAGE = {
 def encode(matrix, type_name):
     if type_name == "bf16":
         return (matrix.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+    if type_name == "e5m2":  # the upper byte of f16; -5 to 5 fit
+        return (matrix.astype(np.float16).view(np.uint16) >> 8).astype(np.uint8)
+    if type_name == "e4m3":
+        codes = {0: 0, 1: 0x38, 2: 0x40, 3: 0x44, 4: 0x48, 5: 0x4A}
+        return np.vectorize(lambda x: codes[abs(x)] | (0x80 if x < 0 else 0))(matrix).astype(np.uint8)
     return matrix.astype(STORAGE[type_name])
 
 
@@ -64,7 +69,7 @@ MMA = [
     ("m16n8k8", "f32", "bf16", "bf16", "f32"), ("m16n8k16", "f32", "bf16", "bf16", "f32"),
     ("m16n8k4", "f32", "tf32", "tf32", "f32"), ("m16n8k8", "f32", "tf32", "tf32", "f32"),
     ("m8n8k16", "s32", "s8", "u8", "s32"), ("m16n8k16", "s32", "u8", "s8", "s32"), ("m16n8k32", "s32", "s8", "s8", "s32"),
-    ("m8n8k4", "f64", "f64", "f64", "f64"),
+    ("m8n8k4", "f64", "f64", "f64", "f64"), ("m16n8k32", "f32", "e4m3", "e5m2", "f32"), ("m16n8k16", "f16", "e5m2", "e5m2", "f16"),
 ]  # fmt: skip
 
 
@@ -94,7 +99,7 @@ def test_mma_multiplies_fragments_laid_out_as_specified(ptx, shape, d, a, b, c):
     low = 0 if "u8" in (a, b) else -5
     left, right = rng.integers(low, 6, (m, k)), rng.integers(low, 6, (k, n))
     start = rng.integers(-9, 10, (m, n))
-    width = {"tf32": 32, "f64": 64, "s8": 8, "u8": 8}.get(a, 16)
+    width = {"tf32": 32, "f64": 64, "s8": 8, "u8": 8, "e4m3": 8, "e5m2": 8}.get(a, 16)
     form = f"{shape}/{width}"
     fragments = [
         deal(encode(left, a), A[form], m * k // 32),
