@@ -8,7 +8,6 @@ import pytest
 
 from jitload import log
 
-
 #: What CI does not provide, as the marker or the words of the reason; everything else must run there.
 MAY_SKIP_IN_CI = ("no NVIDIA GPU", "no GPU", "NVRTC 13", "rustc")
 
