@@ -80,7 +80,7 @@ class Tree:
         data = b"\0" * size
         nvrtc.nvrtcGetPTX(program, data)
         nvrtc.nvrtcDestroyProgram(program)
-        return data
+        return data.rstrip(b"\0")
 
     def by_jitload(self):
         """The PTX, or None when it does not compile."""
