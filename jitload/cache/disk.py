@@ -20,6 +20,7 @@ from contextlib import suppress
 from jitload import log
 from jitload.artifact import MAX_ENTRY_BYTES, decode_entry, encode_entry
 from jitload.cache.directory import Directory, Refused
+from jitload.cache.stats import counters
 from jitload.errors import ArtifactError, LoadError
 
 TYPE_CHECKING = False
@@ -98,7 +99,11 @@ class DiskStore:
 
     def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:
         """Keep an artifact; False (and one warning) when it could not be kept."""
-        return self._write_file(_shard("objects", artifact.key), encode_entry(artifact, factors), durable=True)
+        entry = encode_entry(artifact, factors)
+        kept = self._write_file(_shard("objects", artifact.key), entry, durable=True)
+        if kept:
+            counters.count_stored(len(entry))
+        return kept
 
     def read_manifest(self, digest: str, max_bytes: int) -> bytes | None:
         """The manifest of a request, unverified, or None."""
@@ -206,7 +211,8 @@ class DiskStore:
 
     def _make_room(self, needed: int) -> None:
         total = sum(status.st_size for _, status in self.scan_keys())
-        self.collect(max(0, min(int(total * 0.95), total - needed)))
+        dropped, _ = self.collect(max(0, min(int(total * 0.95), total - needed)))
+        counters.count_evictions(len(dropped))
 
     def _quarantine(self, relative: str, reason: str) -> None:
         log.warn(f"cache entry {relative} of {self.directory.path} is not used: {reason}")
@@ -220,6 +226,7 @@ class DiskStore:
             os.rename(f"{self.directory.path}/{relative}", place)
         except OSError:
             return None
+        counters.count_quarantined()
         return place
 
     def _touch(self, relative: str) -> None:

@@ -21,32 +21,34 @@ class Stats(Value):
         compiles: how often NVRTC compiled a request.
         compile_seconds: the time that took, in seconds.
         seconds_saved: what the artifacts that were served from a tier had taken to compile, in seconds.
+        bytes_stored: size of the entries that this process wrote to the disk, in bytes.
+        evictions: entries that this process dropped from the disk to keep to a bound.
+        quarantined: damaged files that this process put aside.
         hits: tier -> count; the tiers are "memory", "bundle", "disk" and "remote".
         misses: reason -> count.
     """
 
-    __slots__ = ("compile_seconds", "compiles", "hits", "misses", "seconds_saved")
+    __slots__ = (
+        "bytes_stored",
+        "compile_seconds",
+        "compiles",
+        "evictions",
+        "hits",
+        "misses",
+        "quarantined",
+        "seconds_saved",
+    )
     compiles: int
     compile_seconds: float
     seconds_saved: float
+    bytes_stored: int
+    evictions: int
+    quarantined: int
     hits: Mapping[str, int]
     misses: Mapping[str, int]
 
-    def __init__(
-        self,
-        compiles: int,
-        compile_seconds: float,
-        seconds_saved: float,
-        hits: Mapping[str, int],
-        misses: Mapping[str, int],
-    ) -> None:
-        self._set(
-            compiles=compiles,
-            compile_seconds=compile_seconds,
-            seconds_saved=seconds_saved,
-            hits=MappingProxyType(dict(hits)),
-            misses=MappingProxyType(dict(misses)),
-        )
+    def __init__(self, *, hits: Mapping[str, int], misses: Mapping[str, int], **figures: float) -> None:
+        self._set(hits=MappingProxyType(dict(hits)), misses=MappingProxyType(dict(misses)), **figures)
 
 
 class Counters:
@@ -59,6 +61,9 @@ class Counters:
         self._compiles = 0
         self._compile_seconds = 0.0
         self._seconds_saved = 0.0
+        self._bytes_stored = 0
+        self._evictions = 0
+        self._quarantined = 0
 
     def count_hit(self, tier: str, seconds_saved: float) -> None:
         """One artifact was served by a tier."""
@@ -77,10 +82,34 @@ class Counters:
             self._compiles += 1
             self._compile_seconds += seconds
 
+    def count_stored(self, nbytes: int) -> None:
+        """One entry of that size was written to the disk."""
+        with self._lock:
+            self._bytes_stored += nbytes
+
+    def count_evictions(self, entries: int) -> None:
+        """Entries were dropped to keep to a bound."""
+        with self._lock:
+            self._evictions += entries
+
+    def count_quarantined(self) -> None:
+        """One damaged file was put aside."""
+        with self._lock:
+            self._quarantined += 1
+
     def snapshot(self) -> Stats:
         """The counters as they are now."""
         with self._lock:
-            return Stats(self._compiles, self._compile_seconds, self._seconds_saved, self._hits, self._misses)
+            return Stats(
+                compiles=self._compiles,
+                compile_seconds=self._compile_seconds,
+                seconds_saved=self._seconds_saved,
+                bytes_stored=self._bytes_stored,
+                evictions=self._evictions,
+                quarantined=self._quarantined,
+                hits=self._hits,
+                misses=self._misses,
+            )
 
 
 counters = Counters()

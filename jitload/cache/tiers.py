@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Requests whose variants are remembered in this process.
 MAX_REMEMBERED = 4096
+#: After so many new entries the index is written and the bound is enforced, without waiting for the exit.
+FLUSH_EVERY = 64
 
 
 class Cache:
@@ -109,6 +111,8 @@ class Cache:
             from jitload.cache.audit import row_of  # a compile came before: this is not the hit path
 
             self._unindexed[artifact.key] = row_of(artifact, factors or {})
+            if len(self._unindexed) >= FLUSH_EVERY:
+                self.flush()  # a process that runs for weeks keeps to the bound too
 
     def variants(self, digest: str) -> tuple[Variant, ...]:
         """The header variants known for a request, the newest first."""
@@ -184,6 +188,7 @@ class Cache:
         if self.disk is None or self.read_only:
             return 0
         dropped, _ = self.disk.collect(max_bytes)
+        counters.count_evictions(len(dropped))
         if self.index is not None:
             self.index.remove(dropped)
         return len(dropped)

@@ -150,3 +150,28 @@ def test_no_home_means_memory_only_and_one_warning(monkeypatch, caplog):
 def test_a_changed_bound_or_layer_does_not_lose_what_is_there(tmp_path, artifact):
     jitload.Cache(tmp_path / "cache").put(artifact)
     assert jitload.Cache(tmp_path / "cache", max_bytes=1).get(artifact.key) == artifact
+
+
+def test_the_bound_is_kept_while_the_process_runs(tmp_path):
+    """Not only at exit: after every FLUSH_EVERY new entries."""
+    from jitload.cache.tiers import FLUSH_EVERY
+
+    before = jitload.stats()
+    cache = jitload.Cache(tmp_path / "cache", max_bytes=200_000)
+    for number in range(FLUSH_EVERY):
+        cache.put(make_artifact(number, padding=10_000))
+    assert cache.stats().bytes <= 200_000
+    after = jitload.stats()
+    assert after.evictions - before.evictions == FLUSH_EVERY - cache.stats().entries
+    assert after.bytes_stored - before.bytes_stored > FLUSH_EVERY * 10_000
+
+
+def test_what_is_put_aside_is_counted(tmp_path, artifact):
+    cache = jitload.Cache(tmp_path / "cache")
+    cache.put(artifact)
+    cache.memory.clear()
+    (entry,) = (tmp_path / "cache" / "objects").glob("*/*")
+    entry.write_bytes(b"damaged")
+    before = jitload.stats().quarantined
+    assert cache.get(artifact.key) is None
+    assert jitload.stats().quarantined == before + 1
