@@ -121,14 +121,11 @@ class Cache:
 
     def add_variant(self, digest: str, variant: Variant) -> None:
         """Remember which headers a request had. Variants that other processes added meanwhile are kept."""
-        others = [
-            old
-            for old in self._read_variants(digest)
-            if old.closure != variant.closure or old.toolchain != variant.toolchain
-        ]
-        self._remember(digest, (variant, *others))
+        self._remember(digest, (variant, *_without(variant, self._read_variants(digest))))
         if self.disk is not None and not self.read_only:
-            self.disk.write_manifest(digest, encode_manifest(digest, (variant, *others)))
+            # What the layers know stays with them: it would crowd out our own, and outlive theirs.
+            own = _without(variant, _decode_variants(self.disk, digest))
+            self.disk.write_manifest(digest, encode_manifest(digest, (variant, *own)))
 
     def forget_variants(self, digest: str) -> None:
         """Read the manifest of a request again at the next look-up: another process may have written it."""
@@ -251,6 +248,12 @@ class Cache:
 def _disk_store(directory: str | os.PathLike[str], max_bytes: int, *, read_only: bool) -> DiskStore:
     path = os.path.abspath(os.path.expanduser(os.fspath(directory)))
     return DiskStore(path, max_bytes=max_bytes, read_only=read_only, verify=_verify_image)
+
+
+def _without(variant: Variant, variants: tuple[Variant, ...]) -> list[Variant]:
+    """The variants that are of other headers or of another compiler."""
+    same = (variant.closure, variant.toolchain)
+    return [other for other in variants if (other.closure, other.toolchain) != same]
 
 
 def _decode_variants(store: DiskStore, digest: str) -> tuple[Variant, ...]:

@@ -100,6 +100,18 @@ def test_a_layer_serves_and_is_never_written(layered, tmp_path):
     assert len(list(cache.entries())) == 1
 
 
+def test_what_a_layer_knows_of_headers_is_not_copied_into_the_own_manifest(tmp_path):
+    (tmp_path / "value.h").write_text("#define VALUE 1\n")
+    (tmp_path / "k.cu").write_text('#include "value.h"\nextern "C" __global__ void k(int *x) { *x = VALUE; }\n')
+    jitload.compile(tmp_path / "k.cu", arch="compute_75", cache=jitload.Cache(tmp_path / "opt"))
+    (tmp_path / "value.h").write_text("#define VALUE 2\n")
+    over = jitload.Cache(tmp_path / "own", layers=[tmp_path / "opt"])
+    jitload.compile(tmp_path / "k.cu", arch="compute_75", cache=over)
+    digest = jitload.CompileRequest(tmp_path / "k.cu", kind="ptx", arch="compute_75").digest
+    assert len(over.variants(digest)) == 2
+    assert len(jitload.Cache(tmp_path / "own").variants(digest)) == 1
+
+
 def test_a_damaged_layer_is_passed_over(layered, tmp_path, caplog):
     made, cache = layered
     (entry,) = (tmp_path / "opt" / "objects").glob("*/*")
