@@ -96,6 +96,33 @@ def measure_hits(directory: str) -> None:
     row("memory hit through compile()", f"{median_us(memory_hit):.1f} us", "budget 10 us")
     row("verified disk hit through compile()", f"{median_us(disk_hit):.1f} us", "budget 45 us")
     row("verified disk hit, store level", f"{median_us(lambda: store.read(artifact.key)):.1f} us", "budget 25 us")
+    measure_peer_hits(f"{directory}/cuda-core", memory_hit, disk_hit, lambda: store.read(artifact.key))
+
+
+def measure_peer_hits(directory: str, memory_hit, disk_hit, store_hit) -> None:
+    """The same in cuda.core, in turn with ours: the budgets were set against these, on one machine."""
+    try:
+        from cuda.core import Program, ProgramOptions
+        from cuda.core.utils import FileStreamProgramCache, InMemoryProgramCache, make_program_cache_key
+    except ImportError:
+        return
+    options = ProgramOptions(arch="sm_90")
+    files, memory = FileStreamProgramCache(directory), InMemoryProgramCache()
+    key = make_program_cache_key(code=SOURCE, code_type="c++", options=options, target_type="cubin")
+
+    def through(cache) -> None:
+        Program(SOURCE, "c++", options).compile("cubin", cache=cache)
+
+    through(files)
+    through(memory)
+    for what, ours, theirs, budget in (
+        ("memory hit through compile()", memory_hit, lambda: through(memory), 10 / 12.6),
+        ("disk hit through compile()", disk_hit, lambda: through(files), 45 / 47),
+        ("disk hit, store level", store_hit, lambda: files.get(key), 25 / 27),
+    ):
+        pairs = [(median_us(ours, rounds=1), median_us(theirs, rounds=1)) for _ in range(15)]
+        a, b = (min(figures) for figures in zip(*pairs, strict=True))
+        row(f"{what}, ours / cuda.core", f"{a:.1f} / {b:.1f} us", f"x{a / b:.2f}; budget x{budget:.2f}")
 
 
 def measure_cold(directory: str) -> None:

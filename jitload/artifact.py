@@ -56,6 +56,8 @@ class Kind(str, Enum):
 
 
 _KINDS = {kind.value: kind for kind in Kind}
+#: (text) -> (value, end): what `json.loads` does, without looking for another encoding or white space.
+_decode_json = json.JSONDecoder().raw_decode
 
 
 class Toolchain(Value):
@@ -315,8 +317,11 @@ def decode_entry(data: bytes, key: str | None = None) -> Artifact:
     """
     meta_end, factors_end, payload_end = _section_ends(data, key)
     try:
-        meta = json.loads(data[HEADER.size : meta_end])
-        return _artifact_from_json(meta, data[factors_end:payload_end], data[28:60].hex())
+        text = data[HEADER.size : meta_end].decode("utf-8", "surrogatepass")
+        meta, end = _decode_json(text)
+        if end != len(text):
+            raise ValueError(f"{len(text) - end} characters after it")
+        return _artifact_from_json(meta, data[factors_end:payload_end], key or data[28:60].hex())
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ArtifactError(f"entry with unreadable metadata ({type(error).__name__}: {error})") from None
 
@@ -360,6 +365,13 @@ def _section_ends(data: bytes, key: str | None) -> tuple[int, int, int]:
     return meta_end, factors_end, payload_end
 
 
+# On the way to every hit from the disk. Their arguments are in the order of `__slots__`.
+_make_toolchain = Toolchain._maker()
+_make_parameter = Parameter._maker()
+_make_kernel = KernelInfo._maker()
+_make_artifact = Artifact._maker()
+
+
 def _kernel_to_json(kernel: KernelInfo) -> list[Any]:
     params = [[p.offset, p.size, p.alignment, p.type, p.name, p.declared, p.pointer, p.const] for p in kernel.params]
     return [kernel.name, kernel.symbol, params, kernel.max_threads, kernel.required_block]
@@ -370,17 +382,16 @@ def _artifact_from_json(meta: dict[str, Any], payload: bytes, key: str) -> Artif
     compiler, version, digest = _expect(meta["toolchain"], list)
     if not type(arch) is type(name) is type(log) is type(compiler) is type(version) is type(digest) is str:
         raise TypeError("expected text")
-    kernels = [_kernel_from_json(row) for row in meta["kernels"]]
-    by_name = {kernel.name: kernel for kernel in kernels}
-    if len(by_name) != len(kernels):
+    rows = meta["kernels"]
+    by_name = {row[0]: _kernel_from_json(row) for row in rows}
+    if len(by_name) != len(rows):
         raise ValueError("two kernels of one name")
     seconds = float(meta["compile_seconds"])
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"{seconds} seconds")
     kind = _KINDS[meta["kind"]]
-    # In the order of Toolchain.__slots__ and Artifact.__slots__.
-    toolchain = Toolchain._make(digest, compiler, version)
-    return Artifact._make(arch, seconds, payload, key, kind, MappingProxyType(by_name), log, name, toolchain)
+    toolchain = _make_toolchain(digest, compiler, version)
+    return _make_artifact(arch, seconds, payload, key, kind, MappingProxyType(by_name), log, name, toolchain)
 
 
 def _kernel_from_json(row: list[Any]) -> KernelInfo:
@@ -393,8 +404,7 @@ def _kernel_from_json(row: list[Any]) -> KernelInfo:
     if type(name) is not str or type(symbol) is not str:
         raise TypeError("a kernel without a name")
     parameters = tuple([_parameter_from_json(param) for param in params])
-    # In the order of KernelInfo.__slots__: on the way to every hit, so the fast constructor is used.
-    return KernelInfo._make(max_threads, name, parameters, required_block, symbol)
+    return _make_kernel(max_threads, name, parameters, required_block, symbol)
 
 
 def _parameter_from_json(row: list[Any]) -> Parameter:
@@ -404,11 +414,11 @@ def _parameter_from_json(row: list[Any]) -> Parameter:
         and (type(ptx_type) is type(name) is type(declared) is str)
         and type(const) is bool
         and (pointer is None or type(pointer) is bool)
-        and min(offset, size, alignment) >= 0
+        and offset >= 0 <= size
+        and alignment >= 0
     ):
         raise TypeError(f"expected a parameter, got {row!r:.80}")
-    # In the order of Parameter.__slots__.
-    return Parameter._make(alignment, const, declared, name, offset, pointer, size, ptx_type)
+    return _make_parameter(alignment, const, declared, name, offset, pointer, size, ptx_type)
 
 
 def _count(value: Any) -> int:

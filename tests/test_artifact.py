@@ -204,6 +204,8 @@ def meta(**changes):
 BAD_META = {
     "nothing": b"",
     "no JSON": b"{",
+    "something after it": canonical_json(meta()) + b"{}",
+    "white space around it": b" " + canonical_json(meta()) + b"\n",
     "not UTF-8": b"\xff\xfe\xfd",
     "a list": b"[]",
     "null": b"null",
@@ -314,9 +316,13 @@ def test_pickling_keeps_every_field(artifact):
         assert fields_of(pickle.loads(pickle.dumps(artifact, protocol))) == fields_of(artifact)
 
 
+def parts_of(artifact):
+    return [artifact, artifact.toolchain, artifact.kernels["k"], artifact.kernels["k"].params[0]]
+
+
 @pytest.mark.parametrize(
     "value",
-    [example(), example().toolchain, example().kernels["k"], example().kernels["k"].params[0]],
+    parts_of(example()) + parts_of(decode_entry(encode_entry(example()))),
     ids=lambda value: type(value).__name__,
 )
 def test_frozen(value):

@@ -44,6 +44,19 @@ def test_frozen():
     assert point == Point(1, 2)
 
 
+def test_a_maker_gives_instances_like_any_other():
+    point = Point._maker()(1, "a")
+    assert type(point) is Point
+    assert point == Point(1, "a")
+    assert repr(point) == "Point(x=1, y='a')"
+    with pytest.raises(AttributeError, match="frozen"):
+        point.x = 3
+    with pytest.raises(AttributeError, match="frozen"):
+        del point.y
+    with pytest.raises(TypeError):
+        Point._maker()(1)
+
+
 def test_repr_shows_the_fields():
     assert repr(Point(1, "a")) == "Point(x=1, y='a')"
 
