@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from jitload.cpu.access import Slab
+from jitload.cpu.access import GlobalAddresses, Slab, SlabAddresses
 from jitload.cpu.arena import Allocation
 from jitload.cpu.faults import run_fault
 
 if TYPE_CHECKING:
     from jitload.cpu.arena import Arena
     from jitload.cpu.kernel_code import KernelCode
+    from jitload.cpu.observe import Observer
     from jitload.launch.kernel import Dim3
 
     Array = np.ndarray[Any, Any]
@@ -37,9 +38,11 @@ class Launch:
     Attributes:
         steps: scheduler steps since a batch ended, for the watchdog.
         workspace: the address of what the blocks of a cooperative launch synchronize through, or 0.
+        observer: who watches; set before the first batch is made.
     """
 
     workspace = 0
+    observer: Observer | None = None
 
     def __init__(
         self, code: KernelCode, arena: Arena, params: bytes | bytearray, grid: Dim3, block: Dim3, shared_bytes: int
@@ -92,7 +95,12 @@ class Batch:
         lanes: the lanes that run now; None for all of the batch.
         count: how many they are.
         near: the allocation that was used last.
+        global_addresses: the class of addresses in the arena; another one where the launch is watched.
+        slab_addresses: the class of addresses in the other spaces.
     """
+
+    global_addresses: type[GlobalAddresses] = GlobalAddresses
+    slab_addresses: type[SlabAddresses] = SlabAddresses
 
     def __init__(self, launch: Launch, first: int, blocks: int) -> None:
         code = launch.code
@@ -120,6 +128,11 @@ class Batch:
         }
         self._specials: dict[str, Any] = {}
         self._shape_specials = shape.specials
+        if launch.observer is not None:
+            from jitload.cpu import observe
+
+            self.global_addresses = observe.ReportingGlobalAddresses
+            self.slab_addresses = observe.ReportingSlabAddresses
 
     def _all_bits(self) -> Array:
         bits = np.full((self.blocks, self.launch.warps), _FULL_WARP, np.uint32)

@@ -43,14 +43,19 @@ class CallCode(NamedTuple):
 
 
 class BlockCode:
-    """One block, ready to run: its function, and what happens after it (one of the fields)."""
+    """One block, ready to run: its function, and what happens after it (one of the fields).
 
-    __slots__ = ("call", "kind", "meeting", "run", "site", "spins", "targets")
+    Attributes:
+        sites: its instructions, in order; a plain branch, `ret` or `exit` at its end has none.
+    """
+
+    __slots__ = ("call", "kind", "meeting", "run", "site", "sites", "spins", "targets")
 
     def __init__(self, kind: str, targets: tuple[int, ...], site: int, spins: bool) -> None:
         self.kind = kind
         self.targets = targets
         self.site = site
+        self.sites: tuple[int, ...] = ()
         self.spins = spins
         self.run: Callable[[Any, Any, Any], Any] = _run_nothing
         self.meeting: MeetingCode | None = None

@@ -58,6 +58,8 @@ def copy_local(batch: Batch, lanes: Array | None, source: int, target: int, nbyt
     """Copy bytes within each lane's local memory: arguments and results of calls."""
     if not nbytes:
         return
+    if batch.launch.observer is not None:
+        batch.launch.observer.copied(batch, lanes, source, target, nbytes)
     memory = batch.local.views["u8"]
     stride = batch.local.stride
     if lanes is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitload.cpu.batch import Batch, Launch
+from jitload.cpu.observe import observer_in_force
 from jitload.cpu.schedule import Scheduler
 from jitload.errors import LaunchError
 
@@ -72,15 +73,16 @@ class CpuFunction:
         """
         self._check(parameters, grid, block, shared_bytes, cluster)
         launch = Launch(self.code, self._arena, parameters, grid, block, shared_bytes)
+        launch.observer = observer_in_force()
         # One launch at a time: atomics of two launches must not interleave between NumPy calls.
         with _launching, np.errstate(all="ignore"):
             if not cooperative:
-                run_grid(launch, False)
+                _run_watched(launch, False)
                 return
             launch.workspace = self._arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
             self._arena.write(launch.workspace, memoryview(bytes(_WORKSPACE_BYTES)))
             try:
-                run_grid(launch, True)
+                _run_watched(launch, True)
             finally:
                 self._arena.free(launch.workspace)
 
@@ -121,6 +123,16 @@ def batch_blocks(launch: Launch) -> int:
     shared = code.shared_bytes(launch.shared_bytes)
     by_shared = _BATCH_SHARED_BYTES // shared if shared else launch.blocks
     return max(1, min(lanes // launch.threads, by_shared, launch.blocks))
+
+
+def _run_watched(launch: Launch, cooperative: bool) -> None:
+    """Run every block of the grid, and tell the observer of the launch, if there is one."""
+    if launch.observer is None:
+        run_grid(launch, cooperative)
+        return
+    launch.observer.launched(launch)
+    run_grid(launch, cooperative)
+    launch.observer.finished(launch)
 
 
 def run_grid(launch: Launch, cooperative: bool) -> None:

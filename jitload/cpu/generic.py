@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitload.cpu.access import Addresses, GlobalAddresses, SlabAddresses
 from jitload.cpu.arena import ARENA_WINDOW, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jitload.cpu.access import Addresses
     from jitload.cpu.batch import Batch
 
     Array = np.ndarray[Any, Any]
@@ -22,23 +22,23 @@ _WINDOWS = {"shared": SHARED_WINDOW, "local": LOCAL_WINDOW, "param": PARAM_WINDO
 def at_global(batch: Batch, value: Any) -> Addresses:
     """Addresses of the arena; an int is a uniform address."""
     if isinstance(value, np.ndarray) and value.ndim:
-        return GlobalAddresses(batch, value.view(np.int64) - ARENA_WINDOW, 0)
-    return GlobalAddresses(batch, int(value) - ARENA_WINDOW, 0)
+        return batch.global_addresses(batch, value.view(np.int64) - ARENA_WINDOW, 0)
+    return batch.global_addresses(batch, int(value) - ARENA_WINDOW, 0)
 
 
 def at_shared(batch: Batch, value: Any) -> Addresses:
     """Addresses in shared memory; a `cvta`-free kernel may still hold generic ones in 64-bit registers."""
-    return SlabAddresses(batch, batch.shared, _offsets(value), batch.lane_slabs("shared"))
+    return batch.slab_addresses(batch, batch.shared, _offsets(value), batch.lane_slabs("shared"))
 
 
 def at_local(batch: Batch, value: Any) -> Addresses:
     """Addresses in the local memory of each lane."""
-    return SlabAddresses(batch, batch.local, _offsets(value), batch.lane_slabs("local"))
+    return batch.slab_addresses(batch, batch.local, _offsets(value), batch.lane_slabs("local"))
 
 
 def at_param(batch: Batch, value: Any) -> Addresses:
     """Addresses in the parameter block of the launch."""
-    return SlabAddresses(batch, batch.params, _offsets(value), 0)
+    return batch.slab_addresses(batch, batch.params, _offsets(value), 0)
 
 
 def _offsets(value: Any) -> Array | int:
@@ -70,7 +70,7 @@ def _in_window(batch: Batch, space: str, window: int, value: Any, positions: Arr
     if positions is not None and isinstance(slabs, np.ndarray):
         slabs = slabs[positions]
     slab = {"shared": batch.shared, "local": batch.local, "param": batch.params}[space]
-    return SlabAddresses(batch, slab, offsets, slabs, positions)
+    return batch.slab_addresses(batch, slab, offsets, slabs, positions)
 
 
 def space_of(value: Any, space: str, batch: Batch) -> Any:
@@ -104,7 +104,7 @@ class MixedAddresses:
         positions = np.flatnonzero(rest)
         if len(positions):
             offsets = value[positions].view(np.int64) - ARENA_WINDOW
-            self.parts.append((positions, GlobalAddresses(batch, offsets, 0, positions)))
+            self.parts.append((positions, batch.global_addresses(batch, offsets, 0, positions)))
 
     def load(self, offset: int, rep: str, size: int, site: int) -> Any:
         """What the lanes read."""

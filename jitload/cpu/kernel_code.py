@@ -193,6 +193,7 @@ class KernelCode:
         writer = BlockWriter(function, block)
         live = block.live_out
         written: list[Register] = []
+        first = len(self.places)
         for instruction in block.instructions:
             try:
                 emit(writer, instruction)
@@ -214,6 +215,7 @@ class KernelCode:
             except Refused as refusal:
                 raise Refused(refusal.why, refusal.place or end.instruction.place) from refusal
         code.site = max(writer.site, 0)
+        code.sites = tuple(range(first, len(self.places)))
         late = {register.index for register in written}
         stored = [one for one in _registers_of_block(block) if live >> one.index & 1 and one.index not in late]
         if live >> draft.carry.index & 1:

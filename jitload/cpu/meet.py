@@ -49,6 +49,7 @@ class Meetings:
     def __init__(self, batch: Batch, push: Callable[[Frame, int, Array | None], None]) -> None:
         self._batch = batch
         self._push = push
+        self._observer = batch.launch.observer
         self._barriers: dict[int, Barrier] = {}
         self._parties: dict[tuple[str, str], list[_Party]] = {}
 
@@ -67,6 +68,8 @@ class Meetings:
         ):
             if operands[0] >= BARRIERS:
                 self._batch.fail(code.site, 0, f"barrier {int(operands[0])}, there are {BARRIERS}")
+            if self._observer is not None:
+                self._observer.released(self._batch, None)
             return True
         self._meet_barrier(frame, code, target, lanes, operands)
         return False
@@ -138,7 +141,10 @@ class Meetings:
             del self._barriers[key]
 
     def _release(self, barrier: Barrier) -> None:
-        for waiting, result in barrier.release():
+        released = barrier.release()
+        if released and self._observer is not None:
+            self._observer.released(self._batch, np.concatenate([waiting.lanes for waiting, _ in released]))
+        for waiting, result in released:
             lanes = waiting.lanes if len(waiting.lanes) < self._batch.lanes_total else None
             wanted = waiting.code.results[0] if waiting.code.results else None
             if wanted is not None and result is not None:
@@ -153,6 +159,8 @@ class Meetings:
         values = list(operands[1:] if code.masked else operands)
         masks = operands[0] if code.masked else np.uint32(0xFFFFFFFF)
         if lanes is None or not code.masked or self._all_here(slots, masks):
+            if self._observer is not None:
+                self._observer.met(batch, code, lanes, masks, values)
             results = self._operate(code, slots, masks, values)
             self._write(frame, code, lanes, results)
             return True
@@ -193,10 +201,12 @@ class Meetings:
             return
         values = [np.concatenate(column)[ready] for column in zip(*(party.values for party in parties), strict=True)]
         order = np.argsort(lanes[ready], kind="stable")
-        slots = batch.slots[lanes[ready][order]]
-        found = self._operate(parties[0].code, slots, masks[ready][order], [value[order] for value in values])
-        kept = []
         sorted_lanes, sorted_owners = lanes[ready][order], owners[ready][order]
+        masks, values = masks[ready][order], [value[order] for value in values]
+        if self._observer is not None:
+            self._observer.met(batch, parties[0].code, sorted_lanes, masks, values)
+        found = self._operate(parties[0].code, batch.slots[sorted_lanes], masks, values)
+        kept = []
         for number, party in enumerate(parties):
             mine = sorted_owners == number
             if mine.any():

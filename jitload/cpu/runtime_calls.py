@@ -32,6 +32,9 @@ def run_builtin(name: str, batch: Batch, frame: Frame, call: CallCode, lanes: Ar
         CpuFault: an assertion failed, or a pointer is bad.
     """
     everyone = range(batch.lanes_total) if lanes is None else lanes.tolist()
+    if call.results and batch.launch.observer is not None:
+        place, size = call.results[0]
+        batch.launch.observer.copied(batch, lanes, None, frame.base + place, size)
     for lane in everyone:
         arguments = [_read_argument(batch, lane, frame.base + place, size) for place, size in call.arguments]
         try:
@@ -150,7 +153,7 @@ def _fail_assertion(batch: Batch, lane: int, site: int, arguments: list[int]) ->
     batch.fail_lane(site, lane, f"assertion `{message}` failed in {function}, {file}:{arguments[2]}")
 
 
-def _allocate(batch: Batch, lane: int, _site: int, arguments: list[int]) -> int:
+def _allocate(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:
     nbytes = arguments[0]
     if not nbytes:
         return 0
@@ -158,11 +161,15 @@ def _allocate(batch: Batch, lane: int, _site: int, arguments: list[int]) -> int:
     address = batch.arena.allocate(nbytes, f"malloc of thread {thread} of block {block}")
     start = address - ARENA_WINDOW
     batch.arena.views["u16"][start // 2 : (start + nbytes + 1) // 2] = UNSET
+    if batch.launch.observer is not None:
+        batch.launch.observer.allocated(batch, lane, site, address, nbytes)
     return address
 
 
 def _free(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:
     if arguments[0]:
+        if batch.launch.observer is not None:
+            batch.launch.observer.freed(batch, lane, site, arguments[0])
         try:
             batch.arena.free(arguments[0])
         except CpuFault:

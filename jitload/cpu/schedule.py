@@ -113,11 +113,14 @@ class Scheduler:
     def _run_lanes(self, frame: Frame, number: int, lanes: Array | None, end: int, turn_end: int) -> None:
         """Run lanes from block to block for as long as nobody else should go first."""
         batch, heap = self.batch, self._heap
+        observer = batch.launch.observer
         place = (-frame.depth, frame.serial)
         while True:
             block = frame.code.blocks[number]
             batch.lanes = lanes
             batch.count = batch.lanes_total if lanes is None else len(lanes)
+            if observer is not None:
+                observer.runs(batch, frame, block, lanes)
             value = block.run(batch, frame, lanes)
             self._steps += 1
             if block.spins:
