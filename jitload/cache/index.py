@@ -30,18 +30,38 @@ if TYPE_CHECKING:
 _HEX = frozenset("0123456789abcdef")
 _TIMEOUT_SECONDS = 1.0
 _FAULTS = (sqlite3.Error, diskcache.Timeout, OSError, ValueError, KeyError, TypeError, AttributeError)
-#: The objects that diskcache 5.6 makes; a database with any other (a trigger of somebody else's) is thrown away.
+_COLUMNS = (
+    "rowid INTEGER PRIMARY KEY, key BLOB, raw INTEGER, store_time REAL, expire_time REAL, access_time REAL,"
+    " access_count INTEGER DEFAULT 0, tag BLOB, size INTEGER DEFAULT 0, mode INTEGER DEFAULT 0, filename TEXT,"
+    " value BLOB"
+)
+_TRIGGER = """CREATE TRIGGER Settings_{0}_{1} AFTER {2} ON Cache FOR EACH ROW BEGIN\
+ UPDATE Settings SET value = value {3} WHERE key = "{0}"; END"""
+_TRIGGERS = (
+    ("count", "insert", "INSERT", "+ 1"),
+    ("count", "delete", "DELETE", "- 1"),
+    ("size", "insert", "INSERT", "+ NEW.size"),
+    ("size", "update", "UPDATE", "+ NEW.size - OLD.size"),
+    ("size", "delete", "DELETE", "- OLD.size"),
+)
+#: The objects that diskcache 5.6 makes, word for word; a database with any other (a trigger of somebody else's, under
+#: whatever name) is thrown away.
 _SCHEMA = {
-    ("table", "Settings"),
-    ("table", "Cache"),
-    ("index", "sqlite_autoindex_Settings_1"),
-    ("index", "Cache_key_raw"),
-    ("index", "Cache_expire_time"),
-    ("trigger", "Settings_count_insert"),
-    ("trigger", "Settings_count_delete"),
-    ("trigger", "Settings_size_insert"),
-    ("trigger", "Settings_size_update"),
-    ("trigger", "Settings_size_delete"),
+    ("table", "Settings", "CREATE TABLE Settings ( key TEXT NOT NULL UNIQUE, value)"),
+    ("index", "sqlite_autoindex_Settings_1", None),
+    ("table", "Cache", f"CREATE TABLE Cache ( {_COLUMNS})"),
+    ("index", "Cache_key_raw", "CREATE UNIQUE INDEX Cache_key_raw ON Cache(key, raw)"),
+    ("index", "Cache_expire_time", "CREATE INDEX Cache_expire_time ON Cache (expire_time)"),
+    *(("trigger", f"Settings_{words[0]}_{words[1]}", _TRIGGER.format(*words)) for words in _TRIGGERS),
+}
+#: Every setting is given, so that none of those in the database counts.
+_SETTINGS = {
+    **diskcache.DEFAULT_SETTINGS,
+    "disk_min_file_size": 1 << 30,
+    "eviction_policy": "none",
+    "cull_limit": 0,
+    "statistics": 0,
+    "tag_index": 0,
 }
 
 
@@ -153,16 +173,7 @@ class Index:
             path = self._directory.make("index")
             _discard_foreign(path)
             _expect_free(os.path.join(path, "cache.db"))
-            cache = diskcache.Cache(
-                path,
-                timeout=_TIMEOUT_SECONDS,
-                disk=_InlineDisk,
-                disk_min_file_size=1 << 30,
-                eviction_policy="none",
-                cull_limit=0,
-                statistics=0,
-                tag_index=0,
-            )
+            cache = diskcache.Cache(path, timeout=_TIMEOUT_SECONDS, disk=_InlineDisk, **_SETTINGS)
             try:
                 operation(cache)
             finally:
@@ -218,10 +229,10 @@ def _is_ours(database: str) -> bool:
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA cell_size_check = ON")
-            objects = set(connection.execute("SELECT type, name FROM sqlite_master").fetchall())
+            objects = set(connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall())
             if not objects <= _SCHEMA:
                 return False
-            if ("table", "Settings") not in objects:
+            if not any(name == "Settings" for _, name, _ in objects):
                 return True
             settings = {name for (name,) in connection.execute("SELECT key FROM Settings")}
             return settings <= {*diskcache.DEFAULT_SETTINGS, *diskcache.core.METADATA}

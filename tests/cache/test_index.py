@@ -8,6 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jitload.cache.directory import Directory
 from jitload.cache.index import Index
@@ -90,6 +92,67 @@ def test_a_planted_trigger_costs_the_index_and_nothing_else(directory, database)
     index = Index(directory)
     assert index.write({"cd" * 32: ROW})
     assert dict(index.rows()) == {"cd" * 32: ROW}
+
+
+def test_a_trigger_of_others_under_a_known_name_costs_the_index_too(directory, database):
+    execute(
+        database,
+        "DROP TRIGGER Settings_count_insert",
+        "CREATE TRIGGER Settings_count_insert AFTER INSERT ON Cache FOR EACH ROW BEGIN DELETE FROM Cache; END",
+    )
+    assert rows_of(directory) == {}
+    index = Index(directory)
+    assert index.write({KEY: ROW, "cd" * 32: ROW})
+    assert rows_of(directory) == {KEY: ROW, "cd" * 32: ROW}
+
+
+def test_known_settings_with_other_values_do_not_count(directory, database):
+    execute(
+        database,
+        "UPDATE Settings SET value = 1 WHERE key IN ('size_limit', 'sqlite_mmap_size', 'cull_limit', 'count')",
+        "UPDATE Settings SET value = 'least-recently-used' WHERE key = 'eviction_policy'",
+        "UPDATE Settings SET value = 'off' WHERE key = 'sqlite_journal_mode'",
+    )
+    index = Index(directory)
+    rows = {f"{number:064x}": ROW for number in range(50)}
+    assert index.write(rows)
+    assert rows_of(directory) == {KEY: ROW, **rows}
+    connection = sqlite3.connect(database)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_an_index_of_this_diskcache_is_kept(directory, database):
+    """What tells our own databases from others' must know the schema of the diskcache that is installed."""
+    for _ in range(3):
+        assert Index(directory).write({"cd" * 32: ROW})
+    assert rows_of(directory) == {KEY: ROW, "cd" * 32: ROW}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=64)), min_size=1, max_size=8)
+)
+def test_a_database_with_any_bytes_changed_gives_rows_or_none(tmp_path, changes):
+    """Reading and writing never raise, and what is read are rows under keys."""
+    place = Directory(str(tmp_path / os.urandom(8).hex()))
+    index = Index(place)
+    assert index.write({f"{number:064x}": ROW for number in range(40)})
+    database = f"{place.path}/index/cache.db"
+    with open(database, "r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        for where, data in changes:
+            file.seek(int(where * size))
+            file.write(data)
+    for key, row in index.rows():
+        assert len(key) == 64
+        assert isinstance(row, dict)
+    index.remove([KEY])
+    index.write({KEY: ROW})
+    assert isinstance(rows_of(place), dict)
+    index.discard_damaged()
+    index.replace({KEY: ROW})
+    assert rows_of(place) == {KEY: ROW}
 
 
 def test_planted_settings_cost_the_index_and_nothing_else(directory, database):
