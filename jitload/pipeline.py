@@ -23,21 +23,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, Protocol
+    from typing import Any
 
     from jitload.artifact import Artifact, Toolchain
     from jitload.cache.explain import Explanation
-    from jitload.cache.tiers import Cache
+    from jitload.cache.tiers import Cache, Explainable
     from jitload.compiler.headers import Closure
     from jitload.compiler.manifest import Variant
 
     Compiler = Callable[[CompileRequest, Closure, Toolchain], Artifact]
-
-    class Explainable(Protocol):
-        """A kernel that knows its request."""
-
-        def request(self) -> CompileRequest:
-            """What it compiles."""
 
 
 #: The kinds that a device runs as they are.
@@ -248,11 +242,8 @@ def explain(request: CompileRequest | Explainable, cache: Cache | None = None) -
         request: a `CompileRequest`, or anything with a `request()` that gives one.
         cache: where to look; the default cache when None.
     """
-    from jitload.cache.explain import explain_request
-
     wanted = request if isinstance(request, CompileRequest) else request.request()
-    store = default_cache() if cache is None else cache
-    explanation = explain_request(wanted, store, current_toolchain(wanted, store))
+    explanation = (default_cache() if cache is None else cache).explain(wanted)
     bundles = [(f"bundle {bundle.path}", find_in(bundle, wanted)[1]) for bundle in bundles_in_force()]
     return explanation.preceded_by(bundles)
 

@@ -8,7 +8,7 @@ import weakref
 from contextlib import suppress
 
 from jitload import config, log
-from jitload.artifact import canonical_json
+from jitload.artifact import Kind, canonical_json
 from jitload.cache.disk import DiskStore
 from jitload.cache.memory import MemoryStore
 from jitload.cache.stats import counters
@@ -18,12 +18,21 @@ from jitload.errors import ArtifactError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Any
+    from typing import Any, Protocol
 
     from jitload.artifact import Artifact
     from jitload.cache.audit import CacheStats, EntryInfo, Rebuilt
+    from jitload.cache.explain import Explanation
     from jitload.cache.index import Index
     from jitload.compiler.manifest import Variant
+    from jitload.compiler.request import CompileRequest
+
+    class Explainable(Protocol):
+        """A kernel that knows its request."""
+
+        def request(self) -> CompileRequest:
+            """What it compiles."""
+
 
 #: Requests whose variants are remembered in this process.
 MAX_REMEMBERED = 4096
@@ -164,6 +173,18 @@ class Cache:
         for damage in damaged:
             log.warn(f"cache entry {damage.key} of {self.directory} is not used: {damage.reason}")
         return len(rows), [damage.key for damage in damaged]
+
+    def explain(self, request: CompileRequest | Explainable) -> Explanation:
+        """Why a request, or a `jit_kernel`, is a hit or a miss in this cache as it is now; nothing is compiled.
+
+        `jitload.explain` gives the same, and before it what the bundles in force say.
+        """
+        from jitload.cache.explain import explain_request
+        from jitload.compiler.request import CompileRequest
+        from jitload.compiler.toolkit import toolchain
+
+        wanted = request if isinstance(request, CompileRequest) else request.request()
+        return explain_request(wanted, self, toolchain(self.memo_dir(), fatbin=wanted.kind is Kind.FATBIN))
 
     def rebuild(self) -> Rebuilt | None:
         """Make the index anew from the entries, which are verified; None where there can be no index.

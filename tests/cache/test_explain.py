@@ -44,6 +44,17 @@ def test_a_hit_has_the_key_of_its_artifact_and_no_difference(project):
     assert ("memory: hit; disk: hit") in str(explanation)
 
 
+def test_a_cache_explains_what_it_holds_itself(project, tmp_path):
+    own = jitload.Cache(tmp_path / "own")
+    compile_request(request(project))
+    assert not own.explain(request(project)).hit
+    compile_request(request(project), own)
+    assert own.explain(request(project)).hit
+    assert own.explain(request(project)) == jitload.explain(request(project), own)
+    (project / "value.h").write_text("#define VALUE 2\n")
+    assert differences(own.explain(request(project))) == [f"header {project / 'value.h'}"]
+
+
 def test_an_edited_header_is_named_with_old_and_new(project):
     compile_request(request(project))
     before = jitload.stats()
