@@ -46,7 +46,7 @@ class BlockCode:
     """One block, ready to run: its function, and what happens after it (one of the fields).
 
     Attributes:
-        sites: its instructions, in order; a plain branch, `ret` or `exit` at its end has none.
+        sites: its instructions, in order, with the one that ends it.
     """
 
     __slots__ = ("call", "kind", "meeting", "run", "site", "sites", "spins", "targets")

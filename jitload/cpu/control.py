@@ -44,18 +44,23 @@ EFFECTS = ENDS | {
 
 
 class Jump(NamedTuple):
-    """Every lane goes on at block `target`."""
+    """Every lane goes on at block `target`; no instruction where one block runs into the next."""
 
     target: int
+    instruction: Instruction | None = None
 
 
 class Branch(NamedTuple):
-    """Lanes whose `guard` is true (false when `negated`) go to `taken`, the others to `other`."""
+    """Lanes whose `guard` is true (false when `negated`) go to `taken`, the others to `other`.
+
+    There is no instruction where this leads around one that has a guard.
+    """
 
     guard: Register
     negated: bool
     taken: int
     other: int
+    instruction: Instruction | None = None
 
 
 class Table(NamedTuple):
@@ -83,11 +88,15 @@ class Call(NamedTuple):
 
 
 class Return(NamedTuple):
-    """`ret`: back to the caller, or the end of the thread in a kernel."""
+    """`ret`: back to the caller, or the end of the thread in a kernel; no instruction at the end of a body."""
+
+    instruction: Instruction | None = None
 
 
 class Exit(NamedTuple):
     """`exit`: the end of the thread."""
+
+    instruction: Instruction | None = None
 
 
 Terminator = Jump | Branch | Table | Meeting | Call | Return | Exit

@@ -111,9 +111,9 @@ class FlowBuilder:
         follow = len(self.blocks)
         if instruction.opcode == "ret":
             self._store_results(block)
-            block.end = Return()
+            block.end = Return(instruction)
         elif instruction.opcode == "exit":
-            block.end = Exit()
+            block.end = Exit(instruction)
         elif instruction.opcode == "call":
             self._add_call(block, instruction)
             return
@@ -191,9 +191,9 @@ class FlowBuilder:
                 raise Refused(instruction.malformed or "a branch without a label", instruction.place)
             target = self._find_label(operand.name, instruction)
             if instruction.guard is None:
-                block.end = Jump(target)
+                block.end = Jump(target, instruction)
             else:
-                block.end = Branch(instruction.guard, instruction.negated, target, follow)
+                block.end = Branch(instruction.guard, instruction.negated, target, follow, instruction)
 
     def _table(self, instruction: Instruction) -> Table:
         operands = instruction.operands

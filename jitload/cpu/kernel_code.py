@@ -215,6 +215,8 @@ class KernelCode:
             except Refused as refusal:
                 raise Refused(refusal.why, refusal.place or end.instruction.place) from refusal
         code.site = max(writer.site, 0)
+        if not isinstance(end, Table | Meeting | Call) and end.instruction is not None:
+            function.site(end.instruction.place)
         code.sites = tuple(range(first, len(self.places)))
         late = {register.index for register in written}
         stored = [one for one in _registers_of_block(block) if live >> one.index & 1 and one.index not in late]

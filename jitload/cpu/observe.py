@@ -40,6 +40,16 @@ class Observer:
     def runs(self, batch: Batch, frame: Frame, block: BlockCode, lanes: Array | None) -> None:
         """Lanes are about to run a basic block; `block.sites` are its instructions, in order."""
 
+    def branched(self, batch: Batch, block: BlockCode, lanes: Array | None, ways: Any) -> None:
+        """Lanes are about to part, or not, at the end of a block that they ran.
+
+        Args:
+            batch: whose lanes these are.
+            block: the last of its sites is the branch; an instruction under a guard may have one around it instead.
+            lanes: those that ran the block.
+            ways: which way each goes: a scalar where all agree, else one value per lane.
+        """
+
     def accessed(
         self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()
     ) -> None:
@@ -93,6 +103,11 @@ class Observers(Observer):
         """Lanes are about to run a basic block."""
         for one in self.members:
             one.runs(batch, frame, block, lanes)
+
+    def branched(self, batch: Batch, block: BlockCode, lanes: Array | None, ways: Any) -> None:
+        """Lanes are about to part, or not."""
+        for one in self.members:
+            one.branched(batch, block, lanes, ways)
 
     def accessed(
         self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()

@@ -153,6 +153,8 @@ class Scheduler:
     def _branch(self, frame: Frame, block: BlockCode, lanes: Array | None, taken: Any) -> int | None:
         """Part the lanes; the next block if they all go the same way."""
         first, second = block.targets
+        if self.batch.launch.observer is not None:
+            self.batch.launch.observer.branched(self.batch, block, lanes, taken)
         if not taken.ndim:
             return first if taken else second
         count = np.count_nonzero(taken)
@@ -195,6 +197,8 @@ class Scheduler:
             del frame.parent.children[frame.call.site, frame.code.name]
 
     def _table(self, frame: Frame, block: BlockCode, lanes: Array | None, index: Any) -> None:
+        if self.batch.launch.observer is not None:
+            self.batch.launch.observer.branched(self.batch, block, lanes, index)
         everyone = self._lane_array(lanes)
         chosen = np.broadcast_to(index, everyone.shape)
         for number, target in enumerate(block.targets):

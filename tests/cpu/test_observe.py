@@ -41,7 +41,7 @@ extern "C" __global__ void all(int *out, const int4 *in, int n)
 
 class Notebook(Observer):
     def __init__(self):
-        self.accesses, self.events, self.blocks = [], [], []
+        self.accesses, self.events, self.blocks, self.branches = [], [], [], []
 
     def launched(self, launch):
         self.events.append(("launched", launch.blocks))
@@ -51,6 +51,10 @@ class Notebook(Observer):
 
     def runs(self, batch, frame, block, lanes):
         self.blocks.append((frame.code.name, block.sites, batch.count if lanes is None else len(lanes)))
+
+    def branched(self, batch, block, lanes, ways):
+        text = batch.launch.code.places[block.sites[-1]].text
+        self.branches.append((text.split()[1], np.unique(ways).tolist()))
 
     def accessed(self, addresses, offset, nbytes, site, how, values=()):
         text = addresses.batch.launch.code.places[site].text
@@ -123,6 +127,37 @@ def test_the_sites_of_blocks_are_their_instructions(launch):
     assert len(sites) > 20
 
 
+def test_branches_are_told_with_the_way_of_every_lane(launch):
+    with observing(Notebook()) as book:
+        launch()
+    assert ("bra", [False, True]) in book.branches  # t < 8
+    assert {name for name, _ in book.branches} == {"bra"}
+
+
+def test_every_instruction_of_the_ptx_has_one_site(ptx):
+    body = """
+        .visible .entry k(.param .u64 out) {
+            .reg .pred %p; .reg .b32 %r; .reg .b64 %w;
+            ld.param.u64 %w, [out];
+            mov.u32 %r, %tid.x;
+            setp.eq.s32 %p, %r, 0;
+            @%p st.global.u32 [%w], %r;
+            bar.sync 0;
+            @!%p bra END;
+            bra.uni END;
+        END:
+            ret;
+        }"""
+    with observing(Notebook()) as book:
+        device = ptx(body)
+        device.run("k", 1, 32, np.zeros(1, np.uint32))
+    places = device.module.device_function("k").code.places
+    names = [place.text.removeprefix("@%p ").removeprefix("@!%p ").split()[0] for place in places]
+    expected = ["ld.param.u64", "mov.u32", "setp.eq.s32", "st.global.u32", "bar.sync", "bra", "bra.uni", "ret"]
+    assert names == expected
+    assert sorted({site for _, sites, _ in book.blocks for site in sites}) == list(range(len(expected)))
+
+
 def test_a_launch_that_nobody_watches_uses_the_plain_classes(launch, monkeypatch):
     """What observers cost is not on the hot path of others."""
 
@@ -145,4 +180,5 @@ def test_several_observers_are_told_the_same_in_order(launch):
     assert first.accesses == second.accesses == alone.accesses
     assert first.events == second.events == alone.events
     assert first.blocks == second.blocks == alone.blocks
+    assert first.branches == second.branches == alone.branches
     assert observer_in_force() is None
