@@ -240,7 +240,7 @@ def _is_ours(database: str) -> bool:
             connection.close()
     except sqlite3.OperationalError:
         return True  # locked, or full: not a reason to delete it
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return False
 
 
@@ -256,5 +256,5 @@ def _is_sound(database: str) -> bool:
             connection.close()
     except sqlite3.OperationalError as error:
         return "locked" in str(error)  # somebody is writing to it
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return False
