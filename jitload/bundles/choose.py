@@ -4,8 +4,9 @@ Exact arch, then family ("f"), then a cubin of the same major and a lower minor,
 another device than its own.
 
 The rules are those of the CUDA C++ Programming Guide: "Binary Compatibility" (a cubin runs on the same major with an
-equal or higher minor; integrated GPUs share no cubins with others), "PTX Compatibility" (PTX runs on its own or any
-later compute capability), and "Architecture-Specific and Family-Specific Features" (the suffixes a and f).
+equal or higher minor, except from or to Tegra), "PTX Compatibility" (PTX runs on its own or any later compute
+capability), and "Family-Specific Compatibility" (the suffixes a and f); and of the PTX ISA, ".target", for the families
+themselves.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 CPU = "cpu"
 #: The first number of the rank of an image that the driver still has to compile.
 PTX_RANK = 3
-#: Compute capabilities of integrated GPUs (Tegra, Orin, Thor): "binary compatibility is supported only for desktop".
-_INTEGRATED = frozenset({(5, 3), (6, 2), (7, 2), (8, 7), (10, 1), (11, 0)})
+#: Compute capabilities of Tegra (Nano, TX2, Xavier, Orin, Thor), for which the guide promises no binary compatibility.
+#: The GPU of DGX Spark, 12.1, is integrated too, but the guide lists it with what 12.0 shares.
+_TEGRA = frozenset({(5, 3), (6, 2), (7, 2), (8, 7), (10, 1), (11, 0)})
 
 
 class Verdict(Value):
@@ -103,8 +105,8 @@ def _judge_cubin(arch: str, device: str) -> tuple[Rank | None, str]:
         return None, f"a cubin for {_name(major, minor)} does not run on {_name(device_major, device_minor)}"
     if minor > device_minor:
         return None, f"{_name(major, minor)} is newer than {_name(device_major, device_minor)}"
-    if _INTEGRATED & {(major, minor), (device_major, device_minor)}:
-        return None, f"{_name(major, minor)} and {_name(device_major, device_minor)}: integrated GPUs share no cubins"
+    if _TEGRA & {(major, minor), (device_major, device_minor)}:
+        return None, f"{_name(major, minor)} and {_name(device_major, device_minor)}: Tegra shares no cubins"
     if suffix == "f":
         return (1, 1, -minor), "same family"
     return (2, 0, -minor), "same major, lower minor"
@@ -118,12 +120,15 @@ def _judge_ptx(arch: str, device: str) -> tuple[Rank | None, str]:
         return None, f'"{arch}" runs on {_name(major, minor)} alone, never across'
     if (major, minor) > (device_major, device_minor):
         return None, f"PTX for {_name(major, minor)} is newer than {_name(device_major, device_minor)}"
-    if suffix == "f" and not same:
-        related = major == device_major and not _INTEGRATED & {(major, minor), (device_major, device_minor)}
-        if not related:
-            return None, f'"{arch}" is of another family than {_name(device_major, device_minor)}'
+    if suffix == "f" and _family(major, minor) != _family(device_major, device_minor):
+        return None, f'"{arch}" is of another family than {_name(device_major, device_minor)}'
     order = {"a": 0, "f": 1, "": 2}[suffix]
     return (PTX_RANK, -(major * 10 + minor), order), "PTX, compiled by the driver"
+
+
+def _family(major: int, minor: int) -> int:
+    """The family of a compute capability: its major, but for Thor, which was 10.1 and is 11.0 from CUDA 13 on."""
+    return 11 if (major, minor) == (10, 1) else major
 
 
 def _judge_for_executor(kind: str, arch: str) -> tuple[Rank | None, str]:
