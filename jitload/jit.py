@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jitload.cache.explain import Explanation
     from jitload.cache.tiers import Cache
     from jitload.launch.kernel import Kernel
+    from jitload.precompile import PrecompileReport
 
 _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooperative")
 
@@ -118,6 +119,25 @@ class JitKernel:
             return compile_request(request, options["cache"])
         chosen = stand_ins(request, config.resolve_device(), kind or options["kind"])
         return compile_request(request, options["cache"], **chosen)
+
+    def precompile(
+        self,
+        archs: str | Iterable[str] | None = None,
+        *,
+        kinds: str | Iterable[str] | None = None,
+        **options: Any,
+    ) -> PrecompileReport:
+        """Compile this kernel ahead for several archs and kinds, without a GPU; what the cache has is left alone.
+
+        Args:
+            archs: "sm_90", "compute_80", ...; default: the kernel's own, else the current device's.
+            kinds: "cubin", "ptx", "ltoir", "fatbin"; default: a cubin for "sm_*", PTX for "compute_*".
+            options: `executor`, `progress`, `jobs` and `cache` of `jitload.precompile`; the cache of the kernel counts
+                where none is given.
+        """
+        from jitload.precompile import precompile
+
+        return precompile([self], archs, kinds=kinds, **{"cache": self._options["cache"], **options})
 
     def explain(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Explanation:
         """Why this kernel would hit or miss now: factors, tiers, nearest entries. `print` it."""

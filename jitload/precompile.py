@@ -13,26 +13,26 @@ import sys
 import tempfile
 import time
 from concurrent.futures import BrokenExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import closing
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from jitload import config
-from jitload.artifact import Kind
 from jitload.cache.tiers import default_cache
 from jitload.compiler.prefix import leading_directives
-from jitload.compiler.request import CompileRequest
 from jitload.errors import CompileError, JitloadError
-from jitload.pipeline import default_target, look_up, refuse_if_off
+from jitload.expand import expanded
+from jitload.pipeline import look_up, refuse_if_off
 from jitload.values import Value
 from jitload.workers import Batch, Result, compile_batch, compile_in_processes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Executor, Future
 
     from jitload.bundles.workload import Workload
     from jitload.cache.tiers import Cache
+    from jitload.compiler.request import CompileRequest
     from jitload.jit import JitKernel
 
     Progress = Callable[[int, int, CompileRequest, str], None]
@@ -79,10 +79,10 @@ class PrecompileReport(Value):
 
 
 def precompile(
-    requests: Iterable[CompileRequest | JitKernel | os.PathLike[str]] | Workload,
-    archs: Iterable[str] | None = None,
+    requests: Iterable[CompileRequest | JitKernel | Workload | os.PathLike[str]] | Workload | os.PathLike[str],
+    archs: str | Iterable[str] | None = None,
     *,
-    kind: str | None = None,
+    kinds: str | Iterable[str] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
     jobs: int | None = None,
@@ -91,10 +91,12 @@ def precompile(
     """Compile what a cache lacks. No GPU and no driver is needed.
 
     Args:
-        requests: `CompileRequest`s, `jit_kernel`s and source files (`os.PathLike`); or a recorded workload.
+        requests: `CompileRequest`s, `jit_kernel`s, source files (`os.PathLike`), recorded workloads (or their files, in
+            ".jlw") and plans (files in ".toml", such as precompile.toml).
         archs: compile each for each of these: a cubin for "sm_*", PTX for "compute_*"; default: each for its own arch,
             which for kernels and files is the current device's. Of a workload, what the application left to the device.
-        kind: "cubin", "ptx", "ltoir" or "fatbin" (one for all archs together) in place of that.
+        kinds: "cubin", "ptx", "ltoir" and "fatbin" (one for all archs together) in place of that, one or several; which
+            of them is made for which arch, `jitload.compiler.targets` says.
         executor: where to compile; default: `jobs` processes that are started for it. In the processes of an executor
             headers are shared as well; in threads of this process they are not, and a compiler that dies takes it down.
         progress: called here as `progress(done, total, request, outcome)`; the outcome is "compiled", "cached" or
@@ -108,7 +110,8 @@ def precompile(
 
     Raises:
         OSError: a source file cannot be read.
-        ValueError: a kind and an arch that cannot be, or fewer than one job.
+        BundleError: a workload is damaged.
+        ValueError: a kind and an arch that cannot be, a plan that cannot be, or fewer than one job.
     """
     started = time.perf_counter()
     store = default_cache() if cache is None else cache
@@ -116,7 +119,7 @@ def precompile(
     if workers < 1:
         raise ValueError(f"jobs={jobs!r}: at least one is needed")
     results: list[Result] = []
-    with _expanded(requests, archs, kind) as wanted, closing(_run(wanted, store, executor, workers)) as running:
+    with expanded(requests, archs, kinds) as wanted, closing(_run(wanted, store, executor, workers)) as running:
         for result in running:
             results.append(result)
             if progress is not None:
@@ -135,59 +138,6 @@ def describe_request(request: CompileRequest) -> str:
     """A request in a few words: "reduce.cu (cubin, sm_90)"."""
     names = f", {', '.join(request.names)}" if request.names else ""
     return f"{request.path or request.name} ({request.kind}, {request.arch}{names})"
-
-
-@contextmanager
-def _expanded(
-    requests: Iterable[CompileRequest | JitKernel | os.PathLike[str]] | Workload,
-    archs: Iterable[str] | None,
-    kind: str | None,
-) -> Iterator[list[CompileRequest]]:
-    """One request per image, each once, in order; the headers of a workload are on the disk for as long."""
-    from jitload.bundles.workload import Workload, planned_requests
-
-    names = None if archs is None else [archs] if isinstance(archs, str) else list(archs)
-    if names is not None:
-        names = list(dict.fromkeys(name for item in names for name in item.split(",")))
-    if isinstance(requests, Workload):
-        with requests.unpacked() as programs:
-            yield list(planned_requests(programs, names or (), () if kind is None else (kind,)))
-    else:
-        yield _expand(requests, names, kind)
-
-
-def _expand(
-    requests: Iterable[CompileRequest | JitKernel | os.PathLike[str]], archs: list[str] | None, kind: str | None
-) -> list[CompileRequest]:
-    targets: list[tuple[Kind, str | list[str]]] | None = None
-    if archs is not None:
-        groups = [archs] if kind is not None and Kind(kind) is Kind.FATBIN else [[name] for name in archs]
-        targets = [default_target(kind, group) for group in groups]
-    expanded: list[CompileRequest] = []
-    for item in requests:
-        if targets is None:
-            expanded.append(_request(item, kind, None))
-            continue
-        first = _request(item, *targets[0])
-        expanded += [first, *(first.replace(kind=wanted, arch=arch) for wanted, arch in targets[1:])]
-    return list(dict.fromkeys(expanded))
-
-
-def _request(
-    item: CompileRequest | JitKernel | os.PathLike[str], kind: str | None, arch: str | list[str] | None
-) -> CompileRequest:
-    if isinstance(item, CompileRequest):
-        changes = {name: value for name, value in (("kind", kind), ("arch", arch)) if value is not None}
-        return item.replace(**changes) if changes else item
-    if isinstance(item, os.PathLike):
-        wanted, chosen = default_target(kind, arch)
-        return CompileRequest(item, kind=wanted, arch=chosen)
-    if hasattr(item, "request"):
-        return item.request(kind=kind, arch=arch)
-    raise TypeError(
-        f"precompile takes CompileRequests, kernels and paths, got {type(item).__name__}: write CompileRequest(source, "
-        f"kind=..., arch=...) for text, and pathlib.Path(...) for a file"
-    )
 
 
 def _run(

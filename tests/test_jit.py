@@ -424,6 +424,28 @@ def test_a_cache_of_its_own(tmp_path):
     assert cache.stats().entries == 1
 
 
+def test_a_kernel_is_compiled_ahead_into_its_own_cache():
+    """For archs that no device here has, each template argument by itself."""
+    cache = jitload.Cache()
+    kernel = jitload.jit_kernel(
+        source="template <int N> __global__ void fill(float *x) { x[threadIdx.x] = N; }", cache=cache
+    )(fill)
+    report = kernel.specialize(N=3).precompile("sm_80,compute_75", kinds=["cubin", "ptx"])
+    assert [(str(one.kind), one.arch, one.names) for one in report.compiled] == [
+        ("cubin", "sm_80", ("fill<3>",)),
+        ("ptx", "compute_75", ("fill<3>",)),
+    ]
+    assert [len(kernel.specialize(N=n).precompile("sm_80", jobs=1).cached) for n in (3, 4)] == [1, 0]
+    compiles = jitload.stats().compiles
+    assert kernel.specialize(N=3).artifact(arch="sm_80", kind="cubin").kernels["fill<3>"]
+    assert jitload.stats().compiles == compiles
+    other = jitload.Cache()
+    assert len(kernel.specialize(N=3).precompile("sm_80", cache=other).compiled) == 1
+
+
+def fill(x, *, N=1): ...
+
+
 def test_explain_says_what_is_missing():
     kernel = make(AXPY + "// explained\n")
     assert not kernel.explain().hit

@@ -127,7 +127,7 @@ def test_requests_are_made_for_every_arch(cache, tmp_path):
 
 
 def test_one_fatbin_is_made_for_all_archs(cache):
-    report = precompile([simple(1)], ["sm_80", "sm_90"], kind="fatbin", cache=cache)
+    report = precompile([simple(1)], ["sm_80", "sm_90"], kinds="fatbin", cache=cache)
     ((kind, archs),) = [(str(one.kind), one.archs) for one in report.compiled]
     assert (kind, archs) == ("fatbin", ("sm_80", "sm_90"))
 
@@ -139,6 +139,43 @@ def test_a_kernel_knows_its_request(cache):
     report = precompile([scale], ["sm_90"], cache=cache)
     assert report.compiled == (scale.request(arch="sm_90"),)
     assert look_up(scale.request(arch="sm_90"), cache)[0] is not None
+
+
+def test_several_kinds_at_once_and_only_what_is_missing_again(cache, tmp_path):
+    """From a request, a file, a kernel, a plan and the file of a workload alike."""
+
+    @jitload.jit_kernel(source='extern "C" __global__ void k1(float *x) { *x *= 2; }')
+    def k1(x): ...
+
+    (tmp_path / "k2.cu").write_text("__global__ void k2() {}\n")
+    (tmp_path / "k3.cu").write_text("__global__ void k3() {}\n")
+    (tmp_path / "plan.toml").write_text('archs = ["sm_70"]\n[[program]]\nsources = ["k3.cu"]\n')
+    with jitload.record(tmp_path / "app.jlw"), jitload.configure(device="cpu"):
+        jitload.compile("__global__ void k4() {}", name="k4.cu", cache=Cache())
+    items = [simple(0), k1, tmp_path / "k2.cu", tmp_path / "plan.toml", tmp_path / "app.jlw"]
+    archs = ["sm_80,sm_90", "compute_75"]
+    first = precompile(items, archs, kinds="cubin,ptx", cache=cache)
+    assert first.ok, str(first)
+    images = [("cubin", "sm_80"), ("cubin", "sm_90"), ("ptx", "compute_75")]
+    made = {}
+    for one in first.compiled:
+        made.setdefault(one.name, []).append((str(one.kind), one.arch))
+    assert len(made) == len(items)
+    assert all(sorted(found) == images for found in made.values())
+    again = precompile(items, archs, kinds=["cubin", "ptx", "fatbin"], cache=cache)
+    assert outcomes(again) == (5, 15, 0)
+    assert {(str(one.kind), one.arch) for one in again.compiled} == {("fatbin", "sm_80,sm_90,compute_75")}
+
+
+def test_kinds_without_archs_are_for_the_arch_of_each(cache):
+    report = precompile([simple(1)], kinds=["cubin", "ptx"], cache=cache)
+    assert [(str(one.kind), one.arch) for one in report.compiled] == [("cubin", "sm_80"), ("ptx", "sm_80")]
+    with jitload.record(cache.directory + ".jlw"), jitload.configure(device="cpu"):
+        jitload.compile("__global__ void k() {}", cache=Cache())
+    from jitload.bundles.workload import Workload
+
+    with pytest.raises(ValueError, match="compiled as recorded"):
+        precompile(Workload.read(cache.directory + ".jlw"), kinds="ptx", cache=cache)
 
 
 def test_a_recorded_workload_is_compiled_elsewhere(cache, tmp_path):
@@ -487,4 +524,4 @@ print(len(precompile([request], cache=jitload.Cache()).compiled))
 def test_the_signature_is_the_contract():
     parameters = inspect.signature(precompile).parameters
     assert list(parameters)[:2] == ["requests", "archs"]
-    assert {"executor", "progress", "jobs", "cache", "kind"} <= set(parameters)
+    assert {"executor", "progress", "jobs", "cache", "kinds"} <= set(parameters)

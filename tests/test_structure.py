@@ -22,7 +22,7 @@ TIERS = (
     {"compiler", "cache", "loader", "launch"},
     {"cuda", "cpu", "bundles"},
     {"pipeline"},
-    {"jit", "precompile", "workers"},
+    {"jit", "expand", "precompile", "workers"},
     {"cli", "interop", "__main__"},
 )
 TIER_OF = {room: number for number, rooms in enumerate(TIERS) for room in rooms}

@@ -23,8 +23,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from jitload.artifact import Kind
-from jitload.compiler.arch import normalize_arch
 from jitload.compiler.request import CompileRequest
+from jitload.compiler.targets import fitting_targets, image_targets, parse_archs, parse_kinds
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError
 from jitload.values import Value
@@ -176,24 +176,13 @@ def targets_for(how: str, kind: str, arch: str, archs: Iterable[str], kinds: Ite
         kind: its kind.
         arch: its arch.
         archs: what to compile for; empty for what was recorded.
-        kinds: the kinds to make; empty for a cubin for each "sm_*" and PTX for each "compute_*".
+        kinds: the kinds to make, by the table of compiler/targets.py.
     """
-    names = list(archs)
+    names = tuple(archs)
     if how == CHOSEN or not names:
         return [(kind, arch)]
-    real = [name for name in names if name.startswith("sm_")]
-    virtual = [name for name in names if not name.startswith("sm_")]
-    wanted = [kind] if how == BY_KIND else list(kinds)
-    if not wanted:
-        return [*(("cubin", name) for name in real), *(("ptx", name) for name in virtual)]
-    found: list[tuple[str, str]] = []
-    for one in wanted:
-        if one == "fatbin":
-            found.append((one, ",".join(names)))
-        else:
-            fitting = {"cubin": real, "ptx": virtual or real}.get(one, names)
-            found += [(one, name) for name in fitting]
-    return found
+    targets = fitting_targets(kind, names) if how == BY_KIND else image_targets(names, kinds)
+    return [(made.value, ",".join(group)) for made, group in targets]
 
 
 def encode_line(value: object) -> bytes:
@@ -283,8 +272,13 @@ def planned_requests(
         requests: program -> request.
         archs: what to compile for, where the application left it to the device; empty for what was recorded.
         kinds: the kinds to make, where it left those open; see `targets_for`.
+
+    Raises:
+        ValueError: kinds without archs, or such as do not go with them.
     """
-    names, wanted = list(map(normalize_arch, archs)), list(kinds)
+    names, wanted = parse_archs(archs), parse_kinds(kinds)
+    if wanted and not names:
+        raise ValueError("kinds are made for archs, and none is given: without, a workload is compiled as recorded")
     plan: dict[CompileRequest, tuple[tuple[str, str], ...]] = {}
     for program, request in requests.items():
         for target in sorted(program.targets):

@@ -9,7 +9,7 @@ import typer
 
 from jitload.bundles.bundle import Bundle, Entry
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
-from jitload.cli.request import Archs
+from jitload.cli.request import Archs, Kinds
 from jitload.cli.tables import format_bytes
 from jitload.errors import TrustError
 
@@ -21,14 +21,6 @@ app = new_app(no_args_is_help=True)
 BundleFile = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle file.", show_default=False)]
 Out = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="File to write.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
-Kinds = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--kind",
-        "-k",
-        help="cubin, ptx, fatbin; a list with commas. Default: a cubin for each sm_*, PTX for each compute_*.",
-    ),
-]
 Trust = Annotated[
     list[str] | None,
     typer.Option(
@@ -65,13 +57,15 @@ def create(
     Without --arch, what was recorded is compiled as it was recorded.
     """
     from jitload.bundles.workload import Workload, planned_requests
+    from jitload.cli.progress import shown_progress
     from jitload.precompile import precompile
 
     with clean_failures():
         workload = Workload().merged(*map(Workload.read, workloads))
         with workload.unpacked() as requests:
-            plan = planned_requests(requests, split(arch), split(kind))
-            report = precompile(plan, jobs=jobs)
+            plan = planned_requests(requests, arch or (), kind or ())
+            with shown_progress() as advance:
+                report = precompile(plan, jobs=jobs, progress=advance)
             typer.echo(str(report))
             if not report.ok:
                 raise typer.Exit(EXIT_FAILED)
@@ -214,11 +208,6 @@ def open_trusted(path: Path, trust: list[str] | None) -> Bundle:
     except TrustError as error:
         typer.echo(f"jitload: {error}", err=True)
         raise typer.Exit(EXIT_UNTRUSTED) from None
-
-
-def split(values: list[str] | None) -> list[str]:
-    """The items of options that may be repeated and may hold commas."""
-    return [item for value in values or () for item in value.split(",") if item]
 
 
 def _line(bundle: Bundle) -> str:

@@ -1,23 +1,20 @@
 """`jitload precompile`: many sources for many archs into the cache, on all cores."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from jitload.artifact import Kind
-from jitload.bundles.workload import Workload, planned_requests
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
-from jitload.cli.request import Archs, Defines, IncludeDirs, Names, Options, build_requests, kind_option
+from jitload.cli.progress import shown_progress
+from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options
+from jitload.compiler.plan import DEFAULT_PLAN, PLAN_SUFFIX
 from jitload.compiler.request import CompileRequest
-from jitload.precompile import PrecompileReport, describe_request, precompile
-
-#: A file of this name is no source, but what `jitload record` wrote.
-WORKLOAD_SUFFIX = ".jlw"
+from jitload.compiler.targets import image_targets, parse_kinds
+from jitload.expand import WORKLOAD_SUFFIX
+from jitload.pipeline import default_target
+from jitload.precompile import PrecompileReport, precompile
 
 app = new_app()
 
@@ -25,12 +22,15 @@ app = new_app()
 @app.command()
 def precompile_files(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="CUDA C++ sources, or workloads (.jlw).", show_default=False)
-    ],
-    arch: Archs = None,
-    kind: Annotated[
-        Kind | None, kind_option("a cubin for each sm_*, PTX for each compute_*. One fatbin holds all archs.")
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help=f"CUDA C++ sources, workloads (.jlw) and plans (.toml). Default: {DEFAULT_PLAN}, if there is one.",
+            show_default=False,
+        ),
     ] = None,
+    arch: Archs = None,
+    kind: Kinds = None,
     include_dirs: IncludeDirs = None,
     defines: Defines = None,
     names: Names = None,
@@ -43,31 +43,25 @@ def precompile_files(
     """Compile what the cache lacks, on all cores.
 
     Every file is compiled for every arch, with the same options and names; what the cache holds already is left alone.
-    What does not compile is told at the end, and does not keep the rest from being compiled. No GPU is needed. A
-    workload (.jlw) brings its own options and names.
+    What does not compile is told at the end, and does not keep the rest from being compiled. No GPU is needed.
+
+    A workload (.jlw) and a plan (precompile.toml) bring their own options and names; a plan its archs and kinds too,
+    unless they are given here.
+
+    Several kinds may be made in one run: a cubin for each sm_*, PTX for each compute_* (for each sm_* where there is
+    none), and one fatbin of all archs.
 
     \b
     jitload precompile kernels/*.cu --arch sm_80,sm_90 --arch compute_90
-    JITLOAD_CACHE_DIR=/srv/kernels jitload precompile saxpy.cu --arch sm_90 -j 8
+    jitload precompile app.jlw --arch sm_80,sm_90a,compute_80 --kind cubin,ptx,fatbin -j 8
+    jitload precompile kernels/precompile.toml
     """  # noqa: D301 - the help's own mark for lines that stay as they are
-    with clean_failures(), ExitStack() as stack:
-        given = [name for item in arch or () for name in item.split(",")]
-        groups = [given] if kind is Kind.FATBIN or not given else [[name] for name in given]
-        requests = [
-            request
-            for file in files
-            if file.suffix != WORKLOAD_SUFFIX
-            for group in groups
-            for request in build_requests(
-                file, kind, group, include_dirs=include_dirs, defines=defines, names=names, options=options
-            )[1]
-        ]
-        for file in files:
-            if file.suffix == WORKLOAD_SUFFIX:
-                unpacked = stack.enter_context(Workload.read(file).unpacked())
-                requests += planned_requests(unpacked, given, [kind.value] if kind else [])
-        with _progress(len(set(requests)), lines_to_stderr=as_json) as advance:
-            report = precompile(requests, jobs=jobs, progress=advance)
+    with clean_failures():
+        fields = {"include_dirs": include_dirs, "defines": defines, "names": names, "options": options}
+        fields = {name: value for name, value in fields.items() if value}
+        items = [_item(file, arch, kind, fields) for file in files or [_default_plan()]]
+        with shown_progress(lines_to_stderr=as_json) as advance:
+            report = precompile(items, arch, kinds=kind, jobs=jobs, progress=advance)
         if as_json:
             typer.echo(json.dumps(_rows(report), indent=2))
         else:
@@ -78,28 +72,27 @@ def precompile_files(
         raise typer.Exit(EXIT_FAILED)
 
 
-@contextmanager
-def _progress(total: int, *, lines_to_stderr: bool) -> Iterator[Callable[[int, int, CompileRequest, str], None]]:
-    """What to call for every request: a bar on a terminal, a line each in a log."""
-    if not sys.stderr.isatty():
+def _item(
+    file: Path, archs: list[str] | None, kinds: list[str] | None, fields: dict[str, Any]
+) -> Path | CompileRequest:
+    """A workload or a plan as it is; a source with the options of the command line."""
+    if file.suffix in {WORKLOAD_SUFFIX, PLAN_SUFFIX}:
+        if fields:
+            given = ", ".join(f"--{name.rstrip('s').replace('_', '-')}" for name in fields)
+            raise ValueError(f"{file} brings its own options: {given} would not reach it")
+        return file
+    if archs:
+        first, arch = image_targets(archs, kinds or ())[0]
+        return CompileRequest(file, kind=first, arch=arch, **fields)
+    wanted, device = default_target(parse_kinds(kinds)[0] if kinds else None, None)
+    return CompileRequest(file, kind=wanted, arch=device, **fields)
 
-        def line(done: int, total: int, request: CompileRequest, outcome: str) -> None:
-            typer.echo(f"[{done}/{total}] {outcome}: {describe_request(request)}", err=lines_to_stderr)
 
-        yield line
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    # File names may have brackets in them: nothing here is read as markup.
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-
-        def advance(done: int, _total: int, request: CompileRequest, outcome: str) -> None:
-            bar.update(task, completed=done, description=f"{outcome}: {request.name} {request.arch}")
-
-        yield advance
+def _default_plan() -> Path:
+    plan = Path(DEFAULT_PLAN)
+    if not plan.is_file():
+        raise ValueError(f"name sources, a workload or a plan: there is no {DEFAULT_PLAN} here")
+    return plan
 
 
 def _rows(report: PrecompileReport) -> list[dict[str, object]]:

@@ -22,6 +22,16 @@ Archs = Annotated[
         "Default: this machine's GPU, or compute_75 (which the CPU executor runs) where there is none.",
     ),
 ]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind",
+        "-k",
+        metavar="KIND",
+        help="What to make: cubin, ptx, ltoir, fatbin. Repeat it, or write a list with commas. Default: a cubin for "
+        "each sm_*, PTX for each compute_*.",
+    ),
+]
 IncludeDirs = Annotated[
     list[str] | None, typer.Option("--include-dir", "-I", metavar="DIR", help="Directory for #include; repeatable.")
 ]

@@ -216,6 +216,7 @@ def test_unpacking_stays_in_its_directory(tmp_path):
         ("device", [], ["cubin sm_80", "cubin sm_90a", "ptx compute_80"]),
         ("device", ["cubin", "ptx"], ["cubin sm_80", "cubin sm_90a", "ptx compute_80"]),
         ("device", ["fatbin"], ["fatbin sm_80,sm_90a,compute_80"]),
+        ("device", ["ptx", "fatbin"], ["ptx compute_80", "fatbin sm_80,sm_90a,compute_80"]),
         ("kind", ["fatbin"], ["cubin sm_80", "cubin sm_90a"]),
     ],
 )

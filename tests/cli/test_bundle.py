@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
 import sys
 
 import pytest
@@ -38,8 +42,6 @@ def app(workdir, spawn):
 
 
 def test_the_whole_way(app, spawn, tmp_path, invoke):
-    import subprocess
-
     from jitload.config import child_environment
 
     env = child_environment(
@@ -128,6 +130,25 @@ def test_what_does_not_compile_is_told_and_no_bundle_is_written(workdir, invoke)
     result = invoke("bundle", "create", "bad.jlw", "-o", "bad.jlb")
     assert result.exit_code == 1
     assert not (workdir / "bad.jlb").exists()
+
+
+def test_create_shows_a_bar_on_a_terminal_and_lines_in_a_log(app, spawn):
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "jitload", "bundle", "create", "app.jlw", "-o", "t.jlb", "-a", "sm_80,sm_86"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=follower, env={**os.environ, "TERM": "xterm"}) as run:
+        os.close(follower)
+        shown = b""
+        with contextlib.suppress(OSError):  # the last writer is gone
+            while chunk := os.read(leader, 4096):
+                shown += chunk
+        answer = run.stdout.read().decode().splitlines()
+    os.close(leader)
+    assert run.returncode == 0
+    assert b"2/2" in shown
+    assert len(answer) == 2
+    assert answer[0].endswith("1 compiled, 1 cached, 0 failed")
+    lines = spawn("bundle", "create", "app.jlw", "-o", "l.jlb", "-a", "sm_80,sm_86").stdout.decode().splitlines()
+    assert sorted(lines[:2]) == ["[1/2] cached: saxpy.cu (cubin, sm_80)", "[2/2] cached: saxpy.cu (cubin, sm_86)"]
 
 
 def test_a_workload_is_precompiled(app, invoke):

@@ -45,6 +45,30 @@ def test_one_fatbin_holds_all_archs(invoke):
     assert (row["kind"], row["arch"], row["outcome"]) == ("fatbin", "sm_80,sm_90", "compiled")
 
 
+def test_several_kinds_in_one_run_and_only_what_is_missing_again(invoke):
+    def made(*kinds):
+        result = invoke("precompile", "saxpy.cu", "-a", "sm_80,compute_75", *kinds, "--json")
+        assert result.exit_code == 0
+        return [(row["kind"], row["arch"], row["outcome"]) for row in json.loads(result.stdout)]
+
+    first = [("cubin", "sm_80"), ("ptx", "compute_75")]
+    assert made("--kind", "cubin,ptx") == [(*image, "compiled") for image in first]
+    again = made("--kind", "cubin,ptx", "--kind", "fatbin")
+    assert again == [("fatbin", "sm_80,compute_75", "compiled"), *((*image, "cached") for image in first)]
+
+
+def test_a_plan_is_read_where_nothing_is_named(invoke, workdir):
+    (workdir / "precompile.toml").write_text('archs = ["sm_80"]\n[[program]]\nsources = ["*.cu"]\n')
+    assert "1 compiled, 0 cached" in invoke("precompile").stdout
+    assert "0 compiled, 1 cached" in invoke("precompile", "precompile.toml").stdout
+    result = invoke("precompile", "--arch", "sm_90", "--kind", "cubin,ptx", "--json")
+    assert [(row["kind"], row["arch"]) for row in json.loads(result.stdout)] == [("cubin", "sm_90"), ("ptx", "sm_90")]
+    (workdir / "precompile.toml").write_text('arch = ["sm_80"]\n')
+    result = invoke("precompile")
+    assert result.exit_code == 1
+    assert "jitload: precompile.toml: unknown key 'arch' at the top: did you mean 'archs'?" in result.stderr
+
+
 def test_names_and_options_reach_the_compiler(invoke, workdir):
     (workdir / "t.cu").write_text(
         '#include "n.h"\ntemplate <class T> __global__ void t(T *x) { *x = N + M; }\n#ifndef __CUDACC_RDC__\n#error\n#endif\n'
@@ -85,7 +109,10 @@ def test_json_is_all_there_is_on_stdout(invoke, broken):
         (["absent.cu", "-a", "sm_80"], 1, "absent.cu: No such file or directory"),
         (["saxpy.cu", "-a", "sm_80", "-j", "0"], 2, "--jobs"),
         (["saxpy.cu", "-a", "volta"], 1, "volta"),
-        ([], 2, "FILE"),
+        ([], 1, "there is no precompile.toml here"),
+        (["saxpy.cu", "-a", "sm_80,compute_80", "-k", "cubin"], 1, "nothing for compute_80"),
+        (["saxpy.cu", "-a", "sm_80", "-k", "exe"], 1, "unknown kind 'exe'"),
+        (["app.jlw", "-a", "sm_80", "-D", "N=1"], 1, "--define would not reach it"),
     ],
 )
 def test_what_cannot_be_is_said(invoke, arguments, code, words):

@@ -2,6 +2,7 @@
 
 import pytest
 
+import jitload
 from jitload.loader import images
 from tests.kernels.cases import CASES, KERNELS, NAMES
 
@@ -65,6 +66,12 @@ def test_parameters_match_the_launches(compile_kernel, case):
                 # A later launch may only read what an earlier one wrote.
                 if arg not in written:
                     assert param.const, f"{launch.name}: {param} gets input {arg!r}"
+
+
+def test_the_plan_beside_the_kernels_compiles(tmp_path):
+    report = jitload.precompile([KERNELS / "precompile.toml"], "compute_75", cache=jitload.Cache(tmp_path / "cache"))
+    assert report.ok, str(report)
+    assert sorted(request.name for request in report.compiled) == FILES
 
 
 def warnings_in(log):

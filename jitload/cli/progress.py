@@ -1,0 +1,45 @@
+"""What a command shows while many requests are compiled: a bar on a terminal, a line each in a log."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from jitload.precompile import describe_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jitload.compiler.request import CompileRequest
+    from jitload.precompile import Progress
+
+
+@contextmanager
+def shown_progress(*, lines_to_stderr: bool = False) -> Iterator[Progress]:
+    """What to call for every request, as `jitload.precompile(progress=...)` does.
+
+    Args:
+        lines_to_stderr: where stdout is for something else.
+    """
+    if not sys.stderr.isatty():
+
+        def line(done: int, total: int, request: CompileRequest, outcome: str) -> None:
+            typer.echo(f"[{done}/{total}] {outcome}: {describe_request(request)}", err=lines_to_stderr)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    # File names may have brackets in them: nothing here is read as markup.
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def advance(done: int, total: int, request: CompileRequest, outcome: str) -> None:
+            bar.update(task, completed=done, total=total, description=f"{outcome}: {request.name} {request.arch}")
+
+        yield advance
