@@ -12,8 +12,8 @@ it, and every literal `#include` and `__has_include` is rewritten to that name, 
     /jitload/missing/...       found nowhere, where an alias of that name would be found instead
 
 A name that only appears after macro expansion cannot be rewritten: it gets an alias, a header of the spelled name that
-includes the right one. Either it is plain what the macro stands for, or NVRTC reports it as missing, and then
-`Closure.add_missing` finds it and the compile is tried again.
+includes the right one. Either it can be foreseen what the macro stands for (`macros.py`), or NVRTC reports it as
+missing, and then `Closure.add_missing` finds it and the compile is tried again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import posixpath
 import re
 
 from jitload.compiler.includes import Include, absolute_names, defined_names, loose_paths, rewrite
+from jitload.compiler.macros import Macros
 from jitload.compiler.search import VIRTUAL_ROOT, Header, Search, read_header, request_roots, scan_text
 from jitload.digest import digest_factors, sha256_hex
 from jitload.errors import CompileError
@@ -51,13 +52,16 @@ class Closure:
     Attributes:
         main: the source itself.
         headers: virtual name -> header, in order of discovery.
-        aliases: spelled name -> virtual name, for names made by macros.
     """
 
     def __init__(self, request: CompileRequest, toolkit: Iterable[tuple[str, str]]) -> None:
         self.request = request
         self.headers: dict[str, Header] = {}
-        self.aliases: dict[str, str] = {}
+        self._probed: dict[str, str] = {}
+        self._foreseen: dict[str, str] = {}
+        self._asked: dict[str, tuple[Include, Header, Header]] = {}  # name -> reference, includer, what it is
+        self._macros = Macros()
+        self._defining = 0  # how many files the macros are from
         self._search = Search(request, toolkit)
         self._given = dict(request.headers)
         self._by_file: dict[str, Header] = {}
@@ -68,13 +72,20 @@ class Closure:
         self.main = Header("source", request.name, request.path, scan_text(source))
         values = "".join(f"#define {name} {value}\n" for name, value in request.defines if value is not None)
         self._definitions = values.encode("utf-8", "surrogateescape")
+        self._macros.add(self._definitions, is_users=True)
         self._note_names(self._definitions)
         self._reach(self.main)
         for option in request.options:
             name, _, included = option.partition("=")
             if name == "--pre-include":
                 self._resolve(Include(included, quoted=True), self.main)
-        self._add_defined_aliases()
+        self._foresee()
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Spelled name -> virtual name, for names made by macros."""
+        asked = {spelled: header.name for spelled, (_, _, header) in self._asked.items()}
+        return {**self._foreseen, **self._probed, **asked}
 
     @property
     def roots(self) -> dict[str, str]:
@@ -115,20 +126,15 @@ class Closure:
         if spelled.startswith(VIRTUAL_ROOT) or spelled in self.aliases:
             return False
         include = Include(spelled, quoted=(spelled, False) not in self._defined or (spelled, True) in self._defined)
-        header = self._resolve(include, self.headers.get(includer, self.main))
+        source = self.headers.get(includer, self.main)
+        header = self._resolve(include, source)
         if header is None:
             return False
-        for other in self._files():
-            theirs = self._resolve(include, other) if other.scan.macro_includes else None
-            if theirs is not None and theirs.name != header.name:
-                raise CompileError(
-                    f"#include of a macro that gives {spelled!r} is ambiguous: it is {self.display(header.name)} from "
-                    f"{self.display(includer)} and {self.display(theirs.name)} from {self.display(other.name)}; "
-                    f"write the name out in one of them",
-                    file=self.display(includer),
-                )
-        self._add_alias(spelled, header)
-        self._add_defined_aliases()
+        self._asked[spelled] = include, source, header
+        self._texts.clear()
+        self._foresee()
+        for asked in self._asked.values():  # what is new may use the same name for another header
+            self._refuse_ambiguous(*asked)
         return True
 
     def asks_compiler(self) -> bool:
@@ -193,33 +199,56 @@ class Closure:
             for probe in header.scan.probes:
                 target = self._resolve(probe, header, pending)
                 if target is not None and probe.keyword not in _DIRECT_PROBES:
-                    self._add_alias(probe.name, target)
+                    self._probed.setdefault(probe.name, target.name)
 
-    def _add_defined_aliases(self) -> None:
-        """Give an alias to every name that a macro stands for, where all files that use macros so would agree on it."""
+    def _foresee(self) -> None:
+        """Give an alias to every name that a macro may stand for, where all files that use macros so agree on it."""
         known = -1
         while known != len(self.headers):  # a header that is new may use or define more of them
             known = len(self.headers)
+            self._expand_includes()
             users = [h for h in self._files() if h.scan.macro_includes or h.scan.probes_macro]
+            self._foreseen = {}
             for name, quoted in list(self._defined):
-                places = [self.main] if name.startswith("/") else users
+                places = [self.main] if name.startswith("/") else _places(users, quoted=quoted)
                 targets = {self._resolve(Include(name, quoted=quoted), header) for header in places}
                 if len(targets) == 1 and (name, not quoted) not in self._defined and (target := targets.pop()):
-                    self._add_alias(name, target)
+                    self._foreseen[name] = target.name
+        self._texts.clear()
 
-    def _add_alias(self, spelled: str, target: Header) -> None:
-        if spelled not in self.aliases:
-            self.aliases[spelled] = target.name
-            self._texts.clear()
+    def _expand_includes(self) -> None:
+        """Take notice of the names that the `#include MACRO` lines may mean."""
+        files = self._files()
+        expressions = dict.fromkeys(text for header in files for text in header.scan.expressions)
+        if not expressions:
+            return
+        for header in files[self._defining :]:
+            self._macros.add(header.text, is_users=header.is_users)
+        self._defining = len(files)
+        for expression in expressions:
+            names = self._macros.header_names(expression)
+            self._defined.update(dict.fromkeys(name for name in names if not name[0].startswith(VIRTUAL_ROOT)))
+
+    def _refuse_ambiguous(self, include: Include, includer: Header, header: Header) -> None:
+        for other in self._files():
+            theirs = self._resolve(include, other) if other.scan.macro_includes else None
+            if theirs is not None and theirs.name != header.name:
+                raise CompileError(
+                    f"#include of a macro that gives {include.name!r} is ambiguous: it is {self.display(header.name)} "
+                    f"from {self.display(includer.name)} and {self.display(theirs.name)} from "
+                    f"{self.display(other.name)}; write the name out in one of them",
+                    file=self.display(includer.name),
+                )
 
     def _text(self, header: Header) -> bytes:
         """What NVRTC sees of a file."""
+        aliases = self.aliases
 
         def name_of(include: Include) -> str | None:
             target = self._resolve(include, header)
             if target is not None:
                 return target.name
-            return f"{MISSING_ROOT}{include.name}" if include.name in self.aliases else None
+            return f"{MISSING_ROOT}{include.name}" if include.name in aliases else None
 
         text = self._texts.get(header.name) if header is not self.main else None
         if text is None:
@@ -268,6 +297,12 @@ class Closure:
             return header  # its includes name one file one way; 17 000 lstat calls for CUB say so
         # The same file by two paths is one header, or `#pragma once` would not hold.
         return self._by_file.setdefault(os.path.realpath(path), header)
+
+
+def _places(files: list[Header], *, quoted: bool) -> list[Header]:
+    """One file of each place from where a name may mean a header of its own."""
+    beside = {(h.root, posixpath.dirname(h.relative)) if quoted or h.root == "headers" else None: h for h in files}
+    return list(beside.values())
 
 
 def _line(text: bytes, position: int) -> int:

@@ -34,6 +34,7 @@ _DEFINED = re.compile(
 )
 _ABSOLUTE = re.compile(rb'["<](/[^">\n]+)[">]')
 _MACRO_LINE = re.compile(_HASH + rb"(?:define|include(?:_next)?)\b((?:\\\r?\n|[^\n])*)", re.MULTILINE)
+_REST_OF_LINE = re.compile(rb"(?:\\\r?\n|[^\n])*")
 _LOOSE_PATH = re.compile(rb"(?:^|(?<=[\s(,=]))/([A-Za-z_.][\w.+-]*)")
 # Comments and strings are matched so that an R"( inside them opens nothing.
 _RAW_STRING = re.compile(
@@ -83,19 +84,31 @@ class Scan(Value):
         probes: literal names inside `__has_include` and macros like it.
         macro_includes: True when it may include what only NVRTC can spell: an `#include MACRO`.
         probes_macro: True when it asks `__has_include` about a macro.
+        expressions: what stands behind `#include` where that is no name; not of a directive that is written oddly.
     """
 
-    __slots__ = ("includes", "macro_includes", "probes", "probes_macro")
+    __slots__ = ("expressions", "includes", "macro_includes", "probes", "probes_macro")
     includes: tuple[Include, ...]
     probes: tuple[Include, ...]
     macro_includes: bool
     probes_macro: bool
+    expressions: tuple[bytes, ...]
 
     def __init__(
-        self, includes: Iterable[Include], probes: Iterable[Include], *, macro_includes: bool, probes_macro: bool
+        self,
+        includes: Iterable[Include],
+        probes: Iterable[Include],
+        *,
+        macro_includes: bool,
+        probes_macro: bool,
+        expressions: Iterable[bytes] = (),
     ) -> None:
         self._set(
-            includes=tuple(includes), probes=tuple(probes), macro_includes=macro_includes, probes_macro=probes_macro
+            includes=tuple(includes),
+            probes=tuple(probes),
+            macro_includes=macro_includes,
+            probes_macro=probes_macro,
+            expressions=tuple(expressions),
         )
 
 
@@ -103,12 +116,13 @@ def scan(text: bytes) -> Scan:
     """Find what a text refers to."""
     visible = _RAW_STRING.sub(_blank_raw, text) if b'R"' in text else text
     includes: list[Include] = []
+    expressions: list[bytes] = []
     macro_includes = False
     if b"\\\n" in visible or b"\\\r\n" in visible:
         macro_includes = _SPLICED_WORD.search(visible) is not None and _SPLICED.search(visible) is not None
     for match in _directives(visible):
         if match[4]:
-            macro_includes = True
+            expressions.append(_REST_OF_LINE.match(visible, match.start(4))[0])  # type: ignore[index]  # it matches ""
             continue
         includes.append(_reference(match, match[1] == b"include_next"))
     probes: list[Include] = []
@@ -125,7 +139,13 @@ def scan(text: bytes) -> Scan:
             )
             for match in _PROBE.finditer(visible)
         ]
-    return Scan(includes, probes, macro_includes=macro_includes, probes_macro=asked > len(probes))
+    return Scan(
+        includes,
+        probes,
+        macro_includes=macro_includes or bool(expressions),
+        probes_macro=asked > len(probes),
+        expressions=expressions,
+    )
 
 
 def rewrite(text: bytes, references: Iterable[Include], name_of: Callable[[Include], str | None]) -> bytes:

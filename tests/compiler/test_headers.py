@@ -12,10 +12,14 @@ import pytest
 
 import jitload
 from jitload.compiler.headers import Closure
+from jitload.compiler.key import artifact_key
+from jitload.compiler.nvrtc import compile_program
+from jitload.compiler.program import compile_artifact
 from jitload.compiler.request import CompileRequest
-from jitload.compiler.toolkit import toolkit_roots
+from jitload.compiler.toolkit import toolchain, toolkit_roots
 
 SAFE = "#pragma once\n"
+KERNEL = 'extern "C" __global__ void k(int *out) { *out = VALUE; }\n'
 
 
 def test_quoted_include_beside_the_source(write, file_value):
@@ -121,6 +125,43 @@ def test_headers_include_each_other_relatively(value):
 def test_include_of_a_macro(write, value, prefix):
     root = write({"inc/value.h": "#define VALUE 41\n"})
     assert value(prefix, include_dirs=[root / "inc"]) == 41
+
+
+FORESEEN = """#define ROOT inc
+#define IN(file) <ROOT/file>
+#define QUOTE(x) #x
+#define STRING(x) QUOTE(x)
+#include IN(first.h)
+#include STRING(ROOT/second.h)
+"""
+
+
+def test_an_include_that_can_be_foreseen_costs_no_second_run(write):
+    root = write({"inc/first.h": "#define A 40\n", "inc/second.h": "#define VALUE (A + 3)\n"})
+    request = CompileRequest(FORESEEN + KERNEL, kind="ptx", arch="compute_75", include_dirs=[root])
+    runs = []
+
+    def count(*arguments, **named):
+        runs.append(arguments[1])
+        return compile_program(*arguments, **named)
+
+    closure = Closure(request, toolkit_roots())
+    digest = closure.digest()
+    assert compile_artifact(request, closure, toolchain(), count).kernels
+    assert (len(runs), closure.digest()) == (1, digest)
+
+
+def test_a_header_that_could_be_meant_and_is_not_is_part_of_the_key(write, value, compiles):
+    """A superset, as with conditions: it costs a compile, and the next one knows it."""
+    root = write({"one/value.h": "#define VALUE 43\n", "two/value.h": "#define VALUE 44\n"})
+    prefix = (
+        "#if 1\n#define ROOT one\n#else\n#define ROOT two\n#endif\n#define IN(file) <ROOT/file>\n#include IN(value.h)"
+    )
+    assert value(prefix, include_dirs=[root]) == 43
+    write({"two/value.h": "#define VALUE 45\n"})
+    before = compiles()
+    assert [value(prefix, include_dirs=[root]) for _ in range(2)] == [43, 43]
+    assert compiles() == before + 1
 
 
 def test_include_of_a_macro_from_the_definitions(write, value):
@@ -520,6 +561,9 @@ extern "C" __global__ void k(int *data, int *out) {
 """
     artifact = compile_ptx(source, kind="cubin", arch="sm_80")
     assert artifact.data == _raw_cubin(source, [path for _, path in toolkit_roots()])
+    # The scan alone knows the whole closure, also what macros name: NVRTC had nothing to ask for, and ran once.
+    request = CompileRequest(source, kind="cubin", arch="sm_80")
+    assert artifact.key == artifact_key(request, Closure(request, toolkit_roots()).digest(), artifact.toolchain)
     before = compiles()
     again = compile_ptx(source, kind="cubin", arch="sm_80", cache=jitload.Cache(cache.directory))
     assert (again.data, compiles()) == (artifact.data, before)
