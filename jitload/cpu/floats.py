@@ -20,7 +20,7 @@ _F64 = np.float64
 _U64 = np.uint64
 _TIE_MASK = np.uint64(0x1FFFFFFF)
 _TIE = np.uint64(0x10000000)
-_TINY = np.float64(2.0**-125)
+_TINY = np.float32(2.0**-125)
 _ONE = np.uint64(1)
 _QUIET = {2: np.float16, 4: np.float32, 8: np.float64}
 _WORDS = {2: np.uint16, 4: np.uint32, 8: np.uint64}
@@ -117,20 +117,32 @@ def to_odd(total: Lanes, lost: Lanes) -> Lanes:
 
 def fma_f32(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
     """A * b + c rounded once, to nearest even."""
-    product = np.multiply(a, b, dtype=_F64)
-    total = product + c
-    doubtful = (total.view(_U64) & _TIE_MASK) == _TIE
-    doubtful |= np.abs(total) < _TINY
+    total = np.multiply(a, b, dtype=_F64)
+    total = np.add(total, c, out=total) if total.ndim else total + c
     result = total.astype(_F32)
-    if not doubtful.any():
-        return result
     if not result.ndim:
-        return to_odd(*two_sum(product, c.astype(_F64))).astype(_F32)
-    lanes = np.flatnonzero(doubtful)
-    term = c[lanes] if c.ndim else c
-    product = product[lanes] if product.ndim else product
-    result[lanes] = to_odd(*two_sum(product, term.astype(_F64))).astype(_F32)
+        return to_odd(*two_sum(np.multiply(a, b, dtype=_F64), c.astype(_F64))).astype(_F32)
+    tie = (total.view(_U64) & _TIE_MASK) == _TIE
+    tiny = np.abs(result) <= _TINY
+    ties, tinies = np.count_nonzero(tie), np.count_nonzero(tiny)
+    if tinies:
+        tiny &= total != 0  # a sum of zero is exact
+        tie |= tiny
+    if ties or tinies:
+        _round_again(result, np.flatnonzero(tie), total, (a, b, c))
     return result
+
+
+def _round_again(result: Lanes, lanes: Lanes, total: Lanes, operands: tuple[Lanes, Lanes, Lanes]) -> None:
+    """Correct the lanes of `result` where `total` had been rounded already; most ties are exact sums."""
+    total = total[lanes]
+    a, b, c = (one[lanes] if one.ndim else one for one in operands)
+    product, term = np.multiply(a, b, dtype=_F64), c.astype(_F64)
+    # The larger one leaves exactly the rounded other; so both differences are right if and only if nothing was lost.
+    inexact = np.flatnonzero((total - product != term) | (total - term != product))
+    if len(inexact):
+        product, term = np.broadcast_to(product, total.shape)[inexact], np.broadcast_to(term, total.shape)[inexact]
+        result[lanes[inexact]] = to_odd(*two_sum(product, term)).astype(_F32)
 
 
 def fma_odd(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
