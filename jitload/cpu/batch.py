@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from jitload.cpu.access import GlobalAddresses, Slab, SlabAddresses
+from jitload.cpu.affine import AFFINE_LANES
 from jitload.cpu.arena import Allocation
+from jitload.cpu.coordinates import Coordinates
 from jitload.cpu.faults import run_fault
+from jitload.cpu.function_writer import AFFINE_SPECIALS
 
 if TYPE_CHECKING:
     from jitload.cpu.arena import Arena
@@ -95,6 +98,7 @@ class Batch:
         lanes: the lanes that run now; None for all of the batch.
         count: how many they are.
         near: the allocation that was used last.
+        coordinates: what the lanes count through; None in small batches, and where the launch is watched.
         global_addresses: the class of addresses in the arena; another one where the launch is watched.
         slab_addresses: the class of addresses in the other spaces.
     """
@@ -128,7 +132,10 @@ class Batch:
         }
         self._specials: dict[str, Any] = {}
         self._shape_specials = shape.specials
-        if launch.observer is not None:
+        self.coordinates: Coordinates | None = None
+        if launch.observer is None and self.lanes_total >= AFFINE_LANES:
+            self.coordinates = Coordinates(launch.block, launch.grid, first, blocks)
+        elif launch.observer is not None:
             from jitload.cpu import observe
 
             self.global_addresses = observe.ReportingGlobalAddresses
@@ -146,8 +153,22 @@ class Batch:
         slabs = self._slabs[space]
         return slabs if self.lanes is None or isinstance(slabs, int) else slabs.take(self.lanes)
 
+    def slab_strides(self, slab: Slab) -> tuple[int, ...]:
+        """What each coordinate adds to where a lane's slab starts."""
+        assert self.coordinates is not None
+        if slab is self.shared:
+            return tuple(stride * slab.stride for stride in self.coordinates.block_strides)
+        if slab is self.local:
+            return tuple(stride * slab.stride for stride in self.coordinates.lane_strides)
+        return (0,) * len(self.coordinates.extents)
+
     def special(self, name: str) -> Any:
         """A special register of the current lanes (PTX ISA section 10)."""
+        if self.coordinates is not None and name.startswith(AFFINE_SPECIALS):
+            value = self._specials.get(name)
+            if value is None:
+                value = self._specials[name] = self.coordinates.special(name) or self._make_special(name)
+            return value if self.lanes is None or not value.ndim else value.take(self.lanes)
         value = self._specials.get(name)
         if value is None:
             value = self._shape_specials.get(name)

@@ -31,9 +31,10 @@ def _emit_logic(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
     type_ = modifiers.type()
     if type_.kind not in "bp":
         raise Refused(f"type .{type_.name} is not supported here")
-    writer.result(
-        d, type_.rep, f"{writer.source(a, type_.rep)} {_LOGIC[instruction.opcode]} {writer.source(b, type_.rep)}"
-    )
+    linear = instruction.opcode != "xor" and type_.kind == "b"
+    source = writer.affine_source if linear else writer.source
+    sign = _LOGIC[instruction.opcode]
+    writer.result(d, type_.rep, f"{source(a, type_.rep)} {sign} {source(b, type_.rep)}", affine=linear)
 
 
 @emits("not", "cnot")
@@ -55,11 +56,11 @@ def _emit_shift(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
     type_ = _bits_type(modifiers, 16, 32, 64)
     left = instruction.opcode == "shl"
     rep = unsigned_rep(type_.bits) if left else type_.rep
-    source = writer.source(a, rep)
     if isinstance(b, Immediate) and isinstance(b.value, int) and 0 <= b.value < type_.bits:
         amount = writer.function.constant(rep, b.value)
-        writer.result(d, rep, f"{source} {'<<' if left else '>>'} {amount}")
+        writer.result(d, rep, f"{writer.affine_source(a, rep)} {'<<' if left else '>>'} {amount}", affine=True)
     else:
+        source = writer.source(a, rep)
         writer.result(d, rep, f"{'shift_left' if left else 'shift_right'}({source}, {writer.source(b, 'u32')})")
 
 

@@ -37,7 +37,8 @@ def emit_sum(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
     else:
         rep = unsigned_rep(type_.bits)
         sign = "+" if name == "add" else "-"
-        writer.result(d, rep, f"{writer.source(a, rep)} {sign} {writer.source(b, rep)}")
+        total = f"{writer.affine_source(a, rep)} {sign} {writer.affine_source(b, rep)}"
+        writer.result(d, rep, total, affine=True)
 
 
 def emit_carry(writer: BlockWriter, instruction: Instruction, type_: Type, *, carry_in: bool, carry_out: bool) -> None:
@@ -64,18 +65,18 @@ def emit_product(writer: BlockWriter, instruction: Instruction, modifiers: Modif
     d, a, b = operands(instruction, 3)
     part = modifiers.need("lo", "hi", "wide")
     rep, expression = _product(writer, a, b, type_, part)
-    writer.result(d, rep, expression)
+    writer.result(d, rep, expression, affine=part != "hi")
 
 
 def _product(writer: BlockWriter, a, b, type_: Type, part: str) -> tuple[str, str]:  # type: ignore[no-untyped-def]  # noqa: ANN001
     require_integer(type_, *((16, 32) if part == "wide" else (16, 32, 64)))
     if part == "lo":
         rep = unsigned_rep(type_.bits)
-        return rep, f"{writer.source(a, rep)} * {writer.source(b, rep)}"
+        return rep, f"{writer.affine_source(a, rep)} * {writer.affine_source(b, rep)}"
     rep = type_.rep
-    left, right = writer.source(a, rep), writer.source(b, rep)
     if part == "hi":
-        return rep, f"mul_hi({left}, {right})"
+        return rep, f"mul_hi({writer.source(a, rep)}, {writer.source(b, rep)})"
+    left, right = writer.affine_source(a, rep), writer.affine_source(b, rep)
     return TYPES[f"{rep[0]}{type_.bits * 2}"].rep, f"mul_wide({left}, {right})"
 
 
@@ -97,7 +98,7 @@ def _emit_mad(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
         writer.result(d, "s32", f"add_saturated({product}, {writer.source(c, 's32')})")
     elif carry_out or instruction.opcode == "madc":
         unsigned = unsigned_rep(int(rep[1:]))
-        factor = writer.temporary(f"({product}).view({unsigned})")
+        factor = writer.temporary(f"dense({product}).view({unsigned})")
         zero = writer.function.constant("p", 0)
         carry = zero if instruction.opcode == "mad" else writer.source(writer.function.carry, "p")
         both = writer.temporary(f"add_carry({factor}, {writer.source(c, unsigned)}, {carry})")
@@ -105,7 +106,7 @@ def _emit_mad(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
         if carry_out:
             writer.result(writer.function.carry, "p", f"{both}[1]", shared=True)
     else:
-        writer.result(d, rep, f"({product}) + {writer.source(c, rep)}")
+        writer.result(d, rep, f"({product}) + {writer.affine_source(c, rep)}", affine=True)
 
 
 @emits("mul24", "mad24")

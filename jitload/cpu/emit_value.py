@@ -37,7 +37,7 @@ def _comparison(writer: BlockWriter, modifiers: Modifiers, type_: Type, test: st
         if sign is None or (type_.kind == "b" and test not in {"eq", "ne"}) or type_.bits < 16:
             raise Refused(f"comparison .{test} does not exist for .{type_.name}")
         rep = type_.rep
-        return writer.temporary(f"{writer.source(a, rep)} {sign} {writer.source(b, rep)}")
+        return writer.temporary(f"{writer.affine_source(a, rep)} {sign} {writer.affine_source(b, rep)}")
     if test not in _FLOAT_TESTS:
         raise Refused(f"comparison .{test} does not exist for .{type_.name}")
     form = Form(writer, type_, modifiers)
@@ -139,7 +139,7 @@ def _emit_mov(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     elif isinstance(a, Register):
         writer.alias(d, a, type_.rep)
     else:
-        writer.result(d, type_.rep, writer.source(a, type_.rep), shared=True)
+        writer.result(d, type_.rep, writer.affine_source(a, type_.rep), shared=True, affine=True)
 
 
 def _part_bits(bits: int, count: int) -> int:
@@ -158,15 +158,15 @@ def _emit_cvta(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
     )[0]
     if type_.name != "u64":
         raise Refused("addresses have 64 bits here: .u64 is expected")
-    source = writer.source(a, "u64")
+    source = writer.affine_source(a, "u64")
     window = _WINDOWS.get(space)
-    if window is None:
-        if isinstance(a, Register):
-            writer.alias(d, a, "u64")
-        else:
-            writer.result(d, "u64", source, shared=True)
+    if window is not None:
+        moved = f"{source} {'-' if to_space else '+'} {writer.function.constant('u64', window)}"
+        writer.result(d, "u64", moved, affine=True)
+    elif isinstance(a, Register):
+        writer.alias(d, a, "u64")
     else:
-        writer.result(d, "u64", f"{source} {'-' if to_space else '+'} {writer.function.constant('u64', window)}")
+        writer.result(d, "u64", source, shared=True)
 
 
 @emits("isspacep")
@@ -192,6 +192,10 @@ def _emit_cvt(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     mode = modifiers.choice("rn", "rz", "rm", "rp", "rna", "rni", "rzi", "rmi", "rpi")
     if source_type.kind not in {"u", "s", "f", "bf"} or type_.kind not in {"u", "s", "f", "bf", "tf"}:
         raise Refused(f"conversion from .{source_type.name} to .{type_.name} is not supported")
+    if type_.is_integer and source_type.is_integer and not saturated:
+        x = writer.affine_source(a, source_type.rep)
+        writer.result(d, type_.rep, f"{x}.astype({type_.rep})", affine=True)
+        return
     x = writer.source(a, source_type.rep)
     if source_type.kind == "bf":
         x = f"from_bf16({x})"

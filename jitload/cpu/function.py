@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitload.cpu.batch import Batch, Launch
+from jitload.cpu.coordinates import split_grid
 from jitload.cpu.observe import observer_in_force
 from jitload.cpu.schedule import Scheduler
 from jitload.errors import LaunchError
@@ -141,13 +142,12 @@ def run_grid(launch: Launch, cooperative: bool) -> None:
     Batches run one after the other. When one only waits, perhaps for a block that has not started, the next is let in
     beside it and they take turns; a cooperative launch starts like that.
     """
-    blocks = batch_blocks(launch)
-    starts = iter(range(0, launch.blocks, blocks))
+    spans = split_grid(launch.grid, batch_blocks(launch))
     running: list[Scheduler] = []
     crowd = _BATCHES_AT_ONCE if cooperative else 1
     while True:
-        while len(running) < crowd and (first := next(starts, None)) is not None:
-            running.append(Scheduler(Batch(launch, first, min(blocks, launch.blocks - first))))
+        while len(running) < crowd and (span := next(spans, None)) is not None:
+            running.append(Scheduler(Batch(launch, *span)))
         if not running:
             return
         budget = _SLICE_STEPS if crowd == 1 else _SHORT_SLICE_STEPS

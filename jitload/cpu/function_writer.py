@@ -36,18 +36,25 @@ SPECIALS |= {
     *(f"envreg{number}" for number in range(32)),
     *(f"lanemask_{which}" for which in ("eq", "lt", "le", "gt", "ge")),
 }
+AFFINE_SPECIALS = ("tid.", "ctaid.")
 VECTOR_SPECIALS = {"tid", "ntid", "ctaid", "nctaid", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid"}
 
 
 class Value:
-    """A Python name that holds lanes of one representation; `root` tells which names share storage."""
+    """A Python name that holds lanes of one representation.
 
-    __slots__ = ("name", "rep", "root")
+    Attributes:
+        root: tells which names share storage.
+        affine: whether it may be an `Affine` instead of an array or a scalar.
+    """
 
-    def __init__(self, name: str, rep: str, root: str) -> None:
+    __slots__ = ("affine", "name", "rep", "root")
+
+    def __init__(self, name: str, rep: str, root: str, affine: bool = False) -> None:
         self.name = name
         self.rep = rep
         self.root = root
+        self.affine = affine
 
 
 class FunctionWriter:
@@ -60,6 +67,7 @@ class FunctionWriter:
         resolve: gives the address of a symbol: (space, address or frame offset).
         entry: whether the function is a kernel.
         carry: the register that stands for the carry flag CC.CF.
+        linear: numbers of the registers that may hold an `Affine`.
     """
 
     def __init__(
@@ -70,6 +78,7 @@ class FunctionWriter:
         resolve: Callable[[Symbol], tuple[str, int]],
         entry: bool,
         carry: Register,
+        linear: set[int],
     ) -> None:
         self.name = name
         self.constants = constants
@@ -77,6 +86,7 @@ class FunctionWriter:
         self.resolve = resolve
         self.entry = entry
         self.carry = carry
+        self.linear = linear
         self._pool: dict[tuple[str, bytes], str] = {}
 
     def constant(self, rep: str, value: float) -> str:

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jitload.cpu.affine import Affine, dense
 from jitload.cpu.arena import ARENA_WINDOW, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, WINDOW_BYTES
+from jitload.cpu.strided import StridedGlobalAddresses, StridedSlabAddresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitload.cpu.access import Addresses
+    from jitload.cpu.access import Addresses, Slab
     from jitload.cpu.batch import Batch
 
     Array = np.ndarray[Any, Any]
@@ -23,35 +25,55 @@ def at_global(batch: Batch, value: Any) -> Addresses:
     """Addresses of the arena; an int is a uniform address."""
     if isinstance(value, np.ndarray) and value.ndim:
         return batch.global_addresses(batch, value.view(np.int64) - ARENA_WINDOW, 0)
+    if type(value) is Affine:
+        offsets = value.view(np.int64) - np.int64(ARENA_WINDOW)
+        limits = offsets.limits()
+        if limits is not None:
+            return StridedGlobalAddresses(batch, offsets, limits)
+        return batch.global_addresses(batch, offsets.lanes(), 0)
     return batch.global_addresses(batch, int(value) - ARENA_WINDOW, 0)
 
 
 def at_shared(batch: Batch, value: Any) -> Addresses:
     """Addresses in shared memory; a `cvta`-free kernel may still hold generic ones in 64-bit registers."""
-    return batch.slab_addresses(batch, batch.shared, _offsets(value), batch.lane_slabs("shared"))
+    return _in_slab(batch, batch.shared, _offsets(value), batch.lane_slabs("shared"))
 
 
 def at_local(batch: Batch, value: Any) -> Addresses:
     """Addresses in the local memory of each lane."""
-    return batch.slab_addresses(batch, batch.local, _offsets(value), batch.lane_slabs("local"))
+    return _in_slab(batch, batch.local, _offsets(value), batch.lane_slabs("local"))
 
 
 def at_param(batch: Batch, value: Any) -> Addresses:
     """Addresses in the parameter block of the launch."""
-    return batch.slab_addresses(batch, batch.params, _offsets(value), 0)
+    return _in_slab(batch, batch.params, _offsets(value), 0)
 
 
-def _offsets(value: Any) -> Array | int:
-    if isinstance(value, np.ndarray) and value.ndim:
-        return value.astype(np.int64)
+def _offsets(value: Any) -> Array | Affine | int:
+    if type(value) is Affine or (isinstance(value, np.ndarray) and value.ndim):
+        found: Array | Affine = value.astype(np.int64)
+        return found
     return int(value)
+
+
+def _in_slab(batch: Batch, slab: Slab, offsets: Array | Affine | int, slabs: Array | int) -> Addresses:
+    if isinstance(offsets, Affine):
+        limits = offsets.limits()
+        if limits is not None:
+            return StridedSlabAddresses(batch, slab, offsets, limits, slabs)
+        offsets = offsets.lanes()
+    return batch.slab_addresses(batch, slab, offsets, slabs)
 
 
 def at_generic(batch: Batch, value: Any) -> Addresses | MixedAddresses:
     """Addresses of whatever space each value points into."""
-    if not (isinstance(value, np.ndarray) and value.ndim):
-        number = int(value)
-        lo = hi = number
+    if type(value) is Affine:
+        limits = value.limits()
+        if limits is None:
+            return at_generic(batch, value.lanes())
+        _, lo, hi = limits
+    elif not (isinstance(value, np.ndarray) and value.ndim):
+        lo = hi = int(value)
     else:
         lo, hi = int(value.min()), int(value.max())
     if lo >= ARENA_WINDOW or hi < PARAM_WINDOW:
@@ -61,15 +83,18 @@ def at_generic(batch: Batch, value: Any) -> Addresses | MixedAddresses:
             return _in_window(batch, space, window, value)
     if lo == hi:
         return at_global(batch, value)
-    return MixedAddresses(batch, value)
+    return MixedAddresses(batch, dense(value))
 
 
 def _in_window(batch: Batch, space: str, window: int, value: Any, positions: Array | None = None) -> Addresses:
-    offsets = value.view(np.int64) - window if isinstance(value, np.ndarray) and value.ndim else int(value) - window
+    many = type(value) is Affine or (isinstance(value, np.ndarray) and value.ndim)
+    offsets = value.view(np.int64) - np.int64(window) if many else int(value) - window
     slabs = 0 if space == "param" else batch.lane_slabs(space)
     if positions is not None and isinstance(slabs, np.ndarray):
         slabs = slabs[positions]
     slab = {"shared": batch.shared, "local": batch.local, "param": batch.params}[space]
+    if type(offsets) is Affine:
+        return _in_slab(batch, slab, offsets, slabs)
     return batch.slab_addresses(batch, slab, offsets, slabs, positions)
 
 

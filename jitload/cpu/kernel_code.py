@@ -20,7 +20,7 @@ from jitload.cpu.function_writer import FunctionWriter, canonical
 from jitload.cpu.instruction import emit, operands
 from jitload.cpu.ir import Register, Symbol, Variable
 from jitload.cpu.layout import KernelLayout, align, find_spins
-from jitload.cpu.liveness import registers_of, symbols_of
+from jitload.cpu.liveness import linear_registers, registers_of, symbols_of
 from jitload.cpu.namespace import make_namespace
 from jitload.cpu.types import DTYPES, TYPES
 from jitload.cpu.writer import BlockWriter
@@ -170,6 +170,7 @@ class KernelCode:
             lambda symbol: self._resolve(draft, symbol),
             function.entry,
             draft.carry,
+            linear_registers(draft.blocks),
         )
         spins = find_spins(draft.blocks)
         texts = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.control import NO_RESULT, Branch, Call, Jump, Meeting, Table
-from jitload.cpu.ir import CallSyntax, Instruction, Memory, Not, Operand, Pair, Register, Symbol, Vector
+from jitload.cpu.function_writer import AFFINE_SPECIALS
+from jitload.cpu.ir import CallSyntax, Instruction, Memory, Not, Operand, Pair, Register, Special, Symbol, Vector
 
 if TYPE_CHECKING:
     from jitload.cpu.control import Block, Terminator
@@ -98,6 +99,35 @@ def _summarize(block: Block, carry: Register) -> None:
         index = block.end.callee.index
         used |= (~defined >> index & 1) << index
     block.used, block.defined = used, defined
+
+
+_LINEAR = {"mov", "cvta", "cvt", "add", "sub", "mul", "mad", "shl", "shr", "and", "or"}
+
+
+def linear_registers(blocks: list[Block]) -> set[int]:
+    """Numbers of the registers that may be a linear function of the thread's coordinates: an upper bound."""
+    found: set[int] = set()
+    steps = [one for block in blocks for one in block.instructions if one.opcode in _LINEAR and one.guard is None]
+    while steps:
+        waiting = []
+        for step in steps:
+            target = step.operands[0] if step.operands else None
+            if not isinstance(target, Register) or target.type.bits not in {16, 32, 64} or target.index in found:
+                continue
+            if any(_may_be_linear(operand, found) for operand in step.operands[1:]):
+                found.add(target.index)
+            else:
+                waiting.append(step)
+        if len(waiting) == len(steps):
+            break
+        steps = waiting
+    return found
+
+
+def _may_be_linear(operand: Operand, known: set[int]) -> bool:
+    if isinstance(operand, Special):
+        return operand.name.startswith(AFFINE_SPECIALS)
+    return isinstance(operand, Register) and operand.index in known
 
 
 def symbols_of(blocks: list[Block]) -> list[Symbol]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jitload.cpu import approximate, atomics, convert, floats, fp8, generic, integers, matrix, mbarrier, packed
+from jitload.cpu.affine import Affine, dense
 from jitload.cpu.types import DTYPES
 
 Lanes = Any
@@ -20,7 +21,9 @@ def take(value: Lanes, lanes: Any) -> Lanes:
 def put(registers: list[Lanes], number: int, lanes: Any, value: Lanes, total: int) -> None:
     """Write the current lanes of a register. Only here is an array changed in place, and it has one owner."""
     current = registers[number]
-    if not current.ndim:
+    if type(current) is Affine:
+        current = registers[number] = current.lanes().copy()
+    elif not current.ndim:
         current = registers[number] = np.full(total, current)
     current[lanes] = value
 
@@ -37,6 +40,7 @@ def make_namespace() -> dict[str, Any]:
         "take": take,
         "put": put,
         "column": column,
+        "dense": dense,
         "where": np.where,
         "np_minimum": np.minimum,
         "np_maximum": np.maximum,

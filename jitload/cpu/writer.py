@@ -12,7 +12,15 @@ import struct
 from typing import TYPE_CHECKING
 
 from jitload.cpu.faults import Refused
-from jitload.cpu.function_writer import SPECIALS, VECTOR_SPECIALS, WIDE_SPECIALS, FunctionWriter, Value, canonical
+from jitload.cpu.function_writer import (
+    AFFINE_SPECIALS,
+    SPECIALS,
+    VECTOR_SPECIALS,
+    WIDE_SPECIALS,
+    FunctionWriter,
+    Value,
+    canonical,
+)
 from jitload.cpu.ir import Immediate, Memory, Not, Operand, Register, Sink, Special, Symbol
 from jitload.cpu.types import BITS, unsigned_rep
 
@@ -33,6 +41,7 @@ class BlockWriter:
         self.needs_base = False
         self._values: dict[int, Value] = {}
         self._views: dict[tuple[str, str], str] = {}
+        self._dense: dict[str, str] = {}
         self._written: dict[int, Register] = {}
         self._addresses: dict[tuple[str, str], str] = {}
         self._names = 0
@@ -59,7 +68,22 @@ class BlockWriter:
             self._select = f"~{guard}" if instruction.negated else guard
 
     def source(self, operand: Operand, rep: str) -> str:
-        """An expression for a source operand, seen as `rep`.
+        """An expression for a source operand, seen as `rep`: an array of lanes, or a scalar.
+
+        Raises:
+            Refused: the operand cannot be that.
+        """
+        if isinstance(operand, Register):
+            value = self._value(operand)
+            if value.affine:
+                value = Value(self._lanes(value.name), value.rep, value.root)
+            return self._convert(value, rep, operand)
+        if isinstance(operand, Special) and operand.name.startswith(AFFINE_SPECIALS):
+            return self._lanes(self._special(operand.name, rep))
+        return self.affine_source(operand, rep)
+
+    def affine_source(self, operand: Operand, rep: str) -> str:
+        """An expression for a source operand, seen as `rep`, that may also be an `Affine`.
 
         Raises:
             Refused: the operand cannot be that.
@@ -76,12 +100,19 @@ class BlockWriter:
             return self._symbol(operand, rep)
         raise Refused(f"an operand that is no .{rep} value")
 
+    def _lanes(self, name: str) -> str:
+        found = self._dense.get(name)
+        if found is None:
+            found = self._dense[name] = self.temporary(f"dense({name})")
+        return found
+
     def _value(self, register: Register) -> Value:
         value = self._values.get(register.index)
         if value is None:
             name = f"r{register.index}"
             self.loads.append(register)
-            value = self._values[register.index] = Value(name, canonical(register), name)
+            affine = register.index in self.function.linear
+            value = self._values[register.index] = Value(name, canonical(register), name, affine)
         return value
 
     def _convert(self, value: Value, rep: str, register: Register) -> str:
@@ -139,7 +170,9 @@ class BlockWriter:
         self.needs_base = True
         return self.temporary(f"{rep}(base + {address})")
 
-    def result(self, operand: Operand, rep: str, expression: str, *, shared: bool = False) -> None:
+    def result(
+        self, operand: Operand, rep: str, expression: str, *, shared: bool = False, affine: bool = False
+    ) -> None:
         """Assign an expression of representation `rep` to a destination operand.
 
         Args:
@@ -147,6 +180,7 @@ class BlockWriter:
             rep: the representation of the expression; a wider register is filled by sign or zero extension.
             expression: what to assign.
             shared: the expression may give back one of its own arguments, so its array is not ours to keep.
+            affine: the expression may be an `Affine`.
         """
         if isinstance(operand, Sink):
             self.line(expression)
@@ -162,12 +196,14 @@ class BlockWriter:
             wide = ("s" if rep[0] == "s" else "u") + str(BITS[own])
             expression = f"({expression}).astype({wide})" if rep[0] != "f" else self._widen_float(expression, rep, wide)
             rep, shared = wide, False
+        if affine and (self._select is not None or operand.index not in self.function.linear):
+            expression, shared, affine = f"dense({expression})", True, False
         if self._select is not None:
-            old = self._convert(self._value(operand), rep, operand)
+            old = self.source(operand, rep)
             expression, shared = f"where({self._select}, {expression}, {old})", False
         name = self.temporary(expression)
         root = "shared" if shared else name
-        self._values[operand.index] = Value(name, rep, root)
+        self._values[operand.index] = Value(name, rep, root, affine)
         self._written[operand.index] = operand
 
     def _widen_float(self, expression: str, rep: str, wide: str) -> str:
@@ -177,18 +213,19 @@ class BlockWriter:
         """`mov` between registers: the destination becomes another name for the source."""
         if self._select is None and isinstance(operand, Register) and isinstance(source, Register):
             value = self._value(source)
-            if BITS[value.rep] == BITS[rep] == BITS[canonical(operand)]:
-                self._values[operand.index] = Value(value.name, value.rep, value.root)
+            fits = BITS[value.rep] == BITS[rep] == BITS[canonical(operand)]
+            if fits and (not value.affine or operand.index in self.function.linear):
+                self._values[operand.index] = Value(value.name, value.rep, value.root, value.affine)
                 self._written[operand.index] = operand
                 return
         self.result(operand, rep, self.source(source, rep), shared=True)
 
-    def address_text(self, space: str, memory: Memory) -> tuple[str, str, int]:
+    def address_text(self, space: str, memory: Memory, *, affine: bool = False) -> tuple[str, str, int]:
         """(space, expression of the base, constant offset) of `[base + offset]`; the base may be a Python int."""
         base, offset = memory.base, memory.offset
         if isinstance(base, Register):
             rep = "u64" if base.type.bits == 64 else "u32"
-            text = self.source(base, rep)
+            text = self.affine_source(base, rep) if affine else self.source(base, rep)
         elif isinstance(base, Symbol):
             found, address = self.function.resolve(base)
             if found == "local":
@@ -204,7 +241,7 @@ class BlockWriter:
 
     def address(self, space: str, memory: Memory) -> tuple[str, int]:
         """(name of the checked addresses, constant offset) of `[base + offset]` in a space."""
-        _, text, offset = self.address_text(space, memory)
+        _, text, offset = self.address_text(space, memory, affine=True)
         key = (space, text)
         name = self._addresses.get(key)
         if name is None:
