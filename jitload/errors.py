@@ -189,10 +189,13 @@ class CpuFault(JitloadError):  # noqa: N818 - the name is part of the public con
         instruction: the PTX instruction as written, or None.
         ptx_line: its 1-based line in the PTX, or None.
         cuda_line: "file:line" of the CUDA source when the PTX has line information, or None.
+        inlined_at: the lines at which the function around that line was inlined, the innermost first.
         thread: (x, y, z) of the first thread concerned, or None.
         block: (x, y, z) of its block, or None.
         address: the address that was accessed, or None.
         nearest: the nearest allocation, described, or None.
+        other: another place that has to do with it, with the same fields, or None: the access that this one races
+            with, or where memory was freed before.
     """
 
     def __init__(
@@ -203,17 +206,21 @@ class CpuFault(JitloadError):  # noqa: N818 - the name is part of the public con
         instruction: str | None = None,
         ptx_line: int | None = None,
         cuda_line: str | None = None,
+        inlined_at: tuple[str, ...] = (),
         thread: tuple[int, int, int] | None = None,
         block: tuple[int, int, int] | None = None,
         address: int | None = None,
         nearest: str | None = None,
+        other: CpuFault | None = None,
     ) -> None:
         super().__init__(message)
         self.kernel = kernel
         self.instruction = instruction
         self.ptx_line = ptx_line
         self.cuda_line = cuda_line
+        self.inlined_at = inlined_at
         self.thread = thread
         self.block = block
         self.address = address
         self.nearest = nearest
+        self.other = other

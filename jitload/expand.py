@@ -11,7 +11,7 @@ from jitload.bundles.workload import Workload, planned_requests
 from jitload.compiler.plan import PLAN_SUFFIX, Plan
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
-from jitload.pipeline import default_target
+from jitload.pipeline import default_target, device_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,7 +81,7 @@ def _request(item: Any, kind: Kind | None, archs: tuple[str, ...] | None) -> Com
         return item.replace(**changes) if changes else item
     if isinstance(item, os.PathLike):
         wanted, chosen = default_target(kind, archs)
-        return CompileRequest(item, kind=wanted, arch=chosen)
+        return CompileRequest(item, kind=wanted, arch=chosen, device_options=device_options(archs))
     if hasattr(item, "request"):
         request: CompileRequest = item.request(kind=kind, arch=archs)
         return request

@@ -18,7 +18,7 @@ from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.template import template_text
 from jitload.errors import ArgumentError, SymbolNotFoundError
-from jitload.pipeline import compile_request, default_target, explain, stand_ins
+from jitload.pipeline import compile_request, default_target, device_options, explain, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -105,6 +105,7 @@ class JitKernel:
             headers=options["headers"],
             defines=options["defines"],
             names=(entry,) if "<" in entry or "::" in entry else (),
+            device_options=device_options(arch or options["arch"]),
         )
 
     def artifact(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Artifact:

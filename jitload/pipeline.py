@@ -12,7 +12,7 @@ from jitload.bundles.tier import bundles_in_force, find_bundled, find_for_device
 from jitload.cache.flight import single_flight
 from jitload.cache.stats import counters
 from jitload.cache.tiers import default_cache
-from jitload.compiler.arch import EXECUTOR_ARCH, normalize_arch, parse_kind
+from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
 from jitload.compiler.key import artifact_key
 from jitload.compiler.manifest import check_variant
 from jitload.compiler.request import CompileRequest
@@ -109,6 +109,8 @@ def _provide(
     """What no tier has as it was asked for: an image that stands in, or a compile."""
     if device is not None and _cannot_compile(request, store, policy):
         artifact, _ = find_for_device(request, device, kinds, store)
+        if artifact is None and request.device_options:
+            artifact, _ = look_up(request.as_written(), store)
         if artifact is not None:
             return artifact
     counters.count_miss(reason)
@@ -134,6 +136,8 @@ def look_up(
     """
     if bundles_in_force(settings):
         artifact, _ = find_bundled(request, cache)
+        if artifact is None and request.device_options:  # bundles are built from what applications write
+            artifact, _ = find_bundled(request.as_written(), cache)
         if artifact is not None:
             return artifact, "hit"
     variants = cache.variants(request.digest)
@@ -313,6 +317,15 @@ def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) ->
     )
 
 
+def device_options(arch: object) -> tuple[str, ...]:
+    """The options that the device in force wants, where it is the device that chooses the arch.
+
+    Args:
+        arch: the arch that the caller gave, or None.
+    """
+    return () if arch is not None or config.resolve_device() == "cuda" else EXECUTOR_OPTIONS
+
+
 def compile(  # noqa: A001 - the public name, as in `re.compile`
     source: str | os.PathLike[str],
     *,
@@ -367,6 +380,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             headers=headers,
             defines=defines,
             names=names,
+            device_options=EXECUTOR_OPTIONS if device == "cpu" else (),
         )
         if memo is not None:
             if len(_requests) >= _MAX_REQUESTS:

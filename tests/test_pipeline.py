@@ -68,6 +68,33 @@ def test_kind_and_arch_follow_from_each_other(cache):
             jitload.compile(source, kind="cubin", cache=cache)
 
 
+def test_the_executor_gets_line_information_and_nobody_else(cache):
+    """It takes part in the key; an arch that was asked for is compiled as it was asked for."""
+    source, before = SOURCE.replace("VALUE", "731"), compiles()
+    with jitload.configure(device="cpu"):
+        chosen = jitload.compile(source, cache=cache)
+        assert jitload.compile(source, options="-lineinfo", cache=cache).key == chosen.key
+    asked = jitload.compile(source, kind="ptx", arch=chosen.arch, cache=cache)
+    assert b".loc" in chosen.data
+    assert b".loc" not in asked.data
+    assert asked.key != chosen.key
+    assert compiles() == before + 2
+
+
+def test_what_the_device_wants_goes_with_the_device():
+    request = jitload.CompileRequest(
+        SOURCE, kind="ptx", arch="compute_75", options=["-w", "-UX"], device_options=["--generate-line-info"]
+    )
+    assert request.options == ("--disable-warnings", "--generate-line-info")
+    assert request.as_written().options == ("--disable-warnings",)
+    assert request.replace(names=["k"]).device_options == ("--generate-line-info",)
+    assert request.replace(kind="cubin", arch="sm_90").options == ("--disable-warnings",)
+    assert request.replace(kind="cubin", arch="sm_90").undefines == ("X",)
+    written = jitload.CompileRequest(SOURCE, kind="ptx", arch="compute_75", options=["-w", "-UX", "-lineinfo"])
+    assert written.digest == request.digest
+    assert written.as_written() is written
+
+
 @pytest.fixture
 def project(tmp_path):
     directory = tmp_path / "project"

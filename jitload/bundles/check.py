@@ -9,7 +9,7 @@ from jitload.artifact import Kind
 from jitload.bundles.choose import CPU, PTX_RANK, judge_image
 from jitload.bundles.tier import choose_from, find_in
 from jitload.bundles.workload import BY_DEVICE, CHOSEN
-from jitload.compiler.arch import EXECUTOR_ARCH, normalize_arch
+from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch
 from jitload.errors import LoadError
 from jitload.loader.images import ptx_target
 from jitload.values import Value
@@ -150,12 +150,21 @@ def _check(
         verdicts: list[Verdict]
         artifact, verdicts = choose_from(bundles, request, device, kinds)
         reasons = [str(verdict) for verdict in verdicts]
+        if artifact is None and device == CPU:
+            artifact = _as_the_executor_asks(request, bundles)
     found = "" if artifact is None else f"{artifact.kind} {artifact.arch}"
     if artifact is not None and driver is not None and device != CPU:
         refusal = _too_new(artifact, device, driver)
         if refusal is not None:
             found, reasons = "", [*reasons, f"{found}: {refusal}"]
     return Coverage(request.name, request.names, f"{kind} {arch}", found, reasons)
+
+
+def _as_the_executor_asks(request: CompileRequest, bundles: Sequence[Bundle]) -> Artifact | None:
+    """What a bundle has for a request with the options that the CPU executor adds."""
+    wanted = request.replace(device_options=EXECUTOR_OPTIONS)
+    found = (find_in(bundle, wanted)[0] for bundle in bundles)
+    return next((artifact for artifact in found if artifact is not None), None)
 
 
 def _too_new(artifact: Artifact, device: str, driver: int) -> str | None:

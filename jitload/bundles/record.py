@@ -166,7 +166,7 @@ def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) 
         "headers": [[name, add(text)] for name, text in request.headers],
         "name": request.name,
         "names": request.names,
-        "options": request.options,
+        "options": request.as_written().options,
         "source": add(request.source),
         "targets": [[request.kind.value, request.arch, how]],
         "undefines": request.undefines,
@@ -179,13 +179,14 @@ def _variant(request: CompileRequest, artifact: Artifact, cache: Cache) -> Varia
     """The headers that the artifact was compiled with."""
     same = (request.kind, request.arch) == (artifact.kind, artifact.arch)
     made = request if same else request.replace(kind=artifact.kind, arch=artifact.arch.split(","))
-    for variant in cache.variants(made.digest):
-        if artifact_key(made, variant.closure, variant.toolchain) == artifact.key:
-            return variant
-    for bundle in bundles_in_force():
-        for variant, key in bundle.variants(made.digest):
-            if key == artifact.key:
+    for one in dict.fromkeys((made, made.as_written())):
+        for variant in cache.variants(one.digest):
+            if artifact_key(one, variant.closure, variant.toolchain) == artifact.key:
                 return variant
+        for bundle in bundles_in_force():
+            for variant, key in bundle.variants(one.digest):
+                if key == artifact.key:
+                    return variant
     return None
 
 

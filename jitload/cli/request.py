@@ -67,11 +67,12 @@ def build_requests(
         OSError: the file cannot be read.
         ValueError: a kind, arch or option that cannot be.
     """
-    from jitload.pipeline import default_target
+    from jitload.pipeline import default_target, device_options
 
     given = list(dict.fromkeys(normalize_arch(name) for item in archs or () for name in item.split(",")))
     wanted, target = default_target(kind, given or None)
     chosen = [target] if isinstance(target, str) else target
     groups = [chosen] if wanted is Kind.FATBIN else [[name] for name in chosen]
     fields: dict[str, Any] = {name: value or () for name, value in rest.items()}
+    fields["device_options"] = device_options(given or None)
     return wanted, [CompileRequest(file, kind=wanted, arch=group, **fields) for group in groups]

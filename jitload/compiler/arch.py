@@ -21,6 +21,8 @@ _ARCH = re.compile(r"(sm|compute)_([0-9]{2,3})([af]?)\Z")
 #: What the CPU executor asks for: the lowest arch that NVRTC 12.9 and 13 compile for without a word (12.9 warns below
 #: 75, 13 stops there), and the plainest PTX, without cp.async, redux and mbarrier. A test holds NVRTC to it.
 EXECUTOR_ARCH = "compute_75"
+#: What the executor wants besides: the CUDA lines that its faults and profiles name.
+EXECUTOR_OPTIONS = ("--generate-line-info",)
 
 
 def parse_kind(kind: str) -> Kind:

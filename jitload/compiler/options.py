@@ -170,6 +170,11 @@ def canonical_options(
     return tuple(_spell(*option) for option in kept), include_dirs, defines, undefines
 
 
+def option_name(option: str) -> str:
+    """What canonical options are sorted by."""
+    return option.partition("=")[0]
+
+
 def _as_list(options: str | Iterable[str]) -> list[str]:
     if isinstance(options, str):
         return options.split()

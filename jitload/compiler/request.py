@@ -9,7 +9,7 @@ import os
 import re
 
 from jitload.compiler.arch import normalize_archs, parse_kind
-from jitload.compiler.options import canonical_options
+from jitload.compiler.options import canonical_options, option_name
 from jitload.digest import digest_factors, frame_all
 from jitload.values import Value
 
@@ -38,6 +38,7 @@ class CompileRequest(Value):
         kind: the kind of image wanted.
         archs: canonical arch names; more than one only for a fatbin.
         options: canonical NVRTC options.
+        device_options: those of them that the device in force wants and the caller did not write.
         defines: (name, value) pairs, sorted by name; the value None is a bare `-DNAME`.
         undefines: names to undefine, sorted.
         names: C++ name expressions, sorted.
@@ -50,6 +51,7 @@ class CompileRequest(Value):
         "_digest",
         "archs",
         "defines",
+        "device_options",
         "first_line",
         "headers",
         "include_dirs",
@@ -69,6 +71,7 @@ class CompileRequest(Value):
     kind: Kind
     archs: tuple[str, ...]
     options: tuple[str, ...]
+    device_options: tuple[str, ...]
     defines: tuple[tuple[str, str | None], ...]
     undefines: tuple[str, ...]
     names: tuple[str, ...]
@@ -92,8 +95,12 @@ class CompileRequest(Value):
         path: str | None = None,
         first_line: int = 1,
         source_dir: str | os.PathLike[str] | None = None,
+        device_options: Iterable[str] = (),
     ) -> None:
         """Read and canonicalise.
+
+        `device_options` are canonical options that go with the kind and the arch, not with the caller's wishes; those
+        that the caller wrote too are the caller's.
 
         Raises:
             ValueError: a kind, arch, option or definition that cannot be used; the text says what to write.
@@ -103,6 +110,7 @@ class CompileRequest(Value):
         text, path, source_dir = _read_source(source, path, source_dir)
         wanted = parse_kind(kind)
         canonical, option_dirs, option_defines, undefines = canonical_options(options)
+        added = tuple([option for option in device_options if option not in canonical])
         all_defines = _checked_definitions([*option_defines, *_definitions(defines)])
         directories = [*_listed("include_dirs", include_dirs), *option_dirs]
         self._set(
@@ -112,7 +120,8 @@ class CompileRequest(Value):
             first_line=first_line,
             kind=wanted,
             archs=normalize_archs(wanted, arch),
-            options=canonical,
+            options=tuple(sorted((*canonical, *added), key=option_name)) if added else canonical,
+            device_options=added,
             defines=tuple(sorted(all_defines.items(), key=lambda item: item[0])),
             undefines=tuple(sorted(set(undefines))),
             names=tuple(sorted({_name_expression(item) for item in _listed("names", names)})),
@@ -150,18 +159,25 @@ class CompileRequest(Value):
         ]
 
     def replace(self, **changes: Any) -> CompileRequest:
-        """The same request with some of kind, arch, options, defines, names changed."""
+        """The same request with some of kind, arch, options, defines, names, device_options changed.
+
+        With a kind or an arch of the caller's choice, nothing is left of what the device in force wanted.
+        """
+        own = self.device_options
         current: dict[str, Any] = {
             "kind": self.kind,
             "arch": self.archs,
-            "options": (*self.options, *(f"--undefine-macro={name}" for name in self.undefines)),
+            "options": [option for option in self.options if option not in own],
             "defines": dict(self.defines),
             "names": self.names,
+            "device_options": () if "kind" in changes or "arch" in changes else own,
         }
         unknown = set(changes) - set(current)
         if unknown:
             raise TypeError(f"replace() cannot change {', '.join(sorted(unknown))}")
         current.update(changes)
+        if "options" not in changes:
+            current["options"] += [f"--undefine-macro={name}" for name in self.undefines]
         return CompileRequest(
             self.source,
             name=self.name,
@@ -172,6 +188,10 @@ class CompileRequest(Value):
             source_dir=self.source_dir,
             **current,
         )
+
+    def as_written(self) -> CompileRequest:
+        """The request without what the device in force added to it."""
+        return self.replace(device_options=()) if self.device_options else self
 
     def __repr__(self) -> str:
         return f"CompileRequest({self.name!r}, kind={self.kind}, arch={self.arch!r}, digest={self.digest[:12]})"

@@ -13,6 +13,7 @@ from jitload.cpu.ir import (
     Register,
     Scope,
 )
+from jitload.cpu.lines import LineTracker
 from jitload.cpu.operand import OperandReader
 from jitload.cpu.program import Program, read_variable
 from jitload.cpu.types import TYPES
@@ -38,7 +39,7 @@ class _BodyReader(OperandReader):
         super().__init__(Cursor(program.source, function.span[0]), program.variables)
         self.end = function.span[1]
         self.body = Body([], self.registers, [], self.scope)
-        self.cuda_line: str | None = None
+        self.lines = LineTracker(program.files)
         self.label_count = 0
 
     def read(self) -> Body:
@@ -107,9 +108,7 @@ class _BodyReader(OperandReader):
                     break
             cursor.expect(";")
         elif word == ".loc":
-            file, line = cursor.integer(), cursor.integer()
-            self.cuda_line = f"{self.program.files.get(file, '?')}:{line}" if line else None
-            cursor.index = cursor.source.line_end(cursor.index - 1)
+            self.lines.read(cursor)
         elif word in {".pragma", ".branchtargets", ".calltargets"}:
             while cursor.take() != ";":
                 pass
@@ -170,7 +169,7 @@ class _BodyReader(OperandReader):
                 cursor.index += 1
             cursor.expect(";")
         text = cursor.source.excerpt(first, cursor.index - 1)
-        place = Place(text.rstrip("; "), cursor.source.line(first), self.cuda_line)
+        place = Place(text.rstrip("; "), cursor.source.line(first), *self.lines.current)
         instruction = Instruction(name, operands, place, self.scope)
         instruction.guard, instruction.negated, instruction.malformed = guard, negated, malformed
         return instruction

@@ -20,8 +20,9 @@ class Refused(Exception):  # noqa: N818 - it is turned into a CpuFault at the bo
 
 
 def describe_place(place: Place) -> str:
-    """`'ld.global.f32 %f1, [%rd4]' (PTX line 31, saxpy.cu:7)`."""
-    where = f"PTX line {place.ptx_line}" + (f", {place.cuda_line}" if place.cuda_line else "")
+    """`'ld.global.f32 %f1, [%rd4]' (PTX line 31, saxpy.cu:7 inlined at main.cu:12)`."""
+    lines = " inlined at ".join((place.cuda_line, *place.inlined_at)) if place.cuda_line else ""
+    where = f"PTX line {place.ptx_line}" + (f", {lines}" if lines else "")
     return f"'{place.text}' ({where})"
 
 
@@ -35,6 +36,7 @@ def decode_fault(function: str, place: Place | None, why: str) -> CpuFault:
         instruction=place.text,
         ptx_line=place.ptx_line,
         cuda_line=place.cuda_line,
+        inlined_at=place.inlined_at,
     )
 
 
@@ -59,6 +61,7 @@ def run_fault(
         instruction=place.text,
         ptx_line=place.ptx_line,
         cuda_line=place.cuda_line,
+        inlined_at=place.inlined_at,
         thread=thread,
         block=block,
         address=address,

@@ -84,11 +84,19 @@ Operand = Register | Immediate | Special | Symbol | Memory | Vector | Pair | Not
 
 
 class Place(NamedTuple):
-    """Where an instruction stands, for people."""
+    """Where an instruction stands, for people.
+
+    Attributes:
+        text: the instruction as written.
+        ptx_line: its 1-based line.
+        cuda_line: "file:line" of the CUDA source, or None.
+        inlined_at: the lines at which the function around it was inlined, the innermost first.
+    """
 
     text: str
     ptx_line: int
     cuda_line: str | None
+    inlined_at: tuple[str, ...] = ()
 
 
 class Instruction:

@@ -14,6 +14,9 @@ import pytest
 import jitload
 from jitload.bundles import tier
 from jitload.bundles.build import create
+from jitload.bundles.check import check_coverage
+from jitload.bundles.workload import Workload
+from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.errors import BundleError, CompileDisabledError, NotPrecompiledError, TrustError
 from jitload.pipeline import compile_request
 
@@ -145,6 +148,39 @@ def test_a_decorated_kernel_runs_from_a_bundle(built, unsigned, hits):
         saxpy[2, 32](2.0, x, y, 64)
     assert np.array_equal(y, 2 * x + 1)
     assert hits() == {"memory": 0, "bundle": 1, "disk": 0, "remote": 0, "compiles": 0}
+
+
+def test_line_information_for_the_executor_is_no_reason_to_pass_a_bundle_over(built, unsigned, hits, tmp_path):
+    """A bundle holds what applications write; its PTX serves where a compile would have added `-lineinfo`."""
+    workload = tmp_path / "app.jlw"
+    with jitload.configure(device="cpu"):
+        lined = jitload.compile(built[0], cache=jitload.Cache())
+        jitload.use_bundle(unsigned, trust="unsigned")
+        with jitload.record(workload):
+            plain = jitload.compile(built[0], cache=jitload.Cache())
+    assert b".loc" in lined.data
+    assert plain == built[2].get(plain.key)
+    assert hits()["compiles"] == 1
+    assert "line-info" not in workload.read_text()
+
+
+def test_a_workload_of_the_executor_is_one_of_every_device(built, tmp_path):
+    """What the executor adds is not recorded, and a bundle of it covers the executor, with the options and without."""
+    workload, own = tmp_path / "app.jlw", jitload.Cache(tmp_path / "cache")
+    with jitload.configure(device="cpu"), jitload.record(workload):
+        jitload.compile(built[0], cache=own)
+    lined = jitload.CompileRequest(built[0], kind="ptx", arch="compute_75", device_options=EXECUTOR_OPTIONS)
+    recorded = Workload.read(workload)
+    for number, (requests, cache) in enumerate([(built[1], built[2]), ([lined], own)]):
+        path = tmp_path / f"{number}.jlb"
+        create(path, requests, cache=cache).close()
+        with jitload.Bundle.open(path, trust="unsigned") as bundle:
+            assert [row.covered for row in check_coverage(recorded, [bundle], "cpu")] == [True]
+            assert [row.covered for row in check_coverage(recorded, [bundle], "sm_80")] == [not number]
+        used = jitload.use_bundle(path, trust="unsigned")
+        with jitload.configure(device="cpu", compile="never"):
+            jitload.compile(built[0], cache=jitload.Cache())
+        tier.stop_bundle(used)
 
 
 def test_explain_asks_bundles_first(built, unsigned, hits):

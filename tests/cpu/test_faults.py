@@ -35,6 +35,68 @@ def test_out_of_bounds_names_everything(cuda):
     assert pickle.loads(pickle.dumps(fault)).nearest == fault.nearest
 
 
+INLINED = """
+__device__ __forceinline__ float one(const float *p, int i) {
+    return p[i];
+}
+struct Rows {
+    const float *p;
+    __device__ float get(int i) const {
+        return one(p, i) + 1.0f;
+    }
+};
+__device__ __noinline__ void far(float *p, int i) {
+    p[i + 1000] = 1.0f;
+}
+extern "C" __global__ void k(const float *x, float *y, int shift) {
+    Rows rows{x};
+    y[threadIdx.x] = rows.get(threadIdx.x + shift);
+    far(y, threadIdx.x);
+}
+"""
+
+
+def test_inlined_code_names_the_chain_of_calls(cuda):
+    """The line itself, then where each function around it was inlined; a function that is called stands alone."""
+    device = cuda(INLINED, "-lineinfo")
+    x, y = np.zeros(64, np.float32), np.zeros(64, np.float32)
+    with pytest.raises(CpuFault) as caught:
+        device.run("k", 1, 64, x, y, 1)
+    fault = caught.value
+    assert fault.cuda_line.endswith("kernel.cu:3")
+    assert [line.rpartition("kernel.cu:")[2] for line in fault.inlined_at] == ["8", "16"]
+    assert "kernel.cu:3 inlined at " in str(fault)
+    assert pickle.loads(pickle.dumps(fault)).inlined_at == fault.inlined_at
+    with pytest.raises(CpuFault) as caught:
+        device.run("k", 1, 64, x, y, 0)
+    assert caught.value.cuda_line.endswith("kernel.cu:12")
+    assert caught.value.inlined_at == ()
+
+
+def test_an_instruction_without_a_line_counts_to_the_line_before_it(ptx):
+    """Compilers write line 0 where they moved or merged code; `.file` may stand before or after the code."""
+    kernel = """
+.visible .entry k(.param .u64 p) {
+.reg .b64 %a;
+.loc 1 7 3
+ld.param.u64 %a, [p];
+.loc 1 0 3
+st.global.u32 [%a + 4], 1;
+.loc 2 9 1, function_name $L__info_string0, inlined_at 1 7 3
+st.global.u32 [%a], 1;
+ret;
+}
+.file 1 "/jitload/source/main.cu"
+.file 2 "/jitload/include/0/deep/inner.cuh"
+"""
+    with pytest.raises(CpuFault) as caught:
+        ptx(kernel).run("k", 1, 1, np.zeros(1, np.int32))
+    assert (caught.value.cuda_line, caught.value.inlined_at) == ("main.cu:7", ())
+    with pytest.raises(CpuFault, match=r"deep/inner\.cuh:9 inlined at main\.cu:7") as caught:
+        ptx(kernel.replace("[%a], 1", "[%a + 2], 1").replace("[%a + 4]", "[%a]")).run("k", 1, 1, np.zeros(1, np.int32))
+    assert (caught.value.cuda_line, caught.value.inlined_at) == ("deep/inner.cuh:9", ("main.cu:7",))
+
+
 def test_before_the_start(cuda):
     with pytest.raises(CpuFault, match="access starts 4 bytes before its start") as caught:
         cuda(COPY).run("copy", 1, 32, np.zeros(64, np.float32), np.zeros(64, np.float32), -1)
