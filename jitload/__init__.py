@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
     from jitload.config import configure
+    from jitload.cpu.profile import CpuProfile, cpu_profile
     from jitload.errors import (
         ArgumentError,
         ArtifactError,
@@ -77,6 +78,7 @@ _HOMES = {
     "Bundle": "bundles.bundle",
     "Cache": "cache.tiers",
     "CompileRequest": "compiler.request",
+    "CpuProfile": "cpu.profile",
     "JitKernel": "jit",
     "Kernel": "launch.kernel",
     "KernelInfo": "artifact",
@@ -88,6 +90,7 @@ _HOMES = {
     "Toolchain": "artifact",
     "compile": "pipeline",
     "configure": "config",
+    "cpu_profile": "cpu.profile",
     "create_module": "loader.create",
     "explain": "pipeline",
     "jit_kernel": "jit",
@@ -121,6 +124,7 @@ __all__ = [
     "CompileError",
     "CompileRequest",
     "CpuFault",
+    "CpuProfile",
     "DriverError",
     "JitKernel",
     "JitloadError",
@@ -140,6 +144,7 @@ __all__ = [
     "TrustError",
     "compile",
     "configure",
+    "cpu_profile",
     "create_module",
     "explain",
     "jit_kernel",

@@ -39,6 +39,7 @@ class Launch:
         shared_bytes: dynamic shared memory per block.
 
     Attributes:
+        name: what the user calls the kernel.
         steps: scheduler steps since a batch ended, for the watchdog.
         workspace: the address of what the blocks of a cooperative launch synchronize through, or 0.
         observer: who watches; set before the first batch is made.
@@ -51,6 +52,7 @@ class Launch:
         self, code: KernelCode, arena: Arena, params: bytes | bytearray, grid: Dim3, block: Dim3, shared_bytes: int
     ) -> None:
         self.code = code
+        self.name = code.name
         self.arena = arena
         self.grid = grid
         self.block = block

@@ -74,7 +74,7 @@ class CpuFunction:
         """
         self._check(parameters, grid, block, shared_bytes, cluster)
         launch = Launch(self.code, self._arena, parameters, grid, block, shared_bytes)
-        launch.observer = observer_in_force()
+        launch.name, launch.observer = self.info.name, observer_in_force()
         # One launch at a time: atomics of two launches must not interleave between NumPy calls.
         with _launching, np.errstate(all="ignore"):
             if not cooperative:

@@ -8,8 +8,11 @@ from jitload.cpu.control import ENDS, MEETINGS
 from jitload.cpu.emit_matrix import MEETINGS as MATRIX
 from jitload.cpu.instruction import EMITTERS, REFUSED
 from tests.cpu.families import GROUPS, family_of, table
+from tests.cpu.profile_example import example
 
 PAGE = Path(__file__).parents[2] / "docs" / "cpu.md"
+PROFILE_MARK = "<!-- profile: written by `python -m tests.cpu.write_documentation` -->\n"
+PROFILE_END = "<!-- end of profile -->\n"
 MARK = "<!-- families: written by `python -m tests.cpu.write_documentation` -->\n"
 
 
@@ -17,6 +20,11 @@ def test_the_table_is_up_to_date():
     assert PAGE.read_text().partition(MARK)[2] == "\n" + table(), (
         "docs/cpu.md is stale: run `python -m tests.cpu.write_documentation`"
     )
+
+
+def test_the_example_of_a_profile_is_up_to_date():
+    shown = PAGE.read_text().partition(PROFILE_MARK)[2].partition(PROFILE_END)[0]
+    assert shown == "\n" + example() + "\n", "docs/cpu.md is stale: run `python -m tests.cpu.write_documentation`"
 
 
 def test_the_table_names_every_opcode():
