@@ -23,22 +23,28 @@ class Cursor:
 
     def peek(self) -> str:
         """The next word, or "" at the end."""
-        return self.tokens[self.index] if self.index < len(self.tokens) else ""
+        try:
+            return self.tokens[self.index]
+        except IndexError:
+            return ""
 
     def take(self) -> str:
         """The next word; the end is an error."""
-        word = self.peek()
-        if not word:
-            raise self.error("the text ends too early")
+        try:
+            word = self.tokens[self.index]
+        except IndexError:
+            raise self.error("the text ends too early") from None
         self.index += 1
         return word
 
     def accept(self, word: str) -> bool:
         """Whether the next word is this one; if so it is taken."""
-        if self.peek() == word:
-            self.index += 1
-            return True
-        return False
+        try:
+            found = self.tokens[self.index] == word
+        except IndexError:
+            return False
+        self.index += found
+        return found
 
     def expect(self, word: str) -> None:
         """Take this word or fail."""

@@ -59,11 +59,9 @@ class Modifiers:
 
     def flag(self, *names: str) -> bool:
         """Take any of these modifiers; whether one was there."""
-        found = False
-        for name in names:
-            while name in self._rest:
-                self._rest.remove(name)
-                found = True
+        kept = [part for part in self._rest if part not in names]
+        found = len(kept) < len(self._rest)
+        self._rest = kept
         return found
 
     def choice(self, *names: str) -> str:

@@ -180,8 +180,9 @@ class KernelCode:
             code.blocks.append(block_code)
         found: dict[str, Any] = self._namespace
         exec(compile("\n".join(texts), f"<ptx {function.name}>", "exec"), found)  # noqa: S102 - only names and numbers of ours
-        for block in draft.blocks:
-            code.blocks[block.number].run = found.pop(f"b{block.number}")
+        for ready, text in zip(code.blocks, texts, strict=True):
+            if text:
+                ready.run = found.pop(text[4 : text.index("(")])
         return code
 
     def _formal_offset(self, draft: _Draft, formal: Variable) -> int:

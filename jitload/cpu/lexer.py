@@ -36,11 +36,9 @@ class Source:
     def __init__(self, text: str) -> None:
         self.text = text
         clean = _COMMENT.sub(_blank, text)
-        self.tokens: list[str] = []
-        self.starts: list[int] = []
-        for match in _TOKEN.finditer(clean):
-            self.tokens.append(match.group())
-            self.starts.append(match.start())
+        matches = list(_TOKEN.finditer(clean))
+        self.tokens = [match[0] for match in matches]
+        self.starts = [match.start() for match in matches]
         self._newlines = [match.start() for match in re.finditer("\n", text)]
 
     def line(self, index: int) -> int:

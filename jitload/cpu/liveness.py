@@ -38,9 +38,14 @@ def has_result(instruction: Instruction) -> bool:
 def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
     """The registers that an instruction writes and reads; a guarded one also reads what it writes."""
     operands = instruction.operands
-    results = registers_of(operands[0]) if operands and has_result(instruction) else []
-    rest = operands[1:] if has_result(instruction) else operands
-    sources = [register for operand in rest for register in registers_of(operand)]
+    first = int(has_result(instruction))
+    results = registers_of(operands[0]) if operands and first else []
+    sources: list[Register] = []
+    for operand in operands[first:]:
+        if isinstance(operand, Register):
+            sources.append(operand)
+        else:
+            sources += registers_of(operand)
     if instruction.guard is not None:
         sources += [instruction.guard, *results]
     return results, sources

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,31 @@ from jitload.cpu.types import DTYPES
 Lanes = Any
 
 
-def take(value: Lanes, lanes: Any) -> Lanes:
-    """The current lanes of a register; a value that all lanes share stays as it is."""
-    return value.take(lanes) if value.ndim else value
+def fetch(registers: list[Lanes], lanes: Any, numbers: tuple[int, ...]) -> list[Lanes]:
+    """The current lanes of registers; a value that all lanes share stays as it is."""
+    if lanes is None:
+        return [registers[number] for number in numbers]
+    values = [registers[number] for number in numbers]
+    return [value.take(lanes) if value.ndim else value for value in values]
+
+
+def keep(registers: list[Lanes], lanes: Any, numbers: tuple[int, ...], values: tuple[Lanes, ...], total: int) -> None:
+    """Write registers back whose values belong to nobody else."""
+    if lanes is None:
+        for number, value in zip(numbers, values, strict=True):
+            registers[number] = value
+    else:
+        for number, value in zip(numbers, values, strict=True):
+            put(registers, number, lanes, value, total)
+
+
+def keep_copies(
+    registers: list[Lanes], lanes: Any, numbers: tuple[int, ...], values: tuple[Lanes, ...], total: int
+) -> None:
+    """Write registers back whose values may be those of others."""
+    if lanes is None:
+        values = tuple(value.copy() for value in values)
+    keep(registers, lanes, numbers, values, total)
 
 
 def put(registers: list[Lanes], number: int, lanes: Any, value: Lanes, total: int) -> None:
@@ -35,10 +58,16 @@ def column(value: Lanes) -> Lanes:
 
 def make_namespace() -> dict[str, Any]:
     """A fresh namespace for one kernel."""
+    return _names().copy()
+
+
+@cache
+def _names() -> dict[str, Any]:
     names: dict[str, Any] = {
         "__builtins__": {},
-        "take": take,
-        "put": put,
+        "fetch": fetch,
+        "keep": keep,
+        "keep_copies": keep_copies,
         "column": column,
         "dense": dense,
         "where": np.where,

@@ -72,12 +72,20 @@ class OperandReader:
 
     def read_operands(self) -> tuple[Operand, ...]:
         """The operands up to the semicolon, which is left there."""
+        cursor = self.cursor
         operands: list[Operand] = []
-        if self.cursor.peek() == ";":
+        if cursor.peek() == ";":
             return ()
+        tokens, registers = cursor.tokens, self.scope.registers
         while True:
-            operands.append(self._read_operand())
-            if not self.cursor.accept(","):
+            # Most operands are registers that stand alone; a brace at least comes after them.
+            found = registers.get(tokens[cursor.index])
+            if found is not None and tokens[cursor.index + 1] in {",", ";"}:
+                operands.append(found)
+                cursor.index += 1
+            else:
+                operands.append(self._read_operand())
+            if not cursor.accept(","):
                 return tuple(operands)
 
     def _read_list(self, end: str) -> tuple[Operand, ...]:
@@ -191,6 +199,8 @@ class OperandReader:
         else:
             base = self._read_simple()
             if isinstance(base, Register):
+                if cursor.accept("]"):
+                    return Memory(base, 0)
                 memory = Memory(base, self._read_offset())
             elif isinstance(base, Symbol):
                 memory = Memory(base._replace(offset=0), base.offset)

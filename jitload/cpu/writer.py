@@ -201,8 +201,9 @@ class BlockWriter:
         if self._select is not None:
             old = self.source(operand, rep)
             expression, shared = f"where({self._select}, {expression}, {old})", False
-        name = self.temporary(expression)
-        root = "shared" if shared else name
+        known = expression.isidentifier()
+        name = expression if known else self.temporary(expression)
+        root = "shared" if shared or (known and name[0] != "t") else name
         self._values[operand.index] = Value(name, rep, root, affine)
         self._written[operand.index] = operand
 
@@ -249,28 +250,28 @@ class BlockWriter:
         return name, offset
 
     def text(self, returned: str, stored: list[Register]) -> str:
-        """The source of the block's function.
+        """The source of the block's function; "" if it does nothing.
 
         Args:
             returned: the expression that the function returns.
             stored: registers to write back, those that a later block reads.
         """
-        lines = [f"def b{self.block.number}(batch, frame, lanes):", " R = frame.registers"]
+        lines = [f" s{number} = batch.special({name!r})" for number, name in enumerate(self.specials)]
         if self.needs_base:
             lines.append(" base = frame.base")
-        lines += [f" s{number} = batch.special({name!r})" for number, name in enumerate(self.specials)]
         if self.loads:
-            lines.append(" if lanes is None:")
-            lines += [f"  r{register.index} = R[{register.index}]" for register in self.loads]
-            lines.append(" else:")
-            lines += [f"  r{register.index} = take(R[{register.index}], lanes)" for register in self.loads]
+            names = "".join(f"r{register.index}, " for register in self.loads)
+            numbers = "".join(f"{register.index}, " for register in self.loads)
+            lines.append(f" {names}= fetch(frame.registers, lanes, ({numbers}))")
         lines += [f" {line}" for line in self.lines]
         lines += self._write_back(stored)
-        lines.append(f" return {returned}")
-        return "\n".join(lines)
+        if not lines and returned == "None":
+            return ""
+        return "\n".join([f"def b{self.block.number}(batch, frame, lanes):", *lines, f" return {returned}"])
 
     def _write_back(self, stored: list[Register]) -> list[str]:
-        whole, part = [], []
+        own: list[tuple[int, str]] = []
+        shared: list[tuple[int, str]] = []
         kept = {f"r{register.index}" for register in self.loads} | {"shared"}
         for register in stored:
             if register.index not in self._written:
@@ -278,8 +279,12 @@ class BlockWriter:
             value = self._values[register.index]
             rep = canonical(register)
             name = value.name if value.rep == rep else f"{value.name}.view({rep})"
-            number = register.index
-            whole.append(f"  R[{number}] = {name}" + (".copy()" if value.root in kept else ""))
-            part.append(f"  put(R, {number}, lanes, {name}, batch.lanes_total)")
+            (shared if value.root in kept else own).append((register.index, name))
             kept.add(value.root)
-        return [" if lanes is None:", *whole, " else:", *part] if whole else []
+        lines = []
+        for function, group in (("keep", own), ("keep_copies", shared)):
+            if group:
+                numbers = "".join(f"{number}, " for number, _ in group)
+                values = "".join(f"{name}, " for _, name in group)
+                lines.append(f" {function}(frame.registers, lanes, ({numbers}), ({values}), batch.lanes_total)")
+        return lines
