@@ -33,6 +33,7 @@ _VARIABLES = (
     "JITLOAD_OFFLINE",
     "JITLOAD_BUNDLES",
     "JITLOAD_TRUST",
+    "JITLOAD_STRICT",
     "JITLOAD_RECORD",
     "JITLOAD_LOG",
     "JITLOAD_CPU_CHECK",
@@ -55,6 +56,7 @@ class Config(Value):
         offline: True when no network tier may be touched.
         bundles: bundle files, in order of look-up.
         trust: trusted public keys, a trust file, or "unsigned".
+        strict: True when signed bundles alone answer; `compile` is then "never".
         remote: address of a remote tier, or None.
         read_only_dirs: cache directories of others, asked before the user's own and never written.
         record: file for the workload of this process, or None.
@@ -77,6 +79,7 @@ class Config(Value):
         "read_only_dirs",
         "record",
         "remote",
+        "strict",
         "sync",
         "trust",
     )
@@ -87,6 +90,7 @@ class Config(Value):
     offline: bool
     bundles: tuple[str, ...]
     trust: tuple[str, ...]
+    strict: bool
     remote: str | None
     read_only_dirs: tuple[str, ...]
     record: str | None
@@ -123,6 +127,8 @@ def current() -> Config:
     fields = _from_environment()
     for layer in _layers:
         fields.update(layer)
+    if fields["strict"]:
+        fields["compile"] = "never"
     config = Config(**fields)
     _cached = (state, config)
     return config
@@ -139,6 +145,7 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
         offline: True: no network tier.
         bundles: bundle files, in order.
         trust: trusted public keys, a trust file, or "unsigned".
+        strict: True: signed bundles alone answer; whatever `compile` says, nothing is compiled.
         remote: address of a remote tier.
         read_only_dirs: cache directories of others, in order; never written.
         record: file for the workload.
@@ -207,6 +214,7 @@ def _from_environment() -> dict[str, Any]:
         "offline": _switch("JITLOAD_OFFLINE", read("JITLOAD_OFFLINE") or "0"),
         "bundles": _paths("JITLOAD_BUNDLES", read("JITLOAD_BUNDLES")),
         "trust": _words("JITLOAD_TRUST", read("JITLOAD_TRUST")),
+        "strict": _switch("JITLOAD_STRICT", read("JITLOAD_STRICT") or "0"),
         "remote": None,
         "read_only_dirs": _paths("JITLOAD_READ_ONLY_DIRS", read("JITLOAD_READ_ONLY_DIRS")),
         "record": _path("JITLOAD_RECORD", read("JITLOAD_RECORD") or None),
@@ -298,6 +306,7 @@ _CHECKS: dict[str, Any] = {
     "read_only_dirs": _paths,
     "record": _path,
     "remote": _text,
+    "strict": _switch,
     "sync": _switch,
     "trust": _words,
 }

@@ -57,7 +57,7 @@ class JitKernel:
         self._parameters, self._template_names, defaults = _split_signature(declaration)
         self._template = {**defaults, **template}
         self._specializations: dict[tuple[Any, ...], JitKernel] = {}
-        self._kernels: dict[str, Kernel] = {}
+        self._kernels: dict[tuple[str, bool], Kernel] = {}
         self._current: tuple[config.Config, Kernel] | None = None
         self._lock = RLock()
 
@@ -156,10 +156,11 @@ class JitKernel:
         if seen is not None and seen[0] is settings:
             return seen[1]
         with self._lock:
-            device = config.resolve_device()
-            kernel = self._kernels.get(device)
+            # What was loaded before strict mode need not come from a bundle.
+            state = (config.resolve_device(), settings.strict)
+            kernel = self._kernels.get(state)
             if kernel is None:
-                kernel = self._kernels[device] = self._load()
+                kernel = self._kernels[state] = self._load()
             self._current = (settings, kernel)
             return kernel
 

@@ -108,7 +108,7 @@ def _provide(
 ) -> Artifact:
     """What no tier has as it was asked for: an image that stands in, or a compile."""
     if device is not None and _cannot_compile(request, store, policy):
-        artifact, _ = find_for_device(request, device, kinds, store)
+        artifact, _ = find_for_device(request, device, kinds)
         if artifact is None and request.device_options:
             artifact, _ = look_up(request.as_written(), store)
         if artifact is not None:
@@ -132,14 +132,18 @@ def look_up(
     """The artifact of a request from a tier, or None and why not. NVRTC is not loaded for it.
 
     A bundle comes first, whatever compiled it. In a directory, where NVRTC is installed, an entry must come from that
-    very compiler; where none is, the newest entry will do.
+    very compiler; where none is, the newest entry will do. In strict mode only bundles are asked.
     """
-    if bundles_in_force(settings):
-        artifact, _ = find_bundled(request, cache)
+    now = config.current() if settings is None else settings
+    reason = "absent"
+    if bundles_in_force(now):
+        artifact, reason = find_bundled(request)
         if artifact is None and request.device_options:  # bundles are built from what applications write
-            artifact, _ = find_bundled(request.as_written(), cache)
+            artifact, reason = find_bundled(request.as_written())
         if artifact is not None:
             return artifact, "hit"
+    if now.strict:
+        return None, reason
     variants = cache.variants(request.digest)
     if not variants:
         return None, "absent"

@@ -18,6 +18,7 @@ from jitload.bundles.format import (
 )
 from jitload.bundles.index import find_row, request_column
 from jitload.bundles.source import FileSource, MemorySource
+from jitload.cache.memory import MemoryStore
 from jitload.compiler.key import key_of
 from jitload.compiler.manifest import decode_manifest
 from jitload.digest import sha256
@@ -65,6 +66,7 @@ class Bundle:
         path: the file, or a word for bytes that came from elsewhere.
         manifest: archs, kinds, targets, toolchains, builder, licences, workload and number of requests.
         signers: names of the trusted keys that signed it; empty for one that was opened as "unsigned".
+        served: what was read of it for use, in memory.
     """
 
     def __init__(self, source: Source, trust: Iterable[Any] | str | None) -> None:
@@ -77,6 +79,7 @@ class Bundle:
         self.signatures = decode_signatures(source.read(self._header.end, source.size - self._header.end))
         self._head = head
         self._known: dict[str, tuple[tuple[Variant, str], ...]] = {}
+        self.served = MemoryStore()
         self._fresh: tuple[str, list[Entry]] = ("", [])  # what `variants` had to read anyway, for `take`
         if self.manifest["requests"] != len(self):
             raise BundleError(

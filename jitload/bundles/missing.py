@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from jitload import config
 from jitload.bundles.choose import judge_image
 from jitload.bundles.tier import bundles_in_force, find_in
 from jitload.cache.explain import explain_request
@@ -41,17 +42,22 @@ def not_precompiled(
     searched += [f"bundle {bundle.path} ({_describe(bundle)}): {find_in(bundle, request)[1]}" for bundle in bundles]
     if not bundles:
         searched.append("bundles: none in force (JITLOAD_BUNDLES)")
+    strict = config.current().strict
+    if strict:
+        reason = "not asked: in strict mode bundles alone answer"
     searched.append(f"disk {cache.directory}: {reason}" if cache.directory else "disk: none")
     nearest = [line for bundle in bundles for line in _nearest_in(bundle, request, device)]
-    nearest += _nearest_on_disk(request, cache, toolchain)
+    if not strict:
+        nearest += _nearest_on_disk(request, cache, toolchain)
     what = f"the workload with --arch {request.arch}"
     fix = (
         f"where compiling is allowed, `jitload bundle create APP.jlw -o K.jlb --arch {request.arch}`, and name K.jlb "
-        f"in JITLOAD_BUNDLES here; `jitload check` says beforehand whether {what} is covered. "
-        f"Or set JITLOAD_COMPILE=missing"
+        f"in JITLOAD_BUNDLES here; `jitload check` says beforehand whether {what} is covered"
     )
+    fix = f"{fix}. Sign K.jlb: `jitload bundle sign`" if strict else f"{fix}. Or set JITLOAD_COMPILE=missing"
     what_for = f"{request.name} ({request.kind}, {request.arch})"
-    lines = [f"{what_for} is not available and compiling is off (JITLOAD_COMPILE=never)."]
+    setting = "strict mode is on (JITLOAD_STRICT)" if strict else "compiling is off (JITLOAD_COMPILE=never)"
+    lines = [f"{what_for} is not available and {setting}."]
     lines += _block("wanted", [wanted])
     lines += _block("searched", searched)
     lines += _block("nearest", nearest or ["nothing of this program"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from jitload import config, log
 from jitload.cache.stats import counters
 from jitload.compiler.manifest import check_variant
+from jitload.errors import TrustError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from jitload.artifact import Artifact, Kind
     from jitload.bundles.bundle import Bundle
     from jitload.bundles.choose import Verdict
-    from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
 
 _used: list[Bundle] = []
@@ -41,12 +41,18 @@ def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None =
 
     Raises:
         BundleError: it is missing, damaged, truncated or altered.
-        TrustError: it is not signed by a trusted key.
+        TrustError: it is not signed by a trusted key, or `strict` is set and it was to be taken unsigned.
     """
     from jitload.bundles.bundle import Bundle
 
     global _in_force
     bundle = Bundle.open(path, trust)
+    if config.current().strict:
+        try:
+            _refuse_unsigned(bundle)
+        except TrustError:
+            bundle.close()
+            raise
     _used.append(bundle)
     _in_force = (None, ())
     return bundle
@@ -79,11 +85,27 @@ def bundles_in_force(settings: config.Config | None = None) -> tuple[Bundle, ...
     if _configured[0] != state:
         _configured = (state, _open_all(now.bundles))
     found = (*_used, *_configured[1], *_installed_bundles())
+    if now.strict:
+        for bundle in found:
+            _refuse_unsigned(bundle)
     _in_force = (now, found)
     return found
 
 
-def find_bundled(request: CompileRequest, cache: Cache) -> tuple[Artifact | None, str]:
+def _refuse_unsigned(bundle: Bundle) -> None:
+    """Nothing for a bundle that a trusted key has signed.
+
+    Raises:
+        TrustError: nobody was asked to vouch for it.
+    """
+    if not bundle.signers:
+        raise TrustError(
+            f"{bundle.path}: it was opened without asking for a signature, and in strict mode (JITLOAD_STRICT) every "
+            f"bundle in force must be signed: name its key in trust= or JITLOAD_TRUST, or take it out of use"
+        )
+
+
+def find_bundled(request: CompileRequest) -> tuple[Artifact | None, str]:
     """The artifact of a request from the first bundle that has it, or None and why not.
 
     Its headers are checked as far as they are the user's; the toolkit that was there when it was built need not be.
@@ -93,7 +115,7 @@ def find_bundled(request: CompileRequest, cache: Cache) -> tuple[Artifact | None
     """
     reason = "absent"
     for bundle in bundles_in_force():
-        artifact, answer = find_in(bundle, request, cache)
+        artifact, answer = find_in(bundle, request, serve=True)
         if artifact is not None:
             return artifact, "hit"
         if answer != "absent":
@@ -101,8 +123,14 @@ def find_bundled(request: CompileRequest, cache: Cache) -> tuple[Artifact | None
     return None, reason
 
 
-def find_in(bundle: Bundle, request: CompileRequest, cache: Cache | None = None) -> tuple[Artifact | None, str]:
-    """The artifact of a request from one bundle, or None and why not; a hit is counted where there is a cache.
+def find_in(bundle: Bundle, request: CompileRequest, *, serve: bool = False) -> tuple[Artifact | None, str]:
+    """The artifact of a request from one bundle, or None and why not.
+
+    Args:
+        bundle: where to look.
+        request: what for.
+        serve: count the hit, and keep the artifact in the bundle's own memory: what a cache has in memory under the
+            same key may come from a directory, and would then stand in for what was signed.
 
     Raises:
         BundleError: the bundle is damaged.
@@ -114,37 +142,35 @@ def find_in(bundle: Bundle, request: CompileRequest, cache: Cache | None = None)
             reason = stale
             log.debug("stale in %s: %s: %s", bundle.path, request, stale)
             continue
-        artifact = None if cache is None else cache.memory.read(key)[0]
-        if artifact is not None:
-            counters.count_hit("memory", artifact.compile_seconds)
-            return artifact, "hit"
-        artifact = bundle.take(request.digest, key)
-        if cache is not None:
-            counters.count_hit("bundle", artifact.compile_seconds)
-            cache.memory.put(artifact)
+        artifact = bundle.served.read(key)[0]
+        tier = "bundle" if artifact is None else "memory"
+        if artifact is None:
+            artifact = bundle.take(request.digest, key)
+        if serve:
+            counters.count_hit(tier, artifact.compile_seconds)
+            bundle.served.put(artifact)
         return artifact, "hit"
     return None, reason
 
 
 def find_for_device(
-    request: CompileRequest, device: str, kinds: Iterable[Kind], cache: Cache | None = None
+    request: CompileRequest, device: str, kinds: Iterable[Kind]
 ) -> tuple[Artifact | None, list[Verdict]]:
-    """The best image that the bundles in force have for a device, and what became of each that they have.
+    """The best image that the bundles in force have for a device, to be served, and what became of each they have.
 
     Args:
         request: the request for the device's own arch.
         device: "sm_90", or "cpu" for the CPU executor.
         kinds: the kinds that will do.
-        cache: where to count the hit and keep the artifact.
 
     Raises:
         BundleError, TrustError: a bundle is refused.
     """
-    return choose_from(bundles_in_force(), request, device, kinds, cache)
+    return choose_from(bundles_in_force(), request, device, kinds, serve=True)
 
 
 def choose_from(
-    bundles: Iterable[Bundle], request: CompileRequest, device: str, kinds: Iterable[Kind], cache: Cache | None = None
+    bundles: Iterable[Bundle], request: CompileRequest, device: str, kinds: Iterable[Kind], *, serve: bool = False
 ) -> tuple[Artifact | None, list[Verdict]]:
     """`find_for_device` from bundles that are given."""
     from jitload.bundles.choose import Verdict, judge_all
@@ -164,7 +190,7 @@ def choose_from(
         candidate = request.replace(kind=verdict.kind, arch=verdict.arch.split(","))
         reason = "absent"
         for bundle in opened:
-            artifact, reason = find_in(bundle, candidate, cache)
+            artifact, reason = find_in(bundle, candidate, serve=serve)
             if artifact is not None:
                 chosen = artifact
                 break

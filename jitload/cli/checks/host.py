@@ -30,6 +30,7 @@ VARIABLES = {
     "device": "JITLOAD_DEVICE",
     "compile": "JITLOAD_COMPILE",
     "offline": "JITLOAD_OFFLINE",
+    "strict": "JITLOAD_STRICT",
     "bundles": "JITLOAD_BUNDLES",
     "trust": "JITLOAD_TRUST",
     "record": "JITLOAD_RECORD",
