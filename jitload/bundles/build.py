@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from jitload.bundles.workload import Workload
     from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
 
@@ -37,7 +38,8 @@ def create(
     cache: Cache | None = None,
     builder: str = "",
     licences: Iterable[str] = (),
-    workload: str = "",
+    workload: Workload | str = "",
+    with_workload: bool = False,
     absent: Mapping[CompileRequest, tuple[tuple[str, str], ...]] | None = None,
 ) -> Bundle:
     """Write an unsigned bundle of what a cache holds for some requests, and open it.
@@ -48,14 +50,18 @@ def create(
         cache: where the artifacts are, made by `jitload.precompile`; the default cache when None.
         builder: who builds it, for the manifest.
         licences: notes for the manifest.
-        workload: digest of the workload that it was made from, for the manifest.
+        workload: the workload that it was made from, or its digest, for the manifest.
+        with_workload: carry the workload itself, all sources and headers, so that it can be reproduced from the bundle.
         absent: where a request looked for headers in vain on the machine that recorded it, in place of where the
             build did.
 
     Raises:
         BundleError: the cache lacks an artifact; the text names it.
         OSError: the file cannot be written.
+        ValueError: a workload to carry, and none is given.
     """
+    if with_workload and isinstance(workload, str):
+        raise ValueError("with_workload carries the workload itself: give workload=Workload.read(path), not a digest")
     store = default_cache() if cache is None else cache
     found: Found = {}
     missing = []
@@ -71,12 +77,16 @@ def create(
             f"the cache {store.directory} lacks {len(missing)} artifact{'s' * (len(missing) > 1)}: "
             f"{', '.join(missing[:10])}: run `jitload precompile` for them first"
         )
-    write_bundle(path, encode_found(found, builder=builder, licences=licences, workload=workload))
+    sources = b"" if isinstance(workload, str) or not with_workload else workload.encode()
+    digest = workload if isinstance(workload, str) else workload.digest
+    write_bundle(path, encode_found(found, builder=builder, licences=licences, workload=digest, sources=sources))
     return Bundle.open(path, trust="unsigned")
 
 
 def merge(path: str | os.PathLike[str], bundles: Iterable[Bundle], *, builder: str = "") -> Bundle:
     """Write an unsigned bundle with the artifacts of several; where two answer one request, the first comes first.
+
+    It carries sources when all of them do that are made from a workload.
 
     Raises:
         BundleError: one of them is damaged.
@@ -84,20 +94,31 @@ def merge(path: str | os.PathLike[str], bundles: Iterable[Bundle], *, builder: s
     """
     found: Found = {}
     licences: list[str] = []
-    workloads: list[str] = []
+    workloads: dict[str, Workload | None] = {}
     for bundle in bundles:
         licences += bundle.manifest["licences"]
-        workloads += [bundle.manifest["workload"]] if bundle.manifest["workload"] else []
+        if bundle.manifest["workload"]:
+            digest = bundle.manifest["workload"]
+            workloads[digest] = workloads.get(digest) or bundle.workload()
         for entry in bundle.entries():
             row = (entry.variant, entry.data, entry.artifact)
             found.setdefault(entry.request, {}).setdefault(entry.artifact.key, row)
-    digests = sorted(set(workloads))
-    workload = digests[0] if len(digests) == 1 else sha256_hex("".join(digests).encode()) if digests else ""
-    write_bundle(path, encode_found(found, builder=builder, licences=licences, workload=workload))
+    digest, sources = _merged(workloads)
+    write_bundle(path, encode_found(found, builder=builder, licences=licences, workload=digest, sources=sources))
     return Bundle.open(path, trust="unsigned")
 
 
-def encode_found(found: Found, *, builder: str, licences: Iterable[str], workload: str) -> bytes:
+def _merged(workloads: Mapping[str, Workload | None]) -> tuple[str, bytes]:
+    """The digest of several workloads, and they as one where all are there."""
+    digests = sorted(workloads)
+    there = [workload for workload in workloads.values() if workload is not None]
+    if there and len(there) == len(digests):
+        merged = there[0].merged(*there[1:])
+        return merged.digest, merged.encode()
+    return digests[0] if len(digests) == 1 else sha256_hex("".join(digests).encode()) if digests else "", b""
+
+
+def encode_found(found: Found, *, builder: str, licences: Iterable[str], workload: str, sources: bytes = b"") -> bytes:
     """The bytes of a bundle with these artifacts: request digest -> key -> (variant, entry, artifact)."""
     kept = {digest: list(rows.values())[:MAX_VARIANTS] for digest, rows in found.items()}
     artifacts = [artifact for rows in kept.values() for _, _, artifact in rows]
@@ -117,7 +138,7 @@ def encode_found(found: Found, *, builder: str, licences: Iterable[str], workloa
         "toolchains": sorted([chain.name, chain.version, chain.digest] for chain in toolchains),
         "workload": workload,
     }
-    return encode_bundle(blobs, manifest)
+    return encode_bundle(blobs, manifest, sources)
 
 
 def write_bundle(path: str | os.PathLike[str], data: bytes) -> None:

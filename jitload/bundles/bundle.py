@@ -11,6 +11,7 @@ import os
 from jitload.artifact import canonical_json, decode_entry, decode_factors
 from jitload.bundles.format import (
     HEADER_BYTES,
+    blobs_end,
     decode_front,
     decode_header,
     decode_signatures,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Artifact
     from jitload.bundles.source import Source
+    from jitload.bundles.workload import Workload
     from jitload.compiler.manifest import Variant
 
 
@@ -197,6 +199,23 @@ class Bundle:
         for request in self.requests:
             yield from self.read(request)
 
+    def workload(self) -> Workload | None:
+        """The workload that it was made from, verified, where it carries one: sources, headers and all.
+
+        Raises:
+            BundleError: the bytes are not what the manifest promises.
+        """
+        size = self.manifest.get("workload_bytes", 0)
+        if not size:
+            return None
+        from jitload.bundles.workload import decode_workload
+
+        start = blobs_end(self._header, self.manifest)
+        data = self._source.read(start, self._header.end - start)
+        if sha256(data[:size]).hex() != self.manifest["workload"] or any(data[size:]):
+            raise BundleError(f"{self.path}: its sources do not match their digest: damaged or altered")
+        return decode_workload(data[:size])
+
     def verify(self) -> int:
         """Read and verify everything; gives the number of artifacts.
 
@@ -207,6 +226,7 @@ class Bundle:
         for entry in self.entries():
             count += 1
             targets.add((entry.artifact.kind.value, entry.artifact.arch))
+        self.workload()
         stated = {(kind, arch) for kind, arch in self.manifest["targets"]}
         if targets != stated:
             raise BundleError(f"{self.path}: its manifest promises {sorted(stated)}, it holds {sorted(targets)}")

@@ -1,11 +1,11 @@
-r"""The bundle format, version 1 ("JLB1"): bytes in, checked values out, no file is touched here.
+r"""The bundle format, versions 1 and 2: bytes in, checked values out, no file is touched here.
 
 All integers are little-endian. Nothing lies between the parts but zero bytes up to the next multiple of 64, and nothing
 follows the last one, so that every byte of a file is either zero for a stated reason or covered by a digest.
 
-    bundle     := header index manifest zeros blob* signatures?
+    bundle     := header index manifest zeros blob* sources? signatures?
     header     := magic version:u32 flags:u32 rows:u64 manifest_bytes:u64 end:u64 index:32 bytes manifest:32 bytes zeros
-                  (128 bytes in all; `end` is where the last blob ends; the digests are SHA-256)
+                  (128 bytes in all; `end` is where the part before the signatures ends; the digests are SHA-256)
     magic      := "JLBUNDL\n"
     index      := row*                       sorted by request, no request twice
     row        := request:32 bytes offset:u64 bytes:u64 digest:32 bytes
@@ -14,11 +14,13 @@ follows the last one, so that every byte of a file is either zero for a stated r
                   (rows and blobs are in the same order, each blob begins where the one before it ends)
     variants   := a manifest of compiler/manifest.py: which headers the request had, one variant per entry
     entry      := an entry of artifact.py
+    sources    := a workload of bundles/workload.py, zeros
+                  (in version 2, and only there; the manifest has its size and its SHA-256)
     signatures := "JLBSIGN\n" bytes:u32 canonical JSON [[key id, hex of 64 bytes], ...]
 
 The index is by request digest, because that is all a machine without a compiler can compute: the variants then give the
 key of each entry. What is signed is the header, which holds the digests of index and manifest, and the index holds the
-digest of every blob.
+digest of every blob. A bundle without sources is of version 1, which every jitload reads.
 """
 
 from __future__ import annotations
@@ -41,11 +43,13 @@ if TYPE_CHECKING:
 
 MAGIC = b"JLBUNDL\n"
 SIGNATURE_MAGIC = b"JLBSIGN\n"
-VERSION = 1
+#: Of a bundle without sources, and of one with them.
+VERSION, SOURCES_VERSION = 1, 2
 HEADER_BYTES = 128
 #: A description of a bundle; it does not grow with the number of entries.
 MAX_SUMMARY_BYTES = 16 << 20
 MAX_SIGNATURE_BYTES = 1 << 20
+MAX_WORKLOAD_BYTES = 1 << 30
 
 _HEADER = struct.Struct("<8sIIQQQ32s32s24s")
 _BLOB = struct.Struct("<II")
@@ -59,22 +63,27 @@ class Header(Value):
     """The header of a bundle.
 
     Attributes:
+        version: 1, or 2 where sources follow the blobs.
         rows: number of rows of the index.
         manifest_bytes: size of the manifest.
-        end: where the last blob ends.
+        end: where the last part before the signatures ends.
         index_digest: SHA-256 of the index.
         manifest_digest: SHA-256 of the manifest.
     """
 
-    __slots__ = ("end", "index_digest", "manifest_bytes", "manifest_digest", "rows")
+    __slots__ = ("end", "index_digest", "manifest_bytes", "manifest_digest", "rows", "version")
+    version: int
     rows: int
     manifest_bytes: int
     end: int
     index_digest: bytes
     manifest_digest: bytes
 
-    def __init__(self, rows: int, manifest_bytes: int, end: int, index_digest: bytes, manifest_digest: bytes) -> None:
+    def __init__(
+        self, version: int, rows: int, manifest_bytes: int, end: int, index_digest: bytes, manifest_digest: bytes
+    ) -> None:
         self._set(
+            version=version,
             rows=rows,
             manifest_bytes=manifest_bytes,
             end=end,
@@ -109,13 +118,14 @@ def decode_header(data: bytes, file_bytes: int) -> Header:
     magic, version, flags, rows, manifest_bytes, end, index, manifest, reserved = _HEADER.unpack(data[:HEADER_BYTES])
     if magic != MAGIC:
         raise BundleError(f"not a bundle: starts with {magic!r}, expected {MAGIC!r}")
-    if version != VERSION or flags:
-        raise BundleError(f"bundle of version {version} (flags {flags}), this jitload reads version {VERSION}")
+    if version not in {VERSION, SOURCES_VERSION} or flags:
+        known = f"versions {VERSION} and {SOURCES_VERSION}"
+        raise BundleError(f"bundle of version {version} (flags {flags}), this jitload reads {known}")
     if any(reserved):
         raise BundleError("bundle with a header that is not zero where it must be")
     if rows > file_bytes // ROW_BYTES or manifest_bytes > min(file_bytes, MAX_SUMMARY_BYTES):
         raise BundleError(f"bundle of {file_bytes} bytes that promises {rows} rows and {manifest_bytes} of manifest")
-    header = Header(rows, manifest_bytes, end, index, manifest)
+    header = Header(version, rows, manifest_bytes, end, index, manifest)
     if not header.blobs_start <= end <= file_bytes or end % ALIGN:
         raise BundleError(f"bundle of {file_bytes} bytes that promises to end at {end}: truncated or altered")
     if end < file_bytes and not _SIGNATURES.size <= file_bytes - end <= MAX_SIGNATURE_BYTES:
@@ -142,7 +152,22 @@ def decode_front(header: Header, data: bytes) -> tuple[bytes, array[int], dict[s
         raise BundleError("bundle whose manifest does not match its digest: damaged or altered")
     if any(data[len(index) + header.manifest_bytes :]):
         raise BundleError("bundle with bytes between its parts: damaged or altered")
-    return index, check_index(index, header.blobs_start, header.end), decode_manifest_json(manifest)
+    summary = decode_manifest_json(manifest)
+    if (header.version == SOURCES_VERSION) != ("workload_bytes" in summary):
+        raise BundleError(f"bundle of version {header.version} whose manifest is of another")
+    return index, check_index(index, header.blobs_start, blobs_end(header, summary)), summary
+
+
+def blobs_end(header: Header, manifest: Mapping[str, Any]) -> int:
+    """Where the last blob ends, and the sources begin where there are any.
+
+    Raises:
+        BundleError: the manifest promises more sources than the file holds.
+    """
+    end = header.end - aligned(manifest.get("workload_bytes", 0))
+    if end < header.blobs_start:
+        raise BundleError(f"bundle whose manifest promises {manifest['workload_bytes']} bytes of sources: altered")
+    return end
 
 
 def decode_manifest_json(data: bytes) -> dict[str, Any]:
@@ -165,7 +190,8 @@ def check_manifest(value: Any) -> dict[str, Any]:
     """The manifest, when its fields are what they must be.
 
     `archs`, `kinds` and `licences` are lists of text; `targets` is a list of [kind, arch], `toolchains` one of [name,
-    version, digest]; `workload` (a digest, or "") and `builder` are text; `requests` is the number of rows.
+    version, digest]; `workload` (a digest, or "") and `builder` are text; `requests` is the number of rows, and
+    `workload_bytes`, where there is one, the size of the sources.
 
     Raises:
         BundleError: a field is missing or of another type.
@@ -177,7 +203,10 @@ def check_manifest(value: Any) -> dict[str, Any]:
         texts += [item for name, version, digest in _listed(value["toolchains"]) for item in (name, version, digest)]
         if type(value["requests"]) is not int or not all(isinstance(text, str) for text in texts):
             raise TypeError("a field of another type")
-    except (TypeError, KeyError, ValueError) as error:
+        size = value.get("workload_bytes", 1)
+        if type(size) is not int or not 0 < size <= MAX_WORKLOAD_BYTES:
+            raise ValueError(f"{size!r} bytes of sources")
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise BundleError(f"bundle with an unreadable manifest ({type(error).__name__}: {error})") from None
     return dict(value)
 
@@ -218,22 +247,26 @@ def split_blob(data: bytes) -> tuple[bytes, list[bytes]]:
     return variants, entries
 
 
-def encode_bundle(blobs: Mapping[bytes, bytes], manifest: Mapping[str, Any]) -> bytes:
+def encode_bundle(blobs: Mapping[bytes, bytes], manifest: Mapping[str, Any], sources: bytes = b"") -> bytes:
     """The bytes of an unsigned bundle.
 
     Args:
         blobs: request (32 bytes) -> its blob.
-        manifest: what `check_manifest` describes.
+        manifest: what `check_manifest` describes, without `workload_bytes`.
+        sources: the workload whose digest the manifest has, to be carried along; b"" for none.
     """
-    summary = canonical_json(check_manifest(manifest))
+    version, extra = (SOURCES_VERSION, {"workload_bytes": len(sources)}) if sources else (VERSION, {})
+    summary = canonical_json(check_manifest({**manifest, **extra}))
     at = aligned(HEADER_BYTES + len(blobs) * ROW_BYTES + len(summary))
     rows, parts = [], []
     for request, blob in sorted(blobs.items()):
         rows.append(encode_row(request, at, len(blob), sha256(blob)))
         parts += [blob, b"\0" * (aligned(len(blob)) - len(blob))]
         at += aligned(len(blob))
+    parts += [sources, b"\0" * (aligned(len(sources)) - len(sources))]
+    at += aligned(len(sources))
     index = b"".join(rows)
-    header = _HEADER.pack(MAGIC, VERSION, 0, len(rows), len(summary), at, sha256(index), sha256(summary), b"")
+    header = _HEADER.pack(MAGIC, version, 0, len(rows), len(summary), at, sha256(index), sha256(summary), b"")
     front = b"".join((header, index, summary))
     return b"".join((front, b"\0" * (aligned(len(front)) - len(front)), *parts))
 

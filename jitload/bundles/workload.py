@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from jitload.artifact import Kind
+from jitload.bundles.format import MAX_WORKLOAD_BYTES
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import fitting_targets, image_targets, parse_archs, parse_kinds
 from jitload.digest import sha256_hex
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 CHOSEN, BY_KIND, BY_DEVICE = "chosen", "kind", "device"
-MAX_WORKLOAD_BYTES = 1 << 30
 _VERSION_LINE = {"jitload workload": 1}
 _ROOT = re.compile(r"source|include/[0-9]{1,3}\Z")
 _FIELDS = ("absent", "defines", "files", "headers", "name", "names", "options", "source", "undefines")

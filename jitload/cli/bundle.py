@@ -51,10 +51,15 @@ def create(
         list[str] | None, typer.Option("--licence", metavar="NOTE", help="Licence note for the manifest; repeatable.")
     ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Worker processes.")] = None,
+    with_workload: Annotated[
+        bool,
+        typer.Option("--with-workload", help="Carry sources and headers: `jitload repro` then needs no more."),
+    ] = False,
 ) -> None:
     """Make an unsigned bundle of workloads for some archs. What the cache lacks is compiled first; no GPU is needed.
 
-    Without --arch, what was recorded is compiled as it was recorded.
+    Without --arch, what was recorded is compiled as it was recorded. Sources stay out of the bundle unless
+    --with-workload puts them in: whoever has the file can then read them.
     """
     from jitload.bundles.workload import Workload, planned_requests
     from jitload.cli.progress import shown_progress
@@ -70,7 +75,13 @@ def create(
             if not report.ok:
                 raise typer.Exit(EXIT_FAILED)
             made = Bundle.create(
-                out, plan, builder=builder, licences=licence or (), workload=workload.digest, absent=plan
+                out,
+                plan,
+                builder=builder,
+                licences=licence or (),
+                workload=workload,
+                with_workload=with_workload,
+                absent=plan,
             )
         typer.echo(_line(made))
 
@@ -86,9 +97,12 @@ def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
             typer.echo(json.dumps({"manifest": opened.manifest, "signatures": signers, "entries": rows}, indent=2))
             return
         typer.echo(_line(opened))
-        for name in ("builder", "workload"):
-            if opened.manifest[name]:
-                typer.echo(f"  {name:<10} {opened.manifest[name]}")
+        if opened.manifest["builder"]:
+            typer.echo(f"  builder    {opened.manifest['builder']}")
+        if opened.manifest["workload"]:
+            size = opened.manifest.get("workload_bytes", 0)
+            carried = f"carried, {format_bytes(size)}: sources are in it" if size else "not carried"
+            typer.echo(f"  workload   {opened.manifest['workload']} ({carried})")
         for note in opened.manifest["licences"]:
             typer.echo(f"  licence    {note}")
         for name, version, digest in opened.manifest["toolchains"]:
@@ -157,13 +171,19 @@ def extract(
     out: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory.", show_default=False)],
     trust: Trust = None,
 ) -> None:
-    """Write every artifact as an entry file (.jle) that `load_module` reads, named by its key."""
+    """Write every artifact as an entry file (.jle) that `load_module` reads, named by its key.
+
+    The workload, where it is carried, becomes workload.jlw.
+    """
     with clean_failures():
         opened = open_trusted(bundle, trust)
         out.mkdir(parents=True, exist_ok=True)
         for entry in opened.entries():
             # The key is 64 hex digits that were computed here: no name that the bundle chose becomes a path.
             entry.artifact.save(out / f"{entry.artifact.key}.jle")
+        workload = opened.workload()
+        if workload is not None:
+            (out / "workload.jlw").write_bytes(workload.encode())
         typer.echo(f"{out}: {sum(1 for _ in opened.entries())} artifacts of {bundle}")
 
 

@@ -7,6 +7,7 @@ import pytest
 import jitload
 from jitload.bundles.build import create
 from jitload.bundles.sign import generate_keys, sign_bundle
+from jitload.bundles.workload import Workload
 
 SAXPY = """
 #include "scale.h"
@@ -58,6 +59,19 @@ def unsigned(built, tmp_path_factory):
     path = tmp_path_factory.mktemp("bundle") / "plain.jlb"
     create(path, built[1], cache=built[2]).close()
     return path
+
+
+@pytest.fixture(scope="session")
+def carrying(built, keys, tmp_path_factory):
+    """The file of a bundle that carries its workload, signed by "ci"."""
+    base = tmp_path_factory.mktemp("carrying")
+    with jitload.record(base / "app.jlw"):
+        for request in built[1]:
+            jitload.pipeline.compile_request(request, built[2])
+    workload = Workload.read(base / "app.jlw")
+    create(base / "full.jlb", built[1], cache=built[2], workload=workload, with_workload=True).close()
+    sign_bundle(base / "full.jlb", keys["ci"][0])
+    return base / "full.jlb"
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import jitload
 from jitload.bundles import format as jlb
 from jitload.bundles import index
 from jitload.bundles.build import create, merge
+from jitload.bundles.workload import Workload
 from jitload.errors import BundleError, TrustError
 from jitload.pipeline import compile_request
 
@@ -81,7 +82,7 @@ def test_merging_bundles_of_parts_gives_the_bundle_of_the_whole(built, unsigned,
     assert (tmp_path / "all.jlb").read_bytes() == unsigned.read_bytes()
 
 
-@pytest.mark.parametrize("which", ["unsigned", "signed"])
+@pytest.mark.parametrize("which", ["unsigned", "signed", "carrying"])
 def test_every_flipped_byte_is_refused(which, keys, request):
     """Each byte in turn: at opening, or when the entry that it is in is read."""
     data = request.getfixturevalue(which).read_bytes()
@@ -92,7 +93,7 @@ def test_every_flipped_byte_is_refused(which, keys, request):
     offsets = [
         *range(front.blobs_start + 512),
         *range(front.blobs_start, front.end, 61),
-        *range(front.end - 512, len(data)),
+        *range(front.end - (512 if which != "carrying" else 1800), len(data)),
     ]
     for offset in offsets:
         altered = bytearray(data)
@@ -101,7 +102,7 @@ def test_every_flipped_byte_is_refused(which, keys, request):
             read_all(bytes(altered), trust)
 
 
-@pytest.mark.parametrize("which", ["unsigned", "signed"])
+@pytest.mark.parametrize("which", ["unsigned", "signed", "carrying"])
 def test_every_truncation_is_refused(which, keys, request):
     data = request.getfixturevalue(which).read_bytes()
     trust = "unsigned" if which == "unsigned" else [keys["ci"][1]]
@@ -170,6 +171,15 @@ BLOB = b"\0" * 64
         rewritten([], b"", manifest_bytes=1 << 62),
         rewritten([], b"", end=1 << 63),
         rewritten([], b"", version=2),
+        rewritten([], b"", version=3),
+        rewritten([], BLOB, manifest={"workload_bytes": 5}),
+        rewritten([], BLOB, version=2),
+        rewritten([], BLOB, manifest={"workload_bytes": 0}, version=2),
+        rewritten([], BLOB, manifest={"workload_bytes": 65}, version=2),
+        rewritten([], BLOB, manifest={"workload_bytes": -1}, version=2),
+        rewritten([], BLOB, manifest={"workload_bytes": 1 << 29}, version=2),
+        rewritten([], BLOB, manifest={"workload_bytes": 1 << 62}, version=2),
+        rewritten([], BLOB, manifest={"workload_bytes": True}, version=2),
         rewritten([], b"", flags=1),
         rewritten([], b"", reserved=b"\0\1"),
         rewritten([], BLOB),
@@ -194,6 +204,54 @@ BLOB = b"\0" * 64
 def test_figures_that_lie_are_refused_at_opening(data):
     with pytest.raises(BundleError):
         jitload.Bundle.from_bytes(data, trust="unsigned")
+
+
+def test_a_bundle_with_its_sources_is_the_same_with_more_behind_it(built, unsigned, carrying, tmp_path):
+    """Without them it is a file of version 1, which an earlier reader takes; with them one of version 2."""
+    full, plain = (jitload.Bundle.open(path, trust="unsigned") for path in (carrying, unsigned))
+    assert [entry.data for entry in full.entries()] == [entry.data for entry in plain.entries()]
+    assert plain.workload() is None
+    assert (plain._header.version, full._header.version) == (1, 2)
+    workload = full.workload()
+    assert workload.digest == full.manifest["workload"]
+    with workload.unpacked() as requests:
+        (program,) = requests
+        digests = {requests[program].replace(kind=kind, arch=arch).digest for kind, arch, _ in program.targets}
+    assert digests == {request.digest for request in built[1]} == set(full.requests)
+    create(tmp_path / "again.jlb", built[1], cache=built[2], workload=workload, with_workload=True)
+    assert (tmp_path / "again.jlb").read_bytes() == carrying.read_bytes()[: full.unsigned_bytes]
+    with pytest.raises(ValueError, match="not a digest"):
+        create(tmp_path / "none.jlb", built[1], cache=built[2], workload=workload.digest, with_workload=True)
+
+
+def test_sources_are_not_in_a_bundle_unless_asked_for(built, carrying, tmp_path):
+    workload = jitload.Bundle.open(carrying, trust="unsigned").workload()
+    create(tmp_path / "k.jlb", built[1], cache=built[2], workload=workload)
+    assert b"blockIdx" not in (tmp_path / "k.jlb").read_bytes()
+    assert b"blockIdx" in carrying.read_bytes()
+
+
+def test_sources_that_are_none_are_refused_with_our_own_errors():
+    for sources in (b"[" * 5000, b'{"jitload workload":1}\n{"x":1}\n', b"\xff", b'{"jitload workload":2}\n'):
+        manifest = {**MANIFEST, "workload": jlb.sha256(sources).hex()}
+        bundle = jitload.Bundle.from_bytes(jlb.encode_bundle({}, manifest, sources), trust="unsigned")
+        with pytest.raises(BundleError):
+            bundle.workload()
+
+
+def test_merging_keeps_sources_when_all_have_them(built, carrying, unsigned, tmp_path):
+    full, plain = (jitload.Bundle.open(path, trust="unsigned") for path in (carrying, unsigned))
+    assert merge(tmp_path / "a.jlb", [full, plain]).workload().digest == full.manifest["workload"]
+    with jitload.record(tmp_path / "b.jlw"):
+        compile_request(built[1][0], built[2])
+    other = Workload.read(tmp_path / "b.jlw")
+    carried = create(tmp_path / "b.jlb", built[1][:1], cache=built[2], workload=other, with_workload=True)
+    merged = merge(tmp_path / "c.jlb", [full, carried])
+    assert merged.workload().digest == merged.manifest["workload"] == full.workload().merged(other).digest
+    named = create(tmp_path / "d.jlb", built[1][:1], cache=built[2], workload=other)
+    lacking = merge(tmp_path / "e.jlb", [full, named])
+    assert lacking.workload() is None
+    assert lacking.manifest["workload"]
 
 
 def test_an_entry_of_another_request_is_refused(built, unsigned):
@@ -229,12 +287,14 @@ def test_bundles_of_any_blobs_open_and_find_every_row(blobs):
         assert request.hex() in bundle
 
 
+@pytest.mark.parametrize("which", ["unsigned", "carrying"])
 @settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_a_bundle_with_any_bytes_put_over_it_is_itself_or_refused(unsigned, data):
+@given(data=st.data())
+def test_a_bundle_with_any_bytes_put_over_it_is_itself_or_refused(unsigned, carrying, which, data):
     """The fuzz run: only our own errors come out, and nothing but the old contents."""
-    original = unsigned.read_bytes()
-    offset = data.draw(st.integers(0, min(len(original) - 1, 3000)))
+    original = (unsigned if which == "unsigned" else carrying).read_bytes()
+    ends = st.integers(0, min(len(original) - 1, 3000)) | st.integers(max(0, len(original) - 3000), len(original) - 1)
+    offset = data.draw(ends)
     patch = data.draw(st.binary(min_size=1, max_size=24))
     altered = original[:offset] + patch + original[offset + len(patch) :]
     try:

@@ -132,6 +132,38 @@ def test_what_does_not_compile_is_told_and_no_bundle_is_written(workdir, invoke)
     assert not (workdir / "bad.jlb").exists()
 
 
+def test_repro_finds_the_workload_in_the_bundle_or_beside_it(app, spawn, invoke, tmp_path):
+    def repro(*arguments):
+        done = spawn("repro", *arguments)
+        return done.returncode, done.stdout.decode() + done.stderr.decode()
+
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    (app / "aaa.jlw").write_text("not a workload")
+    assert repro("k.jlb", "--sample", "1") == (0, "k.jlb: 1 of 1 are the same bytes\n")
+    (app / "k.jlb").rename(alone / "k.jlb")
+    digest = json.loads(invoke("bundle", "inspect", alone / "k.jlb", "--json").stdout)["manifest"]["workload"]
+    code, text = repro(alone / "k.jlb")
+    assert code == 1
+    for words in (digest, "carries no sources", f"there is no workload in {alone}", "--with-workload"):
+        assert words in text
+    assert repro(alone / "k.jlb", "-w", "app.jlw", "--sample", "1")[0] == 0
+    assert invoke("bundle", "create", "app.jlw", "-o", alone / "full.jlb", "--with-workload").exit_code == 0
+    assert repro(alone / "full.jlb")[0] == 0
+    assert "sources are in it" in invoke("bundle", "inspect", alone / "full.jlb").stdout
+    assert invoke("bundle", "extract", alone / "full.jlb", "-o", "out", "--trust", "unsigned").exit_code == 0
+    assert (app / "out" / "workload.jlw").read_bytes() == (app / "app.jlw").read_bytes()
+
+
+def test_repro_names_what_it_has_no_source_of(app, invoke):
+    with jitload.record(app / "other.jlw"):
+        jitload.compile('extern "C" __global__ void k() {}', kind="ptx", arch="compute_75", name="other.cu")
+    result = invoke("repro", "k.jlb", "-w", "other.jlw", "--sample", "1")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "k.jlb: 0 of 1 are the same bytes"
+    assert "its source is not in the workload" in result.stdout
+
+
 def test_create_shows_a_bar_on_a_terminal_and_lines_in_a_log(app, spawn):
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "jitload", "bundle", "create", "app.jlw", "-o", "t.jlb", "-a", "sm_80,sm_86"]
