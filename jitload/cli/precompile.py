@@ -13,7 +13,7 @@ from jitload.compiler.plan import DEFAULT_PLAN, PLAN_SUFFIX
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_kinds
 from jitload.expand import WORKLOAD_SUFFIX
-from jitload.pipeline import default_target
+from jitload.pipeline import default_target, device_options
 from jitload.precompile import PrecompileReport, precompile
 
 app = new_app()
@@ -85,7 +85,7 @@ def _item(
         first, arch = image_targets(archs, kinds or ())[0]
         return CompileRequest(file, kind=first, arch=arch, **fields)
     wanted, device = default_target(parse_kinds(kinds)[0] if kinds else None, None)
-    return CompileRequest(file, kind=wanted, arch=device, **fields)
+    return CompileRequest(file, kind=wanted, arch=device, device_options=device_options(None), **fields)
 
 
 def _default_plan() -> Path:
