@@ -135,14 +135,16 @@ class Affine:
             return self.lanes() * other.lanes()
         if other.ndim:
             return self.lanes() * other
-        factor = int(other)
-        return self._make(self.dtype, self.base * factor, tuple(stride * factor for stride in self.strides))
+        return self._times(int(other))
 
     __rmul__ = __mul__
 
+    def _times(self, factor: int) -> Affine:
+        return self._make(self.dtype, self.base * factor, tuple(stride * factor for stride in self.strides))
+
     def __lshift__(self, amount: Any) -> Any:
         """By a scalar below the width: generated code gives no other."""
-        return self * self.dtype.type(1 << int(amount))
+        return self._times(1 << int(amount))
 
     def __and__(self, other: Any) -> Any:
         """Linear where a mask of low bits, or of all but those, parts the coordinates."""
