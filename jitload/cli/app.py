@@ -14,6 +14,7 @@ COMMANDS = {
     "compile": "jitload.cli.compile",
     "precompile": "jitload.cli.precompile",
     "cache": "jitload.cli.cache",
+    "profile": "jitload.cli.profile",
     "record": "jitload.cli.record",
     "bundle": "jitload.cli.bundle",
     "check": "jitload.cli.check",

@@ -1,0 +1,63 @@
+"""`jitload profile`: run a Python script, and count what its kernels do on the CPU executor."""
+
+import runpy
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jitload.cli.console import clean_failures, new_app
+
+app = new_app()
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def profile_script(
+    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="A Python file.", show_default=False)],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="ARGUMENTS", help="What the script is given.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Write JSON there, and no table.")
+    ] = None,
+) -> None:
+    """Run a Python script on the CPU executor and profile its kernels.
+
+    Prints, behind what the script prints: instructions by class, memory by space, and for every CUDA line threads per
+    warp, sectors, bank conflicts and atomics. Launches of the script's main thread count; no GPU is needed or used.
+
+    The exit code is the script's.
+
+    \b
+    jitload profile -o profile.json app.py --size 1024
+    """  # noqa: D301 - the help's own mark for lines that stay as they are
+    import jitload
+
+    with clean_failures():
+        if not script.is_file():
+            raise FileNotFoundError(2, "no such Python file", str(script))
+        if out is not None:
+            out = out.absolute()  # the script may go elsewhere
+    with jitload.configure(device="cpu"), jitload.cpu_profile() as profile:
+        code = _run(script, arguments or [])
+    with clean_failures():
+        if out is None:
+            typer.echo(profile.table())
+        else:
+            out.write_text(profile.to_json())
+    raise typer.Exit(code)
+
+
+def _run(script: Path, arguments: list[str]) -> int:
+    """The exit code of a script, as `python SCRIPT ...` would give it."""
+    sys.argv = [str(script), *arguments]
+    sys.path.insert(0, str(script.resolve().parent))
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        typer.echo(end.code, err=True)
+        return 1
+    return 0
