@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from itertools import chain
 
 from jitload.artifact import Toolchain, canonical_json
 from jitload.compiler.search import read_header, request_roots
@@ -42,6 +44,7 @@ MAGIC = b"JLMANIF1"
 MAX_VARIANTS = 16
 MAX_MANIFEST_BYTES = 64 << 20
 _HEX = frozenset("0123456789abcdef")
+_MANY = 10
 
 
 class Variant(Value):
@@ -104,15 +107,10 @@ def check_variant(
             return f"header {path} is gone"
         if not fits and (reason := _check_file(path, digest)):
             return reason
-    for root, relative in variant.absent:
-        if root == "toolkit":
-            bases = [] if skip_toolkit else [path for _, path in toolkit]
-        else:
-            bases = [roots[root]] if root in roots else []
-        for base in bases:
-            if _appeared(base, relative):
-                return f"{os.path.join(base, relative)} appeared"
-    return None
+    appeared = None if skip_toolkit else _first_in([path for _, path in toolkit], _names(variant, "toolkit"))
+    for root in {root for root, _ in variant.absent if root in roots}:
+        appeared = appeared or _first_in([roots[root]], _names(variant, root))
+    return None if appeared is None else f"{appeared} appeared"
 
 
 def _check_file(path: str, digest: str) -> str | None:
@@ -122,9 +120,25 @@ def _check_file(path: str, digest: str) -> str | None:
         return f"header {path} is gone"
 
 
-def _appeared(base: str, relative: str) -> bool:
-    path = os.path.join(base, relative)
-    return os.path.lexists(path[:-1]) if path.endswith("/") else os.path.isfile(path)
+def _names(variant: Variant, root: str) -> list[str]:
+    return [relative for base, relative in variant.absent if base == root]
+
+
+def _first_in(bases: list[str], names: list[str]) -> str | None:
+    """The first of these paths that is there now; a name with a trailing "/" is a directory or anything else."""
+    beside = [name for name in names if "/" not in name[:-1]]
+    deeper = [name for name in names if "/" in name[:-1]]
+    for base in bases:
+        candidates = names
+        if len(beside) > _MANY:  # one listing costs as much as ten looks that find nothing
+            with suppress(OSError):  # not there, or nothing to be listed: each is looked for
+                entries = set(os.listdir(base))
+                candidates = [name for name in beside if name.rstrip("/") in entries] + deeper
+        for name in candidates:
+            path = os.path.join(base, name)
+            if os.path.lexists(path[:-1]) if name.endswith("/") else os.path.isfile(path):
+                return path
+    return None
 
 
 def encode_manifest(request_digest: str, variants: Iterable[Variant]) -> bytes:
@@ -183,10 +197,10 @@ def _files_from_json(rows: list[list[Any]]) -> tuple[FileRow, ...]:
     _text("".join(roots))
     _text("".join(relatives))
     _expect_hex("".join(digests), len(rows))
-    if {64} != set(map(len, digests)) or any(relative.startswith("/") for relative in relatives):
+    if {64} != set(map(len, digests)) or "\0/" in "\0" + "\0".join(relatives):
         raise ValueError("a header with an absolute path, or with a digest of another length")
     known = [stamp for stamp in stamps if stamp is not None]
-    if {*map(type, known)} - {list} or {*map(len, known)} - {5} or {type(n) for s in known for n in s} - {int}:
+    if {*map(type, known)} - {list} or {*map(len, known)} - {5} or {*map(type, chain.from_iterable(known))} - {int}:
         raise TypeError("a stamp that is not five integers")
     return tuple(zip(roots, relatives, digests, [stamp and tuple(stamp) for stamp in stamps], strict=True))
 

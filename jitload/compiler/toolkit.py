@@ -144,6 +144,8 @@ def _mapped_nvrtc() -> Nvrtc | None:
             maps = file.read()
     except OSError:
         return None
+    if b"/libnvrtc.so." not in maps:
+        return None
     # Address, rights, offset, device, inode, then the path, which may hold blanks (proc_pid_maps(5)).
     match = re.search(rb"^(?:\S+[ ]+){5}(/.*/libnvrtc\.so\.([0-9]+)[0-9.]*)$", maps, re.MULTILINE)
     return Nvrtc(os.fsdecode(match[1]), int(match[2])) if match else None
@@ -170,11 +172,11 @@ def _bindings_major() -> int | None:
         path = os.path.join(site, "cuda", "bindings", "_version.py")
         try:
             with open(path, encoding="utf-8") as file:
-                match = re.search(r"version = '([0-9]+)\.", file.read())
+                version = file.read().partition("version = '")[2].partition(".")[0]
         except OSError:
             continue
-        if match:
-            return int(match[1])
+        if version.isdecimal():
+            return int(version)
     return None
 
 

@@ -268,3 +268,22 @@ def test_a_file_from_the_future_has_no_stamp(write):
     root = write({"a.h": ""})
     os.utime(root / "a.h", (4e9, 4e9))
     assert search.read_header(str(root / "a.h"))[1] is None
+
+
+def test_one_that_appears_among_many_that_were_looked_for(write):
+    """Of many names a directory is listed once, if it is there; deeper names are looked for one by one."""
+    root = write({"inc/deep/here.h": ""})
+    names = [*(f"a{number}.h" for number in range(30)), "deep/b.h", "none/c.h"]
+    text = "".join(f"#if __has_include(<{name}>)\n#endif\n" for name in names)
+    wanted = CompileRequest(text, kind="ptx", arch="compute_75", include_dirs=[root / "inc", root / "later"])
+    variant = variant_of(Closure(wanted, ()), COMPILER)
+    assert len(variant.absent) == 32 * 3
+    assert check_variant(variant, wanted, ()) is None
+    (root / "inc/a6.h").mkdir()
+    assert check_variant(variant, wanted, ()) is None
+    for path in ("inc/a7.h", "inc/deep/b.h", "later/a8.h"):
+        write({path: ""})
+        assert check_variant(variant, wanted, ()) == f"{root}/{path} appeared"
+        (root / path).unlink()
+    (root / "inc/none").mkdir()
+    assert check_variant(variant, wanted, ()) == f"{root}/inc/none/ appeared"
