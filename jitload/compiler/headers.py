@@ -19,7 +19,6 @@ missing, and then `Closure.add_missing` finds it and the compile is tried again.
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 
 from jitload.compiler.includes import Include, absolute_names, defined_names, loose_paths, rewrite
@@ -65,9 +64,11 @@ class Closure:
         self._search = Search(request, toolkit)
         self._given = dict(request.headers)
         self._by_file: dict[str, Header] = {}
+        self._added: dict[tuple[str, str], Header] = {}
         self._located: dict[tuple[str, str, str], Header | None] = {}
         self._defined: dict[tuple[str, bool], None] = {}  # (name, quoted) of macros that stand for one name
-        self._texts: dict[str, bytes] = {}
+        self._texts: dict[str, bytes] = {}  # as NVRTC sees them; the source, which a header may be too, as ""
+        self._digest: str | None = None
         source = request.source.encode("utf-8", "surrogateescape")
         self.main = Header("source", request.name, request.path, scan_text(source))
         values = "".join(f"#define {name} {value}\n" for name, value in request.defines if value is not None)
@@ -99,10 +100,12 @@ class Closure:
 
     def digest(self) -> str:
         """64 hex digits over what NVRTC will see: virtual names, rewritten texts, aliases."""
-        texts = [(name, sha256_hex(self._text(header)).encode()) for name, header in sorted(self.headers.items())]
-        main = sha256_hex(self._text(self.main)).encode()
-        aliases = [(name, os.fsencode(target)) for name, target in sorted(self.aliases.items())]
-        return digest_factors([("main", main), *texts, ("aliases", b""), *aliases])
+        if self._digest is None:
+            texts = [(name, sha256_hex(self._text(header)).encode()) for name, header in sorted(self.headers.items())]
+            main = sha256_hex(self._text(self.main)).encode()
+            aliases = [(name, os.fsencode(target)) for name, target in sorted(self.aliases.items())]
+            self._digest = digest_factors([("main", main), *texts, ("aliases", b""), *aliases])
+        return self._digest
 
     def program(self) -> tuple[bytes, dict[str, bytes]]:
         """The source and the in-memory headers (include name -> text) for NVRTC."""
@@ -131,7 +134,6 @@ class Closure:
         if header is None:
             return False
         self._asked[spelled] = include, source, header
-        self._texts.clear()
         self._foresee()
         for asked in self._asked.values():  # what is new may use the same name for another header
             self._refuse_ambiguous(*asked)
@@ -215,6 +217,7 @@ class Closure:
                 if len(targets) == 1 and (name, not quoted) not in self._defined and (target := targets.pop()):
                     self._foreseen[name] = target.name
         self._texts.clear()
+        self._digest = None
 
     def _expand_includes(self) -> None:
         """Take notice of the names that the `#include MACRO` lines may mean."""
@@ -242,44 +245,47 @@ class Closure:
 
     def _text(self, header: Header) -> bytes:
         """What NVRTC sees of a file."""
-        aliases = self.aliases
 
         def name_of(include: Include) -> str | None:
             target = self._resolve(include, header)
             if target is not None:
                 return target.name
-            return f"{MISSING_ROOT}{include.name}" if include.name in aliases else None
+            return f"{MISSING_ROOT}{include.name}" if include.name in self.aliases else None
 
-        text = self._texts.get(header.name) if header is not self.main else None
+        name = "" if header is self.main else header.name
+        text = self._texts.get(name)
         if text is None:
             probes = [probe for probe in header.scan.probes if probe.keyword in _DIRECT_PROBES]
             text = rewrite(header.text, (*header.scan.includes, *probes), name_of)
             # In memory, NVRTC 12.9 and 13.5 take the byte 0xFF for the end of the text, and a NUL is the end of a C
             # string. UTF-8 has no 0xFF; in comments of an older encoding it means nothing.
-            text = text.replace(b"\xff", b"?").replace(b"\0", b" ")
-            if header is not self.main:
-                self._texts[header.name] = text
+            text = self._texts[name] = text.replace(b"\xff", b"?").replace(b"\0", b" ")
         return text
 
     def _resolve(self, include: Include, includer: Header, pending: list[Header] | None = None) -> Header | None:
         """The header that `include` means inside `includer`; one seen for the first time is added to the closure."""
-        is_main = includer is self.main
-        is_next = include.next and not is_main
-        place = includer.root if is_next else f"{includer.root}/{posixpath.dirname(includer.relative)}"
-        memo = (place, include.name, "next" if is_next else '"' if include.quoted else "<")
+        is_next = include.next and includer is not self.main
+        if is_next:
+            memo = (includer.root, include.name, "next")
+        elif include.quoted or includer.root == "headers":
+            memo = (includer.place, include.name, '"' if include.quoted else "<")
+        else:
+            memo = ("", include.name, "<")  # the same header for whoever asks
         if memo not in self._located:
-            found = self._search.place(include, includer, is_main=is_main)
+            found = self._search.place(include, includer, is_main=includer is self.main)
             self._located[memo] = None if found is None else self._add(*found, pending)
         return self._located[memo]
 
     def _add(self, root: str, relative: str, pending: list[Header] | None) -> Header:
-        path = None if root == "headers" else os.path.join(self.roots[root], relative)
-        if path is None:
+        known = self._added.get((root, relative))
+        if known is not None:
+            return known
+        if root == "headers":
             text = self._given[relative].encode("utf-8", "surrogateescape")
             header = Header(root, relative, None, scan_text(text))
         else:
-            header = self._read(root, relative, path)
-        known = self.headers.setdefault(header.name, header)
+            header = self._read(root, relative, os.path.join(self.roots[root], relative))
+        known = self._added[root, relative] = self.headers.setdefault(header.name, header)
         if known is header:
             if pending is None:
                 self._reach(header)
@@ -301,7 +307,7 @@ class Closure:
 
 def _places(files: list[Header], *, quoted: bool) -> list[Header]:
     """One file of each place from where a name may mean a header of its own."""
-    beside = {(h.root, posixpath.dirname(h.relative)) if quoted or h.root == "headers" else None: h for h in files}
+    beside = {h.place if quoted or h.root == "headers" else "": h for h in files}
     return list(beside.values())
 
 

@@ -19,13 +19,16 @@ _GAP = rb"(?:[ \t\v\f]|\\\r?\n|/\*(?:[^*]|\*(?!/))*\*/)*"
 # A line that continues a spliced one begins no directive: it may be the inside of a string.
 _HASH = rb"(?<!\\\n)(?<!\\\r\n)^" + _GAP + rb"(?:#|%:)" + _GAP
 _LITERAL = rb'(?:"([^"\n]+)"|<([^>\n]+)>'
-_DIRECTIVE = re.compile(_HASH + rb"(include(?:_next)?)" + _GAP + _LITERAL + rb"|([A-Za-z_]))", re.MULTILINE)
+_DIRECTIVE = re.compile(_HASH + rb"(include(?:_next)?)(?!\w)" + _GAP + _LITERAL + rb"|([A-Za-z_]))", re.MULTILINE)
 # Nearly every directive is plain, and a pattern that begins with a word is found four times faster than one that begins
 # with a line: candidates by the word, then a look at what stands before it.
-_CANDIDATE = re.compile(rb"(include(?:_next)?)" + _GAP + _LITERAL + rb"|([A-Za-z_]))")
+_CANDIDATE = re.compile(rb"(include(?:_next)?)(?!\w)" + _GAP + _LITERAL + rb"|([A-Za-z_]))")
 _PLAIN = re.compile(rb"[ \t]*#[ \t]*\Z")
-# The keyword itself can be spliced; nobody writes that, but then the names are NVRTC's to ask for.
-_SPLICED_WORD = re.compile(rb"[a-z_]\\\r?\n")
+# What is not plain and can be a directive all the same ends so on its own line: not prose, nor a comment about one.
+_ODD = re.compile(rb"(?:^|\*/)[ \t\v\f]*(?:#|%:)[ \t\v\f]*\Z|\*/[ \t\v\f]*\Z")
+# The keyword itself can be spliced; nobody writes that, but then the names are NVRTC's to ask for. The pattern begins
+# with the rarest of its letters.
+_SPLICED_WORD = re.compile(rb"\\(?<=[a-z_]\\)\r?\n")
 _SPLICED = re.compile(_HASH + rb"[a-z_]+\\\r?\n", re.MULTILINE)
 # Also through a macro that forwards its argument, as CCCL's `_CCCL_HAS_INCLUDE(<x>)` does.
 _PROBE = re.compile(rb"(\w*has_include(_next)?\w*)" + _GAP + rb"\(" + _GAP + _LITERAL + rb")", re.IGNORECASE)
@@ -76,6 +79,9 @@ class Include(Value):
         self._set(name=name, quoted=quoted, next=next, keyword=keyword, start=start, end=end)
 
 
+_make_include = Include._maker()  # CUB has two thousand of them
+
+
 class Scan(Value):
     """What one text refers to.
 
@@ -117,28 +123,15 @@ def scan(text: bytes) -> Scan:
     visible = _RAW_STRING.sub(_blank_raw, text) if b'R"' in text else text
     includes: list[Include] = []
     expressions: list[bytes] = []
-    macro_includes = False
-    if b"\\\n" in visible or b"\\\r\n" in visible:
-        macro_includes = _SPLICED_WORD.search(visible) is not None and _SPLICED.search(visible) is not None
+    macro_includes = _SPLICED_WORD.search(visible) is not None and _SPLICED.search(visible) is not None
     for match in _directives(visible):
         if match[4]:
             expressions.append(_REST_OF_LINE.match(visible, match.start(4))[0])  # type: ignore[index]  # it matches ""
             continue
-        includes.append(_reference(match, match[1] == b"include_next"))
-    probes: list[Include] = []
-    asked = visible.lower().count(b"has_include")
-    if asked:
-        probes = [
-            Include(
-                _decode(match[3] or match[4]),
-                quoted=bool(match[3]),
-                next=bool(match[2]),
-                keyword=_decode(match[1]),
-                start=match.start(1),
-                end=(match.end(3) if match[3] else match.end(4)) + 1,
-            )
-            for match in _PROBE.finditer(visible)
-        ]
+        includes.append(_reference(match, match[1] == b"include_next", 2))
+    lowered = visible.lower()
+    asked = lowered.count(b"has_include")
+    probes = [_reference(match, match[2] is not None, 3) for match in _probes(visible, lowered)] if asked else []
     return Scan(
         includes,
         probes,
@@ -191,20 +184,31 @@ def _directives(text: bytes) -> list[re.Match[bytes]]:
         spliced = text[max(0, line - 3) : line].endswith((b"\\\n", b"\\\r\n"))
         if not spliced and b"\n" not in match[0] and _PLAIN.match(before):
             found.append(match)
-        elif spliced or b"\n" in match[0] or b"#" in before or b"%:" in before:
-            return list(_DIRECTIVE.finditer(text))  # a directive that is written oddly, or a comment about one
+        elif b"\n" in match[0] or _ODD.search(before) or (spliced and not before.strip()):
+            return list(_DIRECTIVE.finditer(text))
     return found
 
 
-def _reference(match: re.Match[bytes], is_next: bool) -> Include:
-    return Include(
-        _decode(match[2] or match[3]),
-        quoted=bool(match[2]),
-        next=is_next,
-        keyword=_decode(match[1]),
-        start=match.start(1),
-        end=(match.end(2) if match[2] else match.end(3)) + 1,
-    )
+def _probes(text: bytes, lowered: bytes) -> Iterator[re.Match[bytes]]:
+    """What `_PROBE` finds, from the places that can be one."""
+    done, word = 0, lowered.find(b"has_include")
+    while word >= 0:
+        start = word
+        while start > done and (lowered[start - 1 : start].isalnum() or lowered[start - 1 : start] == b"_"):
+            start -= 1
+        match = _PROBE.match(text, start)
+        if match is not None:
+            yield match
+        done = word + 11 if match is None else match.end()
+        word = lowered.find(b"has_include", done)
+
+
+def _reference(match: re.Match[bytes], is_next: bool, group: int) -> Include:
+    """The reference whose quoted name is in this group of a match, or in brackets in the one after it."""
+    quoted = match[group] is not None
+    end = match.end(group if quoted else group + 1) + 1
+    name = _decode(match[group] if quoted else match[group + 1])
+    return _make_include(end, _decode(match[1]), name, is_next, quoted, match.start(1))
 
 
 def _blank_raw(match: re.Match[bytes]) -> bytes:

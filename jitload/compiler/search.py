@@ -42,8 +42,10 @@ class Header(Value):
     """One file of the closure.
 
     Attributes:
+        name: the virtual name under which NVRTC knows it.
         root: "source", "headers", "include/N", "toolkit/NAME" or "absolute".
         relative: its path below the root, with "/".
+        place: root and directory: what a quoted name is looked for beside.
         path: where it lies on this machine, or None when it came from `headers`.
         digest: SHA-256 (hex) of its bytes.
         stamp: its file stamp when it was read, or None.
@@ -51,9 +53,11 @@ class Header(Value):
         scan: what it refers to.
     """
 
-    __slots__ = ("digest", "path", "relative", "root", "scan", "stamp", "text")
+    __slots__ = ("digest", "name", "path", "place", "relative", "root", "scan", "stamp", "text")
+    name: str
     root: str
     relative: str
+    place: str
     path: str | None
     digest: str
     stamp: Stamp | None
@@ -62,12 +66,17 @@ class Header(Value):
 
     def __init__(self, root: str, relative: str, path: str | None, file: ScannedFile) -> None:
         digest, stamp, text, found = file
-        self._set(root=root, relative=relative, path=path, digest=digest, stamp=stamp, text=text, scan=found)
-
-    @property
-    def name(self) -> str:
-        """The virtual name under which NVRTC knows it."""
-        return f"{VIRTUAL_ROOT}{self.root}/{self.relative}"
+        self._set(
+            name=f"{VIRTUAL_ROOT}{root}/{relative}",
+            root=root,
+            relative=relative,
+            place=f"{root}/{posixpath.dirname(relative)}",
+            path=path,
+            digest=digest,
+            stamp=stamp,
+            text=text,
+            scan=found,
+        )
 
     @property
     def is_users(self) -> bool:
@@ -81,12 +90,12 @@ def read_header(path: str) -> ScannedFile:
     Raises:
         OSError: it cannot be read.
     """
+    known = _scanned.get(path)
+    if known is not None and known[1] == file_stamp(os.stat(path)):
+        return known
     with open(path, "rb") as file:
         status = os.fstat(file.fileno())
         stamp: Stamp | None = file_stamp(status)
-        known = _scanned.get(path)
-        if known is not None and known[1] == stamp:
-            return known
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _TOO_NEW_NS:
             stamp = None
         text = file.read(MAX_HEADER_BYTES + 1)
@@ -139,13 +148,18 @@ class Search:
         self.absent: set[tuple[str, str]] = set()
         self._given = frozenset(name for name, _ in request.headers)
         self._prefixes: dict[tuple[str, str], bool] = {}
+        self._looked: dict[tuple[str, str], bool] = {}
         self._order = [name for name in self.roots if name.startswith(("include/", "toolkit/"))]
 
     def place(self, include: Include, includer: Header, *, is_main: bool) -> tuple[str, str] | None:
         """(root id, relative path) of what `include` means inside `includer`, or None."""
         for root, relative in self._candidates(include, includer, is_main):
-            if self._exists(root, relative):
-                return root, relative
+            place = root, relative
+            found = self._looked.get(place)
+            if found is None:
+                found = self._looked[place] = self._exists(root, relative)
+            if found:
+                return place
         if not include.name.startswith("/"):
             self.absent.add(("toolkit", posixpath.normpath(include.name)))
         return None

@@ -15,7 +15,7 @@ pieces = st.sampled_from(
     [
         '#include "a.h"', "#include <b/c.h>", "# include_next <d.h>", "#include MACRO", '%:include "e.h"', "/*", "*/", "//", "\\\n",
         "\\\r\n", "\n", "\r\n", " ", "\t", '"', "'", 'R"x(', ')x"', 'R"(', ')"', "__has_include(<f.h>)", '__has_include("g.h")', "include",
-        "#", "text", "1'000", "#inc\\\nlude \"h.h\"", "#define N \"i.h\"", "#define P /opt/x", "MY_HAS_INCLUDE(<j.h>)", "\\",
+        "#", "included", "//! #include <k.h>", "*/ #include", "a__has_include (<l.h>)", "text", "1'000", "#inc\\\nlude \"h.h\"", "#define N \"i.h\"", "#define P /opt/x", "MY_HAS_INCLUDE(<j.h>)", "\\",
     ]
 )  # fmt: skip
 texts = st.lists(pieces, max_size=25).map("".join).map(str.encode) | st.binary(max_size=80)
@@ -63,6 +63,16 @@ def test_what_is_found_is_there(text):
 def test_the_short_cut_finds_what_the_whole_pattern_finds(text):
     quick = [(match.start(1), match.end()) for match in includes._directives(text)]
     assert quick == [(match.start(1), match.end()) for match in includes._DIRECTIVE.finditer(text)]
+
+
+@given(texts)
+def test_the_short_cut_finds_the_probes_that_the_whole_pattern_finds(text):
+    quick = [match.span() for match in includes._probes(text, text.lower())]
+    assert quick == [match.span() for match in includes._PROBE.finditer(text)]
+
+
+def test_a_longer_word_is_no_include():
+    assert scan(b"#included\n#include_nexts NAME\n") == scan(b"")
 
 
 @given(texts)
