@@ -235,28 +235,3 @@ def test_the_table_is_aligned_and_holds_the_figures(run):
     assert len({len(line) for line in block}) == 1
     assert block[4].split() == ["shared", "load", "128", "16,384", "-", "-", "-", "4,096", "3,968", "-"]
     assert any("kernel.cu:37 " in line and "3,968" in line for line in lines)
-
-
-def test_instructions_under_a_guard(ptx):
-    """A guarded access counts for the threads whose guard holds; a guarded computation for all that come there."""
-    body = """
-        .visible .entry k(.param .u64 out) {
-            .reg .pred %p; .reg .b32 %r; .reg .b64 %w, %v;
-            ld.param.u64 %w, [out];
-            mov.u32 %r, %tid.x;
-            mul.wide.u32 %v, %r, 4;
-            add.s64 %w, %w, %v;
-            setp.lt.u32 %p, %r, 8;
-            @%p add.u32 %r, %r, 1;
-            @%p st.global.u32 [%w], %r;
-            ret;
-        }"""
-    with jitload.configure(device="cpu"), jitload.cpu_profile() as profile:
-        ptx(body).run("k", 1, 64, np.zeros(64, np.uint32))
-    assert [one.name for one in profile.kernel().lines] == [f"ptx:{number}" for number in range(7, 15)]
-    add, store = profile.line("ptx:12"), profile.line("ptx:13")
-    assert (add.inst_executed, add.thread_inst_executed) == (2, 64)
-    assert (store.inst_executed, store.thread_inst_executed, store.sectors) == (1, 8, 1)
-    assert profile.total.branches == 0  # the way around the store is no branch of the kernel's
-    with pytest.raises(LookupError, match=r"those that ran: ptx:7"):
-        profile.line(12)

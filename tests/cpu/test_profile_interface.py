@@ -62,6 +62,19 @@ def test_a_line_of_two_instantiations_is_one_line(module):
     assert profile.kernel("fill<double>").sectors == 8
 
 
+def test_kernels_are_told_apart_by_their_code_not_by_module_or_name(module):
+    other = SOURCE.replace("x[threadIdx.x] *= 2", "x[0] = 1")
+    with jitload.configure(device="cpu"):
+        again, different = (jitload.load_module_from_bytes("ptx", data) for data in (
+            module.save_to_bytes(), jitload.compile(other, name="two.cu").data))  # fmt: skip
+    with jitload.cpu_profile() as profile:
+        for one in (module, again, different):
+            one["twice"][1, 32](np.zeros(32, np.float32))
+    assert [(one.name, one.launches) for one in profile.kernels] == [("twice", 2), ("twice", 1)]
+    with pytest.raises(LookupError, match="kernel 'twice' is not there, or there more than once"):
+        profile.kernel("twice")
+
+
 def test_a_profile_goes_on_when_it_is_used_again(module):
     profile = jitload.cpu_profile()
     for _ in range(2):
