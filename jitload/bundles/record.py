@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from jitload import config, log
+from jitload.bundles.aliases import header_aliases
 from jitload.bundles.build import write_bundle
 from jitload.bundles.tier import bundles_in_force
 from jitload.bundles.workload import BY_DEVICE, BY_KIND, CHOSEN, decode_workload, encode_line
@@ -159,7 +160,9 @@ def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) 
                 log.warn(f"{request.name} is not recorded: {roots[root]}/{relative} changed meanwhile")
                 return None
         files.append([root, relative, digest])
+    aliases = header_aliases(request, [(root, relative) for root, relative, _ in files], toolkit_roots())
     row = {
+        **({"aliases": aliases} if aliases else {}),
         "absent": [[root, path] for root, path in variant.absent if root == "source" or root.startswith("include/")],
         "defines": request.defines,
         "files": sorted(files),

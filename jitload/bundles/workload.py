@@ -6,6 +6,7 @@ r"""Workloads: what an application asks for, as text that can be merged, compare
               | {"absent": [[root, path]...], "defines": [[name, value]...], "files": [[root, path, sha256]...],
                  "headers": [[name, sha256]...], "name": text, "names": [text...], "options": [text...],
                  "source": sha256, "targets": [[kind, arch, how]...], "undefines": [text...]}
+                 and, where there are any, "aliases": [[root, path, root, path]...], as bundles/aliases.py has them
     root     := "source" | "include/N"     where a header was found, as in compiler/manifest.py; never a path
     how      := "chosen" (by the application, kind and arch) | "kind" (the kind alone) | "device" (neither)
 
@@ -137,18 +138,22 @@ class Workload:
 
     def _unpack(self, program: Program, base: str) -> CompileRequest:
         row = program.row
-        roots = {"source": 0, **{root: 0 for root, _, _ in row["files"]}}
-        for root, path, _ in row["files"]:
-            roots[root] = max(roots[root], _check_path(root, path))
+        aliases = row.get("aliases", [])
+        roots = {"source": 0}
+        for root, path, *_ in (*row["files"], *aliases):
+            roots[root] = max(roots.get(root, 0), _check_path(root, path))
         # Deep enough that a header above its root still lies in the directory of this program.
         places = {root: os.path.join(base, root.replace("/", "-"), *["d"] * up) for root, up in roots.items()}
         for place in places.values():
             os.makedirs(place, exist_ok=True)
-        for root, path, digest in row["files"]:
-            target = os.path.normpath(os.path.join(places[root], path))
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            with open(target, "wb") as file:
-                file.write(self.texts[digest].encode("utf-8", "surrogateescape"))
+        try:
+            for root, path, digest in row["files"]:
+                with open(_entered(places[root], path), "xb") as file:
+                    file.write(self.texts[digest].encode("utf-8", "surrogateescape"))
+            for root, path, *target in aliases:
+                os.symlink(_entered(places[target[0]], target[1]), _entered(places[root], path))
+        except (FileExistsError, NotADirectoryError) as error:
+            raise BundleError(f"workload with two headers in one place: {error.filename2 or error.filename}") from None
         last = max([int(root.partition("/")[2]) for root in roots if root != "source"], default=-1)
         kind, arch, _ = min(program.targets)
         try:
@@ -232,6 +237,9 @@ def _checked_program(value: dict[str, Any]) -> Program:
         if not isinstance(arch, str) or how not in {CHOSEN, BY_KIND, BY_DEVICE} or Kind(kind) != kind:
             raise ValueError(f"target {kind!r}, {arch!r}, {how!r}")
     row = {name: value[name] for name in _FIELDS}
+    if value.get("aliases"):
+        row["aliases"] = value["aliases"]
+        _check_aliases(row)
     texts = [row["name"], row["source"], *row["names"], *row["options"], *row["undefines"]]
     texts += [text for pair in (*row["absent"], *row["headers"]) for text in pair]
     texts += [text for triple in row["files"] for text in triple]
@@ -247,20 +255,41 @@ def _checked_program(value: dict[str, Any]) -> Program:
     return Program(encode_line(row).decode().rstrip(), targets)
 
 
+def _check_aliases(row: dict[str, Any]) -> None:
+    """Nothing when each alias is a place of its own that leads to a file of the row, so that none leads out."""
+    files = {(root, path) for root, path, _ in row["files"]}
+    aliases = [(root, path) for root, path, _, _ in row["aliases"]]
+    for root, path in aliases:
+        _check_path(root, path)
+    if len({*aliases, *files}) != len(aliases) + len(files):
+        raise ValueError("an alias in the place of a file")
+    if not files.issuperset((root, path) for _, _, root, path in row["aliases"]):
+        raise ValueError("an alias of a file that is not there")
+
+
 def _check_path(root: str, path: str) -> int:
-    """How many levels a header lies above its root.
+    """How many levels above its root the way to a header leads at most.
 
     Raises:
-        BundleError: the path could lead out of the directory that it is unpacked into.
+        BundleError: it could lead out of the directory that it is unpacked into.
     """
     parts = path.split("/")
-    up = 0
-    while up < len(parts) and parts[up] == "..":
-        up += 1
-    inside = parts[up:]
-    if not _ROOT.match(root) or up > _MAX_UP or not inside or {"", ".", ".."} & set(inside) or "\0" in path:
+    depth = lowest = 0
+    for part in parts:
+        depth += -1 if part == ".." else 1
+        lowest = min(lowest, depth)
+    if not _ROOT.match(root) or lowest < -_MAX_UP or {"", "."} & {*parts} or parts[-1] == ".." or "\0" in path:
         raise BundleError(f"workload with a header at {root!r}, {path!r}: expected a path below its root")
-    return up
+    return -lowest
+
+
+def _entered(place: str, path: str) -> str:
+    """Where a header lies, with every directory on its way made: "deep/../x.h" is found only where there is a deep/."""
+    *way, name = path.split("/")
+    for part in way:
+        place = os.path.dirname(place) if part == ".." else os.path.join(place, part)
+        os.makedirs(place, exist_ok=True)
+    return os.path.join(place, name)
 
 
 def planned_requests(

@@ -65,6 +65,57 @@ def test_a_recorded_request_is_the_same_request_elsewhere(tmp_path):
         assert compile_request(again, jitload.Cache()).key == artifact.key
 
 
+def test_a_header_by_two_paths_is_one_header_elsewhere(tmp_path):
+    """From one root into another, and through a link: recorded as it was found first, and found again by both."""
+    tree = {
+        "app/k.cu": '#include "deep/near.h"\n#include <far.h>\n#include "link.h"\n#include "real.h"\n'
+        'extern "C" __global__ void k(int *x) { *x = FAR + far() + real(); }\n',
+        "app/deep/near.h": '#include "../../include/far.h"\n#include "../first.h"\n#include "../../beside/other.h"\n',
+        "app/first.h": "#pragma once\n",
+        "beside/other.h": "",
+        "app/real.h": "#pragma once\n__device__ int real() { return 1; }\n",
+        "include/far.h": "#pragma once\n#define FAR 7\n__device__ int far() { return 2; }\n",
+    }
+    for name, text in tree.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "app/link.h").symlink_to("real.h")
+    request = jitload.CompileRequest(
+        tmp_path / "app/k.cu", kind="cubin", arch="sm_80", include_dirs=[tmp_path / "include"], options=["-lineinfo"]
+    )
+    workload = recorded(tmp_path / "app.jlw", request, cache=jitload.Cache(tmp_path / "cache"))
+    (program,) = workload.programs
+    assert len(program.row["aliases"]) == 2
+    assert str(tmp_path) not in program.fields
+    (key,) = {entry.key for entry in jitload.Cache(tmp_path / "cache").entries()}
+    with workload.unpacked() as requests:
+        assert compile_request(requests[program], jitload.Cache()).key == key
+    assert recorded(tmp_path / "again.jlw", request, cache=jitload.Cache(tmp_path / "cache")).digest == workload.digest
+
+
+@pytest.mark.parametrize(
+    "aliases",
+    [
+        [["source", "x.h", "source", "x.h"]],
+        [["source", "y.h", "source", "z.h"]],
+        [["source", "y.h", "source", "../../../etc/passwd"]],
+        [["source", "/etc/x.h", "source", "x.h"]],
+        [["source", "a/" + "../" * 18 + "x.h", "source", "x.h"]],
+        [["elsewhere", "y.h", "source", "x.h"]],
+        [["source", "y.h", "source", "x.h"], ["source", "y.h", "source", "x.h"]],
+        [["source", "y.h", "source"]],
+        [["source", 7, "source", "x.h"]],
+        "yes",
+    ],
+)
+def test_aliases_lead_to_files_of_the_workload_and_nowhere_else(tmp_path, aliases):
+    row = {**ROW, "source": EMPTY, "files": [["source", "x.h", EMPTY]], "aliases": aliases}
+    lines = [{"jitload workload": 1}, {"sha256": EMPTY, "text": ""}, row]
+    (tmp_path / "app.jlw").write_bytes(b"".join(map(encode_line, lines)))
+    with pytest.raises(BundleError):
+        Workload.read(tmp_path / "app.jlw")
+
+
 def test_the_text_has_no_path_and_no_order_of_its_own(tmp_path):
     files = []
     for place in ("one", "two/deeper"):
@@ -167,7 +218,7 @@ EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 @pytest.mark.parametrize(
     "change",
     [
-        {"files": [["source", "../" * 17 + "x.h", EMPTY]]}, {"files": [["source", "a/../../x.h", EMPTY]]},
+        {"files": [["source", "../" * 17 + "x.h", EMPTY]]}, {"files": [["source", "a/" + "../" * 18 + "x.h", EMPTY]]},
         {"files": [["source", "/etc/passwd", EMPTY]]}, {"files": [["../x", "x.h", EMPTY]]},
         {"files": [["absolute", "etc/passwd", EMPTY]]}, {"files": [["include/../..", "x.h", EMPTY]]},
         {"files": [["source", "..", EMPTY]]}, {"files": [["source", "x\0.h", EMPTY]]},
@@ -182,6 +233,15 @@ def test_a_hostile_workload_is_refused(tmp_path, change):
     (tmp_path / "app.jlw").write_bytes(b"".join(map(encode_line, lines)))
     with pytest.raises(BundleError):
         Workload.read(tmp_path / "app.jlw")
+
+
+@pytest.mark.parametrize("names", [["../d/x.h", "x.h"], ["a", "a/x.h"], ["a/../x.h", "x.h"]])
+def test_two_headers_in_one_place_are_refused(tmp_path, names):
+    row = {**ROW, "source": EMPTY, "files": [["source", name, EMPTY] for name in names]}
+    lines = [{"jitload workload": 1}, {"sha256": EMPTY, "text": ""}, row]
+    (tmp_path / "app.jlw").write_bytes(b"".join(map(encode_line, lines)))
+    with pytest.raises(BundleError, match="two headers in one place"), Workload.read(tmp_path / "app.jlw").unpacked():
+        pass
 
 
 @pytest.mark.parametrize(
