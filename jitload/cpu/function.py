@@ -25,8 +25,8 @@ MAX_THREADS = 1024
 MAX_GRID = (2**31 - 1, 65535, 65535)
 MAX_SHARED_BYTES = 227 << 10
 
-#: Lanes that run side by side: enough to hide the cost of a NumPy call, few enough to stay in the caches.
-BATCH_LANES = 1 << 15
+#: Lanes that run side by side: enough to hide the cost of NumPy calls and of a batch, few enough to stay in the caches.
+BATCH_LANES = 1 << 16
 #: In kernels that spin on atomics only one lane gets on per round, so each round should be cheap.
 SPINNING_BATCH_LANES = 1 << 12
 _BATCH_LOCAL_BYTES = 1 << 28
