@@ -13,6 +13,8 @@ import stat
 from binascii import hexlify
 from contextlib import suppress
 
+from jitload import log
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,12 +185,21 @@ class Directory:
         self._real.add(relative)
 
     def scan(self, relative: str) -> list[os.DirEntry[str]]:
-        """The entries of one directory, by name; none where it does not exist or is not ours."""
+        """The entries of one directory, by name; none where it does not exist, is not ours or cannot be listed.
+
+        What cannot be listed is said once: its entries count towards no bound and show in no listing.
+        """
         try:
             self._check_real(relative)
             with os.scandir(f"{self.path}/{relative}") as entries:
                 return sorted(entries, key=lambda entry: entry.name)
-        except OSError:
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+                log.warn_once(
+                    ("unlisted", self.path),
+                    f"{self.path}/{relative} cannot be listed ({error.strerror}), so what is in it is neither shown "
+                    f"nor counted: chmod u+rx it, or set JITLOAD_CACHE_DIR",
+                )
             return []
 
     def _sync(self, relative: str) -> None:

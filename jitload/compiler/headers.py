@@ -19,8 +19,8 @@ missing, and then `Closure.add_missing` finds it and the compile is tried again.
 from __future__ import annotations
 
 import os
-import re
 
+from jitload.compiler.clock import clock_word
 from jitload.compiler.includes import Include, absolute_names, defined_names, loose_paths, rewrite
 from jitload.compiler.macros import Macros
 from jitload.compiler.search import VIRTUAL_ROOT, Header, Search, read_header, request_roots, scan_text
@@ -37,7 +37,6 @@ __all__ = ["VIRTUAL_ROOT", "Closure", "Header", "read_header", "request_roots"]
 
 MISSING_ROOT = f"{VIRTUAL_ROOT}missing/"
 
-_CLOCK = re.compile(rb"\b__(?:DATE|TIME|TIMESTAMP)__\b")
 _DIRECT_PROBES = {"__has_include", "__has_include_next"}
 
 
@@ -146,13 +145,13 @@ class Closure:
     def unsharable(self) -> str | None:
         """Why the output must not be kept for others, or None.
 
-        `__DATE__`, `__TIME__` and `__TIMESTAMP__` make it depend on when it was compiled (C++17 [cpp.predefined]); a
-        path that macros put together from "/" could be one that NVRTC opens by itself, unseen and not hashed.
+        `__DATE__`, `__TIME__` and `__TIMESTAMP__` in code make it depend on when it was compiled; a path that macros
+        put together from "/" could be one that NVRTC opens by itself, unseen and not hashed.
         """
         for where, text in self._users_texts():
-            clock = _CLOCK.search(text)
+            clock = clock_word(text)
             if clock is not None:
-                return f"{clock[0].decode()} in {where}, line {_line(text, clock.start())}"
+                return f"{clock[0]} in {where}, line {clock[1]}"
         if any(header.scan.macro_includes for header in self._files() if header.is_users):
             for where, text in self._users_texts():
                 for first, position in loose_paths(text):

@@ -217,6 +217,33 @@ def test_a_directory_that_is_not_ours_to_write_costs_one_warning_each(tmp_path, 
     assert list(cache_dir.iterdir()) == []
 
 
+LIST_TWICE = """
+import json, logging, sys
+import jitload
+messages = []
+class Collect(logging.Handler):
+    def emit(self, record): messages.append(record.getMessage())
+logging.getLogger("jitload").addHandler(Collect())
+counts = [jitload.Cache.default().stats().entries for _ in range(2)]
+print(json.dumps([counts, messages]))
+"""
+
+
+def test_a_directory_that_cannot_be_listed_is_said_once(tmp_path):
+    cache_dir = tmp_path / "cache"
+    for number in range(2):
+        jitload.compile(SOURCE.format(number), arch="compute_75", cache=jitload.Cache(cache_dir))
+    prefix = WITHOUT_PRIVILEGES if os.geteuid() == 0 else []
+    out, _ = finish(start(LIST_TWICE, cache_dir=cache_dir, prefix=prefix))
+    assert json.loads(out) == [[2, 2], []]
+    (cache_dir / "objects").chmod(0o300)
+    out, err = finish(start(LIST_TWICE, cache_dir=cache_dir, prefix=prefix))
+    counts, messages = json.loads(out)
+    assert counts == [0, 0], err
+    assert len(messages) == 1
+    assert f"{cache_dir}/objects cannot be listed (Permission denied)" in messages[0]
+
+
 def test_the_directory_removed_between_compiles(tmp_path, caplog):
     cache = jitload.Cache(tmp_path / "cache")
     for number in range(3):

@@ -528,6 +528,15 @@ def test_the_clock_is_compiled_but_never_cached_and_said_once(write, compile_ptx
     assert [word in record.getMessage() for record in caplog.records] == [True]
 
 
+def test_a_clock_in_a_comment_or_a_string_is_none(write, compile_ptx, compiles):
+    root = write({"inc/said.h": "/* not __TIME__ */\n"})
+    source = '#include <said.h>\n// not __DATE__\n__device__ const char said[] = "__DATE__";\n' + KERNEL
+    before = compiles()
+    for _ in range(2):
+        compile_ptx(source, include_dirs=[root / "inc"], defines={"VALUE": "said[1]"})
+    assert compiles() == before + 1
+
+
 def test_timestamp_is_no_less_a_clock():
     """NVRTC 12.9 and 13.5 do not define it; one that does must not surprise anybody."""
     request = CompileRequest("int x;\nconst char *stamp = __TIMESTAMP__;\n", kind="ptx", arch="compute_75")
