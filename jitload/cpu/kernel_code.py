@@ -6,50 +6,32 @@ kernel is fetched. An instruction that is not known is a fault here: never in th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jitload.cpu import emit_bits, emit_float, emit_matrix, emit_mbarrier, emit_memory, emit_value, emit_video  # noqa: F401 - importing them registers their opcodes
 from jitload.cpu.block_code import BlockCode, CallCode, FunctionCode
-from jitload.cpu.body import read_body
 from jitload.cpu.control import Branch, Call, Exit, Jump, Meeting, Return, Table
+from jitload.cpu.draft import BUILTINS, Draft, Reader, guarded
 from jitload.cpu.emit_meeting import emit_meeting
 from jitload.cpu.faults import Refused, decode_fault
-from jitload.cpu.flow import FlowBuilder
 from jitload.cpu.function_writer import FunctionWriter, canonical
 from jitload.cpu.instruction import emit, operands
 from jitload.cpu.ir import Register, Symbol, Variable
 from jitload.cpu.layout import KernelLayout, align, find_spins
 from jitload.cpu.liveness import linear_registers, registers_of, symbols_of
 from jitload.cpu.namespace import make_namespace
-from jitload.cpu.types import DTYPES, TYPES
+from jitload.cpu.types import DTYPES
 from jitload.cpu.writer import BlockWriter
-from jitload.errors import CpuFault, JitloadError
+from jitload.errors import CpuFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jitload.cpu.control import Block
-    from jitload.cpu.ir import Body, Function, Place
+    from jitload.cpu.ir import Function, Place
     from jitload.cpu.link import Linker
 
-#: Functions that the CUDA runtime provides, carried out by the scheduler.
-BUILTINS = {"vprintf", "__assertfail", "malloc", "free"}
 STACK_BYTES = 1 << 16  # local memory per lane for calls of unknown depth
-
-
-class _Draft:
-    """A function between reading and code."""
-
-    def __init__(self, function: Function, body: Body) -> None:
-        self.function = function
-        self.body = body
-        self.carry = Register("CC.CF", TYPES["pred"], len(body.registers))
-        body.registers.append(self.carry)
-        self.flow = FlowBuilder(function, body, self.carry)
-        self.blocks = self.flow.build()
-        self.offsets: dict[int, int] = {}
-        self.frame_bytes = 0
 
 
 class KernelCode:
@@ -71,13 +53,15 @@ class KernelCode:
         self.places: list[Place] = []
         self.linker = linker
         self._namespace = make_namespace()
-        drafts = self._read_all(entry)
+        drafts = Reader(linker, self.name).read_all(entry)
         self._layout = KernelLayout(entry, [symbol for draft in drafts.values() for symbol in symbols_of(draft.blocks)])
         self.parameter_places = self._layout.parameter_places
         for draft in drafts.values():
             self._lay_out_frame(draft, draft.function is entry)
         for draft in drafts.values():
-            self.functions[draft.function.name] = self._guarded(draft.function.name, partial(self._translate, draft))
+            with suppress(*([CpuFault] if draft.foreign else [])):
+                name = draft.function.name
+                self.functions[name] = guarded(self.name, name, partial(self._translate, draft))
         self._check_calls()
         self.local_bytes = self._stack_bytes(entry.name)
         self.spins = any(block.spins for function in self.functions.values() for block in function.blocks)
@@ -90,50 +74,7 @@ class KernelCode:
         """(offset, bytes, name) of the shared variables."""
         return self._layout.shared_places(dynamic)
 
-    def _guarded(self, name: str, work: Callable[[], Any]) -> Any:
-        """Do some decoding; what is refused, or makes no sense, becomes a CpuFault."""
-        try:
-            return work()
-        except Refused as refusal:
-            raise decode_fault(name, refusal.place, refusal.why) from refusal
-        except JitloadError:
-            raise
-        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            # Text that no compiler writes can be inconsistent in more ways than are worth naming one by one.
-            raise CpuFault(f"function {name} is not valid PTX: {error}", kernel=self.name) from error
-
-    def _read_all(self, entry: Function) -> dict[str, _Draft]:
-        drafts: dict[str, _Draft] = {}
-        waiting = [entry]
-        taken: set[str] = set()
-        indirect = False
-        while waiting:
-            function = waiting.pop()
-            if function.name in drafts:
-                continue
-            draft = self._guarded(function.name, partial(self._draft, function))
-            drafts[function.name] = draft
-            for block in draft.blocks:
-                if isinstance(block.end, Call):
-                    indirect = indirect or isinstance(block.end.callee, Register)
-                    self._follow(block.end, waiting)
-            taken |= self.linker.functions_named(symbols_of(draft.blocks))
-            if indirect and not waiting:
-                waiting = [f for name in sorted(taken - set(drafts)) if (f := self.linker.program.functions[name]).span]
-        return drafts
-
-    def _draft(self, function: Function) -> _Draft:
-        return _Draft(function, read_body(self.linker.program, function))
-
-    def _follow(self, call: Call, waiting: list[Function]) -> None:
-        if isinstance(call.callee, Symbol) and call.callee.name not in BUILTINS:
-            callee = self.linker.program.functions.get(call.callee.name)
-            if callee is None or callee.span is None or callee.entry:
-                why = f"it calls {call.callee.name[:80]}, which this PTX does not define"
-                raise decode_fault(self.name, call.instruction.place, why)
-            waiting.append(callee)
-
-    def _lay_out_frame(self, draft: _Draft, entry: bool) -> None:
+    def _lay_out_frame(self, draft: Draft, entry: bool) -> None:
         function = draft.function
         formals = [] if entry else [*function.parameters, *function.results]
         own = [one for one in draft.body.variables if one.space in {"local", "param"}]
@@ -143,7 +84,7 @@ class KernelCode:
             draft.frame_bytes = start + variable.size
         draft.frame_bytes = align(draft.frame_bytes, 16)
 
-    def _resolve(self, draft: _Draft, symbol: Symbol) -> tuple[str, int]:
+    def _resolve(self, draft: Draft, symbol: Symbol) -> tuple[str, int]:
         variable = symbol.variable
         if variable is None:
             return "code", self.linker.function_address(symbol.name) + symbol.offset
@@ -154,7 +95,7 @@ class KernelCode:
             return variable.space, self.linker.address(variable) + symbol.offset
         return variable.space, self._layout.offset(variable) + symbol.offset
 
-    def _translate(self, draft: _Draft) -> FunctionCode:
+    def _translate(self, draft: Draft) -> FunctionCode:
         function = draft.function
         code = FunctionCode(function.name, draft.frame_bytes)
         registers = draft.body.registers
@@ -185,12 +126,12 @@ class KernelCode:
                 ready.run = found.pop(text[4 : text.index("(")])
         return code
 
-    def _formal_offset(self, draft: _Draft, formal: Variable) -> int:
+    def _formal_offset(self, draft: Draft, formal: Variable) -> int:
         slot = draft.flow.formal_slots.get(formal.name, formal)
         return draft.offsets[id(slot)]
 
     def _translate_block(
-        self, draft: _Draft, function: FunctionWriter, block: Block, spins: bool
+        self, draft: Draft, function: FunctionWriter, block: Block, spins: bool
     ) -> tuple[str, BlockCode]:
         writer = BlockWriter(function, block)
         live = block.live_out
@@ -227,7 +168,7 @@ class KernelCode:
         return writer.text(returned, stored), code
 
     def _translate_end(
-        self, draft: _Draft, writer: BlockWriter, end: Table | Meeting | Call, code: BlockCode
+        self, draft: Draft, writer: BlockWriter, end: Table | Meeting | Call, code: BlockCode
     ) -> tuple[str, list[Register]]:
         writer.begin(end.instruction)
         if isinstance(end, Meeting):

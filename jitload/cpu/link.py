@@ -36,6 +36,7 @@ class Linker:
         self._kept: list[Variable] = []
         self._functions = {name: CODE_WINDOW + _FUNCTION_STRIDE * (k + 1) for k, name in enumerate(program.functions)}
         self._names = {address: name for name, address in self._functions.items()}
+        self._given_out: set[str] | None = None
         self._lock = threading.RLock()
 
     def address(self, variable: Variable) -> int:
@@ -85,6 +86,25 @@ class Linker:
                 found.add(name)
             elif name in self.program.variables:
                 waiting += [value.symbol for value in self.program.variables[name].initial if value.symbol]
+        return found
+
+    def functions_given_out(self) -> set[str]:
+        """Every function whose address some code or some variable of the module holds."""
+        with self._lock:
+            if self._given_out is None:
+                self._given_out = self._named_in_code()
+                for variable in self.program.variables.values():
+                    self._given_out |= {one.symbol for one in variable.initial if one.symbol in self.program.functions}
+            return self._given_out
+
+    def _named_in_code(self) -> set[str]:
+        """Functions that are an instruction's last operand: `mov.u64 %rd1, name;`, or a call, which does no harm."""
+        tokens, functions = self.program.source.tokens, self.program.functions
+        found = set()
+        for first, last in (function.span for function in functions.values() if function.span is not None):
+            for index in range(first + 1, last):
+                if tokens[index] == ";" and tokens[index - 2] == "," and tokens[index - 1] in functions:
+                    found.add(tokens[index - 1])
         return found
 
     def release(self) -> None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jitload.cpu.draft import BUILTINS
 from jitload.cpu.faults import run_fault
 from jitload.cpu.frame import Frame, copy_local
-from jitload.cpu.kernel_code import BUILTINS
 from jitload.cpu.meet import Meetings
 from jitload.cpu.runtime_calls import run_builtin
 
@@ -224,7 +224,8 @@ class Scheduler:
             name = linker.function_at(int(address))
             if name is None or (name not in self.batch.launch.code.functions and name not in BUILTINS):
                 position = int(np.flatnonzero(chosen)[0])
-                self.batch.fail(call.site, position, f"call of {int(address):#x}, which is no function", int(address))
+                what = f"call of {int(address):#x}, which is no function that can run here"
+                self.batch.fail(call.site, position, what, int(address))
             mine = everyone[chosen]
             self._enter(frame, call, name, None if len(mine) == self.batch.lanes_total else mine)
 
