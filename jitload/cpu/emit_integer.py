@@ -46,8 +46,9 @@ def emit_carry(writer: BlockWriter, instruction: Instruction, type_: Type, *, ca
     d, a, b = operands(instruction, 3)
     require_integer(type_, 32, 64)
     rep = unsigned_rep(type_.bits)
-    function = "add_carry" if instruction.opcode.startswith("add") else "sub_borrow"
-    carry = writer.source(writer.function.carry, "p") if carry_in else writer.function.constant("p", 0)
+    adds = instruction.opcode.startswith("add")
+    function = "add_carry" if adds else "sub_carry"
+    carry = writer.source(writer.function.carry, "p") if carry_in else writer.function.constant("p", 0 if adds else 1)
     both = writer.temporary(f"{function}({writer.source(a, rep)}, {writer.source(b, rep)}, {carry})")
     writer.result(d, rep, f"{both}[0]", shared=True)
     if carry_out:

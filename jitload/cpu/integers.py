@@ -239,11 +239,13 @@ def add_carry(a: Lanes, b: Lanes, carry: Lanes) -> tuple[Lanes, Lanes]:
     return total, (partial < a) | (total < partial)
 
 
-def sub_borrow(a: Lanes, b: Lanes, borrow: Lanes) -> tuple[Lanes, Lanes]:
-    """(difference, borrow out) of unsigned lanes and a borrow."""
-    partial = a - b
-    total = partial - borrow.astype(a.dtype)
-    return total, (a < b) | (partial < total)
+def sub_carry(a: Lanes, b: Lanes, carry: Lanes) -> tuple[Lanes, Lanes]:
+    """(difference, carry out) of unsigned lanes: a + ~b + carry, so the flag is set when there is no borrow.
+
+    The ISA speaks of a borrow and leaves open what `addc` reads after `subc.cc`. Hardware has one carry flag: NVRTC's
+    own division of 128-bit integers asks with `addc.u32 %r, 0, 0` whether a subtraction did not borrow.
+    """
+    return add_carry(a, ~b, carry)
 
 
 def nth_set(mask: Lanes, base: Lanes, offset: Lanes) -> Lanes:

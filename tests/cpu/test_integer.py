@@ -135,6 +135,16 @@ def test_carry_chain_adds_and_subtracts_128_bits(apply):
         assert lo | hi << 64 == ((x | y << 64) - (y | x << 64)) % (1 << 128)
 
 
+def test_subtraction_leaves_the_carry_of_adding_the_complement(apply):
+    """What NVRTC's own division of 128-bit integers counts on: the flag says that there was no borrow."""
+    a, b = pairs(32)
+    code = "sub.cc.u32 %j, %a, %b; addc.u32 %d, 0, 0; sub.cc.u32 %j, %a, %b; subc.cc.u32 %j, %b, %a; addc.u32 %q, 0, 0;"
+    first, second = apply(code, (np.uint32, np.uint32), a, b)
+    for x, y, one, two in zip(a.tolist(), b.tolist(), first.tolist(), second.tolist(), strict=False):
+        assert one == (x >= y)
+        assert two == (y - x - (x < y) >= 0)
+
+
 def test_carry_through_multiply_add(apply):
     a, b = pairs(32)
     low, high = apply("mad.lo.cc.u32 %d, %a, %b, %b; madc.hi.u32 %q, %a, %b, %a;", (np.uint32, np.uint32), a, b)
