@@ -262,11 +262,16 @@ def _emit_copy_async(writer: BlockWriter, instruction: Instruction, modifiers: M
     if len(found) not in {3, 4} or not isinstance(found[2], Immediate):
         raise Refused("cp.async takes a destination, a source and a literal size")
     size = found[2].value
-    if size not in ({16} if kind == "cg" else {4, 8, 16}) or (len(found) == 4 and _is_predicate(found[3])):
+    if size not in ({16} if kind == "cg" else {4, 8, 16}):
         raise Refused(f"cp.async.{kind} of {size} bytes is not supported")
     target, to = address_name(writer, "shared", found[0])
     source, start = address_name(writer, "global", found[1])
-    valid = writer.source(found[3], "u32") if len(found) == 4 else "None"
+    valid = "None"
+    if len(found) == 4 and _is_predicate(found[3]):  # ignore-src: all zeros where it is set
+        none, all_ = (writer.function.constant("u32", number) for number in (0, int(size)))
+        valid = writer.temporary(f"where({writer.source(found[3], 'p')}, {none}, {all_})")
+    elif len(found) == 4:
+        valid = writer.source(found[3], "u32")
     writer.line(f"copy_async({target}, {to}, {source}, {start}, {size}, {valid}, {writer.site})")
 
 

@@ -240,6 +240,25 @@ def test_asynchronous_copies_to_shared_memory(cuda):
     np.testing.assert_array_equal(y.reshape(32, 4), x.reshape(32, 4)[::-1])
 
 
+def test_asynchronous_copies_of_a_size_per_lane(ptx):
+    """Zeros behind what is valid; a lane that copies nothing may name any address."""
+    text = """.visible .entry k(.param .u64 x, .param .u64 n, .param .u64 y, .param .u64 z) {
+        .reg .b32 %t, %s, %n, %r<4>; .reg .b64 %x, %y, %z, %w; .reg .pred %p, %q; .shared .align 16 .b8 box[1024];
+        mov.u32 %t, %tid.x; mov.u32 %s, box; mad.lo.u32 %s, %t, 16, %s; ld.param.u64 %w, [n]; mad.wide.u32 %w, %t, 4, %w; ld.global.u32 %n, [%w];
+        ld.param.u64 %x, [x]; mad.wide.u32 %x, %t, 16, %x; ld.param.u64 %y, [y]; mad.wide.u32 %y, %t, 16, %y;
+        ld.param.u64 %z, [z]; mad.wide.u32 %z, %t, 16, %z; setp.eq.u32 %p, %n, 0; selp.b64 %w, 0, %x, %p;
+        cp.async.cg.shared.global [%s], [%w], 16, %n; cp.async.wait_all;
+        ld.shared.v4.b32 {%r0, %r1, %r2, %r3}, [%s]; st.global.v4.b32 [%y], {%r0, %r1, %r2, %r3};
+        setp.gt.u32 %q, %n, 7; cp.async.ca.shared.global [%s], [%x], 8, %q; cp.async.wait_all;
+        ld.shared.v2.b32 {%r0, %r1}, [%s]; st.global.v2.b32 [%z], {%r0, %r1}; ret; }"""
+    x = np.arange(1, 64 * 16 + 1).astype(np.uint8).reshape(64, 16)
+    sizes = (np.arange(64, dtype=np.uint32) * 5) % 19
+    y, z = np.zeros_like(x), np.zeros_like(x)
+    ptx(text).run("k", 1, 64, x, sizes, y, z)
+    np.testing.assert_array_equal(y, np.where(np.arange(16) < sizes[:, None], x, 0))
+    np.testing.assert_array_equal(z[:, :8], np.where(sizes[:, None] > 7, 0, x[:, :8]))
+
+
 def test_device_heap(cuda):
     source = """extern "C" __global__ void k(int *out) {
         int *p = (int *)malloc(8 * sizeof(int)); for (int k = 0; k < 8; k++) p[k] = k * threadIdx.x;
