@@ -1,0 +1,44 @@
+"""`program`: the .cu file beside a test module, compiled once per build and loaded on the executor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cpu.algorithms.builds import BUILDS, combinations
+
+
+def pytest_generate_tests(metafunc):
+    if "program" not in metafunc.fixturenames:
+        return
+    quick, slow = getattr(metafunc.function, "sizes", ((None,), ()))
+    rows = combinations(metafunc.module, quick, slow)
+    if "size" in metafunc.fixturenames:
+        metafunc.parametrize(("program", "size"), rows, indirect=["program"])
+    else:
+        one = [pytest.param(row.values[0], marks=row.marks, id=row.values[0].replace(" ", "-")) for row in rows]
+        metafunc.parametrize("program", one, indirect=True)
+
+
+_loaded: dict[tuple[str, str], object] = {}
+
+
+@pytest.fixture
+def program(request, cuda):
+    path = Path(request.path).with_name(Path(request.path).stem.removeprefix("test_") + ".cu")
+    key = (path.name, request.param)
+    if key not in _loaded:
+        arch, options = BUILDS[request.param]
+        _loaded[key] = cuda(path.read_text(), "--std=c++17", "--device-int128", *options, arch=f"compute_{arch}")
+    return _loaded[key]
+
+
+@pytest.fixture
+def rng(request):
+    """Numbers that are the same in every run of a test."""
+    import zlib
+
+    import numpy as np
+
+    return np.random.default_rng(zlib.crc32(request.node.name.encode()))
