@@ -22,6 +22,7 @@ DEFAULT_CACHE_MAX_BYTES = 2 << 30
 
 DEVICES = ("auto", "cuda", "cpu")
 COMPILE_POLICIES = ("missing", "never", "always")
+CPU_CHECKS = ("memory", "race", "init")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 _VARIABLES = (
@@ -61,7 +62,7 @@ class Config(Value):
         read_only_dirs: cache directories of others, asked before the user's own and never written.
         record: file for the workload of this process, or None.
         log: level of the logger "jitload" on stderr, or None for the application's own logging.
-        cpu_check: diagnostics of the CPU executor.
+        cpu_check: what the CPU executor looks for besides bad addresses: some of "memory", "race", "init".
         sync: True when every launch waits for its kernel.
         cuda_home: an installed CUDA toolkit to use where no package brings one, or None.
     """
@@ -149,7 +150,7 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
         remote: address of a remote tier.
         read_only_dirs: cache directories of others, in order; never written.
         record: file for the workload.
-        cpu_check: diagnostics of the CPU executor.
+        cpu_check: what the CPU executor looks for besides bad addresses: some of "memory", "race", "init".
         sync: True: every launch waits for its kernel.
 
     Raises:
@@ -219,7 +220,7 @@ def _from_environment() -> dict[str, Any]:
         "read_only_dirs": _paths("JITLOAD_READ_ONLY_DIRS", read("JITLOAD_READ_ONLY_DIRS")),
         "record": _path("JITLOAD_RECORD", read("JITLOAD_RECORD") or None),
         "log": _one_of(LOG_LEVELS)("JITLOAD_LOG", read("JITLOAD_LOG", "").upper()) if read("JITLOAD_LOG") else None,
-        "cpu_check": _words("JITLOAD_CPU_CHECK", read("JITLOAD_CPU_CHECK")),
+        "cpu_check": _cpu_checks("JITLOAD_CPU_CHECK", read("JITLOAD_CPU_CHECK")),
         "sync": _switch("JITLOAD_SYNC", read("JITLOAD_SYNC") or "0"),
         "cuda_home": read("CUDA_HOME") or read("CUDA_PATH") or None,
     }
@@ -279,6 +280,14 @@ def _words(name: str, value: object) -> tuple[str, ...]:
     return tuple(words)
 
 
+def _cpu_checks(name: str, value: object) -> tuple[str, ...]:
+    words = _words(name, value)
+    for word in words:
+        if word not in CPU_CHECKS:
+            raise ValueError(f"{name}: there is no check {word!r}; expected some of {', '.join(CPU_CHECKS)}")
+    return tuple([word for word in CPU_CHECKS if word in words])
+
+
 def _items(name: str, value: object) -> list[Any]:
     if value is None:
         return []
@@ -300,7 +309,7 @@ _CHECKS: dict[str, Any] = {
     "cache_dir": _path,
     "cache_max_bytes": _bytes,
     "compile": _one_of(COMPILE_POLICIES),
-    "cpu_check": _words,
+    "cpu_check": _cpu_checks,
     "device": _one_of(DEVICES),
     "offline": _switch,
     "read_only_dirs": _paths,

@@ -236,6 +236,11 @@ class Arena:
         return f"{best}, {relation(offset - best.start, nbytes, best.nbytes)}"
 
     @property
+    def extent(self) -> int:
+        """Bytes from the start of the arena to the end of its last allocation."""
+        return self._top
+
+    @property
     def live_bytes(self) -> int:
         """Bytes in live allocations."""
         with self._lock:

@@ -49,6 +49,7 @@ def run_fault(
     block: tuple[int, int, int] | None = None,
     address: int | None = None,
     nearest: str | None = None,
+    other: CpuFault | None = None,
 ) -> CpuFault:
     """The fault of one thread at one instruction."""
     who = f", thread {thread} of block {block}" if thread is not None else ""
@@ -66,4 +67,5 @@ def run_fault(
         block=block,
         address=address,
         nearest=nearest,
+        other=other,
     )

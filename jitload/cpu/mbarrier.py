@@ -23,23 +23,26 @@ _ONE = np.uint64(1)
 
 def _object(addresses: Any, offset: int, site: int) -> tuple[Any, Any]:
     """(view, index per lane) of the objects that the lanes name."""
-    if isinstance(addresses, MixedAddresses):
-        positions, part = addresses.split()[0]
-        part.batch.fail(site, int(positions[0]), "an mbarrier outside shared memory")
+    _refuse_mixed(addresses, site)
     found: tuple[Any, Any] = addresses.elements(offset, "u64", 8, site)
     return found
 
 
+def _refuse_mixed(addresses: Any, site: int) -> None:
+    if isinstance(addresses, MixedAddresses):
+        positions, part = addresses.split()[0]
+        part.batch.fail(site, int(positions[0]), "an mbarrier outside shared memory")
+
+
 def mbarrier_init(batch: Any, addresses: Any, offset: int, site: int, count: Lanes) -> None:
     """`mbarrier.init`."""
-    view, index = _object(addresses, offset, site)
-    counts = np.broadcast_to(count, index.shape).astype(np.uint64)
+    _refuse_mixed(addresses, site)
+    counts = count.astype(np.uint64)
     bad = np.flatnonzero((counts == 0) | (counts > _MASK))
     if len(bad):
-        batch.fail(
-            site, int(bad[0]), f"an mbarrier for {int(counts[bad[0]])} arrivals, 1 to {MOST_ARRIVALS} are possible"
-        )
-    view[index] = counts | counts << _PENDING
+        number = int(np.atleast_1d(counts)[bad[0]])
+        batch.fail(site, int(bad[0]), f"an mbarrier for {number} arrivals, 1 to {MOST_ARRIVALS} are possible")
+    addresses.store(offset, "u64", 8, site, counts | counts << _PENDING)
 
 
 def mbarrier_arrive(batch: Any, addresses: Any, offset: int, site: int, count: Lanes, drop: bool) -> Lanes:

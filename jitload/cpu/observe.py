@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jitload import config
 from jitload.cpu.access import Addresses, GlobalAddresses, SlabAddresses
 
 if TYPE_CHECKING:
@@ -156,8 +157,13 @@ def observing(observer: Observer) -> Iterator[Observer]:
 
 
 def observer_in_force() -> Observer | None:
-    """Who watches a launch that begins now; None for nobody."""
+    """Who watches a launch that begins now: the checks of the settings, and whoever is `observing`; None for nobody."""
     members = _watching.get()
+    names = config.current().cpu_check
+    if names:
+        from jitload.cpu.checks import make_checks
+
+        members = (*make_checks(names), *members)
     return None if not members else members[0] if len(members) == 1 else Observers(members)
 
 

@@ -5,9 +5,12 @@ A lane's slot is `32 * warp + lane in warp`; the last warp of a thread block may
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Array = np.ndarray[Any, Any]
 
@@ -54,9 +57,9 @@ def run_warp(name: str, slots: Array, masks: Any, values: list[Any], slot_count:
     return []  # bar.warp.sync
 
 
-def _shuffle(mode: str, slots: Array, values: list[Any], slot_count: int) -> list[Array]:
-    a, b, c = values
-    a = np.broadcast_to(a, slots.shape)
+def shuffle_sources(mode: str, slots: Array, values: Sequence[Any]) -> tuple[Array, Array]:
+    """(slot that each lane reads from, whether that is inside its segment); outside of it a lane reads its own."""
+    _, b, c = values
     b = (b & np.uint32(31)).astype(np.int64)
     clamp = (c & np.uint32(31)).astype(np.int64)
     segment = ((c >> np.uint32(8)) & np.uint32(31)).astype(np.int64)
@@ -74,7 +77,12 @@ def _shuffle(mode: str, slots: Array, values: list[Any], slot_count: int) -> lis
     else:
         source = (lane & segment) | (b & ~segment)
         inside = source <= last
-    from_slot = np.where(inside, slots - lane + source, slots)
+    return np.where(inside, slots - lane + source, slots), inside
+
+
+def _shuffle(mode: str, slots: Array, values: list[Any], slot_count: int) -> list[Array]:
+    a = np.broadcast_to(values[0], slots.shape)
+    from_slot, inside = shuffle_sources(mode, slots, values)
     if len(slots) == slot_count:
         return [a[from_slot], inside]
     table = np.zeros(slot_count, a.dtype)

@@ -1,0 +1,115 @@
+"""Reads of memory that nobody wrote: shared memory, stacks, and what `malloc` gave.
+
+Each byte is known to be written or not. An access is reported when none of its bytes is: structures are copied with
+their padding, so a read that is written in part is an ordinary thing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from jitload.cpu.arena import ARENA_WINDOW
+from jitload.cpu.checks.shadow import Shadow, byte_positions, lazy_zeros
+from jitload.cpu.observe import Observer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jitload.cpu.access import Addresses
+    from jitload.cpu.batch import Batch, Launch
+
+    Array = np.ndarray[Any, Any]
+
+_WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32}
+
+
+class InitCheck(Observer):
+    """Finds reads of memory that nobody wrote in this launch."""
+
+    def __init__(self) -> None:
+        self._written: WeakKeyDictionary[Batch, dict[str, Array]] = WeakKeyDictionary()
+        self._heap: Shadow | None = None
+
+    def launched(self, launch: Launch) -> None:  # noqa: ARG002
+        """A launch begins."""
+        self._heap = None
+
+    def accessed(
+        self,
+        addresses: Addresses,
+        offset: int,
+        nbytes: int,
+        site: int,
+        how: str,
+        values: Sequence[Any] = (),  # noqa: ARG002
+    ) -> None:
+        """Look for reads, and remember writes."""
+        if addresses.space == "global":
+            if self._heap is not None:
+                self._access_heap(addresses, offset, nbytes, site, how)
+            return
+        if addresses.space not in {"shared", "local"}:
+            return
+        written = self._slabs(addresses.batch)[addresses.space]
+        rows, places = _rows(written, nbytes, byte_positions(addresses, offset))
+        if how != "store":
+            missing = np.flatnonzero(~np.atleast_2d(rows[places]).any(axis=-1))
+            if len(missing):
+                self._fail(addresses, offset, nbytes, site, int(missing[0]))
+        if how != "load":
+            rows[places] = _all_ones(rows)
+
+    def _access_heap(self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str) -> None:
+        assert self._heap is not None
+        places = byte_positions(addresses, offset)
+        unset = self._heap.reach(int(np.max(places)) + 32)["unset"]
+        rows, places = _rows(unset, nbytes, places)
+        if how != "store":
+            missing = np.flatnonzero((np.atleast_2d(rows[places]) == _all_ones(rows)).all(axis=-1))
+            if len(missing):
+                self._fail(addresses, offset, nbytes, site, int(missing[0]))
+        if how != "load":
+            rows[places] = 0
+
+    def copied(self, batch: Batch, lanes: Array | None, source: int | None, target: int, nbytes: int) -> None:
+        """What is known of arguments and results goes with them."""
+        stride = batch.local.stride
+        rows = self._slabs(batch)["local"][: stride * batch.lanes_total].reshape(-1, stride)
+        chosen = slice(None) if lanes is None else lanes
+        found = 1 if source is None else rows[chosen, source : source + nbytes].copy()
+        rows[chosen, target : target + nbytes] = found
+
+    def allocated(self, batch: Batch, lane: int, site: int, address: int, nbytes: int) -> None:  # noqa: ARG002
+        """What `malloc` gives holds nothing yet."""
+        if self._heap is None:
+            self._heap = Shadow({"unset": np.uint8}, batch.arena.extent + 32)
+        start = address - ARENA_WINDOW
+        self._heap.reach(start + nbytes + 32)["unset"][start : start + nbytes] = 1
+
+    def _slabs(self, batch: Batch) -> dict[str, Array]:
+        found = self._written.get(batch)
+        if found is None:
+            sizes = {"shared": batch.shared.stride * batch.blocks, "local": batch.local.stride * batch.lanes_total}
+            found = self._written[batch] = {space: lazy_zeros(size + 32, np.uint8) for space, size in sizes.items()}
+        return found
+
+    def _fail(self, addresses: Addresses, offset: int, nbytes: int, site: int, position: int) -> None:
+        offsets = addresses.offsets
+        place = (offsets if isinstance(offsets, int) else int(offsets[position])) + offset
+        what = "uninitialised: nobody wrote what this reads"
+        addresses.fail(position, place, nbytes, site, what)
+
+
+def _rows(shadow: Array, nbytes: int, places: Any) -> tuple[Array, Any]:
+    """(one row per access that may be, the row of each lane); a row is one word, or several of 8 bytes."""
+    if nbytes < 8:
+        return shadow.view(_WORDS[nbytes])[:, None], places // nbytes
+    usable = len(shadow) // nbytes * nbytes
+    return shadow[:usable].view(np.uint64).reshape(-1, nbytes // 8), places // nbytes
+
+
+def _all_ones(rows: Array) -> Any:
+    return rows.dtype.type(int.from_bytes(b"\1" * rows.dtype.itemsize, "little"))

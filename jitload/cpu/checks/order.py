@@ -1,0 +1,133 @@
+"""What is ordered before what, as far as a race check must know.
+
+Time is a counter that goes on at every synchronization. Of each thread it is kept until when it knows everything that
+happened: in its warp, in its thread block, in the launch. That is coarser than a vector clock and errs on one side:
+whatever is ordered is seen to be ordered, so a correct program is never reported.
+
+- A barrier of the block lets its threads know what the block did, `__syncwarp` what the warp did, and each hands on
+  what the threads that meet there know already.
+- An atomic or another strong write after a fence of the same thread (or one that is a release itself) publishes
+  everything up to the fence; an atomic or another strong read of that word acquires it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jitload.cpu.batch import Batch
+    from jitload.cpu.ir import Place
+
+    Array = np.ndarray[Any, Any]
+
+_STRONG = {"volatile", "relaxed", "acquire", "release", "acq_rel", "sc", "mmio", "cv"}
+_RELEASES = {"release", "acq_rel", "sc"}
+
+
+class Strength(NamedTuple):
+    """What an instruction means for order.
+
+    Attributes:
+        strong: it does not race with other strong ones.
+        releases: it publishes what its thread did, without a fence.
+        fence: it is one.
+    """
+
+    strong: bool
+    releases: bool
+    fence: bool
+
+
+def strength_of(place: Place) -> Strength:
+    """Read it from the text of the instruction."""
+    words = place.text.split()
+    name = words[1] if words[0].startswith("@") and len(words) > 1 else words[0]
+    opcode, *modifiers = name.rstrip(";").split(".")
+    found = set(modifiers)
+    barrier = opcode == "mbarrier" or (opcode == "cp" and "mbarrier" in found)
+    strong = opcode in {"atom", "red"} or barrier or bool(found & _STRONG)
+    return Strength(strong, barrier or bool(found & _RELEASES), opcode in {"fence", "membar"})
+
+
+class Lanes:
+    """What each lane of a batch knows."""
+
+    def __init__(self, total: int) -> None:
+        self.warp = np.zeros(total, np.int64)
+        self.block = np.zeros(total, np.int64)
+        self.launch = np.zeros(total, np.int64)
+        self.fenced = np.zeros(total, np.int64)
+
+
+class Order:
+    """The order of one launch.
+
+    Attributes:
+        now: the time; what happens later has a larger one.
+        published: whether any thread has published anything.
+    """
+
+    def __init__(self) -> None:
+        self.now = 1
+        self.published = False
+        self._known: WeakKeyDictionary[Batch, Lanes] = WeakKeyDictionary()
+
+    def known(self, batch: Batch) -> Lanes:
+        """What the lanes of a batch know."""
+        found = self._known.get(batch)
+        if found is None:
+            found = self._known[batch] = Lanes(batch.lanes_total)
+        return found
+
+    def _tick(self) -> int:
+        self.now += 1
+        return self.now - 1
+
+    def release(self, batch: Batch, lanes: Array | None) -> None:
+        """A barrier lets lanes go."""
+        known = self.known(batch)
+        _share(lanes, batch.block_slot, (known.launch, known.fenced))
+        known.block[slice(None) if lanes is None else lanes] = self._tick()
+
+    def meet(self, batch: Batch, lanes: Array | None) -> None:
+        """`__syncwarp` of lanes."""
+        known = self.known(batch)
+        _share(lanes, batch.slots >> 5, (known.block, known.launch, known.fenced))
+        known.warp[slice(None) if lanes is None else lanes] = self._tick()
+
+    def fence(self, batch: Batch, lanes: Array | None) -> None:
+        """Lanes execute a fence."""
+        self.known(batch).fenced[slice(None) if lanes is None else lanes] = self._tick()
+
+    def publish(self, batch: Batch, lanes: Array, words: Array, released: Array, *, releases: bool) -> None:
+        """A strong write of lanes to words; `released` is the shadow that keeps what is published where."""
+        fenced = self.known(batch).fenced
+        if releases:
+            times = np.full(len(lanes), self._tick())
+        else:
+            times = fenced[lanes]
+            if not times.any():
+                return
+        self.published = True
+        np.maximum.at(released, words, times)
+
+    def acquire(self, batch: Batch, lanes: Array, words: Array, released: Array) -> None:
+        """A strong read of lanes from words."""
+        if self.published:
+            launch = self.known(batch).launch
+            launch[lanes] = np.maximum(launch[lanes], released[words])
+
+
+def _share(lanes: Array | None, groups: Array, columns: tuple[Array, ...]) -> None:
+    """Let all of the lanes that are in one group know what one of them knows."""
+    mine = groups if lanes is None else groups[lanes]
+    for column in columns:
+        values = column if lanes is None else column[lanes]
+        if (values == values[0]).all():
+            continue
+        most = np.zeros(int(mine.max()) + 1, np.int64)
+        np.maximum.at(most, mine, values)
+        column[slice(None) if lanes is None else lanes] = most[mine]
