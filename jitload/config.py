@@ -284,7 +284,7 @@ def _cpu_checks(name: str, value: object) -> tuple[str, ...]:
     words = _words(name, value)
     for word in words:
         if word not in CPU_CHECKS:
-            raise ValueError(f"{name}: there is no check {word!r}; expected some of {', '.join(CPU_CHECKS)}")
+            raise ValueError(f"{name}={value!r}: there is no check {word!r}; expected some of {', '.join(CPU_CHECKS)}")
     return tuple([word for word in CPU_CHECKS if word in words])
 
 

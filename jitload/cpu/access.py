@@ -226,7 +226,8 @@ class GlobalAddresses(Addresses):
         if len(bad):
             bad_offset = int(offsets[bad[0]])
             null = 0 <= bad_offset + ARENA_WINDOW < NULL_PAGE_BYTES
-            self.fail(int(bad[0]), bad_offset, size, site, "null pointer" if null else "out of bounds")
+            outside = "out of bounds" if batch.arena.freed(bad_offset) is None else "use after free, out of bounds"
+            self.fail(int(bad[0]), bad_offset, size, site, "null pointer" if null else outside)
 
     def describe_nearest(self, offset: int, size: int) -> str | None:
         """The closest allocation of the arena."""

@@ -93,7 +93,7 @@ class Arena:
         self._live: dict[int, Allocation] = {}
         self._top = NULL_PAGE_BYTES
         self._free: list[tuple[int, int]] = []
-        self._quarantine: deque[tuple[int, int]] = deque()
+        self._quarantine: deque[tuple[int, int, Allocation]] = deque()
         self._quarantined = 0
         self._bounds: Bounds | None = None
 
@@ -149,7 +149,7 @@ class Arena:
             self._bounds = None
             extent = -(-allocation.nbytes // ALIGNMENT) * ALIGNMENT + REDZONE_BYTES
             self._return_pages(start, extent)
-            self._quarantine.append((start, extent))
+            self._quarantine.append((start, extent, allocation))
             self._quarantined += extent
             if self._quarantined > _QUARANTINE_BYTES:
                 self._release_quarantine(_QUARANTINE_BYTES // 2)
@@ -163,7 +163,7 @@ class Arena:
 
     def _release_quarantine(self, keep: int) -> None:
         while self._quarantine and self._quarantined > keep:
-            start, extent = self._quarantine.popleft()
+            start, extent, _ = self._quarantine.popleft()
             self._quarantined -= extent
             index = bisect_right(self._free, (start, 0))
             if index < len(self._free) and self._free[index][0] == start + extent:
@@ -225,8 +225,19 @@ class Arena:
                 )
             return self._bounds
 
+    def freed(self, offset: int) -> Allocation | None:
+        """The allocation that held `offset` before it was freed, while nothing else lies there."""
+        with self._lock:
+            for start, _, allocation in reversed(self._quarantine):
+                if start <= offset < start + allocation.nbytes:
+                    return allocation
+            return None
+
     def nearest(self, offset: int, nbytes: int) -> str | None:
         """The allocation closest to an access of `nbytes` at `offset`, and how far off the access is."""
+        freed = self.freed(offset)
+        if freed is not None:
+            return f"{freed}, freed before, {relation(offset - freed.start, nbytes, freed.nbytes)}"
         with self._lock:
             index = bisect_right(self._starts, offset)
             near = [self._live[start] for start in self._starts[max(index - 1, 0) : index + 1]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING, NamedTuple
 
-from jitload.errors import JitloadError
+from jitload.errors import CpuFault, JitloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +52,8 @@ class _Region:
 def run_staged(memory: Memory, arrays: Sequence[HostArray], values: list[object], launch: Callable[[], None]) -> None:
     """Copy `arrays` over, put their addresses into `values`, `launch` (and wait), and copy back what may have changed.
 
-    Nothing is copied back when anything fails, and every allocation is freed either way.
+    Nothing is copied back when anything fails, but for a fault of the CPU executor: then the arrays hold what the
+    kernel did until then. Every allocation is freed either way.
     """
     regions = _merge(arrays)
     placed: list[_Region] = []
@@ -64,10 +65,12 @@ def run_staged(memory: Memory, arrays: Sequence[HostArray], values: list[object]
                 memory.write(region.address, region.bytes_view())
             for array in region.members:
                 values[array.position] = region.address + array.view.address - region.start
-        launch()
-        for region in regions:
-            if region.written and region.end > region.start:
-                memory.read(region.address, region.bytes_view())
+        try:
+            launch()
+        except CpuFault:  # what a kernel wrote before it was stopped says much about why
+            _copy_back(memory, regions)
+            raise
+        _copy_back(memory, regions)
     except BaseException:
         for region in placed:
             try:
@@ -77,6 +80,12 @@ def run_staged(memory: Memory, arrays: Sequence[HostArray], values: list[object]
         raise
     for region in placed:
         memory.free(region.address)
+
+
+def _copy_back(memory: Memory, regions: Sequence[_Region]) -> None:
+    for region in regions:
+        if region.written and region.end > region.start:
+            memory.read(region.address, region.bytes_view())
 
 
 def _merge(arrays: Sequence[HostArray]) -> list[_Region]:

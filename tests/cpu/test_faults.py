@@ -286,5 +286,8 @@ def test_use_after_free_within_one_kernel(cuda):
     """The allocation that was used last is remembered; not beyond its life."""
     source = """extern "C" __global__ void k(int *out) {
         volatile int *p = (volatile int *)malloc(64); p[0] = 1; free((void *)p); out[0] = p[0]; }"""
-    with pytest.raises(CpuFault, match="out of bounds"):
-        cuda(source).run("k", 1, 1, np.zeros(1, np.int32))
+    with pytest.raises(CpuFault, match="use after free, out of bounds") as caught:
+        cuda(source, "-lineinfo").run("k", 1, 1, np.zeros(1, np.int32))
+    assert caught.value.cuda_line.endswith(":2")
+    assert caught.value.nearest.startswith("malloc of thread (0, 0, 0) of block (0, 0, 0): 64 bytes at ")
+    assert caught.value.nearest.endswith("freed before, access lies inside it, at byte 0")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import jitload
+from jitload.config import CPU_CHECKS
 from tests.kernels.cases import EMPTY_SAMPLES, SAMPLES, launch_all, run, sample_id
 
 
@@ -27,6 +28,14 @@ def load(compile_kernel):
 def test_agrees_with_numpy(load, sample):
     case, shape, spread = sample
     run(case.problem(shape, spread), load(case.file))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=sample_id)
+def test_checks_report_nothing(load, sample):
+    """These kernels are right: no race, no value that nobody wrote, no leak."""
+    case, shape, spread = sample
+    with jitload.configure(cpu_check=CPU_CHECKS):
+        run(case.problem(shape, spread), load(case.file))
 
 
 @pytest.mark.parametrize("sample", EMPTY_SAMPLES, ids=sample_id)

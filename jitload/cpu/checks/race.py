@@ -156,8 +156,8 @@ class RaceCheck(Observer):
         access = _Access(addresses, offset, nbytes, site, how, strong)
         arrays = self._arrays(access)
         for number, (words, bits) in enumerate(access.columns()):
-            if strong and how != "store":
-                self._order.acquire(access.batch, access.lanes, words, arrays["released"])
+            if strong:
+                self._synchronize(access, words, arrays["released"], releases)
             self._compare(access, arrays, number, words, bits, values)
         event = self._events.add(self._order.now, site, access.batch.first, strong, how)
         for number, (words, bits) in enumerate(access.columns()):
@@ -166,8 +166,13 @@ class RaceCheck(Observer):
                 _remember_readers(arrays, words, records)
             else:
                 self._remember_writers(access, arrays, number, words, records, values)
-            if strong and how != "load":
-                self._order.publish(access.batch, access.lanes, words, arrays["released"], releases=releases)
+
+    def _synchronize(self, access: _Access, words: Array, released: Array, releases: bool) -> None:
+        """What a strong access publishes and acquires; of the lanes of one atomic, each may follow any other."""
+        if access.how != "load":
+            self._order.publish(access.batch, access.lanes, words, released, releases=releases)
+        if access.how != "store":
+            self._order.acquire(access.batch, access.lanes, words, released)
 
     def _arrays(self, access: _Access) -> dict[str, Array]:
         if not access.shared:

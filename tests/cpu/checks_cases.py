@@ -1,0 +1,232 @@
+"""Kernels with one planted fault each, marked with `// FAULT` (and `// OTHER`), and the twin that is right.
+
+A twin is made from the faulty kernel by replacing text, so that nothing else differs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Planted(NamedTuple):
+    """A kernel `k(int *out, const int *in, int n)` over 128 elements, its fault, and what makes it right.
+
+    Attributes:
+        check: the check that finds it, or "" for those that are always on.
+        text: part of the message.
+        source: CUDA C.
+        wrong: text in it that is the fault.
+        right: what stands in its place in the twin.
+        other: whether `CpuFault.other` names the line marked OTHER.
+        grid: thread blocks.
+        block: threads.
+    """
+
+    check: str
+    text: str
+    source: str
+    wrong: str
+    right: str
+    other: bool = False
+    grid: int = 2
+    block: int = 64
+
+
+HEAD = 'extern "C" __global__ void k(int *out, const int *in, int n)\n{\n    int t = threadIdx.x, i = blockIdx.x * blockDim.x + t;\n'
+
+PLANTED = {
+    "off by one": Planted(
+        "", "out of bounds", HEAD + "    if (i <= n)\n        out[i] = 2; // FAULT\n}", "i <= n", "i < n", grid=3
+    ),
+    "misaligned": Planted(
+        "",
+        "misaligned",
+        HEAD + "    char *p = (char *)out + (1);\n    if (i < 8)\n        ((int *)p)[i] = 1; // FAULT\n}",
+        "(1)",
+        "(4)",
+    ),
+    "null": Planted(
+        "",
+        "null pointer",
+        HEAD + "    int *p = (int *)(n > 1 ? 0 : (size_t)out);\n    p[i] = 1; // FAULT\n}",
+        "n > 1",
+        "n < 1",
+    ),
+    "use after free": Planted(
+        "",
+        "use after free",
+        HEAD
+        + "    volatile int *p = (volatile int *)malloc(8);\n    int early = 1;\n    p[0] = i;\n"
+        + "    if (n > early) free((void *)p);\n    out[i] = p[0]; // FAULT\n    if (n <= early) free((void *)p);\n}",
+        "early = 1;",
+        "early = 1000;",
+    ),
+    "divergent barrier": Planted(
+        "",
+        "barrier divergence",
+        HEAD
+        + "    __shared__ int s[64];\n    s[t] = in[i];\n    if (t < 32)\n        __syncthreads(); // FAULT\n"
+        + '    else\n        asm volatile("bar.sync 1;" ::: "memory"); // FAULT\n    out[i] = s[63 - t];\n}',
+        "bar.sync 1",
+        "bar.sync 0",
+    ),
+    "second free": Planted(
+        "memory",
+        "second free",
+        HEAD
+        + "    int *p = (int *)malloc(16);\n    p[0] = i;\n    out[i] = p[0];\n    free(p); // OTHER\n"
+        + "    if (n > 1)\n        free(p); // FAULT\n}",
+        "n > 1",
+        "n < 1",
+        other=True,
+    ),
+    "leak": Planted(
+        "memory",
+        "leak: 16 bytes",
+        HEAD
+        + "    int *p = (int *)malloc(16); // FAULT\n    p[1] = i;\n    out[i] = p[1];\n    if (n < 1)\n        free(p);\n}",
+        "n < 1",
+        "n > 1",
+    ),
+    "write to a constant": Planted(
+        "memory",
+        "write to constant memory",
+        "__constant__ int c[64];\n__device__ int g[64];\n"
+        + HEAD
+        + "    int *p = n > 1 ? (int *)c : g;\n    if (i < 64)\n        p[i] = 1; // FAULT\n}",
+        "n > 1",
+        "n < 1",
+    ),
+    "shuffle from threads that left": Planted(
+        "memory",
+        "takes no part",
+        HEAD
+        + "    int v = in[i], last = 48;\n    if (t % 32 >= last - 28)\n        return;\n"
+        + "    out[i] = __shfl_xor_sync(0xffffffffu, v, 16); // FAULT\n}",
+        "last = 48",
+        "last = 60",
+    ),
+    "missing __syncthreads": Planted(
+        "race",
+        "race: it reads 4 bytes at shared address",
+        HEAD
+        + "    __shared__ int s[64];\n    s[t] = in[i]; // OTHER\n    /* here */\n    out[i] = s[(t + 40) % 64]; // FAULT\n}",
+        "/* here */",
+        "__syncthreads();",
+        other=True,
+    ),
+    "missing second __syncthreads": Planted(
+        "race",
+        "race: it writes 4 bytes at shared address",
+        HEAD
+        + "    __shared__ int s[64];\n    int sum = 0;\n    for (int k = 0; k < 3; k++) {\n        s[t] = in[i] + k; // FAULT\n"
+        + "        __syncthreads();\n        sum += s[63 - t]; // OTHER\n        /* here */\n    }\n    out[i] = sum;\n}",
+        "/* here */",
+        "__syncthreads();",
+        other=True,
+    ),
+    "missing __syncwarp": Planted(
+        "race",
+        "race: it reads 4 bytes at shared address",
+        HEAD
+        + "    __shared__ int s[64];\n    s[t] = in[i]; // OTHER\n    /* here */\n    out[i] = s[t ^ 1]; // FAULT\n}",
+        "/* here */",
+        "__syncwarp();",
+        other=True,
+    ),
+    "__syncwarp where the block must meet": Planted(
+        "race",
+        "race: it reads 4 bytes at shared address",
+        HEAD
+        + "    __shared__ int s[64];\n    s[t] = in[i]; // OTHER\n    __syncwarp();\n    out[i] = s[(t + 32) % 64]; // FAULT\n}",
+        "__syncwarp();",
+        "__syncthreads();",
+        other=True,
+    ),
+    "atomics and a plain read": Planted(
+        "race",
+        "race: it reads 4 bytes at shared address",
+        HEAD
+        + "    __shared__ int s[8];\n    if (t < 8) s[t] = 0;\n    __syncthreads();\n    atomicAdd(&s[in[i] & 7], 1); // OTHER\n"
+        + "    /* here */\n    out[i] = s[t & 7]; // FAULT\n}",
+        "/* here */",
+        "__syncthreads();",
+        other=True,
+    ),
+    "two blocks write one place": Planted(
+        "race",
+        "race: it writes 4 bytes at global address",
+        HEAD + "    if (t == 0)\n        out[0 * blockIdx.x] = in[i] + i; // FAULT OTHER\n}",
+        "0 * blockIdx.x",
+        "1 * blockIdx.x",
+        other=True,
+    ),
+    "a sum without atomics": Planted(
+        "race",
+        "race: it writes 4 bytes at global address",
+        HEAD + "    out[n - 1] += in[i]; // FAULT OTHER\n}",
+        "out[n - 1] += in[i];",
+        "atomicAdd(&out[n - 1], in[i]);",
+        other=True,
+    ),
+    "neighbours in global memory": Planted(
+        "race",
+        "race: it reads 4 bytes at global address",
+        HEAD
+        + "    out[i] = in[i]; // OTHER\n    /* here */\n    int left = t ? out[i - 1] : 0; // FAULT\n    __syncthreads();\n    out[i] = left;\n}",
+        "/* here */",
+        "__syncthreads();",
+        other=True,
+    ),
+    "last block without a fence": Planted(
+        "race",
+        "race: it reads 4 bytes at global address",
+        "__device__ unsigned int tickets;\n"
+        + HEAD
+        + "    __shared__ bool last;\n    if (t == 0) {\n        out[blockIdx.x] = in[i]; // OTHER\n        /* here */\n"
+        + "        last = atomicInc(&tickets, gridDim.x - 1) == gridDim.x - 1;\n    }\n    __syncthreads();\n"
+        + "    if (last && t == 0) {\n        int sum = 0;\n        for (int b = 0; b < gridDim.x; b++)\n"
+        + "            sum += ((volatile int *)out)[b]; // FAULT\n        out[64] = sum;\n    }\n}",
+        "/* here */",
+        "__threadfence();",
+        other=True,
+        grid=4,
+        block=32,
+    ),
+    "a lock without a fence": Planted(
+        "race",
+        "race: it",
+        "__device__ int lock;\n"
+        + HEAD
+        + "    if (t == 0) {\n        while (atomicCAS(&lock, 0, 1) != 0) ;\n        __threadfence();\n"
+        + "        out[0] += in[t]; // FAULT OTHER\n        /* here */\n        atomicExch(&lock, 0);\n    }\n}",
+        "/* here */",
+        "__threadfence();",
+        other=True,
+        grid=8,
+    ),
+    "uninitialised shared memory": Planted(
+        "init",
+        "nobody wrote",
+        HEAD
+        + "    __shared__ int s[64];\n    if (t < 63)\n        s[t] = in[i];\n    __syncthreads();\n    out[i] = s[63 - t]; // FAULT\n}",
+        "t < 63",
+        "t < 64",
+    ),
+    "uninitialised stack": Planted(
+        "init",
+        "nobody wrote",
+        HEAD
+        + "    int own[8];\n    for (int k = 1; k < 8; k++)\n        own[(k * n) & 7] = k + i;\n"
+        + "    out[i] = own[in[i] & 7]; // FAULT\n}",
+        "own[(k * n) & 7]",
+        "own[k - 1] = own[k]",
+    ),
+    "uninitialised heap": Planted(
+        "init",
+        "nobody wrote",
+        HEAD + "    int *p = (int *)malloc(16);\n    p[n > 1] = i;\n    out[i] = p[0]; // FAULT\n    free(p);\n}",
+        "n > 1",
+        "n < 1",
+    ),
+}

@@ -1,0 +1,115 @@
+"""Planted faults are found on the right CUDA line, and the right twins report nothing with every check on."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+import jitload
+from jitload.config import CPU_CHECKS
+from jitload.errors import CpuFault
+
+from .checks_cases import PLANTED
+
+N = 128
+
+
+def marked_lines(source, mark):
+    return [number for number, line in enumerate(source.splitlines(), 1) if mark in line.partition("//")[2]]
+
+
+def run(source, case):
+    out, values = np.zeros(N, np.int32), np.arange(N, dtype=np.int32)
+    with jitload.configure(device="cpu"):
+        jitload.compile(source, name="planted.cu").load()["k"][case.grid, case.block](out, values, N)
+    return out
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_fault_is_found_on_its_line(name):
+    case = PLANTED[name]
+    with jitload.configure(cpu_check=case.check), pytest.raises(CpuFault) as caught:
+        run(case.source, case)
+    fault = caught.value
+    assert case.text in str(fault)
+    assert fault.kernel == "k"
+    assert fault.cuda_line in [f"planted.cu:{line}" for line in marked_lines(case.source, "FAULT")]
+    assert fault.cuda_line in str(fault)
+    assert len(fault.thread) == len(fault.block) == 3
+    assert f"thread {fault.thread} of block {fault.block}" in str(fault)
+    copy = pickle.loads(pickle.dumps(fault))
+    assert (fault.other is not None) == case.other
+    if case.other:
+        assert fault.other.cuda_line in [f"planted.cu:{line}" for line in marked_lines(case.source, "OTHER")]
+        assert (copy.other.thread, copy.other.block) == (fault.other.thread, fault.other.block)
+        if case.check == "race":
+            assert (fault.thread, fault.block) != (fault.other.thread, fault.other.block)
+            assert f"thread {fault.other.thread} of block {fault.other.block}" in str(fault)
+            assert fault.other.cuda_line in str(fault)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_the_right_twin_reports_nothing(name):
+    case = PLANTED[name]
+    assert case.source.count(case.wrong) == 1
+    with jitload.configure(cpu_check=CPU_CHECKS):
+        run(case.source.replace(case.wrong, case.right), case)
+
+
+@pytest.mark.parametrize("name", [name for name, case in PLANTED.items() if case.check])
+def test_what_nobody_asked_to_check_is_not_checked(name):
+    case = PLANTED[name]
+    with jitload.configure(cpu_check=[check for check in CPU_CHECKS if check != case.check]):
+        if name == "second free":  # known always; where it was freed before, only to the check
+            with pytest.raises(CpuFault, match="free of a pointer that malloc did not give"):
+                run(case.source, case)
+        else:
+            run(case.source, case)
+
+
+STOPS = """
+__device__ int calls;
+extern "C" __global__ void k(int *out, const int *in, int n)
+{
+    __shared__ int s[64];
+    atomicAdd(&calls, 1);
+    int i = blockIdx.x * 64 + threadIdx.x;
+    s[threadIdx.x] = in[i];
+    out[i] = s[threadIdx.x] + 1;
+    __syncthreads();
+    if (n < 0)
+        out[n] = 1;
+    atomicAdd(&out[i], calls);
+}
+"""
+
+
+@pytest.mark.parametrize("checks", [(), CPU_CHECKS], ids=["plain", "checked"])
+def test_after_a_fault_memory_can_be_read_and_the_next_launch_is_clean(checks):
+    """Unlike a GPU's context, nothing is lost: what the kernel did until then is there, also in arrays of the host."""
+    values = np.arange(N, dtype=np.int32)
+    with jitload.configure(device="cpu", cpu_check=checks):
+        module = jitload.compile(STOPS, name="stops.cu").load()
+        for launch in (1, 2):
+            out = np.zeros(N, np.int32)
+            with pytest.raises(CpuFault, match="out of bounds"):
+                module["k"][2, 64](out, values, -1)
+            assert np.array_equal(out, values + 1)
+            address, nbytes = module.get_global("calls")
+            calls = np.zeros(1, np.int32)
+            module.memory.read(address, memoryview(calls).cast("B"))
+            assert (calls[0], nbytes) == (launch * N, 4)
+        module["k"][2, 64](out, values, N)
+        assert np.array_equal(out, values + 1 + 3 * N)
+
+
+def test_a_leak_is_said_when_the_results_are_there():
+    case = PLANTED["leak"]
+    out, values = np.zeros(N, np.int32), np.arange(N, dtype=np.int32)
+    with jitload.configure(device="cpu", cpu_check="memory"):
+        kernel = jitload.compile(case.source, name="planted.cu").load()["k"]
+        with pytest.raises(CpuFault, match=r"2048 bytes in 128 allocations in all"):
+            kernel[case.grid, case.block](out, values, N)
+    assert np.array_equal(out, values)
