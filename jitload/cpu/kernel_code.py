@@ -19,7 +19,7 @@ from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.function_writer import FunctionWriter, canonical
 from jitload.cpu.instruction import emit, operands
 from jitload.cpu.ir import Register, Symbol, Variable
-from jitload.cpu.layout import KernelLayout, align, find_spins
+from jitload.cpu.layout import KernelLayout, align, depends_on_others, find_spins
 from jitload.cpu.liveness import linear_registers, registers_of, symbols_of
 from jitload.cpu.namespace import make_namespace
 from jitload.cpu.types import DTYPES
@@ -44,6 +44,7 @@ class KernelCode:
         places: where instructions stand, by site number.
         local_bytes: local memory per lane.
         spins: whether some loop waits for other lanes.
+        depends: whether some loop may go round until other lanes have done something.
         parameter_places: (offset, bytes, name) of the parameters.
     """
 
@@ -64,6 +65,7 @@ class KernelCode:
                 self.functions[name] = guarded(self.name, name, partial(self._translate, draft))
         self._check_calls()
         self.local_bytes = self._stack_bytes(entry.name)
+        self.depends = any(depends_on_others(draft.blocks) for draft in drafts.values())
         self.spins = any(block.spins for function in self.functions.values() for block in function.blocks)
 
     def shared_bytes(self, dynamic: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.artifact import KernelInfo, Parameter
+from jitload.cpu.control import Call
 from jitload.cpu.faults import Refused
 from jitload.cpu.liveness import successors
 
@@ -117,6 +118,28 @@ def find_spins(blocks: list[Block]) -> set[int]:
             if block.number in forward:
                 found |= {number for number in forward if block.number in _reach(blocks, number)}
     return found
+
+
+def depends_on_others(blocks: list[Block]) -> bool:
+    """Whether some loop looks at what other threads may write, or calls what might: it may go round until they do.
+
+    Every cycle of blocks lies between the two ends of jumps backwards, so nothing is overlooked.
+    """
+    loops = {to: block.number for block in blocks for to in successors(block.end) if to <= block.number}
+    last = -1
+    for block in blocks:
+        last = max(last, loops.get(block.number, -1))
+        inside = block.number <= last
+        if inside and (isinstance(block.end, Call) or any(_sees_others(one) for one in block.instructions)):
+            return True
+    return False
+
+
+def _sees_others(instruction: Instruction) -> bool:
+    opcode, modifiers = instruction.opcode, set(instruction.modifiers)
+    if opcode in {"ld", "ldu"}:
+        return not modifiers & {"param", "param::entry", "param::func", "local", "const", "nc"}
+    return opcode in {"atom", "ldmatrix", "wmma", "mbarrier", "cp"}
 
 
 def _reach(blocks: list[Block], start: int) -> set[int]:

@@ -90,7 +90,8 @@ class Counter(Observer):
 
     def runs(self, batch: Batch, frame: Frame, block: BlockCode, lanes: Array | None) -> None:  # noqa: ARG002 - a method of observers
         """Count a block for the warps that are here."""
-        self._warps, self._lanes = None, lanes
+        if lanes is None or lanes is not self._lanes:
+            self._lanes, self._warps = lanes, None
         self._accessed.clear()
         sites = block.sites
         if not sites:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Steps (one block of some lanes each; 3 to 10 us for few lanes) without a batch that ends: then a launch is endless.
 STEP_LIMIT = 2_000_000
-FAIR_STEPS = 4096  # how long anybody may wait ...
+FAIR_STEPS = 4096  # how long anybody may wait where a loop may depend on other threads ...
 FAIR_STEPS_IN_SPINS = 8  # ... while a loop runs that waits for other threads
 _TURN_STEPS = 16  # how long the one that waited longest may run then
 _SAMPLE_STEPS = 1024
@@ -77,13 +77,16 @@ class Scheduler:
             CpuFault: a lane faulted, or nobody can go on.
         """
         end = self._steps + budget
+        depends = self.batch.launch.code.depends
         self.spun = False
         turn_end = 0
         last_fair = self._steps
         while self._heap:
             if self._steps >= end:
                 return False
-            fair = self._steps - last_fair >= (FAIR_STEPS_IN_SPINS if self._steps < self._spin_until else FAIR_STEPS)
+            # Where nobody can be waited for, lanes that left a loop early stay for the others, as on a GPU.
+            wait = FAIR_STEPS_IN_SPINS if self._steps < self._spin_until else FAIR_STEPS
+            fair = depends and self._steps - last_fair >= wait
             if fair and len(self._heap) > 1:
                 key = min(self._ready, key=self._since.__getitem__)
                 turn_end = self._steps + _TURN_STEPS
