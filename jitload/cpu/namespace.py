@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,34 +11,36 @@ from jitload.cpu import approximate, atomics, convert, floats, fp8, generic, int
 from jitload.cpu.affine import Affine, dense
 from jitload.cpu.types import DTYPES
 
+if TYPE_CHECKING:
+    from jitload.cpu.batch import Batch
+    from jitload.cpu.frame import Frame
+
 Lanes = Any
 
 
-def fetch(registers: list[Lanes], lanes: Any, numbers: tuple[int, ...]) -> list[Lanes]:
+def fetch(frame: Frame, lanes: Any, numbers: tuple[int, ...]) -> list[Lanes]:
     """The current lanes of registers; a value that all lanes share stays as it is."""
-    if lanes is None:
-        return [registers[number] for number in numbers]
+    registers = frame.registers
     values = [registers[number] for number in numbers]
-    return [value.take(lanes) if value.ndim else value for value in values]
+    return values if lanes is None else [value.take(lanes) if value.ndim else value for value in values]
 
 
-def keep(registers: list[Lanes], lanes: Any, numbers: tuple[int, ...], values: tuple[Lanes, ...], total: int) -> None:
+def keep(batch: Batch, frame: Frame, lanes: Any, numbers: tuple[int, ...], values: tuple[Lanes, ...]) -> None:
     """Write registers back whose values belong to nobody else."""
+    registers = frame.registers
     if lanes is None:
         for number, value in zip(numbers, values, strict=True):
             registers[number] = value
     else:
         for number, value in zip(numbers, values, strict=True):
-            put(registers, number, lanes, value, total)
+            put(registers, number, lanes, value, batch.lanes_total)
 
 
-def keep_copies(
-    registers: list[Lanes], lanes: Any, numbers: tuple[int, ...], values: tuple[Lanes, ...], total: int
-) -> None:
+def keep_copies(batch: Batch, frame: Frame, lanes: Any, numbers: tuple[int, ...], values: tuple[Lanes, ...]) -> None:
     """Write registers back whose values may be those of others."""
     if lanes is None:
         values = tuple(value.copy() for value in values)
-    keep(registers, lanes, numbers, values, total)
+    keep(batch, frame, lanes, numbers, values)
 
 
 def put(registers: list[Lanes], number: int, lanes: Any, value: Lanes, total: int) -> None:

@@ -46,6 +46,7 @@ class BlockWriter:
         self._addresses: dict[tuple[str, str], str] = {}
         self._names = 0
         self._select: str | None = None
+        self._linear = False  # whether a source of this instruction may be an `Affine`
         self.site = 0
 
     def temporary(self, expression: str) -> str:
@@ -63,6 +64,7 @@ class BlockWriter:
         """Go on to the next instruction: its site, and its guard if the new value is to be selected per lane."""
         self.site = self.function.site(instruction.place)
         self._select = None
+        self._linear = False
         if instruction.guard is not None:
             guard = self.source(instruction.guard, "p")
             self._select = f"~{guard}" if instruction.negated else guard
@@ -89,12 +91,15 @@ class BlockWriter:
             Refused: the operand cannot be that.
         """
         if isinstance(operand, Register):
-            return self._convert(self._value(operand), rep, operand)
+            value = self._value(operand)
+            self._linear |= value.affine
+            return self._convert(value, rep, operand)
         if isinstance(operand, Immediate):
             return self._immediate(operand, rep)
         if isinstance(operand, Not) and rep == "p":
             return self.temporary(f"~{self.source(operand.operand, 'p')}")
         if isinstance(operand, Special):
+            self._linear |= operand.name.startswith(AFFINE_SPECIALS)
             return self._special(operand.name, rep)
         if isinstance(operand, Symbol):
             return self._symbol(operand, rep)
@@ -180,7 +185,7 @@ class BlockWriter:
             rep: the representation of the expression; a wider register is filled by sign or zero extension.
             expression: what to assign.
             shared: the expression may give back one of its own arguments, so its array is not ours to keep.
-            affine: the expression may be an `Affine`.
+            affine: the expression may be an `Affine` if one of its sources may.
         """
         if isinstance(operand, Sink):
             self.line(expression)
@@ -196,6 +201,7 @@ class BlockWriter:
             wide = ("s" if rep[0] == "s" else "u") + str(BITS[own])
             expression = f"({expression}).astype({wide})" if rep[0] != "f" else self._widen_float(expression, rep, wide)
             rep, shared = wide, False
+        affine = affine and self._linear
         if affine and (self._select is not None or operand.index not in self.function.linear):
             expression, shared, affine = f"dense({expression})", True, False
         if self._select is not None:
@@ -262,7 +268,7 @@ class BlockWriter:
         if self.loads:
             names = "".join(f"r{register.index}, " for register in self.loads)
             numbers = "".join(f"{register.index}, " for register in self.loads)
-            lines.append(f" {names}= fetch(frame.registers, lanes, ({numbers}))")
+            lines.append(f" {names}= fetch(frame, lanes, ({numbers}))")
         lines += [f" {line}" for line in self.lines]
         lines += self._write_back(stored)
         if not lines and returned == "None":
@@ -286,5 +292,5 @@ class BlockWriter:
             if group:
                 numbers = "".join(f"{number}, " for number, _ in group)
                 values = "".join(f"{name}, " for _, name in group)
-                lines.append(f" {function}(frame.registers, lanes, ({numbers}), ({values}), batch.lanes_total)")
+                lines.append(f" {function}(batch, frame, lanes, ({numbers}), ({values}))")
         return lines
