@@ -76,8 +76,9 @@ class Bundle:
         self._source = source
         head = source.read(0, HEADER_BYTES)
         self._header = decode_header(head, source.size)
-        front = source.read(HEADER_BYTES, self._header.blobs_start - HEADER_BYTES)
-        self._index, self._prefixes, self.manifest = decode_front(self._header, front)
+        self._index = source.read(HEADER_BYTES, self._header.index_end - HEADER_BYTES)
+        rest = source.read(self._header.index_end, self._header.blobs_start - self._header.index_end)
+        self._prefixes, self.manifest = decode_front(self._header, self._index, rest)
         self.signatures = decode_signatures(source.read(self._header.end, source.size - self._header.end))
         self._head = head
         self._known: dict[str, tuple[tuple[Variant, str], ...]] = {}

@@ -11,7 +11,7 @@ from jitload.bundles.tier import choose_from, find_in
 from jitload.bundles.workload import BY_DEVICE, CHOSEN
 from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch
 from jitload.errors import LoadError
-from jitload.loader.images import ptx_target
+from jitload.loader.ptx import ptx_target
 from jitload.values import Value
 
 if TYPE_CHECKING:

@@ -133,29 +133,33 @@ def decode_header(data: bytes, file_bytes: int) -> Header:
     return header
 
 
-def decode_front(header: Header, data: bytes) -> tuple[bytes, array[int], dict[str, Any]]:
-    """The index and the manifest from the bytes between the header and the first blob.
+def decode_front(header: Header, index: bytes, rest: bytes) -> tuple[array[int], dict[str, Any]]:
+    """What lies between the header and the first blob, checked.
+
+    Args:
+        header: the header.
+        index: the index.
+        rest: the manifest, and the zeros behind it.
 
     Returns:
-        The index, the first 64 bits of each of its requests, and the manifest.
+        The first 64 bits of each request of the index, and the manifest.
 
     Raises:
         BundleError: a digest, the order, an offset or the manifest is wrong.
     """
-    if len(data) != header.blobs_start - HEADER_BYTES:
+    if len(index) + len(rest) != header.blobs_start - HEADER_BYTES:
         raise BundleError("bundle that ends within its index: truncated")
-    index = data[: header.rows * ROW_BYTES]
-    manifest = data[len(index) : len(index) + header.manifest_bytes]
+    manifest = rest[: header.manifest_bytes]
     if sha256(index) != header.index_digest:
         raise BundleError("bundle whose index does not match its digest: damaged or altered")
     if sha256(manifest) != header.manifest_digest:
         raise BundleError("bundle whose manifest does not match its digest: damaged or altered")
-    if any(data[len(index) + header.manifest_bytes :]):
+    if any(rest[header.manifest_bytes :]):
         raise BundleError("bundle with bytes between its parts: damaged or altered")
     summary = decode_manifest_json(manifest)
     if (header.version == SOURCES_VERSION) != ("workload_bytes" in summary):
         raise BundleError(f"bundle of version {header.version} whose manifest is of another")
-    return index, check_index(index, header.blobs_start, blobs_end(header, summary)), summary
+    return check_index(index, header.blobs_start, blobs_end(header, summary)), summary
 
 
 def blobs_end(header: Header, manifest: Mapping[str, Any]) -> int:

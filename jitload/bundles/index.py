@@ -15,7 +15,10 @@ ROW_BYTES = 80
 ALIGN = 64
 
 _ROW = struct.Struct("<32sQQ32s")
-_LANE = (1 << 64) - 1
+#: Where the columns begin within a row.
+_REQUEST, _OFFSET, _SIZE = 0, 32, 40
+#: The lowest byte of a multiple of 64, and the bits that are not set in a number below 64.
+_ALIGNED_BYTES, _TOO_MUCH_PADDING = bytes(range(0, 256, ALIGN)), (-ALIGN & (1 << 64) - 1).to_bytes(8, "little")
 
 
 def encode_row(request: bytes, offset: int, size: int, digest: bytes) -> bytes:
@@ -26,30 +29,16 @@ def encode_row(request: bytes, offset: int, size: int, digest: bytes) -> bytes:
 def check_index(index: bytes, blobs_start: int, blobs_end: int) -> array[int]:
     """The first 64 bits of every request, in order, of an index whose order and places are right.
 
-    Each column is one large integer here, with a lane of 64 bits for a row: a loop over ten thousand rows would take
-    three times the budget for opening a bundle.
+    A loop over ten thousand rows would take three times the budget for opening a bundle. So each column is looked at as
+    bytes, or as one large integer with a lane of 64 bits for a row.
 
     Raises:
         BundleError: the order or a place is wrong.
     """
-    words = array("Q", index)
-    if sys.byteorder == "big":
-        words.byteswap()
-    step = ROW_BYTES // 8
-    offsets, sizes = words[4::step], words[5::step]
-    rows = len(offsets)
-    following = (offsets + array("Q", (blobs_end,)))[1:]
-    begin, size, end = _lanes(offsets), _lanes(sizes), _lanes(following)
-    # In order and without gaps: nothing can overlap, hide between blobs, or reach beyond the end. Where no number has
-    # its two highest bits set, no sum reaches into the next lane.
-    first = offsets[0] if rows else blobs_end
-    plain = not (begin | size | end) & _repeat(3 << 62, rows)
-    ends = (begin + size + _repeat(ALIGN - 1, rows)) & _repeat(-ALIGN & _LANE, rows)
-    if first != blobs_start or not plain or ends != end:
+    if not _has_no_gaps(index, blobs_start, blobs_end):
         raise BundleError("bundle with blobs that overlap, leave gaps, or do not end where it ends")
-    words.byteswap()
-    prefixes = words[0::step]
-    if sys.byteorder == "big":
+    prefixes = array("Q", _column(index, _REQUEST))
+    if sys.byteorder == "little":
         prefixes.byteswap()
     # The first 63 bits tell digests apart; where they do not, the whole of them is compared.
     if not _is_rising(prefixes):
@@ -59,23 +48,44 @@ def check_index(index: bytes, blobs_start: int, blobs_end: int) -> array[int]:
     return prefixes
 
 
+def _has_no_gaps(index: bytes, start: int, end: int) -> bool:
+    """Whether the blobs lie one behind the other from `start` to `end`, each aligned: nothing overlaps or hides."""
+    rows = len(index) // ROW_BYTES
+    if not rows:
+        return start == end
+    # Offsets and sizes below 2**56: what is computed below then fits its lane.
+    small = not (index[_OFFSET + 7 :: ROW_BYTES] + index[_SIZE + 7 :: ROW_BYTES]).strip(b"\0")
+    is_aligned = not index[_OFFSET::ROW_BYTES].translate(None, _ALIGNED_BYTES)
+    if not (small and is_aligned) or index[_OFFSET : _OFFSET + 8] != start.to_bytes(8, "little"):
+        return False
+    offsets = int.from_bytes(_column(index, _OFFSET), "little")
+    sizes = int.from_bytes(_column(index, _SIZE), "little")
+    following = (offsets >> 64) | (end << 64 * (rows - 1))
+    # What each blob leaves to the next multiple of 64. The lowest lane that were negative would have borrowed from the
+    # one above it, and be huge itself.
+    padding = following - offsets - sizes
+    too_much = int.from_bytes(_TOO_MUCH_PADDING * rows, "little")
+    return padding >= 0 and not padding & too_much
+
+
+def _column(index: bytes, start: int) -> bytes:
+    """Eight bytes of every row."""
+    return memoryview(index).cast("Q")[start // 8 :: ROW_BYTES // 8].tobytes()
+
+
 def _is_rising(words: array[int]) -> bool:
     """Whether each word is greater than the one before it by its upper 63 bits."""
     pairs = len(words) - 1
     if pairs < 1:
         return True
-    below, high, ones = _repeat(_LANE >> 1, pairs), _repeat(1 << 63, pairs), _repeat(1, pairs)
-    before, after = _lanes(words[:-1]) >> 1 & below, _lanes(words[1:]) >> 1 & below
-    # after + 2**63 - before - 1 keeps the highest bit of its lane if and only if after > before.
-    return ((after | high) - before - ones) & high == high
-
-
-def _lanes(words: array[int]) -> int:
-    return int.from_bytes(words.tobytes(), sys.byteorder)
-
-
-def _repeat(word: int, count: int) -> int:
-    return _lanes(array("Q", (word,)) * count)
+    if sys.byteorder == "big":
+        words = array("Q", words)
+        words.byteswap()
+    lanes = int.from_bytes(words.tobytes(), "little")
+    below = int.from_bytes(b"\xff\xff\xff\xff\xff\xff\xff\x7f" * pairs, "little")
+    high = int.from_bytes(b"\0\0\0\0\0\0\0\x80" * pairs, "little")
+    # after - before + 2**63 - 1 has the highest bit of its lane if and only if after > before.
+    return ((lanes >> 65 & below) + below - (lanes >> 1 & below)) & high == high
 
 
 def request_column(index: bytes) -> list[bytes]:

@@ -34,7 +34,8 @@ def load_ptx(data: bytes) -> CudaModule:
         LoadError: the text is damaged or not PTX.
     """
     from jitload.cuda.module import CudaModule
-    from jitload.loader.images import ptx_entries, verify_image
+    from jitload.loader.images import verify_image
+    from jitload.loader.ptx import ptx_entries
 
     verify_image("ptx", data)
     return CudaModule("ptx", data, symbols=ptx_entries(data), source=data.rstrip(b"\0").decode(errors="replace"))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from jitload.artifact import Kind
 from jitload.errors import LoadError
-from jitload.loader.images import cubin_arch, kernel_symbols, ptx_entries, ptx_target, sniff_kind, verify_image
+from jitload.loader.images import cubin_arch, kernel_symbols, sniff_kind, verify_image
+from jitload.loader.ptx import ptx_entries, ptx_target
 
 DATA = Path(__file__).parent / "data"
 IMAGES = {path.name: path.read_bytes() for path in sorted(DATA.iterdir()) if path.suffix != ".py"}
