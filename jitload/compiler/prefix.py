@@ -28,9 +28,13 @@ if TYPE_CHECKING:
     from jitload.artifact import Kind
     from jitload.compiler.nvrtc import Output
 
-#: Making one costs about as much as parsing the headers twice. It pays for two programs with CUB (5.7 MB), for seven
-#: with cuda_fp16.h (1.3 MB), and never for a header of one's own with a page of text.
-PAYS_BYTES = 9 << 20
+#: What a header of the toolkit brings into a closure and NVRTC never opens, the host's side behind `#if`: 1.13 to
+#: 1.34 MB for cuda_fp16.h, cuda_bf16.h, mma.h, <cuda/std/type_traits>, cooperative_groups.h and CUB.
+UNOPENED_BYTES = 1_120_000
+#: Text to be parsed by all programs together from which on it pays. Making one costs 1.2 to 1.8 times what parsing
+#: does. Measured break-even: 1.3 to 1.7 programs with CUB, cooperative groups or cuda/std, 3 with mma.h or cuda_fp8.h,
+#: 4 with cuda_bf16.h, 7 and more with cuda_fp16.h, of which a program is 1.35 times faster at best.
+PAYS_BYTES = 2_400_000
 
 _PIECE = re.compile(
     rb"\s+|//(?:[^\n\\]|\\\r?\n|\\.)*|/\*.*?\*/|(?P<directive>\#[ \t]*(?P<keyword>\w*)(?:[^\n\\]|\\\r?\n|\\.)*)",
@@ -72,7 +76,7 @@ class SharedHeaders:
         flags = list(options)
         directives = leading_directives(source)
         file = None
-        if directives and self._programs * sum(map(len, headers.values())) >= PAYS_BYTES:
+        if directives and self._pays(headers):
             file = self._precompiled(directives, name, headers, flags, kind, arch)
         if file is not None:
             using = [*flags, f"--use-pch={file}", "--pch-messages=false"]
@@ -86,6 +90,10 @@ class SharedHeaders:
             if _REFUSED not in said:
                 return output
         return nvrtc.compile_program(source, name, headers, flags, kind=kind, arch=arch, names=names)
+
+    def _pays(self, headers: Mapping[str, bytes]) -> bool:
+        parsed_bytes = sum(map(len, headers.values())) - UNOPENED_BYTES
+        return self._programs > 1 and self._programs * parsed_bytes >= PAYS_BYTES
 
     def _precompiled(
         self, directives: bytes, name: str, headers: Mapping[str, bytes], options: list[str], kind: Kind, arch: str

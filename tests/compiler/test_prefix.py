@@ -46,6 +46,7 @@ class Counted:
         self._real = nvrtc.precompile_headers
         monkeypatch.setattr(nvrtc, "precompile_headers", self)
         monkeypatch.setattr(prefix, "PAYS_BYTES", 1)
+        monkeypatch.setattr(prefix, "UNOPENED_BYTES", 0)
 
     def __call__(self, *arguments, **keywords):
         self.calls += 1
@@ -110,6 +111,18 @@ def test_it_is_not_made_where_it_does_not_pay(monkeypatch, tmp_path):
     shared = SharedHeaders(str(tmp_path), 100)
     assert use(shared).image == plain().image
     assert use(shared, b"__global__ void k() {}").image == plain(b"__global__ void k() {}").image
+
+
+@pytest.mark.parametrize(
+    ("size", "programs", "pays"),
+    [(1_330_000, 8, False), (1_330_000, 12, True), (1_810_000, 3, False), (1_810_000, 4, True), (5_700_000, 1, False), (5_700_000, 2, True)],
+    ids=["8 of cuda_fp16.h", "12 of it", "3 of mma.h", "4 of it", "one of CUB", "two of it"],
+)  # fmt: skip
+def test_it_is_made_where_enough_programs_share_enough_text(tmp_path, size, programs, pays):
+    """Sizes of closures as they were measured; the threshold is from there."""
+    headers = {**HEADERS, "/jitload/toolkit/cuda/rest.h": b"/" * (size - sum(map(len, HEADERS.values())))}
+    assert use(SharedHeaders(str(tmp_path), programs), headers=headers).image == plain().image
+    assert bool(list(tmp_path.iterdir())) == pays
 
 
 def test_a_program_that_asks_for_its_place_gets_none(made, tmp_path):
