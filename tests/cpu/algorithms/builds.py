@@ -1,7 +1,8 @@
 """How the kernels of a family are compiled, and which sizes run in which build.
 
 The first build of a test module runs every size; the others that it names run one size, to see the other forms that
-PTX takes; the rest of the table is behind the `slow` marker.
+PTX takes; the rest of the table is behind the `slow` marker. One size of the first build runs once more with every
+check on: these kernels are right, so nothing is reported.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ BUILDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "100 fast": (100, ("--use_fast_math",)),
     "120": (120, ("-lineinfo", "--fmad=false")),
 }
+#: Stands for the first build of a module, run with every check on.
+CHECKED = "checked"
 
 
 def sizes(*quick: Any, slow: Sequence[Any] = ()) -> Callable[[Any], Any]:
@@ -46,7 +49,7 @@ def combinations(module: Any, quick: Sequence[Any], slow: Sequence[Any]) -> list
     rest = [name for name in BUILDS if name not in module.BUILDS and BUILDS[name][0] >= getattr(module, "LEAST", 70)]
     middle = quick[-2:][0]
     found = [(first, size, False) for size in quick] + [(first, size, True) for size in slow]
-    found += [(name, middle, False) for name in others] + [(name, middle, True) for name in rest]
+    found += [(name, middle, False) for name in (*others, CHECKED)] + [(name, middle, True) for name in rest]
     return [
         pytest.param(name, size, marks=[pytest.mark.slow] if long else [], id=f"{name}-{size}".replace(" ", "-"))
         for name, size, long in found

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cpu.algorithms.builds import BUILDS, combinations
+import jitload
+from jitload.config import CPU_CHECKS
+from tests.cpu.algorithms.builds import BUILDS, CHECKED, combinations
 
 
 def pytest_generate_tests(metafunc):
@@ -27,11 +29,14 @@ _loaded: dict[tuple[str, str], object] = {}
 @pytest.fixture
 def program(request, cuda):
     path = Path(request.path).with_name(Path(request.path).stem.removeprefix("test_") + ".cu")
-    key = (path.name, request.param)
+    checked = request.param == CHECKED
+    build = request.module.BUILDS[0] if checked else request.param
+    key = (path.name, build)
     if key not in _loaded:
-        arch, options = BUILDS[request.param]
+        arch, options = BUILDS[build]
         _loaded[key] = cuda(path.read_text(), "--std=c++17", "--device-int128", *options, arch=f"compute_{arch}")
-    return _loaded[key]
+    with jitload.configure(cpu_check=CPU_CHECKS if checked else ()):
+        yield _loaded[key]
 
 
 @pytest.fixture

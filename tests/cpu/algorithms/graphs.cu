@@ -53,7 +53,7 @@ extern "C" __global__ void unite(const int2 *pairs, int count, int *parent) {
 
 extern "C" __global__ void flatten(int *parent, int n) {
     const int v = blockIdx.x * blockDim.x + threadIdx.x;
-    if (v < n) parent[v] = root_of(parent, v);
+    if (v < n) atomicExch(&parent[v], root_of(parent, v));  // others shorten the same path
 }
 
 // Labels spread along edges until none gets smaller.
