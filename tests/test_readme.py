@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
+import shutil
+import subprocess
+import sys
+
+import pytest
 
 import jitload
 from jitload import config
@@ -51,6 +57,40 @@ def test_the_other_python_blocks_run_too(tmp_path, monkeypatch):
     exec(loading, names)
     assert names["module"].kind == "cubin"
     jitload.unregister_loader("echo")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/bundles.md"])
+def test_the_way_through_the_air_gap_works_as_written(page, tmp_path):
+    """Every shell command of it, typed in by bash: first those of the build side, then those where it is deployed."""
+    text = (ROOT / page).read_text()
+    commands = "\n".join(blocks("bash", text)).replace("/srv/", f"{tmp_path}/srv/")
+    build, deploy = commands.split("export ", 1)
+    assert build.count("jitload ") >= 5
+    work, tools = tmp_path / "work", tmp_path / "bin"
+    for directory in (work, tools, tmp_path / "srv"):
+        directory.mkdir()
+    for name in ("app.py", "saxpy.cu", "factor.h"):
+        shutil.copy(ROOT / "examples" / "air_gapped" / name, work)
+    for name, command in (("python", ""), ("jitload", "-m jitload")):
+        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
+        (tools / name).chmod(0o755)
+
+    def bash(lines, cache):
+        env = {
+            **os.environ,
+            "PATH": f"{tools}:/usr/bin:/bin",
+            "PYTHONPATH": str(ROOT),
+            "JITLOAD_CACHE_DIR": str(tmp_path / cache),
+        }
+        command = ["bash", "-euo", "pipefail", "-c", lines]
+        done = subprocess.run(command, cwd=work, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert "all 1 covered" in bash(build, "cache")
+    for name in ("app.jlb", "ci.key.pub"):
+        shutil.copy(work / name, tmp_path / "srv")
+    assert bash(f"export {deploy}", "empty") == "right result; 0 compiled, served by bundle\n"
 
 
 def test_every_setting_in_the_table_is_read():
