@@ -86,6 +86,12 @@ class JitKernel:
                 kernel=self.__name__,
             ) from None
 
+    @property
+    def cache(self) -> Cache | None:
+        """The cache that it was given, or None where the user's counts."""
+        cache: Cache | None = self._options["cache"]
+        return cache
+
     def request(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> CompileRequest:
         """The compile request for an arch; default: what the current device runs.
 
@@ -138,7 +144,7 @@ class JitKernel:
         """
         from jitload.precompile import precompile
 
-        return precompile([self], archs, kinds=kinds, **{"cache": self._options["cache"], **options})
+        return precompile([self], archs, kinds=kinds, **options)
 
     def explain(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Explanation:
         """Why this kernel would hit or miss now: factors, tiers, nearest entries. `print` it."""

@@ -13,11 +13,12 @@ import sys
 import tempfile
 import time
 from concurrent.futures import BrokenExecutor, as_completed
-from contextlib import closing
+from contextlib import ExitStack, closing
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jitload import config
+from jitload.bundles.workload import Workload
 from jitload.cache.tiers import default_cache
 from jitload.compiler.prefix import leading_directives
 from jitload.errors import CompileError, JitloadError
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Executor, Future
 
-    from jitload.bundles.workload import Workload
     from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
     from jitload.jit import JitKernel
@@ -102,7 +102,7 @@ def precompile(
         progress: called here as `progress(done, total, request, outcome)`; the outcome is "compiled", "cached" or
             "failed".
         jobs: worker processes, and into how many parts a large batch is cut; default: the cores of this process.
-        cache: where to look and to keep; default: the user's cache.
+        cache: where to look and to keep; default: a kernel's own cache where it has one, else the user's.
 
     Returns:
         The report. What does not compile is in it and does not keep the others from being compiled; nor does a
@@ -114,17 +114,22 @@ def precompile(
         ValueError: a kind and an arch that cannot be, a plan that cannot be, or fewer than one job.
     """
     started = time.perf_counter()
-    store = default_cache() if cache is None else cache
     workers = _cores() if jobs is None else jobs
     if workers < 1:
         raise ValueError(f"jobs={jobs!r}: at least one is needed")
     results: list[Result] = []
-    with expanded(requests, archs, kinds) as wanted, closing(_run(wanted, store, executor, workers)) as running:
-        for result in running:
-            results.append(result)
-            if progress is not None:
-                progress(len(results), len(wanted), result.request, result.outcome)
-    order = {request: number for number, request in enumerate(wanted)}
+    with ExitStack() as stack:
+        wanted = [
+            (store, stack.enter_context(expanded(items, archs, kinds)))
+            for store, items in _by_cache(requests, cache).items()
+        ]
+        total = sum(len(part) for _, part in wanted)
+        for store, part in wanted:
+            for result in stack.enter_context(closing(_run(part, store, executor, workers))):
+                results.append(result)
+                if progress is not None:
+                    progress(len(results), total, result.request, result.outcome)
+    order = {request: number for number, request in enumerate(request for _, part in wanted for request in part)}
     results.sort(key=lambda result: order[result.request])
     return PrecompileReport(
         [result.request for result in results if result.outcome == "compiled"],
@@ -132,6 +137,15 @@ def precompile(
         [(result.request, result.error) for result in results if result.error is not None],
         time.perf_counter() - started,
     )
+
+
+def _by_cache(requests: Any, cache: Cache | None) -> dict[Cache, list[Any]]:
+    """What is to be compiled, by where it is to be kept."""
+    groups: dict[Cache, list[Any]] = {}
+    for item in [requests] if isinstance(requests, (Workload, os.PathLike)) else requests:
+        store = getattr(item, "cache", None) if cache is None else cache  # a kernel's own
+        groups.setdefault(default_cache() if store is None else store, []).append(item)
+    return groups
 
 
 def describe_request(request: CompileRequest) -> str:

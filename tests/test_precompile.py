@@ -422,6 +422,22 @@ def test_an_interrupted_run_leaves_no_process(cache, monkeypatch):
             os.kill(pid, 0)
 
 
+def test_kernels_are_kept_in_their_own_caches_where_none_is_given(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("JITLOAD_CACHE_DIR", str(tmp_path / "users"))
+    text = 'extern "C" __global__ void k(int *x) { *x = %d; }'
+
+    def k(x): ...
+
+    own = [jitload.jit_kernel(source=text % 1, cache=cache)(k), jitload.jit_kernel(source=text % 2)(k)]
+    seen = []
+    report = precompile([*own, simple(3)], "sm_80", jobs=1, progress=lambda done, total, *_: seen.append((done, total)))
+    assert (len(report.compiled), report.ok, seen) == (3, True, [(1, 3), (2, 3), (3, 3)])
+    assert (cache.stats().entries, Cache(tmp_path / "users").stats().entries) == (1, 2)
+    other = Cache(tmp_path / "other")
+    assert len(precompile(own, "sm_80", jobs=1, cache=other).compiled) == 2
+    assert other.stats().entries == 2
+
+
 # Shared headers
 
 
