@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     Alias = tuple[str, str, str, str]
 
 
+def spot(root: str, path: str) -> tuple[str, str]:
+    """Where a header lies once it is unpacked: "deep/../x.h" and "x.h" are one spot, for there are no links by then."""
+    return root, os.path.normpath(path)
+
+
 def header_aliases(
     request: CompileRequest, files: Iterable[tuple[str, str]], toolkit: Iterable[tuple[str, str]]
 ) -> list[Alias]:
@@ -37,13 +42,13 @@ def header_aliases(
     by_file = {os.path.realpath(f"{search.roots[root]}/{path}"): (root, path) for root, path in known}
     main = Header("source", request.name, request.path, scan_text(request.source.encode("utf-8", "surrogateescape")))
     headers = [Header(root, path, None, read_header(f"{search.roots[root]}/{path}")) for root, path in known]
-    found: set[Alias] = set()
+    found: dict[tuple[str, str], Alias] = {}  # "link.h" and "deep/../link.h" are one
     for header in (main, *headers):
         for include in header.scan.includes:
             place = search.place(include, header, is_main=header is main)
             if place is None or place in known or place[0] == "headers":
                 continue
             target = by_file.get(os.path.realpath(f"{search.roots[place[0]]}/{place[1]}"))
-            if target is not None:
-                found.add((*place, *target))
-    return sorted(found)
+            if target is not None and spot(*place) != spot(*target):
+                found[spot(*place)] = min(found.get(spot(*place), (*place, *target)), (*place, *target))
+    return sorted(found.values())

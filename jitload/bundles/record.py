@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from jitload import config, log
-from jitload.bundles.aliases import header_aliases
+from jitload.bundles.aliases import header_aliases, spot
 from jitload.bundles.build import write_bundle
 from jitload.bundles.tier import bundles_in_force
 from jitload.bundles.workload import BY_DEVICE, BY_KIND, CHOSEN, decode_workload, encode_line
@@ -161,6 +161,9 @@ def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) 
                 return None
         files.append([root, relative, digest])
     aliases = header_aliases(request, [(root, relative) for root, relative, _ in files], toolkit_roots())
+    if len({spot(root, relative) for root, relative, *_ in (*files, *aliases)}) < len(files) + len(aliases):
+        log.warn(f"{request.name} is not recorded: two of its headers would lie in one place without the links here")
+        return None
     row = {
         **({"aliases": aliases} if aliases else {}),
         "absent": [[root, path] for root, path in variant.absent if root == "source" or root.startswith("include/")],

@@ -68,9 +68,10 @@ def test_a_recorded_request_is_the_same_request_elsewhere(tmp_path):
 def test_a_header_by_two_paths_is_one_header_elsewhere(tmp_path):
     """From one root into another, and through a link: recorded as it was found first, and found again by both."""
     tree = {
-        "app/k.cu": '#include "deep/near.h"\n#include <far.h>\n#include "link.h"\n#include "real.h"\n'
+        "app/k.cu": '#include "deep/near.h"\n#include <far.h>\n#include "link.h"\n#include "real.h"\n#include "first.h"\n'
         'extern "C" __global__ void k(int *x) { *x = FAR + far() + real(); }\n',
-        "app/deep/near.h": '#include "../../include/far.h"\n#include "../first.h"\n#include "../../beside/other.h"\n',
+        "app/deep/near.h": '#include "../../include/far.h"\n#include "../first.h"\n#include "../../beside/other.h"\n'
+        '#include "../link.h"\n',
         "app/first.h": "#pragma once\n",
         "beside/other.h": "",
         "app/real.h": "#pragma once\n__device__ int real() { return 1; }\n",
@@ -91,6 +92,19 @@ def test_a_header_by_two_paths_is_one_header_elsewhere(tmp_path):
     with workload.unpacked() as requests:
         assert compile_request(requests[program], jitload.Cache()).key == key
     assert recorded(tmp_path / "again.jlw", request, cache=jitload.Cache(tmp_path / "cache")).digest == workload.digest
+
+
+def test_headers_that_only_links_keep_apart_are_not_recorded(tmp_path, caplog):
+    (tmp_path / "elsewhere/deep").mkdir(parents=True)
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/deep").symlink_to("../elsewhere/deep")
+    (tmp_path / "elsewhere/deep/near.h").write_text('#include "../x.h"\n')
+    (tmp_path / "elsewhere/x.h").write_text("#define A 1\n")
+    (tmp_path / "app/x.h").write_text("#define B 2\n")
+    (tmp_path / "app/k.cu").write_text('#include "deep/near.h"\n#include "x.h"\n__device__ int k = A + B;\n')
+    request = jitload.CompileRequest(tmp_path / "app/k.cu", kind="ptx", arch="compute_75")
+    assert recorded(tmp_path / "app.jlw", request).programs == ()
+    assert "in one place" in caplog.text
 
 
 @pytest.mark.parametrize(
