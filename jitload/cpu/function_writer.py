@@ -87,6 +87,7 @@ class FunctionWriter:
         self.entry = entry
         self.carry = carry
         self.linear = linear
+        self._tuples: dict[tuple[int, ...], str] = {}
         self._pool: dict[tuple[str, bytes], str] = {}
 
     def constant(self, rep: str, value: float) -> str:
@@ -102,6 +103,14 @@ class FunctionWriter:
         if name is None:
             name = self._pool[key] = f"c{len(self.constants)}"
             self.constants[name] = scalar
+        return name
+
+    def numbers(self, registers: tuple[int, ...]) -> str:
+        """The name of a tuple of register numbers: Python compiles a name in less time than the numbers."""
+        name = self._tuples.get(registers)
+        if name is None:
+            name = self._tuples[registers] = f"n{len(self.constants)}"
+            self.constants[name] = registers
         return name
 
     def site(self, place: Place) -> int:

@@ -111,28 +111,27 @@ _LINEAR = {"mov", "cvta", "cvt", "add", "sub", "mul", "mad", "shl", "shr", "and"
 
 def linear_registers(blocks: list[Block]) -> set[int]:
     """Numbers of the registers that may be a linear function of the thread's coordinates: an upper bound."""
-    found: set[int] = set()
-    steps = [one for block in blocks for one in block.instructions if one.opcode in _LINEAR and one.guard is None]
-    while steps:
-        waiting = []
-        for step in steps:
-            target = step.operands[0] if step.operands else None
-            if not isinstance(target, Register) or target.type.bits not in {16, 32, 64} or target.index in found:
+    waiting: list[int] = []
+    users: dict[int, list[int]] = {}
+    for block in blocks:
+        for step in block.instructions:
+            if step.opcode not in _LINEAR or step.guard is not None or not step.operands:
                 continue
-            if any(_may_be_linear(operand, found) for operand in step.operands[1:]):
-                found.add(target.index)
-            else:
-                waiting.append(step)
-        if len(waiting) == len(steps):
-            break
-        steps = waiting
+            target = step.operands[0]
+            if not isinstance(target, Register) or target.type.bits not in {16, 32, 64}:
+                continue
+            for operand in step.operands[1:]:
+                if isinstance(operand, Register):
+                    users.setdefault(operand.index, []).append(target.index)
+                elif isinstance(operand, Special) and operand.name.startswith(AFFINE_SPECIALS):
+                    waiting.append(target.index)
+    found: set[int] = set()
+    while waiting:
+        index = waiting.pop()
+        if index not in found:
+            found.add(index)
+            waiting += users.get(index, ())
     return found
-
-
-def _may_be_linear(operand: Operand, known: set[int]) -> bool:
-    if isinstance(operand, Special):
-        return operand.name.startswith(AFFINE_SPECIALS)
-    return isinstance(operand, Register) and operand.index in known
 
 
 def symbols_of(blocks: list[Block]) -> list[Symbol]:

@@ -25,7 +25,7 @@ def fetch(frame: Frame, lanes: Any, numbers: tuple[int, ...]) -> list[Lanes]:
     return values if lanes is None else [value.take(lanes) if value.ndim else value for value in values]
 
 
-def keep(batch: Batch, frame: Frame, lanes: Any, numbers: tuple[int, ...], values: tuple[Lanes, ...]) -> None:
+def keep(batch: Batch, frame: Frame, lanes: Any, numbers: tuple[int, ...], *values: Lanes) -> None:
     """Write registers back whose values belong to nobody else."""
     registers = frame.registers
     if lanes is None:
@@ -36,11 +36,12 @@ def keep(batch: Batch, frame: Frame, lanes: Any, numbers: tuple[int, ...], value
             put(registers, number, lanes, value, batch.lanes_total)
 
 
-def keep_copies(batch: Batch, frame: Frame, lanes: Any, numbers: tuple[int, ...], values: tuple[Lanes, ...]) -> None:
+def keep_copies(batch: Batch, frame: Frame, lanes: Any, numbers: tuple[int, ...], *values: Lanes) -> None:
     """Write registers back whose values may be those of others."""
     if lanes is None:
-        values = tuple(value.copy() for value in values)
-    keep(batch, frame, lanes, numbers, values)
+        keep(batch, frame, lanes, numbers, *[value.copy() for value in values])
+    else:
+        keep(batch, frame, lanes, numbers, *values)
 
 
 def put(registers: list[Lanes], number: int, lanes: Any, value: Lanes, total: int) -> None:

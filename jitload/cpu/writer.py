@@ -267,8 +267,8 @@ class BlockWriter:
             lines.append(" base = frame.base")
         if self.loads:
             names = "".join(f"r{register.index}, " for register in self.loads)
-            numbers = "".join(f"{register.index}, " for register in self.loads)
-            lines.append(f" {names}= fetch(frame, lanes, ({numbers}))")
+            numbers = self.function.numbers(tuple(register.index for register in self.loads))
+            lines.append(f" {names}= fetch(frame, lanes, {numbers})")
         lines += [f" {line}" for line in self.lines]
         lines += self._write_back(stored)
         if not lines and returned == "None":
@@ -290,7 +290,7 @@ class BlockWriter:
         lines = []
         for function, group in (("keep", own), ("keep_copies", shared)):
             if group:
-                numbers = "".join(f"{number}, " for number, _ in group)
-                values = "".join(f"{name}, " for _, name in group)
-                lines.append(f" {function}(batch, frame, lanes, ({numbers}), ({values}))")
+                numbers = self.function.numbers(tuple(number for number, _ in group))
+                values = ", ".join(name for _, name in group)
+                lines.append(f" {function}(batch, frame, lanes, {numbers}, {values})")
         return lines
