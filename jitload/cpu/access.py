@@ -111,7 +111,7 @@ class Addresses:
 
     def place(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
         """Check, and give (start, index) so that element `start + index` of a view of that element size is meant."""
-        if (self.bits | offset) & (size - 1):
+        if (self.bits | offset) & (size - 1) or self.lo < 0:
             return self._place_split(offset, size, site)
         self.reach(offset, size, site)
         shift = size.bit_length() - 1
@@ -175,7 +175,7 @@ class Addresses:
         return found.partition(b"\0")[0]
 
     def _place_split(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
-        """Base or offset is misaligned alone; what counts is the sum."""
+        """Base or offset is misaligned or below zero alone; what counts is the sum."""
         sums: Array | int = self.offsets + offset
         bad = np.flatnonzero(np.atleast_1d(np.asarray(sums)) & (size - 1))
         if len(bad):
@@ -189,7 +189,7 @@ class Addresses:
         """Raise the fault of the lane at `position`."""
         if self.positions is not None:
             position = int(self.positions[position])
-        address = offset + self.window
+        address = (offset + self.window) % (1 << (32 if self.window == 0 else 64))
         where = f"of {size} bytes at {self.space} address {address:#x}"
         self.batch.fail(site, position, f"{what}: access {where}", address, self.describe_nearest(offset, size))
 

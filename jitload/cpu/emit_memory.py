@@ -75,7 +75,10 @@ def address_parts(writer: BlockWriter, space: str, operand: Operand) -> tuple[st
     if not isinstance(operand, Memory):
         raise Refused("an address in brackets is expected")
     space, text, offset = writer.address_text(space, operand)
-    return space, f"{text}.astype(u64)" if isinstance(operand.base, Register) else f"u64({text})", offset
+    if not isinstance(operand.base, Register):
+        return space, f"u64({text})", offset
+    signed = ".view(s32)" if operand.base.type.bits == 32 else ""
+    return space, f"{text}{signed}.astype(u64)", offset
 
 
 @emits("ld", "ldu")

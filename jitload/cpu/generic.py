@@ -50,10 +50,14 @@ def at_param(batch: Batch, value: Any) -> Addresses:
 
 
 def _offsets(value: Any) -> Array | Affine | int:
-    if type(value) is Affine or (isinstance(value, np.ndarray) and value.ndim):
-        found: Array | Affine = value.astype(np.int64)
+    """Addresses with a sign: a register may lie below zero, and the constant offset of the access above it."""
+    if isinstance(value, int):
+        return value
+    signed = value.view(np.int32 if value.dtype.itemsize == 4 else np.int64)
+    if value.ndim:
+        found: Array | Affine = signed.astype(np.int64)
         return found
-    return int(value)
+    return int(signed)
 
 
 def _in_slab(batch: Batch, slab: Slab, offsets: Array | Affine | int, slabs: Array | int) -> Addresses:

@@ -259,6 +259,25 @@ def test_asynchronous_copies_of_a_size_per_lane(ptx):
     np.testing.assert_array_equal(z[:, :8], np.where(sizes[:, None] > 7, 0, x[:, :8]))
 
 
+@pytest.mark.parametrize("count", [1, 8, 32])
+def test_shared_addresses_that_start_below_zero(ptx, count):
+    """NVRTC 13 lets a 32-bit register run from -32, and adds 32 in the access."""
+    text = """.visible .entry k(.param .u64 x, .param .u64 y, .param .u64 z) { .reg .b32 %n, %t, %a, %r, %v<4>; .reg .b64 %x; .reg .pred %p;
+        .shared .align 16 .b8 box[1024]; mov.u32 %n, %ntid.x; mov.u32 %t, %tid.x; mov.u32 %a, box; mad.lo.s32 %a, %t, 16, %a; add.s32 %a, %a, -32;
+        ld.param.u64 %x, [x]; mad.wide.u32 %x, %t, 16, %x; ld.global.v4.b32 {%v0, %v1, %v2, %v3}, [%x];
+        st.shared.v4.b32 [%a+32], {%v0, %v1, %v2, %v3}; bar.sync 0; ld.shared.b32 %r, [%a+36];
+        ld.param.u64 %x, [y]; mad.wide.u32 %x, %t, 4, %x; st.global.b32 [%x], %r;
+        setp.ne.u32 %p, %n, 32; @%p bra END;
+        ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r}, [%a+32]; ld.param.u64 %x, [z]; mad.wide.u32 %x, %t, 4, %x; st.global.b32 [%x], %r;
+        END: ret; }"""
+    x = np.arange(4 * count, dtype=np.uint32).reshape(count, 4)
+    y, z = np.zeros(count, np.uint32), np.zeros(count, np.uint32)
+    ptx(text).run("k", 1, count, x, y, z)
+    np.testing.assert_array_equal(y, x[:, 1])
+    if count == 32:
+        np.testing.assert_array_equal(z, x[:8].reshape(-1))
+
+
 def test_device_heap(cuda):
     source = """extern "C" __global__ void k(int *out) {
         int *p = (int *)malloc(8 * sizeof(int)); for (int k = 0; k < 8; k++) p[k] = k * threadIdx.x;
