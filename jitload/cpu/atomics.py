@@ -231,34 +231,3 @@ def _wrap_chain(name: str, start: int, limit: int, count: int) -> Array:
         second = limit if start == 0 or start > limit else start - 1
         later = (second - steps) % (limit + 1)
     return np.concatenate(([start], later)).astype(np.uint32)
-
-
-def copy_async(target: Any, to: int, source: Any, start: int, size: int, valid: Any, site: int) -> None:
-    """`cp.async`: `size` bytes per lane from global to shared memory, zeros past the `valid` bytes.
-
-    Lanes whose copy is all zeros read nothing, so their source address may be anything.
-    """
-    if valid is None or (valid >= size).all():
-        target.store_vector(to, "u32", 4, site, list(source.load_vector(start, "u32", 4, size // 4, site)))
-        return
-    target.store_vector(to, "u32", 4, site, _read_valid(source, start, size, valid, site))
-
-
-def _read_valid(source: Any, start: int, size: int, valid: Any, site: int) -> list[Array]:
-    batch = source.batch
-    counts = np.broadcast_to(valid, (batch.count,))
-    offsets = np.broadcast_to(source.offsets, (batch.count,))
-    data = np.zeros((batch.count, size), np.uint8)
-
-    def part(lanes: Array) -> Any:
-        return batch.global_addresses(batch, offsets[lanes], 0, lanes)
-
-    whole = np.flatnonzero(counts >= size)
-    if len(whole):
-        data.view(np.uint32)[whole] = np.stack(part(whole).load_vector(start, "u32", 4, size // 4, site), axis=1)
-    for number in range(size):
-        some = np.flatnonzero((counts > number) & (counts < size))
-        if not len(some):
-            break
-        data[some, number] = part(some).load(start + number, "u8", 1, site)
-    return [np.ascontiguousarray(column) for column in data.view(np.uint32).T]

@@ -7,23 +7,28 @@ from typing import TYPE_CHECKING
 from jitload.cpu.emit_memory import address_name
 from jitload.cpu.faults import Refused
 from jitload.cpu.instruction import Modifiers, emits, operands
+from jitload.cpu.ir import Memory, Sink
 
 if TYPE_CHECKING:
     from jitload.cpu.ir import Instruction, Operand
     from jitload.cpu.writer import BlockWriter
 
 _VERBS = ("init", "inval", "arrive", "arrive_drop", "test_wait", "try_wait", "pending_count")
+_SHARED = ("shared", "shared::cta", "shared::cluster")
 _ORDER = ("sem", "acquire", "release", "relaxed", "cta", "cluster")
 
 
 @emits("mbarrier")
 def _emit_mbarrier(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     verb = modifiers.choice(*_VERBS)
-    if not verb or {"expect_tx", "complete_tx"} & set(instruction.modifiers):
-        raise Refused("transactions of an mbarrier belong to bulk copies (TMA), which are not supported")
+    transaction = modifiers.choice("expect_tx", "complete_tx")
+    if not verb and not transaction:
+        raise Refused("the operation on the mbarrier is missing")
     modifiers.need("b64")
-    space = "shared" if modifiers.choice("shared", "shared::cta") else "generic"
-    if verb == "pending_count":
+    space = "shared" if modifiers.choice(*_SHARED) else "generic"
+    if not verb:
+        _emit_transaction(writer, instruction, modifiers, space, 1 if transaction == "expect_tx" else -1)
+    elif verb == "pending_count":
         d, state = operands(instruction, 2)
         writer.result(d, "u32", f"mbarrier_pending({writer.source(state, 'u64')})")
     elif verb == "init":
@@ -33,7 +38,7 @@ def _emit_mbarrier(writer: BlockWriter, instruction: Instruction, modifiers: Mod
         name, offset = address_name(writer, space, operands(instruction, 1)[0])
         writer.line(f"{name}.store({offset}, 'u64', 8, {writer.site}, {writer.function.constant('u64', 0)})")
     elif verb.startswith("arrive"):
-        _emit_arrival(writer, instruction, modifiers, space, verb == "arrive_drop")
+        _emit_arrival(writer, instruction, modifiers, space, verb == "arrive_drop", transaction)
     else:
         _emit_wait(writer, instruction, modifiers, space, verb == "try_wait")
 
@@ -43,11 +48,32 @@ def _where(writer: BlockWriter, space: str, memory: Operand) -> str:
     return f"{name}, {offset}, {writer.site}"
 
 
-def _emit_arrival(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, space: str, drop: bool) -> None:
+def _emit_arrival(
+    writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, space: str, drop: bool, transaction: str
+) -> None:
     modifiers.flag("noComplete", *_ORDER)
-    d, memory, *rest = operands(instruction, 2, 3)
-    count = writer.source(rest[0], "u32") if rest else writer.function.constant("u32", 1)
-    writer.result(d, "u64", f"mbarrier_arrive(batch, {_where(writer, space, memory)}, {count}, {drop})")
+    found = operands(instruction, 1, 3)
+    # Without a destination it is the arrival at a barrier of the cluster, which is this block.
+    d, memory, *rest = found if not isinstance(found[0], Memory) else (Sink(), *found)
+    if (transaction and len(rest) != 1) or transaction == "complete_tx" or len(rest) > 1:
+        raise Refused("wrong number of operands")
+    one = writer.function.constant("u32", 1)
+    number = writer.source(rest[0], "u32") if rest else one
+    counts = f"{one}, {drop}, {number}" if transaction else f"{number}, {drop}"
+    writer.result(d, "u64", f"mbarrier_arrive(batch, {_where(writer, space, memory)}, {counts})")
+
+
+def _emit_transaction(
+    writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, space: str, sign: int
+) -> None:
+    modifiers.flag(*_ORDER)
+    memory, size = operands(instruction, 2)
+    writer.line(f"mbarrier_transact(batch, {_where(writer, space, memory)}, {writer.source(size, 'u32')}, {sign})")
+
+
+def emit_completion(writer: BlockWriter, memory: Operand, size: str) -> None:
+    """What a copy that names an mbarrier does at its end."""
+    writer.line(f"mbarrier_transact(batch, {_where(writer, 'shared', memory)}, {size}, -1)")
 
 
 def _emit_wait(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, space: str, timed: bool) -> None:

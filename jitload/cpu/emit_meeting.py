@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jitload.cpu.barrier import BARRIERS
 from jitload.cpu.block_code import MeetingCode
 from jitload.cpu.emit_matrix import MEETINGS as MATRIX_MEETINGS
 from jitload.cpu.faults import Refused
@@ -52,7 +53,7 @@ def _barrier(
     writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
 ) -> tuple[MeetingCode, str, list[Register]]:
     if modifiers.choice("cluster"):
-        raise Refused("thread block clusters are not supported by the CPU executor")
+        return _cluster_barrier(writer, instruction, modifiers)
     modifiers.flag("cta", "aligned")
     name = modifiers.need("sync", "arrive", "red")
     results: tuple[tuple[int, str] | None, ...] = ()
@@ -74,6 +75,18 @@ def _barrier(
     count = writer.source(found[1], "u32") if len(found) == 2 else "None"
     kind = "arrive" if name == "arrive" else "barrier"
     return MeetingCode(kind, name, "", results, writer.site), f"({number}, {count}, {value})", written
+
+
+def _cluster_barrier(
+    writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
+) -> tuple[MeetingCode, str, list[Register]]:
+    """Clusters have one thread block. Arriving asks for nothing; whoever waits, waits for the whole block."""
+    operands(instruction, 0)
+    modifiers.flag("aligned", "acquire", "release", "relaxed")
+    name = modifiers.need("arrive", "wait")
+    kind = "barrier" if name == "wait" else "pass"
+    code = MeetingCode(kind, f"cluster.{name}", "", (), writer.site)
+    return code, f"({writer.function.constant('u32', BARRIERS)}, None, None)", []
 
 
 def _warp(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.faults import Refused
 from jitload.cpu.instruction import Modifiers, emits, operands
-from jitload.cpu.ir import Immediate, Memory, Register, Sink, Symbol, Vector
+from jitload.cpu.ir import Memory, Register, Sink, Symbol, Vector
 
 if TYPE_CHECKING:
     from jitload.cpu.ir import Instruction, Operand
@@ -41,7 +41,7 @@ def _space(modifiers: Modifiers) -> str:
     return _SPACES.get(modifiers.choice(*_SPACES), "generic")
 
 
-def _hints(modifiers: Modifiers, instruction: Instruction) -> tuple[Operand, ...]:
+def take_hints(modifiers: Modifiers, instruction: Instruction) -> tuple[Operand, ...]:
     """Take what only concerns caches and ordering; give the operands without a cache policy."""
     modifiers.flag(*_ORDER)
     modifiers.flag(*_SCOPES)
@@ -83,7 +83,7 @@ def address_parts(writer: BlockWriter, space: str, operand: Operand) -> tuple[st
 
 @emits("ld", "ldu")
 def _emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    found = _hints(modifiers, instruction)
+    found = take_hints(modifiers, instruction)
     if len(found) != 2:
         raise Refused(f"{len(found)} operands where 2 are expected")
     d, source = found
@@ -127,9 +127,12 @@ def _is_plain_parameter(writer: BlockWriter, space: str, operand: Operand, type_
 
 @emits("st")
 def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    if modifiers.choice("async"):
-        raise Refused("asynchronous stores belong to thread block clusters, which are not supported")
-    found = _hints(modifiers, instruction)
+    if {"async", "bulk"} & {*instruction.modifiers}:
+        from jitload.cpu.emit_copy import emit_special_store
+
+        emit_special_store(writer, instruction, modifiers)
+        return
+    found = take_hints(modifiers, instruction)
     if len(found) != 2:
         raise Refused(f"{len(found)} operands where 2 are expected")
     target, value = found
@@ -152,7 +155,7 @@ def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
 def _emit_atomic(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     if modifiers.choice("async"):
         raise Refused("asynchronous reductions belong to thread block clusters, which are not supported")
-    found = _hints(modifiers, instruction)
+    found = take_hints(modifiers, instruction)
     space = _space(modifiers)
     name = modifiers.need(*_OPERATIONS)
     modifiers.flag("noftz")
@@ -243,40 +246,3 @@ def _emit_resources(_writer: BlockWriter, _instruction: Instruction, modifiers: 
 def _emit_trap(writer: BlockWriter, instruction: Instruction, _modifiers: Modifiers) -> None:
     operands(instruction, 0)
     writer.line(f"batch.fail({writer.site}, 0, {instruction.opcode!r})")
-
-
-@emits("cp")
-def _emit_copy_async(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """`cp.async`: a copy that is complete at once, which the ISA allows; committing and waiting need no code."""
-    if {"bulk", "tensor"} & set(instruction.modifiers):
-        raise Refused("bulk copies (TMA) are not supported by the CPU executor")
-    modifiers.need("async")
-    if modifiers.choice("mbarrier"):
-        from jitload.cpu.emit_mbarrier import emit_copy_arrival
-
-        emit_copy_arrival(writer, instruction, modifiers)
-        return
-    if modifiers.choice("commit_group", "wait_group", "wait_all"):
-        return
-    kind = modifiers.need("ca", "cg")
-    modifiers.need("shared", "shared::cta")
-    modifiers.need("global")
-    found = _hints(modifiers, instruction)
-    if len(found) not in {3, 4} or not isinstance(found[2], Immediate):
-        raise Refused("cp.async takes a destination, a source and a literal size")
-    size = found[2].value
-    if size not in ({16} if kind == "cg" else {4, 8, 16}):
-        raise Refused(f"cp.async.{kind} of {size} bytes is not supported")
-    target, to = address_name(writer, "shared", found[0])
-    source, start = address_name(writer, "global", found[1])
-    valid = "None"
-    if len(found) == 4 and _is_predicate(found[3]):  # ignore-src: all zeros where it is set
-        none, all_ = (writer.function.constant("u32", number) for number in (0, int(size)))
-        valid = writer.temporary(f"where({writer.source(found[3], 'p')}, {none}, {all_})")
-    elif len(found) == 4:
-        valid = writer.source(found[3], "u32")
-    writer.line(f"copy_async({target}, {to}, {source}, {start}, {size}, {valid}, {writer.site})")
-
-
-def _is_predicate(operand: Operand) -> bool:
-    return isinstance(operand, Register) and operand.type.bits == 1

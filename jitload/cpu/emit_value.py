@@ -153,9 +153,9 @@ def _emit_cvta(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
     d, a = operands(instruction, 2)
     type_ = modifiers.type()
     to_space = modifiers.flag("to")
-    space = modifiers.need("global", "const", "shared", "shared::cta", "local", "param", "param::entry").partition(
-        "::"
-    )[0]
+    space = modifiers.need(
+        "global", "const", "shared", "shared::cta", "shared::cluster", "local", "param", "param::entry"
+    ).partition("::")[0]
     if type_.name != "u64":
         raise Refused("addresses have 64 bits here: .u64 is expected")
     source = writer.affine_source(a, "u64")
@@ -167,6 +167,22 @@ def _emit_cvta(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
         writer.alias(d, a, "u64")
     else:
         writer.result(d, "u64", source, shared=True)
+
+
+@emits("mapa", "getctarank")
+def _emit_cluster_address(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """A cluster has one block here: its shared memory is the block's own, and its rank is 0."""
+    maps = instruction.opcode == "mapa"
+    d, a, *rank = operands(instruction, 3 if maps else 2)
+    modifiers.flag("shared::cluster")
+    type_ = modifiers.type()
+    if type_.name not in {"u32", "u64"}:
+        raise Refused(f"type .{type_.name} is not supported here")
+    if maps:
+        writer.line(f"check_rank(batch, {writer.source(rank[0], 'u32')}, {writer.site})")
+        writer.result(d, type_.rep, writer.source(a, type_.rep), shared=True)
+    else:
+        writer.result(d, "u32", writer.function.constant("u32", 0), shared=True)
 
 
 @emits("isspacep")

@@ -115,6 +115,14 @@ def space_of(value: Any, space: str, batch: Batch) -> Any:
     return found if np.ndim(value) else np.bool_(found[0])
 
 
+def check_rank(batch: Batch, rank: Any, site: int) -> None:
+    """Clusters have one thread block: only rank 0 exists."""
+    bad = np.flatnonzero(rank)
+    if len(bad):
+        number = int(np.atleast_1d(rank)[bad[0]])
+        batch.fail(site, int(bad[0]), f"thread block {number} of a cluster that has one block")
+
+
 class MixedAddresses:
     """Generic addresses of which some point into one space and some into another; each part does its own work."""
 

@@ -33,13 +33,11 @@ def emits(*opcodes: str) -> Callable[[Emitter], Emitter]:
 
 _TEXTURES = "textures are not supported by the CPU executor"
 _SURFACES = "surfaces are not supported by the CPU executor"
-_CLUSTERS = "thread block clusters are not supported by the CPU executor"
 _WARPGROUPS = "warpgroup and tensor memory instructions are not supported by the CPU executor; compile for compute_75"
 #: Opcodes that are known, and why they do not run.
 REFUSED: dict[str, str] = {
     **dict.fromkeys(("tex", "tld4", "txq"), _TEXTURES),
     **dict.fromkeys(("suld", "sust", "sured", "suq"), _SURFACES),
-    **dict.fromkeys(("mapa", "getctarank"), _CLUSTERS),
     **dict.fromkeys(("wgmma", "tcgen05"), _WARPGROUPS),
     "multimem": "multicast memory is not supported by the CPU executor",
     "istypep": "texture, sampler and surface types are not supported by the CPU executor",

@@ -204,6 +204,7 @@ class Function:
         max_threads: from `.maxntid`.
         required_block: from `.reqntid`.
         pointers: positions of the parameters declared `.ptr`.
+        cluster_blocks: from `.reqnctapercluster`.
     """
 
     name: str
@@ -214,3 +215,4 @@ class Function:
     max_threads: int | None = None
     required_block: tuple[int, int, int] | None = None
     pointers: frozenset[int] = frozenset()
+    cluster_blocks: int = 1

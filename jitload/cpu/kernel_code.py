@@ -10,7 +10,17 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jitload.cpu import emit_bits, emit_float, emit_matrix, emit_mbarrier, emit_memory, emit_value, emit_video  # noqa: F401 - importing them registers their opcodes
+# Importing them registers their opcodes.
+from jitload.cpu import (
+    emit_bits,  # noqa: F401
+    emit_copy,  # noqa: F401
+    emit_float,  # noqa: F401
+    emit_matrix,  # noqa: F401
+    emit_mbarrier,  # noqa: F401
+    emit_memory,  # noqa: F401
+    emit_value,  # noqa: F401
+    emit_video,  # noqa: F401
+)
 from jitload.cpu.block_code import BlockCode, CallCode, FunctionCode
 from jitload.cpu.control import Branch, Call, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.draft import BUILTINS, Draft, Reader, guarded
@@ -53,6 +63,9 @@ class KernelCode:
         self.functions: dict[str, FunctionCode] = {}
         self.places: list[Place] = []
         self.linker = linker
+        if entry.cluster_blocks > 1:
+            why = f"it runs in clusters of {entry.cluster_blocks} thread blocks, the CPU executor has clusters of one"
+            raise decode_fault(entry.name, None, why)
         self._namespace = make_namespace()
         drafts = Reader(linker, self.name).read_all(entry)
         self._layout = KernelLayout(entry, [symbol for draft in drafts.values() for symbol in symbols_of(draft.blocks)])

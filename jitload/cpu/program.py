@@ -255,8 +255,10 @@ def _read_head_directive(cursor: Cursor, function: Function) -> None:
         numbers.append(cursor.integer())
         if not cursor.accept(","):
             break
-    if word in {".maxntid", ".reqntid"}:
-        x, y, z = [*numbers, 1, 1, 1][:3]
+    x, y, z = [*numbers, 1, 1, 1][:3]
+    if word == ".reqnctapercluster":
+        function.cluster_blocks = x * y * z
+    elif word in {".maxntid", ".reqntid"}:
         if word == ".maxntid":
             function.max_threads = x * y * z
         else:

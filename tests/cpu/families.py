@@ -65,12 +65,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "st.shared.b16 [%r1], %h1", "st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [%r1], %r2, [%r3]",
         "prefetch.global.L2 [%w]", "prefetchu.L1 [%w]", "applypriority.global.L2::evict_normal [%w], 128",
         "discard.global.L2 [%w], 128", "createpolicy.fractional.L2::evict_last.b64 %d1, 1.0", "membar.gl", "fence.acq_rel.gpu",
-        "fence.proxy.async", "alloca.u64 %d1, 16", "mapa.u64 %d1, %d2, %r1",
+        "fence.proxy.async", "alloca.u64 %d1, 16", "mapa.u64 %d1, %d2, %r1", "getctarank.u64 %r1, %d2", "st.bulk.weak.shared::cta [%r1], 16, 0",
     ),
     "Asynchronous copies": (
         "cp.async.ca.shared.global [%r1], [%w], 4", "cp.async.cg.shared.global [%r1], [%w], 16, %r2", "cp.async.commit_group",
         "cp.async.wait_group 0", "cp.async.wait_all", "cp.async.mbarrier.arrive.noinc.shared.b64 [%r1]",
         "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r1], [%w], %r2, [%r3]",
+        "cp.async.bulk.global.shared::cta.bulk_group [%w], [%r1], %r2", "cp.async.bulk.wait_group.read 0",
+        "cp.async.bulk.tensor.1d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r1], [%w, {%r2}], [%r3]",
         "cp.reduce.async.bulk.global.shared::cta.bulk_group.add.u32 [%w], [%r1], %r2",
     ),
     "Atomics": (
@@ -83,10 +85,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Barriers": (
         "bar.sync 0", "barrier.sync %r1, 64", "bar.arrive 1, 64", "bar.red.popc.u32 %r1, 0, %p1", "bar.red.and.pred %p1, 0, %p2",
-        "bar.warp.sync -1", "barrier.cluster.arrive", "mbarrier.init.shared.b64 [%r1], 32", "mbarrier.arrive.shared.b64 %d1, [%r1]",
+        "bar.warp.sync -1", "barrier.cluster.arrive", "barrier.cluster.wait", "mbarrier.init.shared.b64 [%r1], 32", "mbarrier.arrive.shared.b64 %d1, [%r1]",
         "mbarrier.arrive_drop.shared.b64 %d1, [%r1]", "mbarrier.test_wait.shared.b64 %p1, [%r1], %d1",
         "mbarrier.try_wait.parity.shared.b64 %p1, [%r1], 0", "mbarrier.pending_count.b64 %r1, %d1", "mbarrier.inval.shared.b64 [%r1]",
-        "mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%r1], 16", "griddepcontrol.wait",
+        "mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%r1], 16", "mbarrier.complete_tx.relaxed.cta.shared::cta.b64 [%r1], 16",
+        "mbarrier.arrive.expect_tx.shared::cta.b64 %d1, [%r1], 16", "griddepcontrol.wait",
     ),
     "Warps": (
         "shfl.sync.bfly.b32 %r1|%p1, %r2, 1, 31, -1", "vote.sync.ballot.b32 %r1, %p1, -1", "vote.sync.uni.pred %p1, %p2, -1",

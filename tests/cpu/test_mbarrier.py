@@ -70,10 +70,118 @@ def test_wrong_counts(ptx, count, code, text):
         ptx(MBARRIER.format(count=count, code=code)).run("k", 1, 1, np.zeros(3, np.uint32))
 
 
-def test_transactions_are_refused_by_name(ptx):
-    code = "mbarrier.arrive.expect_tx.shared.b64 %s0, [bar], 16;"
-    with pytest.raises(CpuFault, match=r"bulk copies \(TMA\)"):
-        ptx(MBARRIER.format(count=1, code=code)).module.device_function("k")
+def test_transactions_hold_a_phase_open(ptx):
+    """Bytes may come before they are expected; an arrival may bring what it expects."""
+    tested = "mbarrier.test_wait.shared.b64 %p, [bar], %s0; selp.b32 %r4, {}, 0, %p; add.u32 %r1, %r1, %r4;"
+    code = f"""mov.u32 %r1, 0; mov.u32 %r2, 0; mov.u32 %r3, 0;
+    mbarrier.complete_tx.relaxed.cta.shared::cta.b64 [bar], 48;
+    mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 %s0, [bar], 64; {tested.format(1)}
+    mbarrier.pending_count.b64 %r2, %s0;
+    mbarrier.arrive.shared.b64 _, [bar]; {tested.format(10)}
+    mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [bar], 16;
+    mbarrier.complete_tx.relaxed.cluster.shared::cluster.b64 [bar], 16; {tested.format(100)}
+    mbarrier.complete_tx.relaxed.cta.shared::cta.b64 [bar], 16; {tested.format(1000)}
+    mbarrier.arrive_drop.expect_tx.relaxed.cta.shared::cta.b64 %s0, [bar], 8; mbarrier.arrive.shared::cluster.b64 _, [bar];
+    {tested.format(10000)} mbarrier.complete_tx.relaxed.cta.shared::cta.b64 [bar], 8; {tested.format(100000)}
+    mbarrier.arrive.shared.b64 %s0, [bar]; mbarrier.pending_count.b64 %r3, %s0; {tested.format(1000000)}"""
+    out = np.zeros(3, np.uint32)
+    ptx(MBARRIER.format(count=2, code=code)).run("k", 1, 1, out)
+    assert out.tolist() == [1101000, 2, 1]
+
+
+BULK = """.visible .entry k(.param .u64 x, .param .u64 y, .param .u64 n) { .reg .b32 %t, %n, %r, %v; .reg .b64 %x, %y, %w; .reg .pred %p;
+    .shared .align 16 .b8 box[512]; .shared .align 16 .b8 second[512]; .shared .align 8 .b64 bar;
+    ld.param.u64 %x, [x]; ld.param.u64 %y, [y]; ld.param.u64 %w, [n]; mov.u32 %t, %tid.x; mov.u32 %r, %ctaid.x;
+    mad.wide.u32 %x, %r, 512, %x; mad.wide.u32 %y, %r, 512, %y; mad.wide.u32 %w, %r, 4, %w; ld.global.u32 %n, [%w];
+    setp.ne.u32 %p, %t, 0; @%p bra READY;
+    mbarrier.init.shared.b64 [bar], 1; mov.u32 %r, box; st.bulk.weak.shared::cta [%r], 512, 0; mov.u32 %r, second; st.bulk.weak.shared::cta [%r], 512, 0;
+    READY: bar.sync 0; @%p bra WAIT;
+    cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [box], [%x], %n, [bar];
+    mbarrier.arrive.expect_tx.shared::cta.b64 _, [bar], %n;
+    WAIT: mbarrier.try_wait.parity.shared.b64 %p, [bar], 0; @!%p bra WAIT;
+    mov.u32 %r, %tid.x; setp.ne.u32 %p, %r, 0; @%p bra SECOND; mbarrier.arrive.expect_tx.shared::cta.b64 _, [bar], 512;
+    cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [second], [box], 512, [bar];
+    SECOND: mbarrier.try_wait.parity.shared.b64 %p, [bar], 1; @!%p bra SECOND;
+    mul.lo.u32 %r, %t, 4; mov.u32 %v, second; add.u32 %r, %r, %v; ld.shared.b32 %v, [%r]; add.u32 %v, %v, 1; st.shared.b32 [%r], %v;
+    bar.sync 0; setp.ne.u32 %p, %t, 0; @%p bra END;
+    cp.async.bulk.global.shared::cta.bulk_group [%y], [second], 512; cp.async.bulk.commit_group; cp.async.bulk.wait_group.read 0;
+    END: ret; }"""
+
+
+def test_bulk_copies(ptx):
+    """There, on, and back; every block has its own size."""
+    x = np.random.default_rng(0).integers(0, 2**31, (5, 128)).astype(np.uint32)
+    sizes = np.array([512, 16, 0, 256, 496], np.uint32)
+    y = np.zeros_like(x)
+    ptx(BULK).run("k", 5, 128, x, y, sizes)
+    np.testing.assert_array_equal(y, np.where(np.arange(128) < sizes[:, None] // 4, x, 0) + 1)
+    with pytest.raises(CpuFault, match="a bulk copy of 612 bytes"):
+        ptx(BULK).run("k", 5, 128, x, y, sizes + 100)
+
+
+LIBRARY_COPIES = """
+#include <cooperative_groups.h>
+#include <cooperative_groups/memcpy_async.h>
+#include <cuda/barrier>
+#pragma nv_diag_suppress static_var_with_dynamic_init
+namespace cg = cooperative_groups;
+extern "C" __global__ void k(const int *x, int *y) {
+    __shared__ alignas(16) int box[256];
+    __shared__ cuda::barrier<cuda::thread_scope_block> bar;
+    if (!threadIdx.x) init(&bar, blockDim.x);
+    __syncthreads();
+    auto block = cg::this_thread_block();
+    cuda::memcpy_async(block, box, x + 256 * blockIdx.x, cuda::aligned_size_t<16>(1024), bar);
+    bar.arrive_and_wait();
+    y[256 * blockIdx.x + threadIdx.x] = box[255 - threadIdx.x];
+    __syncthreads();
+    cg::memcpy_async(block, box, x, 1024);
+    cg::wait(block);
+    y[256 * blockIdx.x + threadIdx.x] += box[threadIdx.x];
+}
+#if __CUDA_ARCH__ >= 900
+extern "C" __global__ void cluster(int *y) {
+    auto group = cg::this_cluster();
+    __shared__ int box[64];
+    box[threadIdx.x] = blockIdx.x * 1000 + threadIdx.x;
+    group.sync();
+    const int *other = group.map_shared_rank(box, group.block_rank());
+    y[blockIdx.x * 64 + threadIdx.x] = other[63 - threadIdx.x] + 100000 * group.num_blocks() + group.query_shared_rank(other);
+    group.sync();
+}
+extern "C" __global__ void __cluster_dims__(2) pair(int *y) { *y = 1; }
+#endif
+"""
+
+
+@pytest.mark.parametrize("arch", ["compute_80", "compute_90"])
+def test_copies_of_the_library(cuda, arch):
+    """For compute_90 they are bulk copies."""
+    device = cuda(LIBRARY_COPIES, "--std=c++17", arch=arch)
+    assert (b"cp.async.bulk" in device.ptx) == (arch == "compute_90")
+    x = np.random.default_rng(1).integers(0, 2**30, (3, 256)).astype(np.int32)
+    y = np.zeros_like(x)
+    device.run("k", 3, 256, x, y)
+    np.testing.assert_array_equal(y, x[:, ::-1] + x[0])
+
+
+def test_a_cluster_is_one_block(cuda):
+    device = cuda(LIBRARY_COPIES, "--std=c++17", arch="compute_90")
+    y = np.zeros((3, 64), np.int32)
+    device.run("cluster", 3, 64, y)
+    np.testing.assert_array_equal(y, np.arange(3)[:, None] * 1000 + np.arange(63, -1, -1) + 100000)
+    with pytest.raises(CpuFault, match="clusters of 2 thread blocks"):
+        device.module.device_function("pair")
+
+
+def test_asynchronous_stores_tell_the_barrier(ptx):
+    code = """mov.u32 %r1, 0; mov.u32 %r2, 5; mov.u32 %r3, 6; .shared .align 8 .b8 box[8]; mov.u32 %r4, box; mov.u32 %r5, bar;
+    mbarrier.arrive.expect_tx.shared::cta.b64 %s0, [bar], 8;
+    st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 [%r4], {{%r2, %r3}}, [%r5];
+    mbarrier.test_wait.shared.b64 %p, [bar], %s0; selp.b32 %r1, 1, 0, %p; ld.shared.v2.b32 {{%r3, %r2}}, [%r4];"""
+    out = np.zeros(3, np.uint32)
+    ptx(MBARRIER.format(count=1, code=code.replace("{{", "{").replace("}}", "}"))).run("k", 1, 1, out)
+    assert out.tolist() == [1, 6, 5]
 
 
 def test_asynchronous_copies_arrive(ptx):
