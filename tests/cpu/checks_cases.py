@@ -205,6 +205,53 @@ PLANTED = {
         other=True,
         grid=8,
     ),
+    "a flag without a fence": Planted(
+        "race",
+        "race: it reads 4 bytes at global address",
+        "__device__ volatile int ready;\n"
+        + HEAD
+        + "    if (t == 0 && blockIdx.x == 0) {\n        out[1] = in[5]; // OTHER\n        /* here */\n        ready = 1;\n"
+        + "    }\n    if (t == 0 && blockIdx.x == 1) {\n        while (!ready) ;\n        __threadfence();\n"
+        + "        out[2] = out[1]; // FAULT\n    }\n}",
+        "/* here */",
+        "__threadfence();",
+        other=True,
+    ),
+    "a store that should release": Planted(
+        "race",
+        "race: it reads 4 bytes at shared address",
+        HEAD
+        + "    __shared__ int s[64], flag;\n    if (t == 0)\n        flag = 0;\n    __syncthreads();\n"
+        + "    unsigned a = (unsigned)__cvta_generic_to_shared(&flag);\n    if (t == 0) {\n        s[0] = in[1]; // OTHER\n"
+        + '        asm volatile("st.relaxed.cta.shared.u32 [%0], 1;" ::"r"(a) : "memory");\n    }\n'
+        + "    if (t == 40) {\n        int seen = 0;\n        while (!seen)\n"
+        + '            asm volatile("ld.acquire.cta.shared.u32 %0, [%1];" : "=r"(seen) : "r"(a) : "memory");\n'
+        + "        out[i] = s[0]; // FAULT\n    }\n}",
+        "st.relaxed",
+        "st.release",
+        other=True,
+    ),
+    "a consumer that does not wait for producers": Planted(
+        "race",
+        "race: it",
+        "#define WAITS 0\n"
+        + HEAD
+        + "    __shared__ int s[32];\n    if (t < 32) {\n        s[t] = in[i]; // FAULT OTHER\n"
+        + '        asm volatile("bar.arrive 1, 64;" ::: "memory");\n    } else {\n        if (WAITS)\n'
+        + '            asm volatile("bar.sync 1, 64;" ::: "memory");\n        out[i] = s[t - 32]; // FAULT OTHER\n    }\n}',
+        "WAITS 0",
+        "WAITS 1",
+        other=True,
+    ),
+    "bytes beside each other": Planted(
+        "race",
+        "race: it writes 1 bytes at shared address",
+        HEAD
+        + "    __shared__ char s[64];\n    s[t / 2 * 2] = t; // FAULT OTHER\n    __syncthreads();\n    out[i] = s[t & ~1];\n}",
+        "t / 2 * 2",
+        "t",
+        other=True,
+    ),
     "uninitialised shared memory": Planted(
         "init",
         "nobody wrote",

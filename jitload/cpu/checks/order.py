@@ -53,11 +53,20 @@ def strength_of(place: Place) -> Strength:
 
 
 class Lanes:
-    """What each lane of a batch knows."""
+    """What each lane of a batch knows.
+
+    Attributes:
+        warp: until when it knows what its warp did.
+        block: ... what its thread block did.
+        block_floor: ... which holds for all of the batch.
+        launch: ... what any thread did.
+        fenced: the time of its last fence, or of one that a barrier told it of.
+    """
 
     def __init__(self, total: int) -> None:
         self.warp = np.zeros(total, np.int64)
         self.block = np.zeros(total, np.int64)
+        self.block_floor = 0
         self.launch = np.zeros(total, np.int64)
         self.fenced = np.zeros(total, np.int64)
 
@@ -91,6 +100,7 @@ class Order:
         known = self.known(batch)
         _share(lanes, batch.block_slot, (known.launch, known.fenced))
         known.block[slice(None) if lanes is None else lanes] = self._tick()
+        known.block_floor = int(known.block.min())
 
     def meet(self, batch: Batch, lanes: Array | None) -> None:
         """`__syncwarp` of lanes."""

@@ -193,7 +193,16 @@ class RaceCheck(Observer):
                 self._compare_with(access, arrays[name][words], bits, number, values)
 
     def _compare_with(self, access: _Access, records: Array, bits: Any, number: int, values: Sequence[Any]) -> None:
-        chosen = np.flatnonzero(records & bits)
+        newest = int(records.max())
+        if not newest:
+            return
+        known = self._order.known(access.batch)
+        if access.shared and self._events.times[newest >> _EVENT_SHIFT] <= known.block_floor:
+            return  # most often: a barrier came in between
+        own = (records >> _MASK_BITS) & _LANE_MASK == access.lanes
+        if not access.shared:
+            own &= self._events.first_blocks[records >> _EVENT_SHIFT] == access.batch.first
+        chosen = np.flatnonzero((records & bits != 0) & ~own)
         if len(chosen):
             chosen = chosen[self._conflicts(access, records[chosen], access.lanes[chosen])]
         if len(chosen) and access.how == "store":
@@ -202,7 +211,7 @@ class RaceCheck(Observer):
             self._fail(access, int(chosen[0]), int(records[chosen[0]]), number)
 
     def _conflicts(self, access: _Access, records: Array, lanes: Array) -> Array:
-        """Per lane, whether its access races with what its record says."""
+        """Per lane, whether its access races with what its record says of another thread."""
         batch, events, known = access.batch, self._events, self._order.known(access.batch)
         number, other = records >> _EVENT_SHIFT, (records >> _MASK_BITS) & _LANE_MASK
         times, strong, reads = events.times[number], events.strong[number], events.how[number] == 0
@@ -216,7 +225,6 @@ class RaceCheck(Observer):
         here = events.first_blocks[number] == batch.first
         block = here & (other // batch.launch.threads == batch.block_slot[lanes])
         warp = block & (other % batch.launch.threads >> 5 == batch.thread[lanes] >> 5)
-        racing &= ~(here & (other == lanes))
         racing &= ~(block & (times <= known.block[lanes]))
         racing &= ~(warp & (times <= known.warp[lanes]))
         return np.asarray(racing)
