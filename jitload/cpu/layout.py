@@ -8,6 +8,7 @@ from jitload.artifact import KernelInfo, Parameter
 from jitload.cpu.control import Call
 from jitload.cpu.faults import Refused
 from jitload.cpu.liveness import successors
+from jitload.cpu.names import plain_name
 
 if TYPE_CHECKING:
     from jitload.cpu.control import Block
@@ -74,7 +75,7 @@ class KernelLayout:
                 continue
             start = align(end, variable.alignment)
             self._offsets[id(variable)] = start
-            self._shared.append((start, variable.size, variable.name))
+            self._shared.append((start, variable.size, plain_name(variable.name)))
             end = start + variable.size
         alignment = max([_DYNAMIC_ALIGNMENT, *(one.alignment for one in self._dynamic)])
         self.static_bytes = align(end, alignment) if self._dynamic else end
@@ -94,7 +95,7 @@ class KernelLayout:
 
     def shared_places(self, dynamic: int) -> list[tuple[int, int, str]]:
         """(offset, bytes, name) of the shared variables; dynamic arrays all start at one place."""
-        return [*self._shared, *((self.static_bytes, dynamic, one.name) for one in self._dynamic)]
+        return [*self._shared, *((self.static_bytes, dynamic, plain_name(one.name)) for one in self._dynamic)]
 
 
 def _may_wait(instruction: Instruction) -> bool:

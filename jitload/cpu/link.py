@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.arena import CODE_WINDOW
 from jitload.cpu.faults import Refused
+from jitload.cpu.names import plain_name
 from jitload.errors import LoadError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Linker:
                 if variable.external or variable.count is None:
                     raise Refused(f"variable {variable.name[:80]} is declared, but this PTX does not define it")
                 constant = variable.space == "const"
-                found = self.arena.allocate(variable.size, variable.name, constant=constant)
+                found = self.arena.allocate(variable.size, plain_name(variable.name), constant=constant)
                 self._addresses[id(variable)] = found
                 self._kept.append(variable)
                 self.arena.write(found, memoryview(self._initial_bytes(variable)))
