@@ -11,7 +11,7 @@ from jitload.bundles.workload import Workload, planned_requests
 from jitload.compiler.plan import PLAN_SUFFIX, Plan
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
-from jitload.pipeline import default_target, device_options
+from jitload.target import default_target, device_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

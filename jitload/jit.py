@@ -18,7 +18,8 @@ from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.template import template_text
 from jitload.errors import ArgumentError, SymbolNotFoundError
-from jitload.pipeline import compile_request, default_target, device_options, explain, stand_ins
+from jitload.pipeline import compile_request, explain
+from jitload.target import default_target, device_options, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

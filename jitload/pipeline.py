@@ -12,12 +12,13 @@ from jitload.bundles.tier import bundles_in_force, find_bundled, find_for_device
 from jitload.cache.flight import single_flight
 from jitload.cache.stats import counters
 from jitload.cache.tiers import default_cache
-from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
+from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.compiler.key import artifact_key
 from jitload.compiler.manifest import check_variant
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.toolkit import toolchain, toolkit_roots
 from jitload.errors import CompileDisabledError, CompileError
+from jitload.target import ANY_IMAGE, default_target, stand_ins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
     Compiler = Callable[[CompileRequest, Closure, Toolchain], Artifact]
 
-
-#: The kinds that a device runs as they are.
-ANY_IMAGE = (Kind.CUBIN, Kind.FATBIN, Kind.PTX)
 
 _sealed = False
 # Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
@@ -248,10 +246,11 @@ def explain(request: CompileRequest | Explainable, cache: Cache | None = None) -
 
     Args:
         request: a `CompileRequest`, or anything with a `request()` that gives one.
-        cache: where to look; the default cache when None.
+        cache: where to look; default: a kernel's own cache where it has one, else the user's.
     """
     wanted = request if isinstance(request, CompileRequest) else request.request()
-    explanation = (default_cache() if cache is None else cache).explain(wanted)
+    store = getattr(request, "cache", None) if cache is None else cache
+    explanation = (default_cache() if store is None else store).explain(wanted)
     bundles = [(f"bundle {bundle.path}", find_in(bundle, wanted)[1]) for bundle in bundles_in_force()]
     return explanation.preceded_by(bundles)
 
@@ -293,41 +292,6 @@ def refuse_if_off(request: CompileRequest, cache: Cache, policy: str, reason: st
         from jitload.bundles.missing import not_precompiled
 
         raise not_precompiled(request, cache, current_toolchain(request, cache), reason, device)
-
-
-def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) -> tuple[Kind, str | list[str]]:
-    """Kind and arch of a compile when the caller left one or both out: what runs on the current device.
-
-    Raises:
-        ValueError: that kind cannot be made without an arch here.
-    """
-    wanted = None if kind is None else parse_kind(kind)
-    if arch is not None:
-        archs = [arch] if isinstance(arch, str) else list(arch)
-        if wanted is None:
-            several = len(archs) > 1 or any("," in name for name in archs)
-            virtual = normalize_arch(archs[0]).startswith("compute_") if archs and not several else False
-            wanted = Kind.FATBIN if several else Kind.PTX if virtual else Kind.CUBIN
-        return wanted, archs
-    if config.resolve_device() == "cuda":
-        from jitload.cuda.driver import device_arch
-
-        return wanted or Kind.CUBIN, device_arch()
-    if wanted in (None, Kind.PTX):
-        return Kind.PTX, EXECUTOR_ARCH
-    raise ValueError(
-        f"kind {wanted.value!r} needs an arch, and there is no GPU here to take it from: write e.g. arch='sm_90', "
-        f"or kind='ptx' for the CPU executor"
-    )
-
-
-def device_options(arch: object) -> tuple[str, ...]:
-    """The options that the device in force wants, where it is the device that chooses the arch.
-
-    Args:
-        arch: the arch that the caller gave, or None.
-    """
-    return () if arch is not None or config.resolve_device() == "cuda" else EXECUTOR_OPTIONS
 
 
 def compile(  # noqa: A001 - the public name, as in `re.compile`
@@ -391,18 +355,6 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
                 _requests.clear()
             _requests[memo] = request
     return compile_request(request, cache, isolate=isolate, **(stand_ins(request, device, kind) if device else {}))
-
-
-def stand_ins(request: CompileRequest, device: str, kind: str | Kind | None) -> dict[str, Any]:
-    """`device` and `kinds` of `compile_request`, for a request that took its arch from "cuda" or "cpu".
-
-    Args:
-        request: the request.
-        device: `config.resolve_device()`.
-        kind: the kind that the user asked for, or None.
-    """
-    chosen: dict[str, Any] = {"device": request.arch if device == "cuda" else "cpu"}
-    return chosen if kind is None else {**chosen, "kinds": (parse_kind(kind),)}
 
 
 def _frozen(value: Any) -> Any:

@@ -21,7 +21,7 @@ TIERS = (
     {"artifact"},
     {"compiler", "cache", "loader", "launch"},
     {"cuda", "cpu", "bundles"},
-    {"pipeline"},
+    {"pipeline", "target"},
     {"jit", "expand", "precompile", "workers"},
     {"cli", "interop", "__main__"},
 )

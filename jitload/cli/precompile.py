@@ -13,8 +13,8 @@ from jitload.compiler.plan import DEFAULT_PLAN, PLAN_SUFFIX
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_kinds
 from jitload.expand import WORKLOAD_SUFFIX
-from jitload.pipeline import default_target, device_options
 from jitload.precompile import PrecompileReport, precompile
+from jitload.target import default_target, device_options
 
 app = new_app()
 

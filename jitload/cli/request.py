@@ -67,7 +67,7 @@ def build_requests(
         OSError: the file cannot be read.
         ValueError: a kind, arch or option that cannot be.
     """
-    from jitload.pipeline import default_target, device_options
+    from jitload.target import default_target, device_options
 
     given = list(dict.fromkeys(normalize_arch(name) for item in archs or () for name in item.split(",")))
     wanted, target = default_target(kind, given or None)

@@ -13,7 +13,8 @@ from jitload.bundles.check import check_coverage
 from jitload.bundles.sign import sign_bundle
 from jitload.bundles.workload import BY_KIND, CHOSEN, Workload, planned_requests
 from jitload.errors import NotPrecompiledError
-from jitload.pipeline import ANY_IMAGE, compile_request, default_target
+from jitload.pipeline import compile_request
+from jitload.target import ANY_IMAGE, default_target
 
 from .conftest import write_sources
 

@@ -114,6 +114,19 @@ def test_a_changed_factor_is_named(project, changes, factor):
     assert not any(name.startswith("header ") for name in differences(explanation))
 
 
+def test_a_jit_kernel_with_a_cache_of_its_own_is_explained_against_it(tmp_path):
+    own = jitload.Cache(tmp_path / "own")
+
+    @jitload.jit_kernel(source='extern "C" __global__ void k(int *x) { *x = 1; }', cache=own)
+    def k(x): ...
+
+    assert not jitload.explain(k).hit
+    k.artifact()
+    assert jitload.explain(k).hit
+    assert not jitload.explain(k, jitload.Cache()).hit
+    assert str(k.explain()) == str(jitload.explain(k))
+
+
 def test_a_jit_kernel_explains_itself_and_json_has_the_same(project):
     @jitload.jit_kernel(file=project / "k.cu")
     def k(x): ...

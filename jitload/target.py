@@ -1,0 +1,64 @@
+"""What a compile is for when the caller left it open: kind, arch and options for the device in force."""
+
+from __future__ import annotations
+
+from jitload import config
+from jitload.artifact import Kind
+from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from jitload.compiler.request import CompileRequest
+
+#: The kinds that a device runs as they are.
+ANY_IMAGE = (Kind.CUBIN, Kind.FATBIN, Kind.PTX)
+
+
+def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) -> tuple[Kind, str | list[str]]:
+    """Kind and arch of a compile when the caller left one or both out: what runs on the current device.
+
+    Raises:
+        ValueError: that kind cannot be made without an arch here.
+    """
+    wanted = None if kind is None else parse_kind(kind)
+    if arch is not None:
+        archs = [arch] if isinstance(arch, str) else list(arch)
+        if wanted is None:
+            several = len(archs) > 1 or any("," in name for name in archs)
+            virtual = normalize_arch(archs[0]).startswith("compute_") if archs and not several else False
+            wanted = Kind.FATBIN if several else Kind.PTX if virtual else Kind.CUBIN
+        return wanted, archs
+    if config.resolve_device() == "cuda":
+        from jitload.cuda.driver import device_arch
+
+        return wanted or Kind.CUBIN, device_arch()
+    if wanted in (None, Kind.PTX):
+        return Kind.PTX, EXECUTOR_ARCH
+    raise ValueError(
+        f"kind {wanted.value!r} needs an arch, and there is no GPU here to take it from: write e.g. arch='sm_90', "
+        f"or kind='ptx' for the CPU executor"
+    )
+
+
+def device_options(arch: object) -> tuple[str, ...]:
+    """The options that the device in force wants, where it is the device that chooses the arch.
+
+    Args:
+        arch: the arch that the caller gave, or None.
+    """
+    return () if arch is not None or config.resolve_device() == "cuda" else EXECUTOR_OPTIONS
+
+
+def stand_ins(request: CompileRequest, device: str, kind: str | Kind | None) -> dict[str, Any]:
+    """`device` and `kinds` of `compile_request`, for a request that took its arch from "cuda" or "cpu".
+
+    Args:
+        request: the request.
+        device: `config.resolve_device()`.
+        kind: the kind that the user asked for, or None.
+    """
+    chosen: dict[str, Any] = {"device": request.arch if device == "cuda" else "cpu"}
+    return chosen if kind is None else {**chosen, "kinds": (parse_kind(kind),)}
