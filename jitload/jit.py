@@ -7,7 +7,6 @@ the function's docstring. Compile, cache look-up and loading happen at the first
 
 from __future__ import annotations
 
-import inspect
 import os
 from functools import update_wrapper
 from threading import RLock
@@ -18,6 +17,7 @@ from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.template import template_text
 from jitload.errors import ArgumentError, SymbolNotFoundError
+from jitload.launch.signature import split_signature
 from jitload.pipeline import compile_request, explain
 from jitload.target import default_target, device_options, stand_ins
 
@@ -55,7 +55,7 @@ class JitKernel:
         self.__wrapped__ = declaration
         self._source = source
         self._options = dict(options)
-        self._parameters, self._template_names, defaults = _split_signature(declaration)
+        self._parameters, self._template_names, defaults = split_signature(declaration)
         self._template = {**defaults, **template}
         self._specializations: dict[tuple[Any, ...], JitKernel] = {}
         self._kernels: dict[tuple[str, bool], Kernel] = {}
@@ -237,42 +237,6 @@ class JitKernel:
         return kernel
 
 
-class _Parameters:
-    """The positional parameters of a declaration: names, order and defaults."""
-
-    def __init__(self, parameters: list[inspect.Parameter]) -> None:
-        self._names = [parameter.name for parameter in parameters]
-        self._defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-
-    def order(self, kernel: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The arguments of a call in the order of the declaration.
-
-        Raises:
-            ArgumentError: one is missing, unknown or given twice.
-        """
-        names = self._names
-        if not keywords and len(arguments) >= len(names):
-            return arguments  # too many is for the kernel to say, it knows its parameters
-        given = dict(zip(names, arguments, strict=False))
-        for name, value in keywords.items():
-            if name not in names:
-                raise ArgumentError(
-                    f"{kernel}() has no argument {name!r}; it has {', '.join(names)}", kernel=kernel, parameter=name
-                )
-            if name in given:
-                raise ArgumentError(f"{kernel}() got argument {name!r} twice", kernel=kernel, parameter=name)
-            given[name] = value
-        merged = {**self._defaults, **given}
-        missing = [name for name in names if name not in merged]
-        if missing:
-            raise ArgumentError(
-                f"{kernel}() lacks argument {', '.join(map(repr, missing))}; it takes {', '.join(names)}",
-                kernel=kernel,
-                parameter=missing[0],
-            )
-        return (*(merged[name] for name in names), *arguments[len(names) :])
-
-
 @overload
 def jit_kernel(function: Callable[..., Any], /) -> JitKernel: ...
 
@@ -359,17 +323,3 @@ def _kept(value: Any) -> Any:
     """A value that can be read once for every request: an iterator would be empty at the second."""
     plain = value is None or isinstance(value, (str, os.PathLike)) or hasattr(value, "items")
     return value if plain else tuple(value)
-
-
-def _split_signature(declaration: Callable[..., Any]) -> tuple[_Parameters, tuple[str, ...], dict[str, Any]]:
-    """The positional parameters, the names of the template arguments, and the defaults of those."""
-    positional, template = [], []
-    for parameter in inspect.signature(declaration).parameters.values():
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            template.append(parameter)
-        elif parameter.kind in {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}:
-            positional.append(parameter)
-        else:
-            raise ValueError(f"a kernel cannot take {parameter}: name its parameters")
-    defaults = {p.name: p.default for p in template if p.default is not inspect.Parameter.empty}
-    return _Parameters(positional), tuple(p.name for p in template), defaults

@@ -1,0 +1,65 @@
+"""The signature of a kernel's declaration in Python: arguments by position, template arguments by keyword."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from jitload.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Parameters:
+    """The positional parameters of a declaration: names, order and defaults."""
+
+    def __init__(self, parameters: list[inspect.Parameter]) -> None:
+        self._names = [parameter.name for parameter in parameters]
+        self._defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+
+    def order(self, kernel: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments of a call in the order of the declaration.
+
+        Raises:
+            ArgumentError: one is missing, unknown or given twice.
+        """
+        names = self._names
+        if not keywords and len(arguments) >= len(names):
+            return arguments  # too many is for the kernel to say, it knows its parameters
+        given = dict(zip(names, arguments, strict=False))
+        for name, value in keywords.items():
+            if name not in names:
+                raise ArgumentError(
+                    f"{kernel}() has no argument {name!r}; it has {', '.join(names)}", kernel=kernel, parameter=name
+                )
+            if name in given:
+                raise ArgumentError(f"{kernel}() got argument {name!r} twice", kernel=kernel, parameter=name)
+            given[name] = value
+        merged = {**self._defaults, **given}
+        missing = [name for name in names if name not in merged]
+        if missing:
+            raise ArgumentError(
+                f"{kernel}() lacks argument {', '.join(map(repr, missing))}; it takes {', '.join(names)}",
+                kernel=kernel,
+                parameter=missing[0],
+            )
+        return (*(merged[name] for name in names), *arguments[len(names) :])
+
+
+def split_signature(declaration: Callable[..., Any]) -> tuple[Parameters, tuple[str, ...], dict[str, Any]]:
+    """The positional parameters, the names of the template arguments, and the defaults of those.
+
+    Raises:
+        ValueError: a parameter that takes any number of arguments.
+    """
+    positional, template = [], []
+    for parameter in inspect.signature(declaration).parameters.values():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            template.append(parameter)
+        elif parameter.kind in {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}:
+            positional.append(parameter)
+        else:
+            raise ValueError(f"a kernel cannot take {parameter}: name its parameters")
+    defaults = {p.name: p.default for p in template if p.default is not inspect.Parameter.empty}
+    return Parameters(positional), tuple(p.name for p in template), defaults
