@@ -122,6 +122,8 @@ class Batch:
         dynamic = launch.shared_bytes
         places = code.shared_places(dynamic)
         self.shared = Slab("shared", code.shared_bytes(dynamic), blocks, places, unset=True)
+        if code.reserved_bytes:
+            self.shared.views["u8"].reshape(blocks, -1)[:, : code.reserved_bytes] = 0
         self.local = Slab("local", code.local_bytes, self.lanes_total, unset=True)
         shape = launch.shape(blocks)
         self.thread, self.block_slot, self.slots = shape.thread, shape.block_slot, shape.slots
@@ -197,6 +199,9 @@ class Batch:
             "total_smem_size": self.shared.nbytes,
             "aggr_smem_size": self.shared.nbytes,
             "cluster_nctarank": 1,
+            "reserved_smem_offset_end": self.launch.code.reserved_bytes,
+            "reserved_smem_offset_cap": self.launch.code.reserved_bytes,
+            "reserved_smem_offset_1": self.launch.code.reserved_bytes // 2,
             # Where cooperative groups look for the workspace of the grid.
             "envreg1": self.launch.workspace >> 32,
             "envreg2": self.launch.workspace & 0xFFFFFFFF,
@@ -209,6 +214,8 @@ class Batch:
             return self._position("nctaid" if base[0] == "n" else "ctaid", axis)
         if base == "cluster_nctaid":
             return np.uint32(axis != "w")
+        if base == "current_graph_exec":
+            return np.uint64(0)  # no launch here belongs to a graph
         return np.uint64(1) if base == "gridid" else np.uint32(constants.get(base, 0))
 
     def _position(self, base: str, axis: str) -> Any:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.ir import Place, Register, Symbol
 
-WIDE_SPECIALS = {"clock64", "globaltimer", "gridid"}
+WIDE_SPECIALS = {"clock64", "globaltimer", "gridid", "current_graph_exec"}
 SPECIALS = {
     "tid",
     "ntid",
@@ -33,6 +33,8 @@ SPECIALS |= {"aggr_smem_size", "clusterid", "nclusterid", "cluster_ctaid", "clus
 SPECIALS |= {
     "cluster_nctarank",
     "is_explicit_cluster",
+    "current_graph_exec",
+    *(f"reserved_smem_offset_{which}" for which in ("begin", "end", "cap", "0", "1")),
     *(f"envreg{number}" for number in range(32)),
     *(f"lanemask_{which}" for which in ("eq", "lt", "le", "gt", "ge")),
 }

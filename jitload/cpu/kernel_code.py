@@ -30,7 +30,7 @@ from jitload.cpu.function_writer import FunctionWriter, canonical
 from jitload.cpu.instruction import emit, operands
 from jitload.cpu.ir import Register, Symbol, Variable
 from jitload.cpu.layout import KernelLayout, align, depends_on_others, find_spins
-from jitload.cpu.liveness import linear_registers, registers_of, symbols_of
+from jitload.cpu.liveness import linear_registers, reads_special, registers_of, symbols_of
 from jitload.cpu.namespace import make_namespace
 from jitload.cpu.types import DTYPES
 from jitload.cpu.writer import BlockWriter
@@ -56,6 +56,7 @@ class KernelCode:
         spins: whether some loop waits for other lanes.
         depends: whether some loop may go round until other lanes have done something.
         parameter_places: (offset, bytes, name) of the parameters.
+        reserved_bytes: at the start of shared memory, zeros when a block begins.
     """
 
     def __init__(self, linker: Linker, entry: Function) -> None:
@@ -68,7 +69,10 @@ class KernelCode:
             raise decode_fault(entry.name, None, why)
         self._namespace = make_namespace()
         drafts = Reader(linker, self.name).read_all(entry)
-        self._layout = KernelLayout(entry, [symbol for draft in drafts.values() for symbol in symbols_of(draft.blocks)])
+        symbols = [symbol for draft in drafts.values() for symbol in symbols_of(draft.blocks)]
+        reserved = any(reads_special(draft.blocks, "reserved_smem") for draft in drafts.values())
+        self._layout = KernelLayout(entry, symbols, reserved=reserved)
+        self.reserved_bytes = self._layout.reserved_bytes
         self.parameter_places = self._layout.parameter_places
         for draft in drafts.values():
             self._lay_out_frame(draft, draft.function is entry)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from jitload.cpu.ir import Function, Instruction, Symbol, Variable
 
 _DYNAMIC_ALIGNMENT = 16
+#: What compute_80 and later keep at the start of shared memory for the system; cooperative groups meet there.
+RESERVED_BYTES = 1024
 
 
 def align(offset: int, alignment: int) -> int:
@@ -54,9 +56,11 @@ class KernelLayout:
     Args:
         entry: the kernel.
         symbols: every symbol that the kernel's instructions name.
+        reserved: whether they ask for the reserved part of shared memory.
     """
 
-    def __init__(self, entry: Function, symbols: list[Symbol]) -> None:
+    def __init__(self, entry: Function, symbols: list[Symbol], *, reserved: bool) -> None:
+        self.reserved_bytes = RESERVED_BYTES if reserved else 0
         self._offsets: dict[int, int] = {}
         self._shared: list[tuple[int, int, str]] = []
         self._dynamic: list[Variable] = []
@@ -64,7 +68,9 @@ class KernelLayout:
         for parameter, offset in zip(entry.parameters, parameter_offsets(entry), strict=True):
             self._offsets[id(parameter)] = offset
             self.parameter_places.append((offset, parameter.size, parameter.name))
-        end = 0
+        end = self.reserved_bytes
+        if reserved:
+            self._shared.append((0, RESERVED_BYTES, "reserved shared memory"))
         for symbol in symbols:
             variable = symbol.variable
             if variable is None or variable.space != "shared" or id(variable) in self._offsets:

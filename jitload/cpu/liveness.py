@@ -106,6 +106,16 @@ def _summarize(block: Block, carry: Register) -> None:
     block.used, block.defined = used, defined
 
 
+def reads_special(blocks: list[Block], prefix: str) -> bool:
+    """Whether some instruction reads a special register whose name starts so."""
+    return any(
+        isinstance(operand, Special) and operand.name.startswith(prefix)
+        for block in blocks
+        for step in block.instructions
+        for operand in step.operands
+    )
+
+
 _LINEAR = {"mov", "cvta", "cvt", "add", "sub", "mul", "mad", "shl", "shr", "and", "or"}
 
 

@@ -229,3 +229,27 @@ def test_grid_waits_for_all_of_its_blocks(cuda, arch, monkeypatch):
     np.testing.assert_array_equal(x, want)
     with pytest.raises(CpuFault, match="trap"):  # as on a GPU: the launch was not cooperative
         device.run("k", 7, 64, x, 1)
+
+
+LARGE_TILES = """
+#include <cooperative_groups.h>
+#include <cooperative_groups/reduce.h>
+namespace cg = cooperative_groups;
+extern "C" __global__ void k(const int *x, int *y) {
+    __shared__ int box[128];
+    box[threadIdx.x] = x[blockIdx.x * 128 + threadIdx.x];
+    auto tile = cg::tiled_partition<64>(cg::this_thread_block());
+    tile.sync();
+    const int next = box[tile.meta_group_rank() * 64 + (tile.thread_rank() + 1) % 64];
+    y[blockIdx.x * 128 + threadIdx.x] = cg::reduce(tile, next, cg::plus<int>()) + tile.thread_rank();
+}"""
+
+
+@pytest.mark.parametrize("option", ["-G", "-lineinfo"])
+def test_tiles_of_several_warps_meet_in_reserved_shared_memory(cuda, option):
+    x = np.random.default_rng(1).integers(0, 1000, (3, 2, 64)).astype(np.int32)
+    y = np.zeros_like(x)
+    device = cuda(LARGE_TILES, "--std=c++17", option, arch="compute_80")
+    assert b"reserved_smem_offset_1" in device.ptx
+    device.run("k", 3, 128, x, y)
+    np.testing.assert_array_equal(y, x.sum(2, keepdims=True) + np.arange(64))
