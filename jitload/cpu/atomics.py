@@ -58,6 +58,8 @@ def atomic(
                 old[positions] = found
         return old
     view, index = addresses.elements(offset, rep, size, site)
+    if size == 16:
+        return _exchange_wide(view, index, b, c)
     b = np.broadcast_to(b, index.shape)
     c = b if c is None else np.broadcast_to(c, index.shape)
     step = _step(name, type_name)
@@ -207,6 +209,21 @@ def _chain(
         here = slice(position, position + 1)
         chain[position + 1] = step(chain[here], b[here], c[here])[0]
     return chain
+
+
+def _exchange_wide(view: Array, index: Array, b: Any, c: Any) -> Array:
+    """`exch` (c is None) and `cas` of 16 bytes, lane after lane; they are compared as bits."""
+    cells = view.view(np.uint64).reshape(-1, 2)
+    first, new = (
+        np.ascontiguousarray(np.broadcast_to(one, index.shape)).view(np.uint64).reshape(-1, 2)
+        for one in (b, b if c is None else c)
+    )
+    old = np.empty_like(new)
+    for position, place in enumerate(index.tolist()):
+        old[position] = cells[place]
+        if c is None or (cells[place] == first[position]).all():
+            cells[place] = new[position]
+    return old.view(view.dtype).reshape(-1)
 
 
 def _swap_chain(start: Any, b: Array, c: Array) -> Array:

@@ -102,6 +102,15 @@ def widen(x: Lanes, rep: str) -> Lanes:
     return np.where(np.isnan(x), canonical_nan(value), value)
 
 
+_LARGEST_BITS = {"f16": 0x477FE000, "bf16": 0x7F7F0000, "tf32": 0x7F7FE000}  # as f32
+
+
+def clip_finite(x: Lanes, name: str) -> Lanes:
+    """`.satfinite`: f32 brought to the finite numbers of a narrower type; NaN stays."""
+    largest = np.array(_LARGEST_BITS[name], np.uint32).view(np.float32)[()]
+    return np.clip(x, -largest, largest)
+
+
 def odd_f32(x: Lanes) -> Lanes:
     """f64 to f32 rounded to odd."""
     cut = narrow(x, "rz")

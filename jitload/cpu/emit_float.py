@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ROUNDING = ("rn", "rz", "rm", "rp")
 _FLOATS = ("f16", "f32", "f64", "bf16", "f16x2", "bf16x2")
+_SUMS = (*_FLOATS, "f32x2")
 
 
 class Form:
@@ -38,13 +39,14 @@ class Form:
         self.saturate = modifiers.flag("sat")
         if self.flush and type_.name in {"f64", "bf16", "bf16x2"}:
             raise Refused(f".ftz does not exist for .{type_.name}")
-        if self.saturate and type_.name == "f64":
-            raise Refused(".sat does not exist for .f64")
+        if self.saturate and type_.bits == 64:
+            raise Refused(f".sat does not exist for .{type_.name}")
 
     def source(self, operand: Operand) -> str:
         """The operand, ready to compute with."""
         if self.packed:
-            text = f"pairs({self.writer.source(operand, 'u32')}, {'f16' if self.element == 'f16' else 'u16'})"
+            part = "u16" if self.element == "bf16" else self.element
+            text = f"pairs({self.writer.source(operand, self.type.rep)}, {part})"
         else:
             text = self.writer.source(operand, self.type.rep)
         if self.element == "bf16":
@@ -60,14 +62,14 @@ class Form:
         if self.element == "bf16":
             expression = f"to_bf16({expression})"
         if self.packed:
-            self.writer.result(operand, "u32", f"join({expression})")
+            self.writer.result(operand, self.type.rep, f"join({expression}, {self.type.rep})")
         else:
             self.writer.result(operand, self.type.rep, expression, shared=self.flush)
 
 
 def _rounding(modifiers: Modifiers, type_: Type) -> str:
     mode = modifiers.choice(*_ROUNDING) or "rn"
-    if mode != "rn" and type_.name not in {"f32", "f64"}:
+    if mode != "rn" and type_.name not in {"f32", "f64", "f32x2"}:
         raise Refused(f".{mode} does not exist for .{type_.name}")
     return mode
 
@@ -80,14 +82,14 @@ def _emit_add(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
         return
     d, a, b = operands(instruction, 3)
     mode = _rounding(modifiers, type_)
-    form = Form(writer, type_, modifiers)
+    form = Form(writer, type_, modifiers, _SUMS)
     left, right = form.source(a), form.source(b)
     sign = "+" if instruction.opcode == "add" else "-"
     if mode == "rn":
         form.result(d, f"{left} {sign} {right}")
         return
     other = right if sign == "+" else f"negate({right})"
-    if type_.name == "f32":
+    if form.element == "f32":
         form.result(d, f"add_f32({left}, {other}, {mode!r})")
     else:
         form.result(d, f"arithmetic_f64('add', ({left}, {other}), {mode!r})")
@@ -101,11 +103,11 @@ def _emit_mul(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
         return
     d, a, b = operands(instruction, 3)
     mode = _rounding(modifiers, type_)
-    form = Form(writer, type_, modifiers)
+    form = Form(writer, type_, modifiers, _SUMS)
     left, right = form.source(a), form.source(b)
     if mode == "rn":
         form.result(d, f"{left} * {right}")
-    elif type_.name == "f32":
+    elif form.element == "f32":
         form.result(d, f"mul_f32({left}, {right}, {mode!r})")
     else:
         form.result(d, f"arithmetic_f64('mul', ({left}, {right}), {mode!r})")
@@ -121,14 +123,15 @@ def emit_fused(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
     d, *sources = operands(instruction, 4)
     mode = _rounding(modifiers, type_)
     relu = modifiers.flag("relu")
-    form = Form(writer, type_, modifiers)
+    form = Form(writer, type_, modifiers, _SUMS)
     if relu and form.element not in {"f16", "bf16"}:
         raise Refused(".relu exists for half precision only")
     a, b, c = (form.source(operand) for operand in sources)
     if form.element == "f64":
         expression = f"fma_f64({a}, {b}, {c})" if mode == "rn" else f"arithmetic_f64('fma', ({a}, {b}, {c}), {mode!r})"
     elif form.element == "f32":
-        expression = f"fma_f32({a}, {b}, {c})" if mode == "rn" else f"fma_f32_directed({a}, {b}, {c}, {mode!r})"
+        nearest = "fma_pairs" if form.packed else "fma_f32"
+        expression = f"{nearest}({a}, {b}, {c})" if mode == "rn" else f"fma_f32_directed({a}, {b}, {c}, {mode!r})"
     elif form.element == "f16":
         expression = f"fma_f16({a}, {b}, {c})"
     else:

@@ -143,7 +143,7 @@ def _emit_mov(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
 
 
 def _part_bits(bits: int, count: int) -> int:
-    if count not in {2, 4} or bits % count or bits // count not in {8, 16, 32}:
+    if count not in {2, 4} or bits % count or bits // count not in {8, 16, 32, 64}:
         raise Refused(f"a vector of {count} parts of {bits} bits")
     return bits // count
 
@@ -199,12 +199,25 @@ def _emit_cvt(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     if {*PAIRS} & set(instruction.modifiers):
         emit_cvt_fp8(writer, instruction, modifiers)
         return
+    if modifiers.choice("pack"):
+        _emit_pack(writer, instruction, modifiers)
+        return
     source_type, type_ = modifiers.type(), modifiers.type()
     if type_.kind == "x2":
         _emit_cvt_packed(writer, instruction, modifiers, type_, source_type)
-        return
+    else:
+        _emit_cvt_single(writer, instruction, modifiers, type_, source_type)
+
+
+def _emit_cvt_single(
+    writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, type_: Type, source_type: Type
+) -> None:
+    """One number to one number."""
     d, a = operands(instruction, 2)
     flush, saturated, relu = modifiers.flag("ftz"), modifiers.flag("sat"), modifiers.flag("relu")
+    finite = modifiers.flag("satfinite")
+    if finite and (source_type.name != "f32" or type_.name not in {"f16", "bf16", "tf32"}):
+        raise Refused(f".satfinite from .{source_type.name} to .{type_.name} does not exist")
     mode = modifiers.choice("rn", "rz", "rm", "rp", "rna", "rni", "rzi", "rmi", "rpi")
     if source_type.kind not in {"u", "s", "f", "bf"} or type_.kind not in {"u", "s", "f", "bf", "tf"}:
         raise Refused(f"conversion from .{source_type.name} to .{type_.name} is not supported")
@@ -215,6 +228,8 @@ def _emit_cvt(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     x = writer.source(a, source_type.rep)
     if source_type.kind == "bf":
         x = f"from_bf16({x})"
+    if finite:
+        x = f"clip_finite({x}, {type_.name!r})"
     if flush and source_type.name == "f32":
         x = f"flush({x})"
     if type_.is_integer and source_type.is_integer:
@@ -287,14 +302,26 @@ def _emit_cvt_packed(
         raise Refused(f"conversion from .{source_type.name} to .{type_.name} is not supported")
     mode = modifiers.need("rn", "rz")
     relu = modifiers.flag("relu")
-    if modifiers.flag("satfinite"):
-        raise Refused(".satfinite is not supported")
+    finite = modifiers.flag("satfinite")
     halves = []
     for operand in (b, a):
         x = writer.source(operand, "f32")
+        x = f"clip_finite({x}, {type_.name[:-2]!r})" if finite else x
         x = f"relu({x})" if relu else x
         halves.append(f"to_half({x}, {mode!r}).view(u16)" if type_.name == "f16x2" else f"to_bf16({x}, {mode!r})")
     writer.result(d, "u32", f"pack([{halves[0]}, {halves[1]}], u32)")
+
+
+def _emit_pack(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`cvt.pack`: two integers clamped into fields, `a` above `b`, and what `c` holds above both."""
+    modifiers.need("sat")
+    with_c = modifiers.choice("b32")
+    modifiers.need("s32")
+    name = modifiers.need("u16", "s16", *(("u8", "s8", "u4", "s4", "u2", "s2") if with_c else ()))
+    found = operands(instruction, 4 if with_c else 3)
+    fields = ", ".join(writer.source(one, "s32") for one in found[1:3])
+    c = writer.source(found[3], "u32") if with_c else "None"
+    writer.result(found[0], "u32", f"pack_clamped({fields}, {c}, {int(name[1:])}, {name[0] == 's'})")
 
 
 def is_function(operand: Operand) -> bool:

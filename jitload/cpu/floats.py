@@ -133,6 +133,12 @@ def fma_f32(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
     return result
 
 
+def fma_pairs(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
+    """`fma_f32` of rows of two."""
+    a, b, c = np.broadcast_arrays(a, b, c)
+    return fma_f32(*(np.ascontiguousarray(one).reshape(-1) for one in (a, b, c))).reshape(a.shape)
+
+
 def _round_again(result: Lanes, lanes: Lanes, total: Lanes, operands: tuple[Lanes, Lanes, Lanes]) -> None:
     """Correct the lanes of `result` where `total` had been rounded already; most ties are exact sums."""
     total = total[lanes]

@@ -19,15 +19,15 @@ _PRMT_TABLES: dict[str, tuple[tuple[int, ...], ...]] = {
 
 
 def pairs(words: Lanes, dtype: Any) -> Lanes:
-    """32-bit words as rows of two 16-bit elements, the lower half first."""
+    """Words as rows of two elements of half their width, the lower half first."""
     if words.ndim:
         return np.ascontiguousarray(words).view(dtype).reshape(-1, 2)
     return np.array([words]).view(dtype)
 
 
-def join(halves: Lanes) -> Lanes:
+def join(halves: Lanes, word: Any = np.uint32) -> Lanes:
     """The words of `pairs`."""
-    words = np.ascontiguousarray(halves).view(np.uint32)
+    words = np.ascontiguousarray(halves).view(word)
     return words.reshape(-1) if halves.ndim == 2 else words[0]
 
 
@@ -47,6 +47,15 @@ def pack(parts: list[Lanes], dtype: Any) -> Lanes:
         rows[:, column] = part
     words = rows.view(dtype).reshape(-1)
     return words if size else words[0]
+
+
+def pack_clamped(a: Lanes, b: Lanes, c: Lanes | None, bits: int, signed: bool) -> Lanes:
+    """`cvt.pack`: `b` clamped into the lowest `bits`, `a` above it, then the lower bits of `c`."""
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    mask = np.uint32((1 << bits) - 1)
+    first, second = (np.clip(one, np.int32(low), np.int32(high)).view(np.uint32) & mask for one in (a, b))
+    word = (first << np.uint32(bits)) | second
+    return word if c is None or bits == 16 else word | (c << np.uint32(2 * bits))
 
 
 def permute(a: Lanes, b: Lanes, selector: Lanes, mode: str) -> Lanes:

@@ -16,6 +16,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "u16": np.dtype(np.uint16),
     "u32": np.dtype(np.uint32),
     "u64": np.dtype(np.uint64),
+    "u128": np.dtype(np.complex128),  # 16 bytes that are only moved; nothing computes with them
     "s8": np.dtype(np.int8),
     "s16": np.dtype(np.int16),
     "s32": np.dtype(np.int32),
@@ -58,7 +59,7 @@ def _plain_types() -> dict[str, Type]:
     table = {
         f"{kind}{bits}": Type(f"{kind}{bits}", bits, f"{kind}{bits}", kind) for kind in "us" for bits in (8, 16, 32, 64)
     }
-    table |= {f"b{bits}": Type(f"b{bits}", bits, f"u{bits}", "b") for bits in (8, 16, 32, 64)}
+    table |= {f"b{bits}": Type(f"b{bits}", bits, f"u{bits}", "b") for bits in (8, 16, 32, 64, 128)}
     table |= {f"f{bits}": Type(f"f{bits}", bits, f"f{bits}", "f") for bits in (16, 32, 64)}
     return table
 
@@ -71,6 +72,7 @@ TYPES: dict[str, Type] = {
     "bf16x2": Type("bf16x2", 32, "u32", "x2"),
     "u16x2": Type("u16x2", 32, "u32", "x2"),
     "s16x2": Type("s16x2", 32, "u32", "x2"),
+    "f32x2": Type("f32x2", 64, "u64", "x2"),
     "pred": Type("pred", 1, "p", "p"),
 }
 

@@ -28,7 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Floating point": (
         "add.rz.f32 %f1, %f2, %f3", "add.rn.ftz.sat.f32 %f1, %f2, %f3", "sub.rm.f64 %e1, %e2, %e3", "mul.rn.f32 %f1, %f2, %f3",
         "fma.rn.f32 %f1, %f2, %f3, %f4", "fma.rp.f64 %e1, %e2, %e3, %e4", "mad.f32 %f1, %f2, %f3, %f4",
-        "div.rn.f32 %f1, %f2, %f3", "div.full.f32 %f1, %f2, %f3", "div.approx.f32 %f1, %f2, %f3", "div.rn.f64 %e1, %e2, %e3",
+        "add.rz.f32x2 %d1, %d2, %d3", "mul.rn.f32x2 %d1, %d2, %d3", "fma.rn.ftz.f32x2 %d1, %d2, %d3, %d4", "div.rn.f32 %f1, %f2, %f3", "div.full.f32 %f1, %f2, %f3", "div.approx.f32 %f1, %f2, %f3", "div.rn.f64 %e1, %e2, %e3",
         "rcp.rn.f64 %e1, %e2", "rcp.approx.ftz.f32 %f1, %f2", "rcp.approx.ftz.f64 %e1, %e2", "sqrt.rn.f32 %f1, %f2",
         "sqrt.approx.f32 %f1, %f2", "rsqrt.approx.f32 %f1, %f2", "rsqrt.approx.ftz.f64 %e1, %e2", "sin.approx.f32 %f1, %f2",
         "cos.approx.f32 %f1, %f2", "lg2.approx.f32 %f1, %f2", "ex2.approx.ftz.f32 %f1, %f2", "tanh.approx.f32 %f1, %f2",
@@ -54,7 +54,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Moves and conversions": (
         "mov.b64 %d1, {%r1, %r2}", "mov.b32 {%h1, %h2}, %r1", "mov.b128 %q, {%d1, %d2}", "cvt.s64.s32 %d1, %r1", "cvt.sat.u8.s32 %r1, %r2",
         "cvt.rni.s32.f32 %r1, %f1", "cvt.rn.f32.s64 %f1, %d1", "cvt.sat.f32.f32 %f1, %f2", "cvt.rmi.f32.f32 %f1, %f2",
-        "cvt.rn.f16.f32 %h1, %f1", "cvt.rn.bf16x2.f32 %r1, %f1, %f2", "cvt.rna.tf32.f32 %r1, %f1",
+        "cvt.rn.f16.f32 %h1, %f1", "cvt.rn.bf16x2.f32 %r1, %f1, %f2", "cvt.rna.tf32.f32 %r1, %f1", "cvt.rn.satfinite.f16.f32 %h1, %f1", "cvt.pack.sat.s8.s32.b32 %r1, %r2, %r3, %r4",
         "cvt.rn.satfinite.e4m3x2.f32 %h1, %f1, %f2", "cvt.rn.f16x2.e5m2x2 %r1, %h1", "cvta.to.shared.u64 %d1, %d2",
         "isspacep.local %p1, %d1",
     ),
@@ -117,7 +117,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Special registers": (
         *(f"mov.u32 %r1, %{name}" for name in ("tid.x", "ntid.y", "ctaid.z", "nctaid.x", "laneid", "warpid", "nwarpid", "smid", "nsmid",
-          "lanemask_lt", "clock", "globaltimer_lo", "envreg1", "dynamic_smem_size", "cluster_ctarank", "pm0")),
+          "lanemask_lt", "clock", "globaltimer_lo", "envreg1", "dynamic_smem_size", "reserved_smem_offset_1", "cluster_ctarank", "pm0")),
         "mov.u64 %d1, %clock64", "mov.u64 %d1, %globaltimer", "mov.u64 %d1, %gridid",
     ),
     "SIMD in a word": (

@@ -169,3 +169,21 @@ def test_moves_pack_and_unpack(apply):
         "{ .reg .b16 %x<4>; mov.b64 {%x0, %x1, %x2, %x3}, %a; mov.b64 %d, {%x3, %x2, %x1, %x0}; }", np.uint64, a
     )
     np.testing.assert_array_equal(got, [0x7788556633441122, 2**64 - 1])
+
+
+def test_narrow_floats_saturate_to_the_largest_finite_number(apply):
+    x = [0, 1.5, -2.5, 65504, 65519, 65520, -1e9, 3.3895314e38, 3.4e38, np.inf, -np.inf, np.nan, 1e-40]
+    x = np.array(x, np.float32)
+    half = apply("cvt.rn.satfinite.f16.f32 %d, %a;", np.float16, x)
+    both = apply("cvt.rn.satfinite.f16x2.f32 %d, %a, %b;", np.uint32, x, x[::-1].copy()).view(np.float16)
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(half, np.clip(x.astype(np.float16), -65504, 65504))
+    np.testing.assert_array_equal(both.reshape(-1, 2), np.stack([half[::-1], half], 1))
+    brain = apply("cvt.rn.satfinite.bf16.f32 %d, %a;", np.uint16, x).astype(np.uint32) << 16
+    tf32 = apply("cvt.rna.satfinite.tf32.f32 %d, %a;", np.uint32, x)
+    for words, largest in ((brain, 0x7F7F0000), (tf32, 0x7F7FE000)):
+        wide = words.view(np.float32)
+        top = np.array(largest, np.uint32).view(np.float32)
+        assert np.isnan(wide[11])
+        assert [wide[9], wide[10]] == [top, -top]
+        np.testing.assert_allclose(wide[:9], x[:9], rtol=2**-8)

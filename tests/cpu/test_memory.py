@@ -331,3 +331,36 @@ def test_vector_atomics_add_each_element(cuda):
     cuda(source, arch="compute_90").run("k", 1, 40, x, old)
     assert x.tolist() == [40, 80, 120, 780, 40, 80]
     np.testing.assert_array_equal(old, np.arange(40)[:, None] * np.array([1, 2]))
+
+
+def test_registers_of_16_bytes(ptx):
+    """Moved, split, joined, loaded, stored, exchanged and compared as bits: also those that look like NaN or -0."""
+    text = """.visible .entry k(.param .u64 x, .param .u64 y, .param .u64 z) { .reg .b128 %q<6>; .reg .b64 %x, %y, %z, %d<5>; .reg .b32 %t;
+        mov.u32 %t, %tid.x; ld.param.u64 %x, [x]; mad.wide.u32 %x, %t, 16, %x; ld.param.u64 %y, [y]; mad.wide.u32 %y, %t, 16, %y;
+        ld.param.u64 %z, [z]; .reg .pred %p; setp.gt.u32 %p, %t, 3;
+        ld.global.b128 %q1, [%x]; mov.b128 {%d1, %d2}, %q1; mov.b128 %q2, {%d2, %d1};
+        @%p mov.b128 %q2, %q1; st.global.b128 [%y], %q2;
+        atom.global.exch.b128 %q3, [%z], %q1; bar.sync 0;
+        setp.ne.u32 %p, %t, 5; @%p bra END; mov.b128 {%d1, %d2}, %q1; add.u64 %d1, %d1, 1; mov.b128 %q4, {%d1, %d2};
+        atom.global.cas.b128 %q5, [%z+16], %q1, %q4; st.global.b128 [%z+32], %q5;
+        atom.global.cas.b128 %q5, [%z+16], %q4, %q1; st.global.b128 [%z+48], %q5;
+        END: ret; }"""
+    x = np.random.default_rng(0).integers(0, 2**64, (8, 2), dtype=np.uint64)
+    x[5] = [0x7FF0000000000001, 0x8000000000000000]
+    y, z = np.zeros_like(x), np.zeros((4, 2), np.uint64)
+    z[1] = x[5]
+    ptx(text).run("k", 1, 8, x, y, z)
+    np.testing.assert_array_equal(y, np.where(np.arange(8)[:, None] > 3, x, x[:, ::-1]))
+    more = x[5] + np.array([1, 0], np.uint64)
+    np.testing.assert_array_equal(z, [x[7], x[5], x[5], more])
+
+
+def test_atomics_of_16_bytes_as_nvrtc_writes_them(cuda):
+    source = """struct alignas(16) Pair { long long a, b; };
+    extern "C" __global__ void k(Pair *p) {
+        Pair seen = *p, want;
+        do { want = seen; Pair next = {seen.a + 1, seen.b + threadIdx.x}; seen = atomicCAS(p, want, next); } while (seen.a != want.a || seen.b != want.b);
+    }"""
+    pair = np.array([5, -3])
+    cuda(source, arch="compute_90").run("k", 3, 40, pair)
+    assert pair.tolist() == [5 + 120, -3 + 3 * 780]
