@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 _31 = np.int64(31)
+_LANES = np.arange(32)
 
 
 def groups_of(slots: Array, masks: Any) -> tuple[Array, int]:
@@ -81,8 +82,15 @@ def shuffle_sources(mode: str, slots: Array, values: Sequence[Any]) -> tuple[Arr
 
 
 def _shuffle(mode: str, slots: Array, values: list[Any], slot_count: int) -> list[Array]:
-    a = np.broadcast_to(values[0], slots.shape)
-    from_slot, inside = shuffle_sources(mode, slots, values)
+    a, b, c = values
+    a = np.broadcast_to(a, slots.shape)
+    if len(slots) == slot_count and not b.ndim and not c.ndim:
+        # Every warp is whole and does the same: 32 lanes say it for all of them.
+        source, inside = _shuffle_source(mode, _LANES, b, c)
+        return [a.reshape(-1, 32).take(source, axis=1).reshape(-1), np.tile(inside, slot_count // 32)]
+    lane = slots & _31
+    source, inside = _shuffle_source(mode, lane, b, c)
+    from_slot = slots - lane + source
     if len(slots) == slot_count:
         return [a[from_slot], inside]
     table = np.zeros(slot_count, a.dtype)
@@ -90,6 +98,24 @@ def _shuffle(mode: str, slots: Array, values: list[Any], slot_count: int) -> lis
     table[slots] = a
     present[slots] = True
     return [np.where(present[from_slot], table[from_slot], a), inside]
+
+
+def _shuffle_source(mode: str, lane: Array, b: Any, c: Any) -> tuple[Array, Array]:
+    """(lane that each lane reads, whether that lies inside its segment); outside of it a lane reads itself."""
+    b = (b & np.uint32(31)).astype(np.int64)
+    clamp = (c & np.uint32(31)).astype(np.int64)
+    segment = ((c >> np.uint32(8)) & np.uint32(31)).astype(np.int64)
+    last = (lane & segment) | (clamp & ~segment)
+    if mode == "up":
+        source = lane - b
+    elif mode == "down":
+        source = lane + b
+    elif mode == "bfly":
+        source = lane ^ b
+    else:
+        source = (lane & segment) | (b & ~segment)
+    inside = source >= last if mode == "up" else source <= last
+    return np.where(inside, source, lane), inside
 
 
 def _vote(mode: str, groups: Array, count: int, slots: Array, predicate: Array) -> Array:
