@@ -18,18 +18,20 @@ if TYPE_CHECKING:
     from jitload.cpu.writer import BlockWriter
 
 _SHAPE = re.compile(r"m(\d+)n(\d+)k(\d+)")
-_INPUTS = ("f16", "bf16", "tf32", "f64", "s8", "u8", "s4", "u4", "e4m3", "e5m2")
+_INPUTS = ("f16", "bf16", "tf32", "f64", "s8", "u8", "s4", "u4", "b1", "e4m3", "e5m2")
 _SUMS = ("f16", "f32", "f64", "s32")
 #: Input type -> shapes of `mma` (PTX ISA, table 33); the quad-pair layout of m8n8k4 with f16 is not among them.
 _MMA = {
     "f16": ("m16n8k8", "m16n8k16"), "bf16": ("m16n8k8", "m16n8k16"), "tf32": ("m16n8k4", "m16n8k8"),
     "f64": ("m8n8k4", "m16n8k4", "m16n8k8", "m16n8k16"),
     "s8": ("m8n8k16", "m16n8k16", "m16n8k32"), "s4": ("m8n8k32", "m16n8k32", "m16n8k64"),
+    "b1": ("m8n8k128", "m16n8k128", "m16n8k256"),
 }  # fmt: skip
 _MMA |= {"u8": _MMA["s8"], "u4": _MMA["s4"], "e4m3": ("m16n8k16", "m16n8k32"), "e5m2": ("m16n8k16", "m16n8k32")}
 _MIXED = ({"s", "u"}, {"e"})  # first letters of types that may be multiplied with each other
 _WIDE = ("m16n16k16", "m32n8k16", "m8n32k16")
 _WMMA = {"f16": _WIDE, "bf16": _WIDE, "s8": _WIDE, "u8": _WIDE, "tf32": ("m16n16k8",), "f64": ("m8n8k4",)}
+_WMMA |= {"s4": ("m8n8k32",), "u4": ("m8n8k32",), "b1": ("m8n8k128",)}
 _SPACES = ("global", "shared", "shared::cta")
 
 
@@ -66,8 +68,8 @@ def emit_product(
 ) -> tuple[MeetingCode, str, list[Register]]:
     """`mma` and `wmma.mma`: a meeting of whole warps."""
     opaque = instruction.opcode == "wmma"
-    if "sp" in instruction.modifiers or "b1" in instruction.modifiers:
-        raise Refused("products of sparse or single-bit matrices are not supported by the CPU executor")
+    if "sp" in instruction.modifiers:
+        raise Refused("products of sparse matrices are not supported by the CPU executor")
     modifiers.need("sync")
     modifiers.need("aligned")
     if opaque:
@@ -78,6 +80,9 @@ def emit_product(
     shape, m, n, k = _shape(modifiers)
     saturate = modifiers.flag("satfinite")
     modifiers.flag("rn")
+    operation = modifiers.need("xor", "and") if "b1" in instruction.modifiers else ""
+    if operation:
+        modifiers.need("popc")
     d = modifiers.need(*_SUMS)
     short = opaque and modifiers.left == 1  # .dtype.ctype: the factors are f16
     a, b = ("f16", "f16") if short else (modifiers.need(*_INPUTS), modifiers.need(*_INPUTS))
@@ -85,7 +90,7 @@ def emit_product(
     if shape not in (_WMMA if opaque else _MMA).get(a, ()) or (a != b and {a[0], b[0]} not in _MIXED):
         raise Refused(f"products of .{a} and .{b} in shape {shape} are not supported")
     found = [registers(one) for one in operands(instruction, 4)]
-    product = Product(opaque, m, n, k, d, a, b, c, saturate, (len(found[1]), len(found[2]), len(found[3])))
+    product = Product(opaque, m, n, k, d, a, b, c, saturate, (len(found[1]), len(found[2]), len(found[3])), operation)
     _check_product(product, len(found[0]))
     places, written = results_of(found[0], 64 if d == "f64" else 32)
     reps = ["u64" if one == "f64" else "u32" for one in (a, b, c)]
@@ -195,6 +200,14 @@ def _emit_wmma_memory(writer: BlockWriter, instruction: Instruction, modifiers: 
     bits = ELEMENT_BITS[type_name]
     if len(items) * 32 * max(32 // bits, 1) % (rows * columns):
         raise Refused(f"a fragment of {len(items)} registers does not hold {rows * columns} elements")
+    if bits < 8 and (part not in "ab" or by_row != (part == "a")):
+        raise Refused(f"fragments of .{type_name} are rows of A and columns of B")
+    if bits < 8:
+        what = f"{k}, {bits}, {len(items)}, {stride}, {writer.site}"
+        words = writer.temporary(f"load_packed_fragment(batch, at_{space}, {base}, {offset}, {what})")
+        for number, item in enumerate(items):
+            writer.result(item, "u32", f"{words}[{number}]")
+        return
     where = f"batch, at_{space}, {base}, {offset}, ({rows}, {columns})"
     word = "u64" if bits == 64 else "u32"
     if which == "load":

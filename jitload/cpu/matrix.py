@@ -24,6 +24,7 @@ Array = np.ndarray[Any, Any]
 
 #: Input and accumulator types: bits per element.
 ELEMENT_BITS = {
+    "b1": 1,
     "e4m3": 8,
     "e5m2": 8,
     "f16": 16,
@@ -41,7 +42,7 @@ _LANES = np.arange(32)
 
 
 class Product(NamedTuple):
-    """One instruction: `opaque` for `wmma`, and how many registers each fragment has."""
+    """One instruction: `opaque` for `wmma`, how many registers each fragment has, and `xor` or `and` for bits."""
 
     opaque: bool
     m: int
@@ -53,6 +54,7 @@ class Product(NamedTuple):
     c: str
     saturate: bool
     counts: tuple[int, int, int]
+    operation: str = ""
 
     @property
     def registers_d(self) -> int:
@@ -95,12 +97,17 @@ def _layout(product: Product, which: str, registers: int, per_register: int) -> 
     if not product.opaque:
         return _exact_layout(which, registers, per_register)
     shape = {"a": (product.m, product.k), "b": (product.k, product.n)}.get(which, (product.m, product.n))
+    if which == "b" and ELEMENT_BITS[product.b] < 8:  # words hold parts of columns
+        turned = opaque_layout(*reversed(shape), registers, per_register)
+        return _Layout(turned.columns, turned.rows)
     return opaque_layout(*shape, registers, per_register)
 
 
 def split_elements(words: Array, type_name: str) -> Array:
     """The numbers in registers (the last axis), as f64, or s64 for integers: one more axis, lowest first."""
     bits = ELEMENT_BITS[type_name]
+    if bits == 1:
+        return np.asarray((words[..., None] >> np.arange(32, dtype=np.uint32) & np.uint32(1)).astype(np.int64))
     if bits == 4:
         nibbles = (words[..., None] >> (np.arange(8, dtype=np.uint32) * np.uint32(4))) & np.uint32(15)
         signed = nibbles.astype(np.int64)
@@ -151,6 +158,8 @@ def multiply(product: Product, words: list[Array]) -> list[Array]:
     b = _gather(product, "b", product.b, stacks[1], (product.k, product.n))
     c = _gather(product, "c", product.c, stacks[2], (product.m, product.n))
     total = a @ b + c
+    if product.operation == "xor":  # bits that differ: those of either, without those of both
+        total = a.sum(2, keepdims=True) + b.sum(1, keepdims=True) - 2 * (a @ b) + c
     if product.d == "s32":
         if product.saturate:
             total = np.clip(total, -(2**31), 2**31 - 1)
@@ -212,6 +221,20 @@ def _fragment_offsets(batch: Any, layout: _Layout, by_row: bool, stride: Any, si
         [(major[lanes, register, item] * step + minor[lanes, register, item]) * size for item in range(inner)]
         for register in range(count)
     ]
+
+
+def load_packed_fragment(
+    batch: Any, at: Any, base: Any, offset: int, length: int, bits: int, count: int, stride: Any, site: int
+) -> list[Any]:
+    """`wmma.load` of elements smaller than a byte: words of rows of A, or of columns of B, that are `length` long."""
+    lanes = lane_numbers(batch)
+    per_line = length * bits // 32
+    words = []
+    for register in range(count):
+        number = lanes + 32 * register
+        places = (number // per_line) * (stride.astype(np.int64) * bits // 8) + number % per_line * 4
+        words.append(at(batch, base + places.astype(np.uint64)).load(offset, "u32", 4, site))
+    return words
 
 
 def load_fragment(

@@ -151,7 +151,8 @@ def test_warps_that_arrive_apart_multiply_apart(ptx):
     "mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32 {%r1,%r2}, {%r1,%r2}, {%r1,%r2}, {%r1,%r2};",
     "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%r1,%r2}, {%r1,%r2}, {%r1}, {%r1,%r2};",
     "mma.sync.aligned.m16n8k8.row.col.s32.f16.f16.s32 {%r1,%r2,%r1,%r2}, {%r1,%r2}, {%r1}, {%r1,%r2,%r1,%r2};",
-    "wmma.mma.sync.aligned.row.col.m8n8k32.s32.s4.s4.s32 {%r1,%r2}, {%r1}, {%r1}, {%r1,%r2};",
+    "wmma.mma.sync.aligned.row.row.m8n8k32.s32.s4.s8.s32 {%r1,%r2}, {%r1}, {%r1}, {%r1,%r2};",
+    "wmma.mma.sync.aligned.row.col.m8n8k128.s32.b1.b1.s32 {%r1,%r2}, {%r1}, {%r1}, {%r1,%r2};",
     "ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r1}, [%r2];",
 ])  # fmt: skip
 def test_what_is_no_product_is_refused(ptx, line):
@@ -247,3 +248,79 @@ def test_wmma_loads_multiplies_and_stores(cuda, kind, sum_, shape, layouts):
     d = np.zeros_like(arrays[2])
     cuda(source, "--std=c++17", arch="compute_80").run("k", 1, 32, *arrays, d, *(one.shape[1] for one in arrays))
     np.testing.assert_array_equal(d, padded(a @ b + 2 * c, names[2], sums[sum_]))
+
+
+def packed_words(matrix, bits):
+    """Rows of small elements as words, the first element lowest."""
+    fields = (matrix & (1 << bits) - 1).reshape(len(matrix), -1, 32 // bits).astype(np.uint64)
+    return (fields << (np.arange(32 // bits, dtype=np.uint64) * np.uint64(bits))).sum(2).astype(np.uint32)
+
+
+SMALL = {"s4": (4, -8, 8), "u4": (4, 0, 16), "b1": (1, 0, 2)}
+
+
+def small_product(a, b, operation):
+    return (a[:, None] ^ b.T[None]).sum(2) if operation == "xor" else a @ b
+
+
+@pytest.mark.parametrize(("shape", "type_name", "operation"), [
+    *((shape, name, "") for shape in ("m8n8k32", "m16n8k32", "m16n8k64") for name in ("s4", "u4")),
+    *((shape, "b1", operation) for shape in ("m8n8k128", "m16n8k128", "m16n8k256") for operation in ("xor", "and")),
+])  # fmt: skip
+def test_mma_of_elements_smaller_than_a_byte(ptx, shape, type_name, operation):
+    """A register holds 8 (or 32) elements in a row: of row g (and g + 8) of A, of column g of B."""
+    m, n, k = (int(one) for one in shape[1:].replace("n", " ").replace("k", " ").split())
+    bits, low, high = SMALL[type_name]
+    rng = np.random.default_rng(k)
+    left, right, start = rng.integers(low, high, (m, k)), rng.integers(low, high, (k, n)), rng.integers(-99, 99, (m, n))
+    rows, columns = packed_words(left, bits), packed_words(right.T, bits)
+    step = 4  # words of a row that the four lanes of a group hold together
+    halves = range(0, k * bits // 32, step)
+    a = [[rows[g + top, half + t] for half in halves for top in range(0, m, 8)] for g in range(8) for t in range(4)]
+    b = [[columns[g, half + t] for half in halves] for g in range(8) for t in range(4)]
+    fragments = [np.array(a, np.uint32), np.array(b, np.uint32), deal(start.astype(np.int32), place_c, m * n // 32)]
+    result = np.zeros_like(fragments[2])
+    text = mma_text(shape, "s32", type_name, type_name, "s32", [one.shape[1] for one in fragments])
+    if operation:
+        text = text.replace(f".{type_name}.s32 ", f".{type_name}.s32.{operation}.popc ")
+    ptx(text).run("k", 1, 32, *fragments, result)
+    want = (small_product(left, right, operation) + start).astype(np.int32)
+    np.testing.assert_array_equal(result, deal(want, place_c, m * n // 32))
+
+
+SMALL_WMMA = """
+#include <mma.h>
+using namespace nvcuda;
+template <class T, int K, class Stored, class Multiply>
+__device__ void product(const Stored *a, const Stored *b, const int *c, int *d, int stride, Multiply multiply) {
+    wmma::fragment<wmma::matrix_a, 8, 8, K, T, wmma::row_major> x; wmma::fragment<wmma::matrix_b, 8, 8, K, T, wmma::col_major> y;
+    wmma::fragment<wmma::accumulator, 8, 8, K, int> z;
+    wmma::load_matrix_sync(x, a, stride); wmma::load_matrix_sync(y, b, stride); wmma::load_matrix_sync(z, c, 8, wmma::mem_row_major);
+    multiply(z, x, y);
+    wmma::store_matrix_sync(d, z, 8, wmma::mem_row_major);
+}
+using namespace wmma::experimental;
+#define SIMPLE [](auto &z, auto &x, auto &y) { wmma::mma_sync(z, x, y, z); }
+extern "C" __global__ void s4(const int *a, const int *b, const int *c, int *d, int s) { product<precision::s4, 32>(a, b, c, d, s, SIMPLE); }
+extern "C" __global__ void u4(const unsigned *a, const unsigned *b, const int *c, int *d, int s) { product<precision::u4, 32>(a, b, c, d, s, SIMPLE); }
+extern "C" __global__ void b1xor(const unsigned *a, const unsigned *b, const int *c, int *d, int s) {
+    product<precision::b1, 128>(a, b, c, d, s, [](auto &z, auto &x, auto &y) { wmma::bmma_sync(z, x, y, z, bmmaBitOpXOR); }); }
+extern "C" __global__ void b1and(const unsigned *a, const unsigned *b, const int *c, int *d, int s) {
+    product<precision::b1, 128>(a, b, c, d, s, [](auto &z, auto &x, auto &y) { wmma::bmma_sync(z, x, y, z, bmmaBitOpAND); }); }
+"""
+
+
+@pytest.mark.parametrize("kernel", ["s4", "u4", "b1xor", "b1and"])
+def test_wmma_of_elements_smaller_than_a_byte(cuda, kernel):
+    type_name, operation = kernel[:2], kernel[2:]
+    bits, low, high = SMALL[type_name]
+    k = 128 // bits if bits == 4 else 128
+    rng = np.random.default_rng(bits)
+    left, right, start = rng.integers(low, high, (8, k)), rng.integers(low, high, (k, 8)), rng.integers(-99, 99, (8, 8))
+    rows, columns = (np.zeros((8, 8), np.uint32) for _ in "ab")
+    rows[:, :4], columns[:, :4] = packed_words(left, bits), packed_words(right.T, bits)
+    d = np.zeros((8, 8), np.int32)
+    cuda(SMALL_WMMA, "--std=c++17", arch="compute_80").run(
+        kernel, 1, 32, rows, columns, start.astype(np.int32), d, 2 * k
+    )
+    np.testing.assert_array_equal(d, small_product(left, right, operation) + start)
