@@ -160,7 +160,10 @@ def _read_redux(
 ) -> tuple[str, str, list[int], list[str]]:
     name = modifiers.need("add", "min", "max", "and", "or", "xor")
     type_ = modifiers.type()
-    if type_.name not in (("b32",) if name in {"and", "or", "xor"} else ("u32", "s32")):
+    if type_.name == "f32" and name in {"min", "max"}:
+        name += ".abs" if modifiers.flag("abs") else ""
+        name += ".NaN" if modifiers.flag("NaN") else ""
+    elif type_.name not in (("b32",) if name in {"and", "or", "xor"} else ("u32", "s32")):
         raise Refused(f"redux.{name} does not exist for .{type_.name}")
     _count(sources, 1)
     return f"redux.{name}", type_.name, [32], [writer.source(sources[0], type_.rep)]

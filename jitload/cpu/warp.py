@@ -140,7 +140,27 @@ def _match(mode: str, groups: Array, count: int, slots: Array, value: Array) -> 
     return [np.where(everyone, equal, np.uint32(0)), everyone]
 
 
+def _reduce_floats(mode: str, groups: Array, count: int, value: Array) -> Array:
+    """The smallest or largest float; NaN counts only with `.NaN`, or when there is nothing else."""
+    bits = value.view(np.int32)
+    if ".abs" in mode:
+        bits = bits & np.int32(0x7FFFFFFF)
+    keys = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)  # in the order of the floats, -0 below +0
+    smallest = mode.startswith("min")
+    nan = np.isnan(value)
+    nothing = np.int32(2**31 - 1 if smallest else -(2**31))
+    found = np.full(count, nothing)
+    (np.minimum if smallest else np.maximum).at(found, groups, np.where(nan, nothing, keys))
+    numbers = np.bincount(groups, weights=~nan, minlength=count)
+    members = np.bincount(groups, minlength=count)
+    invalid = numbers < members if ".NaN" in mode else numbers == 0
+    result = np.where(found < 0, found ^ np.int32(0x7FFFFFFF), found)
+    return np.where(invalid, np.int32(0x7FFFFFFF), result)[groups].view(np.uint32)
+
+
 def _reduce(mode: str, groups: Array, count: int, value: Array) -> Array:
+    if value.dtype == np.float32:
+        return _reduce_floats(mode, groups, count, value)
     if mode in {"min", "max"}:
         info = np.iinfo(value.dtype)
         start = info.max if mode == "min" else info.min
