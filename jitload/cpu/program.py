@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jitload.cpu.cursor import Cursor, find_brace
 from jitload.cpu.ir import Function, InitialValue, Variable
 from jitload.cpu.lexer import Source, float_bits, parse_number, read_source
@@ -30,6 +32,7 @@ class Program:
         functions: functions by name; a definition replaces its declarations.
         files: `.file` names by number.
         target: the first word of `.target`, e.g. "sm_75".
+        aliases: (name, function that it stands for) of every `.alias`.
     """
 
     def __init__(self, source: Source) -> None:
@@ -38,6 +41,7 @@ class Program:
         self.functions: dict[str, Function] = {}
         self.files: dict[int, str] = {}
         self.target = ""
+        self.aliases: list[tuple[str, str]] = []
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -55,6 +59,10 @@ def read_program(data: bytes) -> Program:
     cursor = Cursor(program.source)
     while cursor.peek():
         _read_statement(cursor, program)
+    for name, meant in program.aliases:
+        function = program.functions.get(meant)
+        if function is not None and not function.entry:
+            program.functions[name] = replace(function, name=name)
     return program
 
 
@@ -81,6 +89,11 @@ def _read_statement(cursor: Cursor, program: Program) -> None:
         program.files[number] = cursor.take().strip('"')
         while cursor.accept(","):
             cursor.integer()
+    elif word == ".alias":
+        name = cursor.take()
+        cursor.expect(",")
+        program.aliases.append((name, cursor.take()))
+        cursor.expect(";")
     elif word == ".target":
         program.target = cursor.take()
         while cursor.accept(","):
@@ -94,7 +107,7 @@ def _skip_directive(cursor: Cursor, word: str) -> bool:
     if word in {".version", ".address_size"}:
         if not isinstance(parse_number(cursor.take()), int | float):
             raise cursor.error(f"expected a number after {word}")
-    elif word in {".pragma", ".alias"}:
+    elif word == ".pragma":
         while cursor.take() != ";":
             pass
     elif word == ".section":

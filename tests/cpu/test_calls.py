@@ -49,3 +49,14 @@ def test_what_another_kernel_gives_out_can_be_called(ptx):
     assert out[0] == 16
     with pytest.raises(CpuFault, match="which is no function that can run here"):
         device.run("take", 1, 1, pointers[::-1].copy(), out)
+
+
+def test_an_alias_stands_for_its_function(ptx):
+    text = """.func (.param .b32 o) other(.param .b32 x);
+    .func (.param .b32 o) twice(.param .b32 x) { .reg .b32 %r; ld.param.b32 %r, [x]; add.s32 %r, %r, %r; st.param.b32 [o], %r; ret; }
+    .alias other, twice;
+    .visible .entry k(.param .u64 p) { .reg .b64 %w, %f; .reg .b32 %r; .param .b32 a; .param .b32 b; ld.param.u64 %w, [p];
+        mov.u32 %r, 21; st.param.b32 [a], %r; call (b), other, (a); ld.param.b32 %r, [b]; st.global.u32 [%w], %r; ret; }"""
+    out = np.zeros(1, np.int32)
+    ptx(text).run("k", 1, 1, out)
+    assert out[0] == 42
