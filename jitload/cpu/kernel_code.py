@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 # Importing them registers their opcodes.
 from jitload.cpu import (
     emit_bits,  # noqa: F401
+    emit_convert,  # noqa: F401
     emit_copy,  # noqa: F401
     emit_float,  # noqa: F401
     emit_matrix,  # noqa: F401
