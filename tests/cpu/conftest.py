@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import jitload
+from jitload.config import CPU_CHECKS
 from jitload.cpu.module import load_ptx
 
 
@@ -110,6 +112,13 @@ def ptx():
 def device():
     """The class itself, for bytes as they are."""
     return Device
+
+
+@pytest.fixture(params=[(), CPU_CHECKS], ids=["plain", "checked"])
+def checked_too(request):
+    """Each kernel runs as it is, and once with every check on: they are right, so nothing is reported."""
+    with jitload.configure(cpu_check=request.param):
+        yield
 
 
 _REGISTER = {"u1": "u16", "i1": "s16", "u2": "b16", "i2": "b16", "f2": "b16", "u4": "b32", "i4": "b32", "f4": "f32"}

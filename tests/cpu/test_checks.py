@@ -113,3 +113,39 @@ def test_a_leak_is_said_when_the_results_are_there():
         with pytest.raises(CpuFault, match=r"2048 bytes in 128 allocations in all"):
             kernel[case.grid, case.block](out, values, N)
     assert np.array_equal(out, values)
+
+
+RIGHT = """
+__device__ int *kept[4];
+extern "C" __global__ void give(int *out, const int *in, int n)
+{
+    __shared__ bool any;
+    int i = blockIdx.x * 64 + threadIdx.x;
+    if (threadIdx.x == 0) any = false;
+    __syncthreads();
+    if (in[i] % 3 == 0) any = true;        // several threads set one flag
+    out[n - 1] = 7;                        // as do several blocks
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        kept[blockIdx.x] = (int *)malloc(16);
+        kept[blockIdx.x][any] = 5;
+    }
+}
+extern "C" __global__ void take(int *out, const int *in, int n)
+{
+    if (threadIdx.x == 0) {
+        out[blockIdx.x] = kept[blockIdx.x][n == 128];
+        free(kept[blockIdx.x]);
+        kept[blockIdx.x] = nullptr;
+    }
+}
+"""
+
+
+def test_equal_values_are_no_race_and_memory_that_a_later_launch_frees_is_no_leak():
+    out, values = np.zeros(N, np.int32), np.arange(N, dtype=np.int32)
+    with jitload.configure(device="cpu", cpu_check=CPU_CHECKS):
+        module = jitload.compile(RIGHT, name="right.cu").load()
+        module["give"][2, 64](out, values, N)
+        module["take"][2, 64](out, values, N)
+    assert out[[0, 1, N - 1]].tolist() == [5, 5, 7]

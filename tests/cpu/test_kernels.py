@@ -5,16 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import jitload
-from jitload.config import CPU_CHECKS
-
-
-@pytest.fixture(autouse=True, params=[(), CPU_CHECKS], ids=["plain", "checked"])
-def _checks(request):
-    """Each kernel runs as it is, and once with every check on: they are right, so nothing is reported."""
-    with jitload.configure(cpu_check=request.param):
-        yield
-
+pytestmark = pytest.mark.usefixtures("checked_too")
 
 SAXPY = """
 extern "C" __global__ void saxpy(float a, const float *x, float *y, int n) {

@@ -7,6 +7,8 @@ import pytest
 
 from jitload.errors import CpuFault
 
+pytestmark = pytest.mark.usefixtures("checked_too")
+
 PIPELINE = """
 #include <cuda/barrier>
 #pragma nv_diag_suppress static_var_with_dynamic_init

@@ -47,9 +47,10 @@ def strength_of(place: Place) -> Strength:
     name = words[1] if words[0].startswith("@") and len(words) > 1 else words[0]
     opcode, *modifiers = name.rstrip(";").split(".")
     found = set(modifiers)
-    barrier = opcode == "mbarrier" or (opcode == "cp" and "mbarrier" in found)
-    strong = opcode in {"atom", "red"} or barrier or bool(found & _STRONG)
-    return Strength(strong, barrier or bool(found & _RELEASES), opcode in {"fence", "membar"})
+    strong = opcode in {"atom", "red", "mbarrier"} or bool(found & _STRONG)
+    # A copy writes its data like anybody; what it then does to an mbarrier (an atomic access) publishes them.
+    releases = opcode in {"mbarrier", "cp"} or bool(found & _RELEASES)
+    return Strength(strong, releases, opcode in {"fence", "membar"})
 
 
 class Lanes:

@@ -153,6 +153,7 @@ class RaceCheck(Observer):
             return
         self._pass_fences(site)
         strong, releases, _ = self._strengths[site]
+        strong = strong or how == "atomic"
         access = _Access(addresses, offset, nbytes, site, how, strong)
         arrays = self._arrays(access)
         for number, (words, bits) in enumerate(access.columns()):
