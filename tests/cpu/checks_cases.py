@@ -247,9 +247,21 @@ PLANTED = {
         "race",
         "race: it writes 1 bytes at shared address",
         HEAD
-        + "    __shared__ char s[64];\n    s[t / 2 * 2] = t; // FAULT OTHER\n    __syncthreads();\n    out[i] = s[t & ~1];\n}",
+        + "    __shared__ char s[64];\n#pragma unroll 1\n    for (int k = 0; k < 2; k++)\n        if (t % 2 == k)\n"
+        + "            s[t / 2 * 2] = t; // FAULT OTHER\n    __syncthreads();\n    out[i] = s[t & ~1];\n}",
         "t / 2 * 2",
         "t",
+        other=True,
+    ),
+    "a write by one of those who read": Planted(
+        "race",
+        "race: it writes 4 bytes at shared address",
+        HEAD
+        + "    __shared__ int s[1];\n    if (t == 0)\n        s[0] = in[5];\n    __syncthreads();\n"
+        + "    out[i] = s[0]; // OTHER\n    /* here */\n    if (t == 63)\n        s[0] = i; // FAULT\n"
+        + "    __syncthreads();\n    out[i] += s[0];\n}",
+        "/* here */",
+        "__syncthreads();",
         other=True,
     ),
     "uninitialised shared memory": Planted(

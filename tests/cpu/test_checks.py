@@ -125,6 +125,9 @@ extern "C" __global__ void give(int *out, const int *in, int n)
     __syncthreads();
     if (in[i] % 3 == 0) any = true;        // several threads set one flag
     out[n - 1] = 7;                        // as do several blocks
+#pragma unroll 1
+    for (int k = 0; k < 2; k++)            // and one after the other
+        if (i % 2 == k) out[n - 2] = 9;
     __syncthreads();
     if (threadIdx.x == 0) {
         kept[blockIdx.x] = (int *)malloc(16);
@@ -148,4 +151,4 @@ def test_equal_values_are_no_race_and_memory_that_a_later_launch_frees_is_no_lea
         module = jitload.compile(RIGHT, name="right.cu").load()
         module["give"][2, 64](out, values, N)
         module["take"][2, 64](out, values, N)
-    assert out[[0, 1, N - 1]].tolist() == [5, 5, 7]
+    assert out[[0, 1, N - 2, N - 1]].tolist() == [5, 5, 9, 7]
