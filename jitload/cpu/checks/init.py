@@ -94,6 +94,9 @@ class InitCheck(Observer):
         if found is None:
             sizes = {"shared": batch.shared.stride * batch.blocks, "local": batch.local.stride * batch.lanes_total}
             found = self._written[batch] = {space: lazy_zeros(size + 32, np.uint8) for space, size in sizes.items()}
+            reserved = batch.launch.code.reserved_bytes  # the system sets it when a block begins
+            if reserved:
+                found["shared"][: sizes["shared"]].reshape(batch.blocks, -1)[:, :reserved] = 1
         return found
 
     def _fail(self, addresses: Addresses, offset: int, nbytes: int, site: int, position: int) -> None:
