@@ -33,6 +33,7 @@ class Program:
         files: `.file` names by number.
         target: the first word of `.target`, e.g. "sm_75".
         aliases: (name, function that it stands for) of every `.alias`.
+        debug: whether it was compiled without optimization (`-G`).
     """
 
     def __init__(self, source: Source) -> None:
@@ -42,6 +43,7 @@ class Program:
         self.files: dict[int, str] = {}
         self.target = ""
         self.aliases: list[tuple[str, str]] = []
+        self.debug = False
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -97,7 +99,7 @@ def _read_statement(cursor: Cursor, program: Program) -> None:
     elif word == ".target":
         program.target = cursor.take()
         while cursor.accept(","):
-            cursor.take()
+            program.debug |= cursor.take() == "debug"
     elif not _skip_directive(cursor, word):
         cursor.index -= 1
         raise cursor.error(f"unexpected {word[:40]!r}")

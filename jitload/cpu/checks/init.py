@@ -1,7 +1,8 @@
 """Reads of memory that nobody wrote: shared memory, stacks, and what `malloc` gave.
 
 Each byte is known to be written or not. An access is reported when none of its bytes is: structures are copied with
-their padding, so a read that is written in part is an ordinary thing.
+their padding, so a read that is written in part is an ordinary thing. Code without optimization (`-G`) also copies
+members that nobody set, and puts bit fields together in memory, so its stack is left out.
 """
 
 from __future__ import annotations
@@ -32,10 +33,13 @@ class InitCheck(Observer):
     def __init__(self) -> None:
         self._written: WeakKeyDictionary[Batch, dict[str, Array]] = WeakKeyDictionary()
         self._heap: Shadow | None = None
+        self._spaces = {"shared", "local"}
 
-    def launched(self, launch: Launch) -> None:  # noqa: ARG002
+    def launched(self, launch: Launch) -> None:
         """A launch begins."""
         self._heap = None
+        if launch.code.linker.program.debug:
+            self._spaces = {"shared"}
 
     def accessed(
         self,
@@ -51,7 +55,7 @@ class InitCheck(Observer):
             if self._heap is not None:
                 self._access_heap(addresses, offset, nbytes, site, how)
             return
-        if addresses.space not in {"shared", "local"}:
+        if addresses.space not in self._spaces:
             return
         written = self._slabs(addresses.batch)[addresses.space]
         rows, places = _rows(written, nbytes, byte_positions(addresses, offset))
