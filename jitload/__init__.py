@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
     from jitload.config import configure
-    from jitload.cpu.profile import CpuProfile, cpu_profile
+    from jitload.cpu.profile.report import CpuProfile, cpu_profile
     from jitload.errors import (
         ArgumentError,
         ArtifactError,
@@ -78,7 +78,7 @@ _HOMES = {
     "Bundle": "bundles.bundle",
     "Cache": "cache.tiers",
     "CompileRequest": "compiler.request",
-    "CpuProfile": "cpu.profile",
+    "CpuProfile": "cpu.profile.report",
     "JitKernel": "jit",
     "Kernel": "launch.kernel",
     "KernelInfo": "artifact",
@@ -90,7 +90,7 @@ _HOMES = {
     "Toolchain": "artifact",
     "compile": "pipeline",
     "configure": "config",
-    "cpu_profile": "cpu.profile",
+    "cpu_profile": "cpu.profile.report",
     "create_module": "loader.create",
     "explain": "pipeline",
     "jit_kernel": "jit",

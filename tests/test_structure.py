@@ -28,6 +28,18 @@ TIERS = (
 TIER_OF = {room: number for number, rooms in enumerate(TIERS) for room in rooms}
 # Artifact.load() is a method of a value object that the loaders are built on: the one door that opens upwards.
 ALLOWED_UPWARD = {("artifact", "loader")}
+# The same within the executor. Code and what emits it know each other: a kernel's code calls for the opcodes.
+CPU_TIERS = (
+    {"types", "faults"},
+    {"text", "lanes"},
+    {"memory"},
+    {"code", "emit", "run"},
+    {"checks", "profile"},
+    {"function", "module"},
+)
+CPU_TIER_OF = {room: number for number, rooms in enumerate(CPU_TIERS) for room in rooms}
+# A launch makes the checks that the settings name.
+CPU_ALLOWED_UPWARD = {("run/observe.py", "checks")}
 # Only this file may import what stands beside it.
 ONLY_IMPORTER = {
     "cuda.bindings.driver": {"cuda/driver.py"},
@@ -79,6 +91,20 @@ def test_imports_go_one_way(path):
             continue
         upward = TIER_OF[parts[1]] > TIER_OF[room]
         assert not upward or (room, parts[1]) in ALLOWED_UPWARD, f"{path} imports {name}, which is upstairs"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if room_of(path) == "cpu"], ids=lambda p: p.stem)
+def test_imports_within_the_executor_go_one_way(path):
+    relative = path.relative_to(PACKAGE / "cpu")
+    if relative.name == "__init__.py" and len(relative.parts) == 1:
+        return
+    room = relative.parts[0].removesuffix(".py")
+    for name in imported_modules(path, at_runtime=True):
+        parts = name.split(".")
+        if parts[:2] != ["jitload", "cpu"] or len(parts) == 2:
+            continue
+        upward = CPU_TIER_OF[parts[2]] > CPU_TIER_OF[room]
+        assert not upward or (str(relative), parts[2]) in CPU_ALLOWED_UPWARD, f"{path} imports {name}: upstairs"
 
 
 def test_every_room_has_a_tier():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jitload.errors import CpuFault
 
 if TYPE_CHECKING:
-    from jitload.cpu.ir import Place
+    from jitload.cpu.text.ir import Place
 
 
 class Refused(Exception):  # noqa: N818 - it is turned into a CpuFault at the boundary, and never leaves the package

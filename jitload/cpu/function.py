@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload.cpu.batch import Batch, Launch
-from jitload.cpu.coordinates import split_grid
-from jitload.cpu.observe import observer_in_force
-from jitload.cpu.schedule import Scheduler
+from jitload.cpu.lanes.coordinates import split_grid
+from jitload.cpu.run.batch import Batch, Launch
+from jitload.cpu.run.observe import observer_in_force
+from jitload.cpu.run.schedule import Scheduler
 from jitload.errors import LaunchError
 
 if TYPE_CHECKING:
     from jitload.artifact import KernelInfo
-    from jitload.cpu.arena import Arena
-    from jitload.cpu.kernel_code import KernelCode
+    from jitload.cpu.code.kernel_code import KernelCode
+    from jitload.cpu.memory.arena import Arena
     from jitload.launch.kernel import Dim3, Memory
 
 # Limits of every GPU that the CUDA C++ Programming Guide lists for compute capability 7.0 and later.

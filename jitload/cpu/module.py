@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from jitload.cpu.arena import process_arena
+from jitload.cpu.code.kernel_code import KernelCode
+from jitload.cpu.code.layout import kernel_info, parameter_offsets
+from jitload.cpu.code.link import Linker
 from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.function import CpuFunction
-from jitload.cpu.kernel_code import KernelCode
-from jitload.cpu.layout import kernel_info, parameter_offsets
-from jitload.cpu.link import Linker
-from jitload.cpu.program import read_program
+from jitload.cpu.memory.arena import process_arena
+from jitload.cpu.text.program import read_program
 from jitload.errors import LoadError, SymbolNotFoundError
 from jitload.loader.module import Module
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from jitload.artifact import KernelInfo
-    from jitload.cpu.arena import Arena
-    from jitload.cpu.ir import Function
+    from jitload.cpu.memory.arena import Arena
+    from jitload.cpu.text.ir import Function
 
 
 class PtxModule(Module):

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitload.cpu import batch as batch_module
-from jitload.cpu.affine import Affine, dense
-from jitload.cpu.coordinates import Coordinates, split_grid
-from jitload.cpu.integers import mul_wide
-from jitload.cpu.strided import merge_axes, read_strided, room_of, write_strided
+from jitload.cpu.lanes.affine import Affine, dense
+from jitload.cpu.lanes.coordinates import Coordinates, split_grid
+from jitload.cpu.lanes.integers import mul_wide
+from jitload.cpu.memory.strided import merge_axes, read_strided, room_of, write_strided
+from jitload.cpu.run import batch as batch_module
 from jitload.errors import CpuFault
 
 EXTENTS = (3, 4, 8)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jitload.cpu.control import ENDS, MEETINGS
-from jitload.cpu.emit_matrix import MEETINGS as MATRIX
-from jitload.cpu.instruction import EMITTERS, REFUSED
+from jitload.cpu.code.control import ENDS, MEETINGS
+from jitload.cpu.code.instruction import EMITTERS, REFUSED
+from jitload.cpu.emit.matrix import MEETINGS as MATRIX
 from tests.cpu.families import GROUPS, family_of, table
 from tests.cpu.profile_example import example
 

@@ -226,7 +226,7 @@ def test_unknown_names(cuda):
 
 
 def test_endless_loop_is_stopped_at_its_line(cuda, monkeypatch):
-    monkeypatch.setattr("jitload.cpu.schedule.STEP_LIMIT", 20_000)
+    monkeypatch.setattr("jitload.cpu.run.schedule.STEP_LIMIT", 20_000)
     source = 'extern "C" __global__ void k(volatile int *x) {\n while (*x == 0) {}\n}'
     with pytest.raises(CpuFault, match="endless loop") as caught:
         cuda(source, "-lineinfo").run("k", 1, 32, np.zeros(1, np.int32))

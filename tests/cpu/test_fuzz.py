@@ -57,7 +57,7 @@ def attempt(device, text: str) -> None:
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr("jitload.cpu.schedule.STEP_LIMIT", 3000)
+    monkeypatch.setattr("jitload.cpu.run.schedule.STEP_LIMIT", 3000)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jitload.cpu.instruction_class import CLASSES, Opcode
+from jitload.cpu.profile.instruction_class import CLASSES, Opcode
 from tests.cpu.families import GROUPS
 
 UNCLASSED = {

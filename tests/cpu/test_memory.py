@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from jitload.cpu.arena import Arena, process_arena
+from jitload.cpu.memory.arena import Arena, process_arena
 from jitload.errors import CpuFault
 
 

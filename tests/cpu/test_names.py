@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jitload.cpu.names import plain_name
+from jitload.cpu.text.names import plain_name
 
 
 @pytest.mark.parametrize(

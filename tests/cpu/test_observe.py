@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jitload.cpu.observe import (
+from jitload.cpu.run.observe import (
     Observer,
     Observers,
     ReportingGlobalAddresses,

@@ -9,7 +9,7 @@ import pytest
 
 import jitload
 from jitload.cpu import function
-from jitload.cpu.profile_table import kernel_table
+from jitload.cpu.profile.table import kernel_table
 
 SOURCE = r"""
 extern "C" __global__ void saxpy(float a, const float *x, float *y, int n)

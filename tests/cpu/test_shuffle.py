@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jitload.cpu.warp import run_warp
+from jitload.cpu.lanes.warp import run_warp
 
 
 def model(mode: str, lane: int, b: int, c: int) -> tuple[int, bool]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitload.cpu.warp_access import (
+from jitload.cpu.profile.warp_access import (
     Warps,
     count_largest_group,
     global_sectors,

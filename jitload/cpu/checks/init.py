@@ -12,15 +12,15 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from jitload.cpu.arena import ARENA_WINDOW
 from jitload.cpu.checks.shadow import Shadow, byte_positions, lazy_zeros
-from jitload.cpu.observe import Observer
+from jitload.cpu.memory.arena import ARENA_WINDOW
+from jitload.cpu.run.observe import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitload.cpu.access import Addresses
-    from jitload.cpu.batch import Batch, Launch
+    from jitload.cpu.memory.access import Addresses
+    from jitload.cpu.run.batch import Batch, Launch
 
     Array = np.ndarray[Any, Any]
 

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jitload.cpu.arena import ARENA_WINDOW
 from jitload.cpu.checks.shadow import byte_positions
 from jitload.cpu.faults import run_fault
-from jitload.cpu.observe import Observer
-from jitload.cpu.warp import groups_of, shuffle_sources
+from jitload.cpu.lanes.warp import groups_of, shuffle_sources
+from jitload.cpu.memory.arena import ARENA_WINDOW
+from jitload.cpu.run.observe import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitload.cpu.access import Addresses
-    from jitload.cpu.arena import Arena
-    from jitload.cpu.batch import Batch, Launch
-    from jitload.cpu.block_code import MeetingCode
+    from jitload.cpu.code.block_code import MeetingCode
+    from jitload.cpu.memory.access import Addresses
+    from jitload.cpu.memory.arena import Arena
+    from jitload.cpu.run.batch import Batch, Launch
     from jitload.errors import CpuFault
 
     Array = np.ndarray[Any, Any]

@@ -18,8 +18,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 if TYPE_CHECKING:
-    from jitload.cpu.batch import Batch
-    from jitload.cpu.ir import Place
+    from jitload.cpu.run.batch import Batch
+    from jitload.cpu.text.ir import Place
 
     Array = np.ndarray[Any, Any]
 

@@ -16,19 +16,19 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from jitload.cpu.arena import ARENA_WINDOW
 from jitload.cpu.checks.order import Order, Strength, strength_of
 from jitload.cpu.checks.shadow import Shadow, byte_positions, writes_what_is_there
 from jitload.cpu.faults import describe_place, run_fault
-from jitload.cpu.observe import Observer, lanes_of
+from jitload.cpu.memory.arena import ARENA_WINDOW
+from jitload.cpu.run.observe import Observer, lanes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jitload.cpu.access import Addresses
-    from jitload.cpu.batch import Batch, Launch
-    from jitload.cpu.block_code import BlockCode, MeetingCode
-    from jitload.cpu.frame import Frame
+    from jitload.cpu.code.block_code import BlockCode, MeetingCode
+    from jitload.cpu.memory.access import Addresses
+    from jitload.cpu.run.batch import Batch, Launch
+    from jitload.cpu.run.frame import Frame
 
     Array = np.ndarray[Any, Any]
 

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitload.cpu.access import Addresses
+    from jitload.cpu.memory.access import Addresses
 
     Array = np.ndarray[Any, Any]
 

@@ -1,0 +1,1 @@
+"""From functions of PTX to generated Python: blocks, liveness, layout, and the writer of block functions."""

@@ -1,0 +1,80 @@
+"""Decoded functions, as the scheduler runs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jitload.cpu.lanes.matrix import Product
+
+
+class MeetingCode(NamedTuple):
+    """What the scheduler needs to know about one meeting.
+
+    Attributes:
+        kind: "barrier", "arrive", "warp", or "pass" for one that nobody waits at.
+        name: the operation: "sync", "red.and", "shfl.up", "vote.ballot", ...
+        type: the type it works on, or "".
+        results: (register, representation in the register file) per result; None where nobody wants it.
+        site: for faults.
+        masked: whether a member mask is the first operand (`.sync` forms).
+        product: of matrices, for `mma` and `wmma`.
+    """
+
+    kind: str
+    name: str
+    type: str
+    results: tuple[tuple[int, str] | None, ...]
+    site: int
+    masked: bool = False
+    product: Product | None = None
+
+
+class CallCode(NamedTuple):
+    """A call, ready to run: `callee` is None for an indirect one. Places are (frame offset, bytes)."""
+
+    callee: str | None
+    arguments: tuple[tuple[int, int], ...]
+    results: tuple[tuple[int, int], ...]
+    target: int
+    site: int
+
+
+class BlockCode:
+    """One block, ready to run: its function, and what happens after it (one of the fields).
+
+    Attributes:
+        sites: its instructions, in order, with the one that ends it.
+    """
+
+    __slots__ = ("call", "kind", "meeting", "run", "site", "sites", "spins", "targets")
+
+    def __init__(self, kind: str, targets: tuple[int, ...], site: int, spins: bool) -> None:
+        self.kind = kind
+        self.targets = targets
+        self.site = site
+        self.sites: tuple[int, ...] = ()
+        self.spins = spins
+        self.run: Callable[[Any, Any, Any], Any] = _run_nothing
+        self.meeting: MeetingCode | None = None
+        self.call: CallCode | None = None
+
+
+def _run_nothing(_batch: Any, _frame: Any, _lanes: Any) -> None:
+    return None
+
+
+class FunctionCode:
+    """One function, ready to run."""
+
+    __slots__ = ("blocks", "formals", "frame_bytes", "name", "results", "zeros")
+
+    def __init__(self, name: str, frame_bytes: int) -> None:
+        self.name = name
+        self.blocks: list[BlockCode] = []
+        self.zeros: list[Any] = []
+        self.frame_bytes = frame_bytes
+        self.formals: list[tuple[int, int]] = []
+        self.results: list[tuple[int, int]] = []

@@ -1,0 +1,128 @@
+"""What the generated functions of one PTX function share: constants, sites, names of special registers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jitload.cpu.types import BITS, DTYPES, unsigned_rep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jitload.cpu.text.ir import Place, Register, Symbol
+
+WIDE_SPECIALS = {"clock64", "globaltimer", "gridid", "current_graph_exec"}
+SPECIALS = {
+    "tid",
+    "ntid",
+    "ctaid",
+    "nctaid",
+    "laneid",
+    "warpid",
+    "nwarpid",
+    "smid",
+    "nsmid",
+    "gridid",
+    "clock",
+    "clock_hi",
+}
+SPECIALS |= {"clock64", "globaltimer", "globaltimer_lo", "globaltimer_hi", "dynamic_smem_size", "total_smem_size"}
+SPECIALS |= {"aggr_smem_size", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid", "cluster_ctarank"}
+SPECIALS |= {
+    "cluster_nctarank",
+    "is_explicit_cluster",
+    "current_graph_exec",
+    *(f"reserved_smem_offset_{which}" for which in ("begin", "end", "cap", "0", "1")),
+    *(f"envreg{number}" for number in range(32)),
+    *(f"lanemask_{which}" for which in ("eq", "lt", "le", "gt", "ge")),
+}
+AFFINE_SPECIALS = ("tid.", "ctaid.")
+VECTOR_SPECIALS = {"tid", "ntid", "ctaid", "nctaid", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid"}
+
+
+class Value:
+    """A Python name that holds lanes of one representation.
+
+    Attributes:
+        root: tells which names share storage.
+        affine: whether it may be an `Affine` instead of an array or a scalar.
+    """
+
+    __slots__ = ("affine", "name", "rep", "root")
+
+    def __init__(self, name: str, rep: str, root: str, affine: bool = False) -> None:
+        self.name = name
+        self.rep = rep
+        self.root = root
+        self.affine = affine
+
+
+class FunctionWriter:
+    """What the blocks of one function share.
+
+    Args:
+        name: the function's symbol.
+        constants: the namespace of the generated code; constants are added to it.
+        places: where fault messages look a site number up; grows.
+        resolve: gives the address of a symbol: (space, address or frame offset).
+        entry: whether the function is a kernel.
+        carry: the register that stands for the carry flag CC.CF.
+        linear: numbers of the registers that may hold an `Affine`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        constants: dict[str, Any],
+        places: list[Place],
+        resolve: Callable[[Symbol], tuple[str, int]],
+        entry: bool,
+        carry: Register,
+        linear: set[int],
+    ) -> None:
+        self.name = name
+        self.constants = constants
+        self.places = places
+        self.resolve = resolve
+        self.entry = entry
+        self.carry = carry
+        self.linear = linear
+        self._tuples: dict[tuple[int, ...], str] = {}
+        self._pool: dict[tuple[str, bytes], str] = {}
+
+    def constant(self, rep: str, value: float) -> str:
+        """The name of a typed constant; an integer gives exact bits, also of a float representation."""
+        if isinstance(value, int):
+            bits = BITS[rep]
+            raw = (value & ((1 << bits) - 1)).to_bytes(max(bits // 8, 1), "little")
+            scalar = np.frombuffer(raw, DTYPES[rep])[0]
+        else:
+            scalar = DTYPES[rep].type(value)
+        key = (rep, scalar.tobytes())
+        name = self._pool.get(key)
+        if name is None:
+            name = self._pool[key] = f"c{len(self.constants)}"
+            self.constants[name] = scalar
+        return name
+
+    def numbers(self, registers: tuple[int, ...]) -> str:
+        """The name of a tuple of register numbers: Python compiles a name in less time than the numbers."""
+        name = self._tuples.get(registers)
+        if name is None:
+            name = self._tuples[registers] = f"n{len(self.constants)}"
+            self.constants[name] = registers
+        return name
+
+    def site(self, place: Place) -> int:
+        """A number for the place of an instruction."""
+        if not self.places or self.places[-1] is not place:
+            self.places.append(place)
+        return len(self.places) - 1
+
+
+def canonical(register: Register) -> str:
+    """How the register file holds a register."""
+    rep = register.type.rep
+    return unsigned_rep(register.type.bits) if rep[0] == "s" else rep

@@ -1,0 +1,133 @@
+"""Reading an instruction's modifiers and operands strictly: what is not understood is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.cpu.faults import Refused
+from jitload.cpu.types import TYPES, Type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from re import Pattern
+
+    from jitload.cpu.code.writer import BlockWriter
+    from jitload.cpu.text.ir import Instruction, Operand
+
+    Emitter = Callable[[BlockWriter, Instruction, "Modifiers"], None]
+
+#: Opcode -> the function that writes its code.
+EMITTERS: dict[str, Emitter] = {}
+
+
+def emits(*opcodes: str) -> Callable[[Emitter], Emitter]:
+    """Register an emitter for opcodes."""
+
+    def register(emitter: Emitter) -> Emitter:
+        for opcode in opcodes:
+            EMITTERS[opcode] = emitter
+        return emitter
+
+    return register
+
+
+_TEXTURES = "textures are not supported by the CPU executor"
+_SURFACES = "surfaces are not supported by the CPU executor"
+_WARPGROUPS = "warpgroup and tensor memory instructions are not supported by the CPU executor; compile for compute_75"
+#: Opcodes that are known, and why they do not run.
+REFUSED: dict[str, str] = {
+    **dict.fromkeys(("tex", "tld4", "txq"), _TEXTURES),
+    **dict.fromkeys(("suld", "sust", "sured", "suq"), _SURFACES),
+    **dict.fromkeys(("wgmma", "tcgen05"), _WARPGROUPS),
+    "multimem": "multicast memory is not supported by the CPU executor",
+    "istypep": "texture, sampler and surface types are not supported by the CPU executor",
+    **dict.fromkeys(
+        ("alloca", "stacksave", "stackrestore"), "stack allocation (alloca) is not supported by the CPU executor"
+    ),
+}
+
+
+class Modifiers:
+    """The dotted parts of an opcode, taken one by one; `finish` refuses what nobody took."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self, parts: tuple[str, ...]) -> None:
+        self._rest = list(parts)
+
+    def flag(self, *names: str) -> bool:
+        """Take any of these modifiers; whether one was there."""
+        kept = [part for part in self._rest if part not in names]
+        found = len(kept) < len(self._rest)
+        self._rest = kept
+        return found
+
+    def choice(self, *names: str) -> str:
+        """Take the one of these modifiers that is there, or give ""."""
+        for part in self._rest:
+            if part in names:
+                self._rest.remove(part)
+                return part
+        return ""
+
+    def need(self, *names: str) -> str:
+        """Take the one of these modifiers that must be there."""
+        found = self.choice(*names)
+        if not found:
+            raise Refused(f"one of .{', .'.join(names)} is missing")
+        return found
+
+    @property
+    def left(self) -> int:
+        """How many parts nobody has taken."""
+        return len(self._rest)
+
+    def matching(self, pattern: Pattern[str]) -> str:
+        """Take the first part that looks like this, or give ""."""
+        for part in self._rest:
+            if pattern.fullmatch(part):
+                self._rest.remove(part)
+                return part
+        return ""
+
+    def type(self) -> Type:
+        """Take the type at the end."""
+        if not self._rest or self._rest[-1] not in TYPES:
+            raise Refused(f"unknown type .{self._rest[-1]}" if self._rest else "the type is missing")
+        return TYPES[self._rest.pop()]
+
+    def type_if_any(self) -> Type | None:
+        """Take the type at the end if there is one."""
+        return self.type() if self._rest and self._rest[-1] in TYPES else None
+
+    def finish(self) -> None:
+        """Refuse modifiers that are left."""
+        if self._rest:
+            raise Refused(f"modifier .{self._rest[0]} is not supported here")
+
+
+def operands(instruction: Instruction, least: int, most: int | None = None) -> tuple[Operand, ...]:
+    """The operands, if there are as many as there should be."""
+    found = instruction.operands
+    if not least <= len(found) <= (least if most is None else most):
+        raise Refused(f"{len(found)} operands where {least} are expected")
+    return found
+
+
+def emit(writer: BlockWriter, instruction: Instruction) -> None:
+    """Write the code of one instruction.
+
+    Raises:
+        Refused: it is not known, or not known like this.
+    """
+    if instruction.opcode in REFUSED:
+        raise Refused(REFUSED[instruction.opcode])
+    if instruction.malformed is not None:
+        raise Refused(instruction.malformed)
+    emitter = EMITTERS.get(instruction.opcode)
+    if emitter is None:
+        raise Refused("unknown instruction")
+    modifiers = Modifiers(instruction.modifiers)
+    writer.begin(instruction)
+    emitter(writer, instruction, modifiers)
+    modifiers.finish()

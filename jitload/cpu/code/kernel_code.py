@@ -1,0 +1,237 @@
+"""A decoded kernel: everything a launch needs, and nothing that it must look up in text.
+
+The entry and every function that it can reach are read, checked and turned into Python functions, once, when the
+kernel is fetched. An instruction that is not known is a fault here: never in the middle of a launch.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from jitload.cpu import emit as _opcodes  # noqa: F401 - importing the package registers them
+from jitload.cpu.code.block_code import BlockCode, CallCode, FunctionCode
+from jitload.cpu.code.control import Branch, Call, Exit, Jump, Meeting, Return, Table
+from jitload.cpu.code.draft import BUILTINS, Draft, Reader, guarded
+from jitload.cpu.code.function_writer import FunctionWriter, canonical
+from jitload.cpu.code.instruction import emit, operands
+from jitload.cpu.code.layout import KernelLayout, align, depends_on_others, find_spins
+from jitload.cpu.code.liveness import linear_registers, reads_special, registers_of, symbols_of
+from jitload.cpu.code.namespace import make_namespace
+from jitload.cpu.code.writer import BlockWriter
+from jitload.cpu.emit.meeting import emit_meeting
+from jitload.cpu.faults import Refused, decode_fault
+from jitload.cpu.text.ir import Register, Symbol, Variable
+from jitload.cpu.types import DTYPES
+from jitload.errors import CpuFault
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.control import Block
+    from jitload.cpu.code.link import Linker
+    from jitload.cpu.text.ir import Function, Place
+
+STACK_BYTES = 1 << 16  # local memory per lane for calls of unknown depth
+
+
+class KernelCode:
+    """A kernel and the functions that it reaches.
+
+    Attributes:
+        name: the symbol.
+        functions: by name, the entry included.
+        linker: gives the addresses of the module's symbols.
+        places: where instructions stand, by site number.
+        local_bytes: local memory per lane.
+        spins: whether some loop waits for other lanes.
+        depends: whether some loop may go round until other lanes have done something.
+        parameter_places: (offset, bytes, name) of the parameters.
+        reserved_bytes: at the start of shared memory, zeros when a block begins.
+    """
+
+    def __init__(self, linker: Linker, entry: Function) -> None:
+        self.name = entry.name
+        self.functions: dict[str, FunctionCode] = {}
+        self.places: list[Place] = []
+        self.linker = linker
+        if entry.cluster_blocks > 1:
+            why = f"it runs in clusters of {entry.cluster_blocks} thread blocks, the CPU executor has clusters of one"
+            raise decode_fault(entry.name, None, why)
+        self._namespace = make_namespace()
+        drafts = Reader(linker, self.name).read_all(entry)
+        symbols = [symbol for draft in drafts.values() for symbol in symbols_of(draft.blocks)]
+        reserved = any(reads_special(draft.blocks, "reserved_smem") for draft in drafts.values())
+        self._layout = KernelLayout(entry, symbols, reserved=reserved)
+        self.reserved_bytes = self._layout.reserved_bytes
+        self.parameter_places = self._layout.parameter_places
+        for draft in drafts.values():
+            self._lay_out_frame(draft, draft.function is entry)
+        for draft in drafts.values():
+            with suppress(*([CpuFault] if draft.foreign else [])):
+                name = draft.function.name
+                self.functions[name] = guarded(self.name, name, partial(self._translate, draft))
+        self._check_calls()
+        self.local_bytes = self._stack_bytes(entry.name)
+        self.depends = any(depends_on_others(draft.blocks) for draft in drafts.values())
+        self.spins = any(block.spins for function in self.functions.values() for block in function.blocks)
+
+    def shared_bytes(self, dynamic: int) -> int:
+        """Shared memory per thread block."""
+        return self._layout.shared_bytes(dynamic)
+
+    def shared_places(self, dynamic: int) -> list[tuple[int, int, str]]:
+        """(offset, bytes, name) of the shared variables."""
+        return self._layout.shared_places(dynamic)
+
+    def _lay_out_frame(self, draft: Draft, entry: bool) -> None:
+        function = draft.function
+        formals = [] if entry else [*function.parameters, *function.results]
+        own = [one for one in draft.body.variables if one.space in {"local", "param"}]
+        for variable in (*own, *draft.flow.slots, *(one for one in formals if one.space == "param")):
+            start = align(draft.frame_bytes, variable.alignment)
+            draft.offsets[id(variable)] = start
+            draft.frame_bytes = start + variable.size
+        draft.frame_bytes = align(draft.frame_bytes, 16)
+
+    def _resolve(self, draft: Draft, symbol: Symbol) -> tuple[str, int]:
+        variable = symbol.variable
+        if variable is None:
+            return "code", self.linker.function_address(symbol.name) + symbol.offset
+        frame = draft.offsets.get(id(variable))
+        if frame is not None:
+            return "local", frame + symbol.offset
+        if variable.space in {"global", "const"}:
+            return variable.space, self.linker.address(variable) + symbol.offset
+        return variable.space, self._layout.offset(variable) + symbol.offset
+
+    def _translate(self, draft: Draft) -> FunctionCode:
+        function = draft.function
+        code = FunctionCode(function.name, draft.frame_bytes)
+        registers = draft.body.registers
+        code.zeros = [DTYPES[canonical(register)].type(0) for register in registers]
+        code.formals = (
+            [(self._formal_offset(draft, one), one.size) for one in function.parameters] if not function.entry else []
+        )
+        code.results = [(self._formal_offset(draft, one), one.size) for one in function.results]
+        writer = FunctionWriter(
+            function.name,
+            self._namespace,
+            self.places,
+            lambda symbol: self._resolve(draft, symbol),
+            function.entry,
+            draft.carry,
+            linear_registers(draft.blocks),
+        )
+        spins = find_spins(draft.blocks)
+        texts = []
+        for block in draft.blocks:
+            text, block_code = self._translate_block(draft, writer, block, block.number in spins)
+            texts.append(text)
+            code.blocks.append(block_code)
+        found: dict[str, Any] = self._namespace
+        exec(compile("\n".join(texts), f"<ptx {function.name}>", "exec"), found)  # noqa: S102 - only names and numbers of ours
+        for ready, text in zip(code.blocks, texts, strict=True):
+            if text:
+                ready.run = found.pop(text[4 : text.index("(")])
+        return code
+
+    def _formal_offset(self, draft: Draft, formal: Variable) -> int:
+        slot = draft.flow.formal_slots.get(formal.name, formal)
+        return draft.offsets[id(slot)]
+
+    def _translate_block(
+        self, draft: Draft, function: FunctionWriter, block: Block, spins: bool
+    ) -> tuple[str, BlockCode]:
+        writer = BlockWriter(function, block)
+        live = block.live_out
+        written: list[Register] = []
+        first = len(self.places)
+        for instruction in block.instructions:
+            try:
+                emit(writer, instruction)
+            except Refused as refusal:
+                raise Refused(refusal.why, refusal.place or instruction.place) from refusal
+        returned, code = "None", BlockCode("exit", (), max(writer.site, 0), spins)
+        end = block.end
+        if isinstance(end, Branch):
+            guard = writer.source(end.guard, "p")
+            returned = f"~{guard}" if end.negated else guard
+            code.kind, code.targets = "branch", (end.taken, end.other)
+        elif isinstance(end, Jump):
+            code.kind, code.targets = "jump", (end.target,)
+        elif isinstance(end, Return | Exit):
+            code.kind = "return" if isinstance(end, Return) and not draft.function.entry else "exit"
+        else:
+            try:
+                returned, written = self._translate_end(draft, writer, end, code)
+            except Refused as refusal:
+                raise Refused(refusal.why, refusal.place or end.instruction.place) from refusal
+        code.site = max(writer.site, 0)
+        if not isinstance(end, Table | Meeting | Call) and end.instruction is not None:
+            function.site(end.instruction.place)
+        code.sites = tuple(range(first, len(self.places)))
+        late = {register.index for register in written}
+        stored = [one for one in _registers_of_block(block) if live >> one.index & 1 and one.index not in late]
+        if live >> draft.carry.index & 1:
+            stored.append(draft.carry)
+        return writer.text(returned, stored), code
+
+    def _translate_end(
+        self, draft: Draft, writer: BlockWriter, end: Table | Meeting | Call, code: BlockCode
+    ) -> tuple[str, list[Register]]:
+        writer.begin(end.instruction)
+        if isinstance(end, Meeting):
+            code.kind, code.targets = "meeting", (end.target,)
+            code.meeting, returned, written = emit_meeting(writer, end.instruction)
+            return returned, written
+        if isinstance(end, Table):
+            code.kind, code.targets = "table", end.targets
+            return writer.source(operands(end.instruction, 2)[0], "u32"), []
+        code.kind, code.targets = "call", (end.target,)
+        places = [tuple((draft.offsets[id(one)], one.size) for one in group) for group in (end.arguments, end.results)]
+        name = end.callee.name if isinstance(end.callee, Symbol) else None
+        code.call = CallCode(name, places[0], places[1], end.target, writer.site)
+        return (writer.source(end.callee, "u64") if name is None else "None"), []
+
+    def _check_calls(self) -> None:
+        for function in self.functions.values():
+            for block in function.blocks:
+                call = block.call
+                callee = self.functions.get(call.callee or "") if call is not None else None
+                if call is None or callee is None:
+                    continue
+                wanted = [size for _, size in callee.formals], [size for _, size in callee.results]
+                if wanted != ([size for _, size in call.arguments], [size for _, size in call.results]):
+                    why = f"the arguments do not fit those of {callee.name}"
+                    raise decode_fault(function.name, self.places[call.site], why)
+
+    def _stack_bytes(self, entry: str) -> int:
+        depths: dict[str, int | None] = {}
+
+        def depth(name: str) -> int | None:
+            if name in depths:
+                return depths[name]
+            depths[name] = None  # found again on the way down: recursion
+            function = self.functions[name]
+            deepest = 0
+            for block in function.blocks:
+                if block.call is None or block.call.callee in BUILTINS:
+                    continue
+                below = None if block.call.callee is None else depth(block.call.callee)
+                if below is None:
+                    return None
+                deepest = max(deepest, below)
+            depths[name] = function.frame_bytes + deepest
+            return depths[name]
+
+        found = depth(entry)
+        return STACK_BYTES if found is None else found
+
+
+def _registers_of_block(block: Block) -> list[Register]:
+    found: dict[int, Register] = {}
+    for instruction in block.instructions:
+        for operand in instruction.operands[:1]:
+            for register in registers_of(operand):
+                found[register.index] = register
+    return list(found.values())

@@ -1,0 +1,160 @@
+"""Where variables lie in the parameter block, in shared memory and in frames; and which loops wait for others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.artifact import KernelInfo, Parameter
+from jitload.cpu.code.control import Call
+from jitload.cpu.code.liveness import successors
+from jitload.cpu.faults import Refused
+from jitload.cpu.text.names import plain_name
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.control import Block
+    from jitload.cpu.text.ir import Function, Instruction, Symbol, Variable
+
+_DYNAMIC_ALIGNMENT = 16
+#: What compute_80 and later keep at the start of shared memory for the system; cooperative groups meet there.
+RESERVED_BYTES = 1024
+
+
+def align(offset: int, alignment: int) -> int:
+    """The next multiple of a power of two."""
+    return -(-offset // alignment) * alignment
+
+
+def parameter_offsets(function: Function) -> list[int]:
+    """Offsets of an entry's parameters in the parameter block (PTX ISA section 5.1.6)."""
+    offsets, end = [], 0
+    for parameter in function.parameters:
+        start = align(end, parameter.alignment)
+        offsets.append(start)
+        end = start + parameter.size
+    return offsets
+
+
+def kernel_info(function: Function) -> KernelInfo:
+    """What a launch must know, read from the entry's own head: no C++ names."""
+    parameters = []
+    for position, (parameter, offset) in enumerate(zip(function.parameters, parameter_offsets(function), strict=True)):
+        kind = parameter.type.name if parameter.count == 1 else "b8"
+        pointer = True if position in function.pointers else None if kind in {"u64", "b64", "s64"} else False
+        parameters.append(Parameter(offset, parameter.size, parameter.alignment, kind, pointer=pointer))
+    return KernelInfo(
+        function.name,
+        function.name,
+        parameters,
+        max_threads=function.max_threads,
+        required_block=function.required_block,
+    )
+
+
+class KernelLayout:
+    """Shared memory and parameters of one kernel.
+
+    Args:
+        entry: the kernel.
+        symbols: every symbol that the kernel's instructions name.
+        reserved: whether they ask for the reserved part of shared memory.
+    """
+
+    def __init__(self, entry: Function, symbols: list[Symbol], *, reserved: bool) -> None:
+        self.reserved_bytes = RESERVED_BYTES if reserved else 0
+        self._offsets: dict[int, int] = {}
+        self._shared: list[tuple[int, int, str]] = []
+        self._dynamic: list[Variable] = []
+        self.parameter_places: list[tuple[int, int, str]] = []
+        for parameter, offset in zip(entry.parameters, parameter_offsets(entry), strict=True):
+            self._offsets[id(parameter)] = offset
+            self.parameter_places.append((offset, parameter.size, parameter.name))
+        end = self.reserved_bytes
+        if reserved:
+            self._shared.append((0, RESERVED_BYTES, "reserved shared memory"))
+        for symbol in symbols:
+            variable = symbol.variable
+            if variable is None or variable.space != "shared" or id(variable) in self._offsets:
+                continue
+            if variable.count is None:
+                self._dynamic.append(variable)
+                self._offsets[id(variable)] = -1
+                continue
+            start = align(end, variable.alignment)
+            self._offsets[id(variable)] = start
+            self._shared.append((start, variable.size, plain_name(variable.name)))
+            end = start + variable.size
+        alignment = max([_DYNAMIC_ALIGNMENT, *(one.alignment for one in self._dynamic)])
+        self.static_bytes = align(end, alignment) if self._dynamic else end
+        for variable in self._dynamic:
+            self._offsets[id(variable)] = self.static_bytes
+
+    def offset(self, variable: Variable) -> int:
+        """The offset of a shared variable or a parameter in its space."""
+        found = self._offsets.get(id(variable))
+        if found is None:
+            raise Refused(f"{variable.name[:80]} in {variable.space} memory cannot be used here")
+        return found
+
+    def shared_bytes(self, dynamic: int) -> int:
+        """Shared memory per thread block."""
+        return self.static_bytes + dynamic
+
+    def shared_places(self, dynamic: int) -> list[tuple[int, int, str]]:
+        """(offset, bytes, name) of the shared variables; dynamic arrays all start at one place."""
+        return [*self._shared, *((self.static_bytes, dynamic, plain_name(one.name)) for one in self._dynamic)]
+
+
+def _may_wait(instruction: Instruction) -> bool:
+    """Whether a loop around this instruction may wait for what another thread does."""
+    opcode, modifiers = instruction.opcode, set(instruction.modifiers)
+    if opcode == "atom":
+        return bool(modifiers & {"cas", "exch", "or", "and"})
+    return (
+        opcode == "nanosleep"
+        or bool(modifiers & {"test_wait", "try_wait"})
+        or (opcode == "ld" and bool(modifiers & {"volatile", "acquire", "relaxed", "mmio", "cv"}))
+    )
+
+
+def find_spins(blocks: list[Block]) -> set[int]:
+    """Blocks in a loop that may wait for other threads."""
+    found: set[int] = set()
+    for block in blocks:
+        if block.number not in found and any(_may_wait(one) for one in block.instructions):
+            forward = _reach(blocks, block.number)
+            if block.number in forward:
+                found |= {number for number in forward if block.number in _reach(blocks, number)}
+    return found
+
+
+def depends_on_others(blocks: list[Block]) -> bool:
+    """Whether some loop looks at what other threads may write, or calls what might: it may go round until they do.
+
+    Every cycle of blocks lies between the two ends of jumps backwards, so nothing is overlooked.
+    """
+    loops = {to: block.number for block in blocks for to in successors(block.end) if to <= block.number}
+    last = -1
+    for block in blocks:
+        last = max(last, loops.get(block.number, -1))
+        inside = block.number <= last
+        if inside and (isinstance(block.end, Call) or any(_sees_others(one) for one in block.instructions)):
+            return True
+    return False
+
+
+def _sees_others(instruction: Instruction) -> bool:
+    opcode, modifiers = instruction.opcode, set(instruction.modifiers)
+    if opcode in {"ld", "ldu"}:
+        return not modifiers & {"param", "param::entry", "param::func", "local", "const", "nc"}
+    return opcode in {"atom", "ldmatrix", "wmma", "mbarrier", "cp"}
+
+
+def _reach(blocks: list[Block], start: int) -> set[int]:
+    seen: set[int] = set()
+    waiting = list(successors(blocks[start].end))
+    while waiting:
+        number = waiting.pop()
+        if number not in seen:
+            seen.add(number)
+            waiting += successors(blocks[number].end)
+    return seen

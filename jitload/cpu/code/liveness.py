@@ -1,0 +1,160 @@
+"""Which registers instructions read and write, and which a block leaves for later ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.cpu.code.control import NO_RESULT, Branch, Call, Jump, Meeting, Table
+from jitload.cpu.code.function_writer import AFFINE_SPECIALS
+from jitload.cpu.text.ir import CallSyntax, Instruction, Memory, Not, Operand, Pair, Register, Special, Symbol, Vector
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.control import Block, Terminator
+
+
+def registers_of(operand: Operand | CallSyntax) -> list[Register]:
+    """The registers in an operand."""
+    if isinstance(operand, Register):
+        return [operand]
+    if isinstance(operand, Memory):
+        return [operand.base] if isinstance(operand.base, Register) else []
+    if isinstance(operand, Vector):
+        return [register for item in operand.items for register in registers_of(item)]
+    if isinstance(operand, Pair):
+        return registers_of(operand.first) + registers_of(operand.second)
+    if isinstance(operand, Not):
+        return registers_of(operand.operand)
+    return []
+
+
+def has_result(instruction: Instruction) -> bool:
+    """Whether the first operand is a destination."""
+    if instruction.opcode in {"bar", "barrier"}:
+        return "red" in instruction.modifiers
+    first = instruction.operands[0] if instruction.operands else None
+    return instruction.opcode not in NO_RESULT and not isinstance(first, Memory)
+
+
+def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
+    """The registers that an instruction writes and reads; a guarded one also reads what it writes."""
+    operands = instruction.operands
+    first = int(has_result(instruction))
+    results = registers_of(operands[0]) if operands and first else []
+    sources: list[Register] = []
+    for operand in operands[first:]:
+        if isinstance(operand, Register):
+            sources.append(operand)
+        else:
+            sources += registers_of(operand)
+    if instruction.guard is not None:
+        sources += [instruction.guard, *results]
+    return results, sources
+
+
+def carries(instruction: Instruction) -> tuple[bool, bool]:
+    """(writes, reads) of the carry flag CC.CF (PTX ISA section 9.7.2)."""
+    opcode, modifiers = instruction.opcode, instruction.modifiers
+    return "cc" in modifiers, opcode in {"addc", "subc", "madc"}
+
+
+def successors(end: Terminator) -> tuple[int, ...]:
+    """The blocks that may follow."""
+    if isinstance(end, Branch):
+        return (end.taken, end.other)
+    if isinstance(end, Table):
+        return end.targets
+    if isinstance(end, Jump | Meeting | Call):
+        return (end.target,)
+    return ()
+
+
+def find_liveness(blocks: list[Block], carry: Register) -> None:
+    """Fill `live_in` and `live_out` of every block, by iterating backwards until nothing changes."""
+    for block in blocks:
+        _summarize(block, carry)
+        block.live_in = block.used
+    changed = True
+    while changed:
+        changed = False
+        for block in reversed(blocks):
+            live = 0
+            for follow in successors(block.end):
+                live |= blocks[follow].live_in
+            block.live_out = live
+            live_in = block.used | (live & ~block.defined)
+            if live_in != block.live_in:
+                block.live_in = live_in
+                changed = True
+
+
+def _summarize(block: Block, carry: Register) -> None:
+    used = defined = 0
+    ended = [block.end.instruction] if isinstance(block.end, Meeting | Table) else []
+    for instruction in (*block.instructions, *ended):
+        results, sources = results_and_sources(instruction)
+        writes, reads = carries(instruction)
+        for register in (*sources, *([carry] if reads else [])):
+            if not defined >> register.index & 1:
+                used |= 1 << register.index
+        for register in (*results, *([carry] if writes else [])):
+            defined |= 1 << register.index
+    if isinstance(block.end, Branch) and not defined >> block.end.guard.index & 1:
+        used |= 1 << block.end.guard.index
+    if isinstance(block.end, Call) and isinstance(block.end.callee, Register):
+        index = block.end.callee.index
+        used |= (~defined >> index & 1) << index
+    block.used, block.defined = used, defined
+
+
+def reads_special(blocks: list[Block], prefix: str) -> bool:
+    """Whether some instruction reads a special register whose name starts so."""
+    return any(
+        isinstance(operand, Special) and operand.name.startswith(prefix)
+        for block in blocks
+        for step in block.instructions
+        for operand in step.operands
+    )
+
+
+_LINEAR = {"mov", "cvta", "cvt", "add", "sub", "mul", "mad", "shl", "shr", "and", "or"}
+
+
+def linear_registers(blocks: list[Block]) -> set[int]:
+    """Numbers of the registers that may be a linear function of the thread's coordinates: an upper bound."""
+    waiting: list[int] = []
+    users: dict[int, list[int]] = {}
+    for block in blocks:
+        for step in block.instructions:
+            if step.opcode not in _LINEAR or step.guard is not None or not step.operands:
+                continue
+            target = step.operands[0]
+            if not isinstance(target, Register) or target.type.bits not in {16, 32, 64}:
+                continue
+            for operand in step.operands[1:]:
+                if isinstance(operand, Register):
+                    users.setdefault(operand.index, []).append(target.index)
+                elif isinstance(operand, Special) and operand.name.startswith(AFFINE_SPECIALS):
+                    waiting.append(target.index)
+    found: set[int] = set()
+    while waiting:
+        index = waiting.pop()
+        if index not in found:
+            found.add(index)
+            waiting += users.get(index, ())
+    return found
+
+
+def symbols_of(blocks: list[Block]) -> list[Symbol]:
+    """Every symbol that instructions of these blocks name."""
+    found: list[Symbol] = []
+    for block in blocks:
+        ended = [block.end.instruction] if isinstance(block.end, Meeting) else []
+        for instruction in (*block.instructions, *ended):
+            for operand in instruction.operands:
+                if isinstance(operand, Symbol):
+                    found.append(operand)
+                elif isinstance(operand, Memory) and isinstance(operand.base, Symbol):
+                    found.append(operand.base)
+                elif isinstance(operand, Vector):
+                    found += [item for item in operand.items if isinstance(item, Symbol)]
+    return found

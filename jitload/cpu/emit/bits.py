@@ -1,0 +1,192 @@
+"""Code for logic, shifts and bit fields (PTX ISA sections 9.7.1 and 9.7.8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.emit.integer import require_integer
+from jitload.cpu.faults import Refused
+from jitload.cpu.text.ir import Immediate
+from jitload.cpu.types import unsigned_rep
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.writer import BlockWriter
+    from jitload.cpu.text.ir import Instruction, Operand
+    from jitload.cpu.types import Type
+
+_LOGIC = {"and": "&", "or": "|", "xor": "^"}
+
+
+def _bits_type(modifiers: Modifiers, *widths: int) -> Type:
+    type_ = modifiers.type()
+    if type_.kind not in "bus" or type_.bits not in widths:
+        raise Refused(f"type .{type_.name} is not supported here")
+    return type_
+
+
+@emits("and", "or", "xor")
+def _emit_logic(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a, b = operands(instruction, 3)
+    type_ = modifiers.type()
+    if type_.kind not in "bp":
+        raise Refused(f"type .{type_.name} is not supported here")
+    linear = instruction.opcode != "xor" and type_.kind == "b"
+    source = writer.affine_source if linear else writer.source
+    sign = _LOGIC[instruction.opcode]
+    writer.result(d, type_.rep, f"{source(a, type_.rep)} {sign} {source(b, type_.rep)}", affine=linear)
+
+
+@emits("not", "cnot")
+def _emit_not(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a = operands(instruction, 2)
+    type_ = modifiers.type()
+    if type_.kind not in "bp":
+        raise Refused(f"type .{type_.name} is not supported here")
+    source = writer.source(a, type_.rep)
+    if instruction.opcode == "not":
+        writer.result(d, type_.rep, f"~{source}")
+    else:
+        writer.result(d, type_.rep, f"({source} == {writer.function.constant(type_.rep, 0)}).astype({type_.rep})")
+
+
+@emits("shl", "shr")
+def _emit_shift(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a, b = operands(instruction, 3)
+    type_ = _bits_type(modifiers, 16, 32, 64)
+    left = instruction.opcode == "shl"
+    rep = unsigned_rep(type_.bits) if left else type_.rep
+    if isinstance(b, Immediate) and isinstance(b.value, int) and 0 <= b.value < type_.bits:
+        amount = writer.function.constant(rep, b.value)
+        writer.result(d, rep, f"{writer.affine_source(a, rep)} {'<<' if left else '>>'} {amount}", affine=True)
+    else:
+        source = writer.source(a, rep)
+        writer.result(d, rep, f"{'shift_left' if left else 'shift_right'}({source}, {writer.source(b, 'u32')})")
+
+
+@emits("shf")
+def _emit_funnel(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a, b, c = operands(instruction, 4)
+    left = modifiers.need("l", "r") == "l"
+    wrap = modifiers.need("wrap", "clamp") == "wrap"
+    _bits_type(modifiers, 32)
+    low, high, amount = (writer.source(operand, "u32") for operand in (a, b, c))
+    writer.result(d, "u32", f"funnel({low}, {high}, {amount}, {left}, {wrap})")
+
+
+@emits("popc", "clz")
+def _emit_count(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a = operands(instruction, 2)
+    type_ = _bits_type(modifiers, 32, 64)
+    name = "population" if instruction.opcode == "popc" else "leading_zeros"
+    writer.result(d, "u32", f"{name}({writer.source(a, unsigned_rep(type_.bits))})")
+
+
+@emits("bfind")
+def _emit_bfind(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a = operands(instruction, 2)
+    shift_amount = modifiers.flag("shiftamt")
+    type_ = modifiers.type()
+    require_integer(type_, 32, 64)
+    writer.result(d, "u32", f"find_bit({writer.source(a, type_.rep)}, {shift_amount})")
+
+
+@emits("brev")
+def _emit_brev(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a = operands(instruction, 2)
+    type_ = _bits_type(modifiers, 32, 64)
+    rep = unsigned_rep(type_.bits)
+    writer.result(d, rep, f"reverse_bits({writer.source(a, rep)})")
+
+
+@emits("bfe")
+def _emit_bfe(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a, b, c = operands(instruction, 4)
+    type_ = modifiers.type()
+    require_integer(type_, 32, 64)
+    start, length = writer.source(b, "u32"), writer.source(c, "u32")
+    writer.result(d, type_.rep, f"extract_field({writer.source(a, type_.rep)}, {start}, {length})")
+
+
+@emits("bfi")
+def _emit_bfi(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a, b, start, length = operands(instruction, 5)
+    type_ = _bits_type(modifiers, 32, 64)
+    rep = unsigned_rep(type_.bits)
+    field = f"{writer.source(start, 'u32')}, {writer.source(length, 'u32')}"
+    writer.result(d, rep, f"insert_field({writer.source(a, rep)}, {writer.source(b, rep)}, {field})")
+
+
+@emits("bmsk")
+def _emit_bmsk(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a, b = operands(instruction, 3)
+    wrap = modifiers.need("clamp", "wrap") == "wrap"
+    _bits_type(modifiers, 32)
+    writer.result(d, "u32", f"bit_mask({writer.source(a, 'u32')}, {writer.source(b, 'u32')}, {wrap})")
+
+
+@emits("szext")
+def _emit_szext(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a, b = operands(instruction, 3)
+    wrap = modifiers.need("clamp", "wrap") == "wrap"
+    type_ = modifiers.type()
+    require_integer(type_, 32)
+    writer.result(d, type_.rep, f"extend_field({writer.source(a, type_.rep)}, {writer.source(b, 'u32')}, {wrap})")
+
+
+@emits("fns")
+def _emit_fns(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a, b, c = operands(instruction, 4)
+    _bits_type(modifiers, 32)
+    mask, base, offset = (writer.source(operand, "u32") for operand in (a, b, c))
+    writer.result(d, "u32", f"nth_set({mask}, {base}, {offset})")
+
+
+def _table_number(operand: Operand) -> int:
+    if not isinstance(operand, Immediate) or not isinstance(operand.value, int) or not 0 <= operand.value < 256:
+        raise Refused("the truth table of lop3 must be a literal from 0 to 255")
+    return operand.value
+
+
+@emits("lop3")
+def _emit_lop3(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    fold = modifiers.choice("and", "or")
+    _bits_type(modifiers, 32)
+    found = operands(instruction, 6 if fold else 5)
+    d, a, b, c, table = found[:5]
+    sources = ", ".join(writer.source(operand, "u32") for operand in (a, b, c))
+    expression = f"logic3({sources}, {_table_number(table)})"
+    if not fold:
+        writer.result(d, "u32", expression)
+        return
+    from jitload.cpu.text.ir import Pair
+
+    if not isinstance(d, Pair):
+        raise Refused("lop3 with a predicate needs two results")
+    value = writer.temporary(expression)
+    known = writer.source(found[5], "p")
+    writer.result(d.first, "u32", value, shared=True)
+    test = f"({value} != {writer.function.constant('u32', 0)})"
+    writer.result(d.second, "p", f"{test} {'&' if fold == 'and' else '|'} {known}")
+
+
+@emits("prmt")
+def _emit_prmt(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a, b, c = operands(instruction, 4)
+    mode = modifiers.choice("f4e", "b4e", "rc8", "ecl", "ecr", "rc16")
+    _bits_type(modifiers, 32)
+    sources = ", ".join(writer.source(operand, "u32") for operand in (a, b, c))
+    writer.result(d, "u32", f"permute({sources}, {mode!r})")
+
+
+@emits("dp4a", "dp2a")
+def _emit_dot(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    d, a, b, c = operands(instruction, 4)
+    b_type, a_type = modifiers.type(), modifiers.type()
+    half = "" if instruction.opcode == "dp4a" else modifiers.need("lo", "hi")
+    if {a_type.name, b_type.name} - {"u32", "s32"}:
+        raise Refused("dot products take .u32 and .s32")
+    sources = ", ".join(writer.source(operand, "u32") for operand in (a, b, c))
+    signs = f"{a_type.kind == 's'}, {b_type.kind == 's'}"
+    call = f"dot_bytes({sources}, {signs})" if not half else f"dot_halves({sources}, {signs}, {half == 'hi'})"
+    writer.result(d, "u32", call)

@@ -1,0 +1,248 @@
+"""Code for loads, stores, atomics and what orders them (PTX ISA sections 9.7.9.8 to 9.7.9.12 and 9.7.13).
+
+The executor runs one instruction of all its lanes after the other, so memory is sequentially consistent: cache hints,
+scopes and fences are read, checked and need no code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.faults import Refused
+from jitload.cpu.text.ir import Memory, Register, Sink, Symbol, Vector
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.writer import BlockWriter
+    from jitload.cpu.text.ir import Instruction, Operand
+    from jitload.cpu.types import Type
+
+_SPACES = {
+    "global": "global", "const": "const", "shared": "shared", "shared::cta": "shared", "shared::cluster": "shared",
+    "local": "local", "param": "param", "param::entry": "param", "param::func": "param",
+}  # fmt: skip
+_ORDER = ("weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "mmio", "sc")
+_SCOPES = ("cta", "cluster", "gpu", "sys")
+_HINTS = (
+    *("ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "unified", "L2::64B", "L2::128B", "L2::256B", "L1::no_allocate"),
+    *(f"L{level}::evict_{how}" for level in (1, 2) for how in ("normal", "unchanged", "first", "last")),
+)
+_OPERATIONS = ("add", "and", "or", "xor", "min", "max", "inc", "dec", "exch", "cas")
+_ATOMIC_TYPES = {
+    "add": ("u32", "s32", "u64", "s64", "f32", "f64", "f16", "bf16", "f16x2", "bf16x2"),
+    "and": ("b32", "b64"), "or": ("b32", "b64"), "xor": ("b32", "b64"),
+    "min": ("u32", "s32", "u64", "s64"), "max": ("u32", "s32", "u64", "s64"),
+    "inc": ("u32",), "dec": ("u32",), "exch": ("b32", "b64", "b128", "u32", "s32", "f32", "u64", "s64"),
+    "cas": ("b16", "b32", "b64", "b128", "u32", "s32", "u64", "s64"),
+}  # fmt: skip
+
+
+def _space(modifiers: Modifiers) -> str:
+    return _SPACES.get(modifiers.choice(*_SPACES), "generic")
+
+
+def take_hints(modifiers: Modifiers, instruction: Instruction) -> tuple[Operand, ...]:
+    """Take what only concerns caches and ordering; give the operands without a cache policy."""
+    modifiers.flag(*_ORDER)
+    modifiers.flag(*_SCOPES)
+    modifiers.flag(*_HINTS)
+    if modifiers.flag("L2::cache_hint"):
+        return instruction.operands[:-1]
+    return instruction.operands
+
+
+def address_name(writer: BlockWriter, space: str, operand: Operand) -> tuple[str, int]:
+    """(name of the checked addresses, constant offset) of an operand in brackets."""
+    if not isinstance(operand, Memory):
+        raise Refused("an address in brackets is expected")
+    if space == "param":
+        if isinstance(operand.base, Symbol):
+            space = writer.function.resolve(operand.base)[0]
+        elif not writer.function.entry:
+            space = "local"
+    return writer.address("global" if space == "const" else space, operand)
+
+
+def _element_type(modifiers: Modifiers) -> Type:
+    type_ = modifiers.type()
+    if type_.kind not in {"u", "s", "b", "f", "bf"} and type_.name not in {"f16x2", "bf16x2"}:
+        raise Refused(f"type .{type_.name} is not supported here")
+    return type_
+
+
+def address_parts(writer: BlockWriter, space: str, operand: Operand) -> tuple[str, str, int]:
+    """(space, expression of the base as lanes, constant offset), for accesses that add offsets of their own."""
+    if not isinstance(operand, Memory):
+        raise Refused("an address in brackets is expected")
+    space, text, offset = writer.address_text(space, operand)
+    if not isinstance(operand.base, Register):
+        return space, f"u64({text})", offset
+    signed = ".view(s32)" if operand.base.type.bits == 32 else ""
+    return space, f"{text}{signed}.astype(u64)", offset
+
+
+@emits("ld", "ldu")
+def _emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    found = take_hints(modifiers, instruction)
+    if len(found) != 2:
+        raise Refused(f"{len(found)} operands where 2 are expected")
+    d, source = found
+    type_ = _element_type(modifiers)
+    count = modifiers.choice("v2", "v4", "v8")
+    space = _space(modifiers)
+    if not count and _is_plain_parameter(writer, space, source, type_):
+        assert isinstance(source, Memory)
+        assert isinstance(source.base, Symbol)
+        offset = writer.function.resolve(source.base)[1] + source.offset
+        writer.result(d, type_.rep, f"batch.params.views[{type_.rep!r}][{offset // type_.size}]")
+        return
+    addresses, offset = address_name(writer, space, source)
+    if not count:
+        call = f"{addresses}.load({offset}, {type_.rep!r}, {type_.size}, {writer.site})"
+        writer.result(d, type_.rep, call)
+        return
+    items = _vector(d, int(count[1]), type_)
+    call = f"{addresses}.load_vector({offset}, {type_.rep!r}, {type_.size}, {len(items)}, {writer.site})"
+    loaded = writer.temporary(call)
+    for number, item in enumerate(items):
+        if not isinstance(item, Sink):
+            writer.result(item, type_.rep, f"{loaded}[{number}]")
+
+
+def _vector(operand: Operand, count: int, type_: Type) -> tuple[Operand, ...]:
+    if not isinstance(operand, Vector) or len(operand.items) != count or count * type_.size > 32:
+        raise Refused(f"a vector of {count} elements is expected")
+    return operand.items
+
+
+def _is_plain_parameter(writer: BlockWriter, space: str, operand: Operand, type_: Type) -> bool:
+    """Whether this reads a kernel parameter at a fixed, aligned place: the common case, and no check is needed."""
+    if space != "param" or not isinstance(operand, Memory) or not isinstance(operand.base, Symbol):
+        return False
+    found, start = writer.function.resolve(operand.base)
+    variable = operand.base.variable
+    inside = variable is not None and 0 <= operand.offset <= variable.size - type_.size
+    return found == "param" and inside and (start + operand.offset) % type_.size == 0
+
+
+@emits("st")
+def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    if {"async", "bulk"} & {*instruction.modifiers}:
+        from jitload.cpu.emit.copy import emit_special_store
+
+        emit_special_store(writer, instruction, modifiers)
+        return
+    found = take_hints(modifiers, instruction)
+    if len(found) != 2:
+        raise Refused(f"{len(found)} operands where 2 are expected")
+    target, value = found
+    type_ = _element_type(modifiers)
+    count = modifiers.choice("v2", "v4", "v8")
+    space = _space(modifiers)
+    if space == "const":
+        raise Refused("constant memory cannot be written")
+    addresses, offset = address_name(writer, space, target)
+    if not count:
+        source = writer.source(value, type_.rep)
+        writer.line(f"{addresses}.store({offset}, {type_.rep!r}, {type_.size}, {writer.site}, {source})")
+        return
+    items = _vector(value, int(count[1]), type_)
+    sources = ", ".join(writer.source(item, type_.rep) for item in items)
+    writer.line(f"{addresses}.store_vector({offset}, {type_.rep!r}, {type_.size}, {writer.site}, [{sources}])")
+
+
+@emits("atom", "red")
+def _emit_atomic(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    if modifiers.choice("async"):
+        raise Refused("asynchronous reductions belong to thread block clusters, which are not supported")
+    found = take_hints(modifiers, instruction)
+    space = _space(modifiers)
+    name = modifiers.need(*_OPERATIONS)
+    modifiers.flag("noftz")
+    vector = modifiers.choice("v2", "v4", "v8")
+    type_ = modifiers.type()
+    if vector:
+        _emit_vector_atomic(writer, instruction, found, (space, name, int(vector[1])), type_)
+        return
+    if type_.name not in _ATOMIC_TYPES[name] or space in {"const", "local", "param"}:
+        raise Refused(f"atomic {name} does not exist for .{type_.name} in {space} memory")
+    wanted = instruction.opcode == "atom" and not isinstance(found[0] if found else None, Sink)
+    rest = found[1:] if instruction.opcode == "atom" else found
+    if len(rest) != (3 if name == "cas" else 2):
+        raise Refused(f"{len(found)} operands are not what atomic {name} takes")
+    addresses, offset = address_name(writer, space, rest[0])
+    sources = [writer.source(operand, type_.rep) for operand in rest[1:]]
+    second = sources[1] if name == "cas" else "None"
+    number = writer.site
+    what = f"{type_.name!r}, {type_.rep!r}, {type_.size}, {number}, {name!r}"
+    call = f"atomic(batch, {addresses}, {offset}, {what}, {sources[0]}, {second}, {wanted})"
+    if wanted:
+        writer.result(found[0], type_.rep, call)
+    else:
+        writer.line(call)
+
+
+def _emit_vector_atomic(
+    writer: BlockWriter, instruction: Instruction, found: tuple[Operand, ...], what: tuple[str, str, int], type_: Type
+) -> None:
+    """Each element is atomic by itself (PTX ISA section 9.7.13.15)."""
+    space, name, count = what
+    wants = instruction.opcode == "atom"
+    if name != "add" or space not in {"global", "generic"} or len(found) != 2 + wants:
+        raise Refused("vector atomics add to global memory")
+    if type_.name not in {"f32", "f16", "bf16", "f16x2", "bf16x2"}:
+        raise Refused(f"vector atomics do not exist for .{type_.name}")
+    addresses, offset = address_name(writer, space, found[wants])
+    sources = [writer.source(one, type_.rep) for one in _vector(found[wants + 1], count, type_)]
+    targets = _vector(found[0], count, type_) if wants else (Sink(),) * count
+    for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        place = f"{offset + number * type_.size}, {type_.name!r}, {type_.rep!r}, {type_.size}, {writer.site}"
+        wanted = not isinstance(target, Sink)
+        call = writer.temporary(f"atomic(batch, {addresses}, {place}, 'add', {source}, None, {wanted})")
+        if wanted:
+            writer.result(target, type_.rep, call, shared=True)
+
+
+@emits("membar", "fence")
+def _emit_fence(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    operands(instruction, 0)
+    modifiers.flag("gl", "sc", "acq_rel", "acquire", "release", "mbarrier_init", *_SCOPES)
+    # There is one proxy here, and copies are complete at once.
+    modifiers.flag("proxy", "alias", "async", "generic", "async::generic", "global", "shared::cta", "shared::cluster")
+
+
+@emits("applypriority", "discard")
+def _emit_cache_line(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    operands(instruction, 2)
+    modifiers.flag("global", "L2", *_HINTS)
+
+
+@emits("prefetch", "prefetchu")
+def _emit_prefetch(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    operands(instruction, 1)
+    modifiers.flag("global", "local", "const", "param", "tensormap", "L1", "L2", *_HINTS)
+
+
+@emits("createpolicy")
+def _emit_policy(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    modifiers.type()
+    modifiers.flag("fractional", "range", "cvt", "L2", "global", *_HINTS)
+    writer.result(instruction.operands[0], "u64", writer.function.constant("u64", 0), shared=True)
+
+
+@emits("nanosleep", "pmevent")
+def _emit_hint(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    operands(instruction, 1)
+    modifiers.flag("u32", "mask")
+
+
+@emits("setmaxnreg", "griddepcontrol")
+def _emit_resources(_writer: BlockWriter, _instruction: Instruction, modifiers: Modifiers) -> None:
+    """Registers are plenty here, and launches run one after the other."""
+    modifiers.flag("inc", "dec", "sync", "aligned", "u32", "wait", "launch_dependents")
+
+
+@emits("trap", "brkpt")
+def _emit_trap(writer: BlockWriter, instruction: Instruction, _modifiers: Modifiers) -> None:
+    operands(instruction, 0)
+    writer.line(f"batch.fail({writer.site}, 0, {instruction.opcode!r})")

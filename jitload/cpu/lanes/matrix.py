@@ -1,0 +1,268 @@
+"""Matrix products of warps (PTX ISA sections 9.7.14.3 to 9.7.14.5): fragments to matrices, one product, and back.
+
+The layouts of `mma` are the specified ones; all of them follow one rule. With e elements per register, g = lane / 4
+and t = lane % 4, register r of A holds row g + 8 * (r & 1) and columns (r >> 1) * 4e + t * e onward; register r of B
+holds rows r * 4e + t * e onward of column g; element i of the accumulator is row g + 8 * (i >> 1), column 2t + (i & 1).
+`wmma` fragments are opaque: there elements are dealt out in row-major order, and again from the start when more
+registers are there than elements.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jitload.cpu.lanes.convert import from_bf16
+from jitload.cpu.lanes.fp8 import from_fp8
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.block_code import MeetingCode
+
+Array = np.ndarray[Any, Any]
+
+#: Input and accumulator types: bits per element.
+ELEMENT_BITS = {
+    "b1": 1,
+    "e4m3": 8,
+    "e5m2": 8,
+    "f16": 16,
+    "bf16": 16,
+    "tf32": 32,
+    "f32": 32,
+    "f64": 64,
+    "s8": 8,
+    "u8": 8,
+    "s4": 4,
+    "u4": 4,
+    "s32": 32,
+}
+_LANES = np.arange(32)
+
+
+class Product(NamedTuple):
+    """One instruction: `opaque` for `wmma`, how many registers each fragment has, and `xor` or `and` for bits."""
+
+    opaque: bool
+    m: int
+    n: int
+    k: int
+    d: str
+    a: str
+    b: str
+    c: str
+    saturate: bool
+    counts: tuple[int, int, int]
+    operation: str = ""
+
+    @property
+    def registers_d(self) -> int:
+        """Registers of the result: as many as the accumulator's, but that one of them may be half as wide."""
+        return self.counts[2] * ELEMENT_BITS[self.d] // ELEMENT_BITS[self.c]
+
+
+class _Layout(NamedTuple):
+    """Row and column of every element: arrays of (lane, register, element in register)."""
+
+    rows: Array
+    columns: Array
+
+
+@lru_cache(maxsize=256)
+def opaque_layout(rows: int, columns: int, registers: int, per_register: int) -> _Layout:
+    """Where the elements of a `wmma` fragment belong."""
+    register, element = np.arange(registers)[None, :, None], np.arange(per_register)[None, None, :]
+    index = ((register * 32 + _LANES[:, None, None]) * per_register + element) % (rows * columns)
+    return _Layout(index // columns, index % columns)
+
+
+@lru_cache(maxsize=256)
+def _exact_layout(which: str, registers: int, per_register: int) -> _Layout:
+    register, element = np.arange(registers)[None, :, None], np.arange(per_register)[None, None, :]
+    group, place = (_LANES >> 2)[:, None, None], (_LANES & 3)[:, None, None]
+    along = place * per_register + element
+    if which == "a":
+        found = group + 8 * (register & 1), (register >> 1) * (4 * per_register) + along
+    elif which == "b":
+        found = register * (4 * per_register) + along, group
+    else:
+        item = register * per_register + element
+        found = group + 8 * (item >> 1), 2 * place + (item & 1)
+    rows, columns = np.broadcast_arrays(*found)
+    return _Layout(rows, columns)
+
+
+def _layout(product: Product, which: str, registers: int, per_register: int) -> _Layout:
+    if not product.opaque:
+        return _exact_layout(which, registers, per_register)
+    shape = {"a": (product.m, product.k), "b": (product.k, product.n)}.get(which, (product.m, product.n))
+    if which == "b" and ELEMENT_BITS[product.b] < 8:  # words hold parts of columns
+        turned = opaque_layout(*reversed(shape), registers, per_register)
+        return _Layout(turned.columns, turned.rows)
+    return opaque_layout(*shape, registers, per_register)
+
+
+def split_elements(words: Array, type_name: str) -> Array:
+    """The numbers in registers (the last axis), as f64, or s64 for integers: one more axis, lowest first."""
+    bits = ELEMENT_BITS[type_name]
+    if bits == 1:
+        return np.asarray((words[..., None] >> np.arange(32, dtype=np.uint32) & np.uint32(1)).astype(np.int64))
+    if bits == 4:
+        nibbles = (words[..., None] >> (np.arange(8, dtype=np.uint32) * np.uint32(4))) & np.uint32(15)
+        signed = nibbles.astype(np.int64)
+        return np.asarray(np.where(signed > 7, signed - 16, signed) if type_name == "s4" else signed)
+    words = np.ascontiguousarray(words)
+    if type_name in {"s8", "u8", "s32"}:
+        parts = words.view(f"{'u' if type_name[0] == 'u' else 'i'}{bits // 8}")
+        return np.asarray(parts.reshape(*words.shape, -1).astype(np.int64))
+    if type_name in {"e4m3", "e5m2"}:
+        halves = from_fp8(words.view(np.uint8).astype(np.uint16), type_name).view(np.float16)
+        return np.asarray(halves.reshape(*words.shape, 4).astype(np.float64))
+    if type_name == "bf16":
+        return np.asarray(from_bf16(words.view(np.uint16)).reshape(*words.shape, 2).astype(np.float64))
+    if type_name == "tf32":
+        words = words & np.uint32(0xFFFFE000)  # the lower bits are ignored
+    dtype = {"f16": np.float16, "f64": np.float64}.get(type_name, np.float32)
+    return np.asarray(words.view(dtype).reshape(*words.shape, -1).astype(np.float64))
+
+
+def join_elements(values: Array, type_name: str) -> Array:
+    """The registers of `split_elements`; of accumulator types only."""
+    dtype = {"f16": np.float16, "f64": np.float64, "s32": np.int32}.get(type_name, np.float32)
+    packed = np.ascontiguousarray(values.astype(dtype))
+    word = np.uint64 if type_name == "f64" else np.uint32
+    return np.asarray(packed.view(word).reshape(*values.shape[:-1]))
+
+
+def _gather(product: Product, which: str, type_name: str, registers: Array, shape: tuple[int, int]) -> Array:
+    elements = split_elements(registers, type_name)
+    layout = _layout(product, which, elements.shape[2], elements.shape[3])
+    matrix = np.zeros((len(elements), *shape), elements.dtype)
+    matrix[:, layout.rows, layout.columns] = elements
+    return matrix
+
+
+def multiply(product: Product, words: list[Array]) -> list[Array]:
+    """The result's registers, from those of A, B and C; lanes of whole warps, in order.
+
+    Products are exact and are summed in f64 (integers: exactly) before one rounding; hardware's own order and rounding
+    of sums is not specified.
+    """
+    first, second, _ = product.counts
+    stacks = [
+        np.stack([word.reshape(-1, 32) for word in part], axis=2)
+        for part in (words[:first], words[first : first + second], words[first + second :])
+    ]
+    a = _gather(product, "a", product.a, stacks[0], (product.m, product.k))
+    b = _gather(product, "b", product.b, stacks[1], (product.k, product.n))
+    c = _gather(product, "c", product.c, stacks[2], (product.m, product.n))
+    total = a @ b + c
+    if product.operation == "xor":  # bits that differ: those of either, without those of both
+        total = a.sum(2, keepdims=True) + b.sum(1, keepdims=True) - 2 * (a @ b) + c
+    if product.d == "s32":
+        if product.saturate:
+            total = np.clip(total, -(2**31), 2**31 - 1)
+        total = total & 0xFFFFFFFF
+        total = np.where(total >= 2**31, total - 2**32, total)
+    count = product.registers_d
+    layout = _layout(product, "d", count, 2 if product.d == "f16" else 1)
+    found = join_elements(total[:, layout.rows, layout.columns], product.d)
+    return [np.ascontiguousarray(found[:, :, place]).reshape(-1) for place in range(count)]
+
+
+def move_transposed(words: Array) -> Array:
+    """`movmatrix.trans`: rows of an 8x8 matrix of 16-bit elements become columns."""
+    halves = np.ascontiguousarray(words.reshape(-1, 32)).view(np.uint16).reshape(-1, 8, 8)
+    turned = np.ascontiguousarray(halves.transpose(0, 2, 1))
+    return turned.reshape(-1, 64).view(np.uint32).reshape(-1)
+
+
+def exchange_rows(address: Array, count: int, turned: bool) -> list[Array]:
+    """`ldmatrix`: per matrix, where a lane's part of it lies; two places per matrix when it is transposed.
+
+    Lanes 8i to 8i + 7 hold the addresses of the rows of matrix i.
+    """
+    rows = address.reshape(-1, 32)
+    group, place = _LANES >> 2, _LANES & 3
+    found = []
+    for number in range(count):
+        if turned:
+            first = 8 * number + 2 * place
+            found += [rows[:, first + half] + (2 * group).astype(np.uint64) for half in (0, 1)]
+        else:
+            found.append(rows[:, 8 * number + group] + (4 * place).astype(np.uint64))
+    return [np.ascontiguousarray(one).reshape(-1) for one in found]
+
+
+def run_matrix(code: MeetingCode, values: list[Array]) -> list[Array]:
+    """A meeting of whole warps, lanes in order."""
+    if code.product is not None:
+        return multiply(code.product, values)
+    if code.name == "movmatrix":
+        return [move_transposed(values[0])]
+    _, count, turned = code.name.split(".")
+    return exchange_rows(values[0], int(count), turned == "True")
+
+
+def lane_numbers(batch: Any) -> Array:
+    """The current lanes' places in their warps."""
+    slots = batch.slots if batch.lanes is None else batch.slots[batch.lanes]
+    return np.asarray(slots & 31)
+
+
+def _fragment_offsets(batch: Any, layout: _Layout, by_row: bool, stride: Any, size: int) -> list[list[Array]]:
+    """Byte offsets from the matrix's start, per register and element."""
+    lanes = lane_numbers(batch)
+    major, minor = (layout.rows, layout.columns) if by_row else (layout.columns, layout.rows)
+    step = stride.astype(np.int64)
+    count, inner = layout.rows.shape[1:]
+    return [
+        [(major[lanes, register, item] * step + minor[lanes, register, item]) * size for item in range(inner)]
+        for register in range(count)
+    ]
+
+
+def load_packed_fragment(
+    batch: Any, at: Any, base: Any, offset: int, length: int, bits: int, count: int, stride: Any, site: int
+) -> list[Any]:
+    """`wmma.load` of elements smaller than a byte: words of rows of A, or of columns of B, that are `length` long."""
+    lanes = lane_numbers(batch)
+    per_line = length * bits // 32
+    words = []
+    for register in range(count):
+        number = lanes + 32 * register
+        places = (number // per_line) * (stride.astype(np.int64) * bits // 8) + number % per_line * 4
+        words.append(at(batch, base + places.astype(np.uint64)).load(offset, "u32", 4, site))
+    return words
+
+
+def load_fragment(
+    batch: Any, at: Any, base: Any, offset: int, shape: tuple[int, int], count: int, rep: str, by_row: bool,
+    stride: Any, site: int,
+) -> list[Any]:  # fmt: skip
+    """`wmma.load`: the registers of a fragment; `rep` is how an element lies in memory."""
+    size = int(rep[1:]) // 8
+    inner = max(4 // size, 1)
+    words = []
+    for places in _fragment_offsets(batch, opaque_layout(*shape, count, inner), by_row, stride, size):
+        parts = [at(batch, base + place.astype(np.uint64)).load(offset, rep, size, site) for place in places]
+        columns = [np.broadcast_to(part, places[0].shape) for part in parts]
+        rows = np.ascontiguousarray(np.stack(columns, axis=1))
+        words.append(rows.view(np.uint64 if size == 8 else np.uint32).reshape(-1))
+    return words
+
+
+def store_fragment(
+    batch: Any, at: Any, base: Any, offset: int, shape: tuple[int, int], rep: str, by_row: bool, stride: Any,
+    site: int, words: list[Any],
+) -> None:  # fmt: skip
+    """`wmma.store`."""
+    size = int(rep[1:]) // 8
+    inner = max(4 // size, 1)
+    layout = opaque_layout(*shape, len(words), inner)
+    for places, word in zip(_fragment_offsets(batch, layout, by_row, stride, size), words, strict=True):
+        parts = np.ascontiguousarray(np.broadcast_to(word, places[0].shape)).view(f"u{size}").reshape(-1, inner)
+        for column, place in enumerate(places):
+            target = at(batch, base + place.astype(np.uint64))
+            target.store(offset, rep, size, site, parts[:, column])

@@ -1,0 +1,265 @@
+"""Addresses of many lanes at once, in one state space, checked before anything is touched.
+
+A kernel uses one address register with several constant offsets. So the smallest and the largest address, and the OR
+of all of them, are found once per register; each access then checks three integers, and its gather is one NumPy call
+on a view of the memory that starts at the offset.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jitload.cpu.memory.arena import ARENA_WINDOW, NULL_PAGE_BYTES, relation
+from jitload.cpu.types import DTYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jitload.cpu.run.batch import Batch
+
+    Array = np.ndarray[Any, Any]
+
+#: Slabs start at multiples of the widest vector access.
+SLAB_ALIGNMENT = 32
+#: What fresh shared and local memory holds: NaN in every float type, and an index far out of bounds.
+UNSET = 0x7FFF
+_UNSET_BYTES = 1 << 25  # beyond this only the first bytes of every slab are set, so that stacks stay cheap
+
+
+class Slab:
+    """Memory of a state space that is not the arena: `copies` slabs of `nbytes` each.
+
+    Args:
+        space: "shared", "local" or "param".
+        nbytes: bytes that a lane may touch.
+        copies: how many slabs lie one after the other.
+        variables: (offset, bytes, name) of what lies in a slab.
+        unset: whether it starts with a pattern that shows, instead of zeros.
+    """
+
+    __slots__ = ("nbytes", "space", "stride", "variables", "views")
+
+    def __init__(
+        self,
+        space: str,
+        nbytes: int,
+        copies: int,
+        variables: Sequence[tuple[int, int, str]] = (),
+        *,
+        unset: bool = False,
+    ) -> None:
+        self.space = space
+        self.nbytes = nbytes
+        self.stride = -(-nbytes // SLAB_ALIGNMENT) * SLAB_ALIGNMENT
+        self.variables = variables
+        buffer = np.zeros(max(self.stride * copies, SLAB_ALIGNMENT), np.uint8)
+        if unset and nbytes:
+            marked = min(self.stride, max(_UNSET_BYTES // copies, 256)) // 2
+            buffer.view(np.uint16).reshape(copies, -1)[:, :marked] = UNSET
+        self.views = {rep: buffer.view(dtype) for rep, dtype in DTYPES.items() if rep != "p"}
+
+    def describe(self, offset: int, size: int) -> str:
+        """The variable nearest to an access, and how far off it is; without variables, the size of the slab."""
+        if not self.variables:
+            return f"{self.space} memory of {self.nbytes} bytes, {relation(offset, size, self.nbytes)}"
+        best = min(self.variables, key=lambda one: max(one[0] - offset, offset - one[0] - one[1], 0))
+        start, nbytes, name = best
+        return f"{name}: {nbytes} bytes at {self.space} address {start:#x}, {relation(offset - start, size, nbytes)}"
+
+
+class Addresses:
+    """The addresses that the current lanes hold in one register, as offsets into one state space.
+
+    Args:
+        batch: whose lanes these are.
+        offsets: int64 per lane, or an int when all lanes agree.
+        slabs: what to add per lane to get from its own space to the buffer (0 for the arena).
+        positions: which of the current lanes these are, or None for all.
+    """
+
+    __slots__ = ("_indices", "batch", "bits", "hi", "lo", "offsets", "positions", "slabs")
+    space: str
+    window: int
+
+    def __init__(self, batch: Batch, offsets: Array | int, slabs: Array | int, positions: Array | None = None) -> None:
+        self.batch = batch
+        self.offsets = offsets
+        self.slabs = slabs
+        self.positions = positions
+        self._indices: dict[int, Array | int] = {}
+        if isinstance(offsets, int):
+            self.lo = self.hi = self.bits = offsets
+        else:
+            self.lo = int(offsets.min())
+            self.hi = int(offsets.max())
+            self.bits = int(np.bitwise_or.reduce(offsets))
+
+    @property
+    def views(self) -> dict[str, Array]:
+        """The buffer behind the space, as an array of each representation."""
+        raise NotImplementedError
+
+    def reach(self, offset: int, size: int, site: int) -> None:
+        """Check an access of `size` bytes at `offset` from every address.
+
+        Raises:
+            CpuFault: a lane's access is out of bounds or misaligned.
+        """
+        raise NotImplementedError
+
+    def place(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
+        """Check, and give (start, index) so that element `start + index` of a view of that element size is meant."""
+        if (self.bits | offset) & (size - 1) or self.lo < 0:
+            return self._place_split(offset, size, site)
+        self.reach(offset, size, site)
+        shift = size.bit_length() - 1
+        index = self._indices.get(shift)
+        if index is None:
+            sums: Array | int = self.offsets + self.slabs
+            index = self._indices[shift] = sums >> shift
+        return offset >> shift, index
+
+    def load(self, offset: int, rep: str, size: int, site: int) -> Any:
+        """What the lanes read; a scalar when they all read one place."""
+        start, index = self.place(offset, size, site)
+        view = self.views[rep]
+        if isinstance(index, int):
+            return view[start + index]
+        return view[start:].take(index) if start >= 0 else view.take(index + start)
+
+    def store(self, offset: int, rep: str, size: int, site: int, value: Any) -> None:
+        """Write a value per lane; where lanes meet in one place the last lane wins."""
+        start, index = self.place(offset, size, site)
+        view = self.views[rep]
+        if isinstance(index, int):
+            view[start + index] = value[-1] if value.ndim else value
+        elif start >= 0:
+            view[start:][index] = value
+        else:
+            view[index + start] = value
+
+    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Any]:
+        """`count` elements per lane (PTX ISA section 9.7.9.8: the whole vector must be aligned)."""
+        start, index = self.place(offset, size * count, site)
+        rows = self.views[rep].reshape(-1, count)
+        if isinstance(index, int):
+            return list(rows[start + index])
+        return list(np.ascontiguousarray(rows.take(index + start, axis=0).T))
+
+    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Any]) -> None:
+        """Write a vector per lane."""
+        start, index = self.place(offset, size * len(values), site)
+        rows = self.views[rep].reshape(-1, len(values))
+        if isinstance(index, int):
+            rows[start + index] = [value[-1] if value.ndim else value for value in values]
+            return
+        stacked = np.empty((len(index), len(values)), rows.dtype)
+        for column, value in enumerate(values):
+            stacked[:, column] = value
+        rows[index + start] = stacked
+
+    def elements(self, offset: int, rep: str, size: int, site: int) -> tuple[Array, Array]:
+        """(view, index per lane) for a read-modify-write."""
+        start, index = self.place(offset, size, site)
+        count = self.batch.count if self.positions is None else len(self.positions)
+        indices = np.full(count, start + index) if isinstance(index, int) else index + start
+        return self.views[rep], indices
+
+    def bytes_until_nul(self, position: int, limit: int) -> bytes:
+        """The C string at the address of one lane, for printf and assertions."""
+        offsets = self.offsets + self.slabs
+        offset = offsets if isinstance(offsets, int) else int(offsets[position])
+        found = bytes(self.views["u8"][offset : offset + limit])
+        return found.partition(b"\0")[0]
+
+    def _place_split(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
+        """Base or offset is misaligned or below zero alone; what counts is the sum."""
+        sums: Array | int = self.offsets + offset
+        bad = np.flatnonzero(np.atleast_1d(np.asarray(sums)) & (size - 1))
+        if len(bad):
+            address = int(np.atleast_1d(np.asarray(sums))[bad[0]])
+            self.fail(int(bad[0]), address, size, site, "misaligned")
+        self.reach(offset, size, site)
+        places: Array | int = sums + self.slabs
+        return 0, places >> (size.bit_length() - 1)
+
+    def fail(self, position: int, offset: int, size: int, site: int, what: str) -> None:
+        """Raise the fault of the lane at `position`."""
+        if self.positions is not None:
+            position = int(self.positions[position])
+        address = (offset + self.window) % (1 << (32 if self.window == 0 else 64))
+        where = f"of {size} bytes at {self.space} address {address:#x}"
+        self.batch.fail(site, position, f"{what}: access {where}", address, self.describe_nearest(offset, size))
+
+    def describe_nearest(self, offset: int, size: int) -> str | None:
+        """The allocation nearest to a bad access."""
+        raise NotImplementedError
+
+
+class GlobalAddresses(Addresses):
+    """Addresses in the arena."""
+
+    __slots__ = ()
+    space = "global"
+    window = ARENA_WINDOW
+
+    @property
+    def views(self) -> dict[str, Array]:
+        """The arena."""
+        return self.batch.arena.views
+
+    def reach(self, offset: int, size: int, site: int) -> None:
+        """Check against the allocation that was used last, then against the one below, then lane by lane."""
+        lo, hi = self.lo + offset, self.hi + offset + size
+        batch = self.batch
+        near = batch.near
+        if near.start <= lo and hi <= near.end:
+            return
+        found = batch.arena.find(lo)
+        if found is not None and found.start <= lo and hi <= found.end:
+            batch.near = found
+            return
+        offsets = np.atleast_1d(np.asarray(self.offsets)) + offset
+        bad = np.flatnonzero(batch.arena.bounds().holding(offsets, size) < 0)
+        if len(bad):
+            bad_offset = int(offsets[bad[0]])
+            null = 0 <= bad_offset + ARENA_WINDOW < NULL_PAGE_BYTES
+            outside = "out of bounds" if batch.arena.freed(bad_offset) is None else "use after free, out of bounds"
+            self.fail(int(bad[0]), bad_offset, size, site, "null pointer" if null else outside)
+
+    def describe_nearest(self, offset: int, size: int) -> str | None:
+        """The closest allocation of the arena."""
+        return self.batch.arena.nearest(offset, size)
+
+
+class SlabAddresses(Addresses):
+    """Addresses in a space of which each lane, each thread block or the launch has its own slab."""
+
+    __slots__ = ("slab", "space", "window")
+
+    def __init__(
+        self, batch: Batch, slab: Slab, offsets: Array | int, slabs: Array | int, positions: Array | None = None
+    ) -> None:
+        super().__init__(batch, offsets, slabs, positions)
+        self.slab = slab
+        self.space = slab.space
+        self.window = 0
+
+    @property
+    def views(self) -> dict[str, Array]:
+        """The slabs, one after the other."""
+        return self.slab.views
+
+    def reach(self, offset: int, size: int, site: int) -> None:
+        """Check against the size of one slab."""
+        limit = self.slab.nbytes
+        if self.lo + offset < 0 or self.hi + offset + size > limit:
+            offsets = np.atleast_1d(np.asarray(self.offsets)) + offset
+            bad = np.flatnonzero((offsets < 0) | (offsets + size > limit))
+            self.fail(int(bad[0]), int(offsets[bad[0]]), size, site, "out of bounds")
+
+    def describe_nearest(self, offset: int, size: int) -> str | None:
+        """The variable that lies there, or the size of the slab."""
+        return self.slab.describe(offset, size)

@@ -1,0 +1,183 @@
+"""From the value of an address register to checked addresses (PTX ISA section 5.1, generic addressing)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jitload.cpu.lanes.affine import Affine, dense
+from jitload.cpu.memory.arena import ARENA_WINDOW, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, WINDOW_BYTES
+from jitload.cpu.memory.strided import StridedGlobalAddresses, StridedSlabAddresses
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jitload.cpu.memory.access import Addresses, Slab
+    from jitload.cpu.run.batch import Batch
+
+    Array = np.ndarray[Any, Any]
+
+_WINDOWS = {"shared": SHARED_WINDOW, "local": LOCAL_WINDOW, "param": PARAM_WINDOW}
+
+
+def at_global(batch: Batch, value: Any) -> Addresses:
+    """Addresses of the arena; an int is a uniform address."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return batch.global_addresses(batch, value.view(np.int64) - ARENA_WINDOW, 0)
+    if type(value) is Affine:
+        offsets = value.view(np.int64) - np.int64(ARENA_WINDOW)
+        limits = offsets.limits()
+        if limits is not None:
+            return StridedGlobalAddresses(batch, offsets, limits)
+        return batch.global_addresses(batch, offsets.lanes(), 0)
+    return batch.global_addresses(batch, int(value) - ARENA_WINDOW, 0)
+
+
+def at_shared(batch: Batch, value: Any) -> Addresses:
+    """Addresses in shared memory; a `cvta`-free kernel may still hold generic ones in 64-bit registers."""
+    return _in_slab(batch, batch.shared, _offsets(value), batch.lane_slabs("shared"))
+
+
+def at_local(batch: Batch, value: Any) -> Addresses:
+    """Addresses in the local memory of each lane."""
+    return _in_slab(batch, batch.local, _offsets(value), batch.lane_slabs("local"))
+
+
+def at_param(batch: Batch, value: Any) -> Addresses:
+    """Addresses in the parameter block of the launch."""
+    return _in_slab(batch, batch.params, _offsets(value), 0)
+
+
+def _offsets(value: Any) -> Array | Affine | int:
+    """Addresses with a sign: a register may lie below zero, and the constant offset of the access above it."""
+    if isinstance(value, int):
+        return value
+    signed = value.view(np.int32 if value.dtype.itemsize == 4 else np.int64)
+    if value.ndim:
+        found: Array | Affine = signed.astype(np.int64)
+        return found
+    return int(signed)
+
+
+def _in_slab(batch: Batch, slab: Slab, offsets: Array | Affine | int, slabs: Array | int) -> Addresses:
+    if isinstance(offsets, Affine):
+        limits = offsets.limits()
+        if limits is not None:
+            return StridedSlabAddresses(batch, slab, offsets, limits, slabs)
+        offsets = offsets.lanes()
+    return batch.slab_addresses(batch, slab, offsets, slabs)
+
+
+def at_generic(batch: Batch, value: Any) -> Addresses | MixedAddresses:
+    """Addresses of whatever space each value points into."""
+    if type(value) is Affine:
+        limits = value.limits()
+        if limits is None:
+            return at_generic(batch, value.lanes())
+        _, lo, hi = limits
+    elif not (isinstance(value, np.ndarray) and value.ndim):
+        lo = hi = int(value)
+    else:
+        lo, hi = int(value.min()), int(value.max())
+    if lo >= ARENA_WINDOW or hi < PARAM_WINDOW:
+        return at_global(batch, value)
+    for space, window in _WINDOWS.items():
+        if window <= lo and hi < window + WINDOW_BYTES:
+            return _in_window(batch, space, window, value)
+    if lo == hi:
+        return at_global(batch, value)
+    return MixedAddresses(batch, dense(value))
+
+
+def _in_window(batch: Batch, space: str, window: int, value: Any, positions: Array | None = None) -> Addresses:
+    many = type(value) is Affine or (isinstance(value, np.ndarray) and value.ndim)
+    offsets = value.view(np.int64) - np.int64(window) if many else int(value) - window
+    slabs = 0 if space == "param" else batch.lane_slabs(space)
+    if positions is not None and isinstance(slabs, np.ndarray):
+        slabs = slabs[positions]
+    slab = {"shared": batch.shared, "local": batch.local, "param": batch.params}[space]
+    if type(offsets) is Affine:
+        return _in_slab(batch, slab, offsets, slabs)
+    return batch.slab_addresses(batch, slab, offsets, slabs, positions)
+
+
+def space_of(value: Any, space: str, batch: Batch) -> Any:
+    """`isspacep`: whether generic addresses point into a space."""
+    if space in _WINDOWS:
+        window = np.uint64(_WINDOWS[space])
+        return (value >= window) & (value < window + np.uint64(WINDOW_BYTES))
+    offsets = np.atleast_1d(np.asarray(value)).view(np.int64) - ARENA_WINDOW
+    bounds = batch.arena.bounds()
+    index = bounds.holding(offsets, 1)
+    constant = (index >= 0) & (bounds.constant[index] if len(bounds.starts) else False)
+    found = constant if space == "const" else (value >= np.uint64(ARENA_WINDOW)) & ~constant
+    return found if np.ndim(value) else np.bool_(found[0])
+
+
+def check_rank(batch: Batch, rank: Any, site: int) -> None:
+    """Clusters have one thread block: only rank 0 exists."""
+    bad = np.flatnonzero(rank)
+    if len(bad):
+        number = int(np.atleast_1d(rank)[bad[0]])
+        batch.fail(site, int(bad[0]), f"thread block {number} of a cluster that has one block")
+
+
+class MixedAddresses:
+    """Generic addresses of which some point into one space and some into another; each part does its own work."""
+
+    __slots__ = ("batch", "parts")
+
+    def __init__(self, batch: Batch, value: Array) -> None:
+        self.batch = batch
+        self.parts: list[tuple[Array, Addresses]] = []
+        rest = np.ones(len(value), np.bool_)
+        for space, window in _WINDOWS.items():
+            inside = (value >= np.uint64(window)) & (value < np.uint64(window + WINDOW_BYTES))
+            positions = np.flatnonzero(inside)
+            rest &= ~inside
+            if len(positions):
+                self.parts.append((positions, _in_window(batch, space, window, value[positions], positions)))
+        positions = np.flatnonzero(rest)
+        if len(positions):
+            offsets = value[positions].view(np.int64) - ARENA_WINDOW
+            self.parts.append((positions, batch.global_addresses(batch, offsets, 0, positions)))
+
+    def load(self, offset: int, rep: str, size: int, site: int) -> Any:
+        """What the lanes read."""
+        parts = [(positions, part.load(offset, rep, size, site)) for positions, part in self.parts]
+        return self._join(parts)
+
+    def _join(self, parts: Sequence[tuple[Array, Any]]) -> Array:
+        joined = np.empty(sum(len(positions) for positions, _ in parts), parts[0][1].dtype)
+        for positions, values in parts:
+            joined[positions] = values
+        return joined
+
+    def store(self, offset: int, rep: str, size: int, site: int, value: Any) -> None:
+        """Write a value per lane."""
+        for positions, part in self.parts:
+            part.store(offset, rep, size, site, value[positions] if value.ndim else value)
+
+    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Any]:
+        """`count` elements per lane."""
+        loaded = [(positions, part.load_vector(offset, rep, size, count, site)) for positions, part in self.parts]
+        return [self._join([(positions, values[k]) for positions, values in loaded]) for k in range(count)]
+
+    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Any]) -> None:
+        """Write a vector per lane."""
+        for positions, part in self.parts:
+            chosen = [value[positions] if value.ndim else value for value in values]
+            part.store_vector(offset, rep, size, site, chosen)
+
+    def split(self) -> Sequence[tuple[Array, Addresses]]:
+        """The parts, for atomics."""
+        return self.parts
+
+    def bytes_until_nul(self, position: int, limit: int) -> bytes:
+        """The C string at the address of one lane."""
+        for positions, part in self.parts:
+            place = np.flatnonzero(positions == position)
+            if len(place):
+                return part.bytes_until_nul(int(place[0]), limit)
+        return b""

@@ -1,0 +1,1 @@
+"""`jitload.cpu_profile`: counting what kernels do, and the report."""

@@ -1,0 +1,100 @@
+"""Barriers of thread blocks (PTX ISA section 9.7.13.1): who has arrived, and who may go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.block_code import MeetingCode
+    from jitload.cpu.run.batch import Batch
+    from jitload.cpu.run.frame import Frame
+
+    Array = np.ndarray[Any, Any]
+
+BARRIERS = 16  # per thread block
+
+
+class Waiting(NamedTuple):
+    """Lanes that stand at one barrier instruction."""
+
+    frame: Frame
+    code: MeetingCode
+    target: int
+    lanes: Array
+
+
+class Released(NamedTuple):
+    """Lanes that go on, with the result of `bar.red` per lane if there is one."""
+
+    waiting: Waiting
+    result: Array | None
+
+
+class Barrier:
+    """One barrier number in all thread blocks of a batch.
+
+    Implicit counts are of live threads. Explicit ones are in whole warps, so the last thread of a partial warp counts
+    for the threads that the warp lacks.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._arrived = np.zeros(batch.blocks, np.int64)
+        self._weighted = np.zeros(batch.blocks, np.int64)
+        self._true = np.zeros(batch.blocks, np.int64)
+        self._expected = np.full(batch.blocks, -1, np.int64)
+        self.waiting: list[Waiting] = []
+        threads = batch.launch.threads
+        self._missing = -threads % 32
+
+    def arrive(self, lanes: Array, count: Array | None, predicate: Any) -> None:
+        """Count lanes in; `count` is the number that they expect, or None for all live threads."""
+        blocks = self._batch.block_slot[lanes]
+        number = self._batch.blocks
+        arrived = np.bincount(blocks, minlength=number)
+        self._arrived += arrived
+        last = self._batch.thread[lanes] == self._batch.launch.threads - 1
+        self._weighted += arrived + self._missing * np.bincount(blocks[last], minlength=number)
+        if predicate is not None:
+            chosen = np.broadcast_to(predicate, lanes.shape)
+            self._true += np.bincount(blocks[chosen], minlength=number)
+        if count is not None:
+            self._expected[blocks] = count
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has arrived since the last release."""
+        return not self.waiting and not self._arrived.any()
+
+    def release(self) -> list[Released]:
+        """Let the thread blocks go whose threads have all arrived."""
+        explicit = self._expected >= 0
+        enough = np.where(explicit, self._weighted >= self._expected, self._arrived >= self._batch.live_threads)
+        complete = enough & (self._arrived > 0)
+        if not complete.any():
+            return []
+        released, kept = [], []
+        for waiting in self.waiting:
+            chosen = complete[self._batch.block_slot[waiting.lanes]]
+            if chosen.any():
+                lanes = waiting.lanes[chosen]
+                released.append(Released(waiting._replace(lanes=lanes), self._result(waiting.code.name, lanes)))
+            if not chosen.all():
+                kept.append(waiting._replace(lanes=waiting.lanes[~chosen]))
+        self.waiting = kept
+        for counter in (self._arrived, self._weighted, self._true):
+            counter[complete] = 0
+        self._expected[complete] = -1
+        return released
+
+    def _result(self, name: str, lanes: Array) -> Array | None:
+        blocks = self._batch.block_slot[lanes]
+        if name == "red.popc":
+            return np.asarray(self._true[blocks].astype(np.uint32))
+        if name == "red.or":
+            return np.asarray(self._true[blocks] > 0)
+        if name == "red.and":
+            return np.asarray(self._true[blocks] == self._arrived[blocks])
+        return None

@@ -1,0 +1,288 @@
+"""A batch: the thread blocks of a grid that run side by side as one set of lanes, and where those lanes stand."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from jitload.cpu.code.function_writer import AFFINE_SPECIALS
+from jitload.cpu.faults import run_fault
+from jitload.cpu.lanes.affine import AFFINE_LANES
+from jitload.cpu.lanes.coordinates import Coordinates
+from jitload.cpu.memory.access import GlobalAddresses, Slab, SlabAddresses
+from jitload.cpu.memory.arena import Allocation
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.kernel_code import KernelCode
+    from jitload.cpu.memory.arena import Arena
+    from jitload.cpu.run.observe import Observer
+    from jitload.launch.kernel import Dim3
+
+    Array = np.ndarray[Any, Any]
+
+_AXES = "xyz"
+_NOTHING = Allocation(0, 0, "", False)
+_FULL_WARP = 0xFFFFFFFF
+
+
+class Launch:
+    """What is the same for every batch of a launch.
+
+    Args:
+        code: the decoded kernel.
+        arena: device memory.
+        params: the parameter block.
+        grid: blocks.
+        block: threads per block.
+        shared_bytes: dynamic shared memory per block.
+
+    Attributes:
+        name: what the user calls the kernel.
+        steps: scheduler steps since a batch ended, for the watchdog.
+        workspace: the address of what the blocks of a cooperative launch synchronize through, or 0.
+        observer: who watches; set before the first batch is made.
+    """
+
+    workspace = 0
+    observer: Observer | None = None
+
+    def __init__(
+        self, code: KernelCode, arena: Arena, params: bytes | bytearray, grid: Dim3, block: Dim3, shared_bytes: int
+    ) -> None:
+        self.code = code
+        self.name = code.name
+        self.arena = arena
+        self.grid = grid
+        self.block = block
+        self.shared_bytes = shared_bytes
+        self.threads = block[0] * block[1] * block[2]
+        self.blocks = grid[0] * grid[1] * grid[2]
+        self.warps = -(-self.threads // 32)
+        self.params = Slab("param", len(params), 1, code.parameter_places)
+        self.params.views["u8"][: len(params)] = np.frombuffer(params, np.uint8)
+        self.started_ns = time.time_ns()
+        self.steps = 0
+        self._shapes: dict[int, Shape] = {}
+
+    def shape(self, blocks: int) -> Shape:
+        """The numbering of lanes in batches of so many blocks; made once per launch."""
+        found = self._shapes.get(blocks)
+        if found is None:
+            found = self._shapes[blocks] = Shape(self, blocks)
+        return found
+
+
+class Shape:
+    """How lanes are numbered in a batch: what depends on the number of its blocks only.
+
+    Attributes:
+        thread: the linear thread number of each lane in its block.
+        block_slot: the place of each lane's block in the batch.
+        slots: 32 times the warp, plus the lane in the warp.
+        specials: special registers that no block number goes into.
+    """
+
+    def __init__(self, launch: Launch, blocks: int) -> None:
+        self.thread = np.tile(np.arange(launch.threads), blocks)
+        self.block_slot = np.repeat(np.arange(blocks), launch.threads)
+        self.slots = self.block_slot * (launch.warps * 32) + self.thread
+        self.specials: dict[str, Any] = {}
+
+
+class Batch:
+    """Lanes of whole thread blocks, with their shared and local memory.
+
+    Lane number = place of the block in the batch times threads per block, plus the thread's linear number.
+
+    Attributes:
+        lanes: the lanes that run now; None for all of the batch.
+        count: how many they are.
+        near: the allocation that was used last.
+        coordinates: what the lanes count through; None in small batches, and where the launch is watched.
+        global_addresses: the class of addresses in the arena; another one where the launch is watched.
+        slab_addresses: the class of addresses in the other spaces.
+    """
+
+    global_addresses: type[GlobalAddresses] = GlobalAddresses
+    slab_addresses: type[SlabAddresses] = SlabAddresses
+
+    def __init__(self, launch: Launch, first: int, blocks: int) -> None:
+        code = launch.code
+        self.launch = launch
+        self.arena = launch.arena
+        self.params = launch.params
+        self.first = first
+        self.blocks = blocks
+        self.lanes_total = blocks * launch.threads
+        self.lanes: Array | None = None
+        self.count = self.lanes_total
+        self.near = _NOTHING
+        dynamic = launch.shared_bytes
+        places = code.shared_places(dynamic)
+        self.shared = Slab("shared", code.shared_bytes(dynamic), blocks, places, unset=True)
+        if code.reserved_bytes:
+            self.shared.views["u8"].reshape(blocks, -1)[:, : code.reserved_bytes] = 0
+        self.local = Slab("local", code.local_bytes, self.lanes_total, unset=True)
+        shape = launch.shape(blocks)
+        self.thread, self.block_slot, self.slots = shape.thread, shape.block_slot, shape.slots
+        self.slot_count = blocks * launch.warps * 32
+        self.live_threads = np.full(blocks, launch.threads)
+        self.live_bits = self._all_bits()
+        self._slabs: dict[str, Array | int] = {
+            "shared": self.block_slot * self.shared.stride if blocks > 1 else 0,
+            "local": np.arange(self.lanes_total) * self.local.stride if self.local.stride else 0,
+        }
+        self._specials: dict[str, Any] = {}
+        self._shape_specials = shape.specials
+        self.coordinates: Coordinates | None = None
+        if launch.observer is None and self.lanes_total >= AFFINE_LANES:
+            self.coordinates = Coordinates(launch.block, launch.grid, first, blocks)
+        elif launch.observer is not None:
+            from jitload.cpu.run import observe
+
+            self.global_addresses = observe.ReportingGlobalAddresses
+            self.slab_addresses = observe.ReportingSlabAddresses
+
+    def _all_bits(self) -> Array:
+        bits = np.full((self.blocks, self.launch.warps), _FULL_WARP, np.uint32)
+        rest = self.launch.threads % 32
+        if rest:
+            bits[:, -1] = (1 << rest) - 1
+        return bits.reshape(-1)
+
+    def lane_slabs(self, space: str) -> Array | int:
+        """Where the current lanes' slabs start."""
+        slabs = self._slabs[space]
+        return slabs if self.lanes is None or isinstance(slabs, int) else slabs.take(self.lanes)
+
+    def slab_strides(self, slab: Slab) -> tuple[int, ...]:
+        """What each coordinate adds to where a lane's slab starts."""
+        assert self.coordinates is not None
+        if slab is self.shared:
+            return tuple(stride * slab.stride for stride in self.coordinates.block_strides)
+        if slab is self.local:
+            return tuple(stride * slab.stride for stride in self.coordinates.lane_strides)
+        return (0,) * len(self.coordinates.extents)
+
+    def special(self, name: str) -> Any:
+        """A special register of the current lanes (PTX ISA section 10)."""
+        if self.coordinates is not None and name.startswith(AFFINE_SPECIALS):
+            value = self._specials.get(name)
+            if value is None:
+                value = self._specials[name] = self.coordinates.special(name) or self._make_special(name)
+            return value if self.lanes is None or not value.ndim else value.take(self.lanes)
+        value = self._specials.get(name)
+        if value is None:
+            value = self._shape_specials.get(name)
+        if value is None:
+            value = self._make_special(name)
+            if name.startswith(("ctaid", "clusterid")):
+                self._specials[name] = value
+            elif not name.startswith(("clock", "globaltimer")):
+                self._shape_specials[name] = value
+        return value if self.lanes is None or not value.ndim else value.take(self.lanes)
+
+    def _make_special(self, name: str) -> Any:
+        base, _, axis = name.partition(".")
+        if base in {"tid", "ntid", "ctaid", "nctaid"}:
+            return self._position(base, axis)
+        if base.startswith("lanemask_"):
+            return _lane_mask(base[9:], self.thread % 32)
+        if base.startswith(("clock", "globaltimer")):
+            return self._time(base)
+        constants = {
+            "nwarpid": self.launch.warps,
+            "nsmid": 1,
+            "dynamic_smem_size": self.launch.shared_bytes,
+            "total_smem_size": self.shared.nbytes,
+            "aggr_smem_size": self.shared.nbytes,
+            "cluster_nctarank": 1,
+            "reserved_smem_offset_end": self.launch.code.reserved_bytes,
+            "reserved_smem_offset_cap": self.launch.code.reserved_bytes,
+            "reserved_smem_offset_1": self.launch.code.reserved_bytes // 2,
+            # Where cooperative groups look for the workspace of the grid.
+            "envreg1": self.launch.workspace >> 32,
+            "envreg2": self.launch.workspace & 0xFFFFFFFF,
+        }
+        if base == "laneid":
+            return (self.thread % 32).astype(np.uint32)
+        if base == "warpid":
+            return (self.thread // 32).astype(np.uint32)
+        if base in {"nclusterid", "clusterid"}:
+            return self._position("nctaid" if base[0] == "n" else "ctaid", axis)
+        if base == "cluster_nctaid":
+            return np.uint32(axis != "w")
+        if base == "current_graph_exec":
+            return np.uint64(0)  # no launch here belongs to a graph
+        return np.uint64(1) if base == "gridid" else np.uint32(constants.get(base, 0))
+
+    def _position(self, base: str, axis: str) -> Any:
+        if axis == "w":
+            return np.uint32(0)
+        place = _AXES.index(axis)
+        extents = self.launch.block if base.endswith("ntid") or base == "tid" else self.launch.grid
+        if base[0] == "n":
+            return np.uint32(extents[place])
+        if extents[place] == 1:
+            return np.uint32(0)
+        before = (1, extents[0], extents[0] * extents[1])[place]
+        if base == "tid":
+            threads = np.arange(self.launch.threads) // before % extents[place]
+            return np.tile(threads.astype(np.uint32), self.blocks)
+        blocks = (np.arange(self.first, self.first + self.blocks) // before % extents[place]).astype(np.uint32)
+        return blocks[0] if self.blocks == 1 else np.repeat(blocks, self.launch.threads)
+
+    def _time(self, base: str) -> Any:
+        if base.startswith("clock"):
+            ticks = (time.time_ns() - self.launch.started_ns) & 0x7FFFFFFFFFFFFFFF
+        else:
+            ticks = time.time_ns()
+        if base in {"clock64", "globaltimer"}:
+            return np.uint64(ticks)
+        return np.uint32((ticks >> 32 if base.endswith("_hi") else ticks) & 0xFFFFFFFF)
+
+    def thread_at(self, lane: int) -> tuple[Dim3, Dim3]:
+        """(thread, block) coordinates of a lane."""
+        block, thread = divmod(lane, self.launch.threads)
+        return _unfold(thread, self.launch.block), _unfold(block + self.first, self.launch.grid)
+
+    def lane_at(self, position: int) -> int:
+        """The lane at a position among the current ones."""
+        return position if self.lanes is None else int(self.lanes[position])
+
+    def fail(
+        self, site: int, position: int, what: str, address: int | None = None, nearest: str | None = None
+    ) -> NoReturn:
+        """Stop the kernel because of one of the current lanes.
+
+        Raises:
+            CpuFault: always.
+        """
+        self.fail_lane(site, self.lane_at(position), what, address, nearest)
+
+    def fail_lane(
+        self, site: int, lane: int, what: str, address: int | None = None, nearest: str | None = None
+    ) -> NoReturn:
+        """Stop the kernel because of a lane.
+
+        Raises:
+            CpuFault: always.
+        """
+        thread, block = self.thread_at(lane)
+        place = self.launch.code.places[site]
+        raise run_fault(
+            self.launch.code.name, place, what, thread=thread, block=block, address=address, nearest=nearest
+        )
+
+
+def _unfold(linear: int, extents: Dim3) -> Dim3:
+    return linear % extents[0], linear // extents[0] % extents[1], linear // (extents[0] * extents[1])
+
+
+def _lane_mask(which: str, lane: Array) -> Array:
+    bit = np.left_shift(1, lane.astype(np.int64))
+    below = bit - 1
+    mask = {"eq": bit, "lt": below, "le": below | bit, "gt": ~(below | bit), "ge": ~below}[which]
+    return (mask & _FULL_WARP).astype(np.uint32)

@@ -1,0 +1,70 @@
+"""Call frames: the registers of one function, for all lanes that came there by the same calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jitload.cpu.code.namespace import put
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.block_code import CallCode, FunctionCode
+    from jitload.cpu.run.batch import Batch
+
+    Array = np.ndarray[Any, Any]
+
+
+class Frame:
+    """A node in the tree of calls.
+
+    Attributes:
+        code: the function.
+        registers: its register file; an entry is a scalar while all lanes agree, else an array over the batch.
+        base: where its local memory starts in each lane's slab.
+        parent: the caller's frame, or None in a kernel.
+        call: the call that leads here.
+        depth: how many calls deep.
+        lanes_inside: how many lanes are in it or below it.
+    """
+
+    __slots__ = ("base", "call", "children", "code", "depth", "lanes_inside", "parent", "registers", "serial")
+
+    def __init__(self, code: FunctionCode, base: int, parent: Frame | None, call: CallCode | None, serial: int) -> None:
+        self.code = code
+        self.registers: list[Any] = list(code.zeros)
+        self.base = base
+        self.parent = parent
+        self.call = call
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        self.serial = serial
+        self.lanes_inside = 0
+        self.children: dict[tuple[int, str], Frame] = {}
+
+
+def write_register(batch: Batch, frame: Frame, number: int, rep: str, lanes: Array | None, value: Any) -> None:
+    """Write a register from outside generated code; `rep` is how the register file holds it."""
+    from jitload.cpu.types import DTYPES
+
+    if value.dtype != DTYPES[rep]:
+        value = value.view(DTYPES[rep])
+    if lanes is None:
+        frame.registers[number] = value
+    else:
+        put(frame.registers, number, lanes, value, batch.lanes_total)
+
+
+def copy_local(batch: Batch, lanes: Array | None, source: int, target: int, nbytes: int) -> None:
+    """Copy bytes within each lane's local memory: arguments and results of calls."""
+    if not nbytes:
+        return
+    if batch.launch.observer is not None:
+        batch.launch.observer.copied(batch, lanes, source, target, nbytes)
+    memory = batch.local.views["u8"]
+    stride = batch.local.stride
+    if lanes is None:
+        rows = memory[: stride * batch.lanes_total].reshape(-1, stride)
+        rows[:, target : target + nbytes] = rows[:, source : source + nbytes].copy()
+        return
+    starts = (lanes * stride)[:, None] + np.arange(nbytes)
+    memory[starts + target] = memory[starts + source]

@@ -1,0 +1,229 @@
+"""Where lanes wait for each other: barriers of thread blocks, and warp operations with member masks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jitload.cpu.faults import describe_place
+from jitload.cpu.lanes.matrix import run_matrix
+from jitload.cpu.lanes.warp import ballot, groups_of, run_warp
+from jitload.cpu.run.barrier import BARRIERS, Barrier, Waiting
+from jitload.cpu.run.frame import write_register
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jitload.cpu.code.block_code import MeetingCode
+    from jitload.cpu.run.batch import Batch
+    from jitload.cpu.run.frame import Frame
+
+    Array = np.ndarray[Any, Any]
+
+
+class _Party(NamedTuple):
+    """Lanes that stand at one warp instruction, with their operands."""
+
+    frame: Frame
+    code: MeetingCode
+    target: int
+    lanes: Array
+    masks: Array
+    values: list[Array]
+
+    def choose(self, chosen: Array) -> _Party:
+        """Some of these lanes."""
+        values = [value[chosen] for value in self.values]
+        return self._replace(lanes=self.lanes[chosen], masks=self.masks[chosen], values=values)
+
+
+class Meetings:
+    """All lanes of a batch that wait for others.
+
+    Args:
+        batch: the batch.
+        push: makes lanes runnable: (frame, block, lanes).
+    """
+
+    def __init__(self, batch: Batch, push: Callable[[Frame, int, Array | None], None]) -> None:
+        self._batch = batch
+        self._push = push
+        self._observer = batch.launch.observer
+        self._barriers: dict[int, Barrier] = {}
+        self._parties: dict[tuple[str, str], list[_Party]] = {}
+
+    def meet(
+        self, frame: Frame, code: MeetingCode, target: int, lanes: Array | None, operands: tuple[Any, ...]
+    ) -> bool:
+        """Bring lanes to a meeting; whether they can all go straight on."""
+        if code.kind == "warp":
+            return self._meet_warp(frame, code, target, lanes, operands)
+        if code.kind == "pass":
+            return True
+        if (
+            lanes is None
+            and code.name == "sync"
+            and not operands[0].ndim
+            and operands[1] is None
+            and not self._barriers
+        ):
+            if operands[0] >= BARRIERS:
+                self._batch.fail(code.site, 0, f"barrier {int(operands[0])}, there are {BARRIERS}")
+            if self._observer is not None:
+                self._observer.released(self._batch, None)
+            return True
+        self._meet_barrier(frame, code, target, lanes, operands)
+        return False
+
+    def depart(self, lanes: Array | None) -> None:
+        """Threads ended: nobody waits for them any longer."""
+        batch = self._batch
+        if lanes is None:
+            batch.live_threads[:] = 0
+            batch.live_bits[:] = 0
+            return
+        batch.live_threads -= np.bincount(batch.block_slot[lanes], minlength=batch.blocks)
+        slots = batch.slots[lanes]
+        batch.live_bits &= ~ballot(slots >> 5, len(batch.live_bits), slots)
+        for barrier in self._barriers.values():
+            self._release(barrier)
+        self._forget_idle()
+        for signature in list(self._parties):
+            self._complete(signature)
+
+    def expect_nobody(self) -> None:
+        """Nobody can run any more: then nobody may be waiting.
+
+        Raises:
+            CpuFault: somebody is.
+        """
+        stuck = [(one.lanes, one.code.site) for barrier in self._barriers.values() for one in barrier.waiting]
+        kind = "barrier divergence: not all threads of the block reach the barrier"
+        if not stuck:
+            stuck = [(one.lanes, one.code.site) for parties in self._parties.values() for one in parties]
+            kind = "deadlock: not all threads of the member mask reach the warp operation"
+        if not stuck:
+            return
+        lanes, site = stuck[0]
+        others = sorted({other for _, other in stuck[1:] if other != site})
+        places = self._batch.launch.code.places
+        also = "".join(f"; others wait at {describe_place(places[other])}" for other in others[:3])
+        self._batch.fail_lane(site, int(lanes[0]), kind + also)
+
+    def _lane_array(self, lanes: Array | None) -> Array:
+        return np.arange(self._batch.lanes_total) if lanes is None else lanes
+
+    def _meet_barrier(
+        self, frame: Frame, code: MeetingCode, target: int, lanes: Array | None, operands: tuple[Any, ...]
+    ) -> None:
+        everyone = self._lane_array(lanes)
+        numbers = np.broadcast_to(operands[0], everyone.shape)
+        for number in np.unique(numbers):
+            if number >= BARRIERS and code.name != "cluster.wait":
+                self._batch.fail(code.site, 0, f"barrier {int(number)}, there are {BARRIERS}")
+            chosen = numbers == number
+            count, predicate = (
+                None if one is None else np.broadcast_to(one, everyone.shape)[chosen] for one in operands[1:]
+            )
+            if count is not None and (count % 32).any():
+                self._batch.fail(code.site, 0, "a barrier's thread count must be a multiple of 32")
+            barrier = self._barriers.setdefault(int(number), Barrier(self._batch))
+            mine = everyone[chosen]
+            barrier.arrive(mine, count, predicate)
+            if code.kind == "arrive":
+                self._push(frame, target, mine if len(mine) < self._batch.lanes_total else None)
+            else:
+                barrier.waiting.append(Waiting(frame, code, target, mine))
+            self._release(barrier)
+        self._forget_idle()
+
+    def _forget_idle(self) -> None:
+        for key in [key for key, one in self._barriers.items() if one.idle]:
+            del self._barriers[key]
+
+    def _release(self, barrier: Barrier) -> None:
+        released = barrier.release()
+        if released and self._observer is not None:
+            self._observer.released(self._batch, np.concatenate([waiting.lanes for waiting, _ in released]))
+        for waiting, result in released:
+            lanes = waiting.lanes if len(waiting.lanes) < self._batch.lanes_total else None
+            wanted = waiting.code.results[0] if waiting.code.results else None
+            if wanted is not None and result is not None:
+                write_register(self._batch, waiting.frame, wanted[0], wanted[1], lanes, result)
+            self._push(waiting.frame, waiting.target, lanes)
+
+    def _meet_warp(
+        self, frame: Frame, code: MeetingCode, target: int, lanes: Array | None, operands: tuple[Any, ...]
+    ) -> bool:
+        batch = self._batch
+        slots = batch.slots if lanes is None else batch.slots[lanes]
+        values = list(operands[1:] if code.masked else operands)
+        masks = operands[0] if code.masked else np.uint32(0xFFFFFFFF)
+        if lanes is None or not code.masked or self._all_here(slots, masks):
+            if self._observer is not None:
+                self._observer.met(batch, code, lanes, masks, values)
+            results = self._operate(code, slots, masks, values)
+            self._write(frame, code, lanes, results)
+            return True
+        masks = np.broadcast_to(masks, lanes.shape)
+        values = [np.broadcast_to(value, lanes.shape) for value in values]
+        signature = (code.name, code.type)
+        self._parties.setdefault(signature, []).append(_Party(frame, code, target, lanes, masks, values))
+        self._complete(signature)
+        return False
+
+    def _operate(self, code: MeetingCode, slots: Array, masks: Any, values: list[Any]) -> list[Any]:
+        """The results, per lane."""
+        if code.product is None and not code.name.startswith(("rows", "movmatrix")):
+            return run_warp(code.name, slots, masks, values, self._batch.slot_count)
+        if len(slots) % 32 or (slots.reshape(-1, 32) & 31 != np.arange(32)).any():
+            self._batch.fail(code.site, 0, "a matrix operation without all 32 threads of the warp")
+        return run_matrix(code, [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values])
+
+    def _all_here(self, slots: Array, masks: Any) -> bool:
+        return bool(self._arrived(slots, masks).all())
+
+    def _arrived(self, slots: Array, masks: Any) -> Array:
+        """Per lane, whether every live thread of its member mask is among these lanes."""
+        groups, count = groups_of(slots, masks)
+        here = ballot(groups, count, slots)[groups]
+        needed = masks & self._batch.live_bits[slots >> 5]
+        return np.asarray((needed & ~here) == 0)
+
+    def _complete(self, signature: tuple[str, str]) -> None:
+        """Carry out the operation for those whose partners have all arrived, from whatever instruction."""
+        batch = self._batch
+        parties = self._parties[signature]
+        lanes = np.concatenate([party.lanes for party in parties])
+        masks = np.concatenate([party.masks for party in parties])
+        owners = np.repeat(np.arange(len(parties)), [len(party.lanes) for party in parties])
+        ready = self._arrived(batch.slots[lanes], masks)
+        if not ready.any():
+            return
+        values = [np.concatenate(column)[ready] for column in zip(*(party.values for party in parties), strict=True)]
+        order = np.argsort(lanes[ready], kind="stable")
+        sorted_lanes, sorted_owners = lanes[ready][order], owners[ready][order]
+        masks, values = masks[ready][order], [value[order] for value in values]
+        if self._observer is not None:
+            self._observer.met(batch, parties[0].code, sorted_lanes, masks, values)
+        found = self._operate(parties[0].code, batch.slots[sorted_lanes], masks, values)
+        kept = []
+        for number, party in enumerate(parties):
+            mine = sorted_owners == number
+            if mine.any():
+                own = sorted_lanes[mine]
+                self._write(party.frame, party.code, own, [np.broadcast_to(one, order.shape)[mine] for one in found])
+                self._push(party.frame, party.target, own)
+            rest = ~ready[owners == number]
+            if rest.any():
+                kept.append(party.choose(rest))
+        if kept:
+            self._parties[signature] = kept
+        else:
+            del self._parties[signature]
+
+    def _write(self, frame: Frame, code: MeetingCode, lanes: Array | None, results: list[Any]) -> None:
+        for wanted, value in zip(code.results, results, strict=False):
+            if wanted is not None:
+                write_register(self._batch, frame, wanted[0], wanted[1], lanes, value)

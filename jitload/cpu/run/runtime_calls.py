@@ -1,0 +1,181 @@
+"""What the CUDA runtime gives device code: printf, assertions and the device heap."""
+
+from __future__ import annotations
+
+import re
+import struct
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jitload.cpu.memory.access import UNSET
+from jitload.cpu.memory.arena import ARENA_WINDOW, LOCAL_WINDOW, SHARED_WINDOW, WINDOW_BYTES
+from jitload.errors import CpuFault
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.block_code import CallCode
+    from jitload.cpu.run.batch import Batch
+    from jitload.cpu.run.frame import Frame
+
+    Array = np.ndarray[Any, Any]
+
+_FORMAT = re.compile(rb"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?(hh|h|ll|l|j|z|t|L)?([diouxXeEfFgGaAcspn%])")
+_LONGEST_STRING = 1 << 16
+_LONG = {"l", "ll", "j", "z", "t"}
+
+
+def run_builtin(name: str, batch: Batch, frame: Frame, call: CallCode, lanes: Array | None) -> None:
+    """Carry out a call of the runtime for the current lanes, one after the other.
+
+    Raises:
+        CpuFault: an assertion failed, or a pointer is bad.
+    """
+    everyone = range(batch.lanes_total) if lanes is None else lanes.tolist()
+    if call.results and batch.launch.observer is not None:
+        place, size = call.results[0]
+        batch.launch.observer.copied(batch, lanes, None, frame.base + place, size)
+    for lane in everyone:
+        arguments = [_read_argument(batch, lane, frame.base + place, size) for place, size in call.arguments]
+        try:
+            result = _HANDLERS[name](batch, lane, call.site, arguments)
+        except (IndexError, struct.error) as error:
+            batch.fail_lane(call.site, lane, f"call of {name} with arguments that it cannot have: {error}")
+        if call.results:
+            place, size = call.results[0]
+            start = lane * batch.local.stride + frame.base + place
+            data = int(result).to_bytes(8, "little")[:size]
+            batch.local.views["u8"][start : start + size] = np.frombuffer(data, np.uint8)
+
+
+def _read_argument(batch: Batch, lane: int, place: int, size: int) -> int:
+    start = lane * batch.local.stride + place
+    return int.from_bytes(batch.local.views["u8"][start : start + size].tobytes(), "little")
+
+
+def _bytes_at(batch: Batch, lane: int, site: int, address: int, limit: int) -> bytes:
+    """Up to `limit` bytes that a lane sees at a generic address."""
+    if LOCAL_WINDOW <= address < LOCAL_WINDOW + WINDOW_BYTES:
+        slab, start, copy = batch.local, address - LOCAL_WINDOW, lane
+    elif SHARED_WINDOW <= address < SHARED_WINDOW + WINDOW_BYTES:
+        slab, start, copy = batch.shared, address - SHARED_WINDOW, int(batch.block_slot[lane])
+    else:
+        found = batch.arena.find(address - ARENA_WINDOW)
+        if found is None or address - ARENA_WINDOW >= found.end:
+            nearest = batch.arena.nearest(address - ARENA_WINDOW, 1)
+            batch.fail_lane(site, lane, f"out of bounds: pointer {address:#x} given to the runtime", address, nearest)
+        first = address - ARENA_WINDOW
+        return batch.arena.views["u8"][first : min(first + limit, found.end)].tobytes()
+    first = copy * slab.stride + start
+    return slab.views["u8"][first : first + min(limit, max(slab.nbytes - start, 0))].tobytes()
+
+
+def _string_at(batch: Batch, lane: int, site: int, address: int) -> bytes:
+    if not address:
+        return b"(null)"
+    return _bytes_at(batch, lane, site, address, _LONGEST_STRING).partition(b"\0")[0]
+
+
+def _print(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:
+    """`vprintf(format, arguments)`; the arguments are packed with their natural alignment."""
+    form = _string_at(batch, lane, site, arguments[0])
+    packed = _bytes_at(batch, lane, site, arguments[1], _LONGEST_STRING) if arguments[1] else b""
+    reader = _Packed(packed)
+    text = _FORMAT.sub(lambda match: _format_one(batch, lane, site, match, reader), form)
+    sys.stdout.write(text.decode("utf-8", "replace"))
+    return reader.count
+
+
+class _Packed:
+    """The variadic arguments of printf."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._place = 0
+        self.count = 0
+
+    def take(self, code: str) -> Any:
+        """The next argument, as a struct code says."""
+        size = struct.calcsize(code)
+        self._place = -(-self._place // size) * size
+        (value,) = struct.unpack_from("<" + code, self._data, self._place)
+        self._place += size
+        self.count += 1
+        return value
+
+
+def _format_one(batch: Batch, lane: int, site: int, match: re.Match[bytes], reader: _Packed) -> bytes:
+    flags, width, precision, length, letter = (part.decode() if part else "" for part in match.groups())
+    if letter == "%":
+        return b"%"
+    if width == "*":
+        width = str(reader.take("i"))
+    if precision == "*":
+        precision = str(reader.take("i"))
+    dotted = f".{precision}" if b"." in match.group().partition(letter.encode())[0] else ""
+    spec = f"%{flags}{width}{dotted}"
+    if letter in "di":
+        number = _narrowed(reader.take("q" if length in _LONG else "i"), length)
+        return f"{spec}d".encode() % number
+    if letter in "ouxX":
+        value: int = reader.take("Q" if length in _LONG else "I")
+        return f"{spec}{'d' if letter == 'u' else letter}".encode() % (
+            value & {"hh": 0xFF, "h": 0xFFFF}.get(length, -1)
+        )
+    if letter in "eEfFgG":
+        real: float = reader.take("d")
+        return f"{spec}{letter}".encode() % real
+    if letter in "aA":
+        text = float(reader.take("d")).hex()
+        return (text if letter == "a" else text.upper()).encode()
+    if letter == "c":
+        return bytes((spec + "c").encode() % bytes([reader.take("i") & 0xFF]))
+    if letter == "s":
+        return (spec + "s").encode() % _string_at(batch, lane, site, reader.take("Q"))
+    if letter == "p":
+        return f"%{flags}{width}s".encode() % hex(reader.take("Q")).encode()
+    return b""
+
+
+def _narrowed(value: int, length: str) -> int:
+    bits = {"hh": 8, "h": 16}.get(length)
+    if bits is None:
+        return value
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def _fail_assertion(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:
+    """`__assertfail(message, file, line, function, size of char)`."""
+    message, file, function = (
+        _string_at(batch, lane, site, arguments[place]).decode("utf-8", "replace") for place in (0, 1, 3)
+    )
+    batch.fail_lane(site, lane, f"assertion `{message}` failed in {function}, {file}:{arguments[2]}")
+
+
+def _allocate(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:
+    nbytes = arguments[0]
+    if not nbytes:
+        return 0
+    thread, block = batch.thread_at(lane)
+    address = batch.arena.allocate(nbytes, f"malloc of thread {thread} of block {block}")
+    start = address - ARENA_WINDOW
+    batch.arena.views["u16"][start // 2 : (start + nbytes + 1) // 2] = UNSET
+    if batch.launch.observer is not None:
+        batch.launch.observer.allocated(batch, lane, site, address, nbytes)
+    return address
+
+
+def _free(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:
+    if arguments[0]:
+        if batch.launch.observer is not None:
+            batch.launch.observer.freed(batch, lane, site, arguments[0])
+        try:
+            batch.arena.free(arguments[0])
+        except CpuFault:
+            nearest = batch.arena.nearest(arguments[0] - ARENA_WINDOW, 0)
+            batch.fail_lane(site, lane, "free of a pointer that malloc did not give", arguments[0], nearest)
+    return 0
+
+
+_HANDLERS = {"vprintf": _print, "__assertfail": _fail_assertion, "malloc": _allocate, "free": _free}

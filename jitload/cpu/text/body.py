@@ -1,0 +1,175 @@
+"""A function body: statements, scopes and operands (PTX ISA sections 4.6, 5.4, 6.4)."""
+
+from __future__ import annotations
+
+from jitload.cpu.text.cursor import Cursor, find_brace
+from jitload.cpu.text.ir import (
+    Body,
+    Function,
+    Instruction,
+    Label,
+    Operand,
+    Place,
+    Register,
+    Scope,
+)
+from jitload.cpu.text.lines import LineTracker
+from jitload.cpu.text.operand import OperandReader
+from jitload.cpu.text.program import Program, read_variable
+from jitload.cpu.types import TYPES
+from jitload.errors import LoadError
+
+_MAX_REGISTERS = 1 << 20
+
+
+def read_body(program: Program, function: Function) -> Body:
+    """Read the body of a function that has one.
+
+    Raises:
+        LoadError: a statement cannot be read.
+    """
+    return _BodyReader(program, function).read()
+
+
+class _BodyReader(OperandReader):
+    def __init__(self, program: Program, function: Function) -> None:
+        assert function.span is not None
+        self.program = program
+        self.function = function
+        super().__init__(Cursor(program.source, function.span[0]), program.variables)
+        self.end = function.span[1]
+        self.body = Body([], self.registers, [], self.scope)
+        self.lines = LineTracker(program.files)
+        self.label_count = 0
+
+    def read(self) -> Body:
+        for formal in (*self.function.parameters, *self.function.results):
+            if formal.space == "reg":
+                self._declare(formal.name, formal.type.name)
+            else:
+                self.scope.variables[formal.name] = formal
+        while self.cursor.index < self.end:
+            self._read_statement()
+        if self.scope is not self.body.scope:
+            raise self.cursor.error("a '{' is never closed")
+        return self.body
+
+    def _read_statement(self) -> None:
+        cursor = self.cursor
+        word = cursor.peek()
+        if word == "{":
+            cursor.index += 1
+            self.scope = Scope(self.scope)
+        elif word == "}":
+            cursor.index += 1
+            if self.scope.parent is None:
+                raise cursor.error("a '}' that closes nothing")
+            self.scope = self.scope.parent
+        elif word == ";":
+            cursor.index += 1
+        elif word.startswith("."):
+            self._read_directive()
+        elif cursor.index + 1 < self.end and cursor.tokens[cursor.index + 1] == ":":
+            cursor.index += 2
+            self._read_label(word)
+        else:
+            self.body.items.append(self._read_instruction())
+
+    def _read_label(self, name: str) -> None:
+        cursor = self.cursor
+        if cursor.peek() in {".branchtargets", ".calltargets"}:
+            cursor.index += 1
+            names = []
+            while not cursor.accept(";"):
+                names.append(cursor.take())
+                cursor.accept(",")
+            self.scope.targets[name] = tuple(names)
+        elif cursor.peek() == ".callprototype":
+            while cursor.take() != ";":
+                pass
+        else:
+            if name in self.scope.labels:
+                raise cursor.error(f"label {name} is defined twice")
+            label = self.scope.labels[name] = Label(self.label_count)
+            self.label_count += 1
+            self.body.items.append(label)
+
+    def _read_directive(self) -> None:
+        cursor = self.cursor
+        word = cursor.take()
+        if word == ".reg":
+            self._read_registers()
+        elif word in {".shared", ".local", ".param", ".global", ".const"}:
+            while True:
+                variable = read_variable(cursor, word[1:])
+                self.scope.variables[variable.name] = variable
+                self.body.variables.append(variable)
+                if not cursor.accept(","):
+                    break
+            cursor.expect(";")
+        elif word == ".loc":
+            self.lines.read(cursor)
+        elif word in {".pragma", ".branchtargets", ".calltargets"}:
+            while cursor.take() != ";":
+                pass
+        elif word == ".section":
+            cursor.take()
+            cursor.expect("{")
+            cursor.index = find_brace(cursor, cursor.index) + 1
+        else:
+            raise cursor.error(f"unknown directive {word[:40]!r}")
+
+    def _read_registers(self) -> None:
+        cursor = self.cursor
+        type_ = cursor.take()[1:]
+        if type_ not in TYPES:
+            raise cursor.error(f"registers of type .{type_[:20]} are not supported")
+        while True:
+            name = cursor.take()
+            if cursor.accept("<"):
+                count = cursor.integer()
+                cursor.expect(">")
+                if not 0 <= count <= _MAX_REGISTERS:
+                    raise cursor.error(f"{count} registers")
+                self.scope.ranges[name] = (count, TYPES[type_])
+            else:
+                self._declare(name, type_)
+            if not cursor.accept(","):
+                break
+        cursor.expect(";")
+
+    def _declare(self, name: str, type_name: str) -> Register:
+        register = Register(name, TYPES[type_name], len(self.body.registers))
+        self.body.registers.append(register)
+        self.scope.registers[name] = register
+        return register
+
+    def _read_instruction(self) -> Instruction:
+        cursor = self.cursor
+        first = cursor.index
+        guard, negated = None, False
+        if cursor.accept("@"):
+            negated = cursor.accept("!")
+            guard = self.find_register(cursor.take())
+            if guard is None or guard.type.bits != 1:
+                raise cursor.error(f"the guard {cursor.tokens[cursor.index - 1][:40]!r} is no predicate register")
+        name = cursor.take()
+        if not (name[0].isalpha() or name[0] == "_"):
+            raise cursor.error(f"expected an instruction, found {name[:40]!r}")
+        operands: tuple[Operand, ...] = ()
+        malformed = None
+        start = cursor.index
+        try:
+            operands = self.read_call() if name.partition(".")[0] == "call" else self.read_operands()
+            cursor.expect(";")
+        except LoadError as error:
+            malformed = str(error)
+            cursor.index = start
+            while cursor.peek() != ";" and cursor.index < self.end:
+                cursor.index += 1
+            cursor.expect(";")
+        text = cursor.source.excerpt(first, cursor.index - 1)
+        place = Place(text.rstrip("; "), cursor.source.line(first), *self.lines.current)
+        instruction = Instruction(name, operands, place, self.scope)
+        instruction.guard, instruction.negated, instruction.malformed = guard, negated, malformed
+        return instruction

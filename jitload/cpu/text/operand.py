@@ -1,0 +1,210 @@
+"""Operands of instructions (PTX ISA section 6.4), looked up in the scopes around them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from jitload.cpu.text.ir import (
+    CallSyntax,
+    Immediate,
+    Memory,
+    Not,
+    Operand,
+    Pair,
+    Register,
+    Scope,
+    Sink,
+    Special,
+    Symbol,
+    Variable,
+    Vector,
+)
+from jitload.cpu.text.lexer import float_bits, parse_number
+
+if TYPE_CHECKING:
+    from jitload.cpu.text.cursor import Cursor
+
+_NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)$")
+_SPECIAL = re.compile(
+    r"%(tid|ntid|ctaid|nctaid|clusterid|nclusterid|cluster_ctaid|cluster_nctaid)(\.[xyzw])?"
+    r"|%(laneid|warpid|nwarpid|smid|nsmid|gridid|is_explicit_cluster|cluster_ctarank|cluster_nctarank"
+    r"|lanemask_(eq|le|lt|ge|gt)|clock|clock_hi|clock64|pm\d+(_64)?|envreg\d+|globaltimer(_lo|_hi)?"
+    r"|reserved_smem_offset_\w+|total_smem_size|aggr_smem_size|dynamic_smem_size|current_graph_exec)"
+)
+
+
+class OperandReader:
+    """Reads operands at a cursor.
+
+    Args:
+        cursor: where the operands stand.
+        variables: the module's variables.
+
+    Attributes:
+        scope: the innermost scope.
+        registers: every register that was declared and named, in the order of their numbers.
+    """
+
+    def __init__(self, cursor: Cursor, variables: dict[str, Variable]) -> None:
+        self.cursor = cursor
+        self.scope = Scope(None)
+        self.registers: list[Register] = []
+        self._variables = variables
+
+    def find_register(self, name: str) -> Register | None:
+        """The register of that name in the scopes around; `%r<10>` declares ten, made when they are named."""
+        scope: Scope | None = self.scope
+        while scope is not None:
+            found = scope.registers.get(name)
+            if found is not None:
+                return found
+            match = _NUMBERED.match(name) if scope.ranges else None
+            if match:
+                count, type_ = scope.ranges.get(match[1], (0, None))
+                if type_ is not None and int(match[2]) < count:
+                    register = Register(name, type_, len(self.registers))
+                    self.registers.append(register)
+                    scope.registers[name] = register
+                    return register
+            scope = scope.parent
+        return None
+
+    def read_operands(self) -> tuple[Operand, ...]:
+        """The operands up to the semicolon, which is left there."""
+        cursor = self.cursor
+        operands: list[Operand] = []
+        if cursor.peek() == ";":
+            return ()
+        tokens, registers = cursor.tokens, self.scope.registers
+        while True:
+            # Most operands are registers that stand alone; a brace at least comes after them.
+            found = registers.get(tokens[cursor.index])
+            if found is not None and tokens[cursor.index + 1] in {",", ";"}:
+                operands.append(found)
+                cursor.index += 1
+            else:
+                operands.append(self._read_operand())
+            if not cursor.accept(","):
+                return tuple(operands)
+
+    def _read_list(self, end: str) -> tuple[Operand, ...]:
+        operands: list[Operand] = []
+        while not self.cursor.accept(end):
+            operands.append(self._read_operand())
+            if not self.cursor.accept(","):
+                self.cursor.expect(end)
+                break
+        return tuple(operands)
+
+    def read_call(self) -> tuple[Operand, ...]:
+        """`(results), target, (arguments), prototype` as one operand."""
+        cursor = self.cursor
+        results: tuple[Operand, ...] = ()
+        arguments: tuple[Operand, ...] = ()
+        prototype = ""
+        if cursor.accept("("):
+            results = self._read_list(")")
+            cursor.expect(",")
+        target = self._read_operand()
+        while cursor.accept(","):
+            if cursor.accept("("):
+                arguments = self._read_list(")")
+            else:
+                prototype = cursor.take()
+        return (CallSyntax(results, target, arguments, prototype),)
+
+    def _read_operand(self) -> Operand:
+        cursor = self.cursor
+        word = cursor.peek()
+        if word == "{":
+            cursor.index += 1
+            return Vector(self._read_list("}"))
+        if word == "[":
+            cursor.index += 1
+            return self._read_memory()
+        if word == "!":
+            cursor.index += 1
+            return Not(self._read_operand())
+        first = self._read_simple()
+        if cursor.accept("|"):
+            return Pair(first, self._read_simple())
+        return first
+
+    def _read_simple(self) -> Operand:
+        cursor = self.cursor
+        word = cursor.peek()
+        if word in {"-", "+", "~", "("} or word[:1].isdigit():
+            return self._read_constant()
+        word = cursor.take()
+        if word == "_":
+            return Sink()
+        register = self.find_register(word)
+        if register is not None:
+            return register
+        if _SPECIAL.fullmatch(word):
+            return Special(word[1:])
+        if word == "WARP_SZ":
+            return Immediate(32)
+        if not (word[0].isalpha() or word[0] in "_$%"):
+            raise cursor.error(f"expected an operand, found {word[:40]!r}")
+        return self._read_symbol(word)
+
+    def _read_symbol(self, word: str) -> Symbol:
+        offset = self._read_offset()
+        scope: Scope | None = self.scope
+        while scope is not None:
+            variable = scope.variables.get(word)
+            if variable is not None:
+                return Symbol(word, offset, variable)
+            scope = scope.parent
+        return Symbol(word, offset, self._variables.get(word))
+
+    def _read_offset(self) -> int:
+        cursor = self.cursor
+        offset = 0
+        while cursor.peek() in {"+", "-"}:
+            sign = 1 if cursor.take() == "+" else -1
+            offset += sign * cursor.integer()
+        return offset
+
+    def _read_constant(self) -> Immediate:
+        cursor = self.cursor
+        if cursor.accept("("):
+            inside = self._read_constant()
+            cursor.expect(")")
+            return inside
+        sign = cursor.take() if cursor.peek() in {"-", "+", "~"} else "+"
+        if cursor.peek() == "(":
+            inner = self._read_constant()
+            number, width = inner.value, inner.float_width
+        else:
+            word = cursor.take()
+            exact = float_bits(word)
+            if exact is not None:
+                width, bits = exact
+                return Immediate(bits ^ (1 << (width - 1)) if sign == "-" else bits, width)
+            parsed = parse_number(word)
+            if parsed is None:
+                raise cursor.error(f"expected a number, found {word[:40]!r}")
+            number, width = parsed, 1 if isinstance(parsed, float) else 0
+        if sign == "~" and isinstance(number, int):
+            return Immediate(~number)
+        return Immediate(-number if sign == "-" else number, width)
+
+    def _read_memory(self) -> Memory:
+        cursor = self.cursor
+        if cursor.peek() == "-" or cursor.peek()[:1].isdigit():
+            memory = Memory(None, cursor.integer())
+        else:
+            base = self._read_simple()
+            if isinstance(base, Register):
+                if cursor.accept("]"):
+                    return Memory(base, 0)
+                memory = Memory(base, self._read_offset())
+            elif isinstance(base, Symbol):
+                memory = Memory(base._replace(offset=0), base.offset)
+            else:
+                raise cursor.error("an address must start with a register, a symbol or a number")
+        cursor.expect("]")
+        return memory

@@ -1,0 +1,280 @@
+"""The outer level of a PTX module: variables, functions and their heads (PTX ISA sections 5.4 and 11.1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from jitload.cpu.text.cursor import Cursor, find_brace
+from jitload.cpu.text.ir import Function, InitialValue, Variable
+from jitload.cpu.text.lexer import Source, float_bits, parse_number, read_source
+from jitload.cpu.types import TYPES
+
+_SPACES = {
+    ".global": "global",
+    ".const": "const",
+    ".shared": "shared",
+    ".local": "local",
+    ".param": "param",
+    ".reg": "reg",
+}
+_SPACES |= {".shared::cta": "shared", ".shared::cluster": "shared", ".tex": "tex"}
+_OPAQUE = {".texref", ".samplerref", ".surfref"}
+_LINKAGE = {".visible", ".extern", ".weak", ".common"}
+_MAX_ELEMENTS = 1 << 32
+
+
+class Program:
+    """A PTX module: its variables and functions; bodies stay tokens until somebody needs them.
+
+    Attributes:
+        source: the tokens.
+        variables: module-level variables by name.
+        functions: functions by name; a definition replaces its declarations.
+        files: `.file` names by number.
+        target: the first word of `.target`, e.g. "sm_75".
+        aliases: (name, function that it stands for) of every `.alias`.
+        debug: whether it was compiled without optimization (`-G`).
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.variables: dict[str, Variable] = {}
+        self.functions: dict[str, Function] = {}
+        self.files: dict[int, str] = {}
+        self.target = ""
+        self.aliases: list[tuple[str, str]] = []
+        self.debug = False
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The names of the kernels, in the order of the text."""
+        return tuple(name for name, function in self.functions.items() if function.entry and function.span)
+
+
+def read_program(data: bytes) -> Program:
+    """Bytes of PTX to a program.
+
+    Raises:
+        LoadError: the text is not valid PTX at its outer level.
+    """
+    program = Program(read_source(data))
+    cursor = Cursor(program.source)
+    while cursor.peek():
+        _read_statement(cursor, program)
+    for name, meant in program.aliases:
+        function = program.functions.get(meant)
+        if function is not None and not function.entry:
+            program.functions[name] = replace(function, name=name)
+    return program
+
+
+def _read_statement(cursor: Cursor, program: Program) -> None:
+    word = cursor.take()
+    linkage = ""
+    while word in _LINKAGE:
+        linkage = word
+        word = cursor.take()
+    if word in {".entry", ".func"}:
+        _read_function(cursor, program, word == ".entry")
+    elif word in _SPACES:
+        variable = read_variable(cursor, _SPACES[word])
+        variable.external = linkage == ".extern"
+        known = program.variables.get(variable.name)
+        if known is None or known.external:
+            program.variables[variable.name] = variable
+        cursor.expect(";")
+    elif word in _OPAQUE:
+        while cursor.take() != ";":
+            pass
+    elif word == ".file":
+        number = cursor.integer()
+        program.files[number] = cursor.take().strip('"')
+        while cursor.accept(","):
+            cursor.integer()
+    elif word == ".alias":
+        name = cursor.take()
+        cursor.expect(",")
+        program.aliases.append((name, cursor.take()))
+        cursor.expect(";")
+    elif word == ".target":
+        program.target = cursor.take()
+        while cursor.accept(","):
+            program.debug |= cursor.take() == "debug"
+    elif not _skip_directive(cursor, word):
+        cursor.index -= 1
+        raise cursor.error(f"unexpected {word[:40]!r}")
+
+
+def _skip_directive(cursor: Cursor, word: str) -> bool:
+    if word in {".version", ".address_size"}:
+        if not isinstance(parse_number(cursor.take()), int | float):
+            raise cursor.error(f"expected a number after {word}")
+    elif word == ".pragma":
+        while cursor.take() != ";":
+            pass
+    elif word == ".section":
+        cursor.take()
+        cursor.expect("{")
+        cursor.index = find_brace(cursor, cursor.index) + 1
+    elif word == ".loc":
+        cursor.index = cursor.source.line_end(cursor.index - 1)
+    else:
+        return word == ";"
+    return True
+
+
+def read_variable(cursor: Cursor, space: str, *, anonymous: bool = False) -> Variable:
+    """`[.align n] .type [.ptr [.space] [.align n]] name [dimensions] [= initialiser]`.
+
+    After `.ptr` stands the alignment of what the pointer points to, not the variable's own (PTX ISA section 11.1.3).
+    """
+    alignment, element, vector, pointer = 0, None, 1, False
+    while cursor.peek().startswith("."):
+        word = cursor.take()
+        if word == ".align":
+            number = cursor.integer()
+            if not pointer:
+                alignment = number
+        elif word == ".ptr":
+            pointer = True
+        elif word in {".v2", ".v4", ".v8"}:
+            vector = int(word[2])
+        elif word == ".attribute":
+            cursor.expect("(")
+            while cursor.take() != ")":
+                pass
+        elif word[1:] in TYPES:
+            element = TYPES[word[1:]]
+        elif word not in {".global", ".const", ".shared", ".local", ".param"}:
+            raise cursor.error(f"unknown {word[:40]!r} in a declaration")
+    if element is None or alignment < 0 or alignment & (alignment - 1) or alignment > 1 << 16:
+        raise cursor.error("a declaration without a type, or with an alignment that is no power of two")
+    name = "" if anonymous and cursor.peek() in {",", ")"} else cursor.take()
+    count = _read_dimensions(cursor, vector)
+    initial: list[InitialValue] = []
+    if cursor.accept("="):
+        _read_initializer(cursor, initial)
+    return Variable(name, space, element, count, alignment or element.size * vector, tuple(initial))
+
+
+def _read_dimensions(cursor: Cursor, vector: int) -> int | None:
+    count: int | None = vector
+    while cursor.accept("["):
+        if cursor.accept("]"):
+            count = None
+            continue
+        size = cursor.integer()
+        cursor.expect("]")
+        count = None if count is None else count * size
+        if size < 0 or (count or 0) > _MAX_ELEMENTS:
+            raise cursor.error(f"an array of {size} elements")
+    return count
+
+
+def _read_initializer(cursor: Cursor, values: list[InitialValue]) -> None:
+    if cursor.accept("{"):
+        while not cursor.accept("}"):
+            _read_initializer(cursor, values)
+            if not cursor.accept(","):
+                cursor.expect("}")
+                return
+        return
+    negative = cursor.accept("-")
+    word = cursor.take()
+    bits = float_bits(word)
+    number = parse_number(word)
+    if bits is not None:
+        width, value = bits
+        values.append(InitialValue(value ^ (1 << (width - 1)) if negative else value, width))
+    elif isinstance(number, int) and cursor.peek() == "(":
+        cursor.expect("(")
+        values.append(_read_address(cursor, cursor.take(), number))
+        cursor.expect(")")
+    elif number is not None:
+        values.append(InitialValue(-number if negative else number, 1 if isinstance(number, float) else 0))
+    else:
+        values.append(_read_address(cursor, word, 0))
+
+
+def _read_address(cursor: Cursor, word: str, mask: int) -> InitialValue:
+    if word == "generic":
+        cursor.expect("(")
+        word = cursor.take()
+        found = _read_address(cursor, word, mask)
+        cursor.expect(")")
+        offset = found.number
+    else:
+        offset = 0
+    if not (word[0].isalpha() or word[0] in "_$%"):
+        raise cursor.error(f"expected a symbol in an initialiser, found {word[:40]!r}")
+    if cursor.peek() in {"+", "-"}:
+        sign = 1 if cursor.take() == "+" else -1
+        offset += sign * cursor.integer()
+    return InitialValue(offset, 0, word, mask)
+
+
+def _read_function(cursor: Cursor, program: Program, entry: bool) -> None:
+    cursor_attribute(cursor)
+    results = _read_formals(cursor)[0] if not entry and cursor.peek() == "(" else []
+    name = cursor.take()
+    parameters, pointers = _read_formals(cursor) if cursor.peek() == "(" else ([], frozenset())
+    function = Function(name, entry, parameters, results, pointers=pointers)
+    while not cursor.accept(";"):
+        if cursor.accept("{"):
+            end = find_brace(cursor, cursor.index)
+            function.span = (cursor.index, end)
+            cursor.index = end + 1
+            break
+        _read_head_directive(cursor, function)
+    known = program.functions.get(name)
+    if known is None or known.span is None:
+        program.functions[name] = function
+
+
+def cursor_attribute(cursor: Cursor) -> None:
+    """Skip `.attribute(...)` before a name."""
+    while cursor.accept(".attribute"):
+        while cursor.take() != ")":
+            pass
+
+
+def _read_formals(cursor: Cursor) -> tuple[list[Variable], frozenset[int]]:
+    formals: list[Variable] = []
+    pointers = set()
+    cursor.expect("(")
+    while not cursor.accept(")"):
+        space = _SPACES.get(cursor.take(), "")
+        if space not in {"param", "reg"}:
+            raise cursor.error("expected .param or .reg in a parameter list")
+        start = cursor.index
+        formals.append(read_variable(cursor, space, anonymous=True))
+        if ".ptr" in cursor.tokens[start : cursor.index]:
+            pointers.add(len(formals) - 1)
+        if not cursor.accept(","):
+            cursor.expect(")")
+            break
+    return formals, frozenset(pointers)
+
+
+def _read_head_directive(cursor: Cursor, function: Function) -> None:
+    word = cursor.take()
+    numbers: list[int] = []
+    if word == ".pragma":
+        while cursor.take() != ";":
+            pass
+        return
+    if not word.startswith("."):
+        cursor.index -= 1
+        raise cursor.error(f"unexpected {word[:40]!r} in the head of {function.name}")
+    while parse_number(cursor.peek() or " ") is not None:
+        numbers.append(cursor.integer())
+        if not cursor.accept(","):
+            break
+    x, y, z = [*numbers, 1, 1, 1][:3]
+    if word == ".reqnctapercluster":
+        function.cluster_blocks = x * y * z
+    elif word in {".maxntid", ".reqntid"}:
+        if word == ".maxntid":
+            function.max_threads = x * y * z
+        else:
+            function.required_block = (x, y, z)
