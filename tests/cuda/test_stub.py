@@ -275,3 +275,25 @@ assert gone() is not None
 kernel[1, 1](1.0, 1, 2, 0)
 assert counter("unloads").value == 0
 """)
+
+
+def test_with_a_gpu_nothing_of_the_cpu_executor_is_imported(on_stub):
+    on_stub("""
+@jitload.jit_kernel(cache=jitload.Cache())
+def saxpy(a, x, y, n):
+    r'''
+    extern "C" __global__ void saxpy(float a, const float *x, float *y, int n)
+    {
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        if (i < n) y[i] = a * x[i] + y[i];
+    }
+    '''
+
+x, y = np.arange(1000, dtype="f4"), np.ones(1000, "f4")
+saxpy[4, 256](2.0, x, y, 1000)
+saxpy.bind(grid=4, block=256)(2.0, 0x1000, 0x2000, 7)
+artifact = saxpy.artifact()
+assert (artifact.kind, artifact.arch) == ("cubin", "sm_90")
+assert counter("launches").value == 2
+assert not [name for name in sys.modules if name.startswith("jitload.cpu")]
+""")
