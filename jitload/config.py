@@ -14,9 +14,31 @@ from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypedDict
+
+    from typing_extensions import Unpack
+
+    Path = str | os.PathLike[str]
+
+    class Options(TypedDict, total=False):
+        """What `configure` takes, for editors and type checkers."""
+
+        bundles: Path | Iterable[Path] | None
+        cache_dir: Path | None
+        cache_max_bytes: int | str
+        compile: str
+        cpu_check: str | Iterable[str] | None
+        device: str
+        offline: bool
+        read_only_dirs: Path | Iterable[Path] | None
+        record: Path | None
+        remote: str | None
+        strict: bool
+        sync: bool
+        trust: Path | Iterable[Path] | None
+
 
 DEFAULT_CACHE_MAX_BYTES = 2 << 30
 
@@ -158,7 +180,7 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
         TypeError: an option that does not exist.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: Unpack[Options]) -> None:
         known = set(_CHECKS)
         for name in options:
             if name not in known:

@@ -292,3 +292,16 @@ def test_importing_reads_nothing_from_the_environment():
 
 def test_configure_is_public():
     assert jitload.configure is configure
+
+
+def test_type_checkers_know_every_option():
+    """What `Options` lists for editors is what `configure` takes."""
+    import ast
+    import inspect
+
+    from jitload import config
+
+    tree = ast.parse(inspect.getsource(config))
+    options = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == "Options")
+    listed = {node.target.id for node in options.body if isinstance(node, ast.AnnAssign)}
+    assert listed == set(config._CHECKS)
