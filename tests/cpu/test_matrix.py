@@ -17,6 +17,9 @@ A = {
     "m16n8k16/8": lambda g, t, i: (g if i < 4 else g + 8, t * 4 + (i & 3)),
     "m16n8k32/8": lambda g, t, i: (g if i < 4 or 8 <= i < 12 else g + 8, t * 4 + (i & 3) + (16 if i >= 8 else 0)),
     "m8n8k4/64": lambda g, t, i: (g, t),
+    "m16n8k4/64": lambda g, t, i: (g if i == 0 else g + 8, t),
+    "m16n8k8/64": lambda g, t, i: (g if i in {0, 2} else g + 8, t if i < 2 else t + 4),
+    "m16n8k16/64": lambda g, t, i: (g, i * 2 + t) if i % 2 == 0 else (g + 8, i * 2 - 2 + t),
 }
 B = {
     "m16n8k8/16": lambda g, t, i: (t * 2 + i, g),
@@ -27,6 +30,9 @@ B = {
     "m16n8k16/8": lambda g, t, i: (t * 4 + i, g),
     "m16n8k32/8": lambda g, t, i: (t * 4 + (i & 3) + (16 if i >= 4 else 0), g),
     "m8n8k4/64": lambda g, t, i: (t, g),
+    "m16n8k4/64": lambda g, t, i: (t, g),
+    "m16n8k8/64": lambda g, t, i: (t if i == 0 else t + 4, g),
+    "m16n8k16/64": lambda g, t, i: (t + i * 4, g),
 }
 
 
@@ -69,7 +75,7 @@ MMA = [
     ("m16n8k8", "f32", "bf16", "bf16", "f32"), ("m16n8k16", "f32", "bf16", "bf16", "f32"),
     ("m16n8k4", "f32", "tf32", "tf32", "f32"), ("m16n8k8", "f32", "tf32", "tf32", "f32"),
     ("m8n8k16", "s32", "s8", "u8", "s32"), ("m16n8k16", "s32", "u8", "s8", "s32"), ("m16n8k32", "s32", "s8", "s8", "s32"),
-    ("m8n8k4", "f64", "f64", "f64", "f64"), ("m16n8k32", "f32", "e4m3", "e5m2", "f32"), ("m16n8k16", "f16", "e5m2", "e5m2", "f16"),
+    *((shape, "f64", "f64", "f64", "f64") for shape in ("m8n8k4", "m16n8k4", "m16n8k8", "m16n8k16")), ("m16n8k32", "f32", "e4m3", "e5m2", "f32"), ("m16n8k16", "f16", "e5m2", "e5m2", "f16"),
 ]  # fmt: skip
 
 
@@ -149,6 +155,8 @@ def test_warps_that_arrive_apart_multiply_apart(ptx):
 
 @pytest.mark.parametrize("line", [
     "mma.sync.aligned.m8n8k4.row.col.f32.f16.f16.f32 {%r1,%r2}, {%r1,%r2}, {%r1,%r2}, {%r1,%r2};",
+    "mma.sync.aligned.m8n8k4.row.col.f16.f16.f16.f32 {%r1,%r2,%r3,%r4}, {%r1,%r2}, {%r1,%r2}, {%r1,%r2,%r3,%r4,%r5,%r6,%r7,%r8};",
+    "mma.sync.aligned.m16n8k8.col.col.f32.f16.f16.f32 {%r1,%r2,%r3,%r4}, {%r1,%r2}, {%r1}, {%r1,%r2,%r3,%r4};",
     "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%r1,%r2}, {%r1,%r2}, {%r1}, {%r1,%r2};",
     "mma.sync.aligned.m16n8k8.row.col.s32.f16.f16.s32 {%r1,%r2,%r1,%r2}, {%r1,%r2}, {%r1}, {%r1,%r2,%r1,%r2};",
     "wmma.mma.sync.aligned.row.row.m8n8k32.s32.s4.s8.s32 {%r1,%r2}, {%r1}, {%r1}, {%r1,%r2};",

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _SHAPE = re.compile(r"m(\d+)n(\d+)k(\d+)")
 _INPUTS = ("f16", "bf16", "tf32", "f64", "s8", "u8", "s4", "u4", "b1", "e4m3", "e5m2")
 _SUMS = ("f16", "f32", "f64", "s32")
-#: Input type -> shapes of `mma` (PTX ISA, table 33); the quad-pair layout of m8n8k4 with f16 is not among them.
+#: Input type -> shapes of `mma` (PTX ISA, table 33).
 _MMA = {
-    "f16": ("m16n8k8", "m16n8k16"), "bf16": ("m16n8k8", "m16n8k16"), "tf32": ("m16n8k4", "m16n8k8"),
+    "f16": ("m8n8k4", "m16n8k8", "m16n8k16"), "bf16": ("m16n8k8", "m16n8k16"), "tf32": ("m16n8k4", "m16n8k8"),
     "f64": ("m8n8k4", "m16n8k4", "m16n8k8", "m16n8k16"),
     "s8": ("m8n8k16", "m16n8k16", "m16n8k32"), "s4": ("m8n8k32", "m16n8k32", "m16n8k64"),
     "b1": ("m8n8k128", "m16n8k128", "m16n8k256"),
@@ -75,8 +75,6 @@ def emit_product(
     if opaque:
         modifiers.need("mma")
     rows, columns = modifiers.need("row", "col"), modifiers.need("row", "col")
-    if not opaque and (rows, columns) != ("row", "col"):
-        raise Refused("mma takes .row.col matrices here")
     shape, m, n, k = _shape(modifiers)
     saturate = modifiers.flag("satfinite")
     modifiers.flag("rn")
@@ -89,8 +87,12 @@ def emit_product(
     c = modifiers.need(*_SUMS)
     if shape not in (_WMMA if opaque else _MMA).get(a, ()) or (a != b and {a[0], b[0]} not in _MIXED):
         raise Refused(f"products of .{a} and .{b} in shape {shape} are not supported")
+    quads = f"{rows}.{columns}" if not opaque and shape == "m8n8k4" and a == "f16" else ""
+    if not (opaque or quads) and (rows, columns) != ("row", "col"):
+        raise Refused("mma takes .row.col matrices here")
     found = [registers(one) for one in operands(instruction, 4)]
-    product = Product(opaque, m, n, k, d, a, b, c, saturate, (len(found[1]), len(found[2]), len(found[3])), operation)
+    counts = (len(found[1]), len(found[2]), len(found[3]))
+    product = Product(opaque, m, n, k, d, a, b, c, saturate, counts, operation, quads)
     _check_product(product, len(found[0]))
     places, written = results_of(found[0], 64 if d == "f64" else 32)
     reps = ["u64" if one == "f64" else "u32" for one in (a, b, c)]
@@ -104,9 +106,11 @@ def _check_product(product: Product, results: int) -> None:
     """Refuse fragments that are larger or smaller than the instruction's."""
     sizes = (product.m * product.k, product.k * product.n, product.m * product.n)
     for size, type_name, count in zip(sizes, (product.a, product.b, product.c), product.counts, strict=True):
-        room = count * 32 * max(32 // ELEMENT_BITS[type_name], 1)
+        room = count * (8 if product.quads else 32) * max(32 // ELEMENT_BITS[type_name], 1)
         if room != size and not (product.opaque and room % size == 0):
             raise Refused(f"a fragment of {count} registers does not hold {size} elements of .{type_name}")
+    if product.quads and (product.d, product.c) == ("f16", "f32"):
+        raise Refused("an .f32 accumulator gives an .f32 result")
     floats = {"f16": ("f16", "f32"), "bf16": ("f32",), "tf32": ("f32",), "f64": ("f64",)}
     floats |= {"e4m3": ("f16", "f32"), "e5m2": ("f16", "f32")}
     sums = floats.get(product.a, ("s32",))

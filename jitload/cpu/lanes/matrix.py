@@ -3,8 +3,8 @@
 The layouts of `mma` are the specified ones; all of them follow one rule. With e elements per register, g = lane / 4
 and t = lane % 4, register r of A holds row g + 8 * (r & 1) and columns (r >> 1) * 4e + t * e onward; register r of B
 holds rows r * 4e + t * e onward of column g; element i of the accumulator is row g + 8 * (i >> 1), column 2t + (i & 1).
-`wmma` fragments are opaque: there elements are dealt out in row-major order, and again from the start when more
-registers are there than elements.
+`mma.m8n8k4` of f16 alone differs, see `quads`. `wmma` fragments are opaque: there elements are dealt out in row-major
+order, and again from the start when more registers are there than elements.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from jitload.cpu.lanes.convert import from_bf16
 from jitload.cpu.lanes.fp8 import from_fp8
+from jitload.cpu.lanes.quads import pair_quads, quad_layout, unpair_quads
 
 if TYPE_CHECKING:
     from jitload.cpu.code.block_code import MeetingCode
@@ -42,7 +43,11 @@ _LANES = np.arange(32)
 
 
 class Product(NamedTuple):
-    """One instruction: `opaque` for `wmma`, how many registers each fragment has, and `xor` or `and` for bits."""
+    """One instruction.
+
+    `opaque` is for `wmma`; `counts` are the registers of each fragment; `operation` is `xor` or `and` for bits; `quads`
+    is how A and B are laid out ("row.col") where each pair of quads has a product of its own.
+    """
 
     opaque: bool
     m: int
@@ -55,6 +60,7 @@ class Product(NamedTuple):
     saturate: bool
     counts: tuple[int, int, int]
     operation: str = ""
+    quads: str = ""
 
     @property
     def registers_d(self) -> int:
@@ -94,6 +100,9 @@ def _exact_layout(which: str, registers: int, per_register: int) -> _Layout:
 
 
 def _layout(product: Product, which: str, registers: int, per_register: int) -> _Layout:
+    if product.quads:
+        by = product.quads.split(".")["ab".index(which)] if which in "ab" else ""
+        return _Layout(*quad_layout(which, by, per_register == 1))
     if not product.opaque:
         return _exact_layout(which, registers, per_register)
     shape = {"a": (product.m, product.k), "b": (product.k, product.n)}.get(which, (product.m, product.n))
@@ -138,6 +147,8 @@ def join_elements(values: Array, type_name: str) -> Array:
 def _gather(product: Product, which: str, type_name: str, registers: Array, shape: tuple[int, int]) -> Array:
     elements = split_elements(registers, type_name)
     layout = _layout(product, which, elements.shape[2], elements.shape[3])
+    if product.quads:
+        elements = pair_quads(elements)
     matrix = np.zeros((len(elements), *shape), elements.dtype)
     matrix[:, layout.rows, layout.columns] = elements
     return matrix
@@ -166,8 +177,12 @@ def multiply(product: Product, words: list[Array]) -> list[Array]:
         total = total & 0xFFFFFFFF
         total = np.where(total >= 2**31, total - 2**32, total)
     count = product.registers_d
-    layout = _layout(product, "d", count, 2 if product.d == "f16" else 1)
-    found = join_elements(total[:, layout.rows, layout.columns], product.d)
+    inner = 2 if product.d == "f16" else 1
+    layout = _layout(product, "d", count, inner)
+    elements = total[:, layout.rows, layout.columns]
+    if product.quads:
+        elements = unpair_quads(elements).reshape(-1, 32, count, inner)
+    found = join_elements(elements, product.d)
     return [np.ascontiguousarray(found[:, :, place]).reshape(-1) for place in range(count)]
 
 
