@@ -1,6 +1,6 @@
 """One line of PTX per instruction family, in groups; the decoder itself says which of them it takes.
 
-`%r` registers hold 32 bits, `%h` 16, `%d` 64, `%f` f32, `%e` f64, `%p` predicates; `%w` holds an address.
+`%r` registers hold 32 bits, `%h` 16, `%b` 8, `%d` 64, `%f` f32, `%e` f64, `%p` predicates; `%w` holds an address.
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "mov.b64 %d1, {%r1, %r2}", "mov.b32 {%h1, %h2}, %r1", "mov.b128 %q, {%d1, %d2}", "cvt.s64.s32 %d1, %r1", "cvt.sat.u8.s32 %r1, %r2",
         "cvt.rni.s32.f32 %r1, %f1", "cvt.rn.f32.s64 %f1, %d1", "cvt.sat.f32.f32 %f1, %f2", "cvt.rmi.f32.f32 %f1, %f2",
         "cvt.rn.f16.f32 %h1, %f1", "cvt.rn.bf16x2.f32 %r1, %f1, %f2", "cvt.rna.tf32.f32 %r1, %f1", "cvt.rn.satfinite.f16.f32 %h1, %f1", "cvt.pack.sat.s8.s32.b32 %r1, %r2, %r3, %r4",
-        "cvt.rn.satfinite.e4m3x2.f32 %h1, %f1, %f2", "cvt.rn.f16x2.e5m2x2 %r1, %h1", "cvta.to.shared.u64 %d1, %d2",
+        "cvt.rn.satfinite.e4m3x2.f32 %h1, %f1, %f2", "cvt.rn.f16x2.e5m2x2 %r1, %h1",
+        "cvt.rn.satfinite.relu.e2m1x2.f32 %b1, %f1, %f2", "cvt.rn.f16x2.e2m1x2 %r1, %b1", "cvt.rn.satfinite.e2m3x2.f32 %h1, %f1, %f2",
+        "cvt.rn.relu.f16x2.e3m2x2 %r1, %h1", "cvt.rp.satfinite.ue8m0x2.bf16x2 %h1, %r1", "cvt.rn.bf16x2.ue8m0x2 %r1, %h1",
+        "cvt.rs.bf16x2.f32 %r1, %f1, %f2, %r2", "cvta.to.shared.u64 %d1, %d2",
         "isspacep.local %p1, %d1",
     ),
     "Memory": (
@@ -140,7 +143,7 @@ _FRAME = """.version 8.7
 .address_size 64
 .func (.reg .b32 %o) callee(.reg .b32 %i) {{ mov.b32 %o, %i; ret; }}
 .visible .entry k(.param .u64 k_p) {{
-.reg .b32 %r<10>; .reg .b16 %h<5>; .reg .b64 %d<5>; .reg .f32 %f<9>; .reg .f64 %e<5>; .reg .pred %p<4>; .reg .b64 %w;{wide}
+.reg .b32 %r<10>; .reg .b8 %b<3>; .reg .b16 %h<5>; .reg .b64 %d<5>; .reg .f32 %f<9>; .reg .f64 %e<5>; .reg .pred %p<4>; .reg .b64 %w;{wide}
 {line};
 DONE: ret; }}"""
 

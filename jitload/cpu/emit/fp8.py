@@ -1,4 +1,4 @@
-"""Code for `cvt` to and from pairs of 8-bit floats (PTX ISA section 9.7.9.21)."""
+"""Code for `cvt` to and from pairs of floats of 8 bits and fewer (PTX ISA section 9.7.9.21)."""
 
 from __future__ import annotations
 
@@ -11,31 +11,61 @@ if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
     from jitload.cpu.text.ir import Instruction
 
-PAIRS = ("e4m3x2", "e5m2x2")
+_EIGHT_BITS = ("e4m3x2", "e5m2x2")
+_SCALES = "ue8m0x2"
+_FLOATS = (*_EIGHT_BITS, "e3m2x2", "e2m3x2", "e2m1x2")
+PAIRS = (*_FLOATS, _SCALES)
 
 
 def emit_cvt_fp8(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`cvt` with one side among `PAIRS`."""
+    if _SCALES in instruction.modifiers:
+        _emit_scales(writer, instruction, modifiers)
+        return
     modifiers.need("rn")
     relu, saturated = modifiers.flag("relu"), modifiers.flag("satfinite")
-    first = modifiers.need("f16x2", *PAIRS)
-    second = modifiers.need("f32", "f16x2", *PAIRS)
-    if first == "f16x2" and second in PAIRS and not saturated:
+    first = modifiers.need("f16x2", *_FLOATS)
+    second = modifiers.need("f32", "f16x2", *_FLOATS)
+    if first == "f16x2" and second in _FLOATS and not saturated:
         d, a = operands(instruction, 2)
-        codes = writer.temporary(writer.source(a, "u16"))
-        high = f"({codes} >> {writer.function.constant('u16', 8)})"
         name = second.removesuffix("x2")
-        value = f"pack([from_fp8({codes}, {name!r}), from_fp8({high}, {name!r})], u32)"
+        value = f"unpack_narrow({writer.source(a, _word(second))}, {name!r})"
         writer.result(d, "u32", f"join(relu(pairs({value}, f16)))" if relu else value)
         return
-    if first not in PAIRS or second in PAIRS or not saturated:
+    exists = first in _FLOATS and (second == "f32" or (second == "f16x2" and first in _EIGHT_BITS))
+    if not exists or not saturated:
         raise Refused(f"conversion from .{second} to .{first} is not supported like this")
-    name = first.removesuffix("x2")
-    if second == "f32":
+    high, low, d = _numbers(writer, instruction, second)
+    writer.result(d, _word(first), f"pack_narrow({high}, {low}, {first.removesuffix('x2')!r}, {relu})")
+
+
+def _word(name: str) -> str:
+    """How a pair lies in a register: two of 4 bits in a byte, others in a byte each."""
+    return "u8" if name == "e2m1x2" else "u16"
+
+
+def _numbers(writer: BlockWriter, instruction: Instruction, source_type: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    """The numbers for the upper and the lower part, and where the pair goes."""
+    if source_type == "f32":
         d, a, b = operands(instruction, 3)
-        high, low = writer.source(a, "f32"), writer.source(b, "f32")
-    else:
+        return writer.source(a, "f32"), writer.source(b, "f32"), d
+    d, a = operands(instruction, 2)
+    part = "u16" if source_type == "bf16x2" else "f16"
+    halves = writer.temporary(f"unpack({writer.source(a, 'u32')}, {part}, 2)")
+    high, low = f"{halves}[1]", f"{halves}[0]"
+    return (f"from_bf16({high})", f"from_bf16({low})", d) if part == "u16" else (high, low, d)
+
+
+def _emit_scales(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """Powers of two, `ue8m0`: exponents alone, without a sign."""
+    mode = modifiers.need("rn", "rz", "rp")
+    saturated = modifiers.flag("satfinite")
+    first, second = modifiers.need("bf16x2", _SCALES), modifiers.need("f32", "bf16x2", _SCALES)
+    if (first, mode, saturated) == ("bf16x2", "rn", False) and second == _SCALES:
         d, a = operands(instruction, 2)
-        halves = writer.temporary(f"unpack({writer.source(a, 'u32')}, f16, 2)")
-        high, low = f"{halves}[1]", f"{halves}[0]"
-    writer.result(d, "u16", f"pack_fp8({high}, {low}, {name!r}, {relu})")
+        writer.result(d, "u32", f"unpack_scales({writer.source(a, 'u16')})")
+        return
+    if first != _SCALES or second == _SCALES or mode == "rn":
+        raise Refused(f"conversion .{mode} from .{second} to .{first} is not supported like this")
+    high, low, d = _numbers(writer, instruction, second)
+    writer.result(d, "u16", f"pack_scales({high}, {low}, {mode!r}, {saturated})")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jitload.cpu.lanes.convert import from_bf16
-from jitload.cpu.lanes.fp8 import from_fp8
+from jitload.cpu.lanes.fp8 import from_narrow
 from jitload.cpu.lanes.quads import pair_quads, quad_layout, unpair_quads
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def split_elements(words: Array, type_name: str) -> Array:
         parts = words.view(f"{'u' if type_name[0] == 'u' else 'i'}{bits // 8}")
         return np.asarray(parts.reshape(*words.shape, -1).astype(np.int64))
     if type_name in {"e4m3", "e5m2"}:
-        halves = from_fp8(words.view(np.uint8).astype(np.uint16), type_name).view(np.float16)
+        halves = from_narrow(words.view(np.uint8).astype(np.uint16), type_name).view(np.float16)
         return np.asarray(halves.reshape(*words.shape, 4).astype(np.float64))
     if type_name == "bf16":
         return np.asarray(from_bf16(words.view(np.uint16)).reshape(*words.shape, 2).astype(np.float64))
