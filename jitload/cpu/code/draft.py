@@ -21,7 +21,7 @@ from jitload.cpu.types import TYPES
 from jitload.errors import CpuFault, JitloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jitload.cpu.code.link import Linker
     from jitload.cpu.text.ir import Body, Function
@@ -33,13 +33,13 @@ BUILTINS = {"vprintf", "__assertfail", "malloc", "free"}
 class Draft:
     """A function between reading and code; `foreign` if only another kernel gives its address out."""
 
-    def __init__(self, function: Function, body: Body, *, foreign: bool) -> None:
+    def __init__(self, function: Function, body: Body, functions: Mapping[str, Function], *, foreign: bool) -> None:
         self.function = function
         self.body = body
         self.foreign = foreign
         self.carry = Register("CC.CF", TYPES["pred"], len(body.registers))
         body.registers.append(self.carry)
-        self.flow = FlowBuilder(function, body, self.carry)
+        self.flow = FlowBuilder(function, body, self.carry, functions)
         self.blocks = self.flow.build()
         self.offsets: dict[int, int] = {}
         self.frame_bytes = 0
@@ -98,13 +98,14 @@ class Reader:
 
     def _read(self, name: str, *, foreign: bool) -> None:
         """Read a function, and those that it calls by name."""
+        functions = self._linker.program.functions
         waiting = [name]
         while waiting:
-            function = self._linker.program.functions[waiting.pop()]
+            function = functions[waiting.pop()]
             if function.name in self._drafts or function.span is None:
                 continue
             body = guarded(self._kernel, function.name, partial(read_body, self._linker.program, function))
-            draft = guarded(self._kernel, function.name, partial(Draft, function, body, foreign=foreign))
+            draft = guarded(self._kernel, function.name, partial(Draft, function, body, functions, foreign=foreign))
             self._drafts[function.name] = draft
             for block in draft.blocks:
                 if isinstance(block.end, Call):

@@ -6,6 +6,9 @@ a guard becomes a branch around it, unless it only computes a value: then the ne
 
 from __future__ import annotations
 
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
 from jitload.cpu.code.control import EFFECTS, ENDS, Block, Branch, Call, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.code.liveness import find_liveness
 from jitload.cpu.faults import Refused
@@ -21,10 +24,14 @@ from jitload.cpu.text.ir import (
     Place,
     Register,
     Scope,
+    Sink,
     Symbol,
     Variable,
 )
 from jitload.cpu.types import TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class FlowBuilder:
@@ -35,8 +42,9 @@ class FlowBuilder:
         slots: frame variables made for call arguments and results that are registers.
     """
 
-    def __init__(self, function: Function, body: Body, carry: Register) -> None:
+    def __init__(self, function: Function, body: Body, carry: Register, functions: Mapping[str, Function]) -> None:
         self.function = function
+        self.functions = functions
         self.body = body
         self.carry = carry
         self.slots: list[Variable] = []
@@ -54,6 +62,7 @@ class FlowBuilder:
                 self.labels[item.key] = len(self.blocks) - 1
             else:
                 self._add(item)
+        self._store_results(self.blocks[-1])
         self.blocks[-1].end = Return()
         self._resolve_targets()
         find_liveness(self.blocks, self.carry)
@@ -127,14 +136,22 @@ class FlowBuilder:
         syntax = instruction.operands[0] if instruction.operands else None
         if not isinstance(syntax, CallSyntax):
             raise Refused(instruction.malformed or "a call that cannot be read", instruction.place)
-        arguments = [self._argument(block, instruction, operand) for operand in syntax.arguments]
+        callee = self.functions.get(syntax.target.name) if isinstance(syntax.target, Symbol) else None
+        parameters, outcomes = (callee.parameters, callee.results) if callee is not None else ((), ())
+        arguments = [
+            self._argument(block, instruction, operand, formal)
+            for operand, formal in zip_longest(syntax.arguments, parameters[: len(syntax.arguments)])
+        ]
         target = len(self.blocks)
         after = Block(target)
-        results = [self._result(after, instruction, operand) for operand in syntax.results]
+        results = [
+            self._result(after, instruction, operand, formal)
+            for operand, formal in zip_longest(syntax.results, outcomes[: len(syntax.results)])
+        ]
         block.end = Call(instruction, syntax.target, tuple(arguments), tuple(results), target)
         self.blocks.append(after)
 
-    def _argument(self, block: Block, call: Instruction, operand: Operand) -> Variable:
+    def _argument(self, block: Block, call: Instruction, operand: Operand, formal: Variable | None) -> Variable:
         if isinstance(operand, Symbol) and operand.variable is not None and operand.variable.space == "param":
             return operand.variable
         if isinstance(operand, Register) and operand.type.bits > 1:
@@ -142,20 +159,28 @@ class FlowBuilder:
             block.instructions.append(_move("st", operand, slot, call.place, call.scope))
             return slot
         if isinstance(operand, Immediate):
-            raise Refused("a literal as call argument: put it into a register", call.place)
+            if formal is None or formal.count != 1:
+                raise Refused("a literal as an argument of unknown type: put it into a register", call.place)
+            slot = self._slot(formal.type.bits, formal.type.name)
+            block.instructions.append(_move("st", operand, slot, call.place, call.scope))
+            return slot
         raise Refused("a call argument that is neither a .param variable nor a register", call.place)
 
-    def _result(self, after: Block, call: Instruction, operand: Operand) -> Variable:
+    def _result(self, after: Block, call: Instruction, operand: Operand, formal: Variable | None) -> Variable:
         if isinstance(operand, Symbol) and operand.variable is not None and operand.variable.space == "param":
             return operand.variable
         if isinstance(operand, Register) and operand.type.bits > 1:
             slot = self._slot(operand.type.bits)
             after.instructions.append(_move("ld", operand, slot, call.place, call.scope))
             return slot
+        if isinstance(operand, Sink) and formal is not None:  # nobody wants it
+            slot = Variable(f"slot{len(self.slots)}", "param", formal.type, formal.count, formal.alignment)
+            self.slots.append(slot)
+            return slot
         raise Refused("a call result that is neither a .param variable nor a register", call.place)
 
-    def _slot(self, bits: int) -> Variable:
-        slot = Variable(f"slot{len(self.slots)}", "param", TYPES[f"b{bits}"], 1, bits // 8)
+    def _slot(self, bits: int, type_name: str = "") -> Variable:
+        slot = Variable(f"slot{len(self.slots)}", "param", TYPES[type_name or f"b{bits}"], 1, bits // 8)
         self.slots.append(slot)
         return slot
 
@@ -216,7 +241,7 @@ class FlowBuilder:
         raise Refused(f"no label {name[:60]!r} in this function", instruction.place)
 
 
-def _move(opcode: str, register: Register, slot: Variable, place: Place, scope: Scope) -> Instruction:
+def _move(opcode: str, value: Register | Immediate, slot: Variable, place: Place, scope: Scope) -> Instruction:
     memory = Memory(Symbol(slot.name, 0, slot), 0)
-    operands = (register, memory) if opcode == "ld" else (memory, register)
-    return Instruction(f"{opcode}.param.b{register.type.bits}", operands, place, scope)
+    operands = (value, memory) if opcode == "ld" else (memory, value)
+    return Instruction(f"{opcode}.param.{slot.type.name}", operands, place, scope)

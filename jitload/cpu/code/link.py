@@ -6,7 +6,10 @@ import struct
 import threading
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from jitload.cpu.faults import Refused
+from jitload.cpu.lanes.convert import to_bf16
 from jitload.cpu.memory.arena import CODE_WINDOW
 from jitload.cpu.text.names import plain_name
 from jitload.errors import LoadError
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from jitload.cpu.text.program import Program
 
 _FUNCTION_STRIDE = 16
-_FLOATS = {"f32": "<f", "f64": "<d", "f16": "<e"}
+_FLOATS = {"f32": "<f4", "f64": "<f8", "f16": "<f2", "bf16": ""}
 
 
 class Linker:
@@ -137,7 +140,10 @@ class Linker:
             if value.float_width > 1:  # exact bits of the other width
                 code = "<f" if value.float_width == 32 else "<d"
                 (number,) = struct.unpack(code, int(number).to_bytes(value.float_width // 8, "little"))
-            return struct.pack(_FLOATS[type_.name], float(number))
+            if type_.name == "bf16":
+                return bytes(to_bf16(np.array([number], np.float64)).data)
+            with np.errstate(all="ignore"):
+                return bytes(np.array(number, np.float64).astype(_FLOATS[type_.name]).data)
         return (int(number) & ((1 << type_.bits) - 1)).to_bytes(type_.size, "little")
 
     def _symbol_address(self, name: str) -> int:

@@ -8,7 +8,7 @@ from jitload.cpu.code.instruction import Modifiers, emits, operands
 from jitload.cpu.emit.float import Form
 from jitload.cpu.faults import Refused
 from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW
-from jitload.cpu.text.ir import Immediate, Pair, Register, Symbol, Vector
+from jitload.cpu.text.ir import Immediate, Pair, Register, Special, Symbol, Vector
 from jitload.cpu.types import unsigned_rep
 
 if TYPE_CHECKING:
@@ -123,8 +123,14 @@ def _emit_slct(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
 @emits("mov")
 def _emit_mov(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     d, a = operands(instruction, 2)
+    width = modifiers.choice("v2", "v4")
     type_ = modifiers.type()
-    if isinstance(d, Vector):
+    if width:
+        # All are read before the first is written: `mov.v2 {a, b}, {b, a}` swaps.
+        sources = [writer.temporary(writer.source(one, type_.rep)) for one in _elements(a, int(width[1]))]
+        for target, source in zip(_elements(d, int(width[1])), sources, strict=True):
+            writer.result(target, type_.rep, source)
+    elif isinstance(d, Vector):
         count = len(d.items)
         part = unsigned_rep(_part_bits(type_.bits, count))
         parts = writer.temporary(f"unpack({writer.source(a, unsigned_rep(type_.bits))}, {part}, {count})")
@@ -139,6 +145,15 @@ def _emit_mov(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
         writer.alias(d, a, type_.rep)
     else:
         writer.result(d, type_.rep, writer.affine_source(a, type_.rep), shared=True, affine=True)
+
+
+def _elements(operand: Operand, count: int) -> tuple[Operand, ...]:
+    """What `mov.v4` moves: `{a, b, c, d}`, a vector register, or a special register of four parts such as `%tid`."""
+    if isinstance(operand, Special) and "." not in operand.name:
+        return tuple(Special(f"{operand.name}.{element}") for element in "xyzw"[:count])
+    if not isinstance(operand, Vector) or len(operand.items) != count:
+        raise Refused(f"mov.v{count} needs operands of {count} elements")
+    return operand.items
 
 
 def _part_bits(bits: int, count: int) -> int:

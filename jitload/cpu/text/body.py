@@ -8,17 +8,21 @@ from jitload.cpu.text.ir import (
     Function,
     Instruction,
     Label,
+    Memory,
     Operand,
     Place,
     Register,
     Scope,
+    Symbol,
+    Vector,
 )
 from jitload.cpu.text.lines import LineTracker
 from jitload.cpu.text.operand import OperandReader
-from jitload.cpu.text.program import Program, read_variable
+from jitload.cpu.text.program import Program, read_variables
 from jitload.cpu.types import TYPES
 from jitload.errors import LoadError
 
+_VECTORS = {".v2": 2, ".v4": 4}
 _MAX_REGISTERS = 1 << 20
 
 
@@ -100,13 +104,9 @@ class _BodyReader(OperandReader):
         if word == ".reg":
             self._read_registers()
         elif word in {".shared", ".local", ".param", ".global", ".const"}:
-            while True:
-                variable = read_variable(cursor, word[1:])
+            for variable in read_variables(cursor, word[1:]):
                 self.scope.variables[variable.name] = variable
                 self.body.variables.append(variable)
-                if not cursor.accept(","):
-                    break
-            cursor.expect(";")
         elif word == ".loc":
             self.lines.read(cursor)
         elif word in {".pragma", ".branchtargets", ".calltargets"}:
@@ -121,6 +121,8 @@ class _BodyReader(OperandReader):
 
     def _read_registers(self) -> None:
         cursor = self.cursor
+        width = _VECTORS.get(cursor.peek(), 0)
+        cursor.index += bool(width)
         type_ = cursor.take()[1:]
         if type_ not in TYPES:
             raise cursor.error(f"registers of type .{type_[:20]} are not supported")
@@ -131,7 +133,13 @@ class _BodyReader(OperandReader):
                 cursor.expect(">")
                 if not 0 <= count <= _MAX_REGISTERS:
                     raise cursor.error(f"{count} registers")
-                self.scope.ranges[name] = (count, TYPES[type_])
+                if width:
+                    for number in range(count):
+                        self._declare_vector(f"{name}{number}", type_, width)
+                else:
+                    self.scope.ranges[name] = (count, TYPES[type_])
+            elif width:
+                self._declare_vector(name, type_, width)
             else:
                 self._declare(name, type_)
             if not cursor.accept(","):
@@ -143,6 +151,12 @@ class _BodyReader(OperandReader):
         self.body.registers.append(register)
         self.scope.registers[name] = register
         return register
+
+    def _declare_vector(self, name: str, type_name: str, width: int) -> None:
+        """Elements are called .x .y .z .w, or .r .g .b .a (PTX ISA section 6.4.3)."""
+        parts = [self._declare(f"{name}.{element}", type_name) for element in "xyzw"[:width]]
+        self.scope.registers |= {f"{name}.{color}": part for color, part in zip("rgba", parts, strict=False)}
+        self.scope.vectors[name] = Vector(tuple(parts))
 
     def _read_instruction(self) -> Instruction:
         cursor = self.cursor
@@ -170,6 +184,10 @@ class _BodyReader(OperandReader):
             cursor.expect(";")
         text = cursor.source.excerpt(first, cursor.index - 1)
         place = Place(text.rstrip("; "), cursor.source.line(first), *self.lines.current)
+        if name.startswith(("mov.", "cvta.")) and len(operands) == 2 and isinstance(operands[1], Memory):
+            # An element of an array stands for its address here.
+            base, offset = operands[1]
+            operands = (operands[0], base._replace(offset=offset)) if isinstance(base, Symbol) else operands
         instruction = Instruction(name, operands, place, self.scope)
         instruction.guard, instruction.negated, instruction.malformed = guard, negated, malformed
         return instruction

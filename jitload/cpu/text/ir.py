@@ -176,6 +176,7 @@ class Scope:
     parent: Scope | None
     registers: dict[str, Register] = field(default_factory=dict)
     ranges: dict[str, tuple[int, Type]] = field(default_factory=dict)
+    vectors: dict[str, Vector] = field(default_factory=dict)
     variables: dict[str, Variable] = field(default_factory=dict)
     labels: dict[str, Label] = field(default_factory=dict)
     targets: dict[str, tuple[str, ...]] = field(default_factory=dict)

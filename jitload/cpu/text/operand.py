@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from jitload.cpu.text.constant import read_constant, read_size, starts_constant
+from jitload.cpu.text.initializer import read_offset
 from jitload.cpu.text.ir import (
     CallSyntax,
-    Immediate,
     Memory,
     Not,
     Operand,
@@ -20,7 +21,6 @@ from jitload.cpu.text.ir import (
     Variable,
     Vector,
 )
-from jitload.cpu.text.lexer import float_bits, parse_number
 
 if TYPE_CHECKING:
     from jitload.cpu.text.cursor import Cursor
@@ -59,6 +59,8 @@ class OperandReader:
             found = scope.registers.get(name)
             if found is not None:
                 return found
+            if name in scope.vectors:
+                return None
             match = _NUMBERED.match(name) if scope.ranges else None
             if match:
                 count, type_ = scope.ranges.get(match[1], (0, None))
@@ -67,6 +69,15 @@ class OperandReader:
                     self.registers.append(register)
                     scope.registers[name] = register
                     return register
+            scope = scope.parent
+        return None
+
+    def _find_vector(self, name: str) -> Vector | None:
+        """The vector register of that name in the scopes around."""
+        scope: Scope | None = self.scope
+        while scope is not None:
+            if name in scope.vectors:
+                return scope.vectors[name]
             scope = scope.parent
         return None
 
@@ -123,10 +134,12 @@ class OperandReader:
         if word == "[":
             cursor.index += 1
             return self._read_memory()
-        if word == "!":
+        if word == "!" and not starts_constant(cursor.tokens[cursor.index + 1]):
             cursor.index += 1
             return Not(self._read_operand())
         first = self._read_simple()
+        if isinstance(first, Symbol) and cursor.accept("["):
+            return self._read_element(first)
         if cursor.accept("|"):
             return Pair(first, self._read_simple())
         return first
@@ -134,8 +147,8 @@ class OperandReader:
     def _read_simple(self) -> Operand:
         cursor = self.cursor
         word = cursor.peek()
-        if word in {"-", "+", "~", "("} or word[:1].isdigit():
-            return self._read_constant()
+        if starts_constant(word):
+            return read_constant(cursor)
         word = cursor.take()
         if word == "_":
             return Sink()
@@ -144,64 +157,40 @@ class OperandReader:
             return register
         if _SPECIAL.fullmatch(word):
             return Special(word[1:])
-        if word == "WARP_SZ":
-            return Immediate(32)
+        vector = self._find_vector(word)
+        if vector is not None:
+            return vector
         if not (word[0].isalpha() or word[0] in "_$%"):
             raise cursor.error(f"expected an operand, found {word[:40]!r}")
         return self._read_symbol(word)
 
     def _read_symbol(self, word: str) -> Symbol:
-        offset = self._read_offset()
         scope: Scope | None = self.scope
-        while scope is not None:
+        variable = None
+        while scope is not None and variable is None:
             variable = scope.variables.get(word)
-            if variable is not None:
-                return Symbol(word, offset, variable)
             scope = scope.parent
-        return Symbol(word, offset, self._variables.get(word))
+        variable = variable or self._variables.get(word)
+        return Symbol(word, read_offset(self.cursor), variable)
 
-    def _read_offset(self) -> int:
-        cursor = self.cursor
-        offset = 0
-        while cursor.peek() in {"+", "-"}:
-            sign = 1 if cursor.take() == "+" else -1
-            offset += sign * cursor.integer()
-        return offset
-
-    def _read_constant(self) -> Immediate:
-        cursor = self.cursor
-        if cursor.accept("("):
-            inside = self._read_constant()
-            cursor.expect(")")
-            return inside
-        sign = cursor.take() if cursor.peek() in {"-", "+", "~"} else "+"
-        if cursor.peek() == "(":
-            inner = self._read_constant()
-            number, width = inner.value, inner.float_width
-        else:
-            word = cursor.take()
-            exact = float_bits(word)
-            if exact is not None:
-                width, bits = exact
-                return Immediate(bits ^ (1 << (width - 1)) if sign == "-" else bits, width)
-            parsed = parse_number(word)
-            if parsed is None:
-                raise cursor.error(f"expected a number, found {word[:40]!r}")
-            number, width = parsed, 1 if isinstance(parsed, float) else 0
-        if sign == "~" and isinstance(number, int):
-            return Immediate(~number)
-        return Immediate(-number if sign == "-" else number, width)
+    def _read_element(self, array: Symbol) -> Memory:
+        """`array[3]`, which is `[array + 12]` (PTX ISA section 6.4.2)."""
+        if array.variable is None:
+            raise self.cursor.error(f"{array.name[:40]} is no array")
+        offset = array.variable.type.size * read_size(self.cursor)
+        self.cursor.expect("]")
+        return Memory(array, offset)
 
     def _read_memory(self) -> Memory:
         cursor = self.cursor
-        if cursor.peek() == "-" or cursor.peek()[:1].isdigit():
-            memory = Memory(None, cursor.integer())
+        if starts_constant(cursor.peek()):
+            memory = Memory(None, read_size(cursor))
         else:
             base = self._read_simple()
             if isinstance(base, Register):
                 if cursor.accept("]"):
                     return Memory(base, 0)
-                memory = Memory(base, self._read_offset())
+                memory = Memory(base, read_offset(cursor))
             elif isinstance(base, Symbol):
                 memory = Memory(base._replace(offset=0), base.offset)
             else:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
+from typing import TYPE_CHECKING
 
+from jitload.cpu.text.constant import read_size
 from jitload.cpu.text.cursor import Cursor, find_brace
+from jitload.cpu.text.initializer import read_initializer
 from jitload.cpu.text.ir import Function, InitialValue, Variable
-from jitload.cpu.text.lexer import Source, float_bits, parse_number, read_source
+from jitload.cpu.text.lexer import Source, parse_number, read_source
 from jitload.cpu.types import TYPES
+
+if TYPE_CHECKING:
+    from jitload.cpu.types import Type
 
 _SPACES = {
     ".global": "global",
@@ -77,16 +84,22 @@ def _read_statement(cursor: Cursor, program: Program) -> None:
     if word in {".entry", ".func"}:
         _read_function(cursor, program, word == ".entry")
     elif word in _SPACES:
-        variable = read_variable(cursor, _SPACES[word])
-        variable.external = linkage == ".extern"
-        known = program.variables.get(variable.name)
-        if known is None or known.external:
-            program.variables[variable.name] = variable
-        cursor.expect(";")
+        for variable in read_variables(cursor, _SPACES[word]):
+            variable.external = linkage == ".extern"
+            known = program.variables.get(variable.name)
+            if known is None or known.external:
+                program.variables[variable.name] = variable
     elif word in _OPAQUE:
         while cursor.take() != ";":
             pass
-    elif word == ".file":
+    elif not _read_note(cursor, program, word) and not _skip_directive(cursor, word):
+        cursor.index -= 1
+        raise cursor.error(f"unexpected {word[:40]!r}")
+
+
+def _read_note(cursor: Cursor, program: Program, word: str) -> bool:
+    """`.file`, `.alias` or `.target`; whether it was one of them."""
+    if word == ".file":
         number = cursor.integer()
         program.files[number] = cursor.take().strip('"')
         while cursor.accept(","):
@@ -100,9 +113,9 @@ def _read_statement(cursor: Cursor, program: Program) -> None:
         program.target = cursor.take()
         while cursor.accept(","):
             program.debug |= cursor.take() == "debug"
-    elif not _skip_directive(cursor, word):
-        cursor.index -= 1
-        raise cursor.error(f"unexpected {word[:40]!r}")
+    else:
+        return False
+    return True
 
 
 def _skip_directive(cursor: Cursor, word: str) -> bool:
@@ -123,8 +136,18 @@ def _skip_directive(cursor: Cursor, word: str) -> bool:
     return True
 
 
-def read_variable(cursor: Cursor, space: str, *, anonymous: bool = False) -> Variable:
-    """`[.align n] .type [.ptr [.space] [.align n]] name [dimensions] [= initialiser]`.
+def read_variables(cursor: Cursor, space: str) -> list[Variable]:
+    """A declaration up to its semicolon: one type, and one name or several."""
+    element, vector, alignment = _read_form(cursor)
+    found = [_read_declared(cursor, cursor.take(), space, element, vector, alignment)]
+    while cursor.accept(","):
+        found.append(_read_declared(cursor, cursor.take(), space, element, vector, alignment))
+    cursor.expect(";")
+    return found
+
+
+def _read_form(cursor: Cursor) -> tuple[Type, int, int]:
+    """`[.align n] [.v4] .type [.ptr [.space] [.align n]]`: the type, how many of it, and the alignment (0: natural).
 
     After `.ptr` stands the alignment of what the pointer points to, not the variable's own (PTX ISA section 11.1.3).
     """
@@ -149,68 +172,38 @@ def read_variable(cursor: Cursor, space: str, *, anonymous: bool = False) -> Var
             raise cursor.error(f"unknown {word[:40]!r} in a declaration")
     if element is None or alignment < 0 or alignment & (alignment - 1) or alignment > 1 << 16:
         raise cursor.error("a declaration without a type, or with an alignment that is no power of two")
-    name = "" if anonymous and cursor.peek() in {",", ")"} else cursor.take()
-    count = _read_dimensions(cursor, vector)
+    return element, vector, alignment
+
+
+def _read_declared(cursor: Cursor, name: str, space: str, element: Type, vector: int, alignment: int) -> Variable:
+    """`[dimensions] [= initialiser]` after a name."""
+    dimensions = _read_dimensions(cursor)
+    if vector > 1:
+        dimensions.append(vector)
     initial: list[InitialValue] = []
     if cursor.accept("="):
-        _read_initializer(cursor, initial)
+        initial = read_initializer(cursor, [size or 0 for size in dimensions[1:]])
+        if dimensions[:1] == [None]:  # the values give the length
+            row = prod(size or 0 for size in dimensions[1:])
+            dimensions[0] = -(-len(initial) // row) if row else 0
+    count = None if None in dimensions else prod(size or 0 for size in dimensions)
     return Variable(name, space, element, count, alignment or element.size * vector, tuple(initial))
 
 
-def _read_dimensions(cursor: Cursor, vector: int) -> int | None:
-    count: int | None = vector
+def _read_dimensions(cursor: Cursor) -> list[int | None]:
+    dimensions: list[int | None] = []
+    count = 1
     while cursor.accept("["):
         if cursor.accept("]"):
-            count = None
+            dimensions.append(None)
             continue
-        size = cursor.integer()
+        size = read_size(cursor)
         cursor.expect("]")
-        count = None if count is None else count * size
-        if size < 0 or (count or 0) > _MAX_ELEMENTS:
+        dimensions.append(size)
+        count *= size
+        if size < 0 or count > _MAX_ELEMENTS:
             raise cursor.error(f"an array of {size} elements")
-    return count
-
-
-def _read_initializer(cursor: Cursor, values: list[InitialValue]) -> None:
-    if cursor.accept("{"):
-        while not cursor.accept("}"):
-            _read_initializer(cursor, values)
-            if not cursor.accept(","):
-                cursor.expect("}")
-                return
-        return
-    negative = cursor.accept("-")
-    word = cursor.take()
-    bits = float_bits(word)
-    number = parse_number(word)
-    if bits is not None:
-        width, value = bits
-        values.append(InitialValue(value ^ (1 << (width - 1)) if negative else value, width))
-    elif isinstance(number, int) and cursor.peek() == "(":
-        cursor.expect("(")
-        values.append(_read_address(cursor, cursor.take(), number))
-        cursor.expect(")")
-    elif number is not None:
-        values.append(InitialValue(-number if negative else number, 1 if isinstance(number, float) else 0))
-    else:
-        values.append(_read_address(cursor, word, 0))
-
-
-def _read_address(cursor: Cursor, word: str, mask: int) -> InitialValue:
-    if word == "generic":
-        cursor.expect("(")
-        word = cursor.take()
-        found = _read_address(cursor, word, mask)
-        cursor.expect(")")
-        offset = found.number
-    else:
-        offset = 0
-    if not (word[0].isalpha() or word[0] in "_$%"):
-        raise cursor.error(f"expected a symbol in an initialiser, found {word[:40]!r}")
-    if cursor.peek() in {"+", "-"}:
-        sign = 1 if cursor.take() == "+" else -1
-        offset += sign * cursor.integer()
-    return InitialValue(offset, 0, word, mask)
+    return dimensions
 
 
 def _read_function(cursor: Cursor, program: Program, entry: bool) -> None:
@@ -247,7 +240,9 @@ def _read_formals(cursor: Cursor) -> tuple[list[Variable], frozenset[int]]:
         if space not in {"param", "reg"}:
             raise cursor.error("expected .param or .reg in a parameter list")
         start = cursor.index
-        formals.append(read_variable(cursor, space, anonymous=True))
+        form = _read_form(cursor)
+        name = "" if cursor.peek() in {",", ")"} else cursor.take()
+        formals.append(_read_declared(cursor, name, space, *form))
         if ".ptr" in cursor.tokens[start : cursor.index]:
             pointers.add(len(formals) - 1)
         if not cursor.accept(","):

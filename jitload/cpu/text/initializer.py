@@ -1,0 +1,81 @@
+"""Initial values of variables (PTX ISA section 5.4.4)."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+from jitload.cpu.text.constant import PRODUCT, read_constant, starts_constant
+from jitload.cpu.text.ir import InitialValue
+
+if TYPE_CHECKING:
+    from jitload.cpu.text.cursor import Cursor
+
+
+def read_initializer(cursor: Cursor, dimensions: list[int]) -> list[InitialValue]:
+    """Take `value` or nested braces; a row that names fewer values than it has elements is filled up with zeros.
+
+    Args:
+        cursor: after the '='.
+        dimensions: the extents below the outermost one, whose length the values may give.
+
+    Raises:
+        LoadError: it cannot be read, or a row holds too much.
+    """
+    if not cursor.accept("{"):
+        return [_read_value(cursor)]
+    values: list[InitialValue] = []
+    row = prod(dimensions)
+    while not cursor.accept("}"):
+        if cursor.peek() == "{":
+            inner = read_initializer(cursor, dimensions[1:])
+            if dimensions:
+                values += [InitialValue(0)] * (-len(values) % row)
+                if len(inner) > row:
+                    raise cursor.error(f"{len(inner)} initial values for a row of {row}")
+                inner += [InitialValue(0)] * (row - len(inner))
+            values += inner
+        else:
+            values.append(_read_value(cursor))
+        if not cursor.accept(","):
+            cursor.expect("}")
+            break
+    return values
+
+
+def _read_value(cursor: Cursor) -> InitialValue:
+    if not starts_constant(cursor.peek()):
+        return _read_address(cursor, 0)
+    tokens = cursor.tokens[cursor.index : cursor.index + 2]
+    if len(tokens) == 2 and tokens[0][0].isdigit() and tokens[1] == "(":  # 0xff00(symbol), some bits of an address
+        mask = cursor.integer()
+        cursor.expect("(")
+        value = _read_address(cursor, mask)
+        cursor.expect(")")
+        return value
+    constant = read_constant(cursor)
+    return InitialValue(constant.value, constant.float_width)
+
+
+def _read_address(cursor: Cursor, mask: int) -> InitialValue:
+    word = cursor.take()
+    offset: int | float = 0
+    if word == "generic" and cursor.accept("("):
+        found = _read_address(cursor, mask)
+        cursor.expect(")")
+        word, offset = found.symbol, found.number
+    elif not (word[0].isalpha() or word[0] in "_$%"):
+        raise cursor.error(f"expected a symbol in an initialiser, found {word[:40]!r}")
+    return InitialValue(offset + read_offset(cursor), 0, word, mask)
+
+
+def read_offset(cursor: Cursor) -> int:
+    """Take `+ 4*3 - 8` after an address, perhaps nothing."""
+    offset = 0
+    while cursor.peek() in {"+", "-"}:
+        sign = 1 if cursor.take() == "+" else -1
+        value, width = read_constant(cursor, PRODUCT)
+        if width or not isinstance(value, int):
+            raise cursor.error("an address takes whole bytes")
+        offset += sign * value
+    return offset
