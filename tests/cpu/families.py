@@ -129,7 +129,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "SIMD in a word": (
         "vadd2.u32.u32.u32 %r1, %r2, %r3, %r4", "vsub4.s32.s32.s32.sat %r1, %r2, %r3, %r4", "vavrg4.u32.u32.u32 %r1, %r2, %r3, %r4",
         "vabsdiff4.u32.u32.u32.add %r1, %r2, %r3, %r4", "vmin2.s32.s32.s32 %r1, %r2, %r3, %r4", "vset4.u32.u32.eq %r1, %r2, %r3, %r4",
-        "vadd.s32.s32.s32 %r1, %r2, %r3", "vmad.s32.s32.s32 %r1, %r2, %r3, %r4",
+        "vadd4.s32.u32.s32.sat %r1.b20, %r2.b7120, %r3.b3333, %r4",
+    ),
+    "Scalar video instructions": (
+        "vadd.s32.s32.s32 %r1, %r2, %r3", "vsub.u32.s32.u32.sat %r1.b0, %r2.b3, %r3.h1, %r4", "vabsdiff.u32.u32.u32.add %r1, %r2.h0, %r3.h1, %r4",
+        "vmin.s32.s32.s32.max %r1, %r2, %r3, %r4", "vmax.u32.u32.u32 %r1, %r2, %r3", "vshl.s32.u32.u32.clamp %r1, %r2, %r3",
+        "vshr.s32.s32.u32.wrap %r1, %r2.h1, %r3.b0", "vset.s32.u32.lt.add %r1, %r2, %r3, %r4", "vmad.s32.s32.u32.sat.shr7 %r1, %r2.h0, -%r3.b1, %r4",
+        "vmad.u32.u32.u32.po %r1, %r2, %r3, %r4",
     ),
     "Textures and surfaces": (
         "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6}]", "tld4.r.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6}]",

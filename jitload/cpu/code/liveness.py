@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.control import NO_RESULT, Branch, Call, Jump, Meeting, Table
 from jitload.cpu.code.function_writer import AFFINE_SPECIALS
-from jitload.cpu.text.ir import CallSyntax, Instruction, Memory, Not, Operand, Pair, Register, Special, Symbol, Vector
+from jitload.cpu.text.ir import (
+    CallSyntax,
+    Instruction,
+    Memory,
+    Not,
+    Operand,
+    Pair,
+    Part,
+    Register,
+    Special,
+    Symbol,
+    Vector,
+)
 
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block, Terminator
@@ -22,6 +34,8 @@ def registers_of(operand: Operand | CallSyntax) -> list[Register]:
         return [register for item in operand.items for register in registers_of(item)]
     if isinstance(operand, Pair):
         return registers_of(operand.first) + registers_of(operand.second)
+    if isinstance(operand, Part):
+        return [operand.register]
     if isinstance(operand, Not):
         return registers_of(operand.operand)
     return []

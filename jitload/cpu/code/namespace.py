@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitload.cpu.lanes import approximate, convert, floats, fp8, integers, matrix, packed
+from jitload.cpu.lanes import approximate, convert, floats, fp8, integers, matrix, packed, video
 from jitload.cpu.lanes.affine import Affine, dense
 from jitload.cpu.memory import atomics, copies, generic, mbarrier
 from jitload.cpu.types import DTYPES
@@ -81,7 +81,20 @@ def _names() -> dict[str, Any]:
         "np_abs": np.abs,
         **{rep: dtype.type for rep, dtype in DTYPES.items() if rep != "p"},
     }
-    for module in (approximate, atomics, convert, copies, floats, fp8, generic, integers, matrix, mbarrier, packed):
+    for module in (
+        approximate,
+        atomics,
+        convert,
+        copies,
+        floats,
+        fp8,
+        generic,
+        integers,
+        matrix,
+        mbarrier,
+        packed,
+        video,
+    ):
         names |= {name: value for name, value in vars(module).items() if _is_defined_in(value, module.__name__)}
     return names
 

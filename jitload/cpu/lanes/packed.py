@@ -1,4 +1,4 @@
-"""Values packed in words: halves, bytes, and the old SIMD-in-a-word instructions (PTX ISA 9.7.1.23, 9.7.18, 9.7.19)."""
+"""Values packed in words: halves and bytes (PTX ISA sections 9.7.1.23 and 9.7.9)."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def dot_bytes(a: Lanes, b: Lanes, c: Lanes, a_signed: bool, b_signed: bool) -> L
     """`dp4a`: c plus the dot product of four bytes, modulo 2^32."""
     total = c.astype(np.uint32)
     for place in range(4):
-        total = total + _element(a, 8, place, a_signed) * _element(b, 8, place, b_signed)
+        total = total + element(a, 8, place, a_signed) * element(b, 8, place, b_signed)
     return total
 
 
@@ -89,69 +89,14 @@ def dot_halves(a: Lanes, b: Lanes, c: Lanes, a_signed: bool, b_signed: bool, hig
     """`dp2a`: c plus two 16-bit elements of `a` times the lower or upper two bytes of `b`."""
     total = c.astype(np.uint32)
     for place in range(2):
-        total = total + _element(a, 16, place, a_signed) * _element(b, 8, place + (2 if high else 0), b_signed)
+        total = total + element(a, 16, place, a_signed) * element(b, 8, place + (2 if high else 0), b_signed)
     return total
 
 
-def _element(word: Lanes, bits: int, place: int, signed: bool) -> Lanes:
+def element(word: Lanes, bits: int, place: int, signed: bool) -> Lanes:
     """One element of a word, extended to 32 bits (as unsigned words, for arithmetic modulo 2^32)."""
     up = np.uint32(32 - bits * (place + 1))
     down = np.uint32(32 - bits)
     if signed:
         return ((word << up).view(np.int32) >> np.int32(32 - bits)).view(np.uint32)
     return (word << up) >> down
-
-
-def simd(
-    name: str,
-    a: Lanes,
-    b: Lanes,
-    c: Lanes,
-    *,
-    count: int,
-    signs: tuple[bool, bool, bool],
-    saturate: bool,
-    accumulate: bool,
-) -> Lanes:
-    """`vadd2`, `vabsdiff4` and the rest: elements of 16 or 8 bits side by side; `signs` are of d, a and b."""
-    bits = 32 // count
-    d_signed, a_signed, b_signed = signs
-    result = c if accumulate else c & np.uint32(0)
-    for place in range(count):
-        value = _simd_element(
-            name, _signed_element(a, bits, place, a_signed), _signed_element(b, bits, place, b_signed)
-        )
-        if saturate:
-            low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if d_signed else (0, (1 << bits) - 1)
-            value = np.clip(value, low, high)
-        if accumulate:
-            result = result + _truncated(value, bits, d_signed).astype(np.uint32)
-        else:
-            field = (value & np.int64((1 << bits) - 1)).astype(np.uint32)
-            result = result | (field << np.uint32(bits * place))
-    return result
-
-
-def _truncated(value: Lanes, bits: int, signed: bool) -> Lanes:
-    value = value & np.int64((1 << bits) - 1)
-    return np.where(value >> np.int64(bits - 1), value - np.int64(1 << bits), value) if signed else value
-
-
-def _signed_element(word: Lanes, bits: int, place: int, signed: bool) -> Lanes:
-    element = _element(word, bits, place, signed)
-    return (element.view(np.int32) if signed else element).astype(np.int64)
-
-
-def _simd_element(name: str, x: Lanes, y: Lanes) -> Lanes:
-    if name == "add":
-        return x + y
-    if name == "sub":
-        return x - y
-    if name == "avrg":
-        return (x + y + np.int64(1) - (x + y < 0)) >> np.int64(1)
-    if name == "absdiff":
-        return np.abs(x - y)
-    if name in {"min", "max"}:
-        return np.minimum(x, y) if name == "min" else np.maximum(x, y)
-    compared = {"eq": x == y, "ne": x != y, "lt": x < y, "le": x <= y, "gt": x > y, "ge": x >= y}[name]
-    return compared.astype(np.int64)

@@ -67,6 +67,14 @@ class Not(NamedTuple):
     operand: Operand
 
 
+class Part(NamedTuple):
+    """`a.b0`, `a.h32` or `-a`: bytes or halves of a register, as video instructions select them; perhaps negated."""
+
+    register: Register
+    selector: str
+    negated: bool = False
+
+
 class Sink(NamedTuple):
     """`_`, a result that nobody wants."""
 
@@ -80,7 +88,7 @@ class CallSyntax(NamedTuple):
     prototype: str
 
 
-Operand = Register | Immediate | Special | Symbol | Memory | Vector | Pair | Not | Sink | CallSyntax
+Operand = Register | Immediate | Special | Symbol | Memory | Vector | Pair | Not | Part | Sink | CallSyntax
 
 
 class Place(NamedTuple):

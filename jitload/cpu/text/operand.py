@@ -13,6 +13,7 @@ from jitload.cpu.text.ir import (
     Not,
     Operand,
     Pair,
+    Part,
     Register,
     Scope,
     Sink,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from jitload.cpu.text.cursor import Cursor
 
 _NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)$")
+_SELECTED = re.compile(r"(.+)\.([bh][0-7]{1,4})")
 _SPECIAL = re.compile(
     r"%(tid|ntid|ctaid|nctaid|clusterid|nclusterid|cluster_ctaid|cluster_nctaid)(\.[xyzw])?"
     r"|%(laneid|warpid|nwarpid|smid|nsmid|gridid|is_explicit_cluster|cluster_ctarank|cluster_nctarank"
@@ -148,7 +150,7 @@ class OperandReader:
         cursor = self.cursor
         word = cursor.peek()
         if starts_constant(word):
-            return read_constant(cursor)
+            return self._read_negated() if word == "-" else read_constant(cursor)
         word = cursor.take()
         if word == "_":
             return Sink()
@@ -157,12 +159,28 @@ class OperandReader:
             return register
         if _SPECIAL.fullmatch(word):
             return Special(word[1:])
-        vector = self._find_vector(word)
-        if vector is not None:
-            return vector
+        found = self._find_vector(word) or self._find_part(word)
+        if found is not None:
+            return found
         if not (word[0].isalpha() or word[0] in "_$%"):
             raise cursor.error(f"expected an operand, found {word[:40]!r}")
         return self._read_symbol(word)
+
+    def _find_part(self, word: str) -> Part | None:
+        """`r.b0`: bytes or halves of a register."""
+        match = _SELECTED.fullmatch(word)
+        register = self.find_register(match[1]) if match else None
+        return Part(register, match[2]) if match and register is not None else None
+
+    def _read_negated(self) -> Operand:
+        """`-r` or `-r.b0`, which `vmad` takes, or a number."""
+        word = self.cursor.tokens[self.cursor.index + 1]
+        register = self.find_register(word)
+        part = Part(register, "") if register is not None else self._find_part(word)
+        if part is None:
+            return read_constant(self.cursor)
+        self.cursor.index += 2
+        return part._replace(negated=True)
 
     def _read_symbol(self, word: str) -> Symbol:
         scope: Scope | None = self.scope
