@@ -42,6 +42,7 @@ class JitKernel:
     """
 
     __name__: str
+    __qualname__: str
     __wrapped__: Callable[..., Any]
 
     def __init__(
@@ -50,8 +51,10 @@ class JitKernel:
         source: KernelSource,
         options: Mapping[str, Any],
         template: Mapping[str, Any],
+        base: JitKernel | None = None,
     ) -> None:
         update_wrapper(self, declaration)
+        self._base = base
         self.__wrapped__ = declaration
         self._source = source
         self._options = dict(options)
@@ -179,7 +182,9 @@ class JitKernel:
         with self._lock:
             known = self._specializations.get(state)
             if known is None:
-                known = self._specializations[state] = JitKernel(self.__wrapped__, self._source, self._options, merged)
+                known = self._specializations[state] = JitKernel(
+                    self.__wrapped__, self._source, self._options, merged, self._base or self
+                )
             return known
 
     def bind(self, **launch: Any) -> Callable[..., None]:
@@ -207,6 +212,10 @@ class JitKernel:
     def __repr__(self) -> str:
         template = ", ".join(f"{name}={template_text(value)}" for name, value in self._template.items())
         return f"<jit_kernel {self.__name__}{f' with {template}' if template else ''} from {self._source.label}>"
+
+    def __reduce__(self) -> Any:
+        """Pickled like a function, by its name: another process imports it, and compiles or finds it for itself."""
+        return self.__qualname__ if self._base is None else (_specialize, (self._base, self._template))
 
     def _specialized(self, keywords: dict[str, Any]) -> JitKernel:
         template = {name: keywords.pop(name) for name in self._template_names if name in keywords}
@@ -323,3 +332,7 @@ def _kept(value: Any) -> Any:
     """A value that can be read once for every request: an iterator would be empty at the second."""
     plain = value is None or isinstance(value, (str, os.PathLike)) or hasattr(value, "items")
     return value if plain else tuple(value)
+
+
+def _specialize(base: JitKernel, template: Mapping[str, Any]) -> JitKernel:
+    return base.specialize(**template)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import textwrap
 import types
 from pathlib import Path
@@ -478,3 +481,36 @@ def test_a_path_object_as_the_file(tmp_path):
     y = ones()
     axpy[1, 8](2.0, ones(), y, 8)
     assert (y == 3).all()
+
+
+PICKLED = """
+import pickle, sys
+from multiprocessing import get_context
+
+import numpy as np
+import jitload
+
+@jitload.jit_kernel
+def fill(x, *, VALUE=1):
+    "template<int VALUE> __global__ void fill(int *x) { *x = VALUE; }"
+
+def run(kernel):
+    x = np.zeros(1, np.int32)
+    kernel[1, 1](x)
+    return int(x[0])
+
+if __name__ == "__main__":
+    assert pickle.loads(pickle.dumps(fill)) is fill
+    assert pickle.loads(pickle.dumps(fill.specialize(VALUE=2).specialize(VALUE=3))) is fill.specialize(VALUE=3)
+    with get_context("spawn").Pool(1) as pool:
+        print(*pool.map(run, [fill, fill.specialize(VALUE=7)]))
+"""
+
+
+def test_a_kernel_goes_to_a_worker_process_by_its_name(tmp_path):
+    (tmp_path / "app.py").write_text(PICKLED)
+    environment = {**os.environ, "PYTHONPATH": str(Path(jitload.__file__).parents[1]), "JITLOAD_DEVICE": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "app.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "1 7\n"), done.stderr

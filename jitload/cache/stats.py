@@ -10,6 +10,7 @@ from jitload.values import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 TIERS = ("memory", "bundle", "disk", "remote")
 
@@ -49,6 +50,13 @@ class Stats(Value):
 
     def __init__(self, *, hits: Mapping[str, int], misses: Mapping[str, int], **figures: float) -> None:
         self._set(hits=MappingProxyType(dict(hits)), misses=MappingProxyType(dict(misses)), **figures)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "hits": dict(self.hits), "misses": dict(self.misses)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        maps = {name: MappingProxyType(state[name]) for name in ("hits", "misses")}
+        super().__setstate__({**state, **maps})
 
 
 class Counters:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from jitload.errors import LaunchError
 
@@ -263,6 +263,12 @@ class Kernel:
                 self._bound.clear()
             found = self._bound[configuration, stream] = self._bind(configuration, stream)
         return found
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} is loaded in this process and cannot be pickled: send the Artifact, or its module's "
+            f"save_to_bytes(), or decorate it with jit_kernel, which is pickled by its name"
+        )
 
     def __repr__(self) -> str:
         from jitload.launch.arguments import Signature

@@ -10,7 +10,7 @@ from jitload.errors import LoadError, SymbolNotFoundError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Any
+    from typing import Any, NoReturn
 
     from jitload.artifact import KernelInfo
 
@@ -192,6 +192,12 @@ class Module:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of kind {self.kind!r} with {', '.join(self.functions[:8]) or 'no functions'}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} is loaded in this process and cannot be pickled: send save_to_bytes(), and load that with "
+            f"load_module_from_bytes({self.kind!r}, ...) on the other side"
+        )
 
     def _find(self, name: str, query_imports: bool) -> Callable[..., Any] | None:
         for module in self.walk() if query_imports else (self,):

@@ -1,5 +1,6 @@
 """The three ways to launch, and configurations that are refused before a device sees them."""
 
+import pickle
 import struct
 import subprocess
 import sys
@@ -190,3 +191,8 @@ def test_a_kernel_costs_no_numpy_until_it_is_bound():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_kernel_says_why_it_is_not_pickled(saxpy):
+    with pytest.raises(TypeError, match="cannot be pickled: send the Artifact"):
+        pickle.dumps(saxpy[0])

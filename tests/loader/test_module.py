@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import pickle
 import threading
 import weakref
 
@@ -268,3 +269,9 @@ def test_a_closed_import_is_an_error_not_a_missing_name():
     with pytest.raises(LoadError, match="closed"):
         top.get_function("f", query_imports=True)
     assert top["top"]() == "top"
+
+
+def test_a_module_says_why_it_is_not_pickled():
+    module = Module("echo", {"echo": lambda: 1}, data=b"x")
+    with pytest.raises(TypeError, match=r"cannot be pickled: send save_to_bytes\(\)"):
+        pickle.dumps(module)
