@@ -155,9 +155,12 @@ def write_bundle(path: str | os.PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         if os.path.lexists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError):  # under the name that the caller gave, rather than that of the temporary file
+            error.filename = os.fspath(path)
+            del error.filename2
         raise
 
 

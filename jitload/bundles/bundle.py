@@ -74,7 +74,7 @@ class Bundle:
     def __init__(self, source: Source, trust: Iterable[Any] | str | None) -> None:
         self.path = source.name
         self._source = source
-        head = source.read(0, HEADER_BYTES)
+        head = source.read(0, min(HEADER_BYTES, source.size))
         self._header = decode_header(head, source.size)
         self._index = source.read(HEADER_BYTES, self._header.index_end - HEADER_BYTES)
         rest = source.read(self._header.index_end, self._header.blobs_start - self._header.index_end)

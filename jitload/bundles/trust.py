@@ -83,8 +83,8 @@ def read_policy(trust: Iterable[Any] | str | os.PathLike[str] | None) -> Policy:
     items = [given] if isinstance(given, (str, os.PathLike)) else list(given)
     if not items:
         raise TrustError(
-            "no key is trusted: give trust=['ed25519:...'] or a trust file, set JITLOAD_TRUST, or say "
-            "trust='unsigned' to take bundles that nobody vouches for"
+            "no key is trusted: name public keys or a trust file in trust=[...] (--trust on the command line) or in "
+            "JITLOAD_TRUST, or write 'unsigned' there to take bundles that nobody vouches for"
         )
     if any(item == UNSIGNED for item in items):
         if len(items) > 1:

@@ -9,8 +9,9 @@ import typer
 
 from jitload.bundles.bundle import Bundle, Entry
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
-from jitload.cli.request import Archs, Kinds
-from jitload.cli.tables import format_bytes
+from jitload.cli.output import destination
+from jitload.cli.request import Kinds
+from jitload.cli.tables import format_bytes, format_count
 from jitload.errors import TrustError
 
 #: A signature, key or policy refuses a bundle.
@@ -44,7 +45,16 @@ def bundle_group() -> None:
 def create(
     workloads: Annotated[list[Path], typer.Argument(metavar="WORKLOAD", help="Workload files.", show_default=False)],
     out: Out,
-    arch: Archs = None,
+    arch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--arch",
+            "-a",
+            metavar="ARCH",
+            help="What to compile for: sm_90, sm_90a, sm_100f, compute_80. Repeat it, or write a list with commas. "
+            "Default: what was recorded, as it was recorded.",
+        ),
+    ] = None,
     kind: Kinds = None,
     builder: Annotated[str, typer.Option("--builder", help="Who builds it, for the manifest.")] = "",
     licence: Annotated[
@@ -56,9 +66,9 @@ def create(
         typer.Option("--with-workload", help="Carry sources and headers: `jitload repro` then needs no more."),
     ] = False,
 ) -> None:
-    """Make an unsigned bundle of workloads for some archs. What the cache lacks is compiled first; no GPU is needed.
+    """Make an unsigned bundle of workloads for some archs.
 
-    Without --arch, what was recorded is compiled as it was recorded. Sources stay out of the bundle unless
+    What the cache lacks is compiled first; no GPU is needed. Sources stay out of the bundle unless
     --with-workload puts them in: whoever has the file can then read them.
     """
     from jitload.bundles.workload import Workload, planned_requests
@@ -66,6 +76,7 @@ def create(
     from jitload.precompile import precompile
 
     with clean_failures():
+        destination(str(out), "")  # refused now rather than when everything has compiled
         workload = Workload().merged(*map(Workload.read, workloads))
         with workload.unpacked() as requests:
             plan = planned_requests(requests, arch or (), kind or ())
@@ -117,12 +128,16 @@ def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
 
 @app.command()
 def verify(bundle: BundleFile, trust: Trust = None) -> None:
-    """Verify everything: signatures against the trusted keys, and every entry. Exit code 4: not trusted."""
+    """Verify the signatures against the trusted keys, and every entry.
+
+    Exit code 4: not trusted.
+    """
     with clean_failures():
         opened = open_trusted(bundle, trust)
         count = opened.verify()
         by = f"signed by {', '.join(opened.signers)}" if opened.signers else "signatures not asked for"
-        typer.echo(f"{bundle}: {count} artifacts are as they were built, {by}")
+        are = "artifact is as it was" if count == 1 else "artifacts are as they were"
+        typer.echo(f"{bundle}: {count} {are} built, {by}")
 
 
 @app.command()
@@ -171,9 +186,10 @@ def extract(
     out: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory.", show_default=False)],
     trust: Trust = None,
 ) -> None:
-    """Write every artifact as an entry file (.jle) that `load_module` reads, named by its key.
+    """Write every artifact as a file of its own.
 
-    The workload, where it is carried, becomes workload.jlw.
+    It is an entry file (.jle), which `load_module` reads, named by its key. The workload, where it is carried, becomes
+    workload.jlw.
     """
     with clean_failures():
         opened = open_trusted(bundle, trust)
@@ -184,7 +200,7 @@ def extract(
         workload = opened.workload()
         if workload is not None:
             (out / "workload.jlw").write_bytes(workload.encode())
-        typer.echo(f"{out}: {sum(1 for _ in opened.entries())} artifacts of {bundle}")
+        typer.echo(f"{out}: {format_count(sum(1 for _ in opened.entries()), 'artifact')} of {bundle}")
 
 
 @app.command()
@@ -192,7 +208,10 @@ def keygen(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="File for the private key.", show_default=False)],
     name: Annotated[str, typer.Option("--name", help="What to call it where it vouches for a bundle.")] = "",
 ) -> None:
-    """Make a key to sign with: FILE, for its owner alone, and FILE.pub, for those who trust it."""
+    """Make a key to sign with.
+
+    FILE is the private key, for its owner alone; FILE.pub, which is printed too, is for those who trust it.
+    """
     from jitload.bundles.sign import generate_keys
 
     with clean_failures():
@@ -208,17 +227,25 @@ def trust_file(
         list[str] | None, typer.Option("--revoke", metavar="KEYID", help="Key id that no longer counts; repeatable.")
     ] = None,
 ) -> None:
-    """Write a trust file: the keys that may sign, how many must, and which no longer count."""
+    """Write a trust file.
+
+    It names the keys that may sign, how many of them must, and which no longer count.
+    """
     from jitload.bundles.trust import PREFIX, decode_trust_file, read_policy
 
     with clean_failures():
         policy = read_policy(keys)
         rows = [{"key": f"{PREFIX}{public.hex()}", "name": name} for name, public in policy.keys.values()]
+        counting = len(policy.keys.keys() - set(revoke or ()))
+        if threshold > counting:
+            raise ValueError(
+                f"{threshold} keys must sign and {counting} would count: name more keys, or lower --threshold"
+            )
         value = {"jitload trust": 1, "keys": rows, "threshold": threshold, "revoked": sorted(revoke or ())}
         text = json.dumps(value, indent=2) + "\n"
         decode_trust_file(text)
         out.write_text(text, encoding="utf-8")
-        typer.echo(f"{out}: {threshold} of {len(rows)} keys must sign")
+        typer.echo(f"{out}: {threshold} of {format_count(len(rows), 'key')} must sign")
 
 
 def open_trusted(path: Path, trust: list[str] | None) -> Bundle:
@@ -234,8 +261,8 @@ def _line(bundle: Bundle) -> str:
     manifest = bundle.manifest
     size = format_bytes(os.stat(bundle.path).st_size)
     return (
-        f"{bundle.path}: {manifest['requests']} requests, {', '.join(manifest['kinds']) or 'nothing'} for "
-        f"{', '.join(manifest['archs']) or 'nothing'}, {size}"
+        f"{bundle.path}: {format_count(manifest['requests'], 'request')}, "
+        f"{', '.join(manifest['kinds']) or 'nothing'} for {', '.join(manifest['archs']) or 'nothing'}, {size}"
     )
 
 

@@ -2,12 +2,14 @@
 
 import runpy
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jitload.cli.console import clean_failures, new_app
+from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.cli.output import STDOUT, destination
 
 app = new_app()
 
@@ -22,7 +24,7 @@ def profile_script(
         Path | None, typer.Option("--output", "-o", metavar="OUT", help="Write JSON there, and no table.")
     ] = None,
 ) -> None:
-    """Run a Python script on the CPU executor and profile its kernels.
+    """Profile the kernels of a Python script, on the CPU executor.
 
     Prints, behind what the script prints: instructions by class, memory by space, and for every CUDA line threads per
     warp, sectors, bank conflicts and atomics. Launches of the script's main thread count; no GPU is needed or used.
@@ -38,6 +40,9 @@ def profile_script(
         if not script.is_file():
             raise FileNotFoundError(2, "no such Python file", str(script))
         if out is not None:
+            if str(out) == STDOUT:
+                raise ValueError("the script itself prints to stdout: write the name of a file behind -o")
+            destination(str(out), "")  # refused now rather than when the script has run
             out = out.absolute()  # the script may go elsewhere
     with jitload.configure(device="cpu"), jitload.cpu_profile() as profile:
         code = _run(script, arguments or [])
@@ -59,5 +64,17 @@ def _run(script: Path, arguments: list[str]) -> int:
         if end.code is None or isinstance(end.code, int):
             return end.code or 0
         typer.echo(end.code, err=True)
-        return 1
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - the script's own, shown as Python shows it
+        _print_traceback(error)
+        return EXIT_FAILED
     return 0
+
+
+def _print_traceback(error: Exception) -> None:
+    """What Python prints when a script fails: without the frames that lie above the script."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_globals.get("__name__") != "__main__":
+        frame = frame.tb_next
+    sys.stdout.flush()
+    traceback.print_exception(type(error), error, frame)

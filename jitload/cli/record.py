@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from jitload.cli.console import clean_failures, new_app
+from jitload.cli.tables import format_count
 
 app = new_app()
 
@@ -37,6 +38,7 @@ def record_program(
         done = subprocess.run(command, env=child_environment(JITLOAD_RECORD=str(path)), check=False)  # noqa: S603
         tidy(str(path))
         programs = Workload.read(path).programs
-        requests = sum(len(program.targets) for program in programs)
-        typer.echo(f"{out}: {len(programs)} programs ({len(programs) - before} new), {requests} requests", err=True)
+        requests = format_count(sum(len(program.targets) for program in programs), "request")
+        count = f"{format_count(len(programs), 'program')} ({len(programs) - before} new)"
+        typer.echo(f"{out}: {count}, {requests}", err=True)
     raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)

@@ -22,6 +22,11 @@ def format_bytes(count: int) -> str:
     return f"{value:.1f} {_UNITS[unit]}" if unit else f"{count} B"
 
 
+def format_count(count: int, noun: str) -> str:
+    """A number of things: "1 request", "4 requests"."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def parse_bytes(text: str) -> int:
     """A size as people write it: "1000000", "512K", "2G", "1.5GiB"; K is 1024 bytes.
 

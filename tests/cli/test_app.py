@@ -51,3 +51,12 @@ def test_the_command_line_imports_only_the_command_that_was_called():
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = set(json.loads(output.splitlines()[-1]))
     assert not loaded & {"numpy", "jitload.cli.compile", "jitload.cli.doctor", "jitload.compiler.request"}
+
+
+@pytest.mark.parametrize("group", [(), ("cache",), ("bundle",)])
+def test_the_sentence_of_every_command_is_a_whole_one(invoke, group):
+    listed = invoke(*group, "--help").stdout.split("Commands:")[1].splitlines()[1:]
+    assert listed
+    for line in listed:
+        assert line.endswith("."), line
+        assert not line.endswith("..."), line

@@ -118,7 +118,7 @@ def test_a_trust_file_with_a_threshold(app, invoke):
 def test_recording_gives_the_exit_code_of_the_program(app, spawn):
     done = spawn("record", "-o", "app.jlw", "--", sys.executable, "app.py", "7", JITLOAD_DEVICE="cpu")
     assert done.returncode == 7
-    assert b"1 programs (0 new)" in done.stderr
+    assert b"1 program (0 new), 1 request\n" in done.stderr
 
 
 def test_what_does_not_compile_is_told_and_no_bundle_is_written(workdir, invoke):
@@ -188,3 +188,28 @@ def test_a_workload_is_precompiled(app, invoke):
     assert result.exit_code == 0
     assert "2 requests" in result.stdout
     assert "1 compiled, 1 cached, 0 failed" in result.stdout
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_compiles(app, invoke):
+    result = invoke("bundle", "create", "app.jlw", "-o", "none/k.jlb", "--arch", "sm_90")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "jitload: none: no such directory to write into: make it first\n"
+
+
+def test_a_trust_file_that_nothing_could_meet_is_refused(app, invoke):
+    result = invoke("bundle", "trust", "key.pub", "-o", "trust.json", "--threshold", "2")
+    assert result.exit_code == 1
+    assert "2 keys must sign and 1 would count" in result.stderr
+    assert not (app / "trust.json").exists()
+
+
+def test_one_is_counted_as_one(app, invoke):
+    assert "one.jlb: 1 request, cubin" in invoke("bundle", "create", "app.jlw", "-o", "one.jlb", "-a", "sm_80").stdout
+    assert "1 artifact of one.jlb" in invoke("bundle", "extract", "one.jlb", "-o", "d", "--trust", "unsigned").stdout
+    assert "1 artifact is" in invoke("bundle", "verify", "one.jlb", "--trust", "unsigned").stdout
+
+
+def test_files_that_are_no_bundle(workdir, invoke):
+    (workdir / "empty.jlb").write_bytes(b"")
+    assert "empty.jlb: not a bundle: 0 bytes" in invoke("bundle", "inspect", "empty.jlb").stderr
+    assert "not a bundle: starts with" in invoke("bundle", "verify", "saxpy.cu").stderr

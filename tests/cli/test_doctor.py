@@ -239,3 +239,11 @@ def test_a_gpu_really_runs_a_kernel(spawn):
     assert checks["gpu"]["status"] == "ok"
     assert "ran cubin compiled for" in checks["gpu"]["found"]
     assert checks["device"]["details"]["device"] == "cuda"
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_strict_mode_is_no_fault_of_the_machine(spawn):
+    result = spawn("doctor", "--json", JITLOAD_STRICT="1", JITLOAD_DEVICE="cpu")
+    checks = findings(result, 0)
+    assert {checks[name]["status"] for name in ("compile", "cpu executor", "device")} == {"ok"}
+    assert "that were compiled elsewhere run here" in json.loads(result.stdout)["verdict"]

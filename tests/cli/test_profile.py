@@ -44,3 +44,34 @@ def test_a_script_that_is_not_there_is_an_error(workdir, invoke):
     result = invoke("profile", workdir / "none.py")
     assert result.exit_code == 1
     assert "none.py: no such Python file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("def fails():\n    return 1 / 0\n\nfails()\n", "ZeroDivisionError: division by zero"),
+        ("def f(:\n", "SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_script_that_fails_is_shown_as_python_shows_it(workdir, spawn, text, error):
+    (workdir / "app.py").write_text(text)
+    result = spawn("profile", "app.py")
+    lines = result.stderr.decode().splitlines()
+    assert (result.returncode, lines[-1]) == (1, error)
+    files = [line.split('"')[1] for line in lines if line.startswith("  File ")]
+    assert set(files) == {"app.py"}  # no frame of the command itself
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("-", "the script itself prints to stdout"),
+        (".", "is a directory"),
+        ("none/out.json", "no such directory to write into"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_script_runs(workdir, invoke, out, message):
+    (workdir / "app.py").write_text("print('ran')")
+    result = invoke("profile", "-o", out, "app.py")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert message in result.stderr
