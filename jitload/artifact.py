@@ -260,9 +260,12 @@ class Artifact(Value):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, target)
-        except BaseException:
+        except BaseException as error:
             if os.path.lexists(temporary):
                 os.unlink(temporary)
+            if isinstance(error, OSError):  # under the name that the caller gave, rather than the temporary file's
+                error.filename = target
+                del error.filename2
             raise
 
     @staticmethod

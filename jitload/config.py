@@ -229,7 +229,7 @@ def _from_environment() -> dict[str, Any]:
         "cache_dir": _path(
             "JITLOAD_CACHE_DIR", read("JITLOAD_CACHE_DIR") or (os.path.join(base, "jitload") if base else None)
         ),
-        "cache_max_bytes": _bytes(
+        "cache_max_bytes": byte_count(
             "JITLOAD_CACHE_MAX_BYTES", read("JITLOAD_CACHE_MAX_BYTES") or DEFAULT_CACHE_MAX_BYTES
         ),
         "device": _one_of(DEVICES)("JITLOAD_DEVICE", read("JITLOAD_DEVICE") or "auto"),
@@ -241,7 +241,7 @@ def _from_environment() -> dict[str, Any]:
         "remote": None,
         "read_only_dirs": _paths("JITLOAD_READ_ONLY_DIRS", read("JITLOAD_READ_ONLY_DIRS")),
         "record": _path("JITLOAD_RECORD", read("JITLOAD_RECORD") or None),
-        "log": _one_of(LOG_LEVELS)("JITLOAD_LOG", read("JITLOAD_LOG", "").upper()) if read("JITLOAD_LOG") else None,
+        "log": _log_level("JITLOAD_LOG", read("JITLOAD_LOG", "")),
         "cpu_check": _cpu_checks("JITLOAD_CPU_CHECK", read("JITLOAD_CPU_CHECK")),
         "sync": _switch("JITLOAD_SYNC", read("JITLOAD_SYNC") or "0"),
         "cuda_home": read("CUDA_HOME") or read("CUDA_PATH") or None,
@@ -257,7 +257,18 @@ def _one_of(choices: tuple[str, ...]) -> Any:
     return check
 
 
-def _bytes(name: str, value: object) -> int:
+def _log_level(name: str, value: str) -> str | None:
+    if value and value.upper() not in LOG_LEVELS:
+        raise ValueError(f"{name}={value!r} means nothing; expected one of {', '.join(LOG_LEVELS).lower()}")
+    return value.upper() or None
+
+
+def byte_count(name: str, value: object) -> int:
+    """A setting that is a number of bytes.
+
+    Raises:
+        ValueError: it is none; the text names the setting.
+    """
     number = -1
     if isinstance(value, str) and value.strip().isdecimal():
         number = int(value)
@@ -329,7 +340,7 @@ def _text(name: str, value: object) -> str | None:
 _CHECKS: dict[str, Any] = {
     "bundles": _paths,
     "cache_dir": _path,
-    "cache_max_bytes": _bytes,
+    "cache_max_bytes": byte_count,
     "compile": _one_of(COMPILE_POLICIES),
     "cpu_check": _cpu_checks,
     "device": _one_of(DEVICES),

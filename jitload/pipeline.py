@@ -15,7 +15,7 @@ from jitload.cache.tiers import default_cache
 from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.compiler.key import artifact_key
 from jitload.compiler.manifest import check_variant
-from jitload.compiler.request import CompileRequest
+from jitload.compiler.request import CompileRequest, request_of
 from jitload.compiler.toolkit import toolchain, toolkit_roots
 from jitload.errors import CompileDisabledError, CompileError
 from jitload.target import ANY_IMAGE, default_target, stand_ins
@@ -248,7 +248,7 @@ def explain(request: CompileRequest | Explainable, cache: Cache | None = None) -
         request: a `CompileRequest`, or anything with a `request()` that gives one.
         cache: where to look; default: a kernel's own cache where it has one, else the user's.
     """
-    wanted = request if isinstance(request, CompileRequest) else request.request()
+    wanted = request_of(request)
     store = getattr(request, "cache", None) if cache is None else cache
     explanation = (default_cache() if store is None else store).explain(wanted)
     bundles = [(f"bundle {bundle.path}", find_in(bundle, wanted)[1]) for bundle in bundles_in_force()]
@@ -331,6 +331,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         CompileDisabledError: compiling is off and no tier has it.
         ValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
     """
+    if cache is not None and not hasattr(cache, "add_variant"):
+        raise TypeError(f"cache is a jitload.Cache, got {type(cache).__name__}: write jitload.Cache(directory)")
     device = config.resolve_device() if arch is None else ""
     arch, options, names = _frozen(arch), _frozen(options), _frozen(names)
     plain = isinstance(source, str) and not include_dirs and not headers and not defines
@@ -358,5 +360,5 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
 
 
 def _frozen(value: Any) -> Any:
-    """An argument that can be looked at twice."""
-    return value if value is None or isinstance(value, (str, tuple)) else tuple(value)
+    """An argument that can be looked at twice. One that is no collection is for the request to refuse, by its name."""
+    return value if isinstance(value, (str, tuple)) or not hasattr(value, "__iter__") else tuple(value)

@@ -25,9 +25,10 @@ def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) ->
     """
     wanted = None if kind is None else parse_kind(kind)
     if arch is not None:
-        archs = [arch] if isinstance(arch, str) else list(arch)
+        given: Any = arch
+        archs = [given] if isinstance(arch, str) or not hasattr(arch, "__iter__") else list(given)
         if wanted is None:
-            several = len(archs) > 1 or any("," in name for name in archs)
+            several = len(archs) > 1 or any("," in str(name) for name in archs)
             virtual = normalize_arch(archs[0]).startswith("compute_") if archs and not several else False
             wanted = Kind.FATBIN if several else Kind.PTX if virtual else Kind.CUBIN
         return wanted, archs

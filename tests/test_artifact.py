@@ -296,8 +296,9 @@ def test_a_failed_save_leaves_nothing_and_the_old_file(tmp_path):
     with pytest.raises(OSError, match="gone"):
         example().save(tmp_path / "gone" / "k.jl")
     (tmp_path / "directory").mkdir()
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(OSError, match="directory") as caught:
         example().save(tmp_path / "directory")
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "directory"), None)  # as it was given
     assert [path.name for path in tmp_path.iterdir()] == ["directory"]
 
 

@@ -79,7 +79,7 @@ def test_each_variable(monkeypatch, variable, text, field, value):
         ("JITLOAD_CACHE_MAX_BYTES", "2G"),
         ("JITLOAD_CACHE_MAX_BYTES", "-1"),
         ("JITLOAD_CACHE_MAX_BYTES", "1.5"),
-        ("JITLOAD_LOG", "LOUD"),
+        ("JITLOAD_LOG", "loud"),
     ],
 )
 def test_a_variable_that_means_nothing_is_named_with_what_was_expected(monkeypatch, variable, text):

@@ -409,3 +409,31 @@ def test_ptx_is_text(cache):
     artifact = jitload.compile(SOURCE.replace("VALUE", "1"), arch="compute_75", cache=cache)
     assert b"\0" not in artifact.data
     assert artifact.data.decode().rstrip().endswith("}")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"arch": 75}, "an arch is a str like 'sm_90' or 'compute_80', got int"),
+        ({"arch": 75, "kind": "ptx"}, "an arch is a str like 'sm_90' or 'compute_80', got int"),
+        ({"options": 3}, "options is a str or a list of them, got int"),
+        ({"cache": "directory"}, "cache is a jitload.Cache, got str"),
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_named(wrong, message):
+    with pytest.raises(TypeError, match=message):
+        jitload.compile(SOURCE, **{"kind": "ptx", "arch": "compute_75", **wrong})
+    if "arch" in wrong and "kind" not in wrong:
+        with pytest.raises(TypeError, match=message):
+            jitload.compile(SOURCE, **wrong)
+
+
+@pytest.mark.parametrize("explain", [jitload.explain, lambda asked: jitload.Cache().explain(asked)])
+def test_what_cannot_be_explained_is_told(explain):
+    with pytest.raises(TypeError, match="expected a CompileRequest or a jit_kernel, got str"):
+        explain("saxpy.cu")
+
+
+def test_an_arch_that_this_compiler_does_not_know_is_told_with_those_it_does(cache):
+    with pytest.raises(jitload.CompileError, match=r"compiles for the compute capabilities .*\b90\b"):
+        jitload.compile(SOURCE, kind="cubin", arch="sm_20", defines={"VALUE": 1}, cache=cache)

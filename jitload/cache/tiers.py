@@ -63,7 +63,7 @@ class Cache:
         self.layers = tuple(_disk_store(layer, 0, read_only=True) for layer in layers)
         self.disk: DiskStore | None = None
         if directory is not None:
-            self.disk = _disk_store(directory, max_bytes, read_only=read_only)
+            self.disk = _disk_store(directory, config.byte_count("max_bytes", max_bytes), read_only=read_only)
         self._variants: dict[str, tuple[Variant, ...]] = {}
         self._unindexed: dict[str, dict[str, Any]] = {}
         self._index: Index | None = None
@@ -180,10 +180,10 @@ class Cache:
         `jitload.explain` gives the same, and before it what the bundles in force say.
         """
         from jitload.cache.explain import explain_request
-        from jitload.compiler.request import CompileRequest
+        from jitload.compiler.request import request_of
         from jitload.compiler.toolkit import toolchain
 
-        wanted = request if isinstance(request, CompileRequest) else request.request()
+        wanted = request_of(request)
         return explain_request(wanted, self, toolchain(self.memo_dir(), fatbin=wanted.kind is Kind.FATBIN))
 
     def rebuild(self) -> Rebuilt | None:

@@ -137,6 +137,9 @@ def _compile_error(request: CompileRequest, closure: Closure, arch: str, failure
     hint = ""
     if expression is not None and "__nv_name_map" in failure.log:
         hint = f"\nthe name expression {_written(request, expression[1])!r} does not name a kernel of this source"
+    if "--gpu-architecture" in failure.log:
+        known = ", ".join(map(str, nvrtc.supported_archs()))
+        hint = f"\nthis NVRTC compiles for the compute capabilities {known}: write one of them, e.g. arch='sm_90'"
     missing = _MISSING_HEADER.search(failure.log)
     if missing is not None:
         searched = ", ".join(closure.roots[root] for root in closure.roots if root != "absolute") or "no directory"

@@ -197,6 +197,20 @@ class CompileRequest(Value):
         return f"CompileRequest({self.name!r}, kind={self.kind}, arch={self.arch!r}, digest={self.digest[:12]})"
 
 
+def request_of(asked: Any) -> CompileRequest:
+    """A request itself, or that of a kernel which has a `request()`.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(asked, CompileRequest):
+        return asked
+    if not hasattr(asked, "request"):
+        raise TypeError(f"expected a CompileRequest or a jit_kernel, got {type(asked).__name__}")
+    request: CompileRequest = asked.request()
+    return request
+
+
 def _read_source(
     source: str | os.PathLike[str], path: str | None, source_dir: str | os.PathLike[str] | None
 ) -> tuple[str, str | None, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 
 import pytest
 
@@ -187,3 +188,17 @@ def test_what_is_put_aside_is_counted(tmp_path, artifact):
     before = jitload.stats().quarantined
     assert cache.get(artifact.key) is None
     assert jitload.stats().quarantined == before + 1
+
+
+@pytest.mark.parametrize("bound", [-1, "2G", 1.5, None])
+def test_a_bound_that_is_no_number_of_bytes_is_refused(tmp_path, bound):
+    with pytest.raises(ValueError, match=r"max_bytes=.* is not a number of bytes"):
+        jitload.Cache(tmp_path, max_bytes=bound)
+
+
+def test_stats_go_to_another_process():
+    stats = jitload.stats()
+    again = pickle.loads(pickle.dumps(stats))
+    assert again == stats
+    with pytest.raises(TypeError):
+        again.hits["disk"] = 1
