@@ -36,3 +36,34 @@ def _own_settings(tmp_path, monkeypatch):
 def cache_dir(tmp_path):
     """The directory of this test's default cache (made at the first write)."""
     return tmp_path / "jitload-cache"
+
+
+@pytest.fixture
+def needs_nvrtc():
+    """`needs_nvrtc("12.9")`: skip where an older NVRTC is installed than the one that what is tested came with."""
+
+    def check(least):
+        found = _nvrtc_version()
+        if [int(part) for part in found.split(".")[:2]] < [int(part) for part in least.split(".")]:
+            pytest.skip(f"needs NVRTC {least}, and {found} is installed")
+
+    return check
+
+
+@pytest.fixture
+def needs_arch():
+    """`needs_arch(120)`: skip where the installed NVRTC does not compile for compute capability 12.0."""
+
+    def check(number):
+        from jitload.compiler.nvrtc import supported_archs
+
+        if number not in supported_archs():
+            pytest.skip(f"NVRTC {_nvrtc_version()} does not compile for compute_{number}")
+
+    return check
+
+
+def _nvrtc_version():
+    from jitload.compiler import toolkit
+
+    return toolkit.nvrtc_version(toolkit.find_nvrtc())

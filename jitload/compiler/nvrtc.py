@@ -25,6 +25,10 @@ MISSING = (
     "NVRTC is not installed, so nothing can be compiled here: pip install 'jitload[cu12]' (or 'jitload[cu13]'), "
     "or bring what was compiled elsewhere in a cache or a bundle"
 )
+FATBIN_MISSING = (
+    "nvFatbin is not installed, so no fatbin can be made here: pip install 'jitload[cu12]' (or 'jitload[cu13]'), "
+    "or ask for kind='cubin', one arch at a time"
+)
 
 _bindings: Any = None
 #: Since 12.9 NVRTC keeps results on the disk by itself; one cache with one key is enough.
@@ -197,10 +201,7 @@ def pack_fatbin(members: Iterable[tuple[str, bytes]]) -> bytes:
     Raises:
         CompileError: nvFatbin is missing or refuses.
     """
-    try:
-        from cuda.bindings import nvfatbin
-    except ImportError as error:
-        raise CompileError(f"nvFatbin is not installed, so no fatbin can be made: {MISSING}") from error
+    nvfatbin = _fatbin_bindings()
     try:
         handle = nvfatbin.create(["-64"], 1)
         try:
@@ -218,6 +219,17 @@ def pack_fatbin(members: Iterable[tuple[str, bytes]]) -> bytes:
     except Exception as error:  # the bindings raise a type of their own per release
         raise CompileError(f"nvFatbin could not pack {', '.join(arch for arch, _ in members)}: {error}") from error
     return bytes(packed)
+
+
+def _fatbin_bindings() -> Any:
+    try:
+        from cuda.bindings import nvfatbin
+        from cuda.pathfinder import load_nvidia_dynamic_lib
+
+        load_nvidia_dynamic_lib("nvfatbin")
+    except (ImportError, RuntimeError) as error:  # no bindings, or pathfinder's DynamicLibNotFoundError
+        raise CompileError(FATBIN_MISSING) from error
+    return nvfatbin
 
 
 def _columns(headers: Mapping[str, bytes]) -> tuple[list[bytes], list[bytes]]:

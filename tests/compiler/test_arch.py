@@ -66,7 +66,9 @@ FITS = [
 
 
 @pytest.mark.parametrize(("kind", "arch"), FITS)
-def test_kind_and_arch_that_go_together_give_an_image(kind, arch, cache):
+def test_kind_and_arch_that_go_together_give_an_image(kind, arch, cache, needs_nvrtc):
+    if arch.endswith("f"):
+        needs_nvrtc("12.9")  # the first with archs of a family
     artifact = jitload.compile(SOURCE.decode(), kind=kind, arch=arch, cache=cache)
     assert (artifact.kind, artifact.arch) == (kind, arch)
     assert len(artifact.data) > 100
@@ -126,8 +128,9 @@ def test_the_executors_arch_is_compiled_for_without_a_word():
     assert compile_for(EXECUTOR_ARCH).log == ""
 
 
-def test_the_executors_arch_is_the_lowest_of_that_sort():
+def test_the_executors_arch_is_the_lowest_of_that_sort(needs_nvrtc):
     """Whatever is lower NVRTC warns about, or does not know any more."""
+    needs_nvrtc("12.9")  # 12.6 is silent about compute_50
     lower = [number for number in (50, 52, 53, 60, 61, 62, 70, 72) if f"compute_{number}" < EXECUTOR_ARCH]
     assert lower
     for number in lower:
@@ -139,6 +142,9 @@ def test_the_executors_arch_is_the_lowest_of_that_sort():
 
 
 def test_nvrtc_knows_its_archs():
-    archs = nvrtc.supported_archs()
-    assert int(EXECUTOR_ARCH.partition("_")[2]) in archs
-    assert {80, 90, 100, 120} <= set(archs)
+    assert {int(EXECUTOR_ARCH.partition("_")[2]), 80, 90} <= set(nvrtc.supported_archs())
+
+
+def test_nvrtc_knows_the_archs_of_its_day(needs_nvrtc):
+    needs_nvrtc("12.9")
+    assert {100, 120} <= set(nvrtc.supported_archs())

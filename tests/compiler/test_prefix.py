@@ -54,6 +54,12 @@ class Counted:
 
 
 @pytest.fixture
+def needs_precompiled_headers(needs_nvrtc):
+    """12.8 is the first that has them; older ones compile every program from its text."""
+    needs_nvrtc("12.8")
+
+
+@pytest.fixture
 def made(monkeypatch):
     return Counted(monkeypatch)
 
@@ -66,6 +72,7 @@ def use(shared, source=SOURCE, headers=HEADERS, options=(), arch="sm_80", name="
     return shared.compile_program(source, name, headers, options, kind=Kind.CUBIN, arch=arch, names=names)
 
 
+@pytest.mark.usefixtures("needs_precompiled_headers")
 def test_one_is_made_for_many_programs(made, tmp_path):
     shared = SharedHeaders(str(tmp_path), 3)
     for number in range(3):
@@ -113,6 +120,7 @@ def test_it_is_not_made_where_it_does_not_pay(monkeypatch, tmp_path):
     assert use(shared, b"__global__ void k() {}").image == plain(b"__global__ void k() {}").image
 
 
+@pytest.mark.usefixtures("needs_precompiled_headers")
 @pytest.mark.parametrize(
     ("size", "programs", "pays"),
     [(1_330_000, 8, False), (1_330_000, 12, True), (1_810_000, 3, False), (1_810_000, 4, True), (5_700_000, 1, False), (5_700_000, 2, True)],
@@ -158,6 +166,7 @@ def test_an_error_in_the_directives_is_told_with_the_programs_own_lines(made, tm
     assert "k.cu(3)" in failure.value.log
 
 
+@pytest.mark.usefixtures("needs_precompiled_headers")
 def test_a_damaged_or_lost_file_costs_time_only(made, tmp_path):
     shared = SharedHeaders(str(tmp_path), 5)
     use(shared)
@@ -167,6 +176,7 @@ def test_a_damaged_or_lost_file_costs_time_only(made, tmp_path):
     assert use(shared).log == plain().log
 
 
+@pytest.mark.usefixtures("needs_precompiled_headers")
 def test_a_heap_too_small_is_grown_and_older_ones_are_given_up(made, tmp_path):
     """NVRTC says so in the log of a compile that cannot use them; such a log is no user's business."""
     nvrtc._call("nvrtcSetPCHHeapSize", 1 << 16)

@@ -26,22 +26,15 @@ def pytest_generate_tests(metafunc):
 _loaded: dict[tuple[str, str], object] = {}
 
 
-def _nvrtc_major() -> int:
-    from cuda.bindings import nvrtc
-
-    return nvrtc.nvrtcVersion()[1]
-
-
 @pytest.fixture
-def program(request, cuda):
+def program(request, cuda, needs_arch):
     path = Path(request.path).with_name(Path(request.path).stem.removeprefix("test_") + ".cu")
     checked = request.param == CHECKED
     build = request.module.BUILDS[0] if checked else request.param
     key = (path.name, build)
     if key not in _loaded:
         arch, options = BUILDS[build]
-        if arch < 75 and _nvrtc_major() >= 13:
-            pytest.skip("NVRTC 13 starts at compute_75")
+        needs_arch(arch)
         _loaded[key] = cuda(path.read_text(), "--std=c++17", "--device-int128", *options, arch=f"compute_{arch}")
     with jitload.configure(cpu_check=CPU_CHECKS if checked else ()):
         yield _loaded[key]
