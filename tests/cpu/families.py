@@ -32,7 +32,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "rcp.rn.f64 %e1, %e2", "rcp.approx.ftz.f32 %f1, %f2", "rcp.approx.ftz.f64 %e1, %e2", "sqrt.rn.f32 %f1, %f2",
         "sqrt.approx.f32 %f1, %f2", "rsqrt.approx.f32 %f1, %f2", "rsqrt.approx.ftz.f64 %e1, %e2", "sin.approx.f32 %f1, %f2",
         "cos.approx.f32 %f1, %f2", "lg2.approx.f32 %f1, %f2", "ex2.approx.ftz.f32 %f1, %f2", "tanh.approx.f32 %f1, %f2",
-        "min.NaN.f32 %f1, %f2, %f3", "max.xorsign.abs.f32 %f1, %f2, %f3", "abs.f64 %e1, %e2", "neg.f32 %f1, %f2",
+        "min.NaN.f32 %f1, %f2, %f3", "max.xorsign.abs.f32 %f1, %f2, %f3", "max.NaN.abs.f32 %f1, %f2, %f3, %f4",
+        "add.rz.sat.f32.bf16 %f1, %h1, %f2", "sub.f32.f16 %f1, %h1, %f2", "fma.rn.f32.f16 %f1, %h1, %h2, %f2", "abs.f64 %e1, %e2", "neg.f32 %f1, %f2",
         "copysign.f32 %f1, %f2, %f3", "testp.finite.f32 %p1, %f1",
     ),
     "Half precision": (
@@ -83,6 +84,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "atom.global.inc.u32 %r1, [%w], %r2", "atom.global.exch.b32 %r1, [%w], %r2", "atom.global.min.s64 %d1, [%w], %d2",
         "atom.global.cas.b16 %h1, [%w], %h2, %h3", "atom.global.add.noftz.f16x2 %r1, [%w], %r2",
         "atom.global.add.noftz.bf16 %h1, [%w], %h2", "atom.global.add.v4.f32 {%f1, %f2, %f3, %f4}, [%w], {%f1, %f2, %f3, %f4}",
+        "red.global.min.noftz.v2.f16x2 [%w], {%r1, %r2}", "atom.global.max.noftz.v4.bf16 {%h1, %h2, %h3, %h4}, [%w], {%h1, %h2, %h3, %h4}",
         "atom.global.exch.b128 %q, [%w], %q", "red.global.add.f32 [%w], %f1", "red.async.relaxed.cluster.global.add.u32 [%w], %r1, [%r2]",
         "multimem.red.global.add.u32 [%w], %r1",
     ),

@@ -6,72 +6,14 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
 from jitload.cpu.emit import integer as emit_integer
+from jitload.cpu.emit.form import FLOATS, ROUNDING, SUMS, Form, rounding
+from jitload.cpu.emit.mixed import emit_mixed_fused, emit_mixed_sum
 from jitload.cpu.faults import Refused
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
-    from jitload.cpu.text.ir import Instruction, Operand
+    from jitload.cpu.text.ir import Instruction
     from jitload.cpu.types import Type
-
-_ROUNDING = ("rn", "rz", "rm", "rp")
-_FLOATS = ("f16", "f32", "f64", "bf16", "f16x2", "bf16x2")
-_SUMS = (*_FLOATS, "f32x2")
-
-
-class Form:
-    """How values of one floating type are computed with: where they come from, where they go.
-
-    bf16 is computed in f32 and rounded back; the packed types are computed as rows of two.
-    """
-
-    __slots__ = ("element", "flush", "packed", "saturate", "type", "writer")
-
-    def __init__(
-        self, writer: BlockWriter, type_: Type, modifiers: Modifiers, allowed: tuple[str, ...] = _FLOATS
-    ) -> None:
-        if type_.name not in allowed:
-            raise Refused(f"type .{type_.name} is not supported here")
-        self.writer = writer
-        self.type = type_
-        self.packed = type_.kind == "x2"
-        self.element = type_.name.removesuffix("x2")
-        self.flush = modifiers.flag("ftz")
-        self.saturate = modifiers.flag("sat")
-        if self.flush and type_.name in {"f64", "bf16", "bf16x2"}:
-            raise Refused(f".ftz does not exist for .{type_.name}")
-        if self.saturate and type_.bits == 64:
-            raise Refused(f".sat does not exist for .{type_.name}")
-
-    def source(self, operand: Operand) -> str:
-        """The operand, ready to compute with."""
-        if self.packed:
-            part = "u16" if self.element == "bf16" else self.element
-            text = f"pairs({self.writer.source(operand, self.type.rep)}, {part})"
-        else:
-            text = self.writer.source(operand, self.type.rep)
-        if self.element == "bf16":
-            text = f"from_bf16({text})"
-        return f"flush({text})" if self.flush else text
-
-    def result(self, operand: Operand, expression: str) -> None:
-        """Round, flush and saturate as asked, and assign."""
-        if self.saturate:
-            expression = f"saturate({expression})"
-        if self.flush:
-            expression = f"flush({expression})"
-        if self.element == "bf16":
-            expression = f"to_bf16({expression})"
-        if self.packed:
-            self.writer.result(operand, self.type.rep, f"join({expression}, {self.type.rep})")
-        else:
-            self.writer.result(operand, self.type.rep, expression, shared=self.flush)
-
-
-def _rounding(modifiers: Modifiers, type_: Type) -> str:
-    mode = modifiers.choice(*_ROUNDING) or "rn"
-    if mode != "rn" and type_.name not in {"f32", "f64", "f32x2"}:
-        raise Refused(f".{mode} does not exist for .{type_.name}")
-    return mode
 
 
 @emits("add", "sub")
@@ -80,9 +22,12 @@ def _emit_add(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     if type_.is_integer or type_.name in {"u16x2", "s16x2"}:
         emit_integer.emit_sum(writer, instruction, modifiers, type_)
         return
+    if type_.bits == 16 and modifiers.flag("f32"):
+        emit_mixed_sum(writer, instruction, modifiers, type_)
+        return
     d, a, b = operands(instruction, 3)
-    mode = _rounding(modifiers, type_)
-    form = Form(writer, type_, modifiers, _SUMS)
+    mode = rounding(modifiers, type_)
+    form = Form(writer, type_, modifiers, SUMS)
     left, right = form.source(a), form.source(b)
     sign = "+" if instruction.opcode == "add" else "-"
     if mode == "rn":
@@ -102,8 +47,8 @@ def _emit_mul(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
         emit_integer.emit_product(writer, instruction, modifiers, type_)
         return
     d, a, b = operands(instruction, 3)
-    mode = _rounding(modifiers, type_)
-    form = Form(writer, type_, modifiers, _SUMS)
+    mode = rounding(modifiers, type_)
+    form = Form(writer, type_, modifiers, SUMS)
     left, right = form.source(a), form.source(b)
     if mode == "rn":
         form.result(d, f"{left} * {right}")
@@ -115,15 +60,19 @@ def _emit_mul(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
 
 @emits("fma")
 def _emit_fma(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    emit_fused(writer, instruction, modifiers, modifiers.type())
+    type_ = modifiers.type()
+    if type_.bits == 16 and modifiers.flag("f32"):
+        emit_mixed_fused(writer, instruction, modifiers, type_)
+    else:
+        emit_fused(writer, instruction, modifiers, type_)
 
 
 def emit_fused(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, type_: Type) -> None:
     """`fma` and the floating `mad`, which is the same since sm_20."""
     d, *sources = operands(instruction, 4)
-    mode = _rounding(modifiers, type_)
+    mode = rounding(modifiers, type_)
     relu = modifiers.flag("relu")
-    form = Form(writer, type_, modifiers, _SUMS)
+    form = Form(writer, type_, modifiers, SUMS)
     if relu and form.element not in {"f16", "bf16"}:
         raise Refused(".relu exists for half precision only")
     a, b, c = (form.source(operand) for operand in sources)
@@ -147,7 +96,7 @@ def _emit_div(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
         return
     d, a, b = operands(instruction, 3)
     kind = modifiers.choice("approx", "full")
-    mode = "" if kind else modifiers.choice(*_ROUNDING)
+    mode = "" if kind else modifiers.choice(*ROUNDING)
     form = Form(writer, type_, modifiers, ("f32",) if kind else ("f32", "f64"))
     if form.saturate:
         raise Refused(".sat does not exist for div")
@@ -168,7 +117,7 @@ def _emit_rcp_sqrt(writer: BlockWriter, instruction: Instruction, modifiers: Mod
     type_ = modifiers.type()
     root = instruction.opcode == "sqrt"
     approximate = modifiers.flag("approx")
-    mode = "" if approximate else modifiers.choice(*_ROUNDING) or "rn"
+    mode = "" if approximate else modifiers.choice(*ROUNDING) or "rn"
     if approximate and type_.name == "f64":
         modifiers.need("ftz")
         if root:
@@ -231,12 +180,16 @@ def _emit_extreme(writer: BlockWriter, instruction: Instruction, modifiers: Modi
         raise Refused(".relu exists for integers only here")
     d, *sources = operands(instruction, 3, 4)
     keep_nan = modifiers.flag("NaN")
-    by_xor = modifiers.flag("xorsign")
-    if by_xor:
-        modifiers.need("abs")
+    by_xor, magnitudes = modifiers.flag("xorsign"), modifiers.flag("abs")
+    three = len(sources) == 3
+    if three and (by_xor or type_.name != "f32"):
+        raise Refused("three sources are .f32, without .xorsign")
+    if magnitudes != by_xor and not (three and magnitudes):
+        raise Refused(".abs goes with .xorsign or with three sources")
     form = Form(writer, type_, modifiers)
     function = "minimum" if instruction.opcode == "min" else "maximum"
-    values = [writer.temporary(form.source(operand)) for operand in sources]
+    values = [form.source(operand) for operand in sources]
+    values = [writer.temporary(f"np_abs({value})" if three and magnitudes else value) for value in values]
     result = values[0]
     for value in values[1:]:
         found = f"{function}({result}, {value})" if not by_xor else f"{function}(np_abs({result}), np_abs({value}))"
@@ -254,7 +207,7 @@ def _emit_sign(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
         return
     d, a = operands(instruction, 2)
     flush = modifiers.flag("ftz")
-    if type_.name not in _FLOATS or (flush and type_.name == "f64"):
+    if type_.name not in FLOATS or (flush and type_.name == "f64"):
         raise Refused(f"type .{type_.name} is not supported here")
     # The sign is a bit: no rounding, no NaN rules, and both halves of a packed value at once.
     sign = {16: 0x8000, 64: 1 << 63}.get(type_.bits, 0x80008000 if type_.kind == "x2" else 1 << 31)

@@ -188,17 +188,18 @@ def _emit_vector_atomic(
     """Each element is atomic by itself (PTX ISA section 9.7.13.15)."""
     space, name, count = what
     wants = instruction.opcode == "atom"
-    if name != "add" or space not in {"global", "generic"} or len(found) != 2 + wants:
-        raise Refused("vector atomics add to global memory")
-    if type_.name not in {"f32", "f16", "bf16", "f16x2", "bf16x2"}:
-        raise Refused(f"vector atomics do not exist for .{type_.name}")
+    if space not in {"global", "generic"} or len(found) != 2 + wants:
+        raise Refused("vector atomics work on global memory")
+    halves = {"f16", "bf16", "f16x2", "bf16x2"}
+    if type_.name not in {"add": {"f32", *halves}, "min": halves, "max": halves}.get(name, ()):
+        raise Refused(f"vector atomic {name} does not exist for .{type_.name}")
     addresses, offset = address_name(writer, space, found[wants])
     sources = [writer.source(one, type_.rep) for one in _vector(found[wants + 1], count, type_)]
     targets = _vector(found[0], count, type_) if wants else (Sink(),) * count
     for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
         place = f"{offset + number * type_.size}, {type_.name!r}, {type_.rep!r}, {type_.size}, {writer.site}"
         wanted = not isinstance(target, Sink)
-        call = writer.temporary(f"atomic(batch, {addresses}, {place}, 'add', {source}, None, {wanted})")
+        call = writer.temporary(f"atomic(batch, {addresses}, {place}, {name!r}, {source}, None, {wanted})")
         if wanted:
             writer.result(target, type_.rep, call, shared=True)
 

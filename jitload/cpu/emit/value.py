@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
-from jitload.cpu.emit.float import Form
+from jitload.cpu.emit.form import Form
 from jitload.cpu.faults import Refused
 from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW
 from jitload.cpu.text.ir import Immediate, Pair, Register, Special, Symbol, Vector

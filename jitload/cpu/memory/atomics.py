@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitload.cpu.lanes.convert import from_bf16, to_bf16
+from jitload.cpu.lanes.floats import maximum, minimum
 from jitload.cpu.lanes.packed import join, pairs
 from jitload.cpu.memory.generic import MixedAddresses
 
@@ -30,6 +31,9 @@ _SCANNED: dict[str, Any] = {
     "min": np.minimum,
     "max": np.maximum,
 }
+#: The same for floats, whose NaN and -0 NumPy treats in its own way.
+_FLOATING: dict[str, Any] = {"add": np.add, "min": minimum, "max": maximum}
+_HALVES = {"f16", "bf16", "f16x2", "bf16x2"}
 _ROUNDS = 16
 
 
@@ -76,7 +80,7 @@ def _add_unordered(view: Array, index: Array, name: str, type_name: str, b: Arra
     """Operations without a result that NumPy can apply in lane order; whether this was one."""
     if name == "exch":
         view[index] = b
-    elif name in _SCANNED and type_name not in {"bf16", "f16x2", "bf16x2"}:
+    elif name in _SCANNED and (type_name not in _HALVES or (name, type_name) == ("add", "f16")):
         _SCANNED[name].at(view, index, b)
     else:
         return False
@@ -85,12 +89,17 @@ def _add_unordered(view: Array, index: Array, name: str, type_name: str, b: Arra
 
 def _step(name: str, type_name: str) -> Callable[[Array, Array, Array], Array]:
     """One lane's update: (old, b, c) -> new."""
-    if name == "add" and type_name == "bf16":
-        return lambda old, b, _: to_bf16(from_bf16(old) + from_bf16(b))
-    if name == "add" and type_name == "f16x2":
-        return lambda old, b, _: join(pairs(old, np.float16) + pairs(b, np.float16))
-    if name == "add" and type_name == "bf16x2":
-        return lambda old, b, _: join(to_bf16(from_bf16(pairs(old, np.uint16)) + from_bf16(pairs(b, np.uint16))))
+    if type_name in _HALVES:
+        function = _FLOATING[name]
+        if type_name == "f16":
+            return lambda old, b, _: function(old, b)
+        if type_name == "bf16":
+            return lambda old, b, _: to_bf16(function(from_bf16(old), from_bf16(b)))
+        if type_name == "f16x2":
+            return lambda old, b, _: join(function(pairs(old, np.float16), pairs(b, np.float16)))
+        return lambda old, b, _: join(
+            to_bf16(function(from_bf16(pairs(old, np.uint16)), from_bf16(pairs(b, np.uint16))))
+        )
     if name in _SCANNED:
         operation = _SCANNED[name]
         return lambda old, b, _: operation(old, b)
@@ -123,7 +132,7 @@ def _update(
         view[index] = step(old, b, c)
         return old
     segments = _Segments(view, ordered, firsts, counts, b[order], c[order])
-    if name in _SCANNED and view.dtype.kind in "iu" and type_name not in {"bf16", "f16x2", "bf16x2"}:
+    if name in _SCANNED and view.dtype.kind in "iu" and type_name not in _HALVES:
         found = segments.scan(_SCANNED[name], name == "add")
     elif longest <= _ROUNDS or longest <= len(firsts):
         found = segments.rounds(step)
