@@ -54,7 +54,8 @@ def both(cuda, source, outputs):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_conversions_of_few_bits(cuda, kind):
+def test_conversions_of_few_bits(cuda, needs_nvrtc, kind):
+    needs_nvrtc("12.9")
     header, narrow, widen = KINDS[kind]
     source = SOURCE.format(header=header, narrow=narrow, widen=widen, wide="__half2_raw")
     codes = np.arange(2**8 if header == "fp4" else 2**12, dtype=np.uint16)
@@ -74,7 +75,8 @@ def test_conversions_of_few_bits(cuda, kind):
 @pytest.mark.parametrize("saturate", ["SATFINITE", "NOSAT"])
 @pytest.mark.parametrize("rounding", ["Zero", "PosInf"])
 @pytest.mark.parametrize("source_type", ["float2", "bfloat162raw"])
-def test_conversions_of_scales(cuda, source_type, rounding, saturate):
+def test_conversions_of_scales(cuda, needs_nvrtc, source_type, rounding, saturate):
+    needs_nvrtc("12.9")
     bf16 = source_type != "float2"
     number = "*(const __nv_bfloat162_raw *)&x[i]" if bf16 else "x[i]"
     source = SOURCE.format(
