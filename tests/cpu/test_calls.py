@@ -60,3 +60,9 @@ def test_an_alias_stands_for_its_function(ptx):
     out = np.zeros(1, np.int32)
     ptx(text).run("k", 1, 1, out)
     assert out[0] == 42
+
+
+def test_launching_kernels_from_a_kernel_is_refused(cuda):
+    source = '__global__ void child() {} extern "C" __global__ void k() { child<<<1, 1>>>(); }'
+    with pytest.raises(CpuFault, match="dynamic parallelism"):
+        cuda(source, "-rdc=true").run("k", 1, 1)

@@ -43,6 +43,21 @@ def test_float_to_integer_clamps(apply, target, source, mode):
         assert result == want, (x, result, want)
 
 
+@pytest.mark.parametrize("mode", ["rn", "rz", "rm", "rp"])
+def test_integer_to_bf16_rounds_once(apply, mode):
+    """At a tie (257 and 259 lie between neighbours), and just beside one in a number that f64 cannot hold."""
+    tie = 0x101 << 54
+    a = np.array([0, 1, -1, 257, -257, 259, -259, tie, tie + 1, tie - 1, -tie, -tie - 1, -tie + 1, -(2**63)], np.int64)
+    got = (apply(f"cvt.{mode}.bf16.s64 %d, %a;", np.uint16, a).astype(np.uint32) << 16).view(np.float32)
+    for value, result in zip(a.tolist(), got.tolist(), strict=True):
+        step = 1 << max(abs(value).bit_length() - 8, 0)
+        down = value // step
+        rest = Fraction(value, step) - down
+        up = {"rn": rest > Fraction(1, 2) or (rest == Fraction(1, 2) and down % 2 == 1), "rp": rest > 0, "rm": False}
+        up["rz"] = rest > 0 and value < 0
+        assert result == (down + up[mode]) * step, value
+
+
 @pytest.mark.parametrize("source", ["s16", "u16", "s32", "u32", "s64", "u64"])
 @pytest.mark.parametrize("target", FLOATS)
 @pytest.mark.parametrize("mode", ["rn", "rz", "rm", "rp"])

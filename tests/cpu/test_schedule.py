@@ -269,6 +269,16 @@ def test_printf(cuda, capsys):
     assert capsys.readouterr().out == "-1  2.50|ab  |z 10000000000 7 %\n0  2.50|ab  |z 10000000000 7 %\n"
 
 
+def test_printf_in_the_forms_of_c(cuda, capsys):
+    """Python has octal, hexadecimal floats and signs of unsigned numbers otherwise."""
+    source = r"""extern "C" __global__ void k() { printf("%#o|%#5o|%#05o|%#x|%#x|%+u|%o|%-6o|", 8, 8, 8, 255, 0, 7, 9, 9);
+        printf("%a|%A|%12a|%a|", 1.0, 1.5, -0.15625, 0.0); printf("%5s|%.2s|%c|%*d|%.*f|%p|%hhd", "ab", "abc", 'A', 6, 42, 2, 3.14159, (void*)0x1234, 300); }"""
+    cuda(source).run("k", 1, 1)
+    assert capsys.readouterr().out == (
+        "010|  010|00010|0xff|0|7|11|11    |0x1p+0|0X1.8P+0|   -0x1.4p-3|0x0p+0|   ab|ab|A|    42|3.14|0x1234|44"
+    )
+
+
 def test_a_moved_register_is_a_value_of_its_own(apply):
     """`mov` shares an array for a while; a later write by some of the lanes must not show through."""
     a = np.arange(64, dtype=np.uint32)

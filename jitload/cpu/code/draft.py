@@ -119,5 +119,7 @@ class Reader:
         callee = self._linker.program.functions.get(call.callee.name)
         if callee is None or callee.span is None or callee.entry:
             why = f"it calls {call.callee.name[:80]}, which this PTX does not define"
+            if call.callee.name.lstrip("_").startswith(("cudaCDP", "cudaLaunchDevice", "cudaGetParameterBuffer")):
+                why = "launching kernels from a kernel (dynamic parallelism) is not supported by the CPU executor"
             raise decode_fault(self._kernel, call.instruction.place, why)
         return [callee.name]

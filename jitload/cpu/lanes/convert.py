@@ -55,12 +55,15 @@ def int_to_float(x: Lanes, rep: str, mode: str) -> Lanes:
     dtype = DTYPES[rep]
     if mode == "rn" and rep in {"f32", "f64"}:
         return x.astype(dtype)
-    high, low = _halves(x)
-    total, lost = two_sum(high, low)
     if rep == "f64":
-        return _directed_f64(total, lost, mode)
-    odd = to_odd(total, lost)
+        return _directed_f64(*two_sum(*_halves(x)), mode)
+    odd = int_to_odd(x)
     return narrow(odd, mode) if rep == "f32" else to_half(odd, mode)
+
+
+def int_to_odd(x: Lanes) -> Lanes:
+    """An integer to f64 rounded to odd: it can be rounded once more to anything narrower."""
+    return to_odd(*two_sum(*_halves(x)))
 
 
 def _halves(x: Lanes) -> tuple[Lanes, Lanes]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+_TRAILING_ZEROS = re.compile(r"\.?0*p")
 _FORMAT = re.compile(rb"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?(hh|h|ll|l|j|z|t|L)?([diouxXeEfFgGaAcspn%])")
 _LONGEST_STRING = 1 << 16
 _LONG = {"l", "ll", "j", "z", "t"}
@@ -119,15 +120,13 @@ def _format_one(batch: Batch, lane: int, site: int, match: re.Match[bytes], read
         return f"{spec}d".encode() % number
     if letter in "ouxX":
         value: int = reader.take("Q" if length in _LONG else "I")
-        return f"{spec}{'d' if letter == 'u' else letter}".encode() % (
-            value & {"hh": 0xFF, "h": 0xFFFF}.get(length, -1)
-        )
+        return _unsigned(spec, letter, value & {"hh": 0xFF, "h": 0xFFFF}.get(length, -1))
     if letter in "eEfFgG":
         real: float = reader.take("d")
         return f"{spec}{letter}".encode() % real
     if letter in "aA":
-        text = float(reader.take("d")).hex()
-        return (text if letter == "a" else text.upper()).encode()
+        text = _TRAILING_ZEROS.sub("p", float(reader.take("d")).hex())
+        return f"%{flags}{width}s".encode() % (text if letter == "a" else text.upper()).encode()
     if letter == "c":
         return bytes((spec + "c").encode() % bytes([reader.take("i") & 0xFF]))
     if letter == "s":
@@ -135,6 +134,18 @@ def _format_one(batch: Batch, lane: int, site: int, match: re.Match[bytes], read
     if letter == "p":
         return f"%{flags}{width}s".encode() % hex(reader.take("Q")).encode()
     return b""
+
+
+def _unsigned(spec: str, letter: str, value: int) -> bytes:
+    """`%o %u %x %X`, as C has them: Python writes 0o17, 0x0 and +7."""
+    spec = spec.replace("+", "").replace(" ", "")
+    if letter in "ou" or not value:
+        alternate, spec = "#" in spec and letter == "o", spec.replace("#", "")
+        text = f"{spec}{'d' if letter == 'u' else letter}".encode() % value
+        if not alternate or text.lstrip().startswith(b"0"):
+            return text
+        spec = f"{spec.partition('.')[0]}.{len(f'{value:o}') + 1}"  # '#' asks for a leading zero
+    return f"{spec}{letter}".encode() % value
 
 
 def _narrowed(value: int, length: str) -> int:
