@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jitload.cli.checks import cache, compiler, devices, host
+from jitload.cli.checks import bundles, cache, compiler, devices, host
 from jitload.cli.checks.finding import Finding, problem
 from jitload.cli.checks.sample import Sample
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
@@ -41,6 +41,7 @@ CHECKS: dict[str, Check] = {
     "gpu": devices.check_gpu,
     "cpu executor": devices.check_executor,
     "device": devices.check_device,
+    "bundles": bundles.check_bundles,
     "cache": cache.check_cache,
 }
 
@@ -92,7 +93,8 @@ def judge(results: list[Result]) -> tuple[bool, str]:
     # Where compiling is off on purpose, a compiler is not needed.
     never = findings["settings"].details.get("JITLOAD_COMPILE") == "never"
     compiles = findings["compile"].status == "ok"
-    runs = findings["device"].status == "ok"
+    serves = findings["bundles"].status == "ok"
+    runs = findings["device"].status == "ok" and serves
     where = "GPU" if findings["device"].details.get("device") == "cuda" else "CPU executor"
     if runs and (compiles or never):
         done = "compile and run" if compiles and not never else "that were compiled elsewhere run"

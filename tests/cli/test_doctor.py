@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 import pytest
 
+import jitload
 from jitload.cli.doctor import CHECKS, GROUND
 
 NAMES = [*GROUND, *CHECKS]
@@ -242,8 +243,24 @@ def test_a_gpu_really_runs_a_kernel(spawn):
 
 
 @pytest.mark.usefixtures("needs_nvrtc")
-def test_strict_mode_is_no_fault_of_the_machine(spawn):
-    result = spawn("doctor", "--json", JITLOAD_STRICT="1", JITLOAD_DEVICE="cpu")
-    checks = findings(result, 0)
+def test_strict_mode_is_no_fault_of_the_machine_and_needs_a_bundle(spawn):
+    checks = findings(spawn("doctor", "--json", JITLOAD_STRICT="1", JITLOAD_DEVICE="cpu"), 1)
     assert {checks[name]["status"] for name in ("compile", "cpu executor", "device")} == {"ok"}
-    assert "that were compiled elsewhere run here" in json.loads(result.stdout)["verdict"]
+    assert (checks["bundles"]["status"], checks["bundles"]["fix"]) == (
+        "missing",
+        "name signed bundles in JITLOAD_BUNDLES",
+    )
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_a_bundle_that_is_refused_is_a_problem(workdir, spawn):
+    jitload.Bundle.create("k.jlb", [])
+    named = {"JITLOAD_BUNDLES": str(workdir / "k.jlb"), "JITLOAD_DEVICE": "cpu"}
+    checks = findings(spawn("doctor", "--json", **named, JITLOAD_TRUST="unsigned"), 0)
+    assert checks["bundles"]["found"] == f"{workdir / 'k.jlb'}: 0 requests, signed by nobody"
+    checks = findings(spawn("doctor", "--json", **named, JITLOAD_TRUST=None), 1)
+    assert "no key is trusted" in checks["bundles"]["found"]
+    (workdir / "k.jlb").unlink()
+    checks = findings(spawn("doctor", "--json", **named), 1)
+    assert "No such file" in checks["bundles"]["found"]
+    assert "JITLOAD_BUNDLES" in checks["bundles"]["fix"]
