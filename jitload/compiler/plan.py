@@ -142,7 +142,7 @@ def _matches(directory: Path, where: str, pattern: str) -> list[str]:
 def _check_keys(where: str, table: dict[str, Any], known: tuple[str, ...]) -> None:
     for name in table:
         if name not in known:
-            nearest = get_close_matches(name, known, 1, 0.4)
+            nearest = get_close_matches(name, known, 1)
             meant = f"did you mean {nearest[0]!r}?" if nearest else f"expected one of {', '.join(sorted(known))}"
             raise ValueError(f"unknown key {name!r} {where}: {meant}")
 

@@ -76,6 +76,7 @@ def test_archs_and_kinds_of_the_caller_come_first(write):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("kernels = 3", "unknown key 'kernels' at the top: expected one of archs, "),
         ('arch = ["sm_80"]', "unknown key 'arch' at the top: did you mean 'archs'"),
         ('[[programs]]\nsources = ["a.cu"]', "unknown key 'programs' at the top: did you mean 'program'"),
         (
