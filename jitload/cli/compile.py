@@ -12,6 +12,7 @@ from jitload.artifact import Artifact, Kind
 from jitload.cli import output
 from jitload.cli.console import clean_failures, new_app
 from jitload.cli.request import Archs, Defines, IncludeDirs, Names, Options, SourceFile, build_requests, kind_option
+from jitload.cli.tables import format_count
 from jitload.compiler.request import CompileRequest
 
 #: Kernels named on a line of the report; a library of templates can have hundreds.
@@ -140,7 +141,8 @@ def _line(image: Image) -> str:
     shown = ", ".join(kernels[:MAX_KERNELS_SHOWN])
     if len(kernels) > MAX_KERNELS_SHOWN:
         shown += f" and {len(kernels) - MAX_KERNELS_SHOWN} more"
-    count = f"{len(kernels)} kernel{'' if len(kernels) == 1 else 's'}{f' ({shown})' if shown else ''}"
+    shown = shown or ("" if artifact.kernels else "a template needs --name")
+    count = f"{format_count(len(kernels), 'kernel')}{f' ({shown})' if shown else ''}"
     how = "compiled" if image.origin == "compiled" else f"from the {image.origin} cache"
     where = "stdout" if image.path is None else image.path
     return (

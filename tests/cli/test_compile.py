@@ -222,3 +222,11 @@ def test_a_reader_that_goes_away_is_no_traceback(spawn):
     with os.fdopen(writer, "wb") as stdout:
         result = spawn("compile", "saxpy.cu", "-a", "sm_90", "-o", "-", stdout=stdout)
     assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_a_template_that_nobody_instantiates_is_pointed_out(workdir, invoke):
+    (workdir / "scale.cu").write_text("template <class T> __global__ void scale(T *x) { *x *= 2; }\n")
+    assert "0 kernels (a template needs --name)" in invoke("compile", "scale.cu", "-a", "sm_90").stdout
+    assert "1 kernel (scale<int>)" in invoke("compile", "scale.cu", "-a", "sm_90", "-n", "scale<int>").stdout
+    assert "1 kernel (saxpy)" in invoke("compile", "saxpy.cu", "-a", "sm_90", "-k", "ltoir").stdout
