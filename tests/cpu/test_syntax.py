@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from jitload.errors import LoadError
+from jitload.errors import CpuFault, LoadError
 
 _HEAD = ".visible .entry k(.param .u64 out) { .reg .b64 %o; ld.param.u64 %o, [out];\n"
 
@@ -173,3 +173,22 @@ def test_heads_and_directives(device, head):
     text = f"// c\n/* .version */ .version {head[0]}\n.target {head[1]} // foo\n.address_size 64\n{DIRECTIVES}"
     device(text).run("k", 1, 1, out, shared=64)
     assert out.tolist() == [6, 3]
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (".reg .b128 w; add.u64 w, w, 16; st.global.u32 [w], 1; ret;", "of 128 bits where"),
+        (
+            ".reg .pred p; setp.eq.u32 p, 0, 0; xor.pred p, p, !%clock; @p st.global.u32 [%o], 1; ret;",
+            "is no predicate",
+        ),
+        (".reg .b64 w; ld.param.u64 w, [k]; st.global.u64 [%o], w; ret;", "is a function, not a variable"),
+        ("st.global.u32 [%o], %pm0; ret;", "%pm0 is not supported"),
+        (".reg .v4 .b32 v; mov.v2.b32 {v.x, v.y}, v; ret;", "needs operands of 2 elements"),
+        (".reg .f32 f; mov.f32 f, nowhere[2]; ret;", "nowhere is no array"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_load(words, body, why):
+    with pytest.raises(CpuFault, match=why):
+        words(body, count=2)

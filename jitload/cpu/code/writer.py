@@ -127,7 +127,7 @@ class BlockWriter:
         name = self._views.get(key)
         if name is None:
             have, want = BITS[value.rep], BITS[rep]
-            if "p" in {rep, value.rep} or have < want:
+            if "p" in {rep, value.rep} or have < want or have == 128:
                 raise Refused(f"register {register.name} of {have} bits where .{rep} is needed")
             if have == want:
                 name = self.temporary(f"{value.name}.view({rep})")
@@ -154,6 +154,8 @@ class BlockWriter:
         base, dot, _ = name.partition(".")
         if base not in SPECIALS or (base in VECTOR_SPECIALS) != bool(dot):
             raise Refused(f"special register %{name} is not supported")
+        if rep == "p":
+            raise Refused(f"special register %{name} is no predicate")
         if name not in self.specials:
             self.specials.append(name)
         own = "u64" if name in WIDE_SPECIALS else "u32"
@@ -235,6 +237,8 @@ class BlockWriter:
             text = self.affine_source(base, rep) if affine else self.source(base, rep)
         elif isinstance(base, Symbol):
             found, address = self.function.resolve(base)
+            if found == "code":
+                raise Refused(f"{base.name} is a function, not a variable")
             if found == "local":
                 self.needs_base = True
                 text = f"base + {address}"
