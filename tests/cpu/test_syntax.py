@@ -192,3 +192,8 @@ def test_heads_and_directives(device, head):
 def test_what_makes_no_sense_is_refused_at_load(words, body, why):
     with pytest.raises(CpuFault, match=why):
         words(body, count=2)
+
+
+def test_a_negative_offset_from_a_pointer_that_all_threads_share(words):
+    with pytest.raises(CpuFault, match=r"out of bounds|null pointer"):
+        words(".reg .b64 w; mov.u64 w, 4096; sub.u64 w, w, %o; st.global.u32 [w+-16], 1; ret;")

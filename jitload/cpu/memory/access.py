@@ -221,7 +221,7 @@ class GlobalAddresses(Addresses):
         if found is not None and found.start <= lo and hi <= found.end:
             batch.near = found
             return
-        offsets = np.atleast_1d(np.asarray(self.offsets)) + offset
+        offsets = np.atleast_1d(np.asarray(self.offsets)).astype(np.int64) + offset
         bad = np.flatnonzero(batch.arena.bounds().holding(offsets, size) < 0)
         if len(bad):
             bad_offset = int(offsets[bad[0]])
