@@ -1,11 +1,13 @@
 """`jitload precompile`: many sources for many archs into the cache, on all cores."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from jitload.cache.tiers import default_cache
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options
@@ -60,6 +62,7 @@ def precompile_files(
         fields = {"include_dirs": include_dirs, "defines": defines, "names": names, "options": options}
         fields = {name: value for name, value in fields.items() if value}
         items = [_item(file, arch, kind, fields) for file in files or [_default_plan()]]
+        _expect_writable_cache()
         with shown_progress(lines_to_stderr=as_json) as advance:
             report = precompile(items, arch, kinds=kind, jobs=jobs, progress=advance)
         if as_json:
@@ -86,6 +89,27 @@ def _item(
         return CompileRequest(file, kind=first, arch=arch, **fields)
     wanted, device = default_target(parse_kinds(kinds)[0] if kinds else None, None)
     return CompileRequest(file, kind=wanted, arch=device, device_options=device_options(None), **fields)
+
+
+def _expect_writable_cache() -> None:
+    """Elsewhere a cache that cannot be written costs a warning; here keeping is all there is to do.
+
+    Raises:
+        OSError: nothing could be kept.
+        ValueError: there is no cache directory.
+    """
+    disk = default_cache().disk
+    if disk is None:
+        raise ValueError("there is no cache directory to compile into: set JITLOAD_CACHE_DIR")
+    try:
+        with tempfile.TemporaryFile(dir=disk.directory.make("incoming")):
+            pass
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"cannot write to the cache ({error.strerror}), so nothing compiled would be kept; set JITLOAD_CACHE_DIR",
+            disk.directory.path,
+        ) from None
 
 
 def _default_plan() -> Path:
