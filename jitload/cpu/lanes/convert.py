@@ -166,5 +166,5 @@ def float_class(x: Lanes, which: str) -> Lanes:
         return ~np.isnan(x)
     if which == "notanumber":
         return np.isnan(x)
-    normal = np.isfinite(x) & (np.abs(x) >= smallest)
-    return normal if which == "normal" else (np.abs(x) < smallest) & (x != 0)
+    subnormal = (np.abs(x) < smallest) & (x != 0)
+    return subnormal if which == "subnormal" else np.isfinite(x) & ~subnormal  # zeros are normal: section 9.7.3.1
