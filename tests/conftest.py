@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
 
 from jitload import log
+
+# The one profile, in force before any test module is imported: no deadlines, since a machine that is shared is now and
+# then ten times slower than itself, whatever the code under test does.
+hypothesis.settings.register_profile("jitload", deadline=None)
+hypothesis.settings.load_profile("jitload")
 
 #: What CI does not provide, as the marker or the words of the reason; everything else must run there.
 MAY_SKIP_IN_CI = ("no NVIDIA GPU", "no GPU", "NVRTC 13", "rustc")

@@ -29,9 +29,6 @@ from jitload.artifact import (
 from jitload.digest import sha256
 from jitload.errors import ArtifactError, JitloadError
 
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
-
 KEY = "ab" * 32
 
 text = st.text(max_size=20)

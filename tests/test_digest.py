@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jitload.digest import digest_factors, frame, frame_all, sha256, sha256_hex
-
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 factors = st.lists(st.tuples(st.text(max_size=6), st.binary(max_size=6)), max_size=4)
 

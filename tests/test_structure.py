@@ -158,6 +158,14 @@ def test_every_error_is_public():
     assert all(issubclass(getattr(errors, name), errors.JitloadError) for name in classes)
 
 
+def test_tests_have_one_hypothesis_profile():
+    """Two would be in force in the order of imports: whether a test has a deadline then depends on its neighbours."""
+    tests = pathlib.Path(__file__).parent
+    others = [path for path in tests.rglob("*.py") if path not in {tests / "conftest.py", pathlib.Path(__file__)}]
+    assert [path for path in others if "load_profile" in path.read_text()] == []
+    assert [path for path in others if "deadline=" in path.read_text()] == []
+
+
 def run_python(code: str, **environment: str) -> str:
     import os
 

@@ -288,7 +288,7 @@ def test_bundles_of_any_blobs_open_and_find_every_row(blobs):
 
 
 @pytest.mark.parametrize("which", ["unsigned", "carrying"])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_bundle_with_any_bytes_put_over_it_is_itself_or_refused(unsigned, carrying, which, data):
     """The fuzz run: only our own errors come out, and nothing but the old contents."""
@@ -304,7 +304,7 @@ def test_a_bundle_with_any_bytes_put_over_it_is_itself_or_refused(unsigned, carr
     assert altered == original
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=600))
 def test_any_bytes_are_a_bundle_or_refused(data):
     for candidate in (data, jlb.MAGIC + data, jlb.MAGIC + struct.pack("<II", 1, 0) + data):

@@ -6,14 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 import jitload
 from jitload.compiler import toolkit
-
-# How long one example takes is the machine's business, not a property.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 #: Writes VALUE, which the headers of a test define, so that the PTX tells which of them was used.
 KERNEL = 'extern "C" __global__ void k(int *out) { *out = VALUE; }\n'

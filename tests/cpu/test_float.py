@@ -127,7 +127,7 @@ floats64 = st.floats(allow_nan=False, allow_infinity=False)
 floats32 = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(floats64, floats64, floats64), min_size=1, max_size=30))
 def test_any_f64_fma(apply, rows):
     a, b, c = (np.array(column) for column in zip(*rows, strict=True))
@@ -135,7 +135,7 @@ def test_any_f64_fma(apply, rows):
     same(got, [fused(*row, np.float64, "rn") for row in rows], rows)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(floats32, floats32, floats32), min_size=1, max_size=30))
 def test_any_f32_fma(apply, rows):
     a, b, c = (np.array(column, np.float32) for column in zip(*rows, strict=True))

@@ -274,7 +274,7 @@ def test_byte_permutation(apply, mode):
         assert result == int.from_bytes(want, "little")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(table=st.integers(0, 255), words=st.lists(st.tuples(*[st.integers(0, 2**32 - 1)] * 3), min_size=1, max_size=8))
 def test_any_function_of_three_bits(apply, table, words):
     a, b, c = (np.array(column, np.uint32) for column in zip(*words, strict=True))
@@ -284,7 +284,7 @@ def test_any_function_of_three_bits(apply, table, words):
         assert result == want
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(words=st.lists(st.tuples(*[st.integers(0, 2**64 - 1)] * 2), min_size=1, max_size=16))
 def test_64_bit_products(apply, words):
     a, b = (np.array(column, np.uint64) for column in zip(*words, strict=True))

@@ -12,7 +12,7 @@ from jitload import ArgumentError
 from jitload.artifact import Parameter
 from jitload.launch.declared import element_type, value_type
 
-fixture_is_stateless = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+fixture_is_stateless = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 EXACT = [
     ("int", "u32", "i"),
@@ -178,7 +178,7 @@ def test_bits_of_unknown_type_take_typed_floats_of_their_size_only(pack_one):
             pack_one(unknown, value)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_whole_parameter_block_is_what_c_would_lay_out(make_kernel, data):
     """Any mix of scalars, pointers and structures against a ctypes structure with the same members."""

@@ -396,7 +396,7 @@ def test_hostile_comments_cost_linear_time():
 
 SAMPLES = st.sampled_from([CUBIN, CUBIN_13, PTX, FATBIN, LTOIR])
 KINDS = st.sampled_from(["cubin", "ptx", "fatbin", "ltoir"])
-HARD = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+HARD = settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 
 
 def with_bytes(data, edits):
