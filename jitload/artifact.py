@@ -5,7 +5,8 @@ The entry format, version 1. All integers are little-endian; nothing follows the
     entry    := magic version:u32 meta_bytes:u32 factors_bytes:u32 payload_bytes:u64 key:32 bytes
                 meta factors payload digest:32 bytes
     magic    := "JLENTRY\n"
-    meta     := canonical JSON: arch, compile_seconds, kernels, kind, log, name, toolchain
+    meta     := canonical JSON: arch, compile_seconds, kernels, kind, log, name, toolchain; and types, the C++ types of
+                the parameters, a list for each kernel, left out where none is known (readers before it pass over it)
     factors  := canonical JSON: what the key was made of, for `explain` and for rebuilding the index; may be "{}"
     payload  := the image: cubin, PTX, LTO-IR or fatbin
     digest   := SHA-256 over every byte before it
@@ -90,18 +91,21 @@ class Parameter(Value):
         size: bytes.
         alignment: bytes.
         type: the PTX type: "u64", "f32", ... or "b8" for a structure or array by value.
-        declared: the C++ type as written, e.g. "const float *", or "" when not known.
+        declared: the C++ type as written, e.g. "const T *", or "" when not known.
+        cpp: the canonical C++ type as instantiated, e.g. "const float *", or "" when not known for certain. Typedefs
+            are resolved ("unsigned long" for size_t, "float2" for cuFloatComplex), inline namespaces dropped.
         pointer: True for a pointer, False for a value, None when a 64-bit integer could be either.
         const: True for a pointer to const (its array is never written back).
     """
 
-    __slots__ = ("alignment", "const", "declared", "name", "offset", "pointer", "size", "type")
+    __slots__ = ("alignment", "const", "cpp", "declared", "name", "offset", "pointer", "size", "type")
     name: str
     offset: int
     size: int
     alignment: int
     type: str
     declared: str
+    cpp: str
     pointer: bool | None
     const: bool
 
@@ -114,6 +118,7 @@ class Parameter(Value):
         *,
         name: str = "",
         declared: str = "",
+        cpp: str = "",
         pointer: bool | None = None,
         const: bool = False,
     ) -> None:
@@ -124,9 +129,13 @@ class Parameter(Value):
             alignment=alignment,
             type=type,
             declared=declared,
+            cpp=cpp,
             pointer=pointer,
             const=const,
         )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"cpp": "", **state})  # a pickle of a version without it
 
 
 class KernelInfo(Value):
@@ -159,6 +168,11 @@ class KernelInfo(Value):
         self._set(
             name=name, symbol=symbol, params=tuple(params), max_threads=max_threads, required_block=required_block
         )
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The canonical C++ type of each parameter as instantiated ("const float *"), "" where it is not known."""
+        return tuple([p.cpp for p in self.params])
 
     @property
     def parameter_bytes(self) -> int:
@@ -292,17 +306,20 @@ def canonical_json(value: object) -> bytes:
 
 def encode_entry(artifact: Artifact, factors: bytes = b"{}") -> bytes:
     """The bytes of an entry; `factors` is canonical JSON."""
-    meta = canonical_json(
-        {
-            "arch": artifact.arch,
-            "compile_seconds": artifact.compile_seconds,
-            "kernels": [_kernel_to_json(kernel) for kernel in artifact.kernels.values()],
-            "kind": artifact.kind.value,
-            "log": artifact.log,
-            "name": artifact.name,
-            "toolchain": [artifact.toolchain.name, artifact.toolchain.version, artifact.toolchain.digest],
-        }
-    )
+    toolchain = artifact.toolchain
+    fields: dict[str, Any] = {
+        "arch": artifact.arch,
+        "compile_seconds": artifact.compile_seconds,
+        "kernels": [_kernel_to_json(kernel) for kernel in artifact.kernels.values()],
+        "kind": artifact.kind.value,
+        "log": artifact.log,
+        "name": artifact.name,
+        "toolchain": [toolchain.name, toolchain.version, toolchain.digest],
+    }
+    types = [kernel.parameters for kernel in artifact.kernels.values()]
+    if any(map(any, types)):
+        fields["types"] = types
+    meta = canonical_json(fields)
     header = HEADER.pack(MAGIC, VERSION, len(meta), len(factors), len(artifact.data), bytes.fromhex(artifact.key))
     body = b"".join((header, meta, factors, artifact.data))
     return body + sha256(body)
@@ -386,7 +403,10 @@ def _artifact_from_json(meta: dict[str, Any], payload: bytes, key: str) -> Artif
     if not type(arch) is type(name) is type(log) is type(compiler) is type(version) is type(digest) is str:
         raise TypeError("expected text")
     rows = meta["kernels"]
-    by_name = {row[0]: _kernel_from_json(row) for row in rows}
+    types = _expect(meta.get("types", [[]] * len(rows)), list)
+    if len(types) != len(rows):
+        raise ValueError(f"types of {len(types)} kernels, there are {len(rows)}")
+    by_name = {row[0]: _kernel_from_json(row, own) for row, own in zip(rows, types)}  # noqa: B905 - equally long
     if len(by_name) != len(rows):
         raise ValueError("two kernels of one name")
     seconds = float(meta["compile_seconds"])
@@ -397,7 +417,7 @@ def _artifact_from_json(meta: dict[str, Any], payload: bytes, key: str) -> Artif
     return _make_artifact(arch, seconds, payload, key, kind, MappingProxyType(by_name), log, name, toolchain)
 
 
-def _kernel_from_json(row: list[Any]) -> KernelInfo:
+def _kernel_from_json(row: list[Any], types: list[Any]) -> KernelInfo:
     name, symbol, params, max_threads, required_block = row
     if max_threads is not None:
         _count(max_threads)
@@ -406,22 +426,26 @@ def _kernel_from_json(row: list[Any]) -> KernelInfo:
         required_block = (_count(x), _count(y), _count(z))
     if type(name) is not str or type(symbol) is not str:
         raise TypeError("a kernel without a name")
-    parameters = tuple([_parameter_from_json(param) for param in params])
+    if not types:  # an entry without them, or a kernel without parameters
+        types = [""] * len(params)
+    elif len(types) != len(params):
+        raise ValueError(f"types of {len(types)} parameters, there are {len(params)}")
+    parameters = tuple([_parameter_from_json(*pair) for pair in zip(params, _expect(types, list))])  # noqa: B905
     return _make_kernel(max_threads, name, parameters, required_block, symbol)
 
 
-def _parameter_from_json(row: list[Any]) -> Parameter:
+def _parameter_from_json(row: list[Any], cpp: str) -> Parameter:
     offset, size, alignment, ptx_type, name, declared, pointer, const = row
     if not (
         (type(offset) is type(size) is type(alignment) is int)
-        and (type(ptx_type) is type(name) is type(declared) is str)
+        and (type(ptx_type) is type(name) is type(declared) is type(cpp) is str)
         and type(const) is bool
         and (pointer is None or type(pointer) is bool)
         and offset >= 0 <= size
         and alignment >= 0
     ):
         raise TypeError(f"expected a parameter, got {row!r:.80}")
-    return _make_parameter(alignment, const, declared, name, offset, pointer, size, ptx_type)
+    return _make_parameter(alignment, const, cpp, declared, name, offset, pointer, size, ptx_type)
 
 
 def _count(value: Any) -> int:

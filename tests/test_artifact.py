@@ -41,6 +41,7 @@ parameters = st.builds(
     text,
     name=text,
     declared=text,
+    cpp=text,
     pointer=st.sampled_from([True, False, None]),
     const=st.booleans(),
 )
@@ -98,6 +99,10 @@ def entry(meta, payload=b"x", *, factors=b"{}", key=KEY):
     return body + sha256(body)
 
 
+def meta_of(data):
+    return json.loads(data[HEADER.size : HEADER.size + HEADER.unpack_from(data)[2]])
+
+
 @given(artifacts)
 def test_round_trip(artifact):
     again = decode_entry(encode_entry(artifact), artifact.key)
@@ -108,6 +113,23 @@ def test_round_trip(artifact):
 @given(st.dictionaries(text, st.integers() | text | st.lists(text)))
 def test_factors_round_trip(factors):
     assert decode_factors(encode_entry(example(), canonical_json(factors)), KEY) == factors
+
+
+def test_types_are_an_optional_section_of_their_own():
+    """An entry of a version before them reads as unknown types, and such a version reads an entry that has them."""
+    typed = Parameter(0, 8, 8, "u64", name="x", declared="const T *", cpp="const float *", pointer=True)
+    kernels = [KernelInfo("k<float>", "s", [typed, Parameter(8, 4, 4, "u32")]), KernelInfo("none", "none", [])]
+    artifact = example(kernels=kernels)
+    assert kernels[0].parameters == ("const float *", "")
+    meta = meta_of(encode_entry(artifact))
+    assert meta["kernels"][0][2] == [
+        [0, 8, 8, "u64", "x", "const T *", True, False],
+        [8, 4, 4, "u32", "", "", None, False],
+    ], "the rows are those of a version without types"
+    assert meta.pop("types") == [["const float *", ""], []]
+    before = decode_entry(entry(canonical_json(meta)))
+    assert [kernel.parameters for kernel in before.kernels.values()] == [("", ""), ()]
+    assert "types" not in meta_of(encode_entry(before)), "what is not known takes no room"
 
 
 def test_names_that_are_not_utf8_round_trip():
@@ -228,6 +250,12 @@ BAD_META = {
     "short block": canonical_json(meta(kernels=[["k", "k", [], None, [1, 2]]])),
     "parameter of another type": canonical_json(meta(kernels=[["k", "k", [[0, 8, 8, "u64", "x", "", 1, False]], None, None]])),
     "negative offset": canonical_json(meta(kernels=[["k", "k", [[-8, 8, 8, "u64", "x", "", True, False]], None, None]])),
+    "types of another type": canonical_json(meta(types={"k": ["float *"]})),
+    "types of no kernel": canonical_json(meta(types=[])),
+    "types of too many kernels": canonical_json(meta(types=[["float *"], []])),
+    "types of too many parameters": canonical_json(meta(types=[["float *", "int"]])),
+    "a type that is no text": canonical_json(meta(types=[[1]])),
+    "a type for each letter": canonical_json(meta(types=["f"])),
     "short parameter": canonical_json(meta(kernels=[["k", "k", [[0]], None, None]])),
 }  # fmt: skip
 
@@ -247,7 +275,8 @@ json_values = st.recursive(
 
 @given(
     st.dictionaries(
-        st.sampled_from(["arch", "compile_seconds", "kernels", "kind", "log", "name", "toolchain"]), json_values
+        st.sampled_from(["arch", "compile_seconds", "kernels", "kind", "log", "name", "toolchain", "types"]),
+        json_values,
     )
 )
 def test_any_json_with_a_right_digest_gives_an_artifact_or_artifact_error(changes):
@@ -312,6 +341,14 @@ def test_open_names_the_file(tmp_path):
 def test_pickling_keeps_every_field(artifact):
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         assert fields_of(pickle.loads(pickle.dumps(artifact, protocol))) == fields_of(artifact)
+
+
+def test_a_parameter_pickled_before_types_is_one_of_unknown_type():
+    made = Parameter.__new__(Parameter)
+    state = Parameter(0, 8, 8, "u64", name="x", cpp="float *").__getstate__()
+    del state["cpp"]
+    made.__setstate__(state)
+    assert made == Parameter(0, 8, 8, "u64", name="x")
 
 
 def parts_of(artifact):
