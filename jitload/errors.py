@@ -1,6 +1,10 @@
 """Every exception of jitload.
 
     JitloadError
+    |- UsageError                a call that means nothing: no such kind, arch, option, setting, no source
+    |  |- UsageValueError        ... by what was given                   (also a ValueError)
+    |  `- UsageTypeError         ... by the type of what was given       (also a TypeError)
+    |- SourceNotFoundError       the file of a kernel is not there       (also a FileNotFoundError)
     |- CompileError              NVRTC (or nvFatbin) refused the source, or no compiler is installed
     |- CompileDisabledError      a compile was needed and compiling is off
     |  `- NotPrecompiledError    ... with what was wanted, searched and nearest
@@ -8,17 +12,21 @@
     |- LoaderNotFoundError       no loader for that kind               (also a RuntimeError)
     |- SymbolNotFoundError       a module has no such kernel or global (also a KeyError)
     |- ArgumentError             an argument does not fit its parameter (also a TypeError)
-    |- LaunchError               a grid, block or stream that cannot be launched
+    |- LaunchError               a grid, block or stream that cannot be launched (also a ValueError)
     |- DriverError               a CUDA driver call failed
     |- ArtifactError             an entry is damaged, truncated or not ours
     |- BundleError               a bundle is damaged, truncated or not ours
     |- TrustError                a signature, key or policy refuses the bytes
     `- CpuFault                  the CPU executor stopped a kernel
 
+and one warning, `CompileWarning` (a UserWarning): what the compiler had to say about a source that it took.
+
 Fields hold the values that the text mentions. Every error survives pickling with its fields.
 """
 
 from __future__ import annotations
+
+from errno import ENOENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +36,8 @@ if TYPE_CHECKING:
 def _restore(cls: type[JitloadError], args: tuple[Any, ...], fields: dict[str, Any]) -> JitloadError:
     error = cls.__new__(cls, *args)
     Exception.__init__(error, *args)
-    error.__dict__.update(fields)
+    for name, value in fields.items():
+        setattr(error, name, value)
     return error
 
 
@@ -41,6 +50,37 @@ class JitloadError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, dict(self.__dict__))
+
+
+class UsageError(JitloadError):
+    """A call that means nothing: the text says what to write instead."""
+
+
+class UsageValueError(UsageError, ValueError):
+    """A kind, arch, option or setting that does not exist, or several that do not go together."""
+
+
+class UsageTypeError(UsageError, TypeError):
+    """An argument of a type that cannot be meant there."""
+
+
+class SourceNotFoundError(JitloadError, FileNotFoundError):
+    """The source file of a kernel is not there.
+
+    Attributes:
+        filename: where it was looked for.
+        kernel: the kernel that is declared with it, or "".
+    """
+
+    def __init__(self, message: str, *, filename: str = "", kernel: str = "") -> None:
+        super().__init__(message)
+        self.errno = ENOENT
+        self.filename = filename
+        self.kernel = kernel
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {**self.__dict__, "errno": self.errno, "filename": self.filename}  # OSError keeps these elsewhere
+        return _restore, (type(self), self.args, fields)
 
 
 class CompileError(JitloadError):
@@ -149,7 +189,7 @@ class ArgumentError(JitloadError, TypeError):
         self.parameter = parameter
 
 
-class LaunchError(JitloadError):
+class LaunchError(JitloadError, ValueError):
     """A launch configuration that the device or the kernel cannot run."""
 
 
@@ -224,3 +264,7 @@ class CpuFault(JitloadError):  # noqa: N818 - the name is part of the public con
         self.address = address
         self.nearest = nearest
         self.other = other
+
+
+class CompileWarning(UserWarning):
+    """The compiler took a source and had something to say about it. Given once per kernel, when it is compiled."""
