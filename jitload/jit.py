@@ -13,10 +13,11 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, overload
 
 from jitload import config
+from jitload.compiler.decorated import Undecorated, check_function, check_source, docstring_source
 from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.template import template_text
-from jitload.errors import ArgumentError, SymbolNotFoundError
+from jitload.errors import ArgumentError, SourceNotFoundError, SymbolNotFoundError, UsageTypeError
 from jitload.launch.signature import split_signature
 from jitload.pipeline import compile_request, explain
 from jitload.target import default_target, device_options, stand_ins
@@ -100,14 +101,14 @@ class JitKernel:
         """The compile request for an arch; default: what the current device runs.
 
         Raises:
-            OSError: the source file cannot be read.
-            ValueError: that kind cannot be made for that arch.
+            SourceNotFoundError: the source file is not there.
+            OSError: it cannot be read.
+            UsageValueError: that kind cannot be made for that arch.
         """
         options = self._options
         wanted, archs = default_target(kind or options["kind"], arch or options["arch"])
         entry = self.entry
-        return CompileRequest(
-            **self._source.request_fields(),
+        return self._made(
             kind=wanted,
             arch=archs,
             options=options["options"],
@@ -117,6 +118,13 @@ class JitKernel:
             names=(entry,) if "<" in entry or "::" in entry else (),
             device_options=device_options(arch or options["arch"]),
         )
+
+    def _made(self, **fields: Any) -> CompileRequest:
+        try:
+            return CompileRequest(**self._source.request_fields(), **fields)
+        except SourceNotFoundError as error:
+            text = f"kernel {self.__name__}: {error}; file= is looked for beside the Python file that declares it"
+            raise SourceNotFoundError(text, filename=error.filename, kernel=self.__name__) from None
 
     def artifact(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Artifact:
         """The compiled artifact, from a tier or from one compile.
@@ -298,7 +306,8 @@ def jit_kernel(
         cache: where to look and to keep; default: the user's cache.
 
     Raises:
-        ValueError: no source, or more than one.
+        UsageValueError: no source, or more than one.
+        UsageTypeError: what is decorated is no function.
     """
     settings = {
         "entry": entry,
@@ -311,21 +320,17 @@ def jit_kernel(
         "cache": cache,
     }
     if isinstance(include_dirs, (str, os.PathLike)):
-        raise TypeError(f"include_dirs is a list, got one {type(include_dirs).__name__}: write [{str(include_dirs)!r}]")
+        raise UsageTypeError(
+            f"include_dirs is a list, got one {type(include_dirs).__name__}: write [{str(include_dirs)!r}]"
+        )
 
     def decorate(declaration: Callable[..., Any]) -> JitKernel:
-        text = source
-        if file is not None and source is not None:
-            raise ValueError(f"{declaration.__name__} has file= and source=: give one")
-        if file is None and source is None:
-            text = declaration.__doc__
-            if not text or "__global__" not in text:
-                raise ValueError(
-                    f"{declaration.__name__} has no CUDA source: give file= or source=, or write it as the docstring"
-                )
+        check_function(declaration)
+        check_source(declaration.__name__, file, source)
+        text = docstring_source(declaration) if file is None and source is None else source
         return JitKernel(declaration, KernelSource(declaration, file, text), settings, {})
 
-    return decorate if function is None else decorate(function)
+    return Undecorated(decorate) if function is None else decorate(function)
 
 
 def _kept(value: Any) -> Any:

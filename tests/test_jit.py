@@ -125,7 +125,9 @@ def test_no_source_or_two(options, docstring, message):
 
 
 def test_a_file_that_is_missing_is_told_when_it_is_needed():
-    kernel = jit_kernel(file="gone.cu")(lambda x: None)
+    def gone(x): ...
+
+    kernel = jit_kernel(file="gone.cu")(gone)
     with pytest.raises(FileNotFoundError, match=r"gone\.cu"):
         kernel.request()
 
@@ -154,7 +156,7 @@ def test_nothing_is_compiled_before_the_first_use():
     [
         'from jitload import jit_kernel\n\n@jit_kernel\ndef k(x):\n    """\n    extern "C" __global__ void k(int *x) {\n      *x = oops;\n    }\n    """\n',
         'from jitload import jit_kernel\n\n@jit_kernel\ndef k(x):\n\n    """extern "C" __global__ void k(int *x) {\n*x = oops; }"""\n',
-        'from jitload import jit_kernel\nSOURCE = """\nextern "C" __global__\nvoid k(int *x)\n\n{\n *x = oops; }\n"""\nk = jit_kernel(source=SOURCE)(lambda x: None)\nk.__name__ = "k"\n',
+        'from jitload import jit_kernel\nSOURCE = """\nextern "C" __global__\nvoid k(int *x)\n\n{\n *x = oops; }\n"""\n@jit_kernel(source=SOURCE)\ndef k(x): ...\n',
         'from jitload import jit_kernel\n\n@jit_kernel\ndef k(x):\n    """extern "C" __global__ void k(int *x) {\n    // "quoted" \\"escaped\\"\n    *x = oops; }"""\n',
     ],
     ids=["docstring", "docstring on its line", "literal", "escapes"],
@@ -194,9 +196,7 @@ def test_iterators_last_for_every_request():
 
 
 def test_a_source_that_is_put_together_has_lines_of_its_own(module):
-    kernels = module(
-        'from jitload import jit_kernel\nk = jit_kernel(source="\\n" * 3 + "oops;" + "\\n")(lambda x: None)\n'
-    )
+    kernels = module('from jitload import jit_kernel\n@jit_kernel(source="\\n" * 3 + "oops;" + "\\n")\ndef k(x): ...\n')
     with pytest.raises(jitload.CompileError) as caught:
         kernels.k.artifact()
     assert caught.value.line == 4

@@ -9,8 +9,10 @@ import os
 import re
 
 from jitload.compiler.arch import normalize_archs, parse_kind
+from jitload.compiler.decorated import is_path
 from jitload.compiler.options import canonical_options, option_name
 from jitload.digest import digest_factors, frame_all
+from jitload.errors import SourceNotFoundError, UsageValueError
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -216,14 +218,19 @@ def _read_source(
 ) -> tuple[str, str | None, str | None]:
     directory = None if source_dir is None else os.fspath(source_dir)
     if isinstance(source, str):
+        if is_path(source):
+            raise UsageValueError(f"source is CUDA C++ text, got the path {source!r}: write pathlib.Path({source!r})")
         return _checked_text("source", source), path, directory
     if not isinstance(source, os.PathLike):
         raise TypeError(
             f"source is CUDA C++ text (str) or a file (os.PathLike), got {type(source).__name__}; decode bytes first"
         )
     file_path = os.path.abspath(os.fspath(source))
-    with open(file_path, "rb") as file:
-        data = file.read(MAX_SOURCE_BYTES + 1)
+    try:
+        with open(file_path, "rb") as file:
+            data = file.read(MAX_SOURCE_BYTES + 1)
+    except FileNotFoundError:
+        raise SourceNotFoundError(f"source {file_path} is not there", filename=file_path) from None
     if len(data) > MAX_SOURCE_BYTES:
         raise ValueError(f"source {file_path} is larger than {MAX_SOURCE_BYTES} bytes: is it CUDA C++ text?")
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from jitload.errors import ArgumentError
+from jitload.errors import ArgumentError, UsageValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ def split_signature(declaration: Callable[..., Any]) -> tuple[Parameters, tuple[
     """The positional parameters, the names of the template arguments, and the defaults of those.
 
     Raises:
-        ValueError: a parameter that takes any number of arguments.
+        UsageValueError: a parameter that takes any number of arguments.
     """
     positional, template = [], []
     for parameter in inspect.signature(declaration).parameters.values():
@@ -60,6 +60,8 @@ def split_signature(declaration: Callable[..., Any]) -> tuple[Parameters, tuple[
         elif parameter.kind in {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}:
             positional.append(parameter)
         else:
-            raise ValueError(f"a kernel cannot take {parameter}: name its parameters")
+            raise UsageValueError(
+                f"{declaration.__name__}: a kernel cannot take {parameter}: name its parameters, as the C++ kernel does"
+            )
     defaults = {p.name: p.default for p in template if p.default is not inspect.Parameter.empty}
     return Parameters(positional), tuple(p.name for p in template), defaults
