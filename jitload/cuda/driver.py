@@ -206,18 +206,32 @@ def _initialise() -> None:
         module = _module()
         status = int(module.cuInit(0)[0])
         if status == NO_DEVICE:
-            raise LoadError(_NO_DEVICE_TEXT)
+            raise LoadError(f"{_NO_DEVICE}; {_ELSEWHERE}")
         if status == NOT_INITIALIZED:  # only in a child of a process that had called cuInit, by whatever road
             raise LoadError(_forked_text(f"its parent {os.getppid()}"))
         if status:
             error = driver_error("cuInit", status)
             raise LoadError(f"the CUDA driver cannot start: {error}; run with JITLOAD_DEVICE=cpu") from error
         if check("cuDeviceGetCount", module.cuDeviceGetCount()) < 1:
-            raise LoadError(_NO_DEVICE_TEXT)
+            raise LoadError(f"{_NO_DEVICE}; {_ELSEWHERE}")
         _initialised_in = process
 
 
-_NO_DEVICE_TEXT = "no CUDA device: the driver finds no GPU; run with JITLOAD_DEVICE=cpu, or load where a GPU is"
+def missing_gpu() -> str | None:
+    """Why there is no GPU to run anything on, or None where there is a driver with a device."""
+    try:
+        library = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return _NO_DRIVER
+    count = ctypes.c_int(0)
+    started = library.cuInit(0) in {0, NO_DEVICE}
+    library.cuDeviceGetCount(ctypes.byref(count))
+    return _NO_DEVICE if started and count.value < 1 else None
+
+
+_NO_DRIVER = "no CUDA driver: libcuda.so.1 not found"
+_NO_DEVICE = "no CUDA device: the driver finds no GPU"
+_ELSEWHERE = "run with JITLOAD_DEVICE=cpu, or load where a GPU is"
 
 
 def _forked_text(parent: str) -> str:
@@ -231,9 +245,7 @@ def _library() -> ctypes.CDLL:
     try:
         return ctypes.CDLL("libcuda.so.1")
     except OSError as error:
-        raise LoadError(
-            "no CUDA driver: libcuda.so.1 not found; run with JITLOAD_DEVICE=cpu, or load where a GPU is"
-        ) from error
+        raise LoadError(f"{_NO_DRIVER}; {_ELSEWHERE}") from error
 
 
 def _primary_context(module: Any, ordinal: int) -> Any:

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from jitload.artifact import KernelInfo, Parameter
+from jitload.compiler.arch import EXECUTOR_ARCH
 from jitload.cuda import driver
 from jitload.cuda.function import CudaFunction
 from jitload.errors import DriverError, LoadError, SymbolNotFoundError
@@ -25,6 +26,9 @@ _ADVICE = {
     222: "the PTX is newer than the driver ({version}); update it, or compile with an older NVRTC",
     200: "the driver cannot read the image",  # CUDA_ERROR_INVALID_IMAGE
 }
+
+
+_WHAT = {"cubin": "a cubin", "fatbin": "a fatbin", "ltoir": "LTO-IR"}
 
 
 class CudaModule(Module):
@@ -109,12 +113,26 @@ class CudaModule(Module):
             if self._closed:
                 raise LoadError(f"module of kind {self.kind!r} is closed", kind=self.kind)
             if self._library is None:
-                bindings = driver.ensure_context()
+                bindings = self._bindings()
                 if self._link is not None:
                     self._image = self._link(self._image)
                     self._link = None
                 self._library = self._load(bindings)
             return self._library
+
+    def _bindings(self) -> Any:
+        """The driver, with a context; where there is no GPU, the error says what runs there."""
+        try:
+            return driver.ensure_context()
+        except LoadError as error:
+            why = None if self.kind == "ptx" else driver.missing_gpu()
+            if why is None:
+                raise
+            raise LoadError(
+                f"{why}, and {_WHAT[self.kind]} runs on a GPU alone. What runs here, on the CPU executor, is PTX: leave"
+                f" kind= and arch= out, or write kind='ptx', arch={EXECUTOR_ARCH!r}; or load this where a GPU is",
+                kind=self.kind,
+            ) from error
 
     def _load(self, bindings: Any) -> Any:
         errors, infos = bytearray(LOG_BYTES), bytearray(LOG_BYTES)

@@ -17,9 +17,11 @@ def test_no_device(on_stub):
     on_stub("""
 counter("devices").value = 0
 assert not driver.is_available()
-text = "no CUDA device: the driver finds no GPU; run with JITLOAD_DEVICE=cpu, or load where a GPU is"
-raises(LoadError, text, driver.device_arch)
-raises(LoadError, text, saxpy_module().get_function, "saxpy")
+text = "no CUDA device: the driver finds no GPU"
+advice = "; run with JITLOAD_DEVICE=cpu, or load where a GPU is"
+raises(LoadError, text + advice, driver.device_arch)
+raises(LoadError, text + advice, saxpy_module("ptx").get_function, "saxpy")
+raises(LoadError, text + ", and a cubin runs on a GPU alone", saxpy_module().get_function, "saxpy")
 """)
 
 
