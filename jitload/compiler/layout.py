@@ -11,6 +11,7 @@ import re
 from collections import Counter
 
 from jitload.artifact import KernelInfo, Parameter
+from jitload.compiler.signature import typed_by_symbol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,19 +35,27 @@ _VALUE_64 = re.compile(
 
 def read_kernels(ptx: str) -> dict[str, KernelInfo]:
     """Symbol -> layout of every entry in a PTX text; the names are the symbols."""
-    kernels = {}
-    for match in _ENTRY.finditer(ptx):
-        symbol, params, directives = match[1], match[2] or "", match[3]
-        bounds = {name: (int(x), int(y or 1), int(z or 1)) for name, x, y, z in _BOUNDS.findall(directives)}
-        max_threads = bounds.get("maxntid")
-        kernels[symbol] = KernelInfo(
-            symbol,
-            symbol,
-            _layout(params, ptx[match.end() : ptx.find("\n}", match.end())]),
-            max_threads=None if max_threads is None else max_threads[0] * max_threads[1] * max_threads[2],
-            required_block=bounds.get("reqntid"),
-        )
-    return kernels
+    return {match[1]: _kernel(ptx, match) for match in _ENTRY.finditer(ptx)}
+
+
+def _kernel(ptx: str, match: re.Match[str]) -> KernelInfo:
+    symbol, params, directives = match[1], match[2] or "", match[3]
+    bounds = {name: (int(x), int(y or 1), int(z or 1)) for name, x, y, z in _BOUNDS.findall(directives)}
+    max_threads = bounds.get("maxntid")
+    return KernelInfo(
+        symbol,
+        symbol,
+        _layout(params, ptx[match.end() : ptx.find("\n}", match.end())]),
+        max_threads=None if max_threads is None else max_threads[0] * max_threads[1] * max_threads[2],
+        required_block=bounds.get("reqntid"),
+    )
+
+
+def read_kernel(ptx: str, symbol: str) -> KernelInfo | None:
+    """The layout of one entry in a PTX text, or None when there is none of that symbol."""
+    declared = re.search(rf"\.entry\s+{re.escape(symbol)}(?![\w$%.])", ptx)
+    match = declared and _ENTRY.match(ptx, declared.start())
+    return _kernel(ptx, match) if match else None
 
 
 def _layout(params: str, body: str) -> list[Parameter]:
@@ -141,7 +150,10 @@ def _describe(name: str, kernel: KernelInfo, declarations: Declarations) -> Kern
     declared = declarations.find(_base_name(name, kernel.symbol), len(params))
     if declared is not None:
         params = tuple(_with_declaration(param, found) for param, found in zip(params, declared, strict=True))
-    return KernelInfo(name, kernel.symbol, params, max_threads=kernel.max_threads, required_block=kernel.required_block)
+    described = KernelInfo(
+        name, kernel.symbol, params, max_threads=kernel.max_threads, required_block=kernel.required_block
+    )
+    return typed_by_symbol(described)
 
 
 def _with_declaration(param: Parameter, found: Declared) -> Parameter:

@@ -14,6 +14,7 @@ from jitload.cpu.memory.arena import process_arena
 from jitload.cpu.text.program import read_program
 from jitload.errors import LoadError, SymbolNotFoundError
 from jitload.loader.module import Module
+from jitload.loader.types import with_symbol_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -106,13 +107,13 @@ class PtxModule(Module):
 def _checked_info(entry: Function, kernel: KernelInfo | None) -> KernelInfo:
     """The layout that was handed along with the bytes, if it is the layout of these bytes."""
     if kernel is None:
-        return kernel_info(entry)
+        return with_symbol_types(kernel_info(entry))
     sizes = [parameter.size for parameter in entry.parameters]
     own = list(zip(parameter_offsets(entry), sizes, strict=True))
     given = [(parameter.offset, parameter.size) for parameter in kernel.params]
     if own != given:
         raise LoadError(f"kernel {entry.name} has parameters at {own}, but its description says {given}", kind="ptx")
-    return kernel
+    return with_symbol_types(kernel)
 
 
 def load_ptx(data: bytes) -> PtxModule:

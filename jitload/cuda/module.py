@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from jitload.artifact import KernelInfo, Parameter
 from jitload.compiler.arch import EXECUTOR_ARCH
 from jitload.cuda import driver
 from jitload.cuda.function import CudaFunction
 from jitload.errors import DriverError, LoadError, SymbolNotFoundError
 from jitload.launch.kernel import Kernel
 from jitload.loader.module import Module
+from jitload.loader.types import kernel_of_sizes, with_symbol_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from jitload.artifact import KernelInfo
 
 LOG_BYTES = 16 * 1024
 #: cuKernelGetParamInfo came with this driver.
@@ -90,15 +92,8 @@ class CudaModule(Module):
         if status:
             raise self._load_error(driver.driver_error("cuLibraryGetKernel", status, f"for {symbol!r}"), "")
         layout = _layout(handle)
-        if kernel is None:
-            if layout is None:
-                raise LoadError(
-                    f"kernel {symbol!r} has no parameter layout: load it from its Artifact, or update the driver to "
-                    f"CUDA {'.'.join(map(str, PARAMETER_INFO_VERSION))} or later, which can tell",
-                    kind=self.kind,
-                )
-            kernel = KernelInfo(symbol, symbol, [_parameter(offset, size) for offset, size in layout])
-        elif layout is not None and layout != [(p.offset, p.size) for p in kernel.params]:
+        kernel = self._described(symbol, layout) if kernel is None else with_symbol_types(kernel)
+        if layout is not None and layout != [(p.offset, p.size) for p in kernel.params]:
             raise LoadError(
                 f"kernel {symbol!r}: the image has parameters at (offset, size) {layout}, its KernelInfo says "
                 f"{[(p.offset, p.size) for p in kernel.params]}; they come from different compiles",
@@ -107,6 +102,22 @@ class CudaModule(Module):
         function = CudaFunction(kernel, handle, self)
         self._cuda_functions.append(function)
         return Kernel(kernel, function)
+
+    def _described(self, symbol: str, layout: list[tuple[int, int]] | None) -> KernelInfo:
+        """What the image itself tells of a kernel: PTX its parameters' types, the symbol their types in C++."""
+        if self.kind == "ptx":
+            from jitload.compiler.layout import read_kernel
+
+            found = read_kernel(self._image.decode(errors="replace"), symbol)
+            if found is not None:
+                return with_symbol_types(found)
+        if layout is None:
+            raise LoadError(
+                f"kernel {symbol!r} has no parameter layout: load it from its Artifact, or update the driver to "
+                f"CUDA {'.'.join(map(str, PARAMETER_INFO_VERSION))} or later, which can tell",
+                kind=self.kind,
+            )
+        return kernel_of_sizes(symbol, layout)
 
     def _loaded(self) -> Any:
         with self._lock:
@@ -193,12 +204,6 @@ def _layout(handle: Any) -> list[tuple[int, int]] | None:
         if not size:
             return None
         found.append((int(offset), int(size)))
-
-
-def _parameter(offset: int, size: int) -> Parameter:
-    """A parameter of which only the size is known: bits that take integers, typed NumPy scalars, or pointers."""
-    bits = f"b{8 * size}" if size in {1, 2, 4, 8} else "b8"
-    return Parameter(offset, size, size if size in {1, 2, 4, 8} else 1, bits, pointer=None if size == 8 else False)
 
 
 def _text(buffer: bytearray) -> str:

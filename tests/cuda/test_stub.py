@@ -234,6 +234,24 @@ raises(LoadError, "they come from different compiles", saxpy_module().get_functi
 """)
 
 
+def test_ptx_tells_its_types_itself(on_stub):
+    """The same text gives the same kernel on a GPU and on the CPU executor, whatever the driver can tell."""
+    on_stub("""
+text = b".entry saxpy(.param .f32 a, .param .u64 x, .param .u64 y, .param .u32 n) { ret; }"
+for version in (12090, 12030):
+    counter("version").value = version
+    kernel = saxpy_module("ptx", text, known=False)["saxpy"]
+    assert [(p.offset, p.size, p.type) for p in kernel.info.params] == [
+        (0, 4, "f32"), (8, 8, "u64"), (16, 8, "u64"), (24, 4, "u32")]
+    x, y = np.ones(4, "f4"), np.ones(4, "f4")
+    kernel[1, 4](2.0, x, y, 4)
+    assert y.tolist() == [3.0] * 4
+counter("version").value = 12090
+other = b".entry saxpy(.param .u64 x) { ret; }"
+raises(LoadError, "they come from different compiles", saxpy_module("ptx", other, known=False).get_function, "saxpy")
+""")
+
+
 def test_ptx_errors_carry_the_log(on_stub):
     on_stub("""
 error = raises(LoadError, "the PTX has errors", saxpy_module("ptx", b"// BROKEN").get_function, "saxpy")

@@ -1,0 +1,79 @@
+"""The C++ types of a kernel's parameters as instantiated, joined to the layout that its image shows.
+
+A lowered name says them, with everything resolved; only a kernel that is `extern "C"` has none, and its types come from
+its declaration. What is not certain stays "", and a launch then takes what it takes without knowing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.artifact import KernelInfo, Parameter
+from jitload.compiler.cpptype import points_to_const, size_of, spell
+from jitload.compiler.lowered.cursor import Unreadable
+from jitload.compiler.lowered.instantiate import Instantiation, NotKnown
+from jitload.compiler.lowered.reader import read_lowered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jitload.compiler.cpptype import Node
+    from jitload.compiler.lowered.instantiate import Resolve
+
+_ADDRESSES = {"u64", "b64", "s64"}
+
+
+def symbol_types(symbol: str, resolve: Resolve | None = None) -> list[Node | None] | None:
+    """The types of the parameters of a kernel by its lowered name: None for each that is not known, or for all.
+
+    Args:
+        symbol: the lowered name.
+        resolve: says what `Traits<float>::type` stands for, which a lowered name does not.
+    """
+    try:
+        _, parameters = read_lowered(symbol)
+        return Instantiation(resolve).parameters(parameters)
+    except (Unreadable, NotKnown, RecursionError):
+        return None
+
+
+def typed_by_symbol(kernel: KernelInfo) -> KernelInfo:
+    """The kernel with the types that its symbol tells, where none of them is known yet."""
+    if any(kernel.parameters) or not kernel.symbol.startswith("_Z"):
+        return kernel
+    types = symbol_types(kernel.symbol)
+    return kernel if types is None else with_types(kernel, types)
+
+
+def with_types(kernel: KernelInfo, types: Sequence[Node | None]) -> KernelInfo:
+    """The kernel with these types, if they fit its parameters: as many, of the sizes that the image has."""
+    if len(types) != len(kernel.params):
+        return kernel
+    for param, node in zip(kernel.params, types, strict=True):
+        if node is not None and _bytes_of(node) not in {None, param.size}:
+            return kernel
+    params = [_with_type(param, node) for param, node in zip(kernel.params, types, strict=True)]
+    return KernelInfo(
+        kernel.name, kernel.symbol, params, max_threads=kernel.max_threads, required_block=kernel.required_block
+    )
+
+
+def _bytes_of(node: Node) -> int | None:
+    return 8 if node.kind in {"&", "&&"} else size_of(node)
+
+
+def _with_type(param: Parameter, node: Node | None) -> Parameter:
+    if node is None:
+        return param
+    pointer = node.kind in {"*", "&", "&&"}
+    return Parameter(
+        param.offset,
+        param.size,
+        param.alignment,
+        param.type,
+        name=param.name,
+        declared=param.declared,
+        cpp=spell(node),
+        pointer=pointer,
+        const=points_to_const(node),
+    )
