@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from jitload.errors import ArgumentError
 from jitload.launch.arrays import ArrayView
+from jitload.launch.codec import field_codec
 from jitload.launch.misfit import Misfit
 from jitload.launch.pointers import Pointer
-from jitload.launch.scalars import scalar_codec
 from jitload.launch.staging import HostArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from jitload.artifact import KernelInfo, Parameter
-    from jitload.launch.scalars import Codec
 
 
 class Missing:
@@ -33,19 +32,25 @@ MISSING = Missing()
 class Signature:
     """The parameter list of one kernel on one device, ready to convert arguments.
 
+    Args:
+        info: the kernel.
+        device: "cuda" or "cpu".
+        foreign: whether an address is surely none of the device's memory, where that can be told.
+
     Attributes:
         info: the kernel.
         layout: packs converted values into the parameter block.
         fast_types: per parameter, the exact Python type that needs no conversion; None when one has no such type.
     """
 
-    def __init__(self, info: KernelInfo, device: str) -> None:
+    def __init__(self, info: KernelInfo, device: str, foreign: Callable[[int], bool] | None = None) -> None:
         self.info = info
-        self._fields: list[Pointer | Codec] = [_field(parameter, device) for parameter in info.params]
+        self._fields = [field_codec(parameter, device, foreign) for parameter in info.params]
         self.layout = struct.Struct(_layout(info.params, [field.format for field in self._fields]))
         self._converters: list[tuple[bool, Any]] = [
             (isinstance(field, Pointer), field.convert) for field in self._fields
         ]
+        self._consts = [isinstance(field, Pointer) and field.const for field in self._fields]
         fast = tuple(field.fast for field in self._fields)
         self.fast_types: tuple[str, ...] | None = fast if all(fast) else None
 
@@ -71,7 +76,7 @@ class Signature:
                 if converted.host:
                     parameter = self.info.params[position]
                     label = parameter.name or f"argument {position}"
-                    hosts.append(HostArray(position, label, parameter.const, converted))
+                    hosts.append(HostArray(position, label, self._consts[position], converted))
                     converted = 0
                 else:
                     converted = converted.address
@@ -101,13 +106,6 @@ class Signature:
         )
 
 
-def _field(parameter: Parameter, device: str) -> Pointer | Codec:
-    could_be_pointer = parameter.pointer is None and parameter.type in {"u64", "s64", "b64"}
-    if parameter.size == 8 and (parameter.pointer or could_be_pointer):
-        return Pointer(parameter, device)
-    return scalar_codec(parameter)
-
-
 def _layout(params: Iterable[Parameter], formats: Iterable[str]) -> str:
     """A `struct` format with the parameters at their offsets; the gaps are written as zeros."""
     pieces = ["<"]
@@ -120,7 +118,7 @@ def _layout(params: Iterable[Parameter], formats: Iterable[str]) -> str:
 
 
 def _described_parameter(parameter: Parameter) -> str:
-    declared = parameter.declared.strip()
+    declared = (parameter.cpp or parameter.declared).strip()
     if not declared:
         kind = "pointer" if parameter.pointer else f".{parameter.type}"
         if parameter.type == "b8" and parameter.size > 1:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import sys
 from typing import Any, NamedTuple
 
 from jitload.launch import dlpack
+from jitload.launch.advice import dense_copy
+from jitload.launch.elements import MEMORY, Element, numpy_element, torch_element, typestr_element
 from jitload.launch.misfit import Misfit
+
+#: Libraries whose arrays never change, whatever their DLPack flags say (JAX 0.10 sets none).
+_IMMUTABLE = frozenset({"jax", "jaxlib", "tensorflow", "pyarrow", "mlx"})
 
 
 class ArrayView(NamedTuple):
@@ -17,31 +21,46 @@ class ArrayView(NamedTuple):
     Attributes:
         address: of its first byte, on the host or the GPU.
         nbytes: its size.
-        itemsize: bytes per element.
-        component: bytes of half a complex number, else `itemsize`.
-        raw: elements without a type of their own: bytes, or structures.
-        readonly: the array must not be written.
+        element: what it is made of.
+        readonly: why it must not be written ("is read-only", "is immutable", "requires grad"), or "".
         host: whether the address is host memory.
         stream: the stream that still writes to it, or None (CUDA Array Interface v3, "Synchronization").
         keep: what must stay alive while the address is used.
+        layout: what knows shape and strides: an array, an array interface, or a DLPack tensor.
+        torch: whether it is a torch tensor, which counts the writes to it.
     """
 
     address: int
     nbytes: int
-    itemsize: int
-    component: int
-    raw: bool
-    readonly: bool
+    element: Element
+    readonly: str
     host: bool
     stream: int | None
     keep: object
+    layout: Any
+    torch: bool = False
+
+    def innermost(self) -> tuple[int, bool]:
+        """The length of the last axis (0 without axes), and whether its elements lie side by side."""
+        layout, unit = self.layout, self.element.nbytes
+        if isinstance(layout, dict):
+            shape, strides = layout["shape"], layout.get("strides")
+        elif isinstance(layout, dlpack.Tensor):
+            shape, strides, unit = layout.shape, layout.strides, 1
+        elif self.torch:
+            shape, strides, unit = layout.shape, layout.stride(), 1
+        else:
+            shape, strides = layout.shape, layout.strides
+        if not shape:
+            return 0, True
+        return int(shape[-1]), not strides or shape[-1] <= 1 or strides[-1] == unit
 
 
 def read_array(value: Any, stream: int, device: str) -> ArrayView | None:
     """The view of an array, or None when `value` is none.
 
-    NumPy first, then torch's own accessors (its CUDA Array Interface costs microseconds and refuses tensors that
-    require a gradient), then `__cuda_array_interface__`, then `__dlpack__`.
+    NumPy first, then torch's own accessors (its CUDA Array Interface costs microseconds, and its DLPack refuses tensors
+    that require a gradient), then `__cuda_array_interface__`, then `__dlpack__`.
 
     Raises:
         Misfit: an array that a kernel cannot take: strided, byte-swapped, on the wrong device.
@@ -51,9 +70,8 @@ def read_array(value: Any, stream: int, device: str) -> ArrayView | None:
     if is_numpy and (device == "cpu" or not hasattr(value, "__cuda_array_interface__")):
         return _numpy_view(value)
     torch: Any = sys.modules.get("torch")
-    if torch is not None and isinstance(value, getattr(torch, "Tensor", ())) and getattr(value, "is_cuda", False):
-        _require_gpu(device)
-        return _torch_view(value)
+    if torch is not None and isinstance(value, getattr(torch, "Tensor", ())):
+        return _torch_view(value, torch, device)
     try:
         interface = getattr(value, "__cuda_array_interface__", None)
     except Exception as error:  # a property of foreign code: any exception is its way to say no
@@ -74,6 +92,10 @@ def _require_gpu(device: str) -> None:
         )
 
 
+def _is_immutable(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] in _IMMUTABLE
+
+
 def _numpy_view(array: Any) -> ArrayView:
     dtype = array.dtype
     if dtype.hasobject:
@@ -82,43 +104,84 @@ def _numpy_view(array: Any) -> ArrayView:
         raise Misfit(
             f"the array's bytes are swapped (dtype {dtype.str}); pass array.astype(array.dtype.newbyteorder('='))"
         )
+    if type(array).__name__ == "MaskedArray":
+        raise Misfit("a masked array cannot be passed to a kernel, which would not see the mask; pass .filled(...)")
     flags = array.flags
     if not (flags.c_contiguous or flags.f_contiguous):
-        raise Misfit(f"the array of shape {array.shape} is not contiguous; pass np.ascontiguousarray(...)")
-    component = dtype.itemsize // 2 if dtype.kind == "c" else dtype.itemsize
-    raw = dtype.kind in "SV" or dtype.str[1:] in {"u1", "i1"}
-    address = array.__array_interface__["data"][0]
-    return ArrayView(address, array.nbytes, dtype.itemsize, component, raw, not flags.writeable, True, None, array)
+        raise Misfit(f"the array of shape {array.shape} is not contiguous; pass {dense_copy(array)}")
+    return ArrayView(
+        address=array.__array_interface__["data"][0],
+        nbytes=array.nbytes,
+        element=numpy_element(dtype),
+        readonly="" if flags.writeable else "is read-only",
+        host=True,
+        stream=None,
+        keep=array,
+        layout=array,
+    )
 
 
-def _torch_view(tensor: Any) -> ArrayView:
-    size = tensor.element_size()
-    component = size // 2 if tensor.is_complex() else size
-    return ArrayView(tensor.data_ptr(), size * tensor.numel(), size, component, size == 1, False, False, None, tensor)
+def _torch_view(tensor: Any, torch: Any, device: str) -> ArrayView:
+    on_gpu = tensor.is_cuda
+    if on_gpu:
+        _require_gpu(device)
+    _check_torch_layout(tensor, on_gpu)
+    try:
+        address, size, numel = tensor.data_ptr(), tensor.element_size(), tensor.numel()
+    except Exception as error:  # fake, functional and vmapped tensors: each has an exception of its own
+        raise Misfit(f"its data_ptr() failed: {error}; make the launch a torch.library.custom_op") from error
+    if numel and not address:
+        raise Misfit("the tensor has no memory (a fake one); make the launch a torch.library.custom_op")
+    readonly = ""
+    if tensor.requires_grad and getattr(tensor, "is_leaf", False) and torch.is_grad_enabled():
+        readonly = "requires grad"
+    pinned = not on_gpu and device == "cuda" and tensor.is_pinned()
+    element = torch_element(getattr(tensor, "dtype", None), size)
+    return ArrayView(address, size * numel, element, readonly, not (on_gpu or pinned), None, tensor, tensor, torch=True)
+
+
+def _check_torch_layout(tensor: Any, on_gpu: bool) -> None:
+    """Refuse what has no elements in memory, or others than it shows."""
+    if not on_gpu and not tensor.is_cpu:
+        raise Misfit(f"the tensor is on device {str(tensor.device)!r}, neither host nor CUDA memory; pass .cpu()")
+    if str(getattr(tensor, "layout", "torch.strided")) != "torch.strided":
+        raise Misfit(f"the tensor's layout is {tensor.layout}; pass .to_dense(), or its .values()")
+    for lazy in ("conj", "neg"):
+        pending = getattr(tensor, f"is_{lazy}", None)
+        if pending is not None and pending():
+            raise Misfit(f"the tensor's memory is not what it shows (is_{lazy}()); pass .resolve_{lazy}()")
+    # On a GPU strides are the kernel's affair, which may get them as arguments; host memory is copied as one piece.
+    if not on_gpu and not (tensor.is_contiguous() or _is_dense(tensor.shape, tensor.stride())):
+        raise Misfit(f"the tensor of shape {tuple(tensor.shape)} is not contiguous; pass .contiguous()")
 
 
 def _interface_view(interface: dict[str, Any], value: Any) -> ArrayView:
     try:
         address, readonly = interface["data"]
-        itemsize, component, raw, swapped = _element(interface["typestr"])
-        nbytes = itemsize * math.prod(interface["shape"])
+        typestr = interface["typestr"]
+        element = _interface_element(typestr, value)
+        nbytes = element.nbytes * math.prod(interface["shape"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Misfit(f"its __cuda_array_interface__ is malformed: {error!r}") from error
-    if swapped:
-        raise Misfit(f"the array's bytes are swapped (typestr {interface['typestr']!r})")
+    if typestr[0] == ">":
+        raise Misfit(f"the array's bytes are swapped (typestr {typestr!r})")
     if interface.get("mask") is not None:
         raise Misfit("a masked array cannot be passed to a kernel")
-    return ArrayView(
-        int(address or 0), nbytes, itemsize, component, raw, bool(readonly), False, interface.get("stream"), value
-    )
+    why = "is immutable" if _is_immutable(value) else "is read-only" if readonly else ""
+    stream = interface.get("stream")
+    return ArrayView(int(address or 0), nbytes, element, why, False, stream, value, interface)
 
 
-@functools.cache
-def _element(typestr: str) -> tuple[int, int, bool, bool]:
-    """Size, size of a component, whether it has no type of its own, whether its bytes are swapped; e.g. of "<f4"."""
-    size = int(typestr[2:])
-    raw = typestr[1] in "SV" or typestr[1:] in {"u1", "i1"}
-    return size, size // 2 if typestr[1] == "c" else size, raw, typestr[0] == ">"
+def _interface_element(typestr: str, value: Any) -> Element:
+    """The element by typestr; structures and extension types, which have none of their own there, by the dtype."""
+    element = typestr_element(typestr)
+    if element.scalar in {"void", "uint8", "int8"}:
+        dtype = getattr(value, "dtype", None)
+        if dtype is None and element.scalar != "void":
+            return MEMORY
+        if hasattr(dtype, "itemsize") and hasattr(dtype, "hasobject"):
+            return numpy_element(dtype)
+    return element
 
 
 def _dlpack_view(value: Any, stream: int, device: str) -> ArrayView:
@@ -133,25 +196,27 @@ def _dlpack_view(value: Any, stream: int, device: str) -> ArrayView:
         _require_gpu(device)
     # Pinned host memory has the same address on the GPU (unified addressing), so a GPU kernel takes it as it is.
     host = not on_gpu and (device == "cpu" or tensor.device_type == dlpack.CPU)
-    if host and not _contiguous(tensor):
-        raise Misfit(f"the array of shape {tensor.shape} is not contiguous; pass np.ascontiguousarray(...) of it")
-    complex_number = tensor.type_name.startswith("complex")
+    if host and tensor.strides is not None and not _is_dense(tensor.shape, tensor.strides):
+        raise Misfit(f"the array of shape {tensor.shape} is not contiguous; pass {dense_copy(value)}")
+    element = tensor.element
+    if element.scalar in {"uint8", "int8"} and not hasattr(value, "dtype"):
+        element = MEMORY
+    why = "is immutable" if _is_immutable(value) else "is read-only" if tensor.readonly else ""
     return ArrayView(
         address=tensor.address,
-        nbytes=tensor.itemsize * math.prod(tensor.shape),
-        itemsize=tensor.itemsize,
-        component=tensor.itemsize // 2 if complex_number else tensor.itemsize,
-        raw=tensor.type_name in {"uint8", "int8"},
-        readonly=tensor.readonly,
+        nbytes=tensor.element.nbytes * math.prod(tensor.shape),
+        element=element,
+        readonly=why,
         host=host,
         stream=None,
         keep=(value, tensor.capsule),
+        layout=tensor,
     )
 
 
-def _contiguous(tensor: dlpack.Tensor) -> bool:
-    strides, shape = tensor.strides, tensor.shape
-    if strides is None or 0 in shape:
+def _is_dense(shape: Any, strides: Any) -> bool:
+    """Whether elements lie side by side, in the order of C or of Fortran; strides in elements."""
+    if 0 in shape:
         return True
 
     def dense(order: range) -> bool:

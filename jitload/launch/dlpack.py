@@ -9,18 +9,18 @@ from __future__ import annotations
 import ctypes
 from typing import Any, NamedTuple
 
+from jitload.launch.elements import Element, dlpack_element
+
 #: DLDeviceType values (dlpack.h).
 CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13
 _READ_ONLY = 1  # DLPACK_FLAG_BITMASK_READ_ONLY
-_TYPE_NAMES = {0: "int", 1: "uint", 2: "float", 3: "opaque", 4: "bfloat", 5: "complex", 6: "bool"}
 
 
 class Tensor(NamedTuple):
-    """What a launch must know about a DLPack tensor. Sizes in bytes, strides in elements."""
+    """What a launch must know about a DLPack tensor. Strides are in elements."""
 
     address: int
-    itemsize: int
-    type_name: str
+    element: Element
     shape: tuple[int, ...]
     strides: tuple[int, ...] | None
     readonly: bool
@@ -88,11 +88,9 @@ def _parse(capsule: object) -> Tensor:
     else:
         raise ValueError("__dlpack__ returned something that is not a DLPack capsule")
     dimensions = range(tensor.ndim)
-    bits = tensor.bits * tensor.lanes
     return Tensor(
         address=(tensor.data or 0) + tensor.byte_offset,
-        itemsize=(bits + 7) // 8,
-        type_name=f"{_TYPE_NAMES.get(tensor.code, 'type')}{bits}",
+        element=dlpack_element(tensor.code, tensor.bits, tensor.lanes),
         shape=tuple([tensor.shape[i] for i in dimensions]),
         strides=tuple([tensor.strides[i] for i in dimensions]) if tensor.strides else None,
         readonly=readonly,

@@ -32,6 +32,13 @@ class Memory(Protocol):
         """Copy from `address` into a writable flat "B" view of host bytes."""
 
 
+class CheckedMemory(Memory, Protocol):
+    """A memory that can tell addresses of other memories."""
+
+    def is_foreign(self, address: int) -> bool:
+        """Whether the address is surely one of host memory, and none of this memory."""
+
+
 class DeviceFunction(Protocol):
     """One kernel on one device, below all argument checking.
 
@@ -241,7 +248,9 @@ class Kernel:
 
         signature = self._signature
         if signature is None:
-            signature = self._signature = Signature(self._info, self.device)
+            signature = self._signature = Signature(
+                self._info, self.device, getattr(self._function.memory, "is_foreign", None)
+            )
         follow = handle is None and self.device == "cuda"
         if follow not in self._specialize:
             self._specialize[follow] = compile_launch(signature, follow=follow)

@@ -1,18 +1,28 @@
-"""What a pointer parameter takes: addresses, and arrays whose elements have the declared size."""
+"""What a pointer parameter takes: addresses, and arrays of what the pointer points to."""
 
 from __future__ import annotations
 
 import ctypes
+import operator
 import sys
 from typing import TYPE_CHECKING, Any
 
+from jitload.launch.advice import address_advice, described, element_advice, writable_copy
 from jitload.launch.arrays import ArrayView, read_array
-from jitload.launch.declared import element_type
+from jitload.launch.cpp_type import element_type, is_pointer_to_const
+from jitload.launch.elements import Element, lanes_needed
 from jitload.launch.misfit import Misfit
-from jitload.launch.scalars import Integer, described
+from jitload.launch.scalars import Integer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jitload.artifact import Parameter
+    from jitload.launch.cpp_type import CppType
+
+#: Host memory is copied to an address of the device's own, so what malloc gives (C11, max_align_t) is enough there.
+_HOST_ALIGNMENT = 16
+_ADDRESS_TYPES = (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_ulonglong, ctypes.c_size_t, ctypes.c_int64)
 
 
 class Pointer:
@@ -20,20 +30,26 @@ class Pointer:
 
     `None` is the null pointer where a pointer is known. An array is never asked for `__index__`, so a one-element
     integer array cannot turn into an address.
+
+    Args:
+        parameter: the parameter.
+        device: "cuda" or "cpu".
+        foreign: whether an address is surely none of the device's memory; None where that cannot be told.
     """
 
-    fast = "int"
     format = "Q"
 
-    def __init__(self, parameter: Parameter, device: str) -> None:
+    def __init__(self, parameter: Parameter, device: str, foreign: Callable[[int], bool] | None = None) -> None:
         self._device = device
-        self._const = parameter.const
-        self._declared = parameter.declared
-        element = element_type(parameter.declared)
-        # The components of a vector may come one by one; no width at all is any width.
-        self._widths = frozenset({element.size, element.component}) if element else frozenset()
+        self._type = parameter.cpp or parameter.declared
+        self.const = parameter.const or is_pointer_to_const(parameter.cpp)
+        self._pointee = element_type(self._type)
+        self._needed: dict[Element, int] = {}
         self._known = parameter.pointer is True
-        self._integer = None if self._known else Integer(parameter)
+        self._integer = None if self._known else Integer.of(parameter)
+        self._foreign = foreign if self._known else None
+        # Where addresses must be looked at, an int is not packed as it is.
+        self.fast = "" if self._foreign else "int"
 
     def convert(self, value: Any, stream: int) -> int | ArrayView:
         """The address to pack, or the view of an array; a host array is still to be staged.
@@ -45,52 +61,108 @@ class Pointer:
             if value is None:
                 return 0
             if type(value) is int and 0 <= value < 1 << 64:  # most pointers, and no need to look for arrays in them
-                return value
+                return self._checked(value)
         view = read_array(value, stream, self._device)
         if view is not None:
             self._check_view(view, value)
             return view
         address = _address(value)
         if address is None and self._integer is not None:
-            return self._integer.convert(value)
+            return int(self._integer.convert(value))
         if address is None:
-            raise Misfit(f"expected an array or an address, got {described(value)}{_advice(value)}")
+            raise Misfit(f"expected an array or an address, got {described(value)}{address_advice(value)}")
         if self._integer is not None:
-            return self._integer.convert(address)
+            return int(self._integer.convert(address))
         if not 0 <= address < 1 << 64:
             raise Misfit(f"{address} is not an address: it must be from 0 to 2**64 - 1")
+        return self._checked(address)
+
+    def _checked(self, address: int) -> int:
+        if self._foreign is not None and self._foreign(address):
+            raise Misfit(
+                f"{address:#x} is an address of host memory, and an integer here is an address of the CPU executor's "
+                "own memory; pass the array itself, not its .data_ptr() or .ctypes.data"
+            )
         return address
 
     def _check_view(self, view: ArrayView, value: Any) -> None:
-        if view.readonly and not self._const:
-            raise Misfit(
-                f"{described(value)} is read-only and the parameter is not a pointer to const; "
-                "pass a copy, or declare the parameter const"
-            )
-        widths = self._widths
-        if not widths or view.raw or view.itemsize in widths or view.component in widths:
+        if not self.const:
+            if view.readonly:
+                raise Misfit(_readonly_text(view.readonly, value))
+            if view.torch:
+                _count_write(view.keep)
+        pointee = self._pointee
+        if pointee is None:
             return
+        needed = self._needed.get(view.element)
+        if needed is None:
+            needed = self._needed[view.element] = lanes_needed(view.element, pointee)
+        if needed != 1:
+            self._check_lanes(view, value, needed)
+        alignment = min(pointee.alignment, _HOST_ALIGNMENT) if view.host else pointee.alignment
+        if view.address & (alignment - 1) and view.nbytes:
+            raise Misfit(
+                f"{described(value)} lies at {view.address:#x} and what {self._type!r} points to must be aligned to "
+                f"{alignment} bytes; pass {writable_copy(value)}"
+            )
+
+    def _check_lanes(self, view: ArrayView, value: Any, needed: int) -> None:
+        pointee = self._pointee
+        assert pointee is not None
+        if not needed:
+            raise Misfit(
+                f"{described(value)} has elements of {view.element.nbytes} bytes and {self._type!r} points to elements "
+                f"of {pointee.nbytes}: {view.element.name} is not {_named(pointee)}; "
+                f"{element_advice(value, view.element, pointee)}"
+            )
+        length, adjacent = view.innermost()
+        fits = length == 2 if needed < 0 else length % needed == 0 and (length or not view.nbytes)
+        if fits and adjacent:
+            return
+        advice = (
+            f"reshape it so that the last axis is {abs(needed)} long"
+            if adjacent
+            else f"the {abs(needed)} must lie side by side: pass a copy in the order of C"
+        )
         raise Misfit(
-            f"{described(value)} has elements of {view.itemsize} bytes and {self._declared!r} points to elements of "
-            f"{max(widths)}; convert it with .astype(...)"
+            f"{described(value)} does not divide into groups of {abs(needed)}, which {self._type!r} points to; {advice}"
         )
 
 
+def _named(pointee: CppType) -> str:
+    return f"{pointee.lanes} of {pointee.scalar}" if pointee.lanes > 1 else pointee.scalar
+
+
+def _readonly_text(why: str, value: Any) -> str:
+    text = f"{described(value)} {why} and the parameter is not a pointer to const; "
+    if why == "requires grad":
+        return text + "launch under torch.no_grad() or on .detach(), since autograd would not see what is written"
+    return text + f"pass {writable_copy(value)}, or declare the parameter const"
+
+
+def _count_write(tensor: Any) -> None:
+    """Tell autograd that a tensor is about to change: it then refuses to use what it saved of it."""
+    count = getattr(sys.modules["torch"], "autograd", None)
+    if count is not None and not tensor.is_inference():
+        count.graph.increment_version(tensor)
+
+
 def _address(value: Any) -> int | None:
-    """The integer behind an address, or None; a bool is not one."""
-    if isinstance(value, int):
-        return None if isinstance(value, bool) else int(value)
-    if isinstance(value, ctypes.c_void_p):
+    """The integer behind an address, or None; a bool or a float is not one."""
+    if isinstance(value, bool | float | str | bytes):
+        return None
+    if isinstance(value, _ADDRESS_TYPES):
         return value.value or 0
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.integer):
+    if isinstance(value, ctypes._Pointer):
+        return ctypes.cast(value, ctypes.c_void_p).value or 0
+    try:
+        return operator.index(value)
+    except TypeError:
+        pass
+    except Exception as error:  # foreign code: any exception is its way to say no
+        raise Misfit(f"its __index__ failed: {error}") from error
+    # PyCUDA's allocations, the driver bindings' CUdeviceptr; what is also a float, or an array of one, is a number.
+    if hasattr(value, "__int__") and not hasattr(value, "__float__") and not hasattr(value, "shape"):
         return int(value)
-    if type(value).__name__ == "CUdeviceptr":  # the driver bindings, which this layer does not import
-        return int(value)
-    return None
-
-
-def _advice(value: Any) -> str:
-    if isinstance(value, list | tuple | memoryview | bytearray):
-        return "; pass np.asarray(...)"
-    return ""
+    pointer = getattr(value, "ptr", None)  # CuPy's MemoryPointer, rmm
+    return pointer if isinstance(pointer, int) and not isinstance(pointer, bool) else None

@@ -1,45 +1,70 @@
-"""Values into the bits of a parameter: integers, floating point numbers, structures by value."""
+"""Numbers into the bits of a parameter: integers and floating point numbers of every width."""
 
 from __future__ import annotations
 
-import ctypes
 import math
 import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
-from jitload.launch.declared import value_type
+from jitload.launch.advice import described
+from jitload.launch.cpp_type import value_type
 from jitload.launch.misfit import Misfit
+from jitload.launch.numbers import plain_number
+from jitload.launch.structures import structure_bytes
 
 if TYPE_CHECKING:
     from jitload.artifact import Parameter
 
-_INTEGER_FORMATS = {1: ("b", "B"), 2: ("h", "H"), 4: ("i", "I"), 8: ("q", "Q")}
+_INTEGER_FORMATS = {1: ("b", "B"), 2: ("h", "H"), 4: ("i", "I"), 8: ("q", "Q"), 16: ("16s", "16s")}
 _FLOAT_FORMATS = {2: "e", 4: "f", 8: "d"}
 _FLOAT_NAMES = {"e": "half", "f": "float", "d": "double"}
+# `char` has a sign where NVRTC runs on x86-64; wchar_t has one on Linux.
+_SIGNED = frozenset({"int8", "int16", "int32", "int64", "int128", "char", "wchar"})
+_UNSIGNED = frozenset({"uint8", "uint16", "uint32", "uint64", "uint128", "byte", "char8", "char16", "char32"})
+
+
+def integer_category(scalar: str) -> str:
+    """Signed, unsigned or bool, as a word; "" for what is no integer."""
+    if scalar in _SIGNED:
+        return "signed"
+    return "unsigned" if scalar in _UNSIGNED else "bool" if scalar == "bool" else ""
 
 
 class Integer:
-    """An integer parameter.
+    """An integer of 1 to 16 bytes.
 
-    A PTX `.u32` (or `.b32`) is what NVRTC writes for `int` too, so without the declared type both readings of the
-    bits are accepted: -2**31 to 2**32 - 1. A declared type makes the range exact.
+    Args:
+        size: bytes.
+        category: "signed", "unsigned" or "bool"; "" where either reading of the bits will do.
+        raw: whether it may be no integer at all, so that a typed NumPy float or a structure of its size is as good.
     """
 
-    def __init__(self, parameter: Parameter) -> None:
-        bits = 8 * parameter.size
-        known = value_type(parameter.declared)
-        category = known.category if known else {"s": "signed", "p": "bool"}.get(parameter.type[:1], "")
+    def __init__(self, size: int, category: str, *, raw: bool = False) -> None:
+        bits = 8 * size
         self.low = 0 if category in {"unsigned", "bool"} else -(1 << (bits - 1))
         self.high = 1 if category == "bool" else (1 << (bits - 1)) - 1 if category == "signed" else (1 << bits) - 1
-        self.format = _INTEGER_FORMATS[parameter.size][category != "signed"]
-        self.fast = "bool" if category == "bool" else "int"
-        self._mask = 0 if category == "signed" else (1 << bits) - 1
-        # A layout that came from the driver knows sizes only: then a typed NumPy float or a structure is as good.
-        self._raw_bytes = parameter.size if parameter.type.startswith("b") and known is None else 0
+        self.format = _INTEGER_FORMATS[size][category != "signed"]
+        self.fast = "" if size == 16 else "bool" if category == "bool" else "int"
+        self._size = size
+        self._mask = 0 if category == "signed" and size < 16 else (1 << bits) - 1
+        self._raw = raw
 
-    def convert(self, value: Any) -> int:
-        """The integer to pack.
+    @classmethod
+    def of(cls, parameter: Parameter) -> Integer:
+        """The integer that a parameter is.
+
+        A PTX `.u32` (or `.b32`) is what NVRTC writes for `int` too, so without the C++ type both readings of the bits
+        are accepted: -2**31 to 2**32 - 1. The C++ type makes the range exact.
+        """
+        known = value_type(parameter.cpp or parameter.declared)
+        category = integer_category(known.scalar) if known is not None and known.nbytes == parameter.size else ""
+        category = category or {"s": "signed", "p": "bool"}.get(parameter.type[:1], "")
+        # A layout that came from the driver knows sizes only.
+        return cls(parameter.size, category, raw=parameter.type.startswith("b") and known is None)
+
+    def convert(self, value: Any) -> Any:
+        """The integer to pack; its bytes where it has 16 of them.
 
         Raises:
             Misfit: not an integer, or out of range.
@@ -48,15 +73,16 @@ class Integer:
         if isinstance(number, int):
             if not self.low <= number <= self.high:
                 raise Misfit(f"{number} does not fit: the range is {self.low} to {self.high}")
-            return number & self._mask if self._mask else number
-        if self._raw_bytes:
+            number = number & self._mask if self._mask else int(number)
+            return number.to_bytes(16, "little") if self._size == 16 else number
+        if self._raw:
             raw = _numpy_float_bytes(value) if isinstance(number, float) else structure_bytes(value)
-            if raw is not None and len(raw) == self._raw_bytes:
+            if raw is not None and len(raw) == self._size:
                 return int.from_bytes(raw, "little")
         if isinstance(number, float):
-            advice = "pass np.float32(...) or np.float64(...)" if self._raw_bytes else "pass int(...) if that is meant"
+            advice = "pass np.float32(...) or np.float64(...)" if self._raw else "pass int(...) if that is meant"
             raise Misfit(f"{value!r} is a floating point number and the parameter is an integer; {advice}")
-        raise Misfit(f"expected an integer, got {described(value)}")
+        raise Misfit(f"expected an integer, got {described(value)}{_scalar_advice(value)}")
 
 
 class Floating:
@@ -74,9 +100,7 @@ class Floating:
         Raises:
             Misfit: not a number, or too large for the type.
         """
-        number = plain_number(value)
-        if number is None:
-            raise Misfit(f"expected a number, got {described(value)}")
+        number = real_number(value)
         try:
             result = float(number)
             self._pack(result)
@@ -85,125 +109,120 @@ class Floating:
         return result
 
 
-class Bfloat16:
-    """A `__nv_bfloat16`: the upper half of a float, rounded to nearest even."""
-
-    fast = ""
-    format = "H"
-
-    def convert(self, value: Any) -> int:
-        """The 16 bits to pack.
-
-        Raises:
-            Misfit: not a number, or too large for the type.
-        """
-        number = Floating(4).convert(value)
-        if math.isnan(number):
-            return 0x7FC0
-        bits = int.from_bytes(struct.pack("<f", number), "little")
-        rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-        if rounded & 0x7FFF == 0x7F80 and not math.isinf(number):
-            raise Misfit(f"{value!r} does not fit: it is too large for bfloat16")
-        return rounded
-
-
-class Structure:
-    """A structure or array by value: bytes of exactly its size."""
-
-    fast = ""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.format = f"{size}s"
-
-    def convert(self, value: Any) -> bytes:
-        """The bytes to pack.
-
-        Raises:
-            Misfit: not a structure, or of another size.
-        """
-        raw = structure_bytes(value)
-        if raw is None:
-            raise Misfit(
-                f"expected a structure of {self.size} bytes (a NumPy structured scalar, a ctypes structure, or bytes), "
-                f"got {described(value)}"
-            )
-        if len(raw) != self.size:
-            raise Misfit(f"the structure has {self.size} bytes, {described(value)} has {len(raw)}")
-        return raw
-
-
-Codec = Integer | Floating | Bfloat16 | Structure
-
-
-def scalar_codec(parameter: Parameter) -> Codec:
-    """How values of a parameter that is no pointer are converted."""
-    known = value_type(parameter.declared)
-    if known is not None and known.size == parameter.size:
-        if known.category == "bfloat16":
-            return Bfloat16()
-        if known.category in {"float", "half"}:
-            return Floating(parameter.size)
-    if parameter.type.startswith("f") and parameter.size in _FLOAT_FORMATS:
-        return Floating(parameter.size)
-    if parameter.type == "bf16":
-        return Bfloat16()
-    is_integer = parameter.type != "b8" or parameter.size == 1 or (known is not None and known.category != "vector")
-    if is_integer and parameter.size in _INTEGER_FORMATS:
-        return Integer(parameter)
-    return Structure(parameter.size)
-
-
-def plain_number(value: Any) -> int | float | None:
-    """A Python, NumPy or ctypes scalar as an int or float; None for everything else, arrays and complex included."""
-    if isinstance(value, int | float):  # bool is an int
-        return value
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        if isinstance(value, numpy.ndarray) and value.ndim == 0:
-            value = value[()]
-        if isinstance(value, numpy.bool_ | numpy.integer):
-            return int(value)
-        if isinstance(value, numpy.floating):
-            return float(value)
-    if isinstance(value, ctypes._SimpleCData) and isinstance(value.value, int | float):
-        return value.value
-    return None
-
-
-def structure_bytes(value: Any) -> bytes | None:
-    """The bytes of a structure by value, or None when it is not one.
+def real_number(value: Any) -> int | float:
+    """The number in a value.
 
     Raises:
-        Misfit: a NumPy structure in the wrong byte order, or holding Python objects.
+        Misfit: there is none, or it is complex.
     """
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, ctypes.Structure | ctypes.Union | ctypes.Array):
-        return bytes(value)
-    numpy = sys.modules.get("numpy")
-    if numpy is None:
-        return None
-    if isinstance(value, numpy.void) or (
-        isinstance(value, numpy.ndarray) and value.ndim == 0 and value.dtype.kind == "V"
-    ):
-        if value.dtype.hasobject or not value.dtype.isnative:
-            raise Misfit(f"a structure of dtype {value.dtype} holds Python objects or swapped bytes")
-        return bytes(value.tobytes())
-    return None
+    number = plain_number(value)
+    if number is None or isinstance(number, complex):
+        raise Misfit(f"expected a number, got {described(value)}{_scalar_advice(value)}")
+    return number
 
 
-def described(value: Any) -> str:
-    """A short name for what came: never the contents of an array."""
-    kind = type(value)
-    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.split('.')[0]}.{kind.__name__}"
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is not None and dtype is not None:
-        return f"{name} of dtype {dtype} and shape {tuple(shape)}"
-    if value is None:
-        return "None"
-    text = repr(value) if isinstance(value, int | float | complex | str | bytes) else ""
-    return f"{name} {text}" if text and len(text) <= 40 else name
+class Minifloat:
+    """A floating point number of 8 or 16 bits that Python cannot pack: bfloat16, fp8, fp6, fp4.
+
+    Args:
+        name: for messages.
+        mantissa_bits: without the hidden one.
+        bias: of the exponent.
+        largest: the largest finite number.
+        infinity: its bits, or None where there is none.
+        nan: its bits, or None where there is none.
+        sign: the bit of the sign.
+    """
+
+    fast = ""
+
+    def __init__(
+        self, name: str, mantissa_bits: int, bias: int, largest: float, infinity: int | None, nan: int | None, sign: int
+    ) -> None:
+        self.format = "H" if sign > 0x80 else "B"
+        self._name, self._mantissa_bits, self._bias, self._largest = name, mantissa_bits, bias, largest
+        self._infinity, self._nan, self._sign = infinity, nan, sign
+
+    def convert(self, value: Any) -> int:
+        """The bits to pack, rounded to nearest even.
+
+        Raises:
+            Misfit: not a number, or one that the type does not have.
+        """
+        try:
+            number = float(real_number(value))
+        except OverflowError:
+            number, special = 0.0, None
+        else:
+            if math.isfinite(number):
+                special = self._rounded(abs(number))
+            else:
+                special = self._nan if math.isnan(number) else self._infinity
+        if special is None:
+            raise Misfit(f"{value!r} does not fit: it is too large for {self._name}")
+        return special | (self._sign if math.copysign(1, number) < 0 and not math.isnan(number) else 0)
+
+    def _rounded(self, number: float) -> int | None:
+        """The bits of a positive number, or None when they would be those of more than the largest."""
+        exponent = max(math.frexp(number)[1] - 1, 1 - self._bias)
+        steps = round(math.ldexp(number, self._mantissa_bits - exponent))  # Python rounds halves to even
+        if math.ldexp(steps, exponent - self._mantissa_bits) > self._largest:
+            return None
+        # A mantissa that was rounded up to the next power of two carries into the exponent, as it should.
+        return (exponent + self._bias - 1 << self._mantissa_bits) + steps
+
+
+class PowerOfTwo:
+    """An `__nv_fp8_e8m0`: the exponent of a power of two, 2**-127 to 2**127."""
+
+    fast = ""
+    format = "B"
+
+    def convert(self, value: Any) -> int:
+        """The bits to pack.
+
+        Raises:
+            Misfit: not a power of two in that range; libraries differ on how others are rounded.
+        """
+        number = float(real_number(value))
+        if math.isnan(number):
+            return 0xFF
+        mantissa, exponent = math.frexp(number) if math.isfinite(number) else (0.0, 0)
+        if mantissa != 0.5 or not -127 <= exponent - 1 <= 127:
+            raise Misfit(f"{value!r} does not fit: fp8_e8m0 holds powers of two from 2**-127 to 2**127")
+        return exponent - 1 + 127
+
+
+#: Bits, bias and limits: IEEE 754 for bfloat16's kin; OCP 8-bit Floating Point and Microscaling Formats 1.0.
+_MINIFLOATS: dict[str, tuple[str, int, int, float, int | None, int | None, int]] = {
+    "bfloat16": ("bfloat16", 7, 127, math.ldexp(255, 120), 0x7F80, 0x7FC0, 0x8000),
+    "float8_e4m3fn": ("fp8_e4m3", 3, 7, 448.0, None, 0x7F, 0x80),
+    "float8_e5m2": ("fp8_e5m2", 2, 15, 57344.0, 0x7C, 0x7F, 0x80),
+    "float6_e2m3fn": ("fp6_e2m3", 3, 1, 7.5, None, None, 0x20),
+    "float6_e3m2fn": ("fp6_e3m2", 2, 3, 28.0, None, None, 0x20),
+    "float4_e2m1fn": ("fp4_e2m1", 1, 1, 6.0, None, None, 0x8),
+}
+_IEEE_BYTES = {"float16": 2, "float32": 4, "float64": 8}
+
+Scalar = Integer | Floating | Minifloat | PowerOfTwo
+
+
+def scalar_codec(scalar: str, size: int) -> Scalar | None:
+    """How numbers become a scalar by the name it has in `CppType`, or None when that is no number."""
+    if category := integer_category(scalar):
+        return Integer(size, category)
+    if scalar in _IEEE_BYTES:
+        return Floating(_IEEE_BYTES[scalar])
+    if scalar in _MINIFLOATS:
+        return Minifloat(*_MINIFLOATS[scalar])
+    return PowerOfTwo() if scalar == "float8_e8m0fnu" else None
+
+
+def _scalar_advice(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    if hasattr(value, "dtype") and shape and all(extent == 1 for extent in shape):
+        return "; pass its .item()"
+    return "; pass its .value" if hasattr(value, "_value_") else ""
 
 
 def _numpy_float_bytes(value: Any) -> bytes | None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jitload.cpu.memory.host import is_host_address
 from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
 
@@ -33,6 +34,13 @@ _RESERVED_BYTES = (1 << 40, 1 << 37, 1 << 34, 1 << 32, 1 << 30)
 _QUARANTINE_BYTES = 64 << 20
 _RETURN_BYTES = 1 << 16
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
+
+
+#: In the place of the nearest allocation.
+_HOST_MEMORY = (
+    "no allocation, but memory of the host, which has other addresses than the executor's: pass the array itself, not "
+    "its .data_ptr() or .ctypes.data, nor a structure that holds them"
+)
 
 
 class Allocation:
@@ -207,6 +215,11 @@ class Arena:
             raise CpuFault(f"{text}. Nearest: {nearest}", address=address, nearest=nearest)
         return start
 
+    def is_foreign(self, address: int) -> bool:
+        """Whether the address is surely one of host memory, and none of the arena."""
+        within = ARENA_WINDOW <= address < ARENA_WINDOW + len(self._map)
+        return not within and is_host_address(address)
+
     def find(self, offset: int) -> Allocation | None:
         """The last allocation that starts at or before `offset`."""
         with self._lock:
@@ -235,6 +248,8 @@ class Arena:
 
     def nearest(self, offset: int, nbytes: int) -> str | None:
         """The allocation closest to an access of `nbytes` at `offset`, and how far off the access is."""
+        if self.is_foreign((offset + ARENA_WINDOW) % (1 << 64)):
+            return _HOST_MEMORY
         freed = self.freed(offset)
         if freed is not None:
             return f"{freed}, freed before, {relation(offset - freed.start, nbytes, freed.nbytes)}"

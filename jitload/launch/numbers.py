@@ -1,0 +1,95 @@
+"""The number in a Python, NumPy, ctypes or framework value, and of which kind it is."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Any
+
+from jitload.launch.misfit import Misfit
+
+Number = int | float | complex
+
+
+def plain_number(value: Any) -> Number | None:
+    """A scalar of any library as an int, float or complex; None for everything else.
+
+    An array without axes is a scalar; one with a single element is not. The kind is kept: what is a floating point
+    number in its own library is no integer here, however round it is.
+    """
+    if isinstance(value, int | float | complex):  # bool is an int
+        return value
+    if isinstance(value, str | bytes | bytearray):
+        return None
+    if isinstance(value, ctypes._SimpleCData):
+        return _ctypes_number(value)
+    if getattr(value, "shape", None) is not None:
+        return _array_number(value)
+    return _protocol_number(value)
+
+
+def _ctypes_number(value: Any) -> Number | None:
+    held = value.value
+    if isinstance(held, bytes | str):  # c_char and c_wchar, but not c_char_p
+        return ord(held) if len(held) == 1 and not isinstance(value, ctypes.c_char_p | ctypes.c_wchar_p) else None
+    return held if isinstance(held, int | float) else None
+
+
+def _array_number(value: Any) -> Number | None:
+    """The number in a NumPy scalar, or in an array of any library that has no axes."""
+    dtype = getattr(value, "dtype", None)
+    try:
+        if len(value.shape) or dtype is None or getattr(dtype, "kind", "") in {"S", "U", "M", "m", "O"}:
+            return None
+        if getattr(dtype, "fields", None) is not None:
+            return None
+        held = value.item() if hasattr(value, "item") else _on_the_host(value)
+    except Misfit:
+        raise
+    except Exception as error:  # foreign code: any exception is its way to say no
+        raise Misfit(f"the number in it could not be read: {error}") from error
+    if isinstance(held, int | float | complex):
+        return held
+    if isinstance(held, bytes) or held is value or getattr(held, "shape", None) == value.shape:
+        return _wide_number(held)
+    return plain_number(held)
+
+
+def _wide_number(value: Any) -> Number | None:
+    """A NumPy scalar that `item` gives back as it is: long double, and its complex number."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.floating):
+        return _finite_float(value)
+    if numpy is not None and isinstance(value, numpy.complexfloating):
+        return complex(_finite_float(value.real), _finite_float(value.imag))
+    return None
+
+
+def _on_the_host(value: Any) -> Any:
+    """The element of an array without `item`, such as tvm-ffi's, by way of NumPy."""
+    numpy = sys.modules.get("numpy")
+    return None if numpy is None else numpy.from_dlpack(value).item()
+
+
+def _protocol_number(value: Any) -> Number | None:
+    """What `__index__`, `__float__` or `__complex__` says."""
+    try:
+        if hasattr(value, "__index__"):
+            return int(value.__index__())
+        if hasattr(value, "__float__"):
+            return _finite_float(value)
+        if hasattr(value, "__complex__"):
+            return complex(value)
+    except Misfit:
+        raise
+    except Exception as error:  # foreign code: any exception is its way to say no
+        raise Misfit(f"it could not be made into a number: {error}") from error
+    return None
+
+
+def _finite_float(value: Any) -> float:
+    """`float(value)`, unless only that makes it infinite: Decimal("1e400"), a long double."""
+    number = float(value)
+    if number in {float("inf"), float("-inf")} and value != number:
+        raise Misfit(f"{value!r} does not fit: it is too large for double")
+    return number
