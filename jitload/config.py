@@ -1,19 +1,30 @@
-"""The only reader of the environment, and `configure()`.
+"""The settings in force, and `configure()`.
 
-What counts is, in this order: `configure(...)` of this process, the newest first; the `JITLOAD_*` variables as they
-are now (a change during the run is seen); the defaults. Nothing is read before the first use.
+What counts is, in this order: the `with configure(...)` blocks that are open in this context, the innermost first;
+what `configure(...)` set for this process, the newest first; the `JITLOAD_*` variables as they are now (a change during
+the run is seen); the defaults. Nothing is read before the first use.
+
+A context is what `contextvars` calls one: an asyncio task has the blocks in which it was made, a thread begins without.
 """
 
 from __future__ import annotations
 
-import os
+import sys
+from contextvars import ContextVar
 from importlib import import_module
 from threading import Lock
 
+from jitload.errors import UsageTypeError, UsageValueError
+from jitload.settings.environment import ENCODED_NAMES, RAW, read_environment, unknown_variables
+from jitload.settings.environment import child_environment as child_environment
+from jitload.settings.option import DEFAULT_CACHE_MAX_BYTES as DEFAULT_CACHE_MAX_BYTES
+from jitload.settings.option import NO_REMOTE, OPTIONS
+from jitload.settings.option import byte_count as byte_count
 from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping
     from types import TracebackType
     from typing import Any, TypedDict
@@ -34,38 +45,9 @@ if TYPE_CHECKING:
         offline: bool
         read_only_dirs: Path | Iterable[Path] | None
         record: Path | None
-        remote: str | None
         strict: bool
         sync: bool
         trust: Path | Iterable[Path] | None
-
-
-DEFAULT_CACHE_MAX_BYTES = 2 << 30
-
-DEVICES = ("auto", "cuda", "cpu")
-COMPILE_POLICIES = ("missing", "never", "always")
-CPU_CHECKS = ("memory", "race", "init")
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-
-_VARIABLES = (
-    "JITLOAD_CACHE_DIR",
-    "JITLOAD_CACHE_MAX_BYTES",
-    "JITLOAD_READ_ONLY_DIRS",
-    "JITLOAD_DEVICE",
-    "JITLOAD_COMPILE",
-    "JITLOAD_OFFLINE",
-    "JITLOAD_BUNDLES",
-    "JITLOAD_TRUST",
-    "JITLOAD_STRICT",
-    "JITLOAD_RECORD",
-    "JITLOAD_LOG",
-    "JITLOAD_CPU_CHECK",
-    "JITLOAD_SYNC",
-    "CUDA_HOME",
-    "CUDA_PATH",
-    "XDG_CACHE_HOME",
-    "HOME",
-)
 
 
 class Config(Value):
@@ -78,9 +60,8 @@ class Config(Value):
         compile: "missing", "never" or "always".
         offline: True when no network tier may be touched.
         bundles: bundle files, in order of look-up.
-        trust: trusted public keys, a trust file, or "unsigned".
+        trust: trusted public keys, trust files, or "unsigned".
         strict: True when signed bundles alone answer; `compile` is then "never".
-        remote: address of a remote tier, or None.
         read_only_dirs: cache directories of others, asked before the user's own and never written.
         record: file for the workload of this process, or None.
         log: level of the logger "jitload" on stderr, or None for the application's own logging.
@@ -101,7 +82,6 @@ class Config(Value):
         "offline",
         "read_only_dirs",
         "record",
-        "remote",
         "strict",
         "sync",
         "trust",
@@ -114,7 +94,6 @@ class Config(Value):
     bundles: tuple[str, ...]
     trust: tuple[str, ...]
     strict: bool
-    remote: str | None
     read_only_dirs: tuple[str, ...]
     record: str | None
     log: str | None
@@ -125,85 +104,148 @@ class Config(Value):
     def __init__(self, **fields: Any) -> None:
         self._set(**fields)
 
+    def options(self) -> dict[str, Any]:
+        """What `configure` takes to have the same settings elsewhere."""
+        return {option.name: getattr(self, option.name) for option in OPTIONS if option.in_configure}
 
-# os.environ decodes and encodes on every access, and a missing variable costs an exception: 1 us each, while a memory
-# hit through compile() may take 10 us in all. Its own mapping of encoded names is read instead, where there is one.
-_raw: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
-_names = [os.environ.encodekey(name) for name in _VARIABLES] if hasattr(os.environ, "encodekey") else _VARIABLES
 
-_layers: tuple[dict[str, Any], ...] = ()  # replaced as a whole: a reader in another thread has one or the other
+class _Block:
+    """A `with configure(...)` that is open: what it sets, and whether it ended in another context than its own."""
+
+    __slots__ = ("options", "over")
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+        self.over = False
+
+
+class _Scope:
+    """The blocks that are open in a context, and the settings that they led to last."""
+
+    __slots__ = ("blocks", "seen")
+
+    def __init__(self, blocks: tuple[_Block, ...]) -> None:
+        self.blocks = blocks
+        self.seen: tuple[object, Config] | None = None
+
+
+_layers: tuple[Mapping[str, Any], ...] = ()  # of the process; replaced as a whole: a reader has one or the other
+_scope: ContextVar[_Scope] = ContextVar("jitload_settings", default=_Scope(()))  # noqa: B039 - only `seen` changes
 _guard = Lock()
 _generation = 0
-_cached: tuple[object, Config] | None = None
+_names_checked = False
+_read_raw = RAW.get
+#: True once anybody has asked for synchronous launches: until then a launch need not look at the settings.
+sync_seen = False
 
 
 def current() -> Config:
-    """The settings in force now.
+    """The settings in force now, in this context.
 
     Raises:
-        ValueError: a `JITLOAD_*` variable has a value that means nothing.
+        UsageValueError: a `JITLOAD_*` variable has a value that means nothing.
     """
-    global _cached
-    state = (_generation, *map(_raw.get, _names))
-    if _cached is not None and _cached[0] == state:
-        return _cached[1]
-    fields = _from_environment()
-    for layer in _layers:
-        fields.update(layer)
+    global _names_checked, sync_seen
+    scope = _scope.get()
+    state = (_generation, *map(_read_raw, ENCODED_NAMES))
+    seen = scope.seen
+    if seen is not None and seen[0] == state:
+        return seen[1]
+    if not _names_checked:
+        _names_checked = True
+        if said := unknown_variables():
+            import_module("jitload.log").warn("; ".join(said.values()))  # by name: it asks here for its level
+    fields = read_environment()
+    for options in (*_layers, *(block.options for block in scope.blocks if not block.over)):
+        fields.update(options)
     if fields["strict"]:
         fields["compile"] = "never"
+    sync_seen = sync_seen or fields["sync"]
     config = Config(**fields)
-    _cached = (state, config)
+    scope.seen = (state, config)
     return config
 
 
 class configure:  # noqa: N801 - called like a function, usable in a `with` statement
-    """Set options for this process; as a context manager, until the end of the block.
+    """Set options: for this process, or, in a `with` statement, for that block alone.
+
+    `configure(device="cpu")` holds in every thread from then on. `with configure(device="cpu"):` holds for what the
+    block itself runs, and for asyncio tasks that are made in it; other threads do not see it, and a thread that is
+    started in the block begins without it (`contextvars.copy_context().run` takes it along). What an open block sets
+    counts in it before what is set for the process meanwhile.
 
     Args:
         cache_dir: directory of the disk cache.
-        cache_max_bytes: its bound in bytes.
+        cache_max_bytes: its bound: a number of bytes, or text such as "2G".
         device: "auto", "cuda" or "cpu".
         compile: "missing", "never" or "always".
         offline: True: no network tier.
         bundles: bundle files, in order.
-        trust: trusted public keys, a trust file, or "unsigned".
+        trust: trusted public keys, trust files, or "unsigned".
         strict: True: signed bundles alone answer; whatever `compile` says, nothing is compiled.
-        remote: address of a remote tier.
         read_only_dirs: cache directories of others, in order; never written.
         record: file for the workload.
         cpu_check: what the CPU executor looks for besides bad addresses: some of "memory", "race", "init".
         sync: True: every launch waits for its kernel.
 
     Raises:
-        ValueError: a value that means nothing.
-        TypeError: an option that does not exist.
+        UsageValueError: a value that means nothing, or an option that does nothing yet (`remote`).
+        UsageTypeError: an option that does not exist.
     """
 
     def __init__(self, **options: Unpack[Options]) -> None:
-        known = set(_CHECKS)
-        for name in options:
-            if name not in known:
-                raise TypeError(f"configure() has no option {name!r}; it knows {', '.join(sorted(known))}")
-        self._layer = {name: _CHECKS[name](name, value) for name, value in options.items()}
-        self._change(in_force=True)
+        global sync_seen
+        self._options = _checked(options)
+        sync_seen = sync_seen or self._options.get("sync", False)
+        self._blocks: list[_Block] = []
+        if not _opens_block():
+            self._hold_for_process()
 
     def __enter__(self) -> Config:
-        if not any(layer is self._layer for layer in _layers):
-            self._change(in_force=True)  # the block of an object that was used before
-        return current()
+        block = _Block(self._options)
+        before = _scope.get()
+        with _guard:
+            self._blocks.append(block)
+        self._release_for_process()  # the same object, called before: from now on it is this block's
+        _scope.set(_Scope((*[other for other in before.blocks if not other.over], block)))
+        try:
+            return current()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._change(in_force=False)
+        global _generation
+        here = _scope.get().blocks
+        with _guard:
+            # The innermost of this context. A generator may also be closed by another thread than began it.
+            mine = [block for block in self._blocks if block in here] or self._blocks
+            block = mine[-1] if mine else None
+            if block is not None:
+                self._blocks.remove(block)
+                if block not in here:
+                    block.over = True
+                    _generation += 1
+        if block is None:
+            self._release_for_process()
+        elif not block.over:
+            _scope.set(_Scope(tuple([other for other in here if other is not block and not other.over])))
 
-    def _change(self, *, in_force: bool) -> None:
+    def _hold_for_process(self) -> None:
         global _generation, _layers
         with _guard:
-            others = tuple([layer for layer in _layers if layer is not self._layer])
-            _layers = (*others, self._layer) if in_force else others
+            _layers = (*_layers, self._options)
             _generation += 1
+
+    def _release_for_process(self) -> None:
+        global _generation, _layers
+        with _guard:
+            others = tuple([layer for layer in _layers if layer is not self._options])
+            if len(others) < len(_layers):
+                _layers = others
+                _generation += 1
 
 
 def resolve_device() -> str:
@@ -215,140 +257,32 @@ def resolve_device() -> str:
     return "cuda" if import_module("jitload.cuda.driver").is_available() else "cpu"
 
 
-def child_environment(**variables: str) -> dict[str, str]:
-    """The environment of this process with some variables set: for a process that is started with it."""
-    return {**os.environ, **variables}
+def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What `configure` was given, in the form in which it holds."""
+    known = {option.name: option for option in OPTIONS if option.in_configure}
+    if options.get("remote") is not None:
+        raise UsageValueError(f"configure(remote={options['remote']!r}): {NO_REMOTE}")
+    for name in options:
+        if name not in known and name != "remote":
+            raise UsageTypeError(f"configure() has no option {name!r}; it knows {', '.join(sorted(known))}")
+    return {name: known[name].check(name, value) for name, value in options.items() if name in known}
 
 
-def _from_environment() -> dict[str, Any]:
-    read = os.environ.get
-    # A relative XDG_CACHE_HOME is to be ignored (XDG base directory specification).
-    bases = (read("XDG_CACHE_HOME") or "", os.path.join(read("HOME") or "", ".cache"))
-    base = next((path for path in bases if os.path.isabs(path)), None)
-    return {
-        "cache_dir": _path(
-            "JITLOAD_CACHE_DIR", read("JITLOAD_CACHE_DIR") or (os.path.join(base, "jitload") if base else None)
-        ),
-        "cache_max_bytes": byte_count(
-            "JITLOAD_CACHE_MAX_BYTES", read("JITLOAD_CACHE_MAX_BYTES") or DEFAULT_CACHE_MAX_BYTES
-        ),
-        "device": _one_of(DEVICES)("JITLOAD_DEVICE", read("JITLOAD_DEVICE") or "auto"),
-        "compile": _one_of(COMPILE_POLICIES)("JITLOAD_COMPILE", read("JITLOAD_COMPILE") or "missing"),
-        "offline": _switch("JITLOAD_OFFLINE", read("JITLOAD_OFFLINE") or "0"),
-        "bundles": _paths("JITLOAD_BUNDLES", read("JITLOAD_BUNDLES")),
-        "trust": _words("JITLOAD_TRUST", read("JITLOAD_TRUST")),
-        "strict": _switch("JITLOAD_STRICT", read("JITLOAD_STRICT") or "0"),
-        "remote": None,
-        "read_only_dirs": _paths("JITLOAD_READ_ONLY_DIRS", read("JITLOAD_READ_ONLY_DIRS")),
-        "record": _path("JITLOAD_RECORD", read("JITLOAD_RECORD") or None),
-        "log": _log_level("JITLOAD_LOG", read("JITLOAD_LOG", "")),
-        "cpu_check": _cpu_checks("JITLOAD_CPU_CHECK", read("JITLOAD_CPU_CHECK")),
-        "sync": _switch("JITLOAD_SYNC", read("JITLOAD_SYNC") or "0"),
-        "cuda_home": read("CUDA_HOME") or read("CUDA_PATH") or None,
-    }
+def _opens_block() -> bool:
+    """Whether the call of `configure` that is going on is what a `with` statement enters.
 
-
-def _one_of(choices: tuple[str, ...]) -> Any:
-    def check(name: str, value: object) -> str:
-        if value not in choices:
-            raise ValueError(f"{name}={value!r} means nothing; expected one of {', '.join(choices)}")
-        return str(value)
-
-    return check
-
-
-def _log_level(name: str, value: str) -> str | None:
-    if value and value.upper() not in LOG_LEVELS:
-        raise ValueError(f"{name}={value!r} means nothing; expected one of {', '.join(LOG_LEVELS).lower()}")
-    return value.upper() or None
-
-
-def byte_count(name: str, value: object) -> int:
-    """A setting that is a number of bytes.
-
-    Raises:
-        ValueError: it is none; the text names the setting.
+    A plain call holds in every thread at once, and `__enter__` would come too late to take that back: for the moment
+    between the two, other threads would have the settings of the block. So the instruction behind the call is looked
+    at. Where it is another one (`stack.enter_context(configure(...))`), that moment remains.
     """
-    number = -1
-    if isinstance(value, str) and value.strip().isdecimal():
-        number = int(value)
-    elif hasattr(value, "__index__") and not isinstance(value, bool):
-        number = int(value.__index__())
-    if number < 0:
-        raise ValueError(f"{name}={value!r} is not a number of bytes; expected an integer >= 0")
-    return number
+    from opcode import opname
 
-
-def _switch(name: str, value: object) -> bool:
-    text = str(value).lower()
-    if text in {"1", "true", "yes", "on"}:
-        return True
-    if text in {"0", "false", "no", "off"}:
+    try:
+        caller = sys._getframe(2)
+    except ValueError:  # called by no Python code at all
         return False
-    raise ValueError(f"{name}={value!r} means nothing; expected 1 or 0")
-
-
-def _path(name: str, value: object) -> str | None:
-    if value is None:
-        return None
-    text = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise ValueError(f"{name}={value!r} is not a path")
-    return os.path.abspath(os.path.expanduser(text))
-
-
-def _paths(name: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [part for part in value.split(os.pathsep) if part]
-    return tuple([path for item in _items(name, value) if (path := _path(name, item)) is not None])
-
-
-def _words(name: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    words = [os.fspath(item) if isinstance(item, os.PathLike) else item for item in _items(name, value)]
-    for word in words:
-        if not isinstance(word, str):
-            raise ValueError(f"{name}: {word!r} is not text")
-    return tuple(words)
-
-
-def _cpu_checks(name: str, value: object) -> tuple[str, ...]:
-    words = _words(name, value)
-    for word in words:
-        if word not in CPU_CHECKS:
-            raise ValueError(f"{name}={value!r}: there is no check {word!r}; expected some of {', '.join(CPU_CHECKS)}")
-    return tuple([word for word in CPU_CHECKS if word in words])
-
-
-def _items(name: str, value: object) -> list[Any]:
-    if value is None:
-        return []
-    if isinstance(value, os.PathLike):
-        return [value]
-    if not hasattr(value, "__iter__") or isinstance(value, (bytes, dict)):
-        raise ValueError(f"{name}={value!r} is not a list")
-    return list(value)
-
-
-def _text(name: str, value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"{name}={value!r} is not text")
-    return value
-
-
-_CHECKS: dict[str, Any] = {
-    "bundles": _paths,
-    "cache_dir": _path,
-    "cache_max_bytes": byte_count,
-    "compile": _one_of(COMPILE_POLICIES),
-    "cpu_check": _cpu_checks,
-    "device": _one_of(DEVICES),
-    "offline": _switch,
-    "read_only_dirs": _paths,
-    "record": _path,
-    "remote": _text,
-    "strict": _switch,
-    "sync": _switch,
-    "trust": _words,
-}
+    code = caller.f_code.co_code
+    following = [opname[code[at]] for at in range(caller.f_lasti + 2, min(caller.f_lasti + 34, len(code)), 2)]
+    following = [name for name in following if name not in {"CACHE", "EXTENDED_ARG"}][:2]
+    # "with" is SETUP_WITH in 3.10, BEFORE_WITH from 3.11 on, and COPY, LOAD_SPECIAL from 3.14 on.
+    return following[:1] in (["SETUP_WITH"], ["BEFORE_WITH"]) or following == ["COPY", "LOAD_SPECIAL"]

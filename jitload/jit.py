@@ -12,12 +12,12 @@ from functools import update_wrapper
 from threading import RLock
 from typing import TYPE_CHECKING, Any, overload
 
-from jitload import config
+from jitload import config, log
 from jitload.compiler.decorated import Undecorated, check_function, check_source, docstring_source
 from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.template import template_text
-from jitload.errors import ArgumentError, SourceNotFoundError, SymbolNotFoundError, UsageTypeError
+from jitload.errors import ArgumentError, JitloadError, SourceNotFoundError, SymbolNotFoundError, UsageTypeError
 from jitload.launch.signature import split_signature
 from jitload.pipeline import compile_request, explain
 from jitload.target import default_target, device_options, stand_ins
@@ -62,7 +62,7 @@ class JitKernel:
         self._parameters, self._template_names, defaults = split_signature(declaration)
         self._template = {**defaults, **template}
         self._specializations: dict[tuple[Any, ...], JitKernel] = {}
-        self._kernels: dict[tuple[str, bool], Kernel] = {}
+        self._kernels: dict[tuple[object, ...], Kernel] = {}
         self._current: tuple[config.Config, Kernel] | None = None
         self._lock = RLock()
 
@@ -174,11 +174,13 @@ class JitKernel:
         if seen is not None and seen[0] is settings:
             return seen[1]
         with self._lock:
-            # What was loaded before strict mode need not come from a bundle.
-            state = (config.resolve_device(), settings.strict)
+            # What was loaded under other bundles, or before strict mode, is not what these settings ask for.
+            state = (config.resolve_device(), settings.strict, settings.bundles, settings.trust)
             kernel = self._kernels.get(state)
             if kernel is None:
                 kernel = self._kernels[state] = self._load()
+            elif settings.record is not None:
+                self._note_use()
             self._current = (settings, kernel)
             return kernel
 
@@ -238,6 +240,13 @@ class JitKernel:
                     kernel=self.__name__,
                     parameter=name,
                 )
+
+    def _note_use(self) -> None:
+        """Ask for what is loaded already, so that it stands in the workload that is recorded now."""
+        try:
+            self.artifact()
+        except (JitloadError, OSError) as error:  # it is loaded, and a recording is no reason to fail
+            log.warn_once(("record", id(self)), f"{self.__name__} is not recorded: {error}")
 
     def _load(self) -> Kernel:
         artifact = self.artifact()

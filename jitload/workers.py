@@ -6,11 +6,12 @@ import os
 import tempfile
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from functools import lru_cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jitload import config
 from jitload.cache.tiers import Cache
@@ -42,16 +43,18 @@ class Batch(Value):
         max_bytes: the bound of the cache.
         scratch: a directory for what lives as long as the batch, or None when headers are not to be shared.
         policy: the compile policy of the process that asks.
+        settings: the other settings of whoever asks, as `configure` takes them.
         owner: its process id.
     """
 
-    __slots__ = ("directory", "layers", "max_bytes", "owner", "policy", "requests", "scratch")
+    __slots__ = ("directory", "layers", "max_bytes", "owner", "policy", "requests", "scratch", "settings")
     requests: tuple[CompileRequest, ...]
     directory: str | None
     layers: tuple[str, ...]
     max_bytes: int
     scratch: str | None
     policy: str
+    settings: dict[str, Any]
     owner: int
 
     def __init__(self, requests: Iterable[CompileRequest], cache: Cache, scratch: str, policy: str) -> None:
@@ -62,6 +65,7 @@ class Batch(Value):
             max_bytes=0 if cache.disk is None else cache.disk.max_bytes,
             scratch=scratch,
             policy=policy,
+            settings=config.current().options(),
             owner=os.getpid(),
         )
 
@@ -150,6 +154,7 @@ class _Driver(Thread):
         bound_seconds: float,
     ) -> None:
         super().__init__(name="jitload-precompile", daemon=True)
+        self._context = copy_context()
         self._todo = todo
         self._results = results
         self._answer = answer
@@ -158,6 +163,9 @@ class _Driver(Thread):
         self._stopped = False
 
     def run(self) -> None:
+        self._context.run(self._drive)  # with the settings of the thread that asks
+
+    def _drive(self) -> None:
         try:
             while not self._stopped:
                 try:
@@ -217,13 +225,17 @@ def compile_batch(batch: Batch) -> list[Result]:
 
 def answer_batch(batch: Batch) -> Iterator[Result]:
     """In a worker: the result of each request of a batch, in order."""
+    settings = {**batch.settings, "compile": batch.policy}
     if not _is_elsewhere(batch):
         cache = Cache(batch.directory, max_bytes=batch.max_bytes, layers=batch.layers)
-        yield from [_compile_one(request, cache, None) for request in batch.requests]
+        with config.configure(**settings):  # a thread of an executor begins without them
+            results = [_compile_one(request, cache, None) for request in batch.requests]
         cache.flush()
+        yield from results
         return
     cache = _cache_of(batch)
-    with config.configure(compile=batch.policy), _scratch(batch) as directory:
+    # The bundles were asked by whoever asks.
+    with config.configure(**{**settings, "strict": False, "bundles": ()}), _scratch(batch) as directory:
         compiler: Compiler | None = None
         if directory is not None:
             shared = SharedHeaders(directory, len(batch.requests))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +17,7 @@ import pytest
 import jitload
 from jitload import config
 from jitload.config import configure, current
+from jitload.errors import UsageTypeError, UsageValueError
 
 DEFAULTS = {
     "cache_max_bytes": config.DEFAULT_CACHE_MAX_BYTES,
@@ -21,11 +27,11 @@ DEFAULTS = {
     "strict": False,
     "bundles": (),
     "trust": (),
-    "remote": None,
     "record": None,
     "log": None,
     "cpu_check": (),
     "sync": False,
+    "read_only_dirs": (),
 }
 
 
@@ -33,6 +39,7 @@ DEFAULTS = {
 def _no_settings_left():
     yield
     assert config._layers == (), "a test left its settings behind"
+    assert config._scope.get().blocks == (), "a test left a block open"
 
 
 def test_defaults():
@@ -45,6 +52,8 @@ def test_defaults():
         ("JITLOAD_CACHE_DIR", "/a/../b", "cache_dir", "/b"),
         ("JITLOAD_CACHE_MAX_BYTES", "4096", "cache_max_bytes", 4096),
         ("JITLOAD_CACHE_MAX_BYTES", "0", "cache_max_bytes", 0),
+        ("JITLOAD_CACHE_MAX_BYTES", "2G", "cache_max_bytes", 2 << 30),
+        ("JITLOAD_READ_ONLY_DIRS", "/a:/b", "read_only_dirs", ("/a", "/b")),
         ("JITLOAD_DEVICE", "cpu", "device", "cpu"),
         ("JITLOAD_COMPILE", "never", "compile", "never"),
         ("JITLOAD_OFFLINE", "1", "offline", True),
@@ -52,7 +61,7 @@ def test_defaults():
         ("JITLOAD_STRICT", "yes", "strict", True),
         ("JITLOAD_BUNDLES", "/a.jlb:/b.jlb", "bundles", ("/a.jlb", "/b.jlb")),
         ("JITLOAD_TRUST", "unsigned", "trust", ("unsigned",)),
-        ("JITLOAD_TRUST", "key1, key2", "trust", ("key1", "key2")),
+        ("JITLOAD_TRUST", "ed25519:00, /ci.pub", "trust", ("ed25519:00", "/ci.pub")),
         ("JITLOAD_RECORD", "/w.json", "record", "/w.json"),
         ("JITLOAD_LOG", "debug", "log", "DEBUG"),
         ("JITLOAD_CPU_CHECK", "init, memory,init", "cpu_check", ("memory", "init")),
@@ -76,7 +85,7 @@ def test_each_variable(monkeypatch, variable, text, field, value):
         ("JITLOAD_OFFLINE", "2"),
         ("JITLOAD_SYNC", "maybe"),
         ("JITLOAD_CPU_CHECK", "memory,races"),
-        ("JITLOAD_CACHE_MAX_BYTES", "2G"),
+        ("JITLOAD_CACHE_MAX_BYTES", "2X"),
         ("JITLOAD_CACHE_MAX_BYTES", "-1"),
         ("JITLOAD_CACHE_MAX_BYTES", "1.5"),
         ("JITLOAD_LOG", "loud"),
@@ -109,7 +118,6 @@ def test_a_variable_that_means_nothing_is_named_with_what_was_expected(monkeypat
         {"bundles": [7]},
         {"trust": 7},
         {"trust": [b"key"]},
-        {"remote": 7},
         {"record": 7},
         {"cpu_check": 7},
         {"cpu_check": "race,bounds"},
@@ -261,7 +269,7 @@ def test_no_setting_is_lost_when_threads_come_and_go():
     def work():
         for _ in range(300):
             mine = configure(record="/w.json")
-            if not any(layer is mine._layer for layer in config._layers):
+            if not any(layer is mine._options for layer in config._layers):
                 failures.append("lost")
             current()
             mine.__exit__(None, None, None)
@@ -278,6 +286,175 @@ def test_no_setting_is_lost_when_threads_come_and_go():
         sys.setswitchinterval(interval)
     assert failures == []
     assert current().record is None
+
+
+def in_thread(function):
+    """What a function gives in a thread of its own."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(function).result()
+
+
+def test_a_block_is_its_threads_alone_and_a_plain_call_is_everybodys():
+    with configure(device="cpu", compile="never"):
+        assert in_thread(lambda: (current().device, current().compile)) == ("auto", "missing")
+    plain = configure(device="cpu")
+    assert in_thread(lambda: current().device) == "cpu"
+    plain.__exit__(None, None, None)
+    assert in_thread(lambda: current().device) == "auto"
+
+
+def test_no_other_thread_ever_sees_a_block_not_even_while_it_begins():
+    """`configure(...)` alone would hold for the process, so the object of a `with` must never have done so."""
+    seen, stop = set(), threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            seen.add((current().device, current().sync))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        for _ in range(3000):
+            with configure(device="cpu"), configure(sync=True) as inner:
+                assert (inner.device, inner.sync) == ("cpu", True)
+    finally:
+        stop.set()
+        watcher.join()
+        sys.setswitchinterval(interval)
+    assert seen == {("auto", False)}
+
+
+@pytest.mark.parametrize("lines", [1, 3000], ids=["short", "long"])
+def test_a_block_is_known_for_one_however_long_it_is(lines):
+    """In old Pythons the instruction of a long block has a prefix."""
+    text = (
+        "def body():\n    with configure(device='cpu'):\n" + "        x = 1\n" * lines + "        return config._layers"
+    )
+    names = {"configure": configure, "config": config}
+    exec(text, names)
+    assert names["body"]() == ()
+
+
+def test_a_block_of_a_stack_is_its_threads_alone_once_it_is_entered():
+    with ExitStack() as stack:
+        stack.enter_context(configure(device="cpu"))
+        assert current().device == "cpu"
+        assert in_thread(lambda: current().device) == "auto"
+    assert current().device == "auto"
+
+
+def test_two_threads_have_two_settings_at_once_each_with_nested_blocks_and_one_object_for_both():
+    shared, barrier, failures = configure(sync=True), threading.Barrier(2), []
+
+    def work(device):
+        for _ in range(200):
+            with configure(device=device), shared:
+                barrier.wait()
+                if (current().device, current().sync) != (device, True):
+                    failures.append((device, current()))
+            if (current().device, current().sync) != ("auto", False):
+                failures.append(("after", current()))
+
+    with shared:
+        pass  # what it held for the process is over
+    with ThreadPoolExecutor(2) as executor:
+        list(executor.map(work, ("cpu", "cuda")))
+    assert failures == []
+
+
+def test_a_thread_begins_without_the_block_and_takes_it_along_in_a_copied_context():
+    with configure(device="cpu"):
+        assert in_thread(lambda: current().device) == "auto"
+        assert in_thread(partial(copy_context().run, lambda: current().device)) == "cpu"
+
+
+def test_tasks_have_the_blocks_in_which_they_were_made_and_blocks_of_their_own():
+    async def work(device, gate):
+        await gate.wait()
+        outer = current().sync
+        with configure(device=device):
+            await asyncio.sleep(0)
+            return outer, current().device
+
+    async def main():
+        gate = asyncio.Event()
+        with configure(sync=True):
+            tasks = [asyncio.create_task(work(device, gate)) for device in ("cpu", "cuda")]
+        gate.set()  # the block is over here, and goes on in what was made in it
+        return await asyncio.gather(*tasks), current().sync
+
+    assert asyncio.run(main()) == ([(True, "cpu"), (True, "cuda")], False)
+
+
+def test_a_generator_may_be_closed_by_another_thread_than_began_it():
+    def generate():
+        with configure(device="cpu"):
+            yield current().device
+
+    generator = generate()
+    assert next(generator) == "cpu"
+    in_thread(generator.close)
+    assert current().device == "auto"
+    with configure(sync=True):
+        assert current().device == "auto"
+
+
+def test_the_blocks_of_generators_may_end_in_any_order():
+    def generate(**options):
+        with configure(**options):
+            yield
+
+    first, second = generate(device="cpu"), generate(device="cuda", sync=True)
+    next(first)
+    next(second)
+    first.close()
+    assert (current().device, current().sync) == ("cuda", True)
+    second.close()
+    assert (current().device, current().sync) == ("auto", False)
+
+
+def test_one_object_may_be_entered_within_itself():
+    setting = configure(device="cpu")
+    with setting:
+        with setting, configure(device="cuda"):
+            assert current().device == "cuda"
+        assert current().device == "cpu"
+    assert current().device == "auto"
+
+
+def test_an_open_block_counts_before_what_is_set_for_the_process_meanwhile():
+    with configure(device="cpu"):
+        plain = configure(device="cuda", sync=True)
+        assert (current().device, current().sync) == ("cpu", True)
+    assert current().device == "cuda"
+    plain.__exit__(None, None, None)
+
+
+def test_a_block_that_cannot_begin_leaves_nothing_behind(monkeypatch):
+    monkeypatch.setenv("JITLOAD_SYNC", "maybe")
+    with pytest.raises(UsageValueError, match="JITLOAD_SYNC"), configure(device="cpu"):
+        pass
+    monkeypatch.delenv("JITLOAD_SYNC")
+    assert current().device == "auto"
+
+
+def test_settings_can_be_taken_elsewhere():
+    with configure(device="cpu", bundles=["/a.jlb"], trust="unsigned", cache_max_bytes="2G") as settings:
+        options = settings.options()
+    with configure(**options) as again:
+        assert again == settings
+
+
+def test_an_option_that_does_nothing_yet_is_refused():
+    before = current()
+    with pytest.raises(UsageValueError, match="no remote tier yet"):
+        configure(remote="redis://nowhere:1")
+    with pytest.raises(UsageTypeError, match=r"no option 'remotes'; it knows (?!.*remote\b)"):
+        configure(remotes="redis://nowhere:1")
+    assert current() is before
+    assert not hasattr(before, "remote")
 
 
 def test_importing_reads_nothing_from_the_environment():
@@ -299,9 +476,9 @@ def test_type_checkers_know_every_option():
     import ast
     import inspect
 
-    from jitload import config
+    from jitload.settings.option import OPTIONS
 
     tree = ast.parse(inspect.getsource(config))
     options = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == "Options")
     listed = {node.target.id for node in options.body if isinstance(node, ast.AnnAssign)}
-    assert listed == set(config._CHECKS)
+    assert listed == {option.name for option in OPTIONS if option.in_configure}

@@ -7,13 +7,17 @@ import subprocess
 import sys
 import textwrap
 import types
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 
 import jitload
 from jitload import jit_kernel
+from jitload.bundles.workload import Workload
 
 AXPY = 'extern "C" __global__ void axpy(float a, const float *x, float *y, int n) { int i = threadIdx.x; if (i < n) y[i] += a * x[i]; }\n'
 SCALE = "template <class T, int N, bool NEGATE> __global__ void scale(T *x) { if (threadIdx.x < N) x[threadIdx.x] *= NEGATE ? -2 : 2; }\n"
@@ -457,14 +461,86 @@ def test_explain_says_what_is_missing():
 
 
 def test_used_from_many_threads_it_compiles_once():
-    from concurrent.futures import ThreadPoolExecutor
-
     kernel = make(AXPY + "// threads\n")
     before = jitload.stats().compiles
     with ThreadPoolExecutor(8) as pool:
         kernels = list(pool.map(lambda _: kernel.kernel(), range(16)))
     assert len(set(map(id, kernels))) == 1
     assert jitload.stats().compiles == before + 1
+
+
+def two_threads(work, *arguments):
+    """What `work` gives for each argument, both threads in their own block at the same time."""
+    barrier = Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda argument: work(argument, barrier), arguments))
+
+
+def test_two_threads_launch_one_kernel_under_two_settings_and_each_has_its_own():
+    """The kernel remembered for a device must not reach the thread that asked for another."""
+    kernel = make(AXPY + "// two settings\n", kind="ptx", arch="compute_75")
+
+    def work(device, barrier):
+        found = set()
+        with jitload.configure(device=device):
+            for _ in range(20):
+                barrier.wait()
+                try:
+                    y = ones()
+                    kernel[1, 8](1.0, ones(), y, 8)
+                    found.add((kernel.kernel().device, float(y[0])))
+                except (jitload.LoadError, jitload.DriverError) as error:  # no GPU here: the right one of the two
+                    found.add(type(error).__mro__[1].__name__)
+        return found
+
+    cpu, cuda = two_threads(work, "cpu", "cuda")
+    assert cpu == {("cpu", 2.0)}
+    assert cpu & cuda == set()
+
+
+def test_two_threads_record_one_loaded_kernel_each_into_its_own_workload(tmp_path):
+    kernel = make(AXPY + "// two records\n")
+    kernel[1, 8](1.0, ones(), ones(), 8)
+
+    def work(name, barrier):
+        mine = make(AXPY + f"// {name}\n")
+        with jitload.record(tmp_path / name), jitload.configure(device="cpu"):
+            barrier.wait()
+            kernel[1, 8](1.0, ones(), ones(), 8)
+            mine[1, 8](1.0, ones(), ones(), 8)
+            barrier.wait()
+
+    two_threads(work, "a.jlw", "b.jlw")
+    for name, other in (("a.jlw", "b.jlw"), ("b.jlw", "a.jlw")):
+        texts = "".join(Workload.read(tmp_path / name).texts.values())
+        assert "// two records" in texts
+        assert f"// {name}" in texts
+        assert f"// {other}" not in texts
+
+
+def test_threads_that_a_recorded_block_starts_are_recorded(tmp_path):
+    kernel = make(AXPY + "// in a thread\n")
+    with jitload.record(tmp_path / "app.jlw"), ThreadPoolExecutor(1) as pool:
+        pool.submit(copy_context().run, kernel[1, 8], 1.0, ones(), ones(), 8).result()
+        pool.submit(jitload.compile, AXPY + "// bare\n", arch="compute_75").result()
+    texts = "".join(Workload.read(tmp_path / "app.jlw").texts.values())
+    assert "// in a thread" in texts
+    assert "// bare" in texts
+    assert jitload.config.current().record is None
+
+
+def test_a_recording_is_no_reason_for_a_loaded_kernel_to_fail(tmp_path, caplog):
+    (tmp_path / "axpy.cu").write_text(AXPY)
+
+    @jit_kernel(file=tmp_path / "axpy.cu")
+    def axpy(a, x, y, n): ...
+
+    axpy[1, 8](1.0, ones(), ones(), 8)
+    (tmp_path / "axpy.cu").unlink()
+    with jitload.record(tmp_path / "app.jlw"):
+        axpy[1, 8](1.0, ones(), y := ones(), 8)
+    assert y[0] == 2
+    assert "axpy is not recorded" in caplog.text
 
 
 def test_include_dirs_as_one_path_is_refused():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload import config
+from jitload.settings.option import OPTIONS
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -94,9 +94,14 @@ def test_the_way_through_the_air_gap_works_as_written(page, tmp_path):
     assert bash(f"export {deploy}", "empty") == "right result; 0 compiled, served by bundle\n"
 
 
-def test_every_setting_in_the_table_is_read():
+def test_the_table_of_settings_has_every_variable_and_what_separates_its_items():
     documented = set(re.findall(r"`(JITLOAD_[A-Z_]+)`", README))
-    assert documented <= set(config._VARIABLES)
+    variables = {option.variable: option for option in OPTIONS if option.variable.startswith("JITLOAD_")}
+    assert documented == variables.keys()
+    for line in README.splitlines():
+        for variable in re.findall(r"`(JITLOAD_[A-Z_]+)`", line.split("|")[1] if line.startswith("| `JITLOAD") else ""):
+            separator = variables[variable].separator
+            assert not separator or f"`{separator}`" in line, line
 
 
 def test_the_extras_in_the_table_exist():

@@ -17,7 +17,6 @@ import os
 import sys
 from contextlib import suppress
 
-from jitload import config
 from jitload.errors import BundleError
 
 TYPE_CHECKING = False
@@ -30,14 +29,17 @@ GROUP = "jitload.bundles"
 _MAX_METADATA_BYTES = 1 << 20
 
 
-def open_installed() -> tuple[Bundle, ...]:
+def open_installed(trust: tuple[str, ...]) -> tuple[Bundle, ...]:
     """The bundles of installed packages, by the name of their entry point.
+
+    Args:
+        trust: the setting: keys and trust files that they must meet; empty for none.
 
     Raises:
         BundleError: one cannot be found or is damaged.
         TrustError: one is not signed as the setting `trust` demands.
     """
-    return tuple([_open(name, value) for name, value in sorted(installed_offers().items())])
+    return tuple([_open(name, value, trust) for name, value in sorted(installed_offers().items())])
 
 
 def installed_offers() -> dict[str, str]:
@@ -50,7 +52,7 @@ def installed_offers() -> dict[str, str]:
     return offers
 
 
-def _open(name: str, value: str) -> Bundle:
+def _open(name: str, value: str, trust: tuple[str, ...]) -> Bundle:
     from importlib.resources import files
 
     from jitload.bundles.bundle import Bundle
@@ -65,7 +67,7 @@ def _open(name: str, value: str) -> Bundle:
             f"entry point {name!r} of {GROUP} names {value!r}, and the resource cannot be read ({error}): "
             f"is the file in the package?"
         ) from error
-    return Bundle.from_bytes(data, f"{value} (installed)", trust=config.current().trust or "unsigned")
+    return Bundle.from_bytes(data, f"{value} (installed)", trust=trust or "unsigned")
 
 
 def _metadata(place: str) -> Iterator[str]:

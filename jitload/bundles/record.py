@@ -42,7 +42,9 @@ FIRST_LINE = encode_line({"jitload workload": 1})
 
 
 class record:  # noqa: N801 - called like a function, used in a `with` statement
-    """Record every request of this block into a workload file, which is made or added to.
+    """Record every request while this block lasts into a workload file, which is made or added to.
+
+    Threads are recorded too, but those that are in a block of their own for another file.
 
     Args:
         path: the file, by custom in ".jlw".
@@ -59,13 +61,18 @@ class record:  # noqa: N801 - called like a function, used in a `with` statement
         tidy(self.path)
         # Written anew even where this process has recorded before: the file may have been removed meanwhile.
         _written.difference_update({row for row in _written if row[0] == self.path})
-        self._settings = config.configure(record=self.path)
+        # For the process, because the threads that the block starts begin without its settings; and for the block, so
+        # that another one that is open at the same time takes nothing of it.
+        self._everywhere = config.configure(record=self.path)
+        self._here = config.configure(record=self.path)
+        self._here.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._settings.__exit__(kind, error, traceback)
+        self._here.__exit__(kind, error, traceback)
+        self._everywhere.__exit__(kind, error, traceback)
         tidy(self.path)
 
 

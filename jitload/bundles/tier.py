@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from jitload.compiler.request import CompileRequest
 
 _used: list[Bundle] = []
-# What the settings named last, opened: one file is opened and verified once per process.
-_configured: tuple[tuple[object, ...], tuple[Bundle, ...]] = ((), ())
-_installed: tuple[Bundle, ...] | None = None
-_in_force: tuple[config.Config | None, tuple[Bundle, ...]] = (None, ())
+# (bundles, trust) of settings -> what they name, opened: one file is opened and verified once per process.
+_configured: dict[tuple[object, ...], tuple[Bundle, ...]] = {}
+# trust of settings -> the bundles of installed packages, which must meet it.
+_installed: dict[tuple[str, ...], tuple[Bundle, ...]] = {}
+# id of settings -> the settings, which keeps the id theirs, and what is in force under them. Threads may have others.
+_in_force: dict[int, tuple[config.Config, tuple[Bundle, ...]]] = {}
+_MAX_REMEMBERED = 32
 
 
 def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None = None) -> Bundle:
@@ -45,7 +48,6 @@ def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None =
     """
     from jitload.bundles.bundle import Bundle
 
-    global _in_force
     bundle = Bundle.open(path, trust)
     if config.current().strict:
         try:
@@ -54,16 +56,15 @@ def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None =
             bundle.close()
             raise
     _used.append(bundle)
-    _in_force = (None, ())
+    _in_force.clear()
     return bundle
 
 
 def stop_bundle(bundle: Bundle) -> None:
     """Take a bundle that `use_bundle` gave out of use, and close it."""
-    global _in_force
     if bundle in _used:
         _used.remove(bundle)
-    _in_force = (None, ())
+    _in_force.clear()
     bundle.close()
 
 
@@ -76,19 +77,17 @@ def bundles_in_force(settings: config.Config | None = None) -> tuple[Bundle, ...
     Raises:
         BundleError, TrustError: one of them is refused.
     """
-    global _configured, _in_force
-    known = _in_force
     now = config.current() if settings is None else settings
-    if known[0] is now:  # one object for as long as no setting changes
+    known = _in_force.get(id(now))  # one object for as long as no setting changes
+    if known is not None:
         return known[1]
-    state = (now.bundles, now.trust)
-    if _configured[0] != state:
-        _configured = (state, _open_all(now.bundles))
-    found = (*_used, *_configured[1], *_installed_bundles())
+    found = (*_used, *_configured_bundles(now), *_installed_bundles(now.trust))
     if now.strict:
         for bundle in found:
             _refuse_unsigned(bundle)
-    _in_force = (now, found)
+    if len(_in_force) >= _MAX_REMEMBERED:
+        _in_force.clear()
+    _in_force[id(now)] = (now, found)
     return found
 
 
@@ -200,6 +199,18 @@ def choose_from(
     return chosen, verdicts
 
 
+def _configured_bundles(settings: config.Config) -> tuple[Bundle, ...]:
+    """Those of the setting `bundles`."""
+    state = (settings.bundles, settings.trust)
+    known = _configured.get(state)
+    if known is None:
+        known = _open_all(settings.bundles)
+        if len(_configured) >= _MAX_REMEMBERED:
+            _configured.clear()
+        _configured[state] = known
+    return known
+
+
 def _open_all(paths: Iterable[str]) -> tuple[Bundle, ...]:
     opened: list[Bundle] = []
     for path in paths:
@@ -209,10 +220,13 @@ def _open_all(paths: Iterable[str]) -> tuple[Bundle, ...]:
     return tuple(opened)
 
 
-def _installed_bundles() -> tuple[Bundle, ...]:
-    global _installed
-    if _installed is None:
+def _installed_bundles(trust: tuple[str, ...]) -> tuple[Bundle, ...]:
+    """Those of installed packages, opened with the setting `trust`."""
+    known = _installed.get(trust)
+    if known is None:
         from jitload.bundles.installed import open_installed
 
-        _installed = open_installed()
-    return _installed
+        if len(_installed) >= _MAX_REMEMBERED:
+            _installed.clear()
+        known = _installed[trust] = open_installed(trust)
+    return known

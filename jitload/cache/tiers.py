@@ -289,20 +289,29 @@ def _decode_variants(store: DiskStore, digest: str) -> tuple[Variant, ...]:
         return ()
 
 
-_default: tuple[tuple[object, ...], Cache] | None = None
+# Settings -> their cache. Threads may have different settings at once, so it is not the last one alone.
+_defaults: dict[tuple[object, ...], Cache] = {}
+_MAX_DEFAULTS = 16
 
 
 def default_cache() -> Cache:
     """The cache that the settings in force name; one object per directory that is in force."""
-    global _default
     settings = config.current()
     wanted = (settings.cache_dir, settings.cache_max_bytes, settings.read_only_dirs)
-    if _default is None or _default[0] != wanted:
-        if settings.cache_dir is None:
-            log.warn_once("home", "no home directory, so no cache on the disk: set JITLOAD_CACHE_DIR to have one")
-        layers = settings.read_only_dirs
-        _default = (wanted, Cache(settings.cache_dir, max_bytes=settings.cache_max_bytes, layers=layers))
-    return _default[1]
+    known = _defaults.get(wanted)
+    return _make_default(settings, wanted) if known is None else known
+
+
+def _make_default(settings: config.Config, wanted: tuple[object, ...]) -> Cache:
+    if settings.cache_dir is None:
+        log.warn_once("home", "no home directory, so no cache on the disk: set JITLOAD_CACHE_DIR to have one")
+    for path in settings.read_only_dirs:
+        if not os.path.isdir(path):
+            log.warn_once(("layer", path), f"{path} is passed over: JITLOAD_READ_ONLY_DIRS names no directory there")
+    if len(_defaults) >= _MAX_DEFAULTS:
+        del _defaults[next(iter(_defaults))]
+    made = Cache(settings.cache_dir, max_bytes=settings.cache_max_bytes, layers=settings.read_only_dirs)
+    return _defaults.setdefault(wanted, made)
 
 
 _verify: Callable[[str, bytes], None] | None = None

@@ -28,7 +28,7 @@ def record_program(
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     from jitload.bundles.record import tidy
     from jitload.bundles.workload import Workload
-    from jitload.config import child_environment
+    from jitload.settings.environment import child_environment
 
     path = out.absolute()
     with clean_failures():

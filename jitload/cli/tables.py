@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from jitload.errors import UsageValueError
+from jitload.settings.option import byte_count
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
@@ -28,20 +31,15 @@ def format_count(count: int, noun: str) -> str:
 
 
 def parse_bytes(text: str) -> int:
-    """A size as people write it: "1000000", "512K", "2G", "1.5GiB"; K is 1024 bytes.
+    """A size as people write it: "1000000", "512K", "2G", "1.5GiB", by the same rules as a setting.
 
     Raises:
         typer.BadParameter: it is none.
     """
-    number = text.strip().upper().removesuffix("B").removesuffix("I")
-    power = "KMGT".find(number[-1:]) + 1 if number else 0
     try:
-        size = float(number[:-1] if power else number) * 1024**power
-        if not 0 <= size < 1 << 63:
-            raise ValueError
-    except ValueError:
+        return byte_count("size", text)
+    except UsageValueError:
         raise typer.BadParameter(f"{text!r} is not a size: write bytes, or 512M, 2G, 1.5G") from None
-    return int(size)
 
 
 def format_time(seconds: float) -> str:

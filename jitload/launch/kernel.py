@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from jitload import config
 from jitload.errors import LaunchError
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Kernel:
         return self._function.device
 
     def __getitem__(self, key: Any) -> Callable[..., None]:
-        if type(key) is tuple and len(key) == 2:
+        if type(key) is tuple and len(key) == 2 and not config.sync_seen:
             grid, block = key
             # Only ints and tuples: 1.0 and True equal 1 in a dict, and must not pass because 1 came before.
             if (type(grid) is int or type(grid) is tuple) and (type(block) is int or type(block) is tuple):
@@ -214,7 +215,8 @@ class Kernel:
         from jitload.launch.streams import stream_handle
 
         configuration = configure(self._info, grid, block, shared_bytes, cluster, cooperative)
-        return self._bind(configuration, None if stream is None else stream_handle(stream, self.device))
+        handle = None if stream is None else stream_handle(stream, self.device)
+        return self._bind(configuration, handle, config.current().sync)
 
     def _bind_key(self, key: Any) -> Callable[..., None]:
         if not isinstance(key, tuple) or not 2 <= len(key) <= 4:
@@ -230,19 +232,26 @@ class Kernel:
         shared_bytes = key[3] if len(key) > 3 else 0
         handle = None if stream is None else stream_handle(stream, self.device)
         configuration = configure(self._info, grid, block, shared_bytes)
-        quick = (grid, block) if handle is None and configuration.shared_bytes == 0 else (configuration, handle)
+        synchronous = config.current().sync
+        plain = handle is None and configuration.shared_bytes == 0 and not synchronous
+        quick = (grid, block) if plain else (configuration, handle, synchronous)
         try:
             found = self._bound.get(quick)
         except TypeError:  # a list among the dimensions
-            quick, found = (configuration, handle), self._bound.get((configuration, handle))
-        if found is None:
-            if len(self._bound) >= MAX_BOUND:
-                self._bound.clear()
-            found = self._bound[quick] = self._bind(configuration, handle)
+            quick = (configuration, handle, synchronous)
+            found = self._bound.get(quick)
+        return self._kept(quick, configuration, handle, synchronous) if found is None else found
+
+    def _kept(
+        self, key: Any, configuration: Configuration, handle: int | None, synchronous: bool
+    ) -> Callable[..., None]:
+        """Bound, and found by its key the next time."""
+        if len(self._bound) >= MAX_BOUND:
+            self._bound.clear()
+        found = self._bound[key] = self._bind(configuration, handle, synchronous)
         return found
 
-    def _bind(self, configuration: Configuration, handle: int | None) -> Callable[..., None]:
-        from jitload.config import current
+    def _bind(self, configuration: Configuration, handle: int | None, synchronous: bool) -> Callable[..., None]:
         from jitload.launch.arguments import Signature
         from jitload.launch.bound import Launch, compile_launch
 
@@ -255,23 +264,16 @@ class Kernel:
         if follow not in self._specialize:
             self._specialize[follow] = compile_launch(signature, follow=follow)
         specialize = self._specialize[follow]
-        synchronous = current().sync
         launch = Launch(self._function, signature, configuration, handle or 0, synchronous)
 
         def elsewhere(stream: int) -> Callable[..., None]:
-            return self._on_stream(configuration, stream)
+            key = (configuration, stream, synchronous)
+            found = self._bound.get(key)
+            return self._kept(key, configuration, stream, synchronous) if found is None else found
 
         if specialize is not None and not synchronous:
             return launch.compiled(specialize, elsewhere)
         return launch.following(elsewhere) if follow else launch.run
-
-    def _on_stream(self, configuration: Configuration, stream: int) -> Callable[..., None]:
-        found = self._bound.get((configuration, stream))
-        if found is None:
-            if len(self._bound) >= MAX_BOUND:
-                self._bound.clear()
-            found = self._bound[configuration, stream] = self._bind(configuration, stream)
-        return found
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

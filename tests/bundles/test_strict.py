@@ -73,8 +73,8 @@ def test_every_bundle_in_force_must_be_signed(built, unsigned, signed, keys, mon
         tier.stop_bundle(opened)
         with jitload.Bundle.open(unsigned, trust="unsigned") as installed, jitload.configure(strict=True):
             assert compile_request(built[1][0], cache)
-            monkeypatch.setattr(tier, "_installed", (installed,))
-            monkeypatch.setattr(tier, "_in_force", (None, ()))
+            monkeypatch.setitem(tier._installed, (keys["ci"][1],), (installed,))
+            monkeypatch.setattr(tier, "_in_force", {})
             with pytest.raises(TrustError, match=r"plain\.jlb"):
                 compile_request(built[1][0], cache)
 

@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import pytest
 import jitload
 from jitload.bundles import tier
 from jitload.bundles.build import create
+from jitload.bundles.bundle import Bundle
 from jitload.bundles.check import check_coverage
 from jitload.bundles.workload import Workload
 from jitload.compiler.arch import EXECUTOR_OPTIONS
@@ -21,6 +24,8 @@ from jitload.errors import BundleError, CompileDisabledError, NotPrecompiledErro
 from jitload.pipeline import compile_request
 
 from .conftest import requests_of, write_sources
+
+open_ = Bundle.open
 
 
 @pytest.fixture(autouse=True)
@@ -233,3 +238,52 @@ def test_an_installed_package_carries_its_bundle(built, signed, keys, tmp_path, 
         assert "TrustError" in done.stderr
     else:
         assert done.stdout.split()[:2] == ["1", "0"], done.stderr
+
+
+def test_threads_with_bundles_of_their_own_do_not_see_each_others(built, signed, unsigned, keys, monkeypatch):
+    """Neither the bundles nor what they must meet: each file is opened once for each trust, however they take turns."""
+    opened = []
+    monkeypatch.setattr(tier, "_configured", {})
+    monkeypatch.setattr(
+        Bundle, "open", staticmethod(lambda path, trust=None: opened.append(path) or open_(path, trust))
+    )
+    barrier = threading.Barrier(3)
+    settings = [
+        {"bundles": [unsigned], "trust": "unsigned", "compile": "never"},
+        {"bundles": [signed], "trust": keys["ci"][1], "compile": "never"},
+        {"bundles": [signed], "trust": keys["other"][1], "compile": "never"},
+    ]
+
+    def work(number):
+        served = set()
+        with jitload.configure(**settings[number]):
+            for _ in range(10):
+                barrier.wait()
+                try:
+                    compile_request(built[1][0], jitload.Cache())
+                    served.add(tier.bundles_in_force()[0].path)
+                except TrustError:
+                    served.add("refused")
+        return served
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(work, range(3))) == [{str(unsigned)}, {str(signed)}, {"refused"}]
+    assert opened.count(str(unsigned)) == 1
+
+
+def test_an_installed_bundle_must_meet_the_trust_of_whoever_asks(built, unsigned, keys, tmp_path, monkeypatch):
+    package = tmp_path / "site" / "ops_of_threads"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    shutil.copy(unsigned, package / "ops.jlb")
+    info = tmp_path / "site" / "ops_of_threads-1.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text("[jitload.bundles]\nops = ops_of_threads:ops.jlb\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setattr(tier, "_installed", {})
+    monkeypatch.setattr(tier, "_in_force", {})
+    with jitload.configure(compile="never"):
+        assert compile_request(built[1][0], jitload.Cache())
+        with jitload.configure(trust=keys["ci"][1]), pytest.raises(TrustError):
+            compile_request(built[1][0], jitload.Cache())
+        assert compile_request(built[1][0], jitload.Cache())

@@ -190,7 +190,7 @@ def test_what_is_put_aside_is_counted(tmp_path, artifact):
     assert jitload.stats().quarantined == before + 1
 
 
-@pytest.mark.parametrize("bound", [-1, "2G", 1.5, None])
+@pytest.mark.parametrize("bound", [-1, "2X", 1.5, None])
 def test_a_bound_that_is_no_number_of_bytes_is_refused(tmp_path, bound):
     with pytest.raises(ValueError, match=r"max_bytes=.* is not a number of bytes"):
         jitload.Cache(tmp_path, max_bytes=bound)

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -183,6 +184,22 @@ def test_synchronous_launches(saxpy):
     assert function.synchronized == [3, 0]
     kernel.bind(grid=1, block=1)(1.0, 1, 2, 3)
     assert function.synchronized == [3, 0]
+
+
+def test_a_launch_waits_in_its_block_alone_whatever_was_launched_before(saxpy):
+    """`kernel[grid, block]` remembers what it bound, and the setting is not part of what is written there."""
+    kernel, function = saxpy
+    for configuration in ((1, 1), (1, 1, 3), (1, [1])):
+        del function.synchronized[:]
+        kernel[configuration](1.0, 1, 2, 3)
+        assert function.synchronized == []
+        with jitload.configure(sync=True):
+            kernel[configuration](1.0, 1, 2, 3)
+            with ThreadPoolExecutor(1) as other:
+                other.submit(lambda key=configuration: kernel[key](1.0, 1, 2, 3)).result()
+        assert len(function.synchronized) == 1
+        kernel[configuration](1.0, 1, 2, 3)
+        assert len(function.synchronized) == 1
 
 
 def test_a_kernel_costs_no_numpy_until_it_is_bound():

@@ -1,0 +1,82 @@
+"""The only reader of the environment: what the `JITLOAD_*` variables set, and which of them nothing reads."""
+
+from __future__ import annotations
+
+import os
+
+from jitload.settings.option import NO_REMOTE, OPTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from jitload.settings.option import Option
+
+#: Everything that settings come from.
+VARIABLES = (*[option.variable for option in OPTIONS], "CUDA_PATH", "XDG_CACHE_HOME", "HOME")
+#: What tests, and those who run them, may call theirs.
+RESERVED = "JITLOAD_TEST_"
+PREFIX = "JITLOAD_"
+
+#: os.environ decodes and encodes on every access, and a missing variable costs an exception: 1 us each, while a memory
+#: hit through compile() may take 10 us in all. Its own mapping of encoded names is read instead, where there is one.
+RAW: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
+ENCODED_NAMES = [os.environ.encodekey(name) for name in VARIABLES] if hasattr(os.environ, "encodekey") else VARIABLES
+
+# (variable, text, HOME) -> value: a relative path in a variable means one place, wherever the process goes later.
+_settled: dict[tuple[str, str, str | None], Any] = {}
+
+
+def read_environment() -> dict[str, Any]:
+    """The value of every option by its name: what its variable says, else its default.
+
+    Raises:
+        UsageValueError: a variable has a value that means nothing.
+    """
+    fields = {option.name: _read(option, option.variable) for option in OPTIONS}
+    if fields["cuda_home"] is None:
+        fields["cuda_home"] = next(_read(option, "CUDA_PATH") for option in OPTIONS if option.name == "cuda_home")
+    if fields["cache_dir"] is None:
+        fields["cache_dir"] = _default_cache_dir()
+    return fields
+
+
+def _read(option: Option, variable: str) -> Any:
+    text = os.environ.get(variable)
+    if not text:
+        return option.default
+    state = (variable, text, os.environ.get("HOME"))
+    if state not in _settled:
+        _settled[state] = option.check(variable, text)
+    return _settled[state]
+
+
+def _default_cache_dir() -> str | None:
+    # A relative XDG_CACHE_HOME is to be ignored (XDG base directory specification).
+    bases = (os.environ.get("XDG_CACHE_HOME") or "", os.path.join(os.environ.get("HOME") or "", ".cache"))
+    base = next((path for path in bases if os.path.isabs(path)), None)
+    return None if base is None else os.path.join(os.path.abspath(base), "jitload")
+
+
+def unknown_variables() -> dict[str, str]:
+    """The `JITLOAD_*` variables that are set and that nothing reads -> what to say about each."""
+    known = [option.variable for option in OPTIONS if option.variable.startswith(PREFIX)]
+    names = [name for name in sorted(os.environ) if name.startswith(PREFIX) and name not in known and os.environ[name]]
+    return {name: _describe_unknown(name, known) for name in names if not name.startswith(RESERVED)}
+
+
+def _describe_unknown(name: str, known: list[str]) -> str:
+    from difflib import get_close_matches
+
+    if name.startswith("JITLOAD_REMOTE"):
+        return f"{name} does nothing: {NO_REMOTE}"
+    # What all have in common would make every name near.
+    nearest = get_close_matches(name[len(PREFIX) :], [other.removeprefix(PREFIX) for other in known], 1)
+    advice = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "unset it"
+    return f"{name} does nothing, jitload has no such variable: {advice}"
+
+
+def child_environment(**variables: str) -> dict[str, str]:
+    """The environment of this process with some variables set: for a process that is started with it."""
+    return {**os.environ, **variables}

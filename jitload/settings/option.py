@@ -1,0 +1,240 @@
+"""What can be set: one row per option. `configure`, the reader of the environment and `jitload doctor` go by the rows.
+
+The checks are pure: a value, or the text of a variable, becomes what the option holds, or an error that names the
+option, what came and what was expected. A path becomes absolute there and then: what it means does not change with the
+working directory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from jitload.errors import UsageValueError
+from jitload.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Check = Callable[[str, Any], Any]
+
+DEFAULT_CACHE_MAX_BYTES = 2 << 30
+
+DEVICES = ("auto", "cuda", "cpu")
+COMPILE_POLICIES = ("missing", "never", "always")
+CPU_CHECKS = ("memory", "race", "init")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+#: The one thing to say about an option of a later version.
+NO_REMOTE = (
+    "there is no remote tier yet, so nothing would be shared: leave it out. Caches of others are read with "
+    "read_only_dirs (JITLOAD_READ_ONLY_DIRS), and kernels travel in bundles"
+)
+
+_SIZE = re.compile(r"([0-9]+|[0-9]*\.[0-9]+)\s*([KMGT]?)(?:I?B)?")
+# What `bundles/trust.py` takes that is no file.
+_UNSIGNED, _KEY_PREFIX = "unsigned", "ed25519:"
+
+
+class Option(Value):
+    """One thing that can be set.
+
+    Attributes:
+        name: the field of `Config`, and the argument of `configure`.
+        variable: its environment variable.
+        default: its value where nobody sets it.
+        check: makes the value from an argument or a text, or raises a UsageValueError; called with the name that the
+            user wrote, and that.
+        text: what it means, in a few words.
+        separator: what stands between the items of a list in the variable; "" where it is no list.
+        in_configure: False where the variable is the only way to set it.
+    """
+
+    __slots__ = ("check", "default", "in_configure", "name", "separator", "text", "variable")
+    name: str
+    variable: str
+    default: Any
+    check: Check
+    text: str
+    separator: str
+    in_configure: bool
+
+    def __init__(
+        self,
+        name: str,
+        variable: str,
+        default: object,
+        check: Check,
+        text: str,
+        *,
+        separator: str = "",
+        in_configure: bool = True,
+    ) -> None:
+        self._set(
+            name=name,
+            variable=variable,
+            default=default,
+            check=check,
+            text=text,
+            separator=separator,
+            in_configure=in_configure,
+        )
+
+    def written(self, value: Any) -> str:
+        """A value as it is written in the variable; "" for none."""
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return "1" if value else "0"
+        return self.separator.join(value) if isinstance(value, tuple) else str(value)
+
+
+def byte_count(name: str, value: object) -> int:
+    """A setting that is a number of bytes: an integer, or text such as "1000000", "512M", "1.5 GiB"; K is 1024 bytes.
+
+    Raises:
+        UsageValueError: it is none; the text names the setting.
+    """
+    number = -1
+    if isinstance(value, str):
+        match = _SIZE.fullmatch(value.strip().upper())
+        if match and (match[2] or "." not in match[1]):
+            scale = 1024 ** " KMGT".index(match[2] or " ")
+            number = int(match[1]) * scale if "." not in match[1] else int(float(match[1]) * scale)
+    elif hasattr(value, "__index__") and not isinstance(value, bool):
+        number = int(value.__index__())
+    if not 0 <= number < 1 << 63:
+        raise UsageValueError(f"{name}={value!r} is not a number of bytes; expected an integer >= 0, or 512M, 2G, 1.5G")
+    return number
+
+
+def absolute_path(name: str, value: object) -> str | None:
+    """A setting that is a path, from the working directory as it is now; None stays None.
+
+    Raises:
+        UsageValueError: it is no path, or there is no such place to begin at.
+    """
+    if value is None:
+        return None
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise UsageValueError(f"{name}={value!r} is not a path; expected text, or a pathlib.Path")
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        owner = text.split("/", 1)[0]
+        raise UsageValueError(
+            f"{name}={text!r}: no home is known for {owner!r}; expected an absolute path (or ./{text})"
+        )
+    try:
+        return os.path.abspath(expanded)
+    except FileNotFoundError:
+        raise UsageValueError(f"{name}={text!r}: the working directory is gone; expected an absolute path") from None
+
+
+def _toolkit(name: str, value: object) -> str | None:
+    """The variable of another product: a path that leads nowhere is nothing to complain of."""
+    try:
+        return absolute_path(name, value)
+    except UsageValueError:
+        return None
+
+
+def _one_of(choices: tuple[str, ...]) -> Check:
+    def check(name: str, value: object) -> str:
+        if value not in choices:
+            raise UsageValueError(f"{name}={value!r} means nothing; expected one of {', '.join(choices)}")
+        return str(value)
+
+    return check
+
+
+def _log_level(name: str, value: str) -> str:
+    if value.upper() not in LOG_LEVELS:
+        raise UsageValueError(f"{name}={value!r} means nothing; expected one of {', '.join(LOG_LEVELS).lower()}")
+    return value.upper()
+
+
+def _switch(name: str, value: object) -> bool:
+    text = str(value).lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off"}:
+        return False
+    raise UsageValueError(f"{name}={value!r} means nothing; expected 1 or 0")
+
+
+def _paths(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part for part in value.split(os.pathsep) if part]
+    return tuple([path for item in _items(name, value) if (path := absolute_path(name, item)) is not None])
+
+
+def _words(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    words = [os.fspath(item) if isinstance(item, os.PathLike) else item for item in _items(name, value)]
+    for word in words:
+        if not isinstance(word, str):
+            raise UsageValueError(f"{name}: {word!r} is not text")
+    return tuple(words)
+
+
+def _trusted(name: str, value: object) -> tuple[str, ...]:
+    """Keys and the word "unsigned" as they are; everything else is the path of a file."""
+    words = _words(name, value)
+    return tuple(
+        [
+            word if word == _UNSIGNED or word.startswith(_KEY_PREFIX) else str(absolute_path(name, word))
+            for word in words
+        ]
+    )
+
+
+def _cpu_checks(name: str, value: object) -> tuple[str, ...]:
+    words = _words(name, value)
+    for word in words:
+        if word not in CPU_CHECKS:
+            raise UsageValueError(
+                f"{name}={value!r}: there is no check {word!r}; expected some of {', '.join(CPU_CHECKS)}"
+            )
+    return tuple([word for word in CPU_CHECKS if word in words])
+
+
+def _items(name: str, value: object) -> list[Any]:
+    if value is None:
+        return []
+    if isinstance(value, os.PathLike):
+        return [value]
+    if not hasattr(value, "__iter__") or isinstance(value, (bytes, dict)):
+        raise UsageValueError(f"{name}={value!r} is not a list")
+    return list(value)
+
+
+#: Every option, in the order in which they are listed.
+OPTIONS = (
+    Option("cache_dir", "JITLOAD_CACHE_DIR", None, absolute_path, "the user's cache directory"),
+    Option(
+        "cache_max_bytes", "JITLOAD_CACHE_MAX_BYTES", DEFAULT_CACHE_MAX_BYTES, byte_count, "its bound: bytes, or 2G"
+    ),
+    Option(
+        "read_only_dirs",
+        "JITLOAD_READ_ONLY_DIRS",
+        (),
+        _paths,
+        "cache directories of others, asked first and never written",
+        separator=os.pathsep,
+    ),
+    Option("device", "JITLOAD_DEVICE", "auto", _one_of(DEVICES), "what runs kernels"),
+    Option("compile", "JITLOAD_COMPILE", "missing", _one_of(COMPILE_POLICIES), "when to compile"),
+    Option("offline", "JITLOAD_OFFLINE", False, _switch, "no network tier is touched"),
+    Option("bundles", "JITLOAD_BUNDLES", (), _paths, "bundle files, in order of look-up", separator=os.pathsep),
+    Option("trust", "JITLOAD_TRUST", (), _trusted, "trusted public keys, trust files, or unsigned", separator=","),
+    Option("strict", "JITLOAD_STRICT", False, _switch, "signed bundles alone answer"),
+    Option("record", "JITLOAD_RECORD", None, absolute_path, "write the workload of this process to this file"),
+    Option("log", "JITLOAD_LOG", None, _log_level, "level of the logger on stderr", in_configure=False),
+    Option("cpu_check", "JITLOAD_CPU_CHECK", (), _cpu_checks, "what the CPU executor looks for", separator=","),
+    Option("sync", "JITLOAD_SYNC", False, _switch, "every launch waits for its kernel"),
+    Option("cuda_home", "CUDA_HOME", None, _toolkit, "an installed CUDA toolkit", in_configure=False),
+)
