@@ -42,6 +42,14 @@ def sha256_hex(data: bytes | bytearray | memoryview) -> str:
     return hashlib.sha256(data, usedforsecurity=False).hexdigest()
 
 
+def sha256_parts(parts: Iterable[bytes]) -> bytes:
+    """SHA-256 of some bytes that come in parts, 32 bytes."""
+    state = hashlib.sha256(usedforsecurity=False)
+    for part in parts:
+        state.update(part)
+    return state.digest()
+
+
 def digest_factors(factors: Iterable[tuple[str, bytes]]) -> str:
     """SHA-256 over framed factors, 64 lower-case hex digits."""
     return sha256_hex(frame_all(factors))

@@ -17,7 +17,7 @@ PACKAGE = pathlib.Path(jitload.__file__).parent
 # Lower rooms first; a module may import from its own tier and from those before it (design: "the house").
 TIERS = (
     {"errors", "values"},
-    {"digest", "settings", "config", "log"},
+    {"digest", "settings", "config", "log", "format"},
     {"artifact"},
     {"compiler", "cache", "loader", "launch"},
     {"cuda", "cpu", "bundles"},

@@ -38,6 +38,8 @@ def create(
     cache: Cache | None = None,
     builder: str = "",
     licences: Iterable[str] = (),
+    name: str = "",
+    serial: int = 0,
     workload: Workload | str = "",
     with_workload: bool = False,
     absent: Mapping[CompileRequest, tuple[tuple[str, str], ...]] | None = None,
@@ -50,6 +52,8 @@ def create(
         cache: where the artifacts are, made by `jitload.precompile`; the default cache when None.
         builder: who builds it, for the manifest.
         licences: notes for the manifest.
+        name: what the bundle is called, for trust files that ask for a serial.
+        serial: a number that grows from one issue of it to the next.
         workload: the workload that it was made from, or its digest, for the manifest.
         with_workload: carry the workload itself, all sources and headers, so that it can be reproduced from the bundle.
         absent: where a request looked for headers in vain on the machine that recorded it, in place of where the
@@ -79,11 +83,14 @@ def create(
         )
     sources = b"" if isinstance(workload, str) or not with_workload else workload.encode()
     digest = workload if isinstance(workload, str) else workload.digest
-    write_bundle(path, encode_found(found, builder=builder, licences=licences, workload=digest, sources=sources))
+    about = {"builder": builder, "licences": licences, "name": name, "serial": serial, "workload": digest}
+    write_bundle(path, encode_found(found, about, sources))
     return Bundle.open(path, trust="unsigned")
 
 
-def merge(path: str | os.PathLike[str], bundles: Iterable[Bundle], *, builder: str = "") -> Bundle:
+def merge(
+    path: str | os.PathLike[str], bundles: Iterable[Bundle], *, builder: str = "", name: str = "", serial: int = 0
+) -> Bundle:
     """Write an unsigned bundle with the artifacts of several; where two answer one request, the first comes first.
 
     It carries sources when all of them do that are made from a workload.
@@ -104,7 +111,8 @@ def merge(path: str | os.PathLike[str], bundles: Iterable[Bundle], *, builder: s
             row = (entry.variant, entry.data, entry.artifact)
             found.setdefault(entry.request, {}).setdefault(entry.artifact.key, row)
     digest, sources = _merged(workloads)
-    write_bundle(path, encode_found(found, builder=builder, licences=licences, workload=digest, sources=sources))
+    about = {"builder": builder, "licences": licences, "name": name, "serial": serial, "workload": digest}
+    write_bundle(path, encode_found(found, about, sources))
     return Bundle.open(path, trust="unsigned")
 
 
@@ -118,8 +126,17 @@ def _merged(workloads: Mapping[str, Workload | None]) -> tuple[str, bytes]:
     return digests[0] if len(digests) == 1 else sha256_hex("".join(digests).encode()) if digests else "", b""
 
 
-def encode_found(found: Found, *, builder: str, licences: Iterable[str], workload: str, sources: bytes = b"") -> bytes:
-    """The bytes of a bundle with these artifacts: request digest -> key -> (variant, entry, artifact)."""
+def encode_found(found: Found, about: Mapping[str, Any], sources: bytes = b"") -> bytes:
+    """The bytes of a bundle.
+
+    Args:
+        found: its artifacts: request digest -> key -> (variant, entry, artifact).
+        about: builder, licences, name, serial and workload, for its manifest.
+        sources: the workload, where it is carried.
+
+    Raises:
+        BundleError: what the manifest cannot hold.
+    """
     kept = {digest: list(rows.values())[:MAX_VARIANTS] for digest, rows in found.items()}
     artifacts = [artifact for rows in kept.values() for _, _, artifact in rows]
     archs = {arch for artifact in artifacts for arch in artifact.arch.split(",")}
@@ -129,14 +146,15 @@ def encode_found(found: Found, *, builder: str, licences: Iterable[str], workloa
         variants = encode_manifest(digest, [variant for variant, _, _ in rows])
         blobs[bytes.fromhex(digest)] = encode_blob(variants, [data for _, data, _ in rows])
     manifest = {
+        **{field: about[field] for field in ("name", "serial") if about[field]},
         "archs": sorted(archs),
-        "builder": builder,
+        "builder": about["builder"],
         "kinds": sorted({artifact.kind.value for artifact in artifacts}),
-        "licences": sorted(set(licences)),
+        "licences": sorted(set(about["licences"])),
         "requests": len(blobs),
         "targets": sorted([kind, arch] for kind, arch in {(a.kind.value, a.arch) for a in artifacts}),
         "toolchains": sorted([chain.name, chain.version, chain.digest] for chain in toolchains),
-        "workload": workload,
+        "workload": about["workload"],
     }
     return encode_bundle(blobs, manifest, sources)
 

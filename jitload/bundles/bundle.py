@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import os
 
-from jitload.artifact import canonical_json, decode_entry, decode_factors
-from jitload.bundles.format import (
-    HEADER_BYTES,
-    blobs_end,
-    decode_front,
-    decode_header,
-    decode_signatures,
-    split_blob,
-)
-from jitload.bundles.index import find_row, request_column
+from jitload.bundles.entry import decode_blob
+from jitload.bundles.format import BLOB_HEAD_BYTES, HEADER_BYTES, blob_sizes, blobs_end, decode_front, decode_header
+from jitload.bundles.index import ALIGN, find_row, request_column
+from jitload.bundles.signature import decode_signatures
 from jitload.bundles.source import FileSource, MemorySource
+from jitload.bundles.trust import verify_serial, verify_trust
 from jitload.cache.memory import MemoryStore
-from jitload.compiler.key import key_of
-from jitload.compiler.manifest import decode_manifest
-from jitload.digest import sha256
+from jitload.digest import sha256, sha256_parts
 from jitload.errors import ArtifactError, BundleError, LoadError
-from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,33 +24,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact
+    from jitload.bundles.entry import Entry
     from jitload.bundles.source import Source
     from jitload.bundles.workload import Workload
     from jitload.compiler.manifest import Variant
 
-
-class Entry(Value):
-    """One artifact of a bundle, verified.
-
-    Attributes:
-        request: the digest of the request that it answers.
-        variant: the headers and the toolchain it was compiled with.
-        artifact: the artifact.
-        factors: what its key was made of.
-        data: the bytes of the entry (artifact.py).
-    """
-
-    __slots__ = ("artifact", "data", "factors", "request", "variant")
-    request: str
-    variant: Variant
-    artifact: Artifact
-    factors: dict[str, Any]
-    data: bytes
-
-    def __init__(
-        self, request: str, variant: Variant, artifact: Artifact, factors: dict[str, Any], data: bytes
-    ) -> None:
-        self._set(request=request, variant=variant, artifact=artifact, factors=factors, data=data)
+#: Parts beyond this are hashed before they are read as a whole, in steps.
+_LARGE_BYTES, _STEP_BYTES = 32 << 20, 1 << 20
 
 
 class Bundle:
@@ -66,7 +38,8 @@ class Bundle:
 
     Attributes:
         path: the file, or a word for bytes that came from elsewhere.
-        manifest: archs, kinds, targets, toolchains, builder, licences, workload and number of requests.
+        manifest: archs, kinds, targets, toolchains, builder, licences, workload and number of requests (manifest.py).
+        signatures: what came with it, with names and times that are the signers' own words.
         signers: names of the trusted keys that signed it; empty for one that was opened as "unsigned".
         served: what was read of it for use, in memory.
     """
@@ -76,10 +49,12 @@ class Bundle:
         self._source = source
         head = source.read(0, min(HEADER_BYTES, source.size))
         self._header = decode_header(head, source.size)
+        self.signatures = decode_signatures(source.read(self._header.end, source.size - self._header.end))
+        # The header has the digests of index and manifest: what nobody vouches for is not read.
+        policy, self.signers = verify_trust(self.path, head, self.signatures, trust)
         self._index = source.read(HEADER_BYTES, self._header.index_end - HEADER_BYTES)
         rest = source.read(self._header.index_end, self._header.blobs_start - self._header.index_end)
         self._prefixes, self.manifest = decode_front(self._header, self._index, rest)
-        self.signatures = decode_signatures(source.read(self._header.end, source.size - self._header.end))
         self._head = head
         self._known: dict[str, tuple[tuple[Variant, str], ...]] = {}
         self.served = MemoryStore()
@@ -88,9 +63,7 @@ class Bundle:
             raise BundleError(
                 f"bundle whose manifest speaks of {self.manifest['requests']} requests, its index of {len(self)}"
             )
-        from jitload.bundles.trust import verify_trust
-
-        self.signers = verify_trust(self.path, head, self.signatures, trust)
+        verify_serial(self.path, self.manifest, policy)
 
     @staticmethod
     def open(path: str | os.PathLike[str], trust: Iterable[Any] | str | None = None) -> Bundle:
@@ -134,7 +107,7 @@ class Bundle:
         return tuple([request.hex() for request in request_column(self._index)])
 
     @property
-    def statement(self) -> bytes:
+    def header(self) -> bytes:
         """What is signed: the header, which covers the index and the manifest by digest."""
         return self._head
 
@@ -142,6 +115,14 @@ class Bundle:
     def unsigned_bytes(self) -> int:
         """How much of the file comes before its signatures."""
         return self._header.end
+
+    def read_unsigned(self) -> bytes:
+        """All of the file that comes before its signatures.
+
+        Raises:
+            BundleError: the file cannot be read, or became shorter.
+        """
+        return self._source.read(0, self._header.end)
 
     def variants(self, request: str) -> tuple[tuple[Variant, str], ...]:
         """(variant, key) of every artifact for a request digest; none where the bundle has none.
@@ -182,12 +163,12 @@ class Bundle:
             return []
         offset, size, digest = place
         try:
-            padded = -(-size // 64) * 64
-            data = self._source.read(offset, padded)
-            blob = data[:size]
-            if sha256(blob) != digest or any(data[size:]):
+            if size > _LARGE_BYTES:
+                blob_sizes(self._source.read(offset, BLOB_HEAD_BYTES), size)  # a size that lies is seen before it costs
+            blob = self._read_part(offset, size, digest)
+            if blob is None:
                 raise BundleError("it does not match its digest: damaged or altered since the bundle was opened")
-            return _decode_blob(request, blob)
+            return decode_blob(request, blob, self.manifest["targets"])
         except (BundleError, ArtifactError, LoadError) as error:
             raise BundleError(f"{self.path}: entry of request {request[:12]}: {error}") from None
 
@@ -212,10 +193,10 @@ class Bundle:
         from jitload.bundles.workload import decode_workload
 
         start = blobs_end(self._header, self.manifest)
-        data = self._source.read(start, self._header.end - start)
-        if sha256(data[:size]).hex() != self.manifest["workload"] or any(data[size:]):
+        data = self._read_part(start, size, bytes.fromhex(self.manifest["workload"]))
+        if data is None:
             raise BundleError(f"{self.path}: its sources do not match their digest: damaged or altered")
-        return decode_workload(data[:size])
+        return decode_workload(data)
 
     def verify(self) -> int:
         """Read and verify everything; gives the number of artifacts.
@@ -244,7 +225,25 @@ class Bundle:
         self.close()
 
     def _place(self, request: str) -> tuple[int, int, bytes] | None:
-        return find_row(self._index, self._prefixes, bytes.fromhex(request))
+        try:
+            digest = bytes.fromhex(request)
+        except ValueError:
+            return None  # no digest, so nothing has it
+        return find_row(self._index, self._prefixes, digest)
+
+    def _read_part(self, offset: int, size: int, digest: bytes) -> bytes | None:
+        """A blob or the sources, without the zeros behind them; None where they do not match their digest."""
+        if size > _LARGE_BYTES and not self._matches(offset, size, digest):
+            return None
+        padded = -(-size // ALIGN) * ALIGN
+        data = self._source.read(offset, padded)
+        part = data[:size]  # hashed again, where it is large: what was hashed is what is used
+        return None if sha256(part) != digest or any(data[size:]) else part
+
+    def _matches(self, offset: int, size: int, digest: bytes) -> bool:
+        """Whether a part matches its digest, found out without holding it: a false size must not cost the memory."""
+        steps = range(0, size, _STEP_BYTES)
+        return sha256_parts(self._source.read(offset + at, min(_STEP_BYTES, size - at)) for at in steps) == digest
 
 
 def _opened(source: Source, trust: Iterable[Any] | str | None) -> Bundle:
@@ -256,24 +255,3 @@ def _opened(source: Source, trust: Iterable[Any] | str | None) -> Bundle:
     except BaseException:
         source.close()
         raise
-
-
-def _decode_blob(request: str, blob: bytes) -> list[Entry]:
-    from jitload.loader.images import verify_image
-
-    encoded, datas = split_blob(blob)
-    variants = decode_manifest(encoded, request)
-    if len(variants) != len(datas):
-        raise BundleError(f"{len(datas)} entries for {len(variants)} variants")
-    found = []
-    for variant, data in zip(variants, datas, strict=True):
-        # The key is computed, not believed: an entry cannot stand in for a request that it was not compiled for.
-        key = key_of(request, variant.closure, variant.toolchain)
-        artifact = decode_entry(data, key)
-        if artifact.toolchain != variant.toolchain:
-            raise BundleError(f"an entry of {artifact.toolchain} for a variant of {variant.toolchain}")
-        verify_image(artifact.kind, artifact.data)
-        factors = decode_factors(data, key)
-        canonical_json(factors)
-        found.append(Entry(request, variant, artifact, factors, data))
-    return found

@@ -9,27 +9,30 @@ follows the last one, so that every byte of a file is either zero for a stated r
     magic      := "JLBUNDL\n"
     index      := row*                       sorted by request, no request twice
     row        := request:32 bytes offset:u64 bytes:u64 digest:32 bytes
-    manifest   := canonical JSON, see `check_manifest`
+    manifest   := canonical JSON, as manifest.py has it
     blob       := count:u32 variants_bytes:u32 entry_bytes:u64 * count variants entry * count, zeros
                   (rows and blobs are in the same order, each blob begins where the one before it ends)
     variants   := a manifest of compiler/manifest.py: which headers the request had, one variant per entry
     entry      := an entry of artifact.py
     sources    := a workload of bundles/workload.py, zeros
                   (in version 2, and only there; the manifest has its size and its SHA-256)
-    signatures := "JLBSIGN\n" bytes:u32 canonical JSON [[key id, hex of 64 bytes], ...]
+    signatures := as signature.py has them
 
 The index is by request digest, because that is all a machine without a compiler can compute: the variants then give the
 key of each entry. What is signed is the header, which holds the digests of index and manifest, and the index holds the
-digest of every blob. A bundle without sources is of version 1, which every jitload reads.
+digest of every blob: so signatures are verified first, and an index that nobody vouches for is not even read. Every
+length has a bound of its own besides. A bundle without sources is of version 1, which every jitload reads.
 """
 
 from __future__ import annotations
 
-import json
 import struct
 
 from jitload.artifact import MAX_ENTRY_BYTES, canonical_json
-from jitload.bundles.index import ALIGN, ROW_BYTES, check_index, encode_row
+from jitload.bundles.index import ALIGN, MAX_ROWS, ROW_BYTES, check_index, encode_row
+from jitload.bundles.manifest import MAX_SUMMARY_BYTES, check_manifest, decode_manifest_json
+from jitload.bundles.signature import HEAD as SIGNATURE_HEAD
+from jitload.bundles.signature import MAX_SIGNATURE_BYTES
 from jitload.compiler.manifest import MAX_MANIFEST_BYTES, MAX_VARIANTS
 from jitload.digest import sha256
 from jitload.errors import BundleError
@@ -42,21 +45,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAGIC = b"JLBUNDL\n"
-SIGNATURE_MAGIC = b"JLBSIGN\n"
 #: Of a bundle without sources, and of one with them.
 VERSION, SOURCES_VERSION = 1, 2
 HEADER_BYTES = 128
-#: A description of a bundle; it does not grow with the number of entries.
-MAX_SUMMARY_BYTES = 16 << 20
-MAX_SIGNATURE_BYTES = 1 << 20
-MAX_WORKLOAD_BYTES = 1 << 30
 
 _HEADER = struct.Struct("<8sIIQQQ32s32s24s")
 _BLOB = struct.Struct("<II")
-_SIGNATURES = struct.Struct("<8sI")
-#: Field of the manifest -> the type of its items, or of itself.
-_LISTS = ("archs", "kinds", "licences")
-_TEXTS = ("builder", "workload")
+#: As far as the figures of a blob reach at most.
+BLOB_HEAD_BYTES = _BLOB.size + 8 * MAX_VARIANTS
 
 
 class Header(Value):
@@ -123,12 +119,13 @@ def decode_header(data: bytes, file_bytes: int) -> Header:
         raise BundleError(f"bundle of version {version} (flags {flags}), this jitload reads {known}")
     if any(reserved):
         raise BundleError("bundle with a header that is not zero where it must be")
-    if rows > file_bytes // ROW_BYTES or manifest_bytes > min(file_bytes, MAX_SUMMARY_BYTES):
-        raise BundleError(f"bundle of {file_bytes} bytes that promises {rows} rows and {manifest_bytes} of manifest")
+    if rows > MAX_ROWS or manifest_bytes > MAX_SUMMARY_BYTES:
+        most = f"{MAX_ROWS} rows and {MAX_SUMMARY_BYTES} bytes are the most"
+        raise BundleError(f"bundle that promises {rows} rows and {manifest_bytes} bytes of manifest, where {most}")
     header = Header(version, rows, manifest_bytes, end, index, manifest)
     if not header.blobs_start <= end <= file_bytes or end % ALIGN:
         raise BundleError(f"bundle of {file_bytes} bytes that promises to end at {end}: truncated or altered")
-    if end < file_bytes and not _SIGNATURES.size <= file_bytes - end <= MAX_SIGNATURE_BYTES:
+    if end < file_bytes and not SIGNATURE_HEAD.size <= file_bytes - end <= MAX_SIGNATURE_BYTES:
         raise BundleError(f"bundle of {file_bytes} bytes that ends at {end}: something else follows it")
     return header
 
@@ -174,53 +171,6 @@ def blobs_end(header: Header, manifest: Mapping[str, Any]) -> int:
     return end
 
 
-def decode_manifest_json(data: bytes) -> dict[str, Any]:
-    """The manifest, checked.
-
-    Raises:
-        BundleError: it is not canonical JSON, or lacks a field.
-    """
-    try:
-        value = json.loads(data)
-        canonical = canonical_json(value) == data
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"bundle with an unreadable manifest ({error})") from None
-    if not canonical:
-        raise BundleError("bundle whose manifest is not in canonical form")
-    return check_manifest(value)
-
-
-def check_manifest(value: Any) -> dict[str, Any]:
-    """The manifest, when its fields are what they must be.
-
-    `archs`, `kinds` and `licences` are lists of text; `targets` is a list of [kind, arch], `toolchains` one of [name,
-    version, digest]; `workload` (a digest, or "") and `builder` are text; `requests` is the number of rows, and
-    `workload_bytes`, where there is one, the size of the sources.
-
-    Raises:
-        BundleError: a field is missing or of another type.
-    """
-    try:
-        texts = [value[name] for name in _TEXTS]
-        texts += [item for name in _LISTS for item in _listed(value[name])]
-        texts += [item for kind, arch in _listed(value["targets"]) for item in (kind, arch)]
-        texts += [item for name, version, digest in _listed(value["toolchains"]) for item in (name, version, digest)]
-        if type(value["requests"]) is not int or not all(isinstance(text, str) for text in texts):
-            raise TypeError("a field of another type")
-        size = value.get("workload_bytes", 1)
-        if type(size) is not int or not 0 < size <= MAX_WORKLOAD_BYTES:
-            raise ValueError(f"{size!r} bytes of sources")
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise BundleError(f"bundle with an unreadable manifest ({type(error).__name__}: {error})") from None
-    return dict(value)
-
-
-def _listed(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"expected a list, got {type(value).__name__}")
-    return value
-
-
 def encode_blob(variants: bytes, entries: Iterable[bytes]) -> bytes:
     """The blob of one request."""
     parts = list(entries)
@@ -234,21 +184,33 @@ def split_blob(data: bytes) -> tuple[bytes, list[bytes]]:
     Raises:
         BundleError: its figures do not fit its size.
     """
-    if len(data) < _BLOB.size:
-        raise BundleError(f"blob of {len(data)} bytes")
-    count, variants_bytes = _BLOB.unpack_from(data)
-    if not 0 < count <= MAX_VARIANTS or variants_bytes > MAX_MANIFEST_BYTES or len(data) < _BLOB.size + 8 * count:
-        raise BundleError(f"blob of {len(data)} bytes that promises {count} entries")
-    sizes = struct.unpack_from(f"<{count}Q", data, _BLOB.size)
-    at = _BLOB.size + 8 * count
-    if max(sizes) > MAX_ENTRY_BYTES or at + variants_bytes + sum(sizes) != len(data):
-        raise BundleError(f"blob of {len(data)} bytes whose parts do not fit it")
-    variants, at = data[at : at + variants_bytes], at + variants_bytes
-    entries = []
-    for size in sizes:
-        entries.append(data[at : at + size])
+    parts, at = [], 0
+    for size in blob_sizes(data[:BLOB_HEAD_BYTES], len(data)):
+        parts.append(data[at : at + size])
         at += size
-    return variants, entries
+    return parts[1], parts[2:]
+
+
+def blob_sizes(head: bytes, blob_bytes: int) -> list[int]:
+    """The sizes of the parts of a blob: its figures, the variants, each entry.
+
+    Args:
+        head: its first `BLOB_HEAD_BYTES`, or all of it.
+        blob_bytes: its size.
+
+    Raises:
+        BundleError: they do not add up.
+    """
+    if len(head) < _BLOB.size:
+        raise BundleError(f"blob of {blob_bytes} bytes")
+    count, variants_bytes = _BLOB.unpack_from(head)
+    figures_bytes = _BLOB.size + 8 * count
+    if not 0 < count <= MAX_VARIANTS or variants_bytes > MAX_MANIFEST_BYTES or len(head) < figures_bytes:
+        raise BundleError(f"blob of {blob_bytes} bytes that promises {count} entries")
+    sizes = struct.unpack_from(f"<{count}Q", head, _BLOB.size)
+    if max(sizes) > MAX_ENTRY_BYTES or figures_bytes + variants_bytes + sum(sizes) != blob_bytes:
+        raise BundleError(f"blob of {blob_bytes} bytes whose parts do not fit it")
+    return [figures_bytes, variants_bytes, *sizes]
 
 
 def encode_bundle(blobs: Mapping[bytes, bytes], manifest: Mapping[str, Any], sources: bytes = b"") -> bytes:
@@ -258,7 +220,12 @@ def encode_bundle(blobs: Mapping[bytes, bytes], manifest: Mapping[str, Any], sou
         blobs: request (32 bytes) -> its blob.
         manifest: what `check_manifest` describes, without `workload_bytes`.
         sources: the workload whose digest the manifest has, to be carried along; b"" for none.
+
+    Raises:
+        BundleError: more than a bundle holds, or a manifest that cannot be.
     """
+    if len(blobs) > MAX_ROWS:
+        raise BundleError(f"{len(blobs)} requests are more than the {MAX_ROWS} that a bundle holds: make several")
     version, extra = (SOURCES_VERSION, {"workload_bytes": len(sources)}) if sources else (VERSION, {})
     summary = canonical_json(check_manifest({**manifest, **extra}))
     at = aligned(HEADER_BYTES + len(blobs) * ROW_BYTES + len(summary))
@@ -273,34 +240,3 @@ def encode_bundle(blobs: Mapping[bytes, bytes], manifest: Mapping[str, Any], sou
     header = _HEADER.pack(MAGIC, version, 0, len(rows), len(summary), at, sha256(index), sha256(summary), b"")
     front = b"".join((header, index, summary))
     return b"".join((front, b"\0" * (aligned(len(front)) - len(front)), *parts))
-
-
-def encode_signatures(signatures: Iterable[tuple[str, bytes]]) -> bytes:
-    """The signature block, b"" for none."""
-    rows = sorted([key_id, signature.hex()] for key_id, signature in signatures)
-    if not rows:
-        return b""
-    body = canonical_json(rows)
-    return _SIGNATURES.pack(SIGNATURE_MAGIC, len(body)) + body
-
-
-def decode_signatures(data: bytes) -> list[tuple[str, bytes]]:
-    """The (key id, signature) pairs of a signature block, none for b"".
-
-    Raises:
-        BundleError: it is not one.
-    """
-    if not data:
-        return []
-    magic, size = _SIGNATURES.unpack_from(data)
-    body = data[_SIGNATURES.size :]
-    if magic != SIGNATURE_MAGIC or size != len(body):
-        raise BundleError("bundle with something other than signatures at its end")
-    try:
-        found = [(bytes.fromhex(key_id).hex(), bytes.fromhex(signature)) for key_id, signature in json.loads(body)]
-    except (ValueError, TypeError, RecursionError) as error:
-        raise BundleError(f"bundle with unreadable signatures ({type(error).__name__}: {error})") from None
-    # One spelling only: not a bit of the block can change without notice.
-    if encode_signatures(found) != data or any(len(signature) != 64 for _, signature in found):
-        raise BundleError("bundle with signatures that are not in canonical form")
-    return found

@@ -13,6 +13,8 @@ from jitload.errors import BundleError
 
 ROW_BYTES = 80
 ALIGN = 64
+#: For five times as many kernels as the largest applications have: 20 MiB of index.
+MAX_ROWS = 1 << 18
 
 _ROW = struct.Struct("<32sQQ32s")
 #: Where the columns begin within a row.
@@ -53,8 +55,9 @@ def _has_no_gaps(index: bytes, start: int, end: int) -> bool:
     rows = len(index) // ROW_BYTES
     if not rows:
         return start == end
-    # Offsets and sizes below 2**56: what is computed below then fits its lane.
-    small = not (index[_OFFSET + 7 :: ROW_BYTES] + index[_SIZE + 7 :: ROW_BYTES]).strip(b"\0")
+    # Offsets below 2**56: what is computed below then fits its lane. Sizes below 2 GiB: the largest entry, and more.
+    high = [index[at::ROW_BYTES] for at in (_OFFSET + 7, *range(_SIZE + 4, _SIZE + 8))]
+    small = not b"".join(high).strip(b"\0") and max(index[_SIZE + 3 :: ROW_BYTES]) < 128
     is_aligned = not index[_OFFSET::ROW_BYTES].translate(None, _ALIGNED_BYTES)
     if not (small and is_aligned) or index[_OFFSET : _OFFSET + 8] != start.to_bytes(8, "little"):
         return False

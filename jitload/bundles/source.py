@@ -34,7 +34,8 @@ class MemorySource(Source):
     """Bytes that are in memory already."""
 
     def __init__(self, data: bytes, name: str) -> None:
-        self.name, self.size, self._data = name, len(data), data
+        self.name, self._data = name, bytes(data)
+        self.size = len(self._data)
 
     def read(self, offset: int, size: int) -> bytes:
         """Those bytes, as far as there are any."""
@@ -56,6 +57,8 @@ class FileSource(Source):
             self._descriptor = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise BundleError(f"{path}: cannot open the bundle: {error.strerror or error}") from error
+        except ValueError as error:  # a NUL, or half of a surrogate pair
+            raise BundleError(f"{path!r:.200}: no file can have such a name: {error}") from None
         self._close = weakref.finalize(self, os.close, self._descriptor)
         status = os.fstat(self._descriptor)
         self.size = status.st_size

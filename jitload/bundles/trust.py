@@ -1,23 +1,27 @@
 r"""Who is trusted: public keys, trust files, and the policy that a bundle must meet when it is opened. All offline.
 
-    public key   ed25519:HEX          64 hex digits; in a file, the first word of the first line
+    public key   ed25519:HEX          64 hex digits; a file with one has it as its first word, then a name, in one line
     key id       the first 32 hex digits of SHA-256 over the 32 bytes of a public key
     trust file   {"jitload trust": 1, "keys": [{"key": "ed25519:...", "name": "ci-2026"}, ...], "threshold": 1,
-                  "revoked": ["KEY ID", ...]}
+                  "revoked": ["KEY ID", ...], "not_older_than": {"BUNDLE NAME": SERIAL, "*": SERIAL}}
+                  (keys have names or not; the last three fields may be left out)
 
 A signature counts when it is by an allowed key that is not revoked. As many different keys as the threshold demands
 must have signed. A signature of an allowed key that does not fit the bytes refuses the bundle, whoever else has signed.
+Where a trust file has `not_older_than`, every bundle needs the serial that stands there under its name, or under "*":
+an old bundle, signed as well as ever, cannot be put back. One that the table does not speak of is refused.
 Unsigned bundles are opened with the word "unsigned" in place of keys, and in no other way.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import stat
 
 from jitload import config
 from jitload.digest import sha256_hex
 from jitload.errors import TrustError
+from jitload.format.json import all_different, count_of, decode_json, list_of, name_of, object_of
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -25,13 +29,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from jitload.bundles.signature import Signature
+
 UNSIGNED = "unsigned"
 PREFIX = "ed25519:"
+#: In `not_older_than`: every bundle that is not named there.
+ANY_BUNDLE = "*"
 MAX_TRUST_BYTES = 1 << 20
-_FIELDS = {"jitload trust", "keys", "revoked", "threshold"}
+KEY_ID_DIGITS = 32
 _HEX = frozenset("0123456789abcdef")
-# (statement digest, signatures, policy) that were verified in this process: one file, one verification.
+# (header, signatures, policy) that were verified in this process: one file, one verification.
 _verified: dict[tuple[object, ...], tuple[str, ...]] = {}
+_MAX_VERIFIED = 256
 
 
 class Policy(Value):
@@ -41,24 +50,43 @@ class Policy(Value):
         keys: key id -> (name, the 32 bytes of the public key).
         threshold: how many of them must have signed.
         revoked: ids of keys whose signatures do not count.
+        serials: tables of bundle name (or "*") -> the least serial, all of which must be met.
         unsigned: True when nothing need be signed.
     """
 
-    __slots__ = ("keys", "revoked", "threshold", "unsigned")
+    __slots__ = ("keys", "revoked", "serials", "threshold", "unsigned")
     keys: Mapping[str, tuple[str, bytes]]
     threshold: int
     revoked: frozenset[str]
+    serials: tuple[Mapping[str, int], ...]
     unsigned: bool
 
     def __init__(
-        self, keys: Mapping[str, tuple[str, bytes]], threshold: int, revoked: Iterable[str], *, unsigned: bool
+        self,
+        keys: Mapping[str, tuple[str, bytes]],
+        threshold: int = 1,
+        revoked: Iterable[str] = (),
+        serials: Iterable[Mapping[str, int]] = (),
+        *,
+        unsigned: bool = False,
     ) -> None:
-        self._set(keys=dict(keys), threshold=threshold, revoked=frozenset(revoked), unsigned=unsigned)
+        self._set(
+            keys=dict(keys),
+            threshold=threshold,
+            revoked=frozenset(revoked),
+            serials=tuple(serials),
+            unsigned=unsigned,
+        )
 
 
 def key_id(public: bytes) -> str:
     """The id of a public key."""
-    return sha256_hex(public)[:32]
+    return sha256_hex(public)[:KEY_ID_DIGITS]
+
+
+def is_key_id(text: str) -> bool:
+    """Whether a text is spelled like a key id."""
+    return len(text) == KEY_ID_DIGITS and _HEX.issuperset(text)
 
 
 def parse_public_key(text: str) -> bytes:
@@ -67,38 +95,38 @@ def parse_public_key(text: str) -> bytes:
     Raises:
         TrustError: it is something else.
     """
-    digits = text.strip().removeprefix(PREFIX)
-    if not text.strip().startswith(PREFIX) or len(digits) != 64 or not _HEX.issuperset(digits):
-        raise TrustError(f"{text.strip()[:80]!r} is not a public key: expected {PREFIX} and 64 lower-case hex digits")
+    given: Any = text
+    stripped = given.strip() if isinstance(given, str) else repr(given)
+    digits = stripped.removeprefix(PREFIX)
+    if not stripped.startswith(PREFIX) or len(digits) != 64 or not _HEX.issuperset(digits):
+        raise TrustError(f"{stripped[:80]!r} is not a public key: expected {PREFIX} and 64 lower-case hex digits")
     return bytes.fromhex(digits)
 
 
 def read_policy(trust: Iterable[Any] | str | os.PathLike[str] | None) -> Policy:
-    """The policy that keys, files and words make together: all their keys, all revocations, the highest threshold.
+    """The policy that keys, files and words make together: all keys, revocations and serials, the highest threshold.
 
     Raises:
         TrustError: nothing is trusted, a file cannot be read, or something is no key.
     """
-    given: Any = config.current().trust if trust is None else trust
-    items = [given] if isinstance(given, (str, os.PathLike)) else list(given)
-    if not items:
+    items = _items(config.current().trust if trust is None else trust)
+    if any(item == UNSIGNED for item in items):
+        if len(items) > 1:
+            raise TrustError("trust holds 'unsigned' and keys: with 'unsigned' no key would count, so choose one")
+        return Policy({}, 0, unsigned=True)
+    policies = [_read_item(item) for item in items]
+    keys = {key: row for policy in policies for key, row in policy.keys.items()}
+    if not keys:
         raise TrustError(
             "no key is trusted: name public keys or a trust file in trust=[...] (--trust on the command line) or in "
             "JITLOAD_TRUST, or write 'unsigned' there to take bundles that nobody vouches for"
         )
-    if any(item == UNSIGNED for item in items):
-        if len(items) > 1:
-            raise TrustError("trust holds 'unsigned' and keys: with 'unsigned' no key would count, so choose one")
-        return Policy({}, 0, (), unsigned=True)
-    keys: dict[str, tuple[str, bytes]] = {}
-    revoked: set[str] = set()
-    threshold = 1
-    for item in items:
-        policy = _read_item(item)
-        keys.update(policy.keys)
-        revoked |= policy.revoked
-        threshold = max(threshold, policy.threshold)
-    return Policy(keys, threshold, revoked, unsigned=False)
+    return Policy(
+        keys,
+        max(policy.threshold for policy in policies),
+        [key for policy in policies for key in policy.revoked],
+        [table for policy in policies for table in policy.serials],
+    )
 
 
 def decode_trust_file(text: str) -> Policy:
@@ -108,36 +136,36 @@ def decode_trust_file(text: str) -> Policy:
         TrustError: it is not one, to the letter: a misspelled field must not lower the bar.
     """
     try:
-        value = json.loads(text)
-        if not isinstance(value, dict) or not {"jitload trust", "keys"} <= set(value) <= _FIELDS:
-            raise ValueError(f"expected the fields {', '.join(sorted(_FIELDS))}")
-        if value["jitload trust"] != 1:
-            raise ValueError(f"version {value['jitload trust']!r}, this jitload reads 1")
-        keys = {}
-        for row in value["keys"]:
-            if not set(row) <= {"key", "name"}:
-                raise ValueError(f"a key has the fields key and name, got {sorted(row)}")
-            public = parse_public_key(row["key"])
-            keys[key_id(public)] = (str(row.get("name") or key_id(public)), public)
-        threshold, revoked = value.get("threshold", 1), value.get("revoked", [])
-        if type(threshold) is not int or threshold < 1 or not isinstance(revoked, list):
-            raise ValueError("threshold is a number from 1 on, and revoked a list of key ids")
-        if any(not isinstance(item, str) or len(item) != 32 or not _HEX.issuperset(item) for item in revoked):
-            raise ValueError("revoked is a list of key ids, 32 lower-case hex digits each")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        value = decode_json(text.encode(), max_bytes=MAX_TRUST_BYTES, max_marks=MAX_TRUST_BYTES // 8)
+        object_of(value, ("jitload trust", "keys"), ("revoked", "threshold", "not_older_than"))
+        if count_of(value["jitload trust"]) != 1:
+            raise ValueError(f"version {value['jitload trust']}, this jitload reads 1")
+        rows = [object_of(row, ("key",), ("name",)) for row in list_of(value["keys"], dict)]
+        publics = [parse_public_key(row["key"]) for row in rows]
+        all_different(map(key_id, publics), "a key")
+        names = [name_of(row.get("name", "")) for row in rows]
+        keys = {key_id(public): (name or key_id(public), public) for name, public in zip(names, publics, strict=True)}
+        revoked = list_of(value.get("revoked", []), str)
+        all_different(revoked, "a revoked key")
+        if not all(map(is_key_id, revoked)):
+            raise ValueError(f"revoked is a list of key ids, {KEY_ID_DIGITS} lower-case hex digits each")
+        serials = [_serials_from_json(value["not_older_than"])] if "not_older_than" in value else []
+        if not (keys or revoked or serials):
+            raise ValueError("it names no key, revokes none and demands no serial")
+        return Policy(keys, count_of(value.get("threshold", 1), 1), revoked, serials)
+    except ValueError as error:
         raise TrustError(f"not a trust file: {error}") from None
-    return Policy(keys, threshold, revoked, unsigned=False)
 
 
 def verify_trust(
-    name: str, statement: bytes, signatures: list[tuple[str, bytes]], trust: Iterable[Any] | str | None
-) -> tuple[str, ...]:
-    """The names of the trusted keys that signed a statement.
+    name: str, header: bytes, signatures: tuple[Signature, ...], trust: Iterable[Any] | str | None
+) -> tuple[Policy, tuple[str, ...]]:
+    """The policy, and the names of the trusted keys that signed a bundle as it demands; no names where none need sign.
 
     Args:
         name: what to call the bundle in a message.
-        statement: what was signed.
-        signatures: (key id, signature) pairs that came with it.
+        header: the header of the bundle.
+        signatures: those that came with it.
         trust: as `read_policy` takes it.
 
     Raises:
@@ -146,59 +174,110 @@ def verify_trust(
     try:
         policy = read_policy(trust)
         if policy.unsigned:
-            return ()
-        state = (statement, tuple(signatures), tuple(policy.keys.items()), policy.threshold, policy.revoked)
+            return policy, ()
+        state = (header, signatures, tuple(policy.keys.items()), policy.threshold, policy.revoked)
         if state not in _verified:
-            _verified[state] = _signers(policy, statement, signatures)
-        return _verified[state]
+            if len(_verified) >= _MAX_VERIFIED:
+                _verified.clear()
+            _verified[state] = _signers(policy, header, signatures)
+        return policy, _verified[state]
     except TrustError as error:
         raise TrustError(f"{name} is not used: {error}") from None
 
 
+def verify_serial(name: str, manifest: Mapping[str, Any], policy: Policy) -> None:
+    """Nothing for a bundle whose manifest has the serial that a policy demands; its signatures are verified before.
+
+    Raises:
+        TrustError: it is older, or the policy does not speak of it.
+    """
+    own, serial = manifest.get("name", ""), manifest.get("serial", 0)
+    called = f"bundle {own!r} of serial {serial}" if own else f"a bundle without a name, of serial {serial}"
+    for table in policy.serials:
+        least = table.get(own, table.get(ANY_BUNDLE))
+        if least is None:
+            raise TrustError(
+                f"{name} is not used: it is {called}, and the trust file takes only {', '.join(sorted(table))} "
+                f"(not_older_than): name it there, or write {ANY_BUNDLE!r} for all others"
+            )
+        if serial < least:
+            raise TrustError(f"{name} is not used: it is {called}, and the trust file takes none before serial {least}")
+
+
+def _items(trust: Any) -> list[Any]:
+    if isinstance(trust, (str, os.PathLike)):
+        return [trust]
+    if isinstance(trust, bytes) or not hasattr(trust, "__iter__"):
+        raise TrustError(f"trust is a list of keys and files, got {type(trust).__name__}")
+    return list(trust)
+
+
+def _serials_from_json(value: Any) -> dict[str, int]:
+    if not isinstance(value, dict) or not value:
+        raise ValueError('not_older_than is an object like {"ops": 7}')
+    return {name_of(name): count_of(serial) for name, serial in value.items()}
+
+
 def _read_item(item: Any) -> Policy:
     text = os.fspath(item) if isinstance(item, (str, os.PathLike)) else None
-    if text is None:
+    if not isinstance(text, str):
         raise TrustError(f"trust holds keys and files, got {type(item).__name__}")
     if text.startswith(PREFIX):
-        return _one_key(text, None)
+        return _one_key(text, "")
     try:
-        with open(os.path.expanduser(text), encoding="utf-8") as file:
-            content = file.read(MAX_TRUST_BYTES)
+        content = _read_text(os.path.expanduser(text))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise TrustError(f"cannot read the trusted key or trust file {text}: {reason}") from None
     try:
         if content.lstrip().startswith("{"):
             return decode_trust_file(content)
-        words = content.split()
-        return _one_key(words[0] if words else "", " ".join(words[1:]))
-    except TrustError as error:
+        lines = content.strip().splitlines()
+        if len(lines) != 1:
+            raise ValueError(f"{len(lines)} lines, and a file with a public key has one: {PREFIX}HEX and a name")
+        key, _, name = lines[0].partition(" ")
+        return _one_key(key, name_of(name.strip()))
+    except (TrustError, ValueError) as error:
         raise TrustError(f"{text}: {error}") from None
 
 
-def _one_key(text: str, name: str | None) -> Policy:
+def _read_text(path: str) -> str:
+    """The text of a regular file; a FIFO in its place must not hang the application."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_TRUST_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > MAX_TRUST_BYTES:
+        raise ValueError(f"longer than {MAX_TRUST_BYTES} bytes")
+    return data.decode("utf-8")
+
+
+def _one_key(text: str, name: str) -> Policy:
     public = parse_public_key(text)
-    return Policy({key_id(public): (name or key_id(public), public)}, 1, (), unsigned=False)
+    return Policy({key_id(public): (name or key_id(public), public)})
 
 
-def _signers(policy: Policy, statement: bytes, signatures: list[tuple[str, bytes]]) -> tuple[str, ...]:
-    signed: dict[str, str] = {}
+def _signers(policy: Policy, header: bytes, signatures: Iterable[Signature]) -> tuple[str, ...]:
+    signed: list[str] = []
     rejected = []
-    for signer, signature in signatures:
-        if signer in policy.revoked:
-            rejected.append(f"key {signer} is revoked")
-        elif signer not in policy.keys:
-            rejected.append(f"key {signer} is not trusted")
+    for signature in signatures:
+        if signature.key in policy.revoked:
+            rejected.append(f"key {signature.key} is revoked")
+        elif signature.key not in policy.keys:
+            rejected.append(f"key {signature.key} is not trusted")
         else:
             from jitload.bundles.sign import verify_signature
 
-            name, public = policy.keys[signer]
-            verify_signature(public, signature, statement, name)
-            signed[signer] = name
+            name, public = policy.keys[signature.key]
+            verify_signature(public, signature.data, signature.statement(header), name)
+            signed.append(name)
     if len(signed) < policy.threshold:
-        why = "; ".join(rejected) or ("it is not signed" if not signatures else "too few have signed")
-        raise TrustError(
-            f"it needs the signature{'s of' if policy.threshold > 1 else ' of'} {policy.threshold} trusted "
-            f"key{'s' if policy.threshold > 1 else ''} and has {len(signed)}: {why}"
-        )
-    return tuple(signed.values())
+        many = policy.threshold > 1
+        why = "; ".join(rejected) or ("too few have signed" if signed else "it is not signed")
+        needed = f"the signature{'s' * many} of {policy.threshold} trusted key{'s' * many}"
+        raise TrustError(f"it needs {needed} and has {len(signed)}: {why}")
+    return tuple(signed)

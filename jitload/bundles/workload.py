@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from jitload.artifact import Kind
-from jitload.bundles.format import MAX_WORKLOAD_BYTES
+from jitload.bundles.manifest import MAX_WORKLOAD_BYTES
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import fitting_targets, image_targets, parse_archs, parse_kinds
 from jitload.digest import sha256_hex

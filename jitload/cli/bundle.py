@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
-from jitload.bundles.bundle import Bundle, Entry
+from jitload.bundles.bundle import Bundle
+from jitload.bundles.entry import Entry
+from jitload.bundles.signature import Signature
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import destination
 from jitload.cli.request import Kinds
-from jitload.cli.tables import format_bytes, format_count
+from jitload.cli.tables import format_bytes, format_count, format_utc, parse_utc, plain
 from jitload.errors import TrustError
+from jitload.format.json import MAX_DIGITS
 
 #: A signature, key or policy refuses a bundle.
 EXIT_UNTRUSTED = 4
@@ -30,6 +33,13 @@ Trust = Annotated[
         help="Trusted public key (ed25519:...), .pub file or trust file; repeatable. 'unsigned' asks for no signature. "
         "Default: JITLOAD_TRUST.",
     ),
+]
+BundleName = Annotated[
+    str, typer.Option("--name", help="What the bundle is called, for trust files that ask for a serial.")
+]
+Serial = Annotated[
+    int,
+    typer.Option("--serial", min=0, metavar="N", help="A number that grows from one issue of the bundle to the next."),
 ]
 
 
@@ -60,6 +70,8 @@ def create(
     licence: Annotated[
         list[str] | None, typer.Option("--licence", metavar="NOTE", help="Licence note for the manifest; repeatable.")
     ] = None,
+    name: BundleName = "",
+    serial: Serial = 0,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Worker processes.")] = None,
     with_workload: Annotated[
         bool,
@@ -90,6 +102,8 @@ def create(
                 plan,
                 builder=builder,
                 licences=licence or (),
+                name=name,
+                serial=serial,
                 workload=workload,
                 with_workload=with_workload,
                 absent=plan,
@@ -103,13 +117,16 @@ def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
     with clean_failures():
         opened = Bundle.open(bundle, trust="unsigned")
         rows = [_row(entry) for entry in opened.entries()]
-        signers = [signer for signer, _ in opened.signatures]
         if as_json:
-            typer.echo(json.dumps({"manifest": opened.manifest, "signatures": signers, "entries": rows}, indent=2))
+            signatures = list(map(_signature_row, opened.signatures))
+            typer.echo(json.dumps({"manifest": opened.manifest, "signatures": signatures, "entries": rows}, indent=2))
             return
         typer.echo(_line(opened))
+        if opened.manifest.get("name") or opened.manifest.get("serial"):
+            name = opened.manifest.get("name") or "a bundle without a name"
+            typer.echo(f"  name       {name}, serial {opened.manifest.get('serial', 0)}")
         if opened.manifest["builder"]:
-            typer.echo(f"  builder    {opened.manifest['builder']}")
+            typer.echo(f"  builder    {plain(opened.manifest['builder'])}")
         if opened.manifest["workload"]:
             size = opened.manifest.get("workload_bytes", 0)
             carried = f"carried, {format_bytes(size)}: sources are in it" if size else "not carried"
@@ -118,8 +135,8 @@ def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
             typer.echo(f"  licence    {note}")
         for name, version, digest in opened.manifest["toolchains"]:
             typer.echo(f"  toolchain  {name} {version} ({digest[:12]})")
-        for signer in signers:
-            typer.echo(f"  signature  by key {signer}")
+        for signature in opened.signatures:
+            typer.echo(f"  signature  {describe_signature(signature)}, not verified")
         for row in rows:
             typer.echo(
                 f"  {str(row['key'])[:12]}  {row['kind']:<6} {row['arch']:<12} {row['bytes']:>9}  {row['program']}"
@@ -144,12 +161,23 @@ def verify(bundle: BundleFile, trust: Trust = None) -> None:
 def sign(
     bundle: BundleFile,
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Private key.", show_default=False)],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="What the key calls itself in the signature. Default: as FILE.pub says."),
+    ] = None,
+    when: Annotated[
+        int | None,
+        typer.Option("--time", parser=parse_utc, metavar="TIME", help="When: 2026-05-01T12:00:00Z. Default: now."),
+    ] = None,
 ) -> None:
-    """Add a signature; what is signed is verified first. Several keys may sign one bundle."""
+    """Add a signature; what is signed is verified first. Several keys may sign one bundle.
+
+    Name and time are signed too. With --time, signing again gives the same bytes.
+    """
     from jitload.bundles.sign import sign_bundle
 
     with clean_failures():
-        typer.echo(f"{bundle}: signed by key {sign_bundle(bundle, key)}")
+        typer.echo(f"{bundle}: signed {describe_signature(sign_bundle(bundle, key, name=name, time=when))}")
 
 
 @app.command()
@@ -157,12 +185,15 @@ def merge(
     bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE", help="Bundle files.", show_default=False)],
     out: Out,
     trust: Trust = None,
+    name: BundleName = "",
+    serial: Serial = 0,
 ) -> None:
     """Put several bundles into one, which is unsigned. Where two answer one request, the first comes first."""
     from jitload.bundles.build import merge as merge_bundles
 
     with clean_failures():
-        typer.echo(_line(merge_bundles(out, [open_trusted(path, trust) for path in bundles])))
+        opened = [open_trusted(path, trust) for path in bundles]
+        typer.echo(_line(merge_bundles(out, opened, name=name, serial=serial)))
 
 
 @app.command()
@@ -210,12 +241,15 @@ def keygen(
 ) -> None:
     """Make a key to sign with.
 
-    FILE is the private key, for its owner alone; FILE.pub, which is printed too, is for those who trust it.
+    FILE is the private key, for its owner alone; FILE.pub is for those who trust it. Prints the public key, and its
+    id, by which it can be revoked. Nothing is written where one of the files exists.
     """
     from jitload.bundles.sign import generate_keys
+    from jitload.bundles.trust import key_id, parse_public_key
 
     with clean_failures():
-        typer.echo(generate_keys(path, name or path.name))
+        public = generate_keys(path, name or path.name)
+        typer.echo(f"{public}\nkey id {key_id(parse_public_key(public))}")
 
 
 @app.command("trust")
@@ -224,28 +258,66 @@ def trust_file(
     out: Out,
     threshold: Annotated[int, typer.Option("--threshold", min=1, help="How many of them must have signed.")] = 1,
     revoke: Annotated[
-        list[str] | None, typer.Option("--revoke", metavar="KEYID", help="Key id that no longer counts; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--revoke",
+            metavar="KEY",
+            help="A key that no longer counts: its .pub file, the key itself, its id, or the first digits of the id of "
+            "a key that is named here; repeatable.",
+        ),
+    ] = None,
+    not_older_than: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--not-older-than",
+            metavar="NAME=SERIAL",
+            help="The least serial of the bundles of that name ('*': of all others); repeatable. Bundles that are not "
+            "named here are then refused.",
+        ),
     ] = None,
 ) -> None:
     """Write a trust file.
 
-    It names the keys that may sign, how many of them must, and which no longer count.
+    It names the keys that may sign, how many of them must, which no longer count, and which bundles are too old.
     """
-    from jitload.bundles.trust import PREFIX, decode_trust_file, read_policy
+    from jitload.bundles.build import write_bundle
+    from jitload.bundles.trust import Policy, read_policy
+    from jitload.bundles.trust_file import encode_trust_file, find_key
 
     with clean_failures():
         policy = read_policy(keys)
-        rows = [{"key": f"{PREFIX}{public.hex()}", "name": name} for name, public in policy.keys.values()]
-        counting = len(policy.keys.keys() - set(revoke or ()))
+        if policy.unsigned:
+            raise ValueError("'unsigned' is no key: write it in place of a trust file, where bundles are opened")
+        revoked = {find_key(text, policy.keys) for text in revoke or ()} | policy.revoked
+        counting = len(policy.keys.keys() - revoked)
         if threshold > counting:
             raise ValueError(
                 f"{threshold} keys must sign and {counting} would count: name more keys, or lower --threshold"
             )
-        value = {"jitload trust": 1, "keys": rows, "threshold": threshold, "revoked": sorted(revoke or ())}
-        text = json.dumps(value, indent=2) + "\n"
-        decode_trust_file(text)
-        out.write_text(text, encoding="utf-8")
-        typer.echo(f"{out}: {threshold} of {format_count(len(rows), 'key')} must sign")
+        serials = [*policy.serials, *([dict(map(_serial, not_older_than))] if not_older_than else [])]
+        text = encode_trust_file(Policy(policy.keys, threshold, revoked, serials))
+        write_bundle(out, text.encode())
+        away = f"; {format_count(len(revoked), 'key')} revoked" if revoked else ""
+        typer.echo(f"{out}: {threshold} of {format_count(counting, 'key')} must sign{away}")
+
+
+def describe_signature(signature: Signature) -> str:
+    """A signature in one line: the id of its key, and what that says of itself and of the time."""
+    if signature.time is None:
+        return f"by key {signature.key}"
+    return f"by key {signature.key} ({signature.name or 'no name'}, {format_utc(signature.time)})"
+
+
+def _signature_row(signature: Signature) -> dict[str, object]:
+    time = None if signature.time is None else format_utc(signature.time)
+    return {"key": signature.key, "name": signature.name, "time": time}
+
+
+def _serial(text: str) -> tuple[str, int]:
+    name, equals, number = text.rpartition("=")
+    if not equals or not number.isdecimal() or len(number) > MAX_DIGITS:
+        raise ValueError(f"--not-older-than {text!r}: write a name and a serial, e.g. ops=7")
+    return name, int(number)
 
 
 def open_trusted(path: Path, trust: list[str] | None) -> Bundle:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import typer
 
 from jitload.errors import UsageValueError
+from jitload.format.json import MAX_DIGITS
 from jitload.settings.option import byte_count
 
 if TYPE_CHECKING:
@@ -48,6 +49,25 @@ def format_time(seconds: float) -> str:
         return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"
     except (OverflowError, ValueError, OSError):
         return "?"  # a file's time can be set to anything
+
+
+def format_utc(seconds: int) -> str:
+    """A time since the epoch, to the second: "2026-05-01T12:00:00Z"."""
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def parse_utc(text: str) -> int:
+    """Seconds since the epoch of a time like "2026-05-01T12:00:00Z", or of these seconds themselves.
+
+    Raises:
+        typer.BadParameter: it is no such time.
+    """
+    if text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS:
+        return int(text)
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp())
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time: write 2026-05-01T12:00:00Z") from None
 
 
 def count_of(number: int, noun: str, plural: str | None = None) -> str:

@@ -7,13 +7,17 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 import jitload
-from jitload.bundles import format as jlb
+from jitload.bundles.build import create
 from jitload.bundles.sign import generate_keys, sign_bundle
+from jitload.bundles.signature import Signature, encode_signatures
 from jitload.bundles.trust import decode_trust_file, key_id, parse_public_key, read_policy
+from jitload.bundles.trust_file import encode_trust_file, find_key
 from jitload.errors import BundleError, TrustError
 
 
@@ -91,11 +95,13 @@ def test_a_threshold_counts_different_keys(copy, keys, tmp_path):
     assert set(jitload.Bundle.open(copy, trust=path).signers) == {"ci", "other"}
 
 
-def test_a_signature_twice_counts_once(copy, keys, tmp_path):
+@pytest.mark.parametrize("trust", ["unsigned", "trust.json"])
+def test_a_signature_twice_is_refused(copy, keys, tmp_path, trust):
     bundle = jitload.Bundle.open(copy, trust="unsigned")
-    data = copy.read_bytes()[: bundle.unsigned_bytes] + jlb.encode_signatures(bundle.signatures * 2)
-    with pytest.raises(TrustError):
-        jitload.Bundle.from_bytes(data, trust=trust_file(tmp_path / "t.json", keys, threshold=2))
+    data = bundle.read_unsigned() + encode_signatures(bundle.signatures * 2)
+    trust_file(tmp_path / "trust.json", keys, threshold=2)
+    with pytest.raises(BundleError, match="twice"):
+        jitload.Bundle.from_bytes(data, trust=trust if trust == "unsigned" else tmp_path / trust)
 
 
 def test_unsigned_is_said_aloud_and_alone(unsigned, signed, keys):
@@ -107,31 +113,124 @@ def test_unsigned_is_said_aloud_and_alone(unsigned, signed, keys):
         jitload.Bundle.open(unsigned, trust=[])
 
 
+KEY = "ed25519:" + "11" * 32
+OTHER = "ed25519:" + "22" * 32
+ID = key_id(parse_public_key(KEY))
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        "",
         "[]",
         "{}",
         "{",
         '{"jitload trust": 2, "keys": []}',
-        '{"jitload trust": 1, "keys": [], "treshold": 2}',
-        '{"jitload trust": 1, "keys": [], "threshold": 0}',
-        '{"jitload trust": 1, "keys": [], "threshold": true}',
-        '{"jitload trust": 1, "keys": [], "revoked": ["../x"]}',
+        '{"jitload trust": true, "keys": [{"key": "KEY"}]}',
+        '{"jitload trust": 1.0, "keys": [{"key": "KEY"}]}',
+        '{"jitload trust": "1", "keys": [{"key": "KEY"}]}',
+        '{"jitload trust": 1, "jitload trust": 1, "keys": [{"key": "KEY"}]}',
+        '{"jitload trust": 1, "keys": []}',
+        '{"jitload trust": 1, "keys": {}}',
+        '{"jitload trust": 1, "keys": "KEY"}',
+        '{"jitload trust": 1, "keys": ["KEY"]}',
+        '{"jitload trust": 1, "keys": [["key"]]}',
         '{"jitload trust": 1, "keys": ["ed25519:00"]}',
         '{"jitload trust": 1, "keys": [{"key": "ed25519:zz"}]}',
+        '{"jitload trust": 1, "keys": [{"key": 7}]}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY", "name": null}]}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY", "name": "\\u001b[2Jx"}]}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY", "name": "\\ud800"}]}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY", "key": "OTHER"}]}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}, {"key": "KEY"}], "threshold": 2}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY", "not_after": 1}]}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "treshold": 2}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "threshold": 0}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "threshold": true}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "threshold": NaN}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "threshold": 1, "threshold": 2}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "threshold": %s}' % ("9" * 5000),
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "revoked": ["../x"]}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "revoked": {}}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "revoked": "ID"}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "revoked": ["ID", "ID"]}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "revoked": ["ID"], "revoked": []}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "not_older_than": {}}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "not_older_than": 7}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "not_older_than": {"ops": -1}}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "not_older_than": {"ops": true}}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "not_older_than": {"ops": 7, "ops": 0}}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}], "not_older_than": {"o\\nps": 7}}',
+        '{"jitload trust": 1, "keys": [{"key": "KEY"}]} {}',
+        '\ufeff{"jitload trust": 1, "keys": [{"key": "KEY"}]}',
         "[" * 100000,
+        '{"jitload trust": ' + "[" * 100000,
+        '{"jitload trust": 1, "keys": [' + "{}," * 200_000 + "{}]}",
+        "\ud800",
     ],
+    ids=lambda text: repr(text[:60]),
 )
 def test_a_trust_file_that_is_not_right_to_the_letter_is_refused(text):
     with pytest.raises(TrustError):
-        decode_trust_file(text)
+        decode_trust_file(text.replace("KEY", KEY).replace("OTHER", OTHER).replace("ID", ID))
 
 
-@pytest.mark.parametrize("trust", ["ed25519:00", ["/does/not/exist"], [7], "ed25519:" + "AA" * 32])
+def test_a_trust_file_that_is_right_is_read():
+    rows = [{"key": KEY, "name": "ci"}, {"key": OTHER}]
+    fields = {"threshold": 2, "revoked": [ID], "not_older_than": {"ops": 7}}
+    policy = decode_trust_file(json.dumps({"jitload trust": 1, "keys": rows, **fields}))
+    assert [name for name, _ in policy.keys.values()] == ["ci", key_id(parse_public_key(OTHER))]
+    assert (policy.threshold, policy.revoked, policy.serials) == (2, {ID}, ({"ops": 7},))
+    assert decode_trust_file(encode_trust_file(policy)) == policy
+
+
+def test_a_file_that_only_revokes_goes_with_keys_from_elsewhere(signed, keys, tmp_path):
+    path = tmp_path / "revoked.json"
+    path.write_text(json.dumps({"jitload trust": 1, "keys": [], "revoked": [id_of(keys["other"][1])]}))
+    assert jitload.Bundle.open(signed, trust=[keys["ci"][1], path]).signers
+    with pytest.raises(TrustError, match="no key is trusted"):
+        jitload.Bundle.open(signed, trust=[path])
+
+
+@pytest.mark.parametrize(
+    "trust",
+    ["ed25519:00", ["/does/not/exist"], [7], "ed25519:" + "AA" * 32, 7, b"unsigned", [b"x"], [None], "a\0b", "\ud800"],
+)
 def test_what_is_no_key_is_refused(trust):
     with pytest.raises(TrustError):
         read_policy(trust)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "\n", f"{KEY} a\n{OTHER} b\n", f"{KEY} \x1b[2J", f"x {KEY}", "\xff", " " * (1 << 20) + KEY]
+)
+def test_a_file_with_something_other_than_one_key_is_refused(tmp_path, content):
+    (tmp_path / "k.pub").write_bytes(content.encode("latin-1"))
+    with pytest.raises(TrustError, match=r"k\.pub"):
+        read_policy(tmp_path / "k.pub")
+
+
+def test_a_fifo_or_a_directory_in_place_of_a_trust_file_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path):
+        with pytest.raises(TrustError, match="not a regular file"):
+            read_policy(path)
+
+
+def test_a_key_is_found_by_whatever_names_it(keys, tmp_path):
+    ids = {name: id_of(public) for name, (_, public) in keys.items()}
+    for text in (f"{keys['ci'][0]}.pub", keys["ci"][1], ids["ci"], ids["ci"][:12]):
+        assert find_key(text, ids.values()) == ids["ci"]
+    assert find_key("ab" * 16, ids.values()) == "ab" * 16  # one that is not named: the id alone is enough
+    both = trust_file(tmp_path / "both.json", keys)
+    for text, words in (
+        ("", "fits 2 of them"),
+        ("zz", "is no key"),
+        ("0" * 31, "fits none"),
+        (str(both), "names 2 keys"),
+    ):
+        with pytest.raises(TrustError, match=words):
+            find_key(text, ids.values())
 
 
 def test_a_damaged_bundle_is_not_signed(unsigned, keys, tmp_path):
@@ -144,11 +243,127 @@ def test_a_damaged_bundle_is_not_signed(unsigned, keys, tmp_path):
     assert path.read_bytes() == data
 
 
-def test_a_private_key_is_private_and_is_never_overwritten(tmp_path):
-    generate_keys(tmp_path / "key")
+@pytest.mark.parametrize("exists", ["key", "key.pub"])
+@pytest.mark.parametrize("what", ["file", "link"])
+def test_a_pair_of_keys_appears_whole_or_not_at_all(tmp_path, exists, what):
+    (tmp_path / exists).symlink_to("nowhere") if what == "link" else (tmp_path / exists).write_text("old")
+    with pytest.raises(FileExistsError, match="never overwritten"):
+        generate_keys(tmp_path / "key")
+    assert [path.name for path in tmp_path.iterdir()] == [exists]
+    assert what == "link" or (tmp_path / exists).read_text() == "old"
+
+
+def test_no_private_key_is_left_where_the_public_one_cannot_be_written(tmp_path):
+    """The name of the private key is as long as a name may be, so that there is no room for ".pub"."""
+    with pytest.raises(OSError, match="too long"):
+        generate_keys(tmp_path / ("k" * 255))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_a_private_key_is_private_whatever_the_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        public = generate_keys(tmp_path / "key", "ci 2026")
+    finally:
+        os.umask(before)
     assert os.stat(tmp_path / "key").st_mode & 0o777 == 0o600
+    os.chmod(tmp_path / "key.pub", 0o644)
+    assert (tmp_path / "key.pub").read_text() == f"{public} ci 2026\n"
     with pytest.raises(FileExistsError):
         generate_keys(tmp_path / "key")
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[2J", "x" * 201, 7])
+def test_a_name_that_does_not_print_is_refused_before_anything_is_written(tmp_path, copy, keys, name):
+    with pytest.raises(TrustError, match="in one line"):
+        generate_keys(tmp_path / "key", name)
+    assert not (tmp_path / "key").exists()
+    with pytest.raises(TrustError, match="in one line"):
+        sign_bundle(copy, keys["ci"][0], name=name)
+
+
+def test_a_signature_says_who_and_when(copy, keys):
+    before = time.time()
+    (signature,) = jitload.Bundle.open(copy, trust="unsigned").signatures
+    assert (signature.name, signature.key) == ("ci", id_of(keys["ci"][1]))
+    assert 0 <= before - signature.time < 3600
+    made = sign_bundle(copy, keys["ci"][0], name="release 7", time=1_700_000_000)
+    assert (made.name, made.time) == ("release 7", 1_700_000_000)
+    assert jitload.Bundle.open(copy, trust=keys["ci"][1]).signatures == (made,)
+
+
+def test_signing_again_at_the_same_time_gives_the_same_bytes(copy, keys):
+    sign_bundle(copy, keys["ci"][0], time=5)
+    once = copy.read_bytes()
+    sign_bundle(copy, keys["ci"][0], time=5)
+    assert copy.read_bytes() == once
+
+
+@pytest.mark.parametrize("change", [{"name": "other"}, {"time": 6}, {"name": "", "time": None}])
+def test_name_and_time_are_signed(copy, keys, change):
+    """Whoever can write the file cannot make a signature look younger, or somebody else's."""
+    sign_bundle(copy, keys["ci"][0], time=5)
+    bundle = jitload.Bundle.open(copy, trust="unsigned")
+    (signature,) = bundle.signatures
+    fields = {"key": signature.key, "data": signature.data, "name": signature.name, "time": signature.time, **change}
+    data = bundle.read_unsigned() + encode_signatures([Signature(**fields)])
+    with pytest.raises(TrustError, match="altered after it was signed"):
+        jitload.Bundle.from_bytes(data, trust=keys["ci"][1])
+
+
+def test_a_signature_of_the_first_kind_still_counts(copy, keys):
+    """As it was written before signatures had names: verified, kept beside a new one, and replaced by its own key."""
+    key = serialization.load_pem_private_key(keys["ci"][0].read_bytes(), None)
+    with jitload.Bundle.open(copy, trust="unsigned") as bundle:
+        data = key.sign(b"jitload bundle signature 1\n" + bundle.header)
+        body = json.dumps([[id_of(keys["ci"][1]), data.hex()]], separators=(",", ":")).encode()
+        copy.write_bytes(bundle.read_unsigned() + b"JLBSIGN\n" + len(body).to_bytes(4, "little") + body)
+    with jitload.Bundle.open(copy, trust=keys["ci"][1]) as bundle:
+        assert [(one.name, one.time) for one in bundle.signatures] == [("", None)]
+    sign_bundle(copy, keys["other"][0])
+    for name in keys:
+        assert jitload.Bundle.open(copy, trust=keys[name][1]).signers
+    sign_bundle(copy, keys["ci"][0])
+    assert {one.name for one in jitload.Bundle.open(copy, trust="unsigned").signatures} == {"ci", "other"}
+
+
+def test_an_old_bundle_cannot_be_put_back(built, keys, tmp_path):
+    """A trust file can demand a serial: what is signed and older, of another name, or of none, is refused."""
+    for name, serial in (("ops", 6), ("ops", 7), ("other", 9), ("", 0)):
+        path = tmp_path / f"{name}-{serial}.jlb"
+        create(path, built[1][:1], cache=built[2], name=name, serial=serial)
+        sign_bundle(path, keys["ci"][0])
+    strict = trust_file(tmp_path / "strict.json", keys, not_older_than={"ops": 7})
+    loose = trust_file(tmp_path / "loose.json", keys, not_older_than={"ops": 7, "*": 0})
+    assert jitload.Bundle.open(tmp_path / "ops-7.jlb", trust=strict).manifest["serial"] == 7
+    assert jitload.Bundle.open(tmp_path / "ops-6.jlb", trust=keys["ci"][1])
+    for trust in (strict, loose):
+        with pytest.raises(TrustError, match="takes none before serial 7"):
+            jitload.Bundle.open(tmp_path / "ops-6.jlb", trust=trust)
+    for file in ("other-9.jlb", "-0.jlb"):
+        assert jitload.Bundle.open(tmp_path / file, trust=loose)
+        for trust in (strict, [loose, strict]):
+            with pytest.raises(TrustError, match="takes only ops"):
+                jitload.Bundle.open(tmp_path / file, trust=trust)
+
+
+def test_a_serial_is_covered_by_the_signature(built, keys, tmp_path):
+    create(tmp_path / "k.jlb", built[1][:1], cache=built[2], name="ops", serial=6)
+    signature = sign_bundle(tmp_path / "k.jlb", keys["ci"][0])
+    with create(tmp_path / "k.jlb", built[1][:1], cache=built[2], name="ops", serial=7) as newer:
+        data = newer.read_unsigned() + encode_signatures([signature])
+    with pytest.raises(TrustError, match="altered after it was signed"):
+        jitload.Bundle.from_bytes(data, trust=keys["ci"][1])
+
+
+@pytest.mark.parametrize(
+    "fields", [{"name": "a\nb"}, {"name": 7}, {"serial": -1}, {"serial": True}, {"serial": 1 << 63}]
+)
+def test_a_name_or_serial_that_cannot_be_is_refused(built, tmp_path, fields):
+    with pytest.raises(BundleError):
+        create(tmp_path / "k.jlb", built[1][:1], cache=built[2], **fields)
+    assert not (tmp_path / "k.jlb").exists()
 
 
 def test_unsigned_bundles_need_no_cryptography(unsigned):

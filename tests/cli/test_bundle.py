@@ -113,6 +113,54 @@ def test_a_trust_file_with_a_threshold(app, invoke):
     assert set(shown.split("signed by ")[1].strip().split(", ")) == {"ci", "second"}
 
 
+def test_keygen_tells_the_id_by_which_a_key_is_revoked(workdir, invoke):
+    ids = []
+    for name in ("ci", "old"):
+        public, line = invoke("bundle", "keygen", name, "--name", f"{name} key").stdout.splitlines()
+        assert (workdir / f"{name}.pub").read_text() == f"{public} {name} key\n"
+        ids.append(line.removeprefix("key id "))
+        assert len(ids[-1]) == 32
+    for revoked in ("old.pub", (workdir / "old.pub").read_text().split()[0], ids[1], ids[1][:12]):
+        result = invoke("bundle", "trust", "ci.pub", "old.pub", "-o", "trust.json", "--revoke", revoked)
+        assert result.stdout == "trust.json: 1 of 1 key must sign; 1 key revoked\n", result.stderr
+        assert json.loads((workdir / "trust.json").read_text())["revoked"] == [ids[1]]
+    before = (workdir / "trust.json").read_bytes()
+    for revoked in ("nothing.pub", "zz", "0" * 12, "ed25519:00"):
+        result = invoke("bundle", "trust", "ci.pub", "old.pub", "-o", "trust.json", "--revoke", revoked)
+        assert result.exit_code == 1
+        assert result.stderr.startswith("jitload: ")
+    assert (workdir / "trust.json").read_bytes() == before
+    again = invoke("bundle", "keygen", "ci")
+    assert again.exit_code == 1
+    assert "ci: exists, and a key is never overwritten" in again.stderr
+
+
+def test_who_signed_and_when_is_shown(app, invoke):
+    result = invoke("bundle", "sign", "k.jlb", "--key", "key", "--name", "release", "--time", "2026-05-01T12:00:00Z")
+    assert "(release, 2026-05-01T12:00:00Z)" in result.stdout
+    shown = invoke("bundle", "inspect", "k.jlb").stdout
+    assert "(release, 2026-05-01T12:00:00Z), not verified" in shown
+    (signature,) = json.loads(invoke("bundle", "inspect", "k.jlb", "--json").stdout)["signatures"]
+    assert (signature["name"], signature["time"]) == ("release", "2026-05-01T12:00:00Z")
+    assert signature["key"] in shown
+    for wrong in ("yesterday", "2026-05-01", "-1", "9" * 40):
+        assert invoke("bundle", "sign", "k.jlb", "--key", "key", "--time", wrong).exit_code in {1, 2}
+
+
+def test_a_bundle_that_is_too_old_for_the_trust_file_is_not_trusted(app, invoke):
+    for serial in ("6", "7"):
+        arguments = ("bundle", "create", "app.jlw", "-o", f"{serial}.jlb", "-a", "sm_80", "--name", "ops")
+        assert invoke(*arguments, "--serial", serial).exit_code == 0
+        assert invoke("bundle", "sign", f"{serial}.jlb", "--key", "key").exit_code == 0
+    assert "name       ops, serial 7" in invoke("bundle", "inspect", "7.jlb").stdout
+    assert invoke("bundle", "trust", "key.pub", "-o", "trust.json", "--not-older-than", "ops=7").exit_code == 0
+    assert invoke("bundle", "verify", "7.jlb", "--trust", "trust.json").exit_code == 0
+    old = invoke("bundle", "verify", "6.jlb", "--trust", "trust.json")
+    assert (old.exit_code, "takes none before serial 7" in old.stderr) == (4, True)
+    assert invoke("bundle", "verify", "k.jlb", "--trust", "trust.json").exit_code == 4
+    assert invoke("bundle", "trust", "key.pub", "-o", "t.json", "--not-older-than", "ops").exit_code == 1
+
+
 def test_recording_gives_the_exit_code_of_the_program(app, spawn):
     done = spawn("record", "-o", "app.jlw", "--", sys.executable, "app.py", "7", JITLOAD_DEVICE="cpu")
     assert done.returncode == 7

@@ -1,0 +1,81 @@
+"""One artifact of a bundle, with all that is known of it, and how it is read out of a blob (format.py)."""
+
+from __future__ import annotations
+
+from jitload.artifact import canonical_json, decode_entry, decode_factors
+from jitload.bundles.format import split_blob
+from jitload.compiler.key import key_of
+from jitload.compiler.manifest import decode_manifest
+from jitload.errors import BundleError
+from jitload.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from jitload.artifact import Artifact
+    from jitload.compiler.manifest import Variant
+
+
+class Entry(Value):
+    """One artifact of a bundle, verified.
+
+    Attributes:
+        request: the digest of the request that it answers.
+        variant: the headers and the toolchain it was compiled with.
+        artifact: the artifact.
+        factors: what its key was made of.
+        data: the bytes of the entry (artifact.py).
+    """
+
+    __slots__ = ("artifact", "data", "factors", "request", "variant")
+    request: str
+    variant: Variant
+    artifact: Artifact
+    factors: dict[str, Any]
+    data: bytes
+
+    def __init__(
+        self, request: str, variant: Variant, artifact: Artifact, factors: dict[str, Any], data: bytes
+    ) -> None:
+        self._set(request=request, variant=variant, artifact=artifact, factors=factors, data=data)
+
+
+def decode_blob(request: str, blob: bytes, targets: list[list[str]]) -> list[Entry]:
+    """Every artifact in the blob of a request, verified.
+
+    Args:
+        request: the digest of the request.
+        blob: the blob, which matches its digest.
+        targets: the [kind, arch] pairs of the bundle's manifest.
+
+    Raises:
+        BundleError, ArtifactError, LoadError: the parts do not fit each other.
+    """
+    from jitload.loader.images import verify_image
+
+    encoded, datas = split_blob(blob)
+    variants = decode_manifest(encoded, request)
+    if len(variants) != len(datas):
+        raise BundleError(f"{len(datas)} entries for {len(variants)} variants")
+    found = []
+    for variant, data in zip(variants, datas, strict=True):
+        # The key is computed, not believed: an entry cannot stand in for a request that it was not compiled for.
+        key = key_of(request, variant.closure, variant.toolchain)
+        artifact = decode_entry(data, key)
+        if artifact.toolchain != variant.toolchain:
+            raise BundleError(f"an entry of {artifact.toolchain} for a variant of {variant.toolchain}")
+        if [artifact.kind.value, artifact.arch] not in targets:
+            raise BundleError(f"an entry of {artifact.kind} {artifact.arch!r:.40}, which the manifest does not promise")
+        verify_image(artifact.kind, artifact.data)
+        found.append(Entry(request, variant, artifact, _factors_of(data, key), data))
+    return found
+
+
+def _factors_of(data: bytes, key: str) -> dict[str, Any]:
+    factors = decode_factors(data, key)
+    try:
+        canonical_json(factors)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"an entry with unreadable factors ({error})") from None
+    return factors

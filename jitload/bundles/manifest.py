@@ -1,0 +1,95 @@
+"""The manifest of a bundle: what it holds, in canonical JSON, every field of it checked.
+
+    archs, kinds, licences   lists of text, nothing twice
+    targets                  [[kind, arch], ...] of the artifacts; several archs of a fatbin are joined by ","
+    toolchains               [[name, version, digest], ...]
+    requests                 the number of rows of the index
+    builder                  who built it, text
+    workload                 SHA-256 (hex) of the workload that it was made from, or ""
+    workload_bytes           its size, where the bundle carries it
+    name, serial             what the bundle is called, and a number that grows from one issue to the next; a trust file
+                             can demand a serial (trust.py). Not there where they are "" and 0
+
+A field that is not known here is left alone: earlier readers took those that came later in the same way.
+"""
+
+from __future__ import annotations
+
+from jitload.artifact import Kind, canonical_json
+from jitload.compiler.arch import normalize_archs
+from jitload.errors import BundleError
+from jitload.format.json import all_different, count_of, decode_json, list_of, name_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: A description of a bundle; it does not grow with the number of entries.
+MAX_SUMMARY_BYTES = 4 << 20
+MAX_WORKLOAD_BYTES = 1 << 30
+
+#: Values, and commas in the texts of licences.
+_MAX_MARKS = 1 << 18
+_KINDS = frozenset(kind.value for kind in Kind)
+_HEX = frozenset("0123456789abcdef")
+_LISTS = ("archs", "kinds", "licences")
+
+
+def decode_manifest_json(data: bytes) -> dict[str, Any]:
+    """The manifest, checked.
+
+    Raises:
+        BundleError: it is not canonical JSON, or a field is missing or of another type.
+    """
+    try:
+        value = decode_json(data, max_bytes=MAX_SUMMARY_BYTES, max_marks=_MAX_MARKS)
+    except ValueError as error:
+        raise BundleError(f"bundle with an unreadable manifest ({error})") from None
+    manifest = check_manifest(value)
+    if canonical_json(manifest) != data:
+        raise BundleError("bundle whose manifest is not in canonical form")
+    return manifest
+
+
+def check_manifest(value: Any) -> dict[str, Any]:
+    """The manifest, when its fields are what they must be.
+
+    Raises:
+        BundleError: a field is missing or of another type.
+    """
+    try:
+        if not isinstance(value, dict):
+            raise ValueError(f"expected an object, got {type(value).__name__}")
+        for field in _LISTS:
+            all_different(list_of(value[field], str), f"in {field}")
+        for field, length in (("targets", 2), ("toolchains", 3)):
+            rows = [tuple(list_of(row, str, length)) for row in list_of(value[field], list)]
+            all_different(rows, f"in {field}")
+        for kind, arch in value["targets"]:
+            _check_target(kind, arch)
+        count_of(value["requests"])
+        _check_texts(value)
+    except KeyError as error:
+        raise BundleError(f"bundle with an unreadable manifest (no field {error})") from None
+    except ValueError as error:
+        raise BundleError(f"bundle with an unreadable manifest ({error})") from None
+    return dict(value)
+
+
+def _check_texts(value: dict[str, Any]) -> None:
+    workload = value["workload"]
+    if type(value["builder"]) is not str or type(workload) is not str:
+        raise ValueError("builder and workload are text")
+    if workload and (len(workload) != 64 or not _HEX.issuperset(workload)):
+        raise ValueError(f"workload {workload!r:.80} is no SHA-256")
+    count_of(value.get("workload_bytes", 1), 1, MAX_WORKLOAD_BYTES)
+    if not name_of(value.get("name", "-")):
+        raise ValueError("an empty name")
+    count_of(value.get("serial", 1), 1)
+
+
+def _check_target(kind: str, arch: str) -> None:
+    if kind not in _KINDS:
+        raise ValueError(f"kind {kind!r:.40}")
+    if ",".join(normalize_archs(Kind(kind), arch)) != arch:
+        raise ValueError(f"arch {arch!r:.80}")
