@@ -19,6 +19,7 @@ TIERS = (
     {"errors", "values"},
     {"digest", "settings", "config", "log", "format"},
     {"artifact"},
+    {"headers"},
     {"compiler", "cache", "loader", "launch"},
     {"cuda", "cpu", "bundles"},
     {"pipeline", "target"},

@@ -1,0 +1,1 @@
+"""C++ text and the headers it names."""
