@@ -46,7 +46,7 @@ _COMMENT = rb"/" + _S + rb"(?:/(?:[^\\\n]+|\\(?:\r*\n)?)*|" + _BLOCK + rb")"
 #: What may stand between the words of a directive.
 GAP = rb"(?:" + _BLANK + rb"|/" + _S + _BLOCK + rb")*"
 
-_UCN = rb"\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}"
+_UCN = rb"\\[uU]"  # its digits are letters, and without them it is a word for all that
 _WORD = rb"(?:[A-Za-z_]|" + _UCN + rb")\w*(?:" + _S + rb"(?:\w|" + _UCN + rb")\w*)*"
 _NUMBER = (
     rb"(?:[0-9]|\." + _S + rb"[0-9])"
