@@ -15,13 +15,13 @@ import tempfile
 import time
 
 from jitload.artifact import Artifact, Kind, Toolchain, encode_entry
-from jitload.bundles.build import write_bundle
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.format import encode_blob, encode_bundle
 from jitload.bundles.sign import generate_keys, sign_bundle
 from jitload.compiler.key import key_of
 from jitload.compiler.manifest import Variant, encode_manifest
 from jitload.digest import sha256_hex
+from jitload.files.atomic import write_file
 from jitload.pipeline import compile as compile_source
 
 ROUNDS = 25
@@ -46,7 +46,7 @@ def main() -> None:
         print(f"{'entries':>8} {'signed':>7} {'import ms':>10} {'open ms':>9} {'read ms':>9} {'open+read best':>14}")
         for count in (1_000, 10_000):
             path = f"{base}/{count}.jlb"
-            write_bundle(path, bundle_of(image, count))
+            write_file(path, bundle_of(image, count))
             request = Bundle.open(path, trust="unsigned").requests[count // 3]
             show(count, "no", path, "unsigned", request)
             sign_bundle(path, f"{base}/key")

@@ -25,6 +25,7 @@ from types import MappingProxyType
 
 from jitload.digest import DIGEST_BYTES, sha256
 from jitload.errors import ArtifactError
+from jitload.files.atomic import write_file
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -266,21 +267,7 @@ class Artifact(Value):
         Raises:
             OSError: the file cannot be written.
         """
-        target = os.fspath(path)
-        temporary = f"{target}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
-        try:
-            with open(temporary, "wb") as file:
-                file.write(encode_entry(self))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException as error:
-            if os.path.lexists(temporary):
-                os.unlink(temporary)
-            if isinstance(error, OSError):  # under the name that the caller gave, rather than the temporary file's
-                error.filename = target
-                del error.filename2
-            raise
+        write_file(path, encode_entry(self))
 
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Artifact:

@@ -115,7 +115,7 @@ def _provide(
     log.debug("miss: %s (%s)", request, reason)
     refuse_if_off(request, store, policy, reason, device)
     directory = None if store.disk is None else store.disk.directory
-    with single_flight(request.digest, directory):
+    with single_flight(request.digest, directory, what=f"{request.name} ({request.kind}, {request.arch})"):
         if policy != "always":
             store.forget_variants(request.digest)
             artifact, _ = look_up(request, store)

@@ -16,8 +16,9 @@ PACKAGE = pathlib.Path(jitload.__file__).parent
 
 # Lower rooms first; a module may import from its own tier and from those before it (design: "the house").
 TIERS = (
-    {"errors", "values"},
+    {"errors", "values", "forks"},
     {"digest", "settings", "config", "log", "format"},
+    {"files"},
     {"artifact"},
     {"headers"},
     {"compiler", "cache", "loader", "launch"},

@@ -6,7 +6,6 @@ the user's file names, and the stamps of header files.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from jitload.artifact import Artifact, canonical_json, encode_entry
@@ -19,8 +18,10 @@ from jitload.compiler.manifest import MAX_VARIANTS, Variant, check_variant, enco
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError
+from jitload.files.atomic import write_file
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping
     from typing import Any
 
@@ -84,7 +85,7 @@ def create(
     sources = b"" if isinstance(workload, str) or not with_workload else workload.encode()
     digest = workload if isinstance(workload, str) else workload.digest
     about = {"builder": builder, "licences": licences, "name": name, "serial": serial, "workload": digest}
-    write_bundle(path, encode_found(found, about, sources))
+    write_file(path, encode_found(found, about, sources))
     return Bundle.open(path, trust="unsigned")
 
 
@@ -112,7 +113,7 @@ def merge(
             found.setdefault(entry.request, {}).setdefault(entry.artifact.key, row)
     digest, sources = _merged(workloads)
     about = {"builder": builder, "licences": licences, "name": name, "serial": serial, "workload": digest}
-    write_bundle(path, encode_found(found, about, sources))
+    write_file(path, encode_found(found, about, sources))
     return Bundle.open(path, trust="unsigned")
 
 
@@ -157,29 +158,6 @@ def encode_found(found: Found, about: Mapping[str, Any], sources: bytes = b"") -
         "workload": about["workload"],
     }
     return encode_bundle(blobs, manifest, sources)
-
-
-def write_bundle(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a bundle so that it appears whole or not at all.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    target = os.path.abspath(os.fspath(path))
-    temporary = f"{target}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException as error:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        if isinstance(error, OSError):  # under the name that the caller gave, rather than that of the temporary file
-            error.filename = os.fspath(path)
-            del error.filename2
-        raise
 
 
 def _take(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import errno
 import os
+import stat
 import sys
 from contextlib import contextmanager, suppress
 from threading import Lock
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from jitload import config, log
 from jitload.bundles.aliases import header_aliases, spot
-from jitload.bundles.build import write_bundle
 from jitload.bundles.tier import bundles_in_force
 from jitload.bundles.workload import BY_DEVICE, BY_KIND, CHOSEN, decode_workload, encode_line
 from jitload.compiler.key import artifact_key
@@ -24,6 +24,8 @@ from jitload.compiler.search import request_roots
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError
+from jitload.files.atomic import write_all, write_file
+from jitload.files.lock import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 _written: set[tuple[str, str, str]] = set()
 _to_tidy: set[str] = set()
 _guard = Lock()
+#: How long to wait for another process that writes to the same workload.
+LOCK_SECONDS = 30.0
 FIRST_LINE = encode_line({"jitload workload": 1})
 
 
@@ -103,8 +107,8 @@ def note_request(
     with _guard:
         fresh = {digest: line for digest, line in lines.items() if (path, digest, "text") not in _written}
         try:
-            with _locked(path):
-                _append(path, b"".join(fresh.values()))
+            with _locked(path) as alone:
+                _append(path, b"".join(fresh.values()), alone=alone)
         except OSError as error:
             log.warn_once(("record", path), f"cannot record into {path}: {error.strerror or error}")
             return
@@ -125,8 +129,8 @@ def tidy(path: str) -> None:
     """
     with _locked(path):
         data = b""
-        with suppress(FileNotFoundError), open(path, "rb") as file:
-            data = file.read()
+        with suppress(FileNotFoundError), open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            data = file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
         # What follows the last whole line is of a writer that died within it.
         whole = data[: data.rfind(b"\n") + 1] if data.startswith(FIRST_LINE) else data
         try:
@@ -134,7 +138,7 @@ def tidy(path: str) -> None:
         except BundleError as error:
             raise BundleError(f"{path}: {error}") from None
         if tidied != data:
-            write_bundle(path, tidied)
+            write_file(path, tidied)
 
 
 def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) -> dict[str, bytes] | None:
@@ -203,36 +207,46 @@ def _variant(request: CompileRequest, artifact: Artifact, cache: Cache) -> Varia
     return None
 
 
-def _append(path: str, data: bytes) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+def _append(path: str, data: bytes, *, alone: bool) -> None:
+    # NONBLOCK: a pipe must not hang a look-up.
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o666)
     try:
-        size = os.fstat(descriptor).st_size
+        status = os.fstat(descriptor)
+        size = status.st_size
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a file")
         if size == 0:
             data = FIRST_LINE + data
         elif os.pread(descriptor, len(FIRST_LINE), 0) != FIRST_LINE:
             raise OSError(errno.EINVAL, "it is not a workload")
-        elif os.pread(descriptor, 1, size - 1) != b"\n":
+        elif alone and os.pread(descriptor, 1, size - 1) != b"\n":
             # A writer died within the last line: nobody else can be writing, the lock is ours.
             os.ftruncate(descriptor, os.pread(descriptor, size, 0).rfind(b"\n") + 1)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, data)
     finally:
         os.close(descriptor)
 
 
 @contextmanager
-def _locked(path: str) -> Iterator[None]:
-    """Alone with a file among the processes of this host: the lock is on its directory, so that none is left behind."""
-    import fcntl
+def _locked(path: str) -> Iterator[bool]:
+    """Alone with a file among the processes of this host: the lock is on its directory, so that none is left behind.
 
-    descriptor = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    Gives False where there are no locks, or one was not to be had for long: the appends are still whole lines.
+    """
+    lock = FileLock(os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    held = False
     try:
-        with suppress(OSError):  # a file system without locks: the appends are still whole lines
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        try:
+            held = lock.acquire(LOCK_SECONDS)
+        except (OSError, ImportError, NotImplementedError, Warning) as error:
+            log.warn_once(("lock", path), f"nothing keeps other processes from writing to {path} now ({error})")
+        else:
+            if not held:
+                log.warn(f"another process has had {os.path.dirname(path)} locked for {LOCK_SECONDS:g} s: not waiting")
+        yield held
     finally:
-        os.close(descriptor)
+        lock.release()
 
 
 def _tidy_at_exit() -> None:

@@ -7,11 +7,11 @@ import os
 import time as clock
 from typing import TYPE_CHECKING, Any
 
-from jitload.bundles.build import write_bundle
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.signature import MAX_TIME, Signature, encode_signatures, signed_statement
 from jitload.bundles.trust import PREFIX, key_id, read_policy
 from jitload.errors import TrustError
+from jitload.files.atomic import write_file
 from jitload.format.json import name_of
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def sign_bundle(
         bundle.verify()
         signature = Signature(own, key.sign(signed_statement(bundle.header, called, when)), called, when)
         others = [one for one in bundle.signatures if one.key != own]
-        write_bundle(path, bundle.read_unsigned() + encode_signatures([*others, signature]))
+        write_file(path, bundle.read_unsigned() + encode_signatures([*others, signature]))
     return signature
 
 

@@ -19,9 +19,10 @@ from contextlib import suppress
 
 from jitload import log
 from jitload.artifact import MAX_ENTRY_BYTES, decode_entry, encode_entry
-from jitload.cache.directory import Directory, Refused
 from jitload.cache.stats import counters
 from jitload.errors import ArtifactError, LoadError
+from jitload.files.directory import Directory
+from jitload.files.ownership import Foreign, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class DiskStore:
 
         None when it stays where it is: what merely could not be read may be good, and a read-only cache moves nothing.
         """
-        if isinstance(error, OSError) and error.errno not in _DAMAGE:
+        if isinstance(error, OSError) and error.errno not in _DAMAGE and not isinstance(error, Foreign):
             return None
         return self._move_aside(_shard("objects", key))
 
@@ -120,11 +121,10 @@ class DiskStore:
 
     def scan_keys(self) -> Iterator[tuple[str, os.stat_result]]:
         """(key, file status) of every entry."""
-        for entry in self.directory.files("objects"):
+        for relative, status in self.directory.files("objects"):
             # Whatever else lies there is not ours to list, move or remove.
-            if _is_shard(entry.path):
-                with suppress(OSError):
-                    yield entry.path[-65:-63] + entry.name, entry.stat(follow_symlinks=False)
+            if _is_shard(relative):
+                yield relative[-65:-63] + relative[-62:], status
 
     def collect(self, max_bytes: int | None = None) -> tuple[list[str], int]:
         """Drop the least recently used entries until they fit, and sweep what dead writers left.
@@ -149,21 +149,18 @@ class DiskStore:
     def clear(self) -> int:
         """Drop every entry and manifest, and what is in quarantine; gives the number of entries."""
         dropped, _ = self.collect(max_bytes=-1)
-        for entry in list(self.directory.files("manifests")):
-            if _is_shard(entry.path):
-                self.directory.remove(entry.path[len(self.directory.path) + 1 :])
+        for relative, _ in list(self.directory.files("manifests")):
+            if _is_shard(relative):
+                self.directory.remove(relative)
         for name, _ in list(self.quarantined()):
             if not self.directory.remove(f"quarantine/{name}"):
-                from shutil import rmtree  # a directory that lay in the place of an entry
-
-                rmtree(f"{self.directory.path}/quarantine/{name}", ignore_errors=True)
+                self.directory.remove_tree(f"quarantine/{name}")  # it lay in the place of an entry
         return len(dropped)
 
     def quarantined(self) -> Iterator[tuple[str, int]]:
         """(file name, bytes) of what is in quarantine."""
-        for entry in self.directory.scan("quarantine"):
-            with suppress(OSError):
-                yield entry.name, entry.stat(follow_symlinks=False).st_size
+        for name, status in self.directory.scan("quarantine"):
+            yield name, status.st_size
 
     def _read_file(self, relative: str, max_bytes: int) -> tuple[tuple[bytes, os.stat_result] | None, str]:
         # A second try: over a network file system a file that was just renamed can be missing for a moment.
@@ -175,6 +172,9 @@ class DiskStore:
                 return None, "unreadable"
             except FileNotFoundError:
                 return None, "absent"
+            except Foreign as error:
+                self._quarantine(relative, str(error.strerror))
+                return None, "damaged"
             except OSError as error:
                 if error.errno == errno.ESTALE and attempt == 1:
                     continue
@@ -197,8 +197,7 @@ class DiskStore:
                 return False
             except OSError as error:
                 if attempt == 1 and error.errno == errno.ENOENT:
-                    self.directory.forget()  # removed under us: make it again
-                    continue
+                    continue  # removed under us: it is made again
                 if attempt == 1 and error.errno in {errno.ENOSPC, errno.EDQUOT}:
                     self._make_room(len(data))
                     continue
@@ -222,8 +221,7 @@ class DiskStore:
         if self.directory.read_only:
             return None
         try:
-            place = f"{self.directory.make('quarantine')}/{relative.replace('/', '-')}.{os.getpid()}"
-            os.rename(f"{self.directory.path}/{relative}", place)
+            place = self.directory.move(relative, "quarantine", f"{relative.replace('/', '-')}.{os.getpid()}")
         except OSError:
             return None
         counters.count_quarantined()
@@ -233,21 +231,20 @@ class DiskStore:
         if self.directory.read_only:
             return
         with suppress(OSError):
-            os.utime(f"{self.directory.path}/{relative}", follow_symlinks=False)
+            self.directory.touch(relative)
 
     def _sweep(self) -> None:
         if self.directory.read_only:
             return
         host = os.uname().nodename
-        for entry in self.directory.scan("incoming"):
-            with suppress(OSError):
-                if _is_orphan(entry, host):
-                    os.unlink(entry.path)
+        for name, status in self.directory.scan("incoming"):
+            if _is_orphan(name, status, host):
+                self.directory.remove(f"incoming/{name}")
 
 
-def _is_orphan(entry: os.DirEntry[str], host: str) -> bool:
+def _is_orphan(temporary: str, status: os.stat_result, host: str) -> bool:
     """Whether the process that was writing this file is gone."""
-    name, _, rest = entry.name.rpartition(".")[0].rpartition(".")
+    name, _, rest = temporary.rpartition(".")[0].rpartition(".")
     if name == host and rest.isdigit():
         try:
             os.kill(int(rest), 0)
@@ -255,12 +252,12 @@ def _is_orphan(entry: os.DirEntry[str], host: str) -> bool:
             return True
         except OSError:
             pass
-    return time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_SECONDS
+    return time.time() - status.st_mtime > STALE_SECONDS
 
 
-def _is_shard(path: str) -> bool:
+def _is_shard(relative: str) -> bool:
     """Whether a path ends like those of `_shard`."""
-    shard, _, name = path[-65:].partition("/")
+    _, shard, name = relative.split("/")
     return len(shard) == 2 and len(name) == 62 and _HEX.issuperset(shard + name)
 
 

@@ -1,94 +1,153 @@
 """Single flight: one compile per key on this host, over threads and processes.
 
-The lock is the kernel's (flock), so a killed holder frees it. It guards work, never correctness: when the wait is over
-its bound, or there is no place for a lock file, the compile happens anyway.
+The lock between processes is the kernel's, so a killed holder frees it. It guards work, never correctness: when the
+wait is over its bound, or there is no lock to be had, the compile happens anyway. Who waits says so.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, current_thread
 
-from jitload import log
+from jitload import forks, log
+from jitload.files.lock import FileLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from jitload.cache.directory import Directory
+    from jitload.files.directory import Directory
 
 #: How long to wait for another process before compiling what it is compiling.
 WAIT_SECONDS = 600.0
+#: Who has waited for so long says what for.
+SAY_SECONDS = 1.0
+#: A lock file that is removed while it is waited for is opened anew, so often.
+_MOST_FILES = 5
 
-_threads: dict[str, tuple[Lock, list[int]]] = {}
+_threads: dict[str, _Turn] = {}
 _guard = Lock()
 
 
+class _Turn:
+    """The right of one thread to compile a key, and how many have it or wait for it."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.users = 0
+        self.holder = ""
+
+
 @contextmanager
-def single_flight(digest: str, directory: Directory | None, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
+def single_flight(
+    digest: str, directory: Directory | None, wait_seconds: float = WAIT_SECONDS, what: str = ""
+) -> Iterator[None]:
     """Hold the right to compile `digest`; look again for a result after getting it.
 
     Args:
         digest: 64 hex digits of the request.
         directory: where lock files may lie, or None for this process alone.
         wait_seconds: bound on the wait, for threads and processes each.
+        what: what is compiled, for messages.
     """
-    lock, users = _enter(digest)
-    held = lock.acquire(timeout=wait_seconds)
-    if not held:
-        log.warn(f"another thread has been compiling {digest[:12]} for {wait_seconds:g} s: compiling it as well")
+    what = what or digest[:12]
+    turn = _enter(digest)
     try:
-        with _process_lock(digest, directory, wait_seconds):
-            yield
+        held = _wait(
+            lambda seconds: turn.lock.acquire(timeout=seconds),
+            wait_seconds,
+            lambda: f"waiting for another thread of this process to compile {what}: {turn.holder}",
+        )
+        if not held:
+            log.warn(f"another thread has been compiling {what} for {wait_seconds:g} s: compiling it as well")
+        try:
+            turn.holder = current_thread().name if held else turn.holder
+            with _process_lock(digest, directory, wait_seconds, what):
+                yield
+        finally:
+            if held:
+                turn.lock.release()
     finally:
-        if held:
-            lock.release()
-        _leave(digest, users)
+        _leave(digest, turn)
 
 
-def _enter(digest: str) -> tuple[Lock, list[int]]:
+def _enter(digest: str) -> _Turn:
     with _guard:
-        lock, users = _threads.setdefault(digest, (Lock(), [0]))
-        users[0] += 1
-        return lock, users
+        turn = _threads.setdefault(digest, _Turn())
+        turn.users += 1
+        return turn
 
 
-def _leave(digest: str, users: list[int]) -> None:
+def _leave(digest: str, turn: _Turn) -> None:
     with _guard:
-        users[0] -= 1
-        if not users[0]:
-            _threads.pop(digest, None)
+        turn.users -= 1
+        if not turn.users and _threads.get(digest) is turn:
+            del _threads[digest]
+
+
+def _wait(acquire: Callable[[float], bool], wait_seconds: float, describe: Callable[[], str]) -> bool:
+    """Whether a lock was got within the bound; a wait that gets long is said once."""
+    if acquire(min(wait_seconds, SAY_SECONDS)):
+        return True
+    if wait_seconds <= SAY_SECONDS:
+        return False
+    log.warn(describe())
+    return acquire(wait_seconds - SAY_SECONDS)
 
 
 @contextmanager
-def _process_lock(digest: str, directory: Directory | None, wait_seconds: float) -> Iterator[None]:
-    if directory is None or directory.read_only:
-        yield
-        return
-    try:
-        from filelock import FileLock, Timeout
-    except ImportError as error:  # an install without its dependencies still compiles, alone
-        log.warn_once("filelock", f"processes cannot wait for each other's compiles ({error}): pip install filelock")
-        yield
-        return
+def _process_lock(digest: str, directory: Directory | None, wait_seconds: float, what: str) -> Iterator[None]:
     lock = None
     try:
-        # 4096 files at most, however many kernels there are; two keys may share one and then wait for each other.
-        lock = FileLock(f"{directory.make('locks')}/{digest[:3]}", timeout=wait_seconds, mode=0o600, thread_local=False)
-        lock.acquire(poll_interval=0.01)
-    except Timeout:
-        lock = None
-        log.warn(f"another process has been compiling {digest[:12]} for {wait_seconds:g} s: compiling it as well")
-    except (OSError, NotImplementedError) as error:
-        lock = None
-        log.warn_once(
-            ("lock", directory.path), f"no lock file can be used in {directory.path} ({error}): compiling without one"
-        )
-    try:
+        if directory is not None and not directory.read_only:
+            lock = _take(digest, directory, wait_seconds, what)
         yield
     finally:
         if lock is not None:
             lock.release()
+
+
+def _take(digest: str, directory: Directory, wait_seconds: float, what: str) -> FileLock | None:
+    """The lock between processes, or None when it cannot be had."""
+    # 4096 files at most, however many kernels there are; two keys may share one and then wait for each other.
+    name = f"locks/{digest[:3]}"
+    try:
+        for _ in range(_MOST_FILES):
+            lock = FileLock(directory.open_own(name))
+            if _hold(lock, f"{directory.path}/{name}", wait_seconds, what):
+                return lock
+    except ImportError as error:  # an install without its dependencies still compiles, alone
+        log.warn_once("filelock", f"processes cannot wait for each other's compiles ({error}): pip install filelock")
+    except (OSError, NotImplementedError, Warning) as error:
+        log.warn_once(
+            ("lock", directory.path), f"no lock file can be used in {directory.path} ({error}): compiling without one"
+        )
+    return None
+
+
+def _hold(lock: FileLock, path: str, wait_seconds: float, what: str) -> bool:
+    """Whether to go on, with the lock or without; False when its file was removed: the others lock another one."""
+    held = False
+    try:
+        held = _wait(
+            lock.acquire,
+            wait_seconds,
+            lambda: f"waiting for another process to compile {what}: {lock.read_holder()} holds {path}",
+        )
+        if not held:
+            log.warn(
+                f"another process has been compiling {what} for {wait_seconds:g} s: compiling it as well "
+                f"({lock.read_holder()} holds {path})"
+            )
+            return True
+        if lock.is_removed():
+            held = False
+            return False
+        lock.write_holder()
+    finally:
+        if not held:
+            lock.release()
+    return True
 
 
 def _forget_threads() -> None:
@@ -98,11 +157,4 @@ def _forget_threads() -> None:
     _threads.clear()
 
 
-def _register() -> None:
-    import os
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_forget_threads)
-
-
-_register()
+forks.after_fork(_forget_threads)

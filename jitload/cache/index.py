@@ -25,7 +25,7 @@ from jitload.artifact import canonical_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from jitload.cache.directory import Directory
+    from jitload.files.directory import Directory
 
 _HEX = frozenset("0123456789abcdef")
 _TIMEOUT_SECONDS = 1.0
@@ -132,7 +132,6 @@ class Index:
         Raises:
             OSError: it cannot be removed.
         """
-        self._directory.forget()
         if not os.path.lexists(self._path):
             return False
         if os.path.islink(self._path) or not os.path.isdir(self._path):

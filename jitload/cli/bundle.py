@@ -280,9 +280,9 @@ def trust_file(
 
     It names the keys that may sign, how many of them must, which no longer count, and which bundles are too old.
     """
-    from jitload.bundles.build import write_bundle
     from jitload.bundles.trust import Policy, read_policy
     from jitload.bundles.trust_file import encode_trust_file, find_key
+    from jitload.files.atomic import write_file
 
     with clean_failures():
         policy = read_policy(keys)
@@ -296,7 +296,7 @@ def trust_file(
             )
         serials = [*policy.serials, *([dict(map(_serial, not_older_than))] if not_older_than else [])]
         text = encode_trust_file(Policy(policy.keys, threshold, revoked, serials))
-        write_bundle(out, text.encode())
+        write_file(out, text.encode())
         away = f"; {format_count(len(revoked), 'key')} revoked" if revoked else ""
         typer.echo(f"{out}: {threshold} of {format_count(counting, 'key')} must sign{away}")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jitload.files.atomic import write_file
 from jitload.loader.files import ENTRY_SUFFIX
 
 if TYPE_CHECKING:
@@ -62,20 +62,5 @@ def _write(path: Path | None, artifact: Artifact) -> None:
         sys.stdout.buffer.flush()
     elif path.suffix.lower() == f".{ENTRY_SUFFIX}":
         artifact.save(path.resolve())
-    elif path.exists() and not path.is_file():
-        path.write_bytes(artifact.data)  # /dev/null or a pipe: renaming a file over it would destroy it
     else:
-        _replace(path.resolve(), artifact.data)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        write_file(path.resolve(), artifact.data)

@@ -7,13 +7,13 @@ of jitload install them; then an installed CUDA toolkit (`CUDA_HOME`, `CUDA_PATH
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import sys
 
 from jitload import config
-from jitload.artifact import Toolchain, canonical_json
+from jitload.artifact import Toolchain
+from jitload.compiler import memo
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -112,10 +112,10 @@ def toolchain(memo_dir: str | None = None, *, fatbin: bool = False) -> Toolchain
         return None
     files = nvrtc.files(fatbin=fatbin)
     stamps = tuple([file_stamp(os.stat(path)) for path in files])
-    known = _toolchains.get(stamps) or _remembered(memo_dir, stamps)
+    known = _toolchains.get(stamps) or memo.recall(memo_dir, stamps)
     if known is None:
         known = Toolchain("nvrtc", nvrtc_version(nvrtc), _digest_files(files))
-        _remember(memo_dir, stamps, known)
+        memo.note(memo_dir, stamps, known)
     _toolchains[stamps] = known
     return known
 
@@ -207,35 +207,3 @@ def _digest_files(paths: list[str]) -> str:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-def _memo_path(memo_dir: str, stamps: tuple[Stamp, ...]) -> str:
-    return os.path.join(memo_dir, f"toolchain-{len(stamps)}.json")
-
-
-def _remembered(memo_dir: str | None, stamps: tuple[Stamp, ...]) -> Toolchain | None:
-    if memo_dir is None:
-        return None
-    try:
-        with open(_memo_path(memo_dir, stamps), "rb") as file:
-            memo = json.loads(file.read(1 << 16))
-        name, version, digest = memo["toolchain"]
-        same = memo["stamps"] == [list(stamp) for stamp in stamps]
-        if same and all(isinstance(text, str) for text in (name, version, digest)):
-            return Toolchain(name, version, digest)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        pass  # no memo, or not one of ours: the libraries are hashed again
-    return None
-
-
-def _remember(memo_dir: str | None, stamps: tuple[Stamp, ...], known: Toolchain) -> None:
-    if memo_dir is None:
-        return
-    path = _memo_path(memo_dir, stamps)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(canonical_json({"stamps": stamps, "toolchain": [known.name, known.version, known.digest]}))
-        os.replace(temporary, path)
-    except OSError:
-        pass  # a read-only cache: the next process hashes again

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from jitload.artifact import Toolchain
+from jitload.artifact import Toolchain, canonical_json
 from jitload.compiler import toolkit
 from jitload.compiler.toolkit import Nvrtc, find_nvrtc, nvrtc_version, toolchain, toolkit_roots
+from jitload.digest import sha256_hex
 
 
 @pytest.fixture
@@ -163,13 +165,96 @@ def test_a_damaged_memo_is_ignored_and_replaced(installed, tmp_path, monkeypatch
     memo = tmp_path / "memo"
     memo.mkdir()
     first = toolchain(str(memo))
-    (file,) = memo.iterdir()
+    (file,) = memo.glob("*.json")
     good = file.read_bytes()
     for bad in (garbage, json.dumps({**json.loads(good), "toolchain": [1, 2, 3]}).encode()):
         file.write_bytes(bad)
         monkeypatch.setattr(toolkit, "_toolchains", {})
         assert toolchain(str(memo)) == first
         assert file.read_bytes() == good
+
+
+@pytest.fixture
+def noted(installed, tmp_path, monkeypatch):
+    """The memo's file, with what it says; `again()` is what a new process would make of it."""
+    memo = tmp_path / "memo"
+    memo.mkdir()
+    first = toolchain(str(memo))
+    (file,) = memo.glob("*.json")
+
+    def again():
+        monkeypatch.setattr(toolkit, "_toolchains", {})
+        return toolchain(str(memo))
+
+    again.first, again.file, again.good = first, file, file.read_bytes()
+    return again
+
+
+def test_a_memo_with_any_byte_changed_is_a_miss(noted):
+    """None is believed, a digit that is another digit least of all; the sound one is then written again."""
+    for place in range(len(noted.good)):
+        for byte in {b"0", b"f", b"}", bytes([noted.good[place] ^ 1])} - {noted.good[place : place + 1]}:
+            noted.file.write_bytes(noted.good[:place] + byte + noted.good[place + 1 :])
+            noted.file.chmod(0o600)
+            assert noted() == noted.first, (place, byte)
+            assert noted.file.read_bytes() == noted.good
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "digest"),
+    [
+        ("nvcc", "12.9.41", "ab" * 32),
+        ("nvrtc", "12.9.41", "AB" * 32),
+        ("nvrtc", "12.9.41", "ab" * 31),
+        ("nvrtc", "12.9.41", "ab" * 32 + "\n"),
+        ("nvrtc", "", "ab" * 32),
+        ("nvrtc", "12.9.41 ", "ab" * 32),
+        ("nvrtc", "../12", "ab" * 32),
+        ("nvrtc", 12, "ab" * 32),
+        ("nvrtc", None, None),
+    ],
+)
+def test_a_memo_whose_digest_fits_must_make_sense_too(noted, name, version, digest):
+    body = {"stamps": json.loads(noted.good)["stamps"], "toolchain": [name, version, digest]}
+    forged = {**body, "digest": sha256_hex(canonical_json(body))}
+    noted.file.write_bytes(canonical_json(forged))
+    noted.file.chmod(0o600)
+    assert noted() == noted.first
+
+
+@pytest.mark.parametrize("plant", ["fifo", "link", "directory", "open to all"])
+def test_what_lies_in_the_memos_place_is_not_read_and_harms_nothing(noted, tmp_path, plant):
+    outside = tmp_path / "outside"
+    outside.write_bytes(noted.good)
+    noted.file.unlink()
+    if plant == "fifo":
+        os.mkfifo(noted.file)
+    elif plant == "link":
+        noted.file.symlink_to(outside)
+    elif plant == "directory":
+        (noted.file / "x").mkdir(parents=True)
+    else:
+        noted.file.write_bytes(noted.good)
+        noted.file.chmod(0o666)
+    hashed = []
+    with pytest.MonkeyPatch.context() as patch:
+        digest_files = toolkit._digest_files
+        patch.setattr(toolkit, "_digest_files", lambda files: hashed.append(files) or digest_files(files))
+        assert noted() == noted.first
+    assert len(hashed) == 1
+    assert outside.read_bytes() == noted.good
+
+
+def test_a_memo_is_private_and_leaves_no_other_file(noted):
+    before = os.umask(0)
+    try:
+        noted.file.unlink()
+        noted()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(noted.file.stat().st_mode) == 0o600
+    assert os.listdir(noted.file.parent / "incoming") == []
+    assert sorted(os.listdir(noted.file.parent)) == ["incoming", noted.file.name]
 
 
 def test_a_memo_that_cannot_be_written_costs_nothing(installed, tmp_path):
