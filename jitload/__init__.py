@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jitload.artifact import Artifact, KernelInfo, Kind, Parameter, Toolchain
     from jitload.bundles.bundle import Bundle
     from jitload.bundles.record import record
-    from jitload.bundles.tier import use_bundle
+    from jitload.bundles.tier import stop_bundle, use_bundle
     from jitload.cache.stats import Stats, stats
     from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
@@ -118,6 +118,7 @@ _HOMES = {
     "registered_kinds": "loader.registry",
     "seal": "pipeline",
     "stats": "cache.stats",
+    "stop_bundle": "bundles.tier",
     "system_lib": "loader.system",
     "unregister_loader": "loader.registry",
     "use_bundle": "bundles.tier",
@@ -177,6 +178,7 @@ __all__ = [
     "registered_kinds",
     "seal",
     "stats",
+    "stop_bundle",
     "system_lib",
     "unregister_loader",
     "use_bundle",

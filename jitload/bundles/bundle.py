@@ -78,12 +78,24 @@ class Bundle:
             BundleError: it is missing, damaged, truncated, altered or something else.
             TrustError: it is not signed by a trusted key.
         """
-        return _opened(FileSource(os.fspath(path)), trust)
+        return Bundle.from_source(FileSource(os.fspath(path)), trust)
 
     @staticmethod
     def from_bytes(data: bytes, name: str = "bundle", trust: Iterable[Any] | str | None = None) -> Bundle:
         """The same for a bundle that is in memory, under a name for messages."""
-        return _opened(MemorySource(data, name), trust)
+        return Bundle.from_source(MemorySource(data, name), trust)
+
+    @staticmethod
+    def from_source(source: Source, trust: Iterable[Any] | str | None = None) -> Bundle:
+        """The same for bytes from anywhere; the source is closed where they are refused."""
+        try:
+            return Bundle(source, trust)
+        except BundleError as error:
+            source.close()
+            raise BundleError(f"{source.name}: {error}") from None
+        except BaseException:
+            source.close()
+            raise
 
     @staticmethod
     def create(path: str | os.PathLike[str], requests: Iterable[Any], **details: Any) -> Bundle:
@@ -244,14 +256,3 @@ class Bundle:
         """Whether a part matches its digest, found out without holding it: a false size must not cost the memory."""
         steps = range(0, size, _STEP_BYTES)
         return sha256_parts(self._source.read(offset + at, min(_STEP_BYTES, size - at)) for at in steps) == digest
-
-
-def _opened(source: Source, trust: Iterable[Any] | str | None) -> Bundle:
-    try:
-        return Bundle(source, trust)
-    except BundleError as error:
-        source.close()
-        raise BundleError(f"{source.name}: {error}") from None
-    except BaseException:
-        source.close()
-        raise

@@ -3,12 +3,12 @@ r"""Bundles that installed packages carry: entry-point group `jitload.bundles`, 
     [project.entry-points."jitload.bundles"]
     ops = "ops.kernels:ops.jlb"
 
-What stands behind the colon is a file among the resources of the package, read by `importlib.resources`, so it works
-from a zip file too. The packages' metadata are read here line by line: `importlib.metadata` costs 20 ms, which a
+What stands behind the colon is a file in the directory of the package, or in its zip file; the package is not imported
+for it (resource.py). The packages' metadata are read here line by line: `importlib.metadata` costs 20 ms, which a
 process that only wants a kernel from the cache does not have.
 
-Trust: a package that was installed runs its own code in this process anyway, so its bundle need not be signed unless
-the setting `trust` asks for signatures; then it must meet that like any other.
+Trust: who can put a package on the import path can run code in this process anyway, so its bundle need not be signed
+unless the setting `trust` asks for signatures; then it must meet that like any other.
 """
 
 from __future__ import annotations
@@ -53,21 +53,18 @@ def installed_offers() -> dict[str, str]:
 
 
 def _open(name: str, value: str, trust: tuple[str, ...]) -> Bundle:
-    from importlib.resources import files
-
     from jitload.bundles.bundle import Bundle
+    from jitload.bundles.resource import open_resource
 
     package, _, file = value.partition(":")
-    if not file or "/" in file or "\\" in file or file.startswith("."):
+    is_package = all(part.isidentifier() for part in package.split("."))
+    if not is_package or not file or "/" in file or "\\" in file or file.startswith("."):
         raise BundleError(f"entry point {name!r} of {GROUP} is {value!r}, expected 'package:file.jlb'")
     try:
-        data = files(package).joinpath(file).read_bytes()
-    except (ImportError, OSError, TypeError) as error:
-        raise BundleError(
-            f"entry point {name!r} of {GROUP} names {value!r}, and the resource cannot be read ({error}): "
-            f"is the file in the package?"
-        ) from error
-    return Bundle.from_bytes(data, f"{value} (installed)", trust=trust or "unsigned")
+        source = open_resource(package, file, f"{value} (installed)")
+    except BundleError as error:
+        raise BundleError(f"entry point {name!r} of {GROUP} names {value!r}: {error}") from None
+    return Bundle.from_source(source, trust or "unsigned")
 
 
 def _metadata(place: str) -> Iterator[str]:

@@ -45,16 +45,21 @@ class MemorySource(Source):
 class FileSource(Source):
     """A regular file, read with `pread`.
 
+    Args:
+        path: the file.
+        name: what to call it in messages; default: its absolute path.
+
     Raises:
         BundleError: it cannot be opened, or is something else.
     """
 
-    def __init__(self, path: str) -> None:
-        self.name = os.path.abspath(path)
+    def __init__(self, path: str, name: str = "") -> None:
+        target = os.path.abspath(path)
+        self.name = name or target
         try:
             # NONBLOCK: a FIFO in the place of the file must not hang the application. A link is fine: who names the
             # file decides what is there, and its contents are verified anyway.
-            self._descriptor = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
             raise BundleError(f"{path}: cannot open the bundle: {error.strerror or error}") from error
         except ValueError as error:  # a NUL, or half of a surrogate pair

@@ -6,14 +6,16 @@ is never passed over, because what would be compiled in its place is not what wa
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 from jitload import config, log
 from jitload.cache.stats import counters
 from jitload.compiler.manifest import check_variant
-from jitload.errors import TrustError
+from jitload.errors import BundleError, TrustError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
     from typing import Any
 
@@ -27,8 +29,12 @@ _used: list[Bundle] = []
 _configured: dict[tuple[object, ...], tuple[Bundle, ...]] = {}
 # trust of settings -> the bundles of installed packages, which must meet it.
 _installed: dict[tuple[str, ...], tuple[Bundle, ...]] = {}
-# id of settings -> the settings, which keeps the id theirs, and what is in force under them. Threads may have others.
-_in_force: dict[int, tuple[config.Config, tuple[Bundle, ...]]] = {}
+# id of settings -> the settings, which keeps the id theirs, what is in force under them, and since which change of
+# `_used`. Threads may have other settings.
+_in_force: dict[int, tuple[config.Config, tuple[Bundle, ...], object]] = {}
+# Another object after every change of `_used`: what a thread found before one, and keeps after it, is not believed. A
+# lock would do as well, but a child of fork() could find it held.
+_change = object()
 _MAX_REMEMBERED = 32
 
 
@@ -56,16 +62,43 @@ def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None =
             bundle.close()
             raise
     _used.append(bundle)
-    _in_force.clear()
+    _note_change()
     return bundle
 
 
-def stop_bundle(bundle: Bundle) -> None:
-    """Take a bundle that `use_bundle` gave out of use, and close it."""
-    if bundle in _used:
-        _used.remove(bundle)
+def stop_bundle(bundle: Bundle | str | os.PathLike[str]) -> None:
+    """Take out of use what `use_bundle` has put in force; a launch that has its kernel keeps it.
+
+    Who asks at this moment may still get an answer from it. Its file is closed when nobody holds the bundle any more,
+    or by `bundle.close()`.
+
+    Args:
+        bundle: what `use_bundle` gave (stopping it again does nothing), or its path: then every bundle of that path.
+
+    Raises:
+        BundleError: no bundle of that path is in use; those that settings name go with the settings.
+    """
+    if isinstance(bundle, (str, os.PathLike)):
+        path = os.path.abspath(os.fspath(bundle))
+        stopped = [used for used in _used if used.path == path]
+        if not stopped:
+            others = ", ".join(used.path for used in _used) or "none"
+            raise BundleError(
+                f"{path} is not in use by use_bundle(), which has put in force: {others}. Bundles of the setting "
+                f"`bundles` (JITLOAD_BUNDLES) and of installed packages are in force while they are named or installed"
+            )
+    else:
+        stopped = [bundle]
+    for used in stopped:
+        with suppress(ValueError):  # another thread was first
+            _used.remove(used)
+    _note_change()
+
+
+def _note_change() -> None:
+    global _change
+    _change = object()
     _in_force.clear()
-    bundle.close()
 
 
 def bundles_in_force(settings: config.Config | None = None) -> tuple[Bundle, ...]:
@@ -79,15 +112,16 @@ def bundles_in_force(settings: config.Config | None = None) -> tuple[Bundle, ...
     """
     now = config.current() if settings is None else settings
     known = _in_force.get(id(now))  # one object for as long as no setting changes
-    if known is not None:
+    if known is not None and known[2] is _change:
         return known[1]
+    change = _change  # before `_used` is read
     found = (*_used, *_configured_bundles(now), *_installed_bundles(now.trust))
     if now.strict:
         for bundle in found:
             _refuse_unsigned(bundle)
     if len(_in_force) >= _MAX_REMEMBERED:
         _in_force.clear()
-    _in_force[id(now)] = (now, found)
+    _in_force[id(now)] = (now, found, change)
     return found
 
 
@@ -204,19 +238,19 @@ def _configured_bundles(settings: config.Config) -> tuple[Bundle, ...]:
     state = (settings.bundles, settings.trust)
     known = _configured.get(state)
     if known is None:
-        known = _open_all(settings.bundles)
+        known = _open_all(settings.bundles, settings.trust)
         if len(_configured) >= _MAX_REMEMBERED:
             _configured.clear()
         _configured[state] = known
     return known
 
 
-def _open_all(paths: Iterable[str]) -> tuple[Bundle, ...]:
+def _open_all(paths: Iterable[str], trust: tuple[str, ...]) -> tuple[Bundle, ...]:
     opened: list[Bundle] = []
     for path in paths:
         from jitload.bundles.bundle import Bundle
 
-        opened.append(Bundle.open(path))
+        opened.append(Bundle.open(path, trust))
     return tuple(opened)
 
 

@@ -188,6 +188,75 @@ def test_a_workload_of_the_executor_is_one_of_every_device(built, tmp_path):
         tier.stop_bundle(used)
 
 
+def test_a_bundle_that_comes_while_another_thread_asks_is_in_force(built, unsigned, monkeypatch):
+    """What that thread keeps of its look, which began before, must not stand in the way of the new bundle."""
+    looking, came = threading.Event(), threading.Event()
+    configured = tier._configured_bundles
+
+    def slowly(settings):
+        looking.set()
+        came.wait(10)
+        return configured(settings)
+
+    settings = jitload.config.current()
+    monkeypatch.setattr(tier, "_configured_bundles", slowly)
+    asking = threading.Thread(target=tier.bundles_in_force, args=[settings])
+    asking.start()
+    assert looking.wait(10)
+    bundle = jitload.use_bundle(unsigned, trust="unsigned")
+    came.set()
+    asking.join(10)
+    assert bundle in tier.bundles_in_force(settings)
+    jitload.stop_bundle(bundle)
+    assert bundle not in tier.bundles_in_force(settings)
+
+
+def test_bundles_come_and_go_beside_threads_that_ask(built, unsigned):
+    """After each change its own thread sees it, and nobody who asks meets an error."""
+    settings, over = jitload.config.current(), threading.Event()
+
+    def ask():
+        while not over.is_set():
+            for bundle in tier.bundles_in_force(settings):
+                assert bundle.read(built[1][0].digest)
+
+    def come_and_go():
+        for _ in range(100):
+            bundle = jitload.use_bundle(unsigned, trust="unsigned")
+            assert bundle in tier.bundles_in_force(settings)
+            jitload.stop_bundle(bundle)
+            assert bundle not in tier.bundles_in_force(settings)
+
+    with ThreadPoolExecutor(5) as pool:
+        asking = [pool.submit(ask) for _ in range(3)]
+        changing = [pool.submit(come_and_go) for _ in range(2)]
+        try:
+            for future in changing:
+                future.result()
+        finally:
+            over.set()
+        for future in asking:
+            future.result()
+    assert tier.bundles_in_force(settings) == ()
+
+
+def test_a_bundle_is_stopped_by_its_path_or_itself(built, unsigned, tmp_path, monkeypatch):
+    first, second = (jitload.use_bundle(unsigned, trust="unsigned") for _ in range(2))
+    monkeypatch.chdir(unsigned.parent)
+    with pytest.raises(BundleError, match=r"absent\.jlb is not in use .*plain\.jlb"):
+        jitload.stop_bundle("absent.jlb")
+    jitload.stop_bundle(second)
+    jitload.stop_bundle(second)
+    assert tier.bundles_in_force() == (first,)
+    jitload.use_bundle(unsigned, trust="unsigned")
+    jitload.stop_bundle(unsigned.name)
+    assert tier.bundles_in_force() == ()
+    with jitload.configure(bundles=[unsigned], trust="unsigned"):
+        assert compile_request(built[1][0], jitload.Cache())
+        with pytest.raises(BundleError, match="JITLOAD_BUNDLES"):
+            jitload.stop_bundle(unsigned)
+
+
 def test_explain_asks_bundles_first(built, unsigned, hits):
     with jitload.configure(bundles=[unsigned], trust="unsigned"):
         found = jitload.explain(built[1][0], jitload.Cache())

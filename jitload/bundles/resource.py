@@ -1,0 +1,78 @@
+"""A file in an installed package, found without running a line of that package.
+
+`importlib.resources` imports the package, and `importlib.util.find_spec` the parents of a package in another: the first
+look-up for a kernel would then run what nobody has imported. Here the finders of the import system are asked, part by
+part, where each would come from.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from jitload.bundles.source import FileSource, MemorySource
+from jitload.errors import BundleError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from typing import Any
+
+    from jitload.bundles.source import Source
+
+
+def open_resource(package: str, file: str, name: str) -> Source:
+    """A file that lies in the directory of a package, or in its zip file.
+
+    Args:
+        package: dotted name of the package, which need not be imported.
+        file: name of the file, without a directory.
+        name: what to call it in messages.
+
+    Raises:
+        BundleError: there is no such package, or no such file in it.
+    """
+    loader, places = _find_package(package)
+    for place in places:
+        path = os.path.join(place, file)
+        if os.path.isfile(path):
+            return FileSource(path, name)
+        read: Any = getattr(loader, "get_data", None)
+        if read is not None and not os.path.isdir(place):
+            try:
+                return MemorySource(read(path), name)  # a zip file, or what else a loader reads from
+            except OSError:
+                continue
+    raise BundleError(f"there is no file {file} in the package {package}: is it in the wheel?")
+
+
+def _find_package(package: str) -> tuple[Any, list[str]]:
+    """The loader of a package, and where its files lie."""
+    loader: Any = None
+    places: list[str] | None = None
+    parts = package.split(".")
+    for end, part in enumerate(parts, 1):
+        name = ".".join(parts[:end])
+        spec = _find_spec(name, places)
+        loader = None if spec is None else spec.loader
+        if spec is None:  # perhaps a namespace: directories alone
+            places = [path for place in places or () if os.path.isdir(path := os.path.join(place, part))]
+        else:
+            # One that is imported already may have added to its path.
+            places = list(getattr(sys.modules.get(name), "__path__", spec.submodule_search_locations or ()))
+        if not places:
+            raise BundleError(f"there is no package {name}: is it installed whole?")
+    return loader, places or []
+
+
+def _find_spec(name: str, places: list[str] | None) -> ModuleSpec | None:
+    """What the import system would load under a name, without its parents being imported."""
+    for finder in sys.meta_path:
+        find: Any = getattr(finder, "find_spec", None)
+        try:
+            spec: ModuleSpec | None = None if find is None else find(name, places)
+        except (ImportError, ValueError, KeyError):  # KeyError: a namespace, whose parent would have to be imported
+            continue
+        if spec is not None:
+            return spec
+    return None

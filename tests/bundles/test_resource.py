@@ -1,0 +1,129 @@
+"""Files of installed packages are found as the import system finds the packages, and nothing of these is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import jitload
+from jitload.bundles.installed import open_installed
+from jitload.bundles.resource import open_resource
+from jitload.errors import BundleError
+
+RUNS = "raise SystemExit('this package was imported')\n"
+
+
+def write(base, **files):
+    for name, text in files.items():
+        path = base / name.replace("__slash__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def tree(base, paths):
+    for path in paths:
+        (base / path).parent.mkdir(parents=True, exist_ok=True)
+        (base / path).write_text(RUNS if path.endswith(".py") else f"text of {path}")
+    return base
+
+
+@pytest.mark.parametrize(
+    ("package", "paths"),
+    [
+        ("ops", ["ops/__init__.py", "ops/k.jlb"]),
+        ("ops.kernels", ["ops/__init__.py", "ops/kernels/__init__.py", "ops/kernels/k.jlb"]),
+        ("ops.kernels", ["ops/__init__.py", "ops/kernels/k.jlb"]),
+        ("ops", ["ops/k.jlb"]),
+        ("ops.a.b", ["ops/a/b/k.jlb"]),
+    ],
+    ids=["package", "sub-package", "namespace-in-package", "namespace", "namespaces"],
+)
+def test_a_file_is_found_and_its_package_is_not_run(tmp_path, monkeypatch, package, paths):
+    monkeypatch.syspath_prepend(tree(tmp_path, paths))
+    source = open_resource(package, "k.jlb", "a name")
+    assert source.read(0, source.size) == f"text of {paths[-1]}".encode()
+    assert source.name == "a name"
+    assert package.split(".")[0] not in sys.modules
+
+
+@pytest.mark.parametrize("package", ["ops", "ops.kernels"])
+def test_from_a_zip_file(tmp_path, monkeypatch, package):
+    place = package.replace(".", "/")
+    paths = ["ops/__init__.py", f"{place}/__init__.py", f"{place}/k.jlb"]
+    tree(tmp_path / "site", paths)
+    with zipfile.ZipFile(tmp_path / "site.zip", "w") as archive:
+        for path in dict.fromkeys(paths):
+            archive.write(tmp_path / "site" / path, path)
+    monkeypatch.syspath_prepend(tmp_path / "site.zip")
+    source = open_resource(package, "k.jlb", "a name")
+    assert source.read(0, source.size) == f"text of {place}/k.jlb".encode()
+    with pytest.raises(BundleError, match=r"no file other\.jlb"):
+        open_resource(package, "other.jlb", "a name")
+
+
+def test_what_an_imported_package_added_to_its_path_counts(tmp_path, monkeypatch):
+    write(tmp_path / "site", ops__slash__x="", ops__slash__k="")
+    (tmp_path / "site/ops/__init__.py").write_text(f"__path__.append({str(tmp_path / 'more')!r})\n")
+    tree(tmp_path / "more", ["k.jlb", "sub/k.jlb"])
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    with pytest.raises(BundleError):
+        open_resource("ops", "k.jlb", "")
+    __import__("ops")
+    try:
+        assert open_resource("ops", "k.jlb", "").size
+        assert open_resource("ops.sub", "k.jlb", "").size
+    finally:
+        del sys.modules["ops"]
+
+
+def test_a_finder_of_an_editable_install_is_asked(tmp_path, monkeypatch):
+    from importlib.machinery import PathFinder
+
+    class Finder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            return PathFinder.find_spec(name, [str(tmp_path)]) if name == "ops" else None
+
+    tree(tmp_path, ["ops/__init__.py", "ops/k.jlb"])
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert open_resource("ops", "k.jlb", "").size
+
+
+@pytest.mark.parametrize("package", ["absent", "ops.absent", "absent.ops", "module", "json.decoder"])
+def test_what_is_no_package_is_named(tmp_path, monkeypatch, package):
+    monkeypatch.syspath_prepend(tree(tmp_path, ["ops/__init__.py", "module.py"]))
+    with pytest.raises(BundleError, match="there is no package"):
+        open_resource(package, "k.jlb", "")
+
+
+@pytest.mark.parametrize(
+    "value", ["ops", "ops:", "ops:a/b.jlb", "ops:../b.jlb", "../ops:b.jlb", ":b.jlb", "a..b:c.jlb", "ops:absent.jlb"]
+)
+def test_an_entry_point_that_names_nothing_is_refused_with_its_name(tmp_path, monkeypatch, value):
+    tree(tmp_path, ["ops/__init__.py"])
+    (tmp_path / "ops-1.dist-info").mkdir()
+    (tmp_path / "ops-1.dist-info/entry_points.txt").write_text(f"[jitload.bundles]\nmine = {value}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BundleError, match="entry point 'mine'"):
+        open_installed(())
+
+
+def test_a_look_up_does_not_import_the_package(unsigned, built, tmp_path):
+    """In a process of its own, in whose working directory the package lies."""
+    tree(tmp_path, ["ops/__init__.py"])
+    (tmp_path / "ops/k.jlb").write_bytes(unsigned.read_bytes())
+    (tmp_path / "ops-1.dist-info").mkdir()
+    (tmp_path / "ops-1.dist-info/entry_points.txt").write_text("[jitload.bundles]\nmine = ops:k.jlb\n")
+    code = f"""
+import sys, json, pathlib, jitload
+jitload.compile(pathlib.Path({str(built[0])!r}), kind="cubin", arch="sm_80")
+print(json.dumps([jitload.stats().hits["bundle"], "ops" in sys.modules]))
+"""
+    env = {**os.environ, "JITLOAD_COMPILE": "never", "PYTHONPATH": os.path.dirname(os.path.dirname(jitload.__file__))}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert json.loads(done.stdout or "null") == [1, False], done.stderr
