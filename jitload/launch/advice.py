@@ -66,6 +66,8 @@ def dtype_words(value: Any, scalar: str) -> str:
 def element_advice(value: Any, element: Element, pointee: CppType) -> str:
     """How to make an array of one element into what a parameter points to."""
     scalar = _whole(pointee)
+    if element.scalar == "record" and pointee.lanes > 1:
+        return f"a structured dtype must have {pointee.lanes} fields of {pointee.scalar} side by side and no more"
     words = dtype_words(value, scalar)
     convert = f".to({words})" if library(value) == "torch" else f".astype({words})"
     known = hasattr(value, "astype") or library(value) == "torch"

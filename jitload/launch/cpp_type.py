@@ -59,6 +59,7 @@ _SCALARS = {
     "char16_t": ("char16", 2),
     "char32_t": ("char32", 4),
     "float": ("float32", 4),
+    "long double": ("float64", 8),  # NVRTC makes it a double
     "double": ("float64", 8),
     "__int128": ("int128", 16),
     "unsigned __int128": ("uint128", 16),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 from typing import Any
 
@@ -90,6 +91,11 @@ def _protocol_number(value: Any) -> Number | None:
 def _finite_float(value: Any) -> float:
     """`float(value)`, unless only that makes it infinite: Decimal("1e400"), a long double."""
     number = float(value)
-    if number in {float("inf"), float("-inf")} and value != number:
-        raise Misfit(f"{value!r} does not fit: it is too large for double")
+    if math.isinf(number):
+        try:
+            finite = -math.inf < value < math.inf
+        except Exception:  # noqa: BLE001 - foreign code, which need not know how to compare
+            return number
+        if finite:
+            raise Misfit(f"{value!r} does not fit: it is too large for double")
     return number

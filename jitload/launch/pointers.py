@@ -116,8 +116,8 @@ class Pointer:
                 f"{element_advice(value, view.element, pointee)}"
             )
         length, adjacent = view.innermost()
-        fits = length == 2 if needed < 0 else length % needed == 0 and (length or not view.nbytes)
-        if fits and adjacent:
+        fits = length == 2 if needed < 0 else length % needed == 0
+        if not view.nbytes or (length and fits and adjacent):
             return
         advice = (
             f"reshape it so that the last axis is {abs(needed)} long"

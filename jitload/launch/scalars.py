@@ -163,7 +163,9 @@ class Minifloat:
         return special | (self._sign if math.copysign(1, number) < 0 and not math.isnan(number) else 0)
 
     def _rounded(self, number: float) -> int | None:
-        """The bits of a positive number, or None when they would be those of more than the largest."""
+        """The bits of a number from 0 up, or None when they would be those of more than the largest."""
+        if not number:
+            return 0
         exponent = max(math.frexp(number)[1] - 1, 1 - self._bias)
         steps = round(math.ldexp(number, self._mantissa_bits - exponent))  # Python rounds halves to even
         if math.ldexp(steps, exponent - self._mantissa_bits) > self._largest:
@@ -184,7 +186,10 @@ class PowerOfTwo:
         Raises:
             Misfit: not a power of two in that range; libraries differ on how others are rounded.
         """
-        number = float(real_number(value))
+        try:
+            number = float(real_number(value))
+        except OverflowError:
+            number = math.inf
         if math.isnan(number):
             return 0xFF
         mantissa, exponent = math.frexp(number) if math.isfinite(number) else (0.0, 0)

@@ -131,7 +131,7 @@ def structure_bytes(value: Any) -> bytes | None:
     if numpy is None:
         return None
     if isinstance(value, numpy.void) or (
-        isinstance(value, numpy.ndarray) and value.ndim == 0 and value.dtype.kind == "V"
+        isinstance(value, numpy.ndarray) and value.ndim == 0 and value.dtype.type is numpy.void
     ):
         if value.dtype.hasobject or not value.dtype.isnative:
             raise Misfit(f"a structure of dtype {value.dtype} holds Python objects or swapped bytes")

@@ -1,5 +1,8 @@
 """A device that records: the two protocols of jitload.launch.kernel, over plain Python bytes."""
 
+import importlib
+import os
+
 import pytest
 
 from jitload.artifact import KernelInfo, Parameter
@@ -103,3 +106,18 @@ def pack_one(make_kernel):
         return first[parameter.offset : parameter.offset + parameter.size]
 
     return pack
+
+
+@pytest.fixture
+def framework():
+    """`framework("torch")`: the module; skips where it is not installed, unless CI says that it installed them all."""
+
+    def load(name):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            if os.environ.get("JITLOAD_TEST_FRAMEWORKS"):
+                raise
+            pytest.skip(f"{name} is not installed")
+
+    return load
