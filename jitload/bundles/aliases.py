@@ -39,16 +39,20 @@ def header_aliases(
     """
     search = Search(request, toolkit)
     known = set(files)
-    by_file = {os.path.realpath(f"{search.roots[root]}/{path}"): (root, path) for root, path in known}
+
+    def file_of(root: str, path: str) -> str:
+        return search.roots.path(root, path) or path
+
+    by_file = {os.path.realpath(file_of(root, path)): (root, path) for root, path in known}
     main = Header("source", request.name, request.path, scan_text(request.source.encode("utf-8", "surrogateescape")))
-    headers = [Header(root, path, None, read_header(f"{search.roots[root]}/{path}")) for root, path in known]
+    headers = [Header(root, path, None, read_header(file_of(root, path))) for root, path in known]
     found: dict[tuple[str, str], Alias] = {}  # "link.h" and "deep/../link.h" are one
     for header in (main, *headers):
         for include in header.scan.includes:
             place = search.place(include, header, is_main=header is main)
             if place is None or place in known or place[0] == "headers":
                 continue
-            target = by_file.get(os.path.realpath(f"{search.roots[place[0]]}/{place[1]}"))
+            target = by_file.get(os.path.realpath(file_of(*place)))
             if target is not None and spot(*place) != spot(*target):
                 found[spot(*place)] = min(found.get(spot(*place), (*place, *target)), (*place, *target))
     return sorted(found.values())

@@ -20,7 +20,7 @@ from jitload.bundles.aliases import header_aliases, spot
 from jitload.bundles.tier import bundles_in_force
 from jitload.bundles.workload import BY_DEVICE, BY_KIND, CHOSEN, decode_workload, encode_line
 from jitload.compiler.key import artifact_key
-from jitload.compiler.search import request_roots
+from jitload.compiler.roots import Roots
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError
@@ -155,7 +155,7 @@ def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) 
         return digest
 
     files = []
-    roots = request_roots(request, toolkit_roots())
+    roots = Roots(request, ())
     for root, relative, digest, _ in variant.files:
         if root.startswith("toolkit/") or root == "headers":
             continue
@@ -166,9 +166,10 @@ def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) 
                 f"on another machine",
             )
             return None
-        with open(f"{roots[root]}/{relative}", "rb") as file:
+        path = roots.path(root, relative) or relative
+        with open(path, "rb") as file:
             if add(file.read().decode("utf-8", "surrogateescape")) != digest:
-                log.warn(f"{request.name} is not recorded: {roots[root]}/{relative} changed meanwhile")
+                log.warn(f"{request.name} is not recorded: {path} changed meanwhile")
                 return None
         files.append([root, relative, digest])
     aliases = header_aliases(request, [(root, relative) for root, relative, _ in files], toolkit_roots())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from jitload.artifact import decode_factors
-from jitload.compiler.headers import VIRTUAL_ROOT, Closure, read_header, request_roots
+from jitload.compiler.headers import VIRTUAL_ROOT, Closure, read_header
 from jitload.compiler.key import artifact_key
 from jitload.compiler.manifest import check_variant
+from jitload.compiler.roots import Roots
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.digest import sha256_hex
 from jitload.errors import CompileError, JitloadError
@@ -273,7 +272,7 @@ def _differences(
         toolchain=str(artifact.toolchain),
         factors=factors,
     )
-    roots = request_roots(request, toolkit_roots())
+    roots = Roots(request, toolkit_roots())
     found = []
     for name in dict.fromkeys((*then, *now)):
         if name == "headers":
@@ -289,7 +288,7 @@ def _differences(
     return found
 
 
-def _header_now(name: str, roots: Mapping[str, str]) -> str | None:
+def _header_now(name: str, roots: Roots) -> str | None:
     """The digest of a header that the scan does not reach (a macro names it), from the name of its factor."""
     path = _path_now(name.removeprefix("header "), roots)
     try:
@@ -298,10 +297,10 @@ def _header_now(name: str, roots: Mapping[str, str]) -> str | None:
         return None
 
 
-def _path_now(name: str, roots: Mapping[str, str]) -> str:
+def _path_now(name: str, roots: Roots) -> str:
     """Where a header lies on this machine, from its virtual name; the name itself when it has no file."""
-    below = name.removeprefix(VIRTUAL_ROOT)
-    for root, directory in roots.items():
-        if below.startswith(f"{root}/"):
-            return os.path.join(directory, below[len(root) + 1 :])
-    return name
+    first, _, below = name.removeprefix(VIRTUAL_ROOT).partition("/")
+    if first not in roots:  # "include/0" and "toolkit/cuda" are two words
+        second, _, below = below.partition("/")
+        first = f"{first}/{second}"
+    return (roots.path(first, below) if first in roots else None) or name

@@ -23,7 +23,7 @@ import os
 from jitload.compiler.clock import clock_word
 from jitload.compiler.includes import Include, absolute_names, defined_names, loose_paths, rewrite
 from jitload.compiler.macros import Macros
-from jitload.compiler.search import VIRTUAL_ROOT, Header, Search, read_header, request_roots, scan_text
+from jitload.compiler.search import VIRTUAL_ROOT, Header, Search, read_header, scan_text
 from jitload.digest import digest_factors, sha256_hex
 from jitload.errors import CompileError
 
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from jitload.compiler.request import CompileRequest
+    from jitload.compiler.roots import Roots
 
-__all__ = ["VIRTUAL_ROOT", "Closure", "Header", "read_header", "request_roots"]
+__all__ = ["VIRTUAL_ROOT", "Closure", "Header", "read_header"]
 
 MISSING_ROOT = f"{VIRTUAL_ROOT}missing/"
 
@@ -88,8 +89,8 @@ class Closure:
         return {**self._foreseen, **self._probed, **asked}
 
     @property
-    def roots(self) -> dict[str, str]:
-        """Root id -> directory."""
+    def roots(self) -> Roots:
+        """Where the headers are looked for."""
         return self._search.roots
 
     @property
@@ -283,7 +284,7 @@ class Closure:
             text = self._given[relative].encode("utf-8", "surrogateescape")
             header = Header(root, relative, None, scan_text(text))
         else:
-            header = self._read(root, relative, os.path.join(self.roots[root], relative))
+            header = self._read(root, relative, self.roots.path(root, relative) or relative)
         known = self._added[root, relative] = self.headers.setdefault(header.name, header)
         if known is header:
             if pending is None:

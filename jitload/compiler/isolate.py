@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, Pipe
 from time import monotonic
 from typing import TYPE_CHECKING, Any, final
 
-from jitload.compiler import nvrtc
+from jitload.compiler import nvrtc, toolkit
 from jitload.compiler.program import compile_artifact
 from jitload.errors import CompileError
 
@@ -39,7 +39,7 @@ END_SECONDS = 20.0
 
 _START = (
     "import sys; sys.path[:] = {path!r}; "
-    "from jitload.compiler.isolate import serve; serve({module!r}, {function!r}, {handle})"
+    "from jitload.compiler.isolate import serve; serve({module!r}, {function!r}, {handle}, {nvrtc!r})"
 )
 
 
@@ -82,11 +82,13 @@ class CompilerProcess:
                 "no process can be started for the compiler: this interpreter does not know its own file"
             )
         self._connection, theirs = Pipe()
+        found = toolkit.find_nvrtc()
         start = _START.format(
             path=sys.path,
             module=answer.__module__,
             function=answer.__qualname__,
             handle=theirs.fileno(),
+            nvrtc=None if found is None else (found.library, found.major),
         )
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, running this package
@@ -206,14 +208,16 @@ def answer_program(question: tuple[tuple[Any, ...], dict[str, Any]]) -> Iterator
         yield error
 
 
-def serve(module: str, function: str, handle: int) -> None:
-    """In the child: answer until the parent closes its end."""
+def serve(module: str, function: str, handle: int, found: tuple[str, int] | None) -> None:
+    """In the child: answer until the parent closes its end; with the parent's NVRTC, which the key was made with."""
     import resource
     from importlib import import_module
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of a terminal; the parent decides what it means
     # A crash is expected here; a core file of some hundred megabytes in the user's directory is not.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if found is not None:
+        toolkit.use_nvrtc(toolkit.Nvrtc(*found))
     answer = getattr(import_module(module), function)
     with Connection(handle) as connection:
         while True:

@@ -22,7 +22,8 @@ from contextlib import suppress
 from itertools import chain
 
 from jitload.artifact import Toolchain, canonical_json
-from jitload.compiler.search import read_header, request_roots
+from jitload.compiler.roots import Roots
+from jitload.compiler.search import read_header
 from jitload.compiler.toolkit import file_stamp
 from jitload.digest import sha256_hex
 from jitload.errors import ArtifactError
@@ -87,7 +88,7 @@ def check_variant(
             are taken as recorded.
         skip_toolkit: the toolkit's headers were compared before in this process.
     """
-    roots = request_roots(request, toolkit)
+    roots = Roots(request, toolkit)
     given = dict(request.headers)
     for root, relative, digest, stamp in variant.files:
         if root == "headers":
@@ -99,17 +100,20 @@ def check_variant(
             continue
         if root not in roots:
             return f"{root} is no longer searched"
-        # Six hundred times for CUB: no os.path.join, and no call that only a changed file needs.
-        path = f"{roots[root]}/{relative}"
+        # Six hundred times for CUB: no call that only a changed file needs.
+        path = roots.path(root, relative)
+        if path is None:
+            return f"header {root}/{relative} is not where it was"
         try:
             fits = stamp is not None and file_stamp(os.stat(path)) == stamp
         except OSError:
             return f"header {path} is gone"
         if not fits and (reason := _check_file(path, digest)):
             return reason
-    appeared = None if skip_toolkit else _first_in([path for _, path in toolkit], _names(variant, "toolkit"))
+    places = [] if skip_toolkit else list(roots.absent_in(_names(variant, "toolkit")))
     for root in {root for root, _ in variant.absent if root in roots}:
-        appeared = appeared or _first_in([roots[root]], _names(variant, root))
+        places.append((roots.path(root, "") or "", _names(variant, root)))
+    appeared = next(filter(None, (_first_in(base, names) for base, names in places)), None)
     return None if appeared is None else f"{appeared} appeared"
 
 
@@ -124,20 +128,19 @@ def _names(variant: Variant, root: str) -> list[str]:
     return [relative for base, relative in variant.absent if base == root]
 
 
-def _first_in(bases: list[str], names: list[str]) -> str | None:
+def _first_in(base: str, names: list[str]) -> str | None:
     """The first of these paths that is there now; a name with a trailing "/" is a directory or anything else."""
     beside = [name for name in names if "/" not in name[:-1]]
     deeper = [name for name in names if "/" in name[:-1]]
-    for base in bases:
-        candidates = names
-        if len(beside) > _MANY:  # one listing costs as much as ten looks that find nothing
-            with suppress(OSError):  # not there, or nothing to be listed: each is looked for
-                entries = set(os.listdir(base))
-                candidates = [name for name in beside if name.rstrip("/") in entries] + deeper
-        for name in candidates:
-            path = os.path.join(base, name)
-            if os.path.lexists(path[:-1]) if name.endswith("/") else os.path.isfile(path):
-                return path
+    candidates = names
+    if len(beside) > _MANY:  # one listing costs as much as ten looks that find nothing
+        with suppress(OSError):  # not there, or nothing to be listed: each is looked for
+            entries = set(os.listdir(base))
+            candidates = [name for name in beside if name.rstrip("/") in entries] + deeper
+    for name in candidates:
+        path = os.path.join(base, name)
+        if os.path.lexists(path[:-1]) if name.endswith("/") else os.path.isfile(path):
+            return path
     return None
 
 

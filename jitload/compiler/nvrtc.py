@@ -71,23 +71,45 @@ def bindings() -> Any:
 
 def _import_bindings(found: Nvrtc) -> Any:
     try:
-        ctypes.CDLL(found.library, mode=os.RTLD_NOW | os.RTLD_GLOBAL)  # so that the bindings find this very file
+        _load(found)
         from cuda.bindings import nvrtc
         from cuda.pathfinder import load_nvidia_dynamic_lib
+
+        loaded = load_nvidia_dynamic_lib("nvrtc").abs_path
     except ImportError as error:
         raise CompileError(
             f"NVRTC is at {found.library} but its Python bindings are missing ({error}): "
             f"pip install 'jitload[cu{found.major}]'"
         ) from error
-    except OSError as error:
+    except (OSError, AttributeError, RuntimeError) as error:  # the last: pathfinder finds none for these bindings
         raise CompileError(f"NVRTC at {found.library} cannot be loaded: {error}") from error
-    loaded = load_nvidia_dynamic_lib("nvrtc").abs_path
     if loaded is not None and os.path.realpath(loaded) != os.path.realpath(found.library):
         raise CompileError(
             f"this process has loaded another NVRTC ({loaded}) than the one that kernels are keyed by "
             f"({found.library}): import jitload and compile before what loads it, or remove one of the two"
         )
     return nvrtc
+
+
+def _load(found: Nvrtc) -> None:
+    """Load NVRTC by its path, so that the bindings find this very file, and the library of built-ins beside it.
+
+    NVRTC opens that one by its bare name at the first compile. 13.0 has no RUNPATH and so does not find it in its own
+    directory, and where LD_LIBRARY_PATH has another of that name, the others take that one. What is loaded already is
+    what they get.
+
+    Raises:
+        OSError: a library cannot be loaded.
+    """
+    library = ctypes.CDLL(found.library, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    if library.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)) != 0:
+        return
+    name = f"libnvrtc-builtins.so.{major.value}.{minor.value}"
+    for directory in dict.fromkeys((os.path.dirname(found.library), os.path.dirname(os.path.realpath(found.library)))):
+        if os.path.isfile(path := os.path.join(directory, name)):
+            ctypes.CDLL(path, mode=os.RTLD_NOW)
+            return
 
 
 def supported_archs() -> tuple[int, ...]:
@@ -190,6 +212,12 @@ def _run(program: Any, flags: list[str]) -> str:
     if "--no-cache" in flags and "unrecognized option --no-cache" in log:
         _own_cache_off.clear()  # 12.8 and older have no cache of their own, and do not know the option
         return _run(program, [flag for flag in flags if flag != "--no-cache"])
+    if status == nvrtc.nvrtcResult.NVRTC_ERROR_BUILTIN_OPERATION_FAILURE:
+        found = toolkit.find_nvrtc()
+        raise CompileError(
+            f"NVRTC at {found and found.library} cannot use its library of built-ins ({status.name}: {log.strip()}): "
+            f"libnvrtc-builtins.so belongs beside it; install both anew"
+        )
     if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         raise NvrtcFailure(status.name, log)
     return log
@@ -201,7 +229,7 @@ def pack_fatbin(members: Iterable[tuple[str, bytes]]) -> bytes:
     Raises:
         CompileError: nvFatbin is missing or refuses.
     """
-    nvfatbin = _fatbin_bindings()
+    nvfatbin = _packer_bindings()
     try:
         handle = nvfatbin.create(["-64"], 1)
         try:
@@ -221,14 +249,24 @@ def pack_fatbin(members: Iterable[tuple[str, bytes]]) -> bytes:
     return bytes(packed)
 
 
-def _fatbin_bindings() -> Any:
+def _packer_bindings() -> Any:
+    """The nvFatbin bindings, bound to the library that the key was made with."""
+    found = toolkit.find_nvrtc()
+    packer = None if found is None else found.packer()
     try:
+        if packer is not None:
+            ctypes.CDLL(packer, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
         from cuda.bindings import nvfatbin
         from cuda.pathfinder import load_nvidia_dynamic_lib
 
-        load_nvidia_dynamic_lib("nvfatbin")
-    except (ImportError, RuntimeError) as error:  # no bindings, or pathfinder's DynamicLibNotFoundError
+        loaded = load_nvidia_dynamic_lib("nvfatbin").abs_path
+    except (ImportError, OSError, RuntimeError) as error:  # the last: pathfinder's DynamicLibNotFoundError
         raise CompileError(FATBIN_MISSING) from error
+    if packer is not None and loaded is not None and os.path.realpath(loaded) != os.path.realpath(packer):
+        raise CompileError(
+            f"this process has loaded another nvFatbin ({loaded}) than the one that fatbins are keyed by ({packer}): "
+            f"import jitload and compile before what loads it, or remove one of the two"
+        )
     return nvfatbin
 
 

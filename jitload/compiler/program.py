@@ -142,7 +142,7 @@ def _compile_error(request: CompileRequest, closure: Closure, arch: str, failure
         hint = f"\nthis NVRTC compiles for the compute capabilities {known}: write one of them, e.g. arch='sm_90'"
     missing = _MISSING_HEADER.search(failure.log)
     if missing is not None:
-        searched = ", ".join(closure.roots[root] for root in closure.roots if root != "absolute") or "no directory"
+        searched = ", ".join(closure.roots.directories()) or "no directory"
         hint = f"\nheader {closure.display(missing[3])!r} was looked for in headers= and in {searched}"
     text = log if len(log) <= MAX_LOG_IN_MESSAGE else f"{log[:MAX_LOG_IN_MESSAGE]}\n... (the full log is in .log)"
     return CompileError(

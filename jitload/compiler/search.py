@@ -11,6 +11,7 @@ import os
 import posixpath
 import time
 
+from jitload.compiler.roots import Roots
 from jitload.compiler.toolkit import file_stamp
 from jitload.digest import sha256_hex
 from jitload.errors import CompileError
@@ -114,15 +115,6 @@ def scan_text(text: bytes, stamp: Stamp | None = None) -> ScannedFile:
     return sha256_hex(text), stamp, text, scan(text)
 
 
-def request_roots(request: CompileRequest, toolkit: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Root id -> directory, for every root of the request that is a directory; the ones to search, in order."""
-    roots = {"source": request.source_dir} if request.source_dir is not None else {}
-    roots.update({f"include/{index}": path for index, path in enumerate(request.include_dirs)})
-    roots.update(toolkit)
-    roots["absolute"] = "/"
-    return roots
-
-
 def _relative(root: str, path: str) -> str:
     """A path below a root, without what changes nothing: in a user's tree ".." may follow a link, or a missing name."""
     if root.startswith("toolkit/"):
@@ -138,18 +130,18 @@ class Search:
         toolkit: (root id, directory) of the toolkit.
 
     Attributes:
-        roots: root id -> directory.
+        roots: where they are looked for.
         absent: (root id, relative path) that did not exist; a path with a trailing "/" stands for all below it, the
             root id "toolkit" for every directory of the toolkit.
     """
 
     def __init__(self, request: CompileRequest, toolkit: Iterable[tuple[str, str]]) -> None:
-        self.roots = request_roots(request, toolkit)
+        self.roots = Roots(request, toolkit)
         self.absent: set[tuple[str, str]] = set()
         self._given = frozenset(name for name, _ in request.headers)
         self._prefixes: dict[tuple[str, str], bool] = {}
         self._looked: dict[tuple[str, str], bool] = {}
-        self._order = [name for name in self.roots if name.startswith(("include/", "toolkit/"))]
+        self._order = [f"include/{index}" for index in range(len(request.include_dirs))]
 
     def place(self, include: Include, includer: Header, *, is_main: bool) -> tuple[str, str] | None:
         """(root id, relative path) of what `include` means inside `includer`, or None."""
@@ -160,12 +152,10 @@ class Search:
                 found = self._looked[place] = self._exists(root, relative)
             if found:
                 return place
-        if not include.name.startswith("/"):
-            self.absent.add(("toolkit", posixpath.normpath(include.name)))
-        return None
+        return None if include.name.startswith("/") else self._toolkit_place(include, includer, is_main)
 
     def _candidates(self, include: Include, includer: Header, is_main: bool) -> list[tuple[str, str]]:
-        """Where to look, in order."""
+        """Where to look before the toolkit, in order; in it, for what stands beside the header of it that includes."""
         name = include.name
         if name.startswith("/"):
             return [("absolute", _relative("absolute", name))]
@@ -175,6 +165,8 @@ class Search:
             # On from the directory of the search path where this file lies; one beside the source, or in `headers`,
             # stands before all of them. GCC and NVRTC start over for a file that was found beside its includer, too;
             # here a file is one text however it was found, so that `#pragma once` holds.
+            if not includer.is_users:
+                return []
             if includer.root in order:
                 order = order[order.index(includer.root) + 1 :]
         else:
@@ -183,27 +175,39 @@ class Search:
             if includer.root == "headers":
                 places.append(("headers", posixpath.normpath(beside)))
             elif include.quoted and includer.root in self.roots:
-                places.append((includer.root, _relative(includer.root, beside)))
+                relative = _relative(includer.root, beside)
+                root = includer.root if includer.is_users else self.roots.holder_beside(includer.root, relative)
+                places += [(root, relative)] if root is not None else []
         return [*places, *((root, _relative(root, name)) for root in order)]
+
+    def _toolkit_place(self, include: Include, includer: Header, is_main: bool) -> tuple[str, str] | None:
+        relative = posixpath.normpath(include.name)
+        if include.next and not is_main and not includer.is_users:
+            root = self.roots.holder_after(includer.root, relative)
+        else:
+            root = self.roots.holder(relative)
+        if root is None:
+            self.absent.add(("toolkit", relative))
+            return None
+        return root, relative
 
     def _exists(self, root: str, relative: str) -> bool:
         if root == "headers":
             return relative in self._given
-        base = self.roots[root]
-        is_toolkit = root.startswith("toolkit/")
+        if root.startswith("toolkit/"):
+            return True  # `_candidates` has asked
+        path = self.roots.path(root, relative) or ""
         first, slash, _ = relative.partition("/")
         # One missing directory stands for all the names below it: a few hundred headers of the toolkit are looked for
         # in every directory of the user first.
         if slash and first != ".." and root != "absolute":
             known = self._prefixes.get((root, first))
             if known is None:
-                known = self._prefixes[root, first] = os.path.lexists(os.path.join(base, first))
+                known = self._prefixes[root, first] = os.path.lexists(path[: len(path) - len(relative) + len(first)])
             if not known:
-                if not is_toolkit:
-                    self.absent.add((root, f"{first}/"))
+                self.absent.add((root, f"{first}/"))
                 return False
-        if os.path.isfile(os.path.join(base, relative)):
+        if os.path.isfile(path):
             return True
-        if not is_toolkit:
-            self.absent.add((root, relative))
+        self.absent.add((root, relative))
         return False

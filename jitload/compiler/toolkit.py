@@ -1,7 +1,7 @@
 """Where the compiler and the toolkit's headers are, and what exactly that compiler is.
 
-Nothing here loads a library: a hit must not need NVRTC. The packages from PyPI are looked at first, because the extras
-of jitload install them; then an installed CUDA toolkit (`CUDA_HOME`, `CUDA_PATH`, /usr/local/cuda).
+Nothing here loads a library: a hit must not need NVRTC. The packages on the path are looked at first, then an installed
+CUDA toolkit (`CUDA_HOME`, `CUDA_PATH`, /usr/local/cuda).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 
 from jitload import config
 from jitload.artifact import Toolchain
-from jitload.compiler import memo
+from jitload.compiler import memo, places
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     Stamp = tuple[int, int, int, int, int]
-
-#: What the extras install (CUDA 12: one package per component; CUDA 13: one tree), relative to a site directory.
-_WHEEL_LIBRARIES = {12: "nvidia/cuda_nvrtc/lib/libnvrtc.so.12", 13: "nvidia/cu13/lib/libnvrtc.so.13"}
-_WHEEL_HEADERS = {
-    12: (
-        ("cuda", "nvidia/cuda_runtime/include"),
-        ("cccl", "nvidia/cuda_cccl/include"),
-        ("nvcc", "nvidia/cuda_nvcc/include"),
-        ("curand", "nvidia/curand/include"),
-    ),
-    13: (("cuda", "nvidia/cu13/include"), ("cccl", "nvidia/cu13/include/cccl")),
-}
-_SYSTEM_HEADERS = (("cuda", "include"), ("cccl", "include/cccl"))
 
 
 class Nvrtc(Value):
@@ -54,11 +41,16 @@ class Nvrtc(Value):
     def files(self, *, fatbin: bool = False) -> list[str]:
         """The files whose bytes decide what it produces: the library, its built-in headers, and nvFatbin."""
         directory = os.path.dirname(self.library)
-        builtins = sorted(name for name in os.listdir(directory) if name.startswith("libnvrtc-builtins.so"))
-        packer = f"libnvfatbin.so.{self.major}"
-        places = (directory, os.path.join(directory, "../../nvfatbin/lib")) if fatbin else ()
-        found = [path for place in places if os.path.isfile(path := os.path.join(place, packer))]
-        return [self.library, *(os.path.join(directory, name) for name in builtins), *found[:1]]
+        builtins = sorted(name for name in _listed(directory) if name.startswith("libnvrtc-builtins.so"))
+        packer = self.packer() if fatbin else None
+        return [self.library, *(os.path.join(directory, name) for name in builtins), *([packer] if packer else ())]
+
+    def packer(self) -> str | None:
+        """The nvFatbin that goes with it: the one beside it, else the first that is installed."""
+        name = f"libnvfatbin.so.{self.major}"
+        directory = os.path.dirname(self.library)
+        beside = [os.path.join(directory, name), os.path.join(directory, "../../nvfatbin/lib", name)]
+        return next(filter(os.path.isfile, beside), None) or find_library("nvfatbin", self.major)
 
 
 _nvrtc: Nvrtc | bool | None = False  # False: not looked for yet
@@ -74,30 +66,37 @@ def find_nvrtc() -> Nvrtc | None:
     return _nvrtc
 
 
+def use_nvrtc(nvrtc: Nvrtc) -> None:
+    """Compile with this one in this process: a child's must be its parent's, which may have found it loaded."""
+    global _nvrtc
+    _nvrtc = nvrtc
+
+
+def find_library(name: str, major: int | None = None) -> str | None:
+    """The path of a library of CUDA: in a package, else in an installed toolkit; or None.
+
+    Args:
+        name: "nvrtc", "nvfatbin" or "nvJitLink".
+        major: of CUDA; default: of the installed bindings.
+    """
+    wanted = major or _bindings_major()
+    majors = places.MAJORS if wanted is None else (wanted,)
+    return next((path for path, _ in places.find_libraries(name, majors, _sites(), _cuda_homes())), None)
+
+
 def toolkit_roots() -> tuple[tuple[str, str], ...]:
-    """(id, directory) of the toolkit's headers, in order of search; empty where no compiler is."""
+    """(id, directory) of the toolkit's headers, in order of search; empty where no compiler is.
+
+    Packages come first, then installed toolkits, so that whatever no package brings comes from there. An id may have
+    several directories (`roots.py` says how they go together).
+    """
     nvrtc = find_nvrtc()
     if nvrtc is None:
         return ()  # headers that happen to lie here are not those of the compiler that made what is in a cache
-    major = nvrtc.major
-    home = config.current().cuda_home
-    state = (major, home, tuple(sys.path))
+    state = (nvrtc.major, config.current().cuda_home, tuple(sys.path))
     if state not in _roots:
-        found = [
-            (name, path)
-            for site in _sites()
-            for name, relative in _WHEEL_HEADERS.get(major, ())
-            if os.path.isdir(path := os.path.join(site, relative))
-        ]
-        if not found:
-            found = [
-                (name, path)
-                for base in _cuda_homes()
-                if _toolkit_major(base) in {None, major}  # headers of another CUDA than the compiler's do not fit it
-                for name, relative in _SYSTEM_HEADERS
-                if os.path.isdir(path := os.path.join(base, relative))
-            ]
-        _roots[state] = tuple({f"toolkit/{name}": path for name, path in reversed(found)}.items())[::-1]
+        found = places.find_headers(nvrtc.major, _sites(), _cuda_homes())
+        _roots[state] = tuple((f"toolkit/{name}", path) for name, path in found)
     return _roots[state]
 
 
@@ -125,7 +124,7 @@ def nvrtc_version(nvrtc: Nvrtc) -> str:
     site = nvrtc.library.split("/nvidia/")[0]
     package = re.compile(rf"nvidia_cuda_nvrtc(_cu{nvrtc.major})?-({nvrtc.major}\.[0-9.]+)\.dist-info\Z")
     if "/nvidia/" in nvrtc.library and os.path.isdir(site):
-        for name in os.listdir(site):
+        for name in _listed(site):
             if match := package.match(name):
                 return match[2]
     real = re.search(r"\.so\.([0-9.]+)\Z", os.path.realpath(nvrtc.library))
@@ -146,24 +145,19 @@ def _mapped_nvrtc() -> Nvrtc | None:
         return None
     if b"/libnvrtc.so." not in maps:
         return None
+    bindings = _bindings_major()  # they would not take one of another major version
     # Address, rights, offset, device, inode, then the path, which may hold blanks (proc_pid_maps(5)).
-    match = re.search(rb"^(?:\S+[ ]+){5}(/.*/libnvrtc\.so\.([0-9]+)[0-9.]*)$", maps, re.MULTILINE)
-    return Nvrtc(os.fsdecode(match[1]), int(match[2])) if match else None
+    for match in re.finditer(rb"^(?:\S+[ ]+){5}(/.*/libnvrtc\.so\.([0-9]+)[0-9.]*)$", maps, re.MULTILINE):
+        if bindings in {None, int(match[2])}:
+            return Nvrtc(os.fsdecode(match[1]), int(match[2]))
+    return None
 
 
 def _installed_nvrtc() -> Iterator[Nvrtc]:
     bindings = _bindings_major()
-    majors = [bindings] if bindings else sorted(_WHEEL_LIBRARIES, reverse=True)
-    for major in majors:
-        for site in _sites():
-            relative = _WHEEL_LIBRARIES.get(major)
-            if relative and os.path.isfile(path := os.path.join(site, relative)):
-                yield Nvrtc(path, major)
-    for base in _cuda_homes():
-        for major in majors:
-            for directory in ("lib64", "lib", "targets/x86_64-linux/lib"):
-                if os.path.isfile(path := os.path.join(base, directory, f"libnvrtc.so.{major}")):
-                    yield Nvrtc(os.path.realpath(path), major)
+    majors = places.MAJORS if bindings is None else (bindings,)
+    for path, major in places.find_libraries("nvrtc", majors, _sites(), _cuda_homes()):
+        yield Nvrtc(path, major)
 
 
 def _bindings_major() -> int | None:
@@ -173,7 +167,7 @@ def _bindings_major() -> int | None:
         try:
             with open(path, encoding="utf-8") as file:
                 version = file.read().partition("version = '")[2].partition(".")[0]
-        except OSError:
+        except (OSError, ValueError):
             continue
         if version.isdecimal():
             return int(version)
@@ -189,14 +183,11 @@ def _cuda_homes() -> list[str]:
     return [path for path in (home, "/usr/local/cuda") if path]
 
 
-def _toolkit_major(base: str) -> int | None:
-    """Major version of an installed toolkit, from its cuda.h (`#define CUDA_VERSION 12090`)."""
+def _listed(directory: str) -> list[str]:
     try:
-        with open(os.path.join(base, "include", "cuda.h"), "rb") as file:
-            match = re.search(rb"#define CUDA_VERSION (\d+)\d{3}\b", file.read(1 << 20))
+        return os.listdir(directory)
     except OSError:
-        return None
-    return int(match[1]) if match else None
+        return []  # one that another package has loaded may lie where nothing can be listed
 
 
 def _digest_files(paths: list[str]) -> str:

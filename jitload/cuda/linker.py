@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from typing import Any
 
+from jitload.compiler.toolkit import find_library
 from jitload.errors import LoadError
 
 
@@ -20,13 +23,7 @@ def link_ltoir(data: bytes, arch: str) -> bytes:
     Raises:
         LoadError: nvJitLink is not installed or refused the image; `.log` holds what it said.
     """
-    try:
-        from cuda.bindings import nvjitlink
-    except ImportError as error:
-        raise LoadError(
-            "no nvJitLink bindings: pip install 'jitload[cu12]', or compile to a cubin or PTX instead of LTO-IR",
-            kind="ltoir",
-        ) from error
+    nvjitlink = _bindings()
     handle = 0
     options = ["-lto", f"-arch={arch}"]
     try:
@@ -49,6 +46,23 @@ def link_ltoir(data: bytes, arch: str) -> bytes:
         if handle:
             nvjitlink.destroy(handle)
     return bytes(cubin)
+
+
+def _bindings() -> Any:
+    """The nvJitLink bindings, with the library loaded: they look for a package of it in the interpreter's site only."""
+    path = find_library("nvJitLink")
+    try:
+        if path is not None:
+            ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
+        from cuda.bindings import nvjitlink
+    except OSError as error:
+        raise LoadError(f"nvJitLink at {path} cannot be loaded: {error}", kind="ltoir") from error
+    except ImportError as error:
+        raise LoadError(
+            "no nvJitLink bindings: pip install 'jitload[cu12]', or compile to a cubin or PTX instead of LTO-IR",
+            kind="ltoir",
+        ) from error
+    return nvjitlink
 
 
 def _log(nvjitlink: Any, handle: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import site
 import subprocess
 import sys
@@ -145,3 +147,75 @@ def test_the_hit_path_imports_nothing_heavy():
         check=True,
     )
     assert ran.stdout == "[]\n"
+
+
+ELSEWHERE = """
+import sys
+sys.path[:0] = sys.argv[1:]
+import jitload
+from jitload.cuda.linker import link_ltoir
+kernel = 'extern "C" __global__ void k(int *x) { *x = 1; }'
+def compile(kind, arch, **options):
+    return jitload.compile(kernel, kind=kind, arch=arch, cache=jitload.Cache(), **options).data
+print([len(image) > 100 for image in (
+    compile("cubin", "sm_80"),
+    compile("cubin", "sm_80", isolate=True),
+    compile("fatbin", ["sm_80", "sm_90"]),
+    link_ltoir(compile("ltoir", "sm_80"), "sm_80"),
+)])
+"""
+
+
+def run_elsewhere(*options, **environment):
+    paths = [path for path in sys.path if path]
+    return subprocess.run(
+        [sys.executable, *options, "-c", ELSEWHERE, str(Path(jitload.__file__).parent.parent), *paths],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def test_packages_anywhere_on_the_path_will_do():
+    """As `pip install --target` puts them: the bindings look for libraries in the interpreter's own site alone."""
+    ran = run_elsewhere("-S")
+    assert ran.stdout == "[True, True, True, True]\n", ran.stderr
+
+
+def test_built_ins_are_those_beside_the_library(tmp_path):
+    """NVRTC opens them by name: 13.0 does not look beside itself, and LD_LIBRARY_PATH comes before that for all."""
+    import _ctypes
+
+    from jitload.compiler import toolkit
+
+    directory = Path(toolkit.find_nvrtc().library).parent
+    for library in directory.glob("libnvrtc-builtins.so*"):
+        shutil.copy(_ctypes.__file__, tmp_path / library.name)  # a library, but not that one
+    ran = run_elsewhere(LD_LIBRARY_PATH=str(tmp_path))
+    assert ran.stdout == "[True, True, True, True]\n", ran.stderr
+
+
+ALONE = """
+import ctypes, sys
+import jitload
+from jitload.compiler import toolkit
+toolkit.use_nvrtc(toolkit.Nvrtc(sys.argv[1], toolkit.find_nvrtc().major))
+try:
+    print(jitload.compile("", kind="ptx", arch="compute_80", cache=jitload.Cache(), isolate=len(sys.argv) > 2))
+except jitload.CompileError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("where", [[], ["isolated"]], ids=["here", "in a child"])
+def test_without_its_built_ins_nvrtc_says_what_is_missing(tmp_path, where):
+    """In a child too, which compiles with the NVRTC of its parent. (The copy does not look where it lies.)"""
+    from jitload.compiler import toolkit
+
+    library = tmp_path / Path(toolkit.find_nvrtc().library).name
+    library.write_bytes(Path(toolkit.find_nvrtc().library).read_bytes().replace(b"$ORIGIN\0", b"$NOWHER\0"))
+    ran = subprocess.run(
+        [sys.executable, "-c", ALONE, str(library), *where], capture_output=True, text=True, check=True
+    )
+    assert f"NVRTC at {library} cannot use its library of built-ins (NVRTC_ERROR_BUILTIN" in ran.stdout

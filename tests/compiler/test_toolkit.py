@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -282,6 +283,30 @@ def test_the_bindings_say_which_of_two_majors(installed):
     assert find_nvrtc().major == 12
 
 
+def test_an_installed_toolkit_completes_the_packages(installed, tmp_path, monkeypatch):
+    """Component by component: what a package brings comes from it, everything else from the toolkit."""
+    shutil.rmtree(installed / "nvidia/cuda_cccl")
+    for relative in ("include/cuda_fp16.h", "include/cub/cub.cuh"):
+        (tmp_path / "cuda" / relative).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cuda" / relative).write_text("")
+    monkeypatch.setattr(toolkit, "_cuda_homes", lambda: [str(tmp_path / "cuda")])
+    assert toolkit_roots() == (
+        ("toolkit/cuda", str(installed / "nvidia/cuda_runtime/include")),
+        ("toolkit/cuda", str(tmp_path / "cuda/include")),
+    )
+
+
+def test_the_packer_of_a_fatbin_may_come_from_an_installed_toolkit(installed, tmp_path, monkeypatch):
+    shutil.rmtree(installed / "nvidia/nvfatbin")
+    assert toolchain(fatbin=True).digest == toolchain().digest, "there is none"
+    packer = tmp_path / "cuda/lib64/libnvfatbin.so.12"
+    packer.parent.mkdir(parents=True)
+    packer.write_text("the toolkit's packer")
+    monkeypatch.setattr(toolkit, "_cuda_homes", lambda: [str(tmp_path / "cuda")])
+    assert find_nvrtc().packer() == str(packer)
+    assert toolchain(fatbin=True).digest != toolchain().digest
+
+
 MAPPED = """
 import ctypes, sys
 ctypes.CDLL(sys.argv[1])
@@ -302,12 +327,43 @@ def test_one_that_the_process_has_loaded_already_is_the_one(tmp_path, directory)
     assert Path(ran.stdout.strip()) == copy
 
 
+def test_one_of_another_major_that_the_process_has_loaded_is_not(tmp_path):
+    """The bindings would not take it. (Any library serves: what counts is the name under which it is mapped.)"""
+    import _ctypes
+
+    other = tmp_path / f"libnvrtc.so.{find_nvrtc().major + 1}"
+    shutil.copy(_ctypes.__file__, other)
+    ran = subprocess.run([sys.executable, "-c", MAPPED, str(other)], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == find_nvrtc().library
+
+
+UNREADABLE = """
+import os, sys
+from jitload.compiler import toolkit
+sys.path[:] = sys.argv[1:]
+if os.getuid() == 0:
+    os.seteuid(65534)
+print(toolkit.find_nvrtc(), toolkit.toolkit_roots())
+"""
+
+
+def test_what_cannot_be_read_is_passed_over(installed):
+    """A library and headers of another user, in the first place on the path."""
+    with tempfile.TemporaryDirectory() as directory:  # the one of this test is closed to others
+        os.chmod(directory, 0o755)
+        closed, free = Path(directory, "closed"), Path(directory, "free")
+        shutil.copytree(installed, closed)
+        shutil.copytree(installed, free)
+        os.chmod(closed / "nvidia/cuda_nvrtc/lib", 0)
+        os.chmod(closed / "nvidia/cuda_runtime", 0)
+        command = [sys.executable, "-c", UNREADABLE, str(closed), str(free)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+        os.chmod(closed / "nvidia/cuda_nvrtc/lib", 0o700)
+        os.chmod(closed / "nvidia/cuda_runtime", 0o700)
+    assert str(free / "nvidia/cuda_nvrtc/lib/libnvrtc.so.12") in ran.stdout
+    assert str(free / "nvidia/cuda_runtime/include") in ran.stdout
+    assert str(closed / "nvidia/cuda_runtime/include") not in ran.stdout
+
+
 def test_a_toolchain_says_what_it_is():
     assert str(Toolchain("nvrtc", "12.9.86", "ab" * 32)) == "nvrtc 12.9.86 (abababababab)"
-
-
-def test_headers_of_another_cuda_than_the_compilers_are_not_taken(tmp_path):
-    (tmp_path / "include").mkdir()
-    (tmp_path / "include" / "cuda.h").write_text("#define CUDA_VERSION 11080\n")
-    assert toolkit._toolkit_major(str(tmp_path)) == 11
-    assert toolkit._toolkit_major(str(tmp_path / "nowhere")) is None

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from jitload.cli.checks.finding import Finding
     from jitload.cli.checks.sample import Sample
 
-#: Header root -> a header that must be in it, and where it says its version.
+#: Component -> a header that must be there, and where in the same directory it says its version.
 HEADERS = {
-    "toolkit/cuda": ("cuda_fp16.h", "cuda_runtime_api.h", "CUDART_VERSION"),
-    "toolkit/cccl": ("cub/cub.cuh", "cuda/std/__cccl/version.h", "CCCL_VERSION"),
+    "cuda": ("cuda_fp16.h", "cuda_runtime_api.h", "CUDART_VERSION"),
+    "cccl": ("cub/cub.cuh", "cuda/std/__cccl/version.h", "CCCL_VERSION"),
 }
 
 
@@ -94,22 +94,22 @@ def check_headers(_sample: Sample) -> Finding:
 
     if find_nvrtc() is None:
         return missing("not looked for without NVRTC: they belong to it", pip_command())
-    roots = dict(toolkit_roots())
+    searched = [directory for _, directory in toolkit_roots()]
+    roots: dict[str, str] = {}
     versions: dict[str, object] = {}
-    absent = []
-    for root, (header, where, macro) in HEADERS.items():
-        directory = roots.get(root)
-        if directory is None or not Path(directory, header).is_file():
-            absent.append(f"<{header}>")
-        else:
-            versions[root] = _read_macro(Path(directory, where), macro)
-    details: dict[str, object] = {"roots": roots, "versions": versions}
+    for component, (header, where, macro) in HEADERS.items():
+        directory = next((path for path in searched if Path(path, header).is_file()), None)
+        if directory is not None:
+            roots[component] = directory
+            versions[component] = _read_macro(Path(directory, where), macro)
+    details: dict[str, object] = {"roots": roots, "searched": searched, "versions": versions}
+    absent = [f"<{header}>" for component, (header, _, _) in HEADERS.items() if component not in roots]
     if absent:
-        beside = f"; there is {', '.join(roots.values())}" if roots else ""
+        beside = f"; there is {', '.join(searched)}" if searched else ""
         return missing(f"no {', '.join(absent)}{beside}", f"{pip_command()} (for kernels that include them)", **details)
-    found = ", ".join(f"{root.partition('/')[2]} {number} at {roots[root]}" for root, number in versions.items())
+    found = ", ".join(f"{component} {number} at {roots[component]}" for component, number in versions.items())
     nvrtc = find_nvrtc()
-    if nvrtc is not None and not str(versions["toolkit/cuda"]).startswith(f"{nvrtc.major}."):
+    if nvrtc is not None and not str(versions["cuda"]).startswith(f"{nvrtc.major}."):
         return problem(f"{found}; they are not those of NVRTC {nvrtc.major}", pip_command(), **details)
     return ok(found, **details)
 
