@@ -39,10 +39,11 @@ class Roots:
         self._own = {"source": request.source_dir} if request.source_dir is not None else {}
         self._own.update({f"include/{index}": path for index, path in enumerate(request.include_dirs)})
         self._own["absolute"] = "/"
-        self._ids = dict(self.toolkit)
+        self._ids = frozenset(name for name, _ in self.toolkit)
         self._places = [tuple(pairs) for _, pairs in groupby(self.toolkit, lambda pair: _place_of(pair[1]))]
-        # Nearly always: then a header of the toolkit is where its root says, and 600 of CUB's need no look.
-        self._is_plain = len(self._places) == 1 and len(self._ids) == len(self.toolkit)
+        # Nearly always there is one place: then a header is where its root says, and 600 of CUB's need no look.
+        is_plain = len(self._places) == 1 and len(self._ids) == len(self.toolkit)
+        self._plain = dict(self.toolkit) if is_plain else {}
         self._cccl_places: int | None = None
         self._directories: dict[Pair, bool] = {}
         self._holders: dict[str, tuple[Pair, ...]] = {}
@@ -57,12 +58,19 @@ class Roots:
 
     def path(self, root: str, relative: str) -> str | None:
         """The file of a header; None where another root of the toolkit has it now, or none of several."""
+        plain = self._plain.get(root)
+        if plain is not None:
+            return f"{plain}/{relative}"
         own = self._own.get(root)
         if own is not None:
             return os.path.join(own, relative)
-        if self._is_plain:
-            return f"{self._ids[root]}/{relative}"
-        return next((f"{base}/{relative}" for name, base in self.holders(relative) if name == root), None)
+        for place in self._places_for(relative):
+            for name, base in place:
+                if name == root and self._has(base, relative):
+                    return f"{base}/{relative}"
+            if any(self._has(base, relative) for _, base in place):
+                return None
+        return None
 
     def holders(self, relative: str) -> tuple[Pair, ...]:
         """(root id, directory) of the toolkit that have a header of this path, all of the first place that has one."""
