@@ -8,21 +8,28 @@ import hypothesis
 import pytest
 
 from jitload import log
+from jitload.compiler.fatbin import FATBIN_MISSING
+from jitload.compiler.toolkit import find_library
 
 # The one profile, in force before any test module is imported: no deadlines, since a machine that is shared is now and
 # then ten times slower than itself, whatever the code under test does.
 hypothesis.settings.register_profile("jitload", deadline=None)
 hypothesis.settings.load_profile("jitload")
 
-#: What CI does not provide, as the marker or the words of the reason; everything else must run there.
+#: What CI does not provide, as the marker or the words of the reason; everything else must run there. A stage of it
+#: that goes without more says so in JITLOAD_TEST_WITHOUT, in such words, with ";" between them.
 MAY_SKIP_IN_CI = ("no NVIDIA GPU", "no GPU", "NVRTC 13", "rustc")
+MAY_SKIP_IN_CI += tuple(filter(None, os.environ.get("JITLOAD_TEST_WITHOUT", "").split(";")))
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """In CI a skipped test is a failed one, unless it needs what CI does not have."""
+    """A test that fails for want of nvFatbin is skipped; in CI a skipped test is a failed one, but for what it lacks."""
     outcome = yield
     report = outcome.get_result()
+    if report.failed and FATBIN_MISSING in str(call.excinfo.value) and find_library("nvfatbin") is None:
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1], "Skipped: nvFatbin is not installed")
     if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
         reason = str(report.longrepr)
         if item.get_closest_marker("gpu") is None and not any(words in reason for words in MAY_SKIP_IN_CI):

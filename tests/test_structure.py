@@ -46,7 +46,6 @@ CPU_ALLOWED_UPWARD = {("run/observe.py", "checks")}
 ONLY_IMPORTER = {
     "cuda.bindings.driver": {"cuda/driver.py"},
     "cuda.bindings.nvrtc": {"compiler/nvrtc.py"},
-    "cuda.bindings.nvfatbin": {"compiler/nvrtc.py"},
     "diskcache": {"cache/index.py"},
     "typer": {"cli"},
     "rich": {"cli"},

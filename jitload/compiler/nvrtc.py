@@ -1,4 +1,4 @@
-"""The only importer of the NVRTC and nvFatbin bindings: source text in, image bytes out, all in memory.
+"""The only importer of the NVRTC bindings: source text in, image bytes out, all in memory.
 
 Foreign status codes and exceptions become ours here. NVRTC is imported at the first compile, never for a hit.
 """
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 MISSING = (
     "NVRTC is not installed, so nothing can be compiled here: pip install 'jitload[cu12]' (or 'jitload[cu13]'), "
     "or bring what was compiled elsewhere in a cache or a bundle"
-)
-FATBIN_MISSING = (
-    "nvFatbin is not installed, so no fatbin can be made here: pip install 'jitload[cu12]' (or 'jitload[cu13]'), "
-    "or ask for kind='cubin', one arch at a time"
 )
 
 _bindings: Any = None
@@ -221,53 +217,6 @@ def _run(program: Any, flags: list[str]) -> str:
     if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         raise NvrtcFailure(status.name, log)
     return log
-
-
-def pack_fatbin(members: Iterable[tuple[str, bytes]]) -> bytes:
-    """One fatbin of several images (nvFatbin): cubins for "sm_NN", PTX for "compute_NN".
-
-    Raises:
-        CompileError: nvFatbin is missing or refuses.
-    """
-    nvfatbin = _packer_bindings()
-    try:
-        handle = nvfatbin.create(["-64"], 1)
-        try:
-            for arch, image in members:
-                kind, _, number = arch.partition("_")
-                if kind == "sm":
-                    nvfatbin.add_cubin(handle, image, len(image), number, arch)
-                else:
-                    text = image + b"\0"  # nvFatbin takes PTX as a C string
-                    nvfatbin.add_ptx(handle, text, len(text), number, arch, "")
-            packed = bytearray(nvfatbin.size(handle))
-            nvfatbin.get(handle, packed)
-        finally:
-            nvfatbin.destroy(handle)
-    except Exception as error:  # the bindings raise a type of their own per release
-        raise CompileError(f"nvFatbin could not pack {', '.join(arch for arch, _ in members)}: {error}") from error
-    return bytes(packed)
-
-
-def _packer_bindings() -> Any:
-    """The nvFatbin bindings, bound to the library that the key was made with."""
-    found = toolkit.find_nvrtc()
-    packer = None if found is None else found.packer()
-    try:
-        if packer is not None:
-            ctypes.CDLL(packer, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
-        from cuda.bindings import nvfatbin
-        from cuda.pathfinder import load_nvidia_dynamic_lib
-
-        loaded = load_nvidia_dynamic_lib("nvfatbin").abs_path
-    except (ImportError, OSError, RuntimeError) as error:  # the last: pathfinder's DynamicLibNotFoundError
-        raise CompileError(FATBIN_MISSING) from error
-    if packer is not None and loaded is not None and os.path.realpath(loaded) != os.path.realpath(packer):
-        raise CompileError(
-            f"this process has loaded another nvFatbin ({loaded}) than the one that fatbins are keyed by ({packer}): "
-            f"import jitload and compile before what loads it, or remove one of the two"
-        )
-    return nvfatbin
 
 
 def _columns(headers: Mapping[str, bytes]) -> tuple[list[bytes], list[bytes]]:

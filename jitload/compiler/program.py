@@ -9,6 +9,7 @@ from jitload.artifact import Artifact, Kind
 from jitload.compiler import nvrtc
 from jitload.compiler.arch import virtual_arch
 from jitload.compiler.declarations import read_declarations
+from jitload.compiler.fatbin import pack_fatbin
 from jitload.compiler.headers import MISSING_ROOT
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
@@ -60,7 +61,7 @@ def compile_artifact(
     started = time.perf_counter()
     members = [(arch, _compile_for(request, closure, arch, compile_program)) for arch in request.archs]
     if request.kind is Kind.FATBIN:
-        image = nvrtc.pack_fatbin([(arch, output.image) for arch, output in members])
+        image = pack_fatbin([(arch, output.image) for arch, output in members])
     else:
         image = members[0][1].image
     declarations = read_declarations(

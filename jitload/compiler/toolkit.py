@@ -166,11 +166,11 @@ def _bindings_major() -> int | None:
         path = os.path.join(site, "cuda", "bindings", "_version.py")
         try:
             with open(path, encoding="utf-8") as file:
-                version = file.read().partition("version = '")[2].partition(".")[0]
+                match = re.search(r"""version(?:__)? = ['"]([0-9]+)\.""", file.read())
         except (OSError, ValueError):
             continue
-        if version.isdecimal():
-            return int(version)
+        if match:
+            return int(match[1])
     return None
 
 

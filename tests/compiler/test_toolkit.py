@@ -276,7 +276,9 @@ def test_a_version_without_a_package_is_that_of_the_file(tmp_path):
     assert nvrtc_version(Nvrtc(str(tmp_path / "libnvrtc.so.13"), 13)) == "13"
 
 
-def test_the_bindings_say_which_of_two_majors(installed):
+@pytest.mark.parametrize("text", ["__version__ = version = '12.9.1'", '# 13.0\n\n__version__ = "12.0.3"\n'])
+def test_the_bindings_say_which_of_two_majors(installed, text):
+    (installed / "cuda/bindings/_version.py").write_text(text)
     other = installed / "nvidia/cu13/lib/libnvrtc.so.13"
     other.parent.mkdir(parents=True)
     other.write_text("thirteen")

@@ -61,7 +61,7 @@ def check_compile(sample: Sample) -> Finding:
 
 def check_nvfatbin(_sample: Sample) -> Finding:
     """An image is packed by nvFatbin; only fatbins need it."""
-    from jitload.compiler.nvrtc import pack_fatbin
+    from jitload.compiler.fatbin import pack_fatbin
 
     try:
         packed = pack_fatbin([("compute_75", PTX.encode() + b"\0")])
