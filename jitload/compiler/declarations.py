@@ -22,6 +22,7 @@ _COMMENT_OR_STRING = re.compile(
 )
 _DIRECTIVE = re.compile(r"^[ \t]*(?:#|%:)[^\n]*", re.MULTILINE)
 _MACRO = re.compile(r"^[ \t]*(?:#|%:)[ \t]*define[ \t]+(\w+)(\([^)\n]*\))?([^\n]*)", re.MULTILINE)
+_IF, _ENDIF = "\x01", "\x02"
 _HARMLESS = re.compile(r"[\w:<>,. \t]*\Z")
 _QUALIFIER = re.compile(r"\b(?:__restrict__|__restrict|restrict|__grid_constant__|volatile)\b")
 _ATTRIBUTE = re.compile(r"\[\[.*?\]\]|\b(?:alignas|__align__|__attribute__|__declspec)\s*\((?:[^()]|\([^()]*\))*\)")
@@ -57,15 +58,25 @@ class Declarations:
 
     Args:
         kernels: name without namespace -> the parameter lists it was declared with.
+        plain: the same as text, None for each that a macro or a condition could change.
     """
 
-    def __init__(self, kernels: Mapping[str, list[tuple[Declared, ...]]]) -> None:
+    def __init__(
+        self, kernels: Mapping[str, list[tuple[Declared, ...]]], plain: Mapping[str, list[tuple[str, ...] | None]]
+    ) -> None:
         self._kernels = kernels
+        self._plain = plain
 
     def find(self, name: str, count: int) -> tuple[Declared, ...] | None:
         """The parameters of the kernel of that name with `count` of them, when all its declarations agree."""
         fitting = [params for params in self._kernels.get(name, ()) if len(params) == count]
         return fitting[0] if fitting and all(params == fitting[0] for params in fitting) else None
+
+    def plain_texts(self, name: str, count: int) -> list[tuple[str, ...]] | None:
+        """The parameter lists of the kernel of that name with `count` of them, if nothing can change their meaning."""
+        lists = self._plain.get(name, [None])
+        fitting = [texts for texts in lists if texts is None or len(texts) == count]
+        return None if None in fitting else [texts for texts in fitting if texts is not None]
 
 
 def read_declarations(sources: Iterable[str], defines: Iterable[tuple[str, str | None]] = ()) -> Declarations:
@@ -83,21 +94,35 @@ def read_declarations(sources: Iterable[str], defines: Iterable[tuple[str, str |
     hidden = any("__global__" in body and takes for _, takes, body in macros)
     harmful = _harmful(macros)
     mark = re.compile(rf"\b(?:{'|'.join(sorted(marks))})\b")
+    names = {name for name, _, _ in macros}
     found: dict[str, list[list[str]]] = {}
+    plain: dict[str, list[tuple[str, ...] | None]] = {}
     for text in texts:
-        plain = _DIRECTIVE.sub(" ", text)
-        for match in mark.finditer(plain):
-            parsed = _parse(plain, match.end())
+        code, conditions = _DIRECTIVE.sub(" ", text), _DIRECTIVE.sub(_condition_mark, text)
+        for match in mark.finditer(code):
+            parsed = _parse(code, match.end())
             if parsed is None:
                 hidden = True
-            else:
-                found.setdefault(parsed[0], []).append(parsed[1])
+                continue
+            name, params, end = parsed
+            found.setdefault(name, []).append(params)
+            depth = conditions.count(_IF, 0, match.start()) - conditions.count(_ENDIF, 0, match.start())
+            is_plain = depth == 0 and _IF not in conditions[match.start() : end]
+            is_plain = is_plain and names.isdisjoint(re.findall(r"\w+", code[match.start() : end]))
+            plain.setdefault(name, []).append(tuple(params) if is_plain else None)
     return Declarations(
         {
             name: [tuple(_declared(text, None if hidden else harmful) for text in params) for params in lists]
             for name, lists in found.items()
-        }
+        },
+        {} if hidden else plain,
     )
+
+
+def _condition_mark(directive: re.Match[str]) -> str:
+    """One character for a directive, as in the text without directives, that tells `#if` and `#endif`."""
+    keyword = directive[0].lstrip(" \t#%:")
+    return _IF if keyword.startswith("if") else _ENDIF if keyword.startswith("endif") else " "
 
 
 def _harmful(macros: list[tuple[str, bool, str]]) -> set[str]:
@@ -115,15 +140,15 @@ def _harmful(macros: list[tuple[str, bool, str]]) -> set[str]:
     return harmful
 
 
-def _parse(text: str, position: int) -> tuple[str, list[str]] | None:
-    """(name, parameters) of the function declared at `position`, or None when it is too clever to read."""
+def _parse(text: str, position: int) -> tuple[str, list[str], int] | None:
+    """(name, parameters, end) of the function declared at `position`, or None when it is too clever to read."""
     while match := _NAME_AND_OPEN.match(text, position):
         end = _closing(text, match.end() - 1)
         if end is None:
             return None
         # What is followed by more of a declaration was an attribute, or a macro like __launch_bounds__(256).
         if match[1] not in _NOT_A_FUNCTION and _AFTER_PARAMETERS.match(text, end):
-            return match[1], _split_parameters(text[match.end() : end - 1])
+            return match[1], _split_parameters(text[match.end() : end - 1]), end
         position = end
     return None
 

@@ -11,13 +11,14 @@ import re
 from collections import Counter
 
 from jitload.artifact import KernelInfo, Parameter
-from jitload.compiler.signature import typed_by_symbol
+from jitload.compiler.signature import typed_by_symbol, with_types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jitload.compiler.declarations import Declarations, Declared
+    from jitload.compiler.source_types import SourceTypes
 
 _ENTRY = re.compile(r"\.entry\s+([\w$%.]+)\s*(?:\(([^)]*)\))?([^{;]*)\{")
 _PARAM = re.compile(
@@ -84,13 +85,16 @@ def _is_pointer(param: re.Match[str], body: str) -> bool | None:
     return None
 
 
-def name_kernels(ptx: str, lowered: Mapping[str, str], declarations: Declarations) -> list[KernelInfo]:
+def name_kernels(
+    ptx: str, lowered: Mapping[str, str], declarations: Declarations, types: SourceTypes
+) -> list[KernelInfo]:
     """The kernels of a compile under the names that the user wrote.
 
     Args:
         ptx: the PTX of the program.
         lowered: name expression -> lowered name, as NVRTC gave it.
         declarations: what the source and the user's headers declare.
+        types: the types that only the source tells.
 
     Returns:
         One `KernelInfo` per name expression that is a kernel, and per other kernel under its plain name (its symbol
@@ -103,7 +107,7 @@ def name_kernels(ptx: str, lowered: Mapping[str, str], declarations: Declaration
     counts = Counter(plain.values())
     for symbol, name in plain.items():
         names[name if name not in names and counts[name] == 1 else symbol] = symbol
-    return [_describe(name, by_symbol[symbol], declarations) for name, symbol in names.items()]
+    return [_describe(name, by_symbol[symbol], declarations, types) for name, symbol in names.items()]
 
 
 def plain_name(symbol: str) -> str:
@@ -144,7 +148,7 @@ def _base_name(name: str, symbol: str) -> str:
     return name.partition("<")[0].strip().lstrip("&").rpartition("::")[2].strip()
 
 
-def _describe(name: str, kernel: KernelInfo, declarations: Declarations) -> KernelInfo:
+def _describe(name: str, kernel: KernelInfo, declarations: Declarations, types: SourceTypes) -> KernelInfo:
     """The kernel with what its declaration tells."""
     params = kernel.params
     declared = declarations.find(_base_name(name, kernel.symbol), len(params))
@@ -153,7 +157,10 @@ def _describe(name: str, kernel: KernelInfo, declarations: Declarations) -> Kern
     described = KernelInfo(
         name, kernel.symbol, params, max_threads=kernel.max_threads, required_block=kernel.required_block
     )
-    return typed_by_symbol(described)
+    if described.symbol.startswith("_Z"):
+        return typed_by_symbol(described, types.member)
+    found = types.parameters(described.symbol, len(params)) if params else None
+    return described if found is None else with_types(described, found)
 
 
 def _with_declaration(param: Parameter, found: Declared) -> Parameter:

@@ -83,12 +83,12 @@ class Macros:
         """(name, quoted) of every header that `#include expression` may mean, as far as it can be told."""
         found: dict[tuple[str, bool], None] = {}
         try:
-            for tokens in _Expansion(self).expand([(token, frozenset()) for token in tokens_of(expression)]):
+            for tokens in Expansion(self).expand([(token, frozenset()) for token in tokens_of(expression)]):
                 match = _NAME.match(b"".join([token for token, _ in tokens]))
                 if match is not None:
                     name = (match[1] or match[2].strip()).decode("utf-8", "surrogateescape")
                     found[name, match[1] is not None] = None
-        except _TooMany:
+        except TooMany:
             return []
         return list(found)
 
@@ -96,16 +96,16 @@ class Macros:
         """The definitions of a name; None stands for its being none here."""
         if name not in self._parsed:
             rows = self._raw.get(name, ())
-            self._parsed[name] = [_parse(parameters, replacement) for parameters, replacement in rows]
+            self._parsed[name] = [parse_macro(parameters, replacement) for parameters, replacement in rows]
         known = self._parsed[name]
         return [*known, None] if not known or name in self._may_come_later else list(known)
 
 
-class _TooMany(Exception):  # noqa: N818 - never leaves this file
+class TooMany(Exception):  # noqa: N818 - no error of a user
     """The expansion has more alternatives, or is deeper, than is worth following."""
 
 
-class _Expansion:
+class Expansion:
     """One expression, expanded by Prosser's algorithm with a choice at every macro that has several definitions."""
 
     def __init__(self, macros: Macros) -> None:
@@ -117,7 +117,7 @@ class _Expansion:
         """Every expansion of these tokens."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise _TooMany
+            raise TooMany
         results: list[list[Token]] = []
         pending: list[tuple[list[Token], list[Token]]] = [([], list(tokens))]
         while pending:
@@ -170,10 +170,11 @@ class _Expansion:
     def _step(self, size: int) -> None:
         self._steps += size
         if self._steps > MAX_STEPS:
-            raise _TooMany
+            raise TooMany
 
 
-def _parse(parameters: bytes, replacement: bytes) -> Macro:
+def parse_macro(parameters: bytes, replacement: bytes) -> Macro:
+    """A macro by its parameters, with their parentheses (b"" for an object-like one), and its replacement."""
     names = None
     if parameters:
         names = [name.strip() for name in parameters[1:-1].split(b",")]

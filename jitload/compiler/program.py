@@ -13,6 +13,7 @@ from jitload.compiler.fatbin import pack_fatbin
 from jitload.compiler.headers import MISSING_ROOT
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
+from jitload.compiler.source_types import SourceTypes
 from jitload.errors import CompileError
 
 TYPE_CHECKING = False
@@ -67,9 +68,10 @@ def compile_artifact(
     declarations = read_declarations(
         [request.source, *(_source_text(closure, name) for name in closure.headers)], request.defines
     )
+    types = SourceTypes(request, closure, declarations)
     kernels: dict[str, KernelInfo] = {}
     for _, output in members:  # a kernel may exist for some archs only
-        for kernel in name_kernels(output.ptx, output.lowered, declarations):
+        for kernel in name_kernels(output.ptx, output.lowered, declarations, types):
             kernels.setdefault(kernel.name, kernel)
     return Artifact(
         kind=request.kind,

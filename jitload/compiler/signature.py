@@ -37,11 +37,11 @@ def symbol_types(symbol: str, resolve: Resolve | None = None) -> list[Node | Non
         return None
 
 
-def typed_by_symbol(kernel: KernelInfo) -> KernelInfo:
+def typed_by_symbol(kernel: KernelInfo, resolve: Resolve | None = None) -> KernelInfo:
     """The kernel with the types that its symbol tells, where none of them is known yet."""
     if any(kernel.parameters) or not kernel.symbol.startswith("_Z"):
         return kernel
-    types = symbol_types(kernel.symbol)
+    types = symbol_types(kernel.symbol, resolve)
     return kernel if types is None else with_types(kernel, types)
 
 
@@ -65,7 +65,8 @@ def _bytes_of(node: Node) -> int | None:
 def _with_type(param: Parameter, node: Node | None) -> Parameter:
     if node is None:
         return param
-    pointer = node.kind in {"*", "&", "&&"}
+    # An integer that the code uses as an address takes arrays still, as `uintptr_t` is meant to.
+    pointer = node.kind in {"*", "&", "&&"} or (param.pointer is True and param.size == 8)
     return Parameter(
         param.offset,
         param.size,

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 #: Nodes and characters that a type may unfold to: substitutions in a symbol refer to each other, doubling the length.
 MAX_OUTPUT = 1 << 18
 #: Inline namespaces in which NVIDIA's libraries put a version or a list of archs: no part of the name.
-_ABI_NAMESPACE = re.compile(r"__\d+|(?:THRUST|CUB)_\d+_\w+|_V_\d+\w*")
-_VENDOR_ROOTS = {"cuda", "cuda::std", "thrust", "cub"}
+ABI_NAMESPACE = re.compile(r"__\d+|(?:THRUST|CUB)_\d+_\w+|_V_\d+\w*")
+VENDOR_ROOTS = {"cuda", "cuda::std", "thrust", "cub"}
 #: Those whose values can be written without naming the type.
 _NUMBERS = {f"{sign}{width}" for sign in ("", "unsigned ") for width in ("short", "int", "long", "long long")}
 _BINARY: dict[str, Callable[[int, int], int | bool]] = {
@@ -174,7 +174,7 @@ class Instantiation:
             name = f"{self._name(parts[0], position)}<{', '.join(arguments)}>"
         elif kind == "scoped":
             scope, inner = self._name(parts[0], position), self._name(parts[1], position)
-            if scope in _VENDOR_ROOTS and _ABI_NAMESPACE.fullmatch(inner):
+            if scope in VENDOR_ROOTS and ABI_NAMESPACE.fullmatch(inner):
                 return scope
             name = f"{scope}::{inner}"
         elif kind == "local":
