@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload.config import CPU_CHECKS
 from jitload.cpu.module import load_ptx
+from jitload.settings.option import CPU_CHECKS
 
 
 @lru_cache(maxsize=64)

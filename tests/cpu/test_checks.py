@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload.config import CPU_CHECKS
 from jitload.errors import CpuFault
+from jitload.settings.option import CPU_CHECKS
 
 from .checks_cases import PLANTED
 
