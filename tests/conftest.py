@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("jitload")
 
 #: What CI does not provide, as the marker or the words of the reason; everything else must run there. A stage of it
 #: that goes without more says so in JITLOAD_TEST_WITHOUT, in such words, with ";" between them.
-MAY_SKIP_IN_CI = ("no NVIDIA GPU", "no GPU", "NVRTC 13", "rustc")
+MAY_SKIP_IN_CI = ("no NVIDIA GPU", "no GPU", "NVRTC 13", "rustc", "torch is not installed", "jax is not installed")
 MAY_SKIP_IN_CI += tuple(filter(None, os.environ.get("JITLOAD_TEST_WITHOUT", "").split(";")))
 
 

@@ -45,8 +45,16 @@ def described(value: Any) -> str:
         return f"{name} of dtype {dtype} and shape {tuple(shape)}"
     if value is None:
         return "None"
-    text = repr(value) if isinstance(value, int | float | complex | str | bytes) else ""
+    text = shown(value) if isinstance(value, int | float | complex | str | bytes) else ""
     return f"{name} {text}" if text and len(text) <= 40 else name
+
+
+def shown(number: Any) -> str:
+    """A number as it is written, but not more of it than can be read."""
+    if isinstance(number, int) and number.bit_length() > 256:  # Python itself refuses to write very large ones
+        return f"an integer of {number.bit_length()} bits"
+    text = repr(number)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def dtype_words(value: Any, scalar: str) -> str:
@@ -106,10 +114,12 @@ def writable_copy(value: Any) -> str:
 
 def address_advice(value: Any) -> str:
     """What to pass for a pointer instead of something that is neither an array nor an address."""
-    if isinstance(value, list | tuple | memoryview | bytearray | bytes) or hasattr(value, "__array__"):
-        return "; pass np.asarray(...)"
-    if hasattr(value, "_length_") or type(value).__name__ in {"CArgObject", "c_char_p", "c_wchar_p"}:
-        return ", which lies in host memory; pass it as an array: np.ctypeslib.as_array(...)"
     if "Tracer" in type(value).__name__:
         return "; launch outside of jax.jit"
+    if isinstance(value, list | tuple | memoryview | bytearray) or hasattr(value, "__array__"):
+        return "; pass np.asarray(...)"
+    if isinstance(value, bytes):
+        return "; pass np.frombuffer(...)"
+    if hasattr(value, "_length_") or type(value).__name__ in {"CArgObject", "c_char_p", "c_wchar_p"}:
+        return ", which lies in host memory; pass it as an array: np.ctypeslib.as_array(...)"
     return ""

@@ -7,6 +7,7 @@ import math
 import sys
 from typing import Any
 
+from jitload.launch.advice import shown
 from jitload.launch.misfit import Misfit
 
 Number = int | float | complex
@@ -97,5 +98,5 @@ def _finite_float(value: Any) -> float:
         except Exception:  # noqa: BLE001 - foreign code, which need not know how to compare
             return number
         if finite:
-            raise Misfit(f"{value!r} does not fit: it is too large for double")
+            raise Misfit(f"{shown(value)} does not fit: it is too large for double")
     return number

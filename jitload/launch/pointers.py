@@ -7,7 +7,7 @@ import operator
 import sys
 from typing import TYPE_CHECKING, Any
 
-from jitload.launch.advice import address_advice, described, element_advice, writable_copy
+from jitload.launch.advice import address_advice, described, element_advice, shown, writable_copy
 from jitload.launch.arrays import ArrayView, read_array
 from jitload.launch.cpp_type import element_type, is_pointer_to_const
 from jitload.launch.elements import Element, lanes_needed
@@ -74,7 +74,7 @@ class Pointer:
         if self._integer is not None:
             return int(self._integer.convert(address))
         if not 0 <= address < 1 << 64:
-            raise Misfit(f"{address} is not an address: it must be from 0 to 2**64 - 1")
+            raise Misfit(f"{shown(address)} is not an address: it must be from 0 to 2**64 - 1")
         return self._checked(address)
 
     def _checked(self, address: int) -> int:

@@ -7,7 +7,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
-from jitload.launch.advice import described
+from jitload.launch.advice import described, shown
 from jitload.launch.cpp_type import value_type
 from jitload.launch.misfit import Misfit
 from jitload.launch.numbers import plain_number
@@ -72,7 +72,7 @@ class Integer:
         number = plain_number(value)
         if isinstance(number, int):
             if not self.low <= number <= self.high:
-                raise Misfit(f"{number} does not fit: the range is {self.low} to {self.high}")
+                raise Misfit(f"{shown(number)} does not fit: the range is {self.low} to {self.high}")
             number = number & self._mask if self._mask else int(number)
             return number.to_bytes(16, "little") if self._size == 16 else number
         if self._raw:
@@ -81,7 +81,7 @@ class Integer:
                 return int.from_bytes(raw, "little")
         if isinstance(number, float):
             advice = "pass np.float32(...) or np.float64(...)" if self._raw else "pass int(...) if that is meant"
-            raise Misfit(f"{value!r} is a floating point number and the parameter is an integer; {advice}")
+            raise Misfit(f"{shown(value)} is a floating point number and the parameter is an integer; {advice}")
         raise Misfit(f"expected an integer, got {described(value)}{_scalar_advice(value)}")
 
 
@@ -105,7 +105,7 @@ class Floating:
             result = float(number)
             self._pack(result)
         except (OverflowError, struct.error):
-            raise Misfit(f"{value!r} does not fit: it is too large for {_FLOAT_NAMES[self.format]}") from None
+            raise Misfit(f"{shown(value)} does not fit: it is too large for {_FLOAT_NAMES[self.format]}") from None
         return result
 
 
@@ -159,7 +159,7 @@ class Minifloat:
             else:
                 special = self._nan if math.isnan(number) else self._infinity
         if special is None:
-            raise Misfit(f"{value!r} does not fit: it is too large for {self._name}")
+            raise Misfit(f"{shown(value)} does not fit: it is too large for {self._name}")
         return special | (self._sign if math.copysign(1, number) < 0 and not math.isnan(number) else 0)
 
     def _rounded(self, number: float) -> int | None:
@@ -194,7 +194,7 @@ class PowerOfTwo:
             return 0xFF
         mantissa, exponent = math.frexp(number) if math.isfinite(number) else (0.0, 0)
         if mantissa != 0.5 or not -127 <= exponent - 1 <= 127:
-            raise Misfit(f"{value!r} does not fit: fp8_e8m0 holds powers of two from 2**-127 to 2**127")
+            raise Misfit(f"{shown(value)} does not fit: fp8_e8m0 holds powers of two from 2**-127 to 2**127")
         return exponent - 1 + 127
 
 

@@ -8,6 +8,9 @@ import pytest
 from jitload.artifact import KernelInfo, Parameter
 from jitload.launch.kernel import Kernel
 
+#: Read here, since no test sees a variable of jitload's from outside. Set where torch and JAX were installed on purpose.
+FRAMEWORKS_ARE_INSTALLED = os.environ.get("JITLOAD_TEST_FRAMEWORKS") == "1"
+
 
 class RecordingMemory:
     """Allocations are bytearrays at made-up addresses."""
@@ -116,7 +119,7 @@ def framework():
         try:
             return importlib.import_module(name)
         except ImportError:
-            if os.environ.get("JITLOAD_TEST_FRAMEWORKS"):
+            if FRAMEWORKS_ARE_INSTALLED:
                 raise
             pytest.skip(f"{name} is not installed")
 

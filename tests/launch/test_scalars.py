@@ -2,6 +2,7 @@
 
 import ctypes
 import struct
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -137,6 +138,21 @@ def test_half_and_bfloat16_by_value(pack_one):
     assert pack_one(brain, float("-inf")) == b"\x80\xff"
     with pytest.raises(ArgumentError, match="too large for bfloat16"):
         pack_one(brain, 3.4e38)
+
+
+@pytest.mark.parametrize(
+    "parameter", [integer("int", "u32", 4), Parameter(0, 4, 4, "f32"), Parameter(0, 8, 8, "u64", pointer=True)]
+)
+def test_a_number_too_large_to_write_is_refused_in_our_words(pack_one, parameter):
+    """Python gives a ValueError for the text of an integer of more than 4300 digits."""
+    with pytest.raises(ArgumentError, match="an integer of 16610 bits"):
+        pack_one(parameter, 10**5000)
+
+
+@pytest.mark.parametrize("value", [np.longdouble("1e4000"), -np.longdouble("1e4000"), Decimal("1e400")])
+def test_what_only_python_makes_infinite_is_refused(pack_one, value):
+    with pytest.raises(ArgumentError, match="too large for double"):
+        pack_one(Parameter(0, 8, 8, "f64", pointer=False), value)
 
 
 class Pair(ctypes.Structure):

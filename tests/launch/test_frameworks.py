@@ -1,0 +1,252 @@
+"""Arrays of torch and JAX on the host: what their own rules forbid is refused in their own words."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import jitload
+from jitload import ArgumentError, CpuFault
+from jitload.artifact import Parameter
+
+POINTER = Parameter(0, 8, 8, "u64", name="p", declared="float *", cpp="float *", pointer=True)
+CONST = Parameter(0, 8, 8, "u64", name="p", declared="const float *", cpp="const float *", pointer=True, const=True)
+UNKNOWN = Parameter(0, 8, 8, "u64", name="p", pointer=None)
+
+
+@pytest.fixture
+def torch(framework):
+    return framework("torch")
+
+
+@pytest.fixture
+def jax(framework):
+    return framework("jax")
+
+
+@pytest.fixture
+def take(make_kernel):
+    """take(parameter, array): launch on the recording CPU, and the number of copies back."""
+
+    def launch(parameter, array):
+        kernel, function = make_kernel(parameter, device="cpu")
+        kernel[1, 1](array)
+        return sum(entry[0] == "read" for entry in function.memory.log)
+
+    return launch
+
+
+def refused(take, parameter, array, words):
+    with pytest.raises(ArgumentError, match=words):
+        take(parameter, array)
+
+
+# -- torch --
+
+
+def test_a_tensor_that_requires_grad_may_be_read(torch, take):
+    leaf = torch.zeros(4, requires_grad=True)
+    assert take(CONST, leaf) == 0
+    assert take(CONST, torch.nn.Parameter(torch.zeros(4))) == 0
+    refused(take, POINTER, leaf, r"requires grad .* launch under torch\.no_grad\(\) or on \.detach\(\)")
+    with torch.no_grad():
+        assert take(POINTER, leaf) == 1
+    assert take(POINTER, leaf * 2) == 1  # as torch's own in-place operations have it
+
+
+def test_autograd_hears_of_a_write(torch, take):
+    x = torch.ones(4, requires_grad=True)
+    y = x.exp()  # keeps its result for the gradient
+    before = y._version
+    take(CONST, y)
+    assert y._version == before
+    take(POINTER, y)
+    assert y._version == before + 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_tensors_of_inference_mode_are_taken(torch, take):
+    with torch.inference_mode():
+        assert take(POINTER, torch.zeros(4)) == 1
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_host_tensors_are_staged_on_either_device(torch, make_kernel, device):
+    kernel, function = make_kernel(POINTER, device=device)
+    tensor = torch.zeros(4)
+    function.body = lambda memory, block: memory.blocks[int.from_bytes(block, "little")].__setitem__(3, 0x40)
+    kernel[1, 1](tensor)
+    assert tensor.tolist() == [2.0, 0, 0, 0]
+
+
+def test_tensors_whose_memory_is_not_what_they_show(torch, take):
+    z = torch.zeros(4, dtype=torch.complex64)
+    complex_pointer = Parameter(0, 8, 8, "u64", cpp="float2 *", pointer=True)
+    refused(take, complex_pointer, z.conj(), r"is_conj\(\)\); pass \.resolve_conj\(\)")
+    take(complex_pointer, z.conj().resolve_conj())
+    refused(take, POINTER, torch.imag(z.conj()), r"is_neg\(\)\); pass \.resolve_neg\(\)")
+    refused(take, POINTER, torch.eye(3).to_sparse(), r"layout is torch\.sparse_coo; pass \.to_dense\(\)")
+    refused(take, POINTER, torch.zeros(4, device="meta"), r"on device 'meta'")
+    refused(take, POINTER, torch.zeros(4, 4)[:, 1], r"not contiguous; pass \.contiguous\(\)")
+    assert take(POINTER, torch.zeros(4, 3).T) == 1
+    assert take(POINTER, torch.zeros(4, 3)[:0]) == 0
+
+
+def test_tensors_without_memory(torch, take):
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        fake = torch.zeros(4)
+    refused(take, POINTER, fake, r"make the launch a torch\.library\.custom_op")
+    with pytest.raises(ArgumentError, match=r"custom_op"):
+        torch.vmap(lambda x: take(CONST, x) or x)(torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda t: t.zeros(4, dtype=t.float64), r"float64 is not float32; convert it with \.to\(torch\.float32\)\."),
+        (lambda t: t.zeros(4, dtype=t.int32), r"\.to\(torch\.float32\), or reinterpret its bytes with \.view\(torch\."),
+        (lambda t: t.zeros(4, dtype=t.bfloat16), r"bfloat16 is not float32; convert it with \.to\(torch\.float32\)\."),
+    ],
+)
+def test_advice_is_in_words_of_torch(torch, take, make, words):
+    refused(take, POINTER, make(torch), words)
+
+
+def test_a_tensor_is_told_what_bfloat16_is_in_torch(torch, take):
+    brain = Parameter(0, 8, 8, "u64", cpp="__nv_bfloat16 *", pointer=True)
+    refused(take, brain, torch.zeros(4, dtype=torch.float16), r"\.to\(torch\.bfloat16\)")
+
+
+# -- JAX --
+
+
+def test_a_jax_array_is_never_written(jax, take):
+    x = jax.numpy.zeros(4)
+    assert take(CONST, x) == 0
+    for parameter in (POINTER, UNKNOWN):
+        refused(
+            take,
+            parameter,
+            x,
+            r"is immutable .* pass np\.array\(\.\.\.\) of it, a copy, or declare the parameter const",
+        )
+    assert take(POINTER, np.array(x)) == 1
+    refused(take, POINTER, np.asarray(x), r"is read-only")
+
+
+def test_advice_is_in_words_of_jax(jax, take):
+    x = jax.numpy.zeros(4, jax.numpy.int32)
+    refused(take, CONST, x, r"jax\.Array of dtype int32 .*\.astype\(jnp\.float32\), or .* \.view\(jnp\.float32\)")
+
+
+def test_a_tracer_is_no_array(jax, take):
+    with pytest.raises(ArgumentError, match=r"launch outside of jax\.jit"):
+        jax.jit(lambda x: take(CONST, x))(jax.numpy.zeros(4))
+
+
+# -- NumPy and others --
+
+
+@pytest.mark.parametrize(
+    ("cpp", "array", "words"),
+    [
+        ("const float *", np.zeros(4), r"convert it with \.astype\(np\.float32\)\. The"),
+        (
+            "const float *",
+            np.zeros(4, "i4"),
+            r"\.astype\(np\.float32\), or reinterpret its bytes with \.view\(np\.float32\)",
+        ),
+        (
+            "const bool *",
+            np.zeros(4, "u1"),
+            r"\.astype\(np\.bool_\), or reinterpret its bytes with \.view\(np\.bool_\)",
+        ),
+        ("const cuda::std::complex<float> *", np.zeros(4, "c16"), r"convert it with \.astype\(np\.complex64\)"),
+        (
+            "const __nv_bfloat16 *",
+            np.zeros(4, "u2"),
+            r"\.astype\(ml_dtypes\.bfloat16\), or .*\.view\(ml_dtypes\.bfloat16\)",
+        ),
+        ("const float4 *", np.zeros((2, 4)), r"\.astype\(np\.float32\).*last axis must be a multiple of 4 long"),
+        ("const float *", np.ma.masked_array(np.zeros(4, "f4"), np.ones(4)), r"would not see the mask; pass \.filled"),
+    ],
+)
+def test_advice_is_in_words_of_numpy(take, cpp, array, words):
+    refused(take, Parameter(0, 8, 8, "u64", cpp=cpp, pointer=True, const=True), array, words)
+
+
+def test_a_buffer_without_an_element_type_goes_anywhere(take):
+    """What rmm and cuda.core give: bytes, and no dtype to convert."""
+
+    class Buffer:
+        def __init__(self, array):
+            self.array = array
+            self.__dlpack__, self.__dlpack_device__ = array.__dlpack__, array.__dlpack_device__
+
+    assert take(POINTER, Buffer(np.zeros(16, "i1"))) == 1
+    assert take(POINTER, Buffer(np.zeros(16, "u1"))) == 1
+    refused(take, POINTER, Buffer(np.zeros(16, "i2")), "int16 is not float32")
+
+
+# -- addresses on the CPU executor --
+
+BUMP = 'extern "C" __global__ void bump(float *x) { if (x) x[threadIdx.x] += 1; }'
+INSIDE = 'struct Box { int n; float *x; }; extern "C" __global__ void bump(Box box) { box.x[threadIdx.x] += 1; }'
+
+
+def loaded(source):
+    with jitload.configure(device="cpu"):
+        return jitload.compile(source, kind="ptx", arch="compute_75").load()["bump"]
+
+
+def test_an_address_of_the_host_is_told_from_the_executors_own():
+    import ctypes
+
+    x = np.zeros(4, np.float32)
+    bump = loaded(BUMP)
+    with pytest.raises(
+        ArgumentError, match=r"is an address of host memory, .* pass the array itself, not its \.data_ptr"
+    ):
+        bump(x.ctypes.data, grid=1, block=4)
+    for same in (
+        ctypes.c_void_p(x.ctypes.data),
+        x.ctypes.data_as(ctypes.POINTER(ctypes.c_float)),
+        np.uint64(x.ctypes.data),
+    ):
+        with pytest.raises(ArgumentError, match="is an address of host memory"):
+            bump.bind(grid=1, block=4)(same)
+    bump(0, grid=1, block=4)
+    bump(None, grid=1, block=4)
+
+
+def test_an_address_of_the_executor_is_taken():
+    from jitload.cpu.memory.arena import process_arena
+
+    arena = process_arena()
+    address = arena.allocate(16, "mine")
+    arena.write(address, memoryview(bytes(16)))
+    loaded(BUMP)(address, grid=1, block=4)
+    found = bytearray(16)
+    arena.read(address, memoryview(found))
+    arena.free(address)
+    assert np.frombuffer(found, "f4").tolist() == [1, 1, 1, 1]
+
+
+def test_a_host_address_within_a_structure_is_named_by_the_fault():
+    x = np.zeros(4, np.float32)
+    box = np.zeros((), np.dtype([("n", "i4"), ("x", "u8")], align=True))
+    box["x"] = x.ctypes.data
+    with pytest.raises(CpuFault, match=r"Nearest: no allocation, but memory of the host") as caught:
+        loaded(INSIDE)(box, grid=1, block=4)
+    assert "pass the array itself" in caught.value.nearest
+
+
+def test_nothing_here_imports_a_framework():
+    """Launches look frameworks up among the modules that are imported, and import none."""
+    import subprocess
+
+    code = "import jitload.launch.codec, sys; print({'numpy', 'torch', 'jax', 'ml_dtypes'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
