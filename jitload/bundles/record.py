@@ -8,17 +8,28 @@ from __future__ import annotations
 
 import atexit
 import errno
+import json
 import os
 import stat
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from jitload import config, log
 from jitload.bundles.aliases import header_aliases, spot
+from jitload.bundles.manifest import MAX_WORKLOAD_BYTES
+from jitload.bundles.program import program_of
 from jitload.bundles.tier import bundles_in_force
-from jitload.bundles.workload import BY_DEVICE, BY_KIND, CHOSEN, decode_workload, encode_line
+from jitload.bundles.workload import (
+    BY_DEVICE,
+    BY_KIND,
+    CHOSEN,
+    FIRST_LINE,
+    MAX_LINE_BYTES,
+    decode_workload,
+    encode_line,
+)
 from jitload.compiler.key import artifact_key
 from jitload.compiler.roots import Roots
 from jitload.compiler.toolkit import toolkit_roots
@@ -42,7 +53,6 @@ _to_tidy: set[str] = set()
 _guard = Lock()
 #: How long to wait for another process that writes to the same workload.
 LOCK_SECONDS = 30.0
-FIRST_LINE = encode_line({"jitload workload": 1})
 
 
 class record:  # noqa: N801 - called like a function, used in a `with` statement
@@ -128,9 +138,9 @@ def tidy(path: str) -> None:
         OSError: it cannot be written.
     """
     with _locked(path):
-        data = b""
-        with suppress(FileNotFoundError), open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            data = file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+        data = _read_file(path)
+        if data is None:
+            return
         # What follows the last whole line is of a writer that died within it.
         whole = data[: data.rfind(b"\n") + 1] if data.startswith(FIRST_LINE) else data
         try:
@@ -139,6 +149,21 @@ def tidy(path: str) -> None:
             raise BundleError(f"{path}: {error}") from None
         if tidied != data:
             write_file(path, tidied)
+
+
+def _read_file(path: str) -> bytes | None:
+    """What a workload file holds now, b"" for none; None for what is not to be read, such as /dev/null."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return b""
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if stat.S_ISCHR(status.st_mode):
+            return None
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_WORKLOAD_BYTES:
+            raise BundleError(f"{path}: not a workload: no regular file of up to {MAX_WORKLOAD_BYTES} bytes")
+        return file.read()
 
 
 def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) -> dict[str, bytes] | None:
@@ -190,7 +215,15 @@ def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) 
         "undefines": request.undefines,
     }
     lines = {digest: encode_line({"sha256": digest, "text": text}) for digest, text in texts.items()}
-    return {**lines, "": encode_line(row)}
+    lines[""] = encode_line(row)
+    try:  # what could not be read again is not written
+        program_of(json.loads(lines[""]))
+        if max(map(len, lines.values())) > MAX_LINE_BYTES:
+            raise ValueError(f"a source or header takes more than {MAX_LINE_BYTES} bytes")
+    except (ValueError, BundleError) as error:
+        log.warn(f"{request.name} is not recorded: {error}")
+        return None
+    return lines
 
 
 def _variant(request: CompileRequest, artifact: Artifact, cache: Cache) -> Variant | None:

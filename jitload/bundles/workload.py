@@ -16,62 +16,35 @@ lines together, so a file to which several processes have appended is a workload
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jitload.artifact import Kind
 from jitload.bundles.manifest import MAX_WORKLOAD_BYTES
+from jitload.bundles.program import BY_DEVICE, BY_KIND, CHOSEN, Program, encode_line, path_depth, program_of
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import fitting_targets, image_targets, parse_archs, parse_kinds
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError
-from jitload.values import Value
+from jitload.format.json import decode_json, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-CHOSEN, BY_KIND, BY_DEVICE = "chosen", "kind", "device"
-_VERSION_LINE = {"jitload workload": 1}
-_ROOT = re.compile(r"source|include/[0-9]{1,3}\Z")
-_FIELDS = ("absent", "defines", "files", "headers", "name", "names", "options", "source", "undefines")
-#: How far above its root a header may lie ("../../common/x.h").
-_MAX_UP = 16
+__all__ = ["BY_DEVICE", "BY_KIND", "CHOSEN", "Program", "Workload", "encode_line", "planned_requests", "targets_for"]
 
-
-class Program(Value):
-    """One source with everything but kind and arch.
-
-    Attributes:
-        fields: the canonical JSON of its line, without the targets.
-        targets: (kind, arch, how) of every request for it.
-    """
-
-    __slots__ = ("fields", "targets")
-    fields: str
-    targets: frozenset[tuple[str, str, str]]
-
-    def __init__(self, fields: str, targets: Iterable[tuple[str, str, str]]) -> None:
-        self._set(fields=fields, targets=frozenset(targets))
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """The fields as plain values."""
-        row: dict[str, Any] = json.loads(self.fields)
-        return row
-
-    @property
-    def name(self) -> str:
-        """The program name."""
-        return str(self.row["name"])
-
-    @property
-    def absent(self) -> tuple[tuple[str, str], ...]:
-        """Where headers were looked for in vain."""
-        return tuple([(root, path) for root, path in self.row["absent"]])
+FIRST_LINE = encode_line({"jitload workload": 1})
+#: A source or header of that size is a mistake (`compiler/request.py`), and no program has as many headers.
+MAX_LINE_BYTES = 64 << 20
+#: Lines together, and programs that differ: for any application, in some 200 MiB of memory.
+MAX_LINES, MAX_PROGRAMS = 1 << 19, 1 << 17
+_MAX_MARKS = 1 << 20
+# A text as it is always written. Read as a text and nothing else, it can hold as many brackets as it likes.
+_TEXT = re.compile(rb'\{"sha256":"([0-9a-f]{64})","text":"')
 
 
 class Workload:
@@ -97,10 +70,11 @@ class Workload:
             BundleError: it is not a workload, or is damaged.
             OSError: it cannot be read.
         """
-        with open(path, "rb") as file:
-            data = file.read(MAX_WORKLOAD_BYTES + 1)
         try:
-            return decode_workload(data)
+            with open(path, "rb") as file:
+                if os.fstat(file.fileno()).st_size > MAX_WORKLOAD_BYTES:
+                    raise BundleError(f"not a workload: longer than {MAX_WORKLOAD_BYTES} bytes")
+                return _read_lines(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""))
         except BundleError as error:
             raise BundleError(f"{os.fspath(path)}: {error}") from None
 
@@ -114,7 +88,7 @@ class Workload:
         """The file: the same for the same contents, in whatever order they came."""
         lines = [encode_line({**program.row, "targets": sorted(program.targets)}) for program in self.programs]
         lines += [encode_line({"sha256": digest, "text": text}) for digest, text in self.texts.items()]
-        return b"".join([encode_line(_VERSION_LINE), *sorted(lines)])
+        return b"".join([FIRST_LINE, *sorted(lines)])
 
     @property
     def digest(self) -> str:
@@ -141,7 +115,7 @@ class Workload:
         aliases = row.get("aliases", [])
         roots = {"source": 0}
         for root, path, *_ in (*row["files"], *aliases):
-            roots[root] = max(roots.get(root, 0), _check_path(root, path))
+            roots[root] = max(roots.get(root, 0), path_depth(root, path))
         # Deep enough that a header above its root still lies in the directory of this program.
         places = {root: os.path.join(base, root.replace("/", "-"), *["d"] * up) for root, up in roots.items()}
         for place in places.values():
@@ -154,6 +128,8 @@ class Workload:
                 os.symlink(_entered(places[target[0]], target[1]), _entered(places[root], path))
         except (FileExistsError, NotADirectoryError) as error:
             raise BundleError(f"workload with two headers in one place: {error.filename2 or error.filename}") from None
+        except OSError as error:
+            raise BundleError(f"cannot lay out the headers of a workload: {error}") from error
         last = max([int(root.partition("/")[2]) for root in roots if root != "source"], default=-1)
         kind, arch, _ = min(program.targets)
         try:
@@ -190,97 +166,103 @@ def targets_for(how: str, kind: str, arch: str, archs: Iterable[str], kinds: Ite
     return [(made.value, ",".join(group)) for made, group in targets]
 
 
-def encode_line(value: object) -> bytes:
-    """One line of a workload."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
-
-
 def decode_workload(data: bytes) -> Workload:
     """The workload in a file, every field of it checked.
 
     Raises:
         BundleError: it is something else, or damaged.
     """
-    programs: list[Program] = []
-    texts: dict[str, str] = {}
-    versions = 0
+    if len(data) > MAX_WORKLOAD_BYTES:
+        raise BundleError(f"not a workload: longer than {MAX_WORKLOAD_BYTES} bytes")
+    return _read_lines(iter(io.BytesIO(data)))
+
+
+def _read_lines(lines: Iterable[bytes]) -> Workload:
+    """The workload in some lines, read no further than to the first that is wrong."""
+    reader, number = _Reader(), 0
     try:
-        for line in data.splitlines():
-            if not line.strip():
-                continue
-            value = json.loads(line)
-            if "jitload workload" in value:
-                versions += 1
-                if value != _VERSION_LINE:
-                    raise ValueError(f"version {value['jitload workload']!r}, this jitload reads 1")
-            elif "text" in value:
-                if sha256_hex(value["text"].encode("utf-8", "surrogateescape")) != value["sha256"]:
-                    raise ValueError("a text that does not match its digest")
-                texts[value["sha256"]] = value["text"]
-            else:
-                programs.append(_checked_program(value))
-        if not versions:
-            raise ValueError("its first line is missing")
-        for program in programs:
-            row = program.row
-            digests = [row["source"], *(d for _, d in row["headers"]), *(d for _, _, d in row["files"])]
-            if not texts.keys() >= set(digests):
-                raise ValueError(f"a text of {row['name']!r} is missing")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BundleError(f"not a workload ({type(error).__name__}: {error})") from None
-    return Workload(programs, texts)
+        for number, line in enumerate(lines, 1):
+            if number > MAX_LINES:
+                raise ValueError(f"more than {MAX_LINES} lines")
+            if line.strip():
+                reader.take(line)
+        return reader.finish()
+    except (ValueError, BundleError) as error:
+        raise BundleError(f"not a workload (line {number}: {error})") from None
 
 
-def _checked_program(value: dict[str, Any]) -> Program:
-    targets = {(kind, arch, how) for kind, arch, how in value["targets"]}
-    for kind, arch, how in targets:
-        if not isinstance(arch, str) or how not in {CHOSEN, BY_KIND, BY_DEVICE} or Kind(kind) != kind:
-            raise ValueError(f"target {kind!r}, {arch!r}, {how!r}")
-    row = {name: value[name] for name in _FIELDS}
-    if value.get("aliases"):
-        row["aliases"] = value["aliases"]
-        _check_aliases(row)
-    texts = [row["name"], row["source"], *row["names"], *row["options"], *row["undefines"]]
-    texts += [text for pair in (*row["absent"], *row["headers"]) for text in pair]
-    texts += [text for triple in row["files"] for text in triple]
-    texts += [name for name, _ in row["defines"]]
-    texts += [text for _, text in row["defines"] if text is not None]
-    if not targets or not all(isinstance(text, str) for text in texts):
-        raise TypeError("a field of another type")
-    for root, path, _ in row["files"]:
-        _check_path(root, path)
-    for root, path in row["absent"]:
-        if not _ROOT.match(root) or path.startswith("/") or "\0" in path:
-            raise ValueError(f"a place {root!r}, {path!r}")
-    return Program(encode_line(row).decode().rstrip(), targets)
+class _Reader:
+    """What the lines so far have given."""
+
+    def __init__(self) -> None:
+        self._programs: dict[str, set[tuple[str, str, str]]] = {}
+        self._texts: dict[str, str] = {}
+        self._needed: dict[str, str] = {}  # digest of a text -> a program that needs it
+        self._begun = False
+
+    def take(self, line: bytes) -> None:
+        """One line that is not blank.
+
+        Raises:
+            ValueError, BundleError: it is none of a workload.
+        """
+        if not self._begun:
+            if b'"jitload workload"' not in line[:64]:
+                raise ValueError(f"it begins with {line[:24]!r}, expected {FIRST_LINE.decode().strip()}")
+            _check_version(decode_json(line, max_bytes=4 * len(FIRST_LINE), max_marks=4))
+            self._begun = True
+        elif _TEXT.match(line):
+            self._take_text(line)
+        else:
+            self._take_other(line)
+
+    def finish(self) -> Workload:
+        """The workload, of which no text is missing."""
+        if not self._begun:
+            raise ValueError("it is empty")
+        for digest, name in self._needed.items():
+            if digest not in self._texts:
+                raise ValueError(f"a text of {name!r:.80} is missing")
+        return Workload([Program(fields, targets) for fields, targets in self._programs.items()], self._texts)
+
+    def _take_text(self, line: bytes) -> None:
+        digest, text = _decode_text(line)
+        self._texts[digest] = text
+
+    def _take_other(self, line: bytes) -> None:
+        """A program, or what is spelled in another way than `encode_line`; where files were joined, a version."""
+        value = decode_json(line, max_bytes=MAX_LINE_BYTES, max_marks=_MAX_MARKS)
+        if isinstance(value, dict) and "jitload workload" in value:
+            _check_version(value)
+        elif isinstance(value, dict) and "text" in value:
+            self._take_text(encode_line(object_of(value, ("sha256", "text"))))
+        else:
+            program = program_of(value)
+            self._programs.setdefault(program.fields, set()).update(program.targets)
+            if len(self._programs) > MAX_PROGRAMS:
+                raise ValueError(f"more than {MAX_PROGRAMS} programs")
+            texts = [value["source"], *(row[-1] for row in (*value["headers"], *value["files"]))]
+            self._needed.update(dict.fromkeys(texts, value["name"]))
 
 
-def _check_aliases(row: dict[str, Any]) -> None:
-    """Nothing when each alias is a place of its own that leads to a file of the row, so that none leads out."""
-    files = {(root, path) for root, path, _ in row["files"]}
-    aliases = [(root, path) for root, path, _, _ in row["aliases"]]
-    for root, path in aliases:
-        _check_path(root, path)
-    if len({*aliases, *files}) != len(aliases) + len(files):
-        raise ValueError("an alias in the place of a file")
-    if not files.issuperset((root, path) for _, _, root, path in row["aliases"]):
-        raise ValueError("an alias of a file that is not there")
+def _check_version(value: object) -> None:
+    version = object_of(value, ("jitload workload",))["jitload workload"]
+    if type(version) is not int or version != 1:
+        raise ValueError(f"version {version!r:.40}, this jitload reads 1")
 
 
-def _check_path(root: str, path: str) -> int:
-    """How many levels above its root the way to a header leads at most.
-
-    Raises:
-        BundleError: it could lead out of the directory that it is unpacked into.
-    """
-    parts = path.split("/")
-    depth = lowest = 0
-    for part in parts:
-        depth += -1 if part == ".." else 1
-        lowest = min(lowest, depth)
-    if not _ROOT.match(root) or lowest < -_MAX_UP or {"", "."} & {*parts} or parts[-1] == ".." or "\0" in path:
-        raise BundleError(f"workload with a header at {root!r}, {path!r}: expected a path below its root")
-    return -lowest
+def _decode_text(line: bytes) -> tuple[str, str]:
+    """The digest and the text of a line, which match."""
+    found = _TEXT.match(line)
+    line = line.rstrip()
+    if found is None or len(line) > MAX_LINE_BYTES or not line.endswith(b'"}'):
+        raise ValueError("a text that is cut short, is longer than a source can be, or has more fields")
+    # From its first quotation mark to its last: one string, or an error.
+    text = json.loads(line[found.end() - 1 : -1].decode("utf-8"))
+    digest = found[1].decode()
+    if sha256_hex(text.encode("utf-8", "surrogateescape")) != digest:
+        raise ValueError("a text that does not match its digest")
+    return digest, text
 
 
 def _entered(place: str, path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import jitload
-from jitload.bundles.workload import Workload, encode_line, planned_requests, targets_for
+from jitload.bundles.workload import (
+    FIRST_LINE,
+    Workload,
+    decode_workload,
+    encode_line,
+    planned_requests,
+    targets_for,
+)
+from jitload.digest import sha256_hex
 from jitload.errors import BundleError, NotPrecompiledError
 from jitload.pipeline import compile_request
 
 from .conftest import requests_of, write_sources
+from .test_bounds import cheap
 
 NESTED = {
     "app/kernels/k.cu": '#include "../common/a.h"\n#include <lib/b.h>\n#include <given.h>\n#include MACRO\n'
@@ -247,6 +257,112 @@ def test_a_hostile_workload_is_refused(tmp_path, change):
     (tmp_path / "app.jlw").write_bytes(b"".join(map(encode_line, lines)))
     with pytest.raises(BundleError):
         Workload.read(tmp_path / "app.jlw")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        # roots and names
+        *({"files": [[root, "a.h", EMPTY]]} for root in
+          ("sourceX", "source/../../..", "source\0x", "source/99999", "include/", "include/0000", "include/0\n", "")),
+        *({"files": [["source", path, EMPTY]]} for path in
+          ("a" * 256, "a" * 256 + "/b.h", "\u00e4" * 128, "\ud800.h", "/".join(["a"] * 3000) + "/x.h", "a//b.h", "./b.h",
+           "/".join(["a" * 250] * 9), "", "b.h/")),
+        {"absent": [["source", "\ud800"]]}, {"absent": [["source", ""]]}, {"absent": [["sourceX", "a.h"]]},
+        {"absent": [["source", "a" * 5000]]}, {"name": "../k.cu"}, {"name": "a\0b"}, {"name": "\ud800"}, {"name": ""},
+        # options that name files, here or in what NVRTC passes on; directories and macros have places of their own
+        *({"options": options} for options in
+          (["--time=x"], ["-time=x"], ["--fdevice-time-trace=x"], ["-fdevice-time-trace", "x"], ["--create-pch=x"],
+           ["--use-pch=x"], ["--pch"], ["-pch-dir=x"], ["-Xptxas=-optf,x"], ["--ptxas-options=--options-file=x"],
+           ["--ptxas-options", "-v -optf x"], ["--keep"], ["-keep"], ["--keep-dir=x"], ["--pre-include=/etc/passwd"],
+           ["-Xptxas=-o /tmp/x"], ["-I/etc"], ["-DA=1"], ["-UA"], ["--gpu-architecture=sm_80"], ["--std=c++17\0--time=x"],
+           ["--std=c++17\n--time=x"], ["\ud800"])),
+        {"defines": [["A B=1 -time=x", "1"]]}, {"defines": [[None, "1"]]}, {"defines": [["A"]]}, {"defines": ["A1"]},
+        {"undefines": ["A", "--time=x"]}, {"undefines": [""]}, {"names": [""]}, {"names": ["f\n"]}, {"headers": [["", EMPTY]]},
+        # nothing twice
+        {"files": [["source", "x.h", EMPTY]] * 2}, {"headers": [["x.h", EMPTY]] * 2}, {"names": ["f", "f"]},
+        {"defines": [["A", "1"], ["A", "2"]]}, {"undefines": ["A", "A"]}, {"absent": [["source", "x.h"]] * 2},
+        {"targets": [["ptx", "compute_75", "chosen"]] * 2},
+        # nothing of another type
+        {"targets": {}}, {"targets": "abc"}, {"targets": [["ptx", "compute_75"]]}, {"targets": ["abc"]},
+        {"targets": [["ptx", "compute_" + "9" * 5000, "chosen"]]}, {"targets": [["ptx", "compute_../..", "chosen"]]},
+        {"targets": [["cubin", "compute_75", "chosen"]]}, {"targets": [["ptx", "compute_75", "x"]]},
+        {"files": {}}, {"files": [["source", "x.h", EMPTY, None]]}, {"files": ["abc"]}, {"files": [["source", "x.h", True]]},
+        {"options": {}}, {"options": "-G"}, {"names": "f"}, {"defines": {}}, {"source": EMPTY.upper()}, {"more": 1},
+    ],
+    ids=lambda change: repr(change)[:60],
+)  # fmt: skip
+def test_a_workload_is_read_to_the_letter(change):
+    row = {**ROW, "source": EMPTY, **change}
+    lines = [{"jitload workload": 1}, {"sha256": EMPTY, "text": ""}, row]
+    with pytest.raises(BundleError, match="not a workload"):
+        decode_workload(b"".join(map(encode_line, lines)))
+
+
+def test_a_row_that_says_something_twice_is_refused():
+    line = encode_line({**ROW, "source": EMPTY}).replace(b'"options":[]', b'"options":["-G"],"options":[]')
+    with pytest.raises(BundleError, match="a key twice: 'options'"):
+        decode_workload(FIRST_LINE + encode_line({"sha256": EMPTY, "text": ""}) + line)
+
+
+def test_a_workload_that_people_touched_is_read():
+    """Line ends of Windows, spaces, blank lines, a text with its fields the other way round; joined files."""
+    text = json.dumps({"text": "[{,", "sha256": sha256_hex(b"[{,")})
+    row = {**ROW, "source": sha256_hex(b"[{,"), "absent": [["include/0", "../" * 20 + "cub/"]]}
+    data = f'\n{{"jitload workload": 1}}\r\n{text}\r\n\r\n{json.dumps(row)}\r\n{{"jitload workload": 1}}'.encode()
+    assert decode_workload(data).texts == {sha256_hex(b"[{,"): "[{,"}
+    assert decode_workload(data).programs[0].name == "k.cu"
+
+
+def test_a_text_may_be_full_of_brackets():
+    text = "[{," * 1_000_000
+    line = encode_line({"sha256": sha256_hex(text.encode()), "text": text})
+    assert list(decode_workload(FIRST_LINE + line).texts.values()) == [text]
+    with pytest.raises(BundleError, match="cut short"):
+        decode_workload(FIRST_LINE + line[:-2] + b"\n")
+    with pytest.raises(BundleError):
+        decode_workload(FIRST_LINE + line[:-2] + b',"more":1}\n')
+
+
+@pytest.mark.parametrize("head", [b"", FIRST_LINE, FIRST_LINE + b'{"sha256":"' + b"a" * 64 + b'","text":"'])
+def test_a_sparse_file_is_refused_by_its_first_bytes(tmp_path, head):
+    path = tmp_path / "app.jlw"
+    path.write_bytes(head)
+    for size in (100 << 30, (1 << 30) - 1):
+        os.truncate(path, size)
+        with cheap(peak_bytes=256 << 20), pytest.raises(BundleError, match="not a workload"):
+            Workload.read(path)
+
+
+@pytest.mark.parametrize("bomb", [b"[" + b"[]," * (5 << 20) + b"[]]", b"[" * (16 << 20), b'{"a":' * (4 << 20)])
+def test_a_line_that_is_a_bomb_costs_nothing(bomb):
+    with cheap(), pytest.raises(BundleError, match="not a workload"):
+        decode_workload(FIRST_LINE + bomb + b"\n")
+
+
+def test_what_could_not_be_read_again_is_not_recorded(tmp_path, caplog):
+    deep = tmp_path / "app" / "/".join("d" * 100 for _ in range(30))
+    deep.mkdir(parents=True)
+    (deep / "x.h").write_text("#define X 1\n")
+    source = f'#include "{deep.relative_to(tmp_path / "app")}/x.h"\n__device__ int k = X;\n'
+    (tmp_path / "app/k.cu").write_text(source)
+    request = jitload.CompileRequest(tmp_path / "app/k.cu", kind="ptx", arch="compute_75")
+    assert recorded(tmp_path / "app.jlw", request).programs == ()
+    assert "is not recorded: a header at" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["fifo", "null"])
+def test_what_is_no_file_is_neither_replaced_nor_waited_for(tmp_path, what):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    request = jitload.CompileRequest("__device__ int k;", kind="ptx", arch="compute_75")
+    if what == "fifo":
+        with pytest.raises(BundleError, match="no regular file"), jitload.record(path):
+            pass
+    else:
+        with jitload.record("/dev/null"):
+            compile_request(request, jitload.Cache())
+        assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
 @pytest.mark.parametrize("names", [["../d/x.h", "x.h"], ["a", "a/x.h"], ["a/../x.h", "x.h"]])
