@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     )
     from jitload.loader.system import register_system_symbol, system_lib
     from jitload.loader.whole import LibraryModule, load_whole_module, pack_module
-    from jitload.pipeline import compile, explain, seal  # noqa: A004 - the public name, as in `re.compile`
+    from jitload.lookup import seal
+    from jitload.pipeline import compile, explain  # noqa: A004 - the public name, as in `re.compile`
     from jitload.precompile import precompile
 
 __version__ = "0.1.0.dev0"
@@ -116,7 +117,7 @@ _HOMES = {
     "register_loader": "loader.registry",
     "register_system_symbol": "loader.system",
     "registered_kinds": "loader.registry",
-    "seal": "pipeline",
+    "seal": "lookup",
     "stats": "cache.stats",
     "stop_bundle": "bundles.tier",
     "system_lib": "loader.system",

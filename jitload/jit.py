@@ -134,10 +134,15 @@ class JitKernel:
         """
         options = self._options
         request = self.request(arch=arch, kind=kind)
-        if arch or options["arch"]:
-            return compile_request(request, options["cache"])
-        chosen = stand_ins(request, config.resolve_device(), kind or options["kind"])
-        return compile_request(request, options["cache"], **chosen)
+        return compile_request(request, options["cache"], **self.stand_ins(request, arch=arch, kind=kind))
+
+    def stand_ins(
+        self, request: CompileRequest, *, arch: str | Iterable[str] | None = None, kind: str | None = None
+    ) -> dict[str, Any]:
+        """`device` and `kinds` of `jitload.explain` for a request of this kernel; empty where the arch was chosen."""
+        if arch or self._options["arch"]:
+            return {}
+        return stand_ins(request, config.resolve_device(), kind or self._options["kind"])
 
     def precompile(
         self,
@@ -159,8 +164,12 @@ class JitKernel:
         return precompile([self], archs, kinds=kinds, **options)
 
     def explain(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Explanation:
-        """Why this kernel would hit or miss now: factors, tiers, nearest entries. `print` it."""
-        return explain(self.request(arch=arch, kind=kind), self._options["cache"])
+        """What the next load of this kernel would get now, and why: image, factors, nearest entries. `print` it.
+
+        A kernel that is loaded in this process is not asked for again: `jitload.stats()` has what it got.
+        """
+        request = self.request(arch=arch, kind=kind)
+        return explain(request, self._options["cache"], **self.stand_ins(request, arch=arch, kind=kind))
 
     def kernel(self) -> Kernel:
         """The loaded kernel for the device in force: compiled or found, and loaded, at the first call.

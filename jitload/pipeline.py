@@ -7,17 +7,18 @@ public door, which fills in what the caller left out.
 from __future__ import annotations
 
 from jitload import config, log
-from jitload.artifact import Kind
-from jitload.bundles.tier import bundles_in_force, find_bundled, find_for_device, find_in
+from jitload.bundles.tier import bundles_in_force
 from jitload.cache.flight import single_flight
+from jitload.cache.lookup import current_toolchain
 from jitload.cache.stats import counters
 from jitload.cache.tiers import default_cache
 from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.compiler.key import artifact_key
-from jitload.compiler.manifest import check_variant
 from jitload.compiler.request import CompileRequest, request_of
-from jitload.compiler.toolkit import toolchain, toolkit_roots
+from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileDisabledError, CompileError
+from jitload.lookup import cannot_compile, find_stand_in, is_sealed, look_up
+from jitload.lookup import seal as seal
 from jitload.target import ANY_IMAGE, default_target, stand_ins
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from jitload.artifact import Artifact, Toolchain
+    from jitload.artifact import Artifact, Kind, Toolchain
     from jitload.cache.explain import Explanation
     from jitload.cache.tiers import Cache, Explainable
     from jitload.compiler.headers import Closure
@@ -35,19 +36,9 @@ if TYPE_CHECKING:
     Compiler = Callable[[CompileRequest, Closure, Toolchain], Artifact]
 
 
-_sealed = False
 # Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
 _requests: dict[tuple[object, ...], CompileRequest] = {}
 _MAX_REQUESTS = 1024
-_keys: dict[tuple[str, str, str], str] = {}
-# Variants whose toolkit headers were compared in this process: they do not change under a running process.
-_toolkit_checked: set[tuple[str, str]] = set()
-
-
-def seal(sealed: bool = True) -> None:
-    """From now on a compile in this process is a `CompileDisabledError`; `seal(False)` allows it again."""
-    global _sealed
-    _sealed = sealed
 
 
 def compile_request(
@@ -78,11 +69,11 @@ def compile_request(
     """
     store = default_cache() if cache is None else cache
     settings = config.current()
-    artifact = None
     if settings.compile != "always":
         artifact, reason = look_up(request, store, settings)
     else:
-        reason = "compile=always"
+        bundles_in_force(settings)  # one that is refused stops this too
+        artifact, reason = None, "compile=always"
     if artifact is None:
         artifact = _provide(request, store, settings.compile, reason, compiler, device, kinds, isolate=isolate)
     if settings.record is not None:
@@ -105,10 +96,8 @@ def _provide(
     isolate: bool,
 ) -> Artifact:
     """What no tier has as it was asked for: an image that stands in, or a compile."""
-    if device is not None and _cannot_compile(request, store, policy):
-        artifact, _ = find_for_device(request, device, kinds)
-        if artifact is None and request.device_options:
-            artifact, _ = look_up(request.as_written(), store)
+    if device is not None and policy != "always" and cannot_compile(request, store, policy):
+        artifact = find_stand_in(request, store, device, kinds)
         if artifact is not None:
             return artifact
     counters.count_miss(reason)
@@ -122,84 +111,6 @@ def _provide(
             if artifact is not None:
                 return artifact
         return _compile(request, store, compiler or _compiler(isolate=isolate), scan_first=policy != "always")
-
-
-def look_up(
-    request: CompileRequest, cache: Cache, settings: config.Config | None = None
-) -> tuple[Artifact | None, str]:
-    """The artifact of a request from a tier, or None and why not. NVRTC is not loaded for it.
-
-    A bundle comes first, whatever compiled it. In a directory, where NVRTC is installed, an entry must come from that
-    very compiler; where none is, the newest entry will do. In strict mode only bundles are asked.
-    """
-    now = config.current() if settings is None else settings
-    reason = "absent"
-    if bundles_in_force(now):
-        artifact, reason = find_bundled(request)
-        if artifact is None and request.device_options:  # bundles are built from what applications write
-            artifact, reason = find_bundled(request.as_written())
-        if artifact is not None:
-            return artifact, "hit"
-    if now.strict:
-        return None, reason
-    variants = cache.variants(request.digest)
-    if not variants:
-        return None, "absent"
-    current = current_toolchain(request, cache)
-    reason = "compiler changed"
-    for variant in variants:
-        if current is not None and variant.toolchain != current:
-            continue
-        stale = None
-        if variant.files or variant.absent:
-            # Where there is no compiler, the toolkit's headers are as they were when there was one.
-            stale = _check_headers(variant, request, toolkit_roots() if current is not None else ())
-        if stale is not None:
-            reason = "header changed"
-            log.debug("stale: %s: %s", request, stale)
-            continue
-        artifact, reason = cache.find(_key(request, variant))
-        if artifact is not None:
-            return artifact, "hit"
-    return None, reason
-
-
-def _cannot_compile(request: CompileRequest, cache: Cache, policy: str) -> bool:
-    return _sealed or policy == "never" or current_toolchain(request, cache) is None
-
-
-def _check_headers(variant: Variant, request: CompileRequest, toolkit: tuple[tuple[str, str], ...]) -> str | None:
-    mark = (variant.closure, variant.toolchain.digest)
-    stale = check_variant(variant, request, toolkit, skip_toolkit=mark in _toolkit_checked)
-    if stale is None:
-        _toolkit_checked.add(mark)
-    return stale
-
-
-def _key(request: CompileRequest, variant: Variant) -> str:
-    state = (request.digest, variant.closure, variant.toolchain.digest)
-    key = _keys.get(state)
-    if key is None:
-        if len(_keys) >= _MAX_REQUESTS:
-            _keys.clear()
-        key = _keys[state] = artifact_key(request, variant.closure, variant.toolchain)
-    return key
-
-
-_toolchains: dict[bool, Toolchain] = {}
-
-
-def current_toolchain(request: CompileRequest, cache: Cache) -> Toolchain | None:
-    """The compiler that this process would use, or None where there is none. Looked for once per process."""
-    fatbin = request.kind is Kind.FATBIN
-    known = _toolchains.get(fatbin)
-    if known is None:
-        # Its digest is remembered on the disk, in a directory that is private and exists.
-        memo_dir = cache.memo_dir()
-        known = toolchain(memo_dir, fatbin=fatbin)
-        if known is not None:
-            _toolchains[fatbin] = known
-    return known
 
 
 def _compiler(*, isolate: bool) -> Compiler:
@@ -241,18 +152,47 @@ def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_
     return artifact
 
 
-def explain(request: CompileRequest | Explainable, cache: Cache | None = None) -> Explanation:
-    """Why a request, or a `jit_kernel`, would hit or miss now: its factors, the tiers' answers, the nearest entries.
+def explain(
+    request: CompileRequest | Explainable,
+    cache: Cache | None = None,
+    *,
+    device: str | None = None,
+    kinds: Iterable[Kind] = ANY_IMAGE,
+) -> Explanation:
+    """What a request, or the next load of a `jit_kernel`, would get now, and why. Nothing is compiled or counted.
+
+    It names the image that would serve, what each place says, the factors of the key, and the nearest entries.
 
     Args:
         request: a `CompileRequest`, or anything with a `request()` that gives one.
         cache: where to look; default: a kernel's own cache where it has one, else the user's.
+        device: as for `compile_request`; default: a kernel's own.
+        kinds: as for `compile_request`.
+
+    Raises:
+        BundleError, TrustError: a bundle in force is refused, as it would be there.
     """
+    from jitload.cache.explain import explanation_of, obstacle
+    from jitload.cache.lookup import Trail
+
     wanted = request_of(request)
-    store = getattr(request, "cache", None) if cache is None else cache
-    explanation = (default_cache() if store is None else store).explain(wanted)
-    bundles = [(f"bundle {bundle.path}", find_in(bundle, wanted)[1]) for bundle in bundles_in_force()]
-    return explanation.preceded_by(bundles)
+    if device is None and hasattr(request, "stand_ins"):
+        chosen = request.stand_ins(wanted)
+        device, kinds = chosen.get("device"), chosen.get("kinds", kinds)
+    own = getattr(request, "cache", None) if cache is None else cache
+    store = default_cache() if own is None else own
+    settings = config.current()
+    trail = Trail()
+    if settings.compile == "always":
+        bundles_in_force(settings)
+        trail.note("no place is asked", "compile=always")
+    else:
+        look_up(wanted, store, settings, trail)
+        if trail.served is None and device is not None and cannot_compile(wanted, store, settings.compile):
+            find_stand_in(wanted, store, device, kinds, trail)
+    toolchain = current_toolchain(wanted, store)
+    hindered = obstacle(settings, toolchain, sealed=is_sealed())
+    return explanation_of(wanted, store, toolchain, trail, hindered, scan=settings.compile != "always")
 
 
 def _remember(request: CompileRequest, cache: Cache, closure: Closure, current: Toolchain) -> None:
@@ -284,7 +224,7 @@ def refuse_if_off(request: CompileRequest, cache: Cache, policy: str, reason: st
         CompileDisabledError: this process is sealed, or the policy is "never".
     """
     what = f"{request.name} ({request.kind}, {request.arch})"
-    if _sealed:
+    if is_sealed():
         raise CompileDisabledError(
             f"{what} needs a compile ({reason}), and this process is sealed: compile it before jitload.seal()"
         )

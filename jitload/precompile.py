@@ -18,12 +18,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from jitload import config
+from jitload.bundles.tier import bundles_in_force
 from jitload.bundles.workload import Workload
 from jitload.cache.tiers import default_cache
 from jitload.compiler.prefix import leading_directives
 from jitload.errors import CompileError, JitloadError
 from jitload.expand import expanded
-from jitload.pipeline import look_up, refuse_if_off
+from jitload.lookup import look_up
+from jitload.pipeline import refuse_if_off
 from jitload.values import Value
 from jitload.workers import Batch, Result, compile_batch, compile_in_processes
 
@@ -110,7 +112,8 @@ def precompile(
 
     Raises:
         OSError: a source file cannot be read.
-        BundleError: a workload is damaged.
+        BundleError: a workload is damaged, or a bundle in force is.
+        TrustError: a bundle in force is refused.
         ValueError: a kind and an arch that cannot be, a plan that cannot be, or fewer than one job.
     """
     started = time.perf_counter()
@@ -158,7 +161,9 @@ def _run(
     wanted: list[CompileRequest], store: Cache, executor: Executor | None, jobs: int
 ) -> Generator[Result, None, None]:
     """The result of every request, in the order in which they come."""
-    policy = config.current().compile
+    settings = config.current()
+    policy = settings.compile
+    bundles_in_force(settings)  # one that is refused stops this as it stops a launch
     missing: list[CompileRequest] = []
     for request in wanted:
         reason = "compile=always"

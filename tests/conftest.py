@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import pathlib
+import subprocess
+import sys
 
 import hypothesis
 import pytest
 
+import jitload
 from jitload import log
 from jitload.compiler.fatbin import FATBIN_MISSING
 from jitload.compiler.toolkit import find_library
@@ -80,3 +84,29 @@ def _nvrtc_version():
     from jitload.compiler import toolkit
 
     return toolkit.nvrtc_version(toolkit.find_nvrtc())
+
+
+@pytest.fixture(scope="session")
+def python_without_nvrtc(tmp_path_factory):
+    """A Python whose site directory holds everything that this one's does, but NVIDIA's libraries and the bindings."""
+    site = tmp_path_factory.mktemp("site")
+    for source in [pathlib.Path(path) for path in sys.path if path.endswith("site-packages")]:
+        for entry in source.iterdir():
+            if not entry.name.startswith(("nvidia", "cuda")) and not (site / entry.name).exists():
+                (site / entry.name).symlink_to(entry)
+
+    repository = pathlib.Path(jitload.__file__).parent.parent
+
+    def run(code: str, cache_dir: pathlib.Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(cache_dir),
+            "PYTHONPATH": f"{repository}{os.pathsep}{site}",
+            "JITLOAD_CACHE_DIR": str(cache_dir),
+            "JITLOAD_DEVICE": "cpu",
+            **variables,
+        }
+        command = [sys.executable, "-S", "-c", code, *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+    return run

@@ -321,29 +321,6 @@ def test_a_killed_holder_does_not_block_the_next(tmp_path):
     assert finish(waiter)[0] == 1
 
 
-@pytest.fixture(scope="session")
-def python_without_nvrtc(tmp_path_factory):
-    """A Python whose site directory holds everything that this one's does, but NVIDIA's libraries and the bindings."""
-    site = tmp_path_factory.mktemp("site")
-    for source in [pathlib.Path(path) for path in sys.path if path.endswith("site-packages")]:
-        for entry in source.iterdir():
-            if not entry.name.startswith(("nvidia", "cuda")) and not (site / entry.name).exists():
-                (site / entry.name).symlink_to(entry)
-
-    def run(code: str, cache_dir: pathlib.Path) -> subprocess.CompletedProcess:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(cache_dir),
-            "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{site}",
-            "JITLOAD_CACHE_DIR": str(cache_dir),
-            "JITLOAD_DEVICE": "cpu",
-        }
-        command = [sys.executable, "-S", "-c", code]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-    return run
-
-
 USE_KERNEL = """
 import numpy as np, jitload
 source = r'''

@@ -23,7 +23,7 @@ TIERS = (
     {"headers"},
     {"compiler", "cache", "loader", "launch"},
     {"cuda", "cpu", "bundles"},
-    {"pipeline", "target"},
+    {"lookup", "pipeline", "target"},
     {"jit", "expand", "precompile", "workers"},
     {"cli", "interop", "__main__"},
 )

@@ -138,24 +138,6 @@ def _refuse_unsigned(bundle: Bundle) -> None:
         )
 
 
-def find_bundled(request: CompileRequest) -> tuple[Artifact | None, str]:
-    """The artifact of a request from the first bundle that has it, or None and why not.
-
-    Its headers are checked as far as they are the user's; the toolkit that was there when it was built need not be.
-
-    Raises:
-        BundleError, TrustError: a bundle is refused.
-    """
-    reason = "absent"
-    for bundle in bundles_in_force():
-        artifact, answer = find_in(bundle, request, serve=True)
-        if artifact is not None:
-            return artifact, "hit"
-        if answer != "absent":
-            reason = answer
-    return None, reason
-
-
 def find_in(bundle: Bundle, request: CompileRequest, *, serve: bool = False) -> tuple[Artifact | None, str]:
     """The artifact of a request from one bundle, or None and why not.
 
@@ -186,26 +168,21 @@ def find_in(bundle: Bundle, request: CompileRequest, *, serve: bool = False) -> 
     return None, reason
 
 
-def find_for_device(
-    request: CompileRequest, device: str, kinds: Iterable[Kind]
-) -> tuple[Artifact | None, list[Verdict]]:
-    """The best image that the bundles in force have for a device, to be served, and what became of each they have.
-
-    Args:
-        request: the request for the device's own arch.
-        device: "sm_90", or "cpu" for the CPU executor.
-        kinds: the kinds that will do.
-
-    Raises:
-        BundleError, TrustError: a bundle is refused.
-    """
-    return choose_from(bundles_in_force(), request, device, kinds, serve=True)
-
-
 def choose_from(
     bundles: Iterable[Bundle], request: CompileRequest, device: str, kinds: Iterable[Kind], *, serve: bool = False
 ) -> tuple[Artifact | None, list[Verdict]]:
-    """`find_for_device` from bundles that are given."""
+    """The best image that bundles have for a device, and what became of each other that they have.
+
+    Args:
+        bundles: where to look, in order.
+        request: the request for the device's own arch.
+        device: "sm_90", or "cpu" for the CPU executor.
+        kinds: the kinds that will do.
+        serve: as for `find_in`.
+
+    Raises:
+        BundleError: a bundle is damaged.
+    """
     from jitload.bundles.choose import Verdict, judge_all
 
     wanted = {kind.value for kind in kinds}

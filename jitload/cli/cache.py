@@ -15,7 +15,17 @@ from jitload.artifact import Kind  # noqa: TC001 - typer reads the annotations
 from jitload.cli.cache_report import damage_json, damage_lines, entry_json, entry_lines, stats_json, stats_lines
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.directory import check_writable, opened_cache
-from jitload.cli.request import Archs, Defines, IncludeDirs, Names, Options, SourceFile, build_requests, kind_option
+from jitload.cli.request import (
+    Archs,
+    Defines,
+    IncludeDirs,
+    Names,
+    Options,
+    SourceFile,
+    build_requests,
+    chosen_by_device,
+    kind_option,
+)
 from jitload.cli.tables import count_of, entries_of, format_bytes, parse_bytes
 
 if TYPE_CHECKING:
@@ -220,10 +230,11 @@ def explain(
     directory: Dir = None,
     as_json: Json = False,
 ) -> None:
-    """Say why a compile of FILE hits the cache, or not.
+    """Say what a compile of FILE would get now, and why.
 
-    Prints what the key is made of, what each tier answers, and the nearest entries with what differs, old -> new. The
-    arguments are those of `jitload compile`; nothing is compiled. Exits with 0 for a hit and with 3 for a miss.
+    Prints the image that would serve it, what the key is made of, what each place answers, and the nearest entries with
+    what differs, old -> new. The arguments are those of `jitload compile`; without --arch it is what a kernel of that
+    file would get at its first launch. Nothing is compiled. Exits with 0 for a hit and with 3 for a miss.
     """
     from jitload import pipeline
 
@@ -231,7 +242,9 @@ def explain(
         _, requests = build_requests(
             file, kind, arch, include_dirs=include_dirs, defines=defines, names=names, options=options
         )
-        explanations = [pipeline.explain(request, cache) for request in requests]
+        explanations = [
+            pipeline.explain(request, cache, **chosen_by_device(request, kind, arch)) for request in requests
+        ]
         if as_json:
             _print_json([explanation.to_json() for explanation in explanations])
         else:

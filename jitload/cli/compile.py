@@ -4,14 +4,24 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from jitload.artifact import Artifact, Kind
 from jitload.cli import output
 from jitload.cli.console import clean_failures, new_app
-from jitload.cli.request import Archs, Defines, IncludeDirs, Names, Options, SourceFile, build_requests, kind_option
+from jitload.cli.request import (
+    Archs,
+    Defines,
+    IncludeDirs,
+    Names,
+    Options,
+    SourceFile,
+    build_requests,
+    chosen_by_device,
+    kind_option,
+)
 from jitload.cli.tables import format_count
 from jitload.compiler.request import CompileRequest
 
@@ -81,7 +91,10 @@ def compile_file(
         )
         pattern = _checked_pattern(out, file, wanted, len(requests))
         paths = [output.destination(pattern, request.arch) for request in requests]
-        images = [_make(request, path) for request, path in zip(requests, paths, strict=True)]
+        images = [
+            _make(request, path, **chosen_by_device(request, kind or _kind_of(out), arch))
+            for request, path in zip(requests, paths, strict=True)
+        ]
         for image in images:
             output.write_image(image.path, image.artifact)
         _report(images, as_json=as_json, to_stderr=pattern == output.STDOUT)
@@ -111,12 +124,12 @@ def _checked_pattern(out: str | None, file: Path, kind: Kind, images: int) -> st
     return out
 
 
-def _make(request: CompileRequest, path: Path | None) -> Image:
+def _make(request: CompileRequest, path: Path | None, **chosen: Any) -> Image:
     from jitload.cache.stats import stats
     from jitload.pipeline import compile_request
 
     before, started = stats(), time.perf_counter()
-    artifact = compile_request(request)
+    artifact = compile_request(request, **chosen)
     after, seconds = stats(), time.perf_counter() - started
     tiers = [tier for tier, count in after.hits.items() if count > before.hits[tier]]
     origin = "compiled" if after.compiles > before.compiles or not tiers else tiers[0]

@@ -76,3 +76,11 @@ def build_requests(
     fields: dict[str, Any] = {name: value or () for name, value in rest.items()}
     fields["device_options"] = device_options(given or None)
     return wanted, [CompileRequest(file, kind=wanted, arch=group, **fields) for group in groups]
+
+
+def chosen_by_device(request: CompileRequest, kind: Kind | None, archs: list[str] | None) -> dict[str, Any]:
+    """`device` and `kinds` of `compile_request` where no arch was given: another image that the device runs will do."""
+    from jitload import config
+    from jitload.target import stand_ins
+
+    return {} if archs else stand_ins(request, config.resolve_device(), kind)

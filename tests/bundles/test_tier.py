@@ -72,7 +72,7 @@ def test_the_settings_name_bundles_and_trust(built, signed, keys, hits, monkeypa
     assert hits()["bundle"] == 1
 
 
-@pytest.mark.parametrize("policy", ["missing", "never"])
+@pytest.mark.parametrize("policy", ["missing", "never", "always"])
 def test_a_refused_bundle_is_never_passed_over(built, signed, keys, hits, policy, tmp_path):
     damaged = tmp_path / "damaged.jlb"
     damaged.write_bytes(signed.read_bytes()[:-1])
@@ -83,6 +83,41 @@ def test_a_refused_bundle_is_never_passed_over(built, signed, keys, hits, policy
             for _ in range(2):
                 with pytest.raises(error):
                     compile_request(built[1][0], jitload.Cache(built[2].directory))
+    assert hits()["compiles"] == 0
+
+
+DOORS = {
+    "compile": lambda source, request, kernel: jitload.compile(source, arch="compute_75"),
+    "compile for the device": lambda source, request, kernel: jitload.compile(source),
+    "request": lambda source, request, kernel: compile_request(request),
+    "artifact": lambda source, request, kernel: kernel.artifact(),
+    "kernel": lambda source, request, kernel: kernel.kernel(),
+    "launch": lambda source, request, kernel: kernel[1, 1](1.0, 0, 0, 0),
+    "precompile": lambda source, request, kernel: jitload.precompile([request], jobs=1),
+    "precompile a kernel": lambda source, request, kernel: kernel.precompile("sm_80", jobs=1),
+    "explain": lambda source, request, kernel: jitload.explain(request),
+    "explain a kernel": lambda source, request, kernel: kernel.explain(),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("policy", ["missing", "never", "always", "sealed"])
+def test_no_door_leads_past_a_refused_bundle(built, signed, keys, hits, tmp_path, policy, door):
+    @jitload.jit_kernel(file=built[0], entry="saxpy")
+    def saxpy(a, x, y, n): ...
+
+    options = {} if policy == "sealed" else {"compile": policy}
+    for bundle, trust, error in (
+        (signed, keys["other"][1], TrustError),
+        (tmp_path / "absent.jlb", "unsigned", BundleError),
+    ):
+        with jitload.configure(bundles=[bundle], trust=trust, device="cpu", **options):
+            jitload.seal(policy == "sealed")
+            try:
+                with pytest.raises(error):
+                    DOORS[door](built[0], built[1][0], saxpy)
+            finally:
+                jitload.seal(False)
     assert hits()["compiles"] == 0
 
 

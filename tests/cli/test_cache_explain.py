@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("needs_nvrtc")
 
 def test_explain_of_a_hit(ask, invoke, cache):
     (report,) = ask("explain", "scale.cu", "--arch", "sm_90")
-    assert set(report) == {"request", "key", "hit", "factors", "tiers", "nearest"}
+    assert set(report) == {"request", "key", "hit", "outcome", "launch", "tier", "factors", "tiers", "nearest"}
     assert report["hit"]
     assert report["key"] in {entry["key"] for entry in ask("ls")["entries"]}
     assert invoke("cache", "explain", "scale.cu", "--arch", "sm_90").stdout.startswith(

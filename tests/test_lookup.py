@@ -1,0 +1,152 @@
+"""What `explain` says is what a launch does: in every combination of what is there and what is allowed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import jitload
+from jitload.bundles.build import create
+from jitload.bundles.sign import generate_keys, sign_bundle
+from jitload.compiler.arch import EXECUTOR_OPTIONS
+from jitload.pipeline import compile_request
+
+SOURCE = '#include "value.h"\nextern "C" __global__ void k(int *x) { *x = VALUE; }\n'
+OTHER = '#include "value.h"\nextern "C" __global__ void k(int *x) { *x = 1 + VALUE; }\n'
+
+#: Asks under each combination, first for the explanation, then for the kernel; one JSON row for each.
+PROGRAM = """
+import itertools, json, os, pathlib, shutil, sys
+import jitload
+from jitload.config import configure
+from jitload.bundles import tier
+
+base = pathlib.Path(sys.argv[1])
+key = (base / "key.pub").read_text().split()[0]
+POLICIES = {
+    "missing": {}, "never": {"compile": "never"}, "always": {"compile": "always"}, "strict": {"strict": True}, "sealed": {},
+}
+
+def kernel(cache, **options):
+    @jitload.jit_kernel(file=base / "k.cu", cache=cache, **options)
+    def k(x): ...
+    return k
+
+for number, (bundle, stored, policy, asked) in enumerate(itertools.product(
+    ["none", "exact", "written", "older", "other arch", "stale"], ["exact", "written", "stale", "unlisted", "cold"],
+    POLICIES, ["device", "named"],
+)):
+    if bundle != "none" and not (base / f"{bundle}.jlb").exists():
+        continue
+    directory = base / f"run-{os.getpid()}-{number}"
+    shutil.copytree(base / stored, directory)
+    bundles = [] if bundle == "none" else [base / f"{bundle}.jlb"]
+    chosen = {} if asked == "device" else {"kind": "ptx", "arch": "compute_75"}
+    row = {"case": [bundle, stored, policy, asked]}
+    with configure(device="cpu", bundles=bundles, trust=key, **POLICIES[policy]):
+        tier._configured.clear()  # what a bundle has served in an earlier row is in its memory
+        jitload.seal(policy == "sealed")
+        cache = jitload.Cache(directory)
+        before = jitload.stats()
+        said = jitload.explain(kernel(cache, **chosen))
+        row["changed"] = before != jitload.stats()
+        row["said"] = [said.outcome, said.tier, said.key, said.launch]
+        try:
+            artifact = kernel(cache, **chosen).artifact()
+        except jitload.JitloadError as error:
+            row["did"] = ["error", None, None, type(error).__name__]
+        else:
+            after = jitload.stats()
+            tiers = [name for name, count in after.hits.items() for _ in range(count - before.hits[name])]
+            compiled = after.compiles - before.compiles
+            row["did"] = ["compile" if compiled else "hit", tiers[0] if tiers else None, artifact.key]
+            row["did"].append(f"{artifact.kind} {artifact.arch}")
+            row["tiers"], row["compiled"] = len(tiers), compiled
+    shutil.rmtree(directory)
+    print(json.dumps(row))
+"""
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """A directory with the source, caches of five sorts, and bundles of five sorts."""
+    base = tmp_path_factory.mktemp("places")
+    (base / "value.h").write_text("#define VALUE 1\n")
+    archs = {"exact": "compute_75", "written": "compute_75", "older": "compute_70", "other arch": "sm_80"}
+    public = generate_keys(base / "key", "tests")
+    assert (base / "key.pub").read_text().split()[0] == public
+
+    def store(name, text, header="#define VALUE 1\n", **fields):
+        (base / "k.cu").write_text(text)
+        (base / "value.h").write_text(header)
+        request = jitload.CompileRequest(base / "k.cu", **fields)
+        cache = jitload.Cache(base / name)
+        compile_request(request, cache)
+        create(base / f"{name}.jlb", [request], cache=cache).close()
+        sign_bundle(base / f"{name}.jlb", base / "key")
+
+    for name, arch in archs.items():
+        kind = "cubin" if arch.startswith("sm_") else "ptx"
+        options = EXECUTOR_OPTIONS if name == "exact" else ()
+        try:
+            store(name, SOURCE, kind=kind, arch=arch, device_options=options)
+        except jitload.CompileError:
+            assert name == "older"  # this NVRTC begins later
+    store("stale", SOURCE, "#define VALUE 2\n", kind="ptx", arch="compute_75", device_options=EXECUTOR_OPTIONS)
+    shutil.copytree(base / "exact", base / "unlisted")
+    shutil.rmtree(base / "unlisted" / "manifests")
+    jitload.Cache(base / "cold")
+    (base / "cold").mkdir(mode=0o700)
+    (base / "k.cu").write_text(SOURCE)
+    (base / "value.h").write_text("#define VALUE 1\n")
+    return base
+
+
+def check(lines):
+    rows = [json.loads(line) for line in lines.splitlines()]
+    assert len(rows) >= 200
+    wrong = []
+    for row in rows:
+        (outcome, tier, key, launch), did = row["said"], row["did"]
+        same = (outcome, tier) == tuple(did[:2]) and (outcome != "hit" or (key == did[2] and launch.startswith(did[3])))
+        if not same or row["changed"] or (outcome == "hit" and row["tiers"] != 1):
+            wrong.append(row)
+    assert wrong == [], f"{len(wrong)} of {len(rows)} are explained wrongly"
+    return {tuple(row["case"]): row for row in rows}
+
+
+def test_what_is_said_is_what_is_done_with_a_compiler(places):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("JITLOAD_")}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(places)],
+        env={**env, "PYTHONPATH": str(pathlib.Path(jitload.__file__).parent.parent), "HOME": str(places)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = check(done.stdout)
+    # Some of them, so that both sides are not wrong in the same way.
+    assert rows["none", "cold", "missing", "device"]["said"][0] == "compile"
+    assert rows["written", "exact", "missing", "device"]["said"][1] == "bundle"
+    assert "stands in: without" in rows["written", "exact", "missing", "device"]["said"][3]
+    assert rows["exact", "exact", "always", "device"]["said"][0] == "compile"
+    assert rows["none", "written", "never", "device"]["said"][1] == "disk"
+    assert rows["none", "written", "strict", "device"]["said"][0] == "error"
+    assert rows["other arch", "cold", "never", "device"]["said"][0] == "error"
+    assert rows["none", "unlisted", "missing", "device"]["said"][1] == "disk"
+    assert rows["none", "unlisted", "never", "device"]["said"][0] == "error"
+
+
+def test_what_is_said_is_what_is_done_without_a_compiler(places, python_without_nvrtc):
+    done = python_without_nvrtc(PROGRAM, places, str(places), JITLOAD_CACHE_DIR="")
+    assert done.returncode == 0, done.stderr
+    rows = check(done.stdout)
+    assert rows["none", "cold", "missing", "device"]["said"][0] == "error"
+    assert rows["none", "written", "missing", "device"]["said"][1] == "disk"
+    assert rows["none", "exact", "always", "device"]["said"][0] == "error"
