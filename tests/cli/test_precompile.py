@@ -144,7 +144,7 @@ def test_a_terminal_gets_a_bar_and_the_summary(workdir, broken):
 
 def test_a_cache_that_keeps_nothing_is_said_before_anything_is_compiled(spawn, workdir, monkeypatch):
     (workdir / "in the way").write_text("")
-    for place, words in (("in the way/cache", "cannot write to the cache"), ("in the way", "Not a directory")):
+    for place, words in (("in the way/cache", "cannot write to the cache"), ("in the way", "is not a directory")):
         monkeypatch.setenv("JITLOAD_CACHE_DIR", str(workdir / place))
         done = spawn("precompile", "saxpy.cu", "--arch", "sm_90")
         assert done.returncode == 1
