@@ -168,12 +168,14 @@ class DiskStore:
             try:
                 return self.directory.read_file(relative, max_bytes), "hit"
             except Refused as error:
-                log.warn_once(("refused", self.directory.path), f"the cache is not used: {error.strerror}")
+                self.directory.say_refused(error)
                 return None, "unreadable"
             except FileNotFoundError:
                 return None, "absent"
             except Foreign as error:
-                self._quarantine(relative, str(error.strerror))
+                text = f"cache entry {relative} of {self.directory.path} is not used: {error.strerror}"
+                log.warn_once(("foreign", self.directory.path, relative), text)
+                self._move_aside(relative)
                 return None, "damaged"
             except OSError as error:
                 if error.errno == errno.ESTALE and attempt == 1:
@@ -193,7 +195,7 @@ class DiskStore:
                 self.directory.write(relative, data, durable=durable)
                 return True
             except Refused as error:
-                log.warn_once(("refused", self.directory.path), f"the cache is not used: {error.strerror}")
+                self.directory.say_refused(error)
                 return False
             except OSError as error:
                 if attempt == 1 and error.errno == errno.ENOENT:

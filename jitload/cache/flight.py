@@ -11,6 +11,7 @@ from threading import Lock, current_thread
 
 from jitload import forks, log
 from jitload.files.lock import FileLock
+from jitload.files.ownership import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ def _take(digest: str, directory: Directory, wait_seconds: float, what: str) -> 
                 return lock
     except ImportError as error:  # an install without its dependencies still compiles, alone
         log.warn_once("filelock", f"processes cannot wait for each other's compiles ({error}): pip install filelock")
+    except Refused as error:
+        directory.say_refused(error)
     except (OSError, NotImplementedError, Warning) as error:
         log.warn_once(
             ("lock", directory.path), f"no lock file can be used in {directory.path} ({error}): compiling without one"

@@ -19,7 +19,7 @@ from contextlib import suppress
 from jitload import log
 from jitload.files.atomic import replace_file, unguessable
 from jitload.files.held import LIST, Held, state_of
-from jitload.files.ownership import check_member, check_parents
+from jitload.files.ownership import Refused, check_member, check_parents
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ class Directory:
             self._hold()
         except FileNotFoundError:
             check_parents(self.path)
+
+    def say_refused(self, error: Refused) -> None:
+        """Log why the directory is not used, once."""
+        log.warn_once(("refused", self.path), f"the cache is not used: {error.strerror}")
 
     def is_private(self) -> bool:
         """Whether `check` passes."""
@@ -167,6 +171,9 @@ class Directory:
                 return _list(descriptor)
             finally:
                 os.close(descriptor)
+        except Refused as error:
+            self.say_refused(error)
+            return []
         except OSError as error:
             if error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
                 log.warn_once(

@@ -1,0 +1,178 @@
+"""The index's database as a file that others could have written: what is in it is looked at before diskcache opens it.
+
+Everything here is by SQLite alone, with bounds on rows, bytes and time. A database that is anything but what diskcache
+makes of rows of ours is thrown away: the entries themselves are what it can be made from again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Ask = Callable[[str], list[tuple[Any, ...]]]
+
+HEX = frozenset("0123456789abcdef")
+TIMEOUT_SECONDS = 1.0
+#: A look at a database takes no longer: more is asked of it than a sound one of that size takes.
+LOOK_SECONDS = 5.0
+#: Entries beyond these are listed without the index's help.
+MAX_ROWS = 100_000
+MAX_ROW_BYTES = 4096
+MAX_BYTES = 128 << 20
+#: No setting of diskcache's is longer, and it has some thirty.
+_MAX_SETTING_BYTES = 1000
+_MAX_SETTINGS = 100
+
+_COLUMNS = (
+    "rowid INTEGER PRIMARY KEY, key BLOB, raw INTEGER, store_time REAL, expire_time REAL, access_time REAL,"
+    " access_count INTEGER DEFAULT 0, tag BLOB, size INTEGER DEFAULT 0, mode INTEGER DEFAULT 0, filename TEXT,"
+    " value BLOB"
+)
+_TRIGGER = """CREATE TRIGGER Settings_{0}_{1} AFTER {2} ON Cache FOR EACH ROW BEGIN\
+ UPDATE Settings SET value = value {3} WHERE key = "{0}"; END"""
+_TRIGGERS = (
+    ("count", "insert", "INSERT", "+ 1"),
+    ("count", "delete", "DELETE", "- 1"),
+    ("size", "insert", "INSERT", "+ NEW.size"),
+    ("size", "update", "UPDATE", "+ NEW.size - OLD.size"),
+    ("size", "delete", "DELETE", "- OLD.size"),
+)
+#: The objects that diskcache 5.6 makes, word for word; a database with any other (a trigger of somebody else's, under
+#: whatever name) is thrown away.
+_SCHEMA = {
+    ("table", "Settings", "CREATE TABLE Settings ( key TEXT NOT NULL UNIQUE, value)"),
+    ("index", "sqlite_autoindex_Settings_1", None),
+    ("table", "Cache", f"CREATE TABLE Cache ( {_COLUMNS})"),
+    ("index", "Cache_key_raw", "CREATE UNIQUE INDEX Cache_key_raw ON Cache(key, raw)"),
+    ("index", "Cache_expire_time", "CREATE INDEX Cache_expire_time ON Cache (expire_time)"),
+    *(("trigger", f"Settings_{words[0]}_{words[1]}", _TRIGGER.format(*words)) for words in _TRIGGERS),
+}
+#: Rows that this index wrote (mode 1: bytes inside the row), as far as SQL can tell.
+_ROWS = f"""SELECT key, value FROM Cache WHERE raw = 1 AND mode = 1 AND filename IS NULL
+ AND typeof(key) = 'text' AND length(key) = 64 AND typeof(value) = 'blob' AND length(value) <= {MAX_ROW_BYTES}
+ LIMIT {MAX_ROWS}"""  # noqa: S608 - numbers of ours
+
+
+def is_row_key(key: object) -> bool:
+    """Whether a row may stand under a key: that of an entry."""
+    return isinstance(key, str) and len(key) == 64 and HEX.issuperset(key)
+
+
+def is_ours(database: str, settings: frozenset[str]) -> bool:
+    """Whether a database and what SQLite keeps beside it are what diskcache makes of rows of ours; an absent one is.
+
+    One that is locked counts as ours, since it cannot be asked.
+
+    Args:
+        database: path of the file.
+        settings: the names that diskcache writes into its table of settings.
+    """
+    if not _are_private(database):
+        return False
+    if not os.path.lexists(database):
+        return True
+    try:
+        with _connected(database) as ask:
+            objects = set(ask("SELECT type, name, sql FROM sqlite_master LIMIT 100"))
+            if not objects <= _SCHEMA:
+                return False
+            tables = {name for kind, name, _ in objects if kind == "table"}
+            return ("Settings" not in tables or _are_settings(ask, settings)) and (
+                "Cache" not in tables or _has_room(ask)
+            )
+    except sqlite3.OperationalError as error:
+        return "interrupted" not in str(error)  # locked, or full: not a reason to throw it away; endless: one
+    except (sqlite3.Error, ValueError, TypeError, MemoryError):
+        return False
+
+
+def is_sound(database: str, settings: frozenset[str]) -> bool:
+    """Whether SQLite finds nothing wrong with any page: slower than `is_ours`, so only asked before a rebuild."""
+    if not is_ours(database, settings):
+        return False
+    try:
+        with _connected(database) as ask:
+            return ask("PRAGMA integrity_check(1)") == [("ok",)]
+    except sqlite3.OperationalError as error:
+        return "locked" in str(error)  # somebody is writing to it
+    except (sqlite3.Error, ValueError, MemoryError):
+        return False
+
+
+def read_rows(database: str) -> dict[str, dict[str, Any]]:
+    """The rows of a database that `is_ours`, by key; those of others are passed over.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    with _connected(database) as ask:
+        for key, value in ask(_ROWS):
+            if not is_row_key(key):
+                continue
+            try:
+                row = json.loads(value)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(row, dict):
+                found[key] = row
+    return found
+
+
+def expect_free(database: str) -> None:
+    """Wait for the database for a bounded time: diskcache itself tries for a minute, twice, to open a locked one.
+
+    Raises:
+        sqlite3.Error: another process keeps it locked.
+    """
+    with _connected(database) as ask:
+        ask("BEGIN IMMEDIATE")
+        ask("ROLLBACK")
+
+
+def _are_settings(ask: Ask, known: frozenset[str]) -> bool:
+    rows = ask(f"SELECT key, length(value) FROM Settings LIMIT {_MAX_SETTINGS}")  # noqa: S608 - a number of ours
+    return all(name in known and (length or 0) <= _MAX_SETTING_BYTES for name, length in rows)
+
+
+def _has_room(ask: Ask) -> bool:
+    ((count,),) = ask(f"SELECT count(*) FROM (SELECT 1 FROM Cache LIMIT {MAX_ROWS + 1})")  # noqa: S608 - a number
+    return int(count) <= MAX_ROWS
+
+
+def _are_private(database: str) -> bool:
+    """Whether the files are ours alone, and small enough: SQLite would follow a link, and wait for a pipe."""
+    total = 0
+    for path in (database, f"{database}-wal", f"{database}-shm", f"{database}-journal"):
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            return False
+        if status.st_nlink != 1 or status.st_mode & 0o022:
+            return False
+        total += status.st_size
+    return total <= MAX_BYTES
+
+
+@contextmanager
+def _connected(database: str) -> Iterator[Ask]:
+    """`ask(statement)` gives all rows of the answer; a statement that does not come to an end is interrupted."""
+    connection = sqlite3.connect(database, timeout=TIMEOUT_SECONDS, isolation_level=None)
+    try:
+        end = monotonic() + LOOK_SECONDS
+        connection.set_progress_handler(lambda: monotonic() > end, 10_000)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        yield lambda statement: connection.execute(statement).fetchall()
+    finally:
+        connection.close()
