@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jitload.compiler.declarations import Declarations, Declared
-    from jitload.compiler.source_types import SourceTypes
+    from jitload.compiler.types.source import SourceTypes
 
 _ENTRY = re.compile(r"\.entry\s+([\w$%.]+)\s*(?:\(([^)]*)\))?([^{;]*)\{")
 _PARAM = re.compile(

@@ -13,7 +13,7 @@ from jitload.compiler.fatbin import pack_fatbin
 from jitload.compiler.headers import MISSING_ROOT
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
-from jitload.compiler.source_types import SourceTypes
+from jitload.compiler.types.source import SourceTypes
 from jitload.errors import CompileError
 
 TYPE_CHECKING = False

@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.artifact import KernelInfo, Parameter
-from jitload.compiler.cpptype import points_to_const, size_of, spell
-from jitload.compiler.lowered.cursor import Unreadable
-from jitload.compiler.lowered.instantiate import Instantiation, NotKnown
-from jitload.compiler.lowered.reader import read_lowered
+from jitload.compiler.types.cpptype import points_to_const, size_of, spell
+from jitload.compiler.types.lowered.cursor import Unreadable
+from jitload.compiler.types.lowered.instantiate import Instantiation, NotKnown
+from jitload.compiler.types.lowered.reader import read_lowered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitload.compiler.cpptype import Node
-    from jitload.compiler.lowered.instantiate import Resolve
+    from jitload.compiler.types.cpptype import Node
+    from jitload.compiler.types.lowered.instantiate import Resolve
 
 _ADDRESSES = {"u64", "b64", "s64"}
 

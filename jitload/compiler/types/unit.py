@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from jitload.compiler.conditions import UNKNOWN, evaluate
 from jitload.compiler.macros import Expansion, Macro, Macros, TooMany, parse_macro
+from jitload.compiler.types.conditions import UNKNOWN, evaluate
 from jitload.headers.cpp import BLANK, COMMENT, HASH, HEADER, NEWLINE, WORD, spelling, tokens
 
 if TYPE_CHECKING:

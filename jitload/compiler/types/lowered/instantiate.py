@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from jitload.compiler.cpptype import Node, as_parameter, point, qualify, size_of, spell
+from jitload.compiler.types.cpptype import Node, as_parameter, point, qualify, size_of, spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

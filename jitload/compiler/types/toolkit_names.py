@@ -79,6 +79,11 @@ class ToolkitNames:
             self._defined[name] = any(name in text and pattern.search(text) for text in self._texts.values())
         return self._defined[name]
 
+    def has(self, name: str) -> bool:
+        """Whether anything is declared under a name."""
+        found = self.find(name)
+        return bool(found.aliases or found.classes or found.usings or found.is_macro)
+
     def find(self, name: str) -> Found:
         """All that is declared under a name, in whatever scope."""
         if name not in self._found:

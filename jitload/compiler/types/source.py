@@ -9,21 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from jitload.compiler.headers import VIRTUAL_ROOT
-from jitload.compiler.lookup import Meanings
-from jitload.compiler.lowered.instantiate import NotKnown
 from jitload.compiler.macros import TooMany
-from jitload.compiler.scopes import Declared
-from jitload.compiler.toolkit_names import ToolkitNames, words_of
-from jitload.compiler.unit import Unit
-from jitload.compiler.written import read_parameter
+from jitload.compiler.types.lowered.instantiate import NotKnown
+from jitload.compiler.types.meanings import Meanings
+from jitload.compiler.types.scanner import Declared
+from jitload.compiler.types.toolkit_names import ToolkitNames, words_of
+from jitload.compiler.types.unit import Unit
+from jitload.compiler.types.written import read_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitload.compiler.cpptype import Node
     from jitload.compiler.declarations import Declarations
     from jitload.compiler.headers import Closure
     from jitload.compiler.request import CompileRequest
+    from jitload.compiler.types.cpptype import Node
 
 _TOOLKIT = f"{VIRTUAL_ROOT}toolkit/"
 

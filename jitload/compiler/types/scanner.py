@@ -1,16 +1,18 @@
-"""What a text declares where: types, namespaces and kernels, found by walking its scopes.
+"""Finds what a text declares where: types, namespaces and kernels.
 
 This is no C++ parser. Functions and variables are passed over; of a type it is noted what it is called and in which
-words it is declared, and what those mean is worked out for the few that someone asks for (`written.py`).
+words it is declared, and what those mean is worked out for the few that someone asks for (`meanings.py`).
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from jitload.compiler.lowered.cursor import ANONYMOUS
-from jitload.compiler.unit import UNCLEAR
+from jitload.compiler.types.lowered.cursor import ANONYMOUS
+from jitload.compiler.types.scopes import DeclaredKernel, Entry, Scope, TemplateParameter
+from jitload.compiler.types.unit import UNCLEAR
+from jitload.compiler.types.words import WORD, declarations, declared_name, split_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,105 +28,9 @@ NOT_A_FUNCTION = {
 }  # fmt: skip
 _INTEGER_WORDS = {"int", "unsigned", "signed", "long", "short", "size_t", "std", "cuda", "::", "const", "..."}
 _AFTER_PARAMETERS = {"{", ";", "->", "noexcept", "requires", "__attribute__", "[", ",", ""}
-_WORD = re.compile(r"[^\W\d]\w*")
 _HIDDEN_SCOPE = re.compile(
     r"\w*(?:NAMESPACE|NS)_?(?:BEGIN|END|OPEN|CLOSE)\w*|\w*(?:BEGIN|END|OPEN|CLOSE)_?(?:NAMESPACE|NS)\w*"
 )
-
-
-class TemplateParameter(NamedTuple):
-    """One parameter of a template.
-
-    Attributes:
-        kind: "type", "template", "integer", "bool", or "value" of another type.
-        name: its name, or "".
-        default: the words of its default argument.
-        pack: whether it takes any number of arguments.
-    """
-
-    kind: str
-    name: str
-    default: tuple[str, ...]
-    pack: bool
-
-
-class Entry(NamedTuple):
-    """One declaration of a name.
-
-    Attributes:
-        kind: "alias", "class", "enum", "using", "namespace" or "same" (another name for a namespace).
-        at: where it stands, as the number of its word.
-        sure: whether it is compiled for certain.
-        words: of an alias or typedef its declaration, of a using-declaration or namespace alias what it names.
-        scope: what a class or namespace holds.
-        parameters: those of a template, else None.
-        arguments: the words of a specialization's arguments, else None.
-    """
-
-    kind: str
-    at: int
-    sure: bool
-    words: tuple[str, ...] = ()
-    scope: Scope | None = None
-    parameters: tuple[TemplateParameter, ...] | None = None
-    arguments: tuple[str, ...] | None = None
-
-
-class Scope:
-    """A namespace or class.
-
-    Attributes:
-        name: its own name, "" for the global one.
-        parent: the scope around it.
-        names: name -> its declarations.
-        opened: what `using namespace` opens: (where, words of its name).
-        bases: the words of each base class.
-    """
-
-    def __init__(self, name: str, parent: Scope | None, *, is_class: bool = False, is_inline: bool = False) -> None:
-        self.name = name
-        self.parent = parent
-        self.is_class = is_class
-        self.is_inline = is_inline
-        self.names: dict[str, list[Entry]] = {}
-        self.opened: list[tuple[int, tuple[str, ...]]] = []
-        self.bases: list[tuple[str, ...]] = []
-
-    def path(self) -> str:
-        """Its name from the global scope on."""
-        parent = self.parent.path() if self.parent is not None else ""
-        return f"{parent}::{self.name}" if parent else self.name
-
-    def add(self, name: str, entry: Entry) -> None:
-        """Note a declaration."""
-        self.names.setdefault(name, []).append(entry)
-
-    def namespace(self, name: str, at: int, *, sure: bool, is_inline: bool) -> Scope:
-        """The namespace of that name in it, new or opened again."""
-        for entry in self.names.get(name, ()):
-            if entry.kind == "namespace" and entry.scope is not None:
-                return entry.scope
-        scope = Scope(name, self, is_inline=is_inline)
-        self.add(name, Entry("namespace", at, sure, scope=scope))
-        return scope
-
-
-class DeclaredKernel(NamedTuple):
-    """A declaration of a kernel.
-
-    Attributes:
-        scope: where it stands.
-        at: the number of its first word.
-        sure: whether it is compiled for certain.
-        parameters: the words of each parameter.
-        template: its template parameters, None where it is no template.
-    """
-
-    scope: Scope
-    at: int
-    sure: bool
-    parameters: tuple[tuple[str, ...], ...]
-    template: tuple[TemplateParameter, ...] | None
 
 
 class Declared:
@@ -193,7 +99,7 @@ class Declared:
                 self.hidden = True
                 at += 1
             elif (
-                _WORD.fullmatch(word)
+                WORD.fullmatch(word)
                 and word not in _STARTS
                 and word not in {"inline", "friend"}
                 and following in _STARTS
@@ -216,7 +122,7 @@ class Declared:
             word = self._word(at)
             if word == "inline":
                 is_inline = True
-            elif _WORD.fullmatch(word) and self._word(at + 1) in {"::", "{", "["}:
+            elif WORD.fullmatch(word) and self._word(at + 1) in {"::", "{", "["}:
                 scope = scope.namespace(word, first, sure=self._sure[first], is_inline=is_inline)
                 is_inline = False
             at += 1
@@ -309,7 +215,7 @@ class Declared:
                 at = self._closing(at) + 1
                 name = ""
                 continue
-            if _WORD.fullmatch(word):
+            if WORD.fullmatch(word):
                 name = word
             at += 1
         return name, None
@@ -326,7 +232,7 @@ class Declared:
         if self._word(at) == "enum":
             scope.add(name, Entry("enum", at, self._sure[at]))
             return
-        inner = Scope(name, scope, is_class=True)
+        inner = Scope(name, scope, is_class=True, is_template=template is not None)
         colon = next((i for i in range(at, body) if self._word(i) == ":"), None)
         if colon is not None:
             access = {"public", "private", "protected", "virtual"}
@@ -359,7 +265,7 @@ class Declared:
 
     def _is_parameters(self, at: int) -> bool:
         before = self._word(at - 1)
-        if not (_WORD.fullmatch(before) or before == ">") or before in NOT_A_FUNCTION:
+        if not (WORD.fullmatch(before) or before == ">") or before in NOT_A_FUNCTION:
             return False
         return self._word(self._closing(at) + 1) in _AFTER_PARAMETERS
 
@@ -416,57 +322,13 @@ def _matching(words: Sequence[str]) -> dict[int, int] | None:
     return None if pending else found
 
 
-def split_list(words: Sequence[str]) -> list[tuple[str, ...]]:
-    """The parts of a list with commas; those in brackets of any kind do not count."""
-    parts: list[tuple[str, ...]] = []
-    depth, start = 0, 0
-    for at, word in enumerate(words):
-        depth += {"(": 1, "[": 1, "{": 1, "<": 1, ")": -1, "]": -1, "}": -1, ">": -1}.get(word, 0)
-        if word == "," and depth == 0:
-            parts.append(tuple(words[start:at]))
-            start = at + 1
-    rest = tuple(words[start:])
-    return [*parts, rest] if rest or parts else []
-
-
 def _template_parameter(words: tuple[str, ...]) -> TemplateParameter:
     default: tuple[str, ...] = ()
     if "=" in words:
         equals = words.index("=")
         words, default = words[:equals], words[equals + 1 :]
-    name = words[-1] if len(words) > 1 and _WORD.fullmatch(words[-1]) else ""
+    name = words[-1] if len(words) > 1 and WORD.fullmatch(words[-1]) else ""
     kind = {"template": "template", "class": "type", "typename": "type", "bool": "bool"}.get(words[0], "value")
     if kind == "value" and {*words[:-1]} <= _INTEGER_WORDS and words[:-1]:
         kind = "integer"
     return TemplateParameter(kind, name, default, "..." in words)
-
-
-def declarations(words: tuple[str, ...], base: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """`float real, *pointer` as one declaration each: `float real` and `float *pointer`."""
-    parts = split_list(words)
-    if base:
-        return [(*base, *part) for part in parts]
-    if len(parts) < 2:
-        return parts
-    first = declared_name(parts[0])
-    start = parts[0].index(first) if first in parts[0] else 0
-    while start and parts[0][start - 1] in {"*", "&", "&&", "(", "const"} and parts[0][start - 1] != "const":
-        start -= 1
-    return [parts[0], *((*parts[0][:start], *part) for part in parts[1:])]
-
-
-def declared_name(words: Sequence[str]) -> str:
-    """The name that a declaration gives: the last word of it that is outside of all later brackets."""
-    depth = 0
-    found = ""
-    for at, word in enumerate(words):
-        following = words[at + 1] if at + 1 < len(words) else ""
-        if word == "(" and following in {"*", "&", "&&"} and depth == 0:
-            inner = [
-                w for w in words[at + 1 :] if _WORD.fullmatch(w) and w not in {"const", "volatile", "__restrict__"}
-            ]
-            return inner[0] if inner else ""
-        depth += {"(": 1, "[": 1, "<": 1, ")": -1, "]": -1, ">": -1}.get(word, 0)
-        if depth == 0 and _WORD.fullmatch(word) and word not in {"const", "volatile"}:
-            found = word
-    return found

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import re
 
-from jitload.compiler.cpptype import Node
-from jitload.compiler.lowered.cursor import NUMBER, UNKNOWN, Unreadable
-from jitload.compiler.lowered.expressions import OPERATORS, Expressions
+from jitload.compiler.types.cpptype import Node
+from jitload.compiler.types.lowered.cursor import NUMBER, UNKNOWN, Unreadable
+from jitload.compiler.types.lowered.expressions import OPERATORS, Expressions
 
 #: The longest symbols that CUB and thrust make have some 10 000 characters.
 MAX_SYMBOL = 1 << 16

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from jitload.compiler.cpptype import Node, as_parameter, point, qualify
-from jitload.compiler.lowered.instantiate import NotKnown
-from jitload.compiler.scopes import split_list
+from jitload.compiler.types.cpptype import Node, as_parameter, point, qualify
+from jitload.compiler.types.lowered.instantiate import NotKnown
+from jitload.compiler.types.words import WORD, before_value, split_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_WORD = re.compile(r"[^\W\d]\w*")
 _BUILTIN = {
     "void", "bool", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "wchar_t", "char8_t",
     "char16_t", "char32_t", "__int128", "_Float16",
@@ -52,8 +50,7 @@ def read_parameter(words: Sequence[str], lookup: Lookup, compute: Compute) -> No
     Raises:
         NotKnown: it cannot be told for certain.
     """
-    cut = next((at for at, depth in _depths(words) if words[at] == "=" and depth == 0), len(words))
-    return _checked(as_parameter(_Reader(words[:cut], lookup, compute).declaration()))
+    return _checked(as_parameter(_Reader(before_value(words), lookup, compute).declaration()))
 
 
 def read_type(words: Sequence[str], lookup: Lookup, compute: Compute) -> Node:
@@ -77,15 +74,6 @@ def _refuse_unknown_sizes(parts: Sequence[Node]) -> None:
         if part.kind == "array" and part.text == _ANY_SIZE:
             raise NotKnown("the size of an array")
         _refuse_unknown_sizes(part.parts)
-
-
-def _depths(words: Sequence[str]) -> list[tuple[int, int]]:
-    """(position, brackets open there) of each word."""
-    depth, found = 0, []
-    for at, word in enumerate(words):
-        depth += {"(": 1, "[": 1, "{": 1, "<": 1, ")": -1, "]": -1, "}": -1, ">": -1}.get(word, 0)
-        found.append((at, depth))
-    return found
 
 
 class _Reader:
@@ -120,10 +108,10 @@ class _Reader:
                 builtin.append(word)
             elif word in _PASSED_OVER:
                 is_class = is_class or word in {"struct", "class", "union", "enum"}
-            elif word in _WITH_ARGUMENT or word == "[":
+            elif word in _WITH_ARGUMENT or (word == "[" and self._word(1) == "["):
                 self._skip_brackets(0 if word == "[" else 1)
                 continue
-            elif named is None and not builtin and (word == "::" or _WORD.fullmatch(word)):
+            elif named is None and not builtin and (word == "::" or WORD.fullmatch(word)):
                 named = self._named(is_class=is_class)
                 continue
             else:
@@ -151,7 +139,7 @@ class _Reader:
 
     def _part(self) -> Part:
         name = self._word()
-        if not _WORD.fullmatch(name):
+        if not WORD.fullmatch(name):
             raise NotKnown(f"a name with {name!r} in it")
         self._at += 1
         if self._word() != "<":
@@ -196,7 +184,7 @@ class _Reader:
         if self._word() == "(" and self._word(1) in _MARKS:
             opened = self._skip_brackets(0)
             inner = opened + 1, self._at - 1
-        elif _WORD.fullmatch(self._word()) and self._word() not in _WITH_ARGUMENT:
+        elif WORD.fullmatch(self._word()) and self._word() not in _WITH_ARGUMENT:
             self._at += 1
             if self._word() == "::":
                 raise NotKnown("a pointer to a member")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 
-from jitload.compiler.cpptype import Node
-from jitload.compiler.lowered.cursor import UNKNOWN, Cursor
+from jitload.compiler.types.cpptype import Node
+from jitload.compiler.types.lowered.cursor import UNKNOWN, Cursor
 
 #: Operators in expressions and names, and how many operands they have (section 5.1.3).
 OPERATORS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NoReturn
 
-from jitload.compiler.cpptype import Node
+from jitload.compiler.types.cpptype import Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jitload.artifact import KernelInfo, Parameter
-from jitload.compiler.cpptype import spell
-from jitload.compiler.lowered.cursor import Unreadable
-from jitload.compiler.lowered.reader import MAX_SYMBOL, read_lowered
 from jitload.compiler.signature import symbol_types, typed_by_symbol
+from jitload.compiler.types.cpptype import spell
+from jitload.compiler.types.lowered.cursor import Unreadable
+from jitload.compiler.types.lowered.reader import MAX_SYMBOL, read_lowered
 
 
 def types_of(symbol):
