@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import zlib
 
 import hypothesis
 import pytest
@@ -20,10 +21,35 @@ from jitload.compiler.toolkit import find_library
 hypothesis.settings.register_profile("jitload", deadline=None)
 hypothesis.settings.load_profile("jitload")
 
+#: Skipped without these, but where JITLOAD_TEST_FRAMEWORKS says that they are there.
+FRAMEWORKS = ("jax is not installed", "torch is not installed")
+MUST_RUN = FRAMEWORKS if os.environ.get("JITLOAD_TEST_FRAMEWORKS") else ()
 #: What CI does not provide, as the marker or the words of the reason; everything else must run there. A stage of it
 #: that goes without more says so in JITLOAD_TEST_WITHOUT, in such words, with ";" between them.
-MAY_SKIP_IN_CI = ("no NVIDIA GPU", "no GPU", "NVRTC 13", "rustc", "torch is not installed", "jax is not installed")
+MAY_SKIP_IN_CI = ("no NVIDIA GPU", "no GPU", "NVRTC 13", "rustc", *FRAMEWORKS)
 MAY_SKIP_IN_CI += tuple(filter(None, os.environ.get("JITLOAD_TEST_WITHOUT", "").split(";")))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--bounded", action="store_true", help="the slow tests in short: some of each table, fewer rounds")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With --bounded, keep some rows of each slow table: two, or `slow(keep=...)`, other ones for each test."""
+    if not config.getoption("--bounded"):
+        return
+    tables = {}
+    for item in items:
+        if marker := item.get_closest_marker("slow"):
+            tables.setdefault((item.path, getattr(item, "originalname", item.name)), (marker, []))[1].append(item)
+    dropped = set()
+    for (_, name), (marker, rows) in tables.items():
+        keep = min(marker.kwargs.get("keep", 2), len(rows))
+        start = zlib.crc32(name.encode())
+        kept = {rows[(start + number * len(rows) // keep) % len(rows)] for number in range(keep)}
+        dropped.update(row for row in rows if row not in kept)
+    items[:] = [item for item in items if item not in dropped]
+    config.hook.pytest_deselected(items=list(dropped))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -34,19 +60,26 @@ def pytest_runtest_makereport(item, call):
     if report.failed and FATBIN_MISSING in str(call.excinfo.value) and find_library("nvfatbin") is None:
         report.outcome = "skipped"
         report.longrepr = (str(item.path), item.location[1], "Skipped: nvFatbin is not installed")
-    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+    if report.skipped and not hasattr(report, "wasxfail"):
         reason = str(report.longrepr)
-        if item.get_closest_marker("gpu") is None and not any(words in reason for words in MAY_SKIP_IN_CI):
+        allowed = item.get_closest_marker("gpu") is not None or any(words in reason for words in MAY_SKIP_IN_CI)
+        if any(words in reason for words in MUST_RUN) or (os.environ.get("CI") and not allowed):
             report.outcome = "failed"
-            report.longrepr = f"skipped in CI, which provides what this test needs: {reason}"
+            report.longrepr = f"skipped where everything that this test needs is to be there: {reason}"
 
 
 @pytest.fixture(autouse=True)
 def _own_settings(tmp_path, monkeypatch):
-    for name in [name for name in os.environ if name.startswith("JITLOAD_")]:
+    for name in [name for name in os.environ if name.startswith("JITLOAD_") and "_TEST_" not in name]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("JITLOAD_CACHE_DIR", str(tmp_path / "jitload-cache"))
     monkeypatch.setattr(log, "_said", set())
+
+
+@pytest.fixture
+def bounded(request):
+    """`bounded(300, 30)`: the first, or with --bounded the second: rounds, processes, seconds of a slow test."""
+    return lambda full, short: short if request.config.getoption("--bounded") else full
 
 
 @pytest.fixture

@@ -435,7 +435,7 @@ def test_damaged_section_tables(sample, at, replacement):
     examine("cubin", with_bytes(sample, [(sections_at(sample) + at, replacement)]))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(keep=1)
 @pytest.mark.parametrize("name", ["sm_90-nvrtc12.cubin", "sm_90a-nvrtc13.cubin", "sm_90-nvrtc12.fatbin"])
 def test_every_byte_flipped(name):
     data = bytearray(IMAGES[name])

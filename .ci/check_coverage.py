@@ -1,0 +1,62 @@
+"""Branch coverage of each package of jitload, held against its floor.
+
+    python .ci/check_coverage.py DIRECTORY
+
+DIRECTORY holds the data files of the processes that were measured (data.*). A percentage is that of statements and
+branches together.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+import coverage
+
+#: Percent, a little below what was measured; "jitload" stands for the modules at the top.
+FLOORS: dict[str, int] = {}
+#: For a package that is new.
+FLOOR = 80
+
+
+def measure(directory: str) -> dict[str, list[tuple[str, int, int]]]:
+    """Package -> (file, what ran, what there is)."""
+    data = coverage.Coverage(data_file=f"{directory}/data", config_file="pyproject.toml")
+    data.combine([directory])
+    report = pathlib.Path(directory, "report.json")
+    data.json_report(outfile=str(report))
+    files = json.loads(report.read_text())["files"]
+    found: dict[str, list[tuple[str, int, int]]] = {}
+    for path, file in sorted(files.items()):
+        total = file["summary"]
+        ran = total["covered_lines"] + total["covered_branches"]
+        there = total["num_statements"] + total["num_branches"]
+        package = pathlib.PurePath(path).parts[:2] if path.count("/") > 1 else ("jitload",)
+        found.setdefault("/".join(package), []).append((path, ran, there))
+    return found
+
+
+def percent(files: list[tuple[str, int, int]]) -> float:
+    """Of all that there is in these files, what ran."""
+    return 100 * sum(ran for _, ran, _ in files) / max(sum(there for _, _, there in files), 1)
+
+
+def main(directory: str) -> int:
+    """1 when a package is below its floor."""
+    failed = 0
+    packages = measure(directory)
+    for package in sorted({*packages, *FLOORS}):
+        files, floor = packages.get(package, []), FLOORS.get(package, FLOOR)
+        value = percent(files)
+        below = value < floor
+        failed |= below
+        print(f"{package:20} {value:5.1f} %  floor {floor}{'  BELOW' if below else ''}")
+        if below:
+            worst = sorted(files, key=lambda file: file[1] - file[2])[:5]
+            print("".join(f"    {path}: {there - ran} of {there} did not run\n" for path, ran, there in worst), end="")
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
