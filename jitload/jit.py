@@ -16,7 +16,7 @@ from jitload import config, log
 from jitload.compiler.decorated import Undecorated, check_function, check_source, docstring_source
 from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
-from jitload.compiler.template import template_text
+from jitload.compiler.template import missing_argument, template_text
 from jitload.errors import ArgumentError, JitloadError, SourceNotFoundError, SymbolNotFoundError, UsageTypeError
 from jitload.launch.signature import split_signature
 from jitload.pipeline import compile_request, explain
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jitload.artifact import Artifact
     from jitload.cache.explain import Explanation
     from jitload.cache.tiers import Cache
+    from jitload.launch.deduction import Deduction
     from jitload.launch.kernel import Kernel
     from jitload.precompile import PrecompileReport
 
@@ -61,6 +62,8 @@ class JitKernel:
         self._options = dict(options)
         self._parameters, self._template_names, defaults = split_signature(declaration)
         self._template = {**defaults, **template}
+        self._open = tuple([name for name in self._template_names if name not in self._template])
+        self._deduction: Deduction | None = None
         self._specializations: dict[tuple[Any, ...], JitKernel] = {}
         self._kernels: dict[tuple[object, ...], Kernel] = {}
         self._current: tuple[config.Config, Kernel] | None = None
@@ -70,14 +73,8 @@ class JitKernel:
     def entry(self) -> str:
         """The C++ name expression of the kernel with the template arguments filled in."""
         values = {name: template_text(value) for name, value in self._template.items()}
-        missing = [name for name in self._template_names if name not in values]
-        if missing:
-            raise ArgumentError(
-                f"{self.__name__} needs template argument {missing[0]!r}: give it to specialize({missing[0]}=...) "
-                f"or among the keywords of the call",
-                kernel=self.__name__,
-                parameter=missing[0],
-            )
+        if self._open:
+            raise missing_argument(self.__name__, self._open[0])
         pattern = self._options["entry"]
         if pattern is None:
             arguments = ", ".join(values[name] for name in self._template_names)
@@ -207,13 +204,22 @@ class JitKernel:
             return known
 
     def bind(self, **launch: Any) -> Callable[..., None]:
-        """The kernel bound to a launch configuration, for the hot path: `bound(*args)`, positional only."""
+        """The kernel bound to a launch configuration, for the hot path: `bound(*args)`, positional only.
+
+        Raises:
+            ArgumentError: a template argument is open; there is no array yet to deduce it from.
+        """
+        if self._open:
+            raise missing_argument(self.__name__, self._open[0], "bind() sees no array to deduce it from")
         return self.kernel().bind(**launch)
 
     def __getitem__(self, configuration: Any) -> Callable[..., None]:
         def launch(*arguments: Any, **keywords: Any) -> None:
             target = self._specialized(keywords) if keywords else self
-            target.kernel()[configuration](*target._parameters.order(self.__name__, arguments, keywords))
+            ordered = target._parameters.order(self.__name__, arguments, keywords)
+            if target._open:
+                target = target._deduced(ordered)
+            target.kernel()[configuration](*ordered)
 
         return launch
 
@@ -226,7 +232,10 @@ class JitKernel:
         """
         options = {name: keywords.pop(name) for name in _LAUNCH_OPTIONS if name in keywords}
         target = self._specialized(keywords)
-        target.kernel()(*target._parameters.order(self.__name__, arguments, keywords), **options)
+        ordered = target._parameters.order(self.__name__, arguments, keywords)
+        if target._open:
+            target = target._deduced(ordered)
+        target.kernel()(*ordered, **options)
 
     def __repr__(self) -> str:
         template = ", ".join(f"{name}={template_text(value)}" for name, value in self._template.items())
@@ -239,6 +248,21 @@ class JitKernel:
     def _specialized(self, keywords: dict[str, Any]) -> JitKernel:
         template = {name: keywords.pop(name) for name in self._template_names if name in keywords}
         return self.specialize(**template) if template else self
+
+    def _deduced(self, arguments: tuple[Any, ...]) -> JitKernel:
+        """The kernel with the template arguments that were left open, by the arrays of a call."""
+        deduction = self._deduction
+        if deduction is None:
+            from jitload.launch.deduction import Deduction
+
+            headers = self._options["headers"] or {}
+            sources = (self._made(kind="ptx", arch="compute_80").source, *headers.values())
+            names = ", ".join(f"{{{name}}}" for name in self._template_names)
+            pattern = self._options["entry"] or f"{self.__name__}<{names}>"
+            deduction = Deduction(self.__name__, sources, pattern, self._open, len(self._parameters))
+            self._deduction = deduction
+        specialized: JitKernel = deduction.specialized(self.specialize, arguments)
+        return specialized
 
     def _check_template(self, template: Mapping[str, Any]) -> None:
         for name in template:

@@ -300,11 +300,12 @@ def test_a_missing_template_argument():
     @jit_kernel(source=SCALE)
     def scale(x, *, T, N=4, NEGATE=False): ...
 
-    with pytest.raises(
-        jitload.ArgumentError, match=r"scale needs template argument 'T'.*specialize\(T=\.\.\.\)"
-    ) as caught:
-        scale[1, 1](ones())
-    assert (caught.value.kernel, caught.value.parameter) == ("scale", "T")
+    for use in (scale.request, scale.explain, scale.artifact, scale.kernel, lambda: scale.bind(grid=1, block=1)):
+        with pytest.raises(
+            jitload.ArgumentError, match=r"scale needs template argument 'T'.*specialize\(T=\.\.\.\)"
+        ) as caught:
+            use()
+        assert (caught.value.kernel, caught.value.parameter) == ("scale", "T")
 
 
 def test_a_template_argument_that_does_not_exist():

@@ -22,6 +22,9 @@ _CPP_TYPES = {
     "float16": "__half",
     "float32": "float",
     "float64": "double",
+    "bfloat16": "__nv_bfloat16",
+    "float8_e4m3fn": "__nv_fp8_e4m3",
+    "float8_e5m2": "__nv_fp8_e5m2",
 }
 
 
@@ -42,6 +45,21 @@ def template_text(value: Any) -> str:
     if value is float:
         return "double"
     name = getattr(value, "name", None) or getattr(value, "__name__", None)  # a dtype, or a scalar type
-    if name in _CPP_TYPES:
-        return _CPP_TYPES[name]
+    if name is None and type(value).__module__ == "torch":
+        name = str(value).removeprefix("torch.")
+    found = element_text(name) if isinstance(name, str) else None
+    if found is not None:
+        return found
     raise ArgumentError(f"{value!r} cannot be a template argument: give C++ text, an integer, a bool or a NumPy dtype")
+
+
+def missing_argument(kernel: str, name: str, why: str = "") -> ArgumentError:
+    """The error for a template argument that was left open, and why it could not be deduced."""
+    text = f"{kernel} needs template argument {name!r}: give it to specialize({name}=...)"
+    text += " or among the keywords of the call"
+    return ArgumentError(f"{text}; {why}" if why else text, kernel=kernel, parameter=name)
+
+
+def element_text(name: str) -> str | None:
+    """The C++ type of an element by the name that NumPy, ml_dtypes and torch give it, where there is just one."""
+    return _CPP_TYPES.get(name)

@@ -18,6 +18,9 @@ class Parameters:
         self._names = [parameter.name for parameter in parameters]
         self._defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
+    def __len__(self) -> int:
+        return len(self._names)
+
     def order(self, kernel: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments of a call in the order of the declaration.
 

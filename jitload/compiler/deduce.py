@@ -1,0 +1,153 @@
+"""Which parameter of a template kernel decides a template argument that was left open.
+
+C++ deduces `T` of `template <typename T> __global__ void scale(T *x, int n)` from the type of what is passed for `x`.
+An array has such a type too. Read here is the text of the source, and only what is plain: the parameter must be a
+pointer to T itself, and the only pointer in whose type T stands. Everything else is for the user to say.
+"""
+
+from __future__ import annotations
+
+from jitload.headers.cpp import BLANK, COMMENT, HASH, NEWLINE, spelling, tokens
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_QUALIFIERS = frozenset({"const", "volatile", "__restrict__", "__restrict", "restrict"})
+_OPEN, _CLOSE = {"(": ")", "[": "]", "{": "}", "<": ">"}, frozenset(")]}>")
+
+
+class Template:
+    """A kernel template as its declaration has it.
+
+    Attributes:
+        names: its template parameters, in order; "" for one that is no plain type.
+        parameters: the tokens of each parameter of the kernel.
+    """
+
+    def __init__(self, names: Sequence[str], parameters: Sequence[Sequence[str]]) -> None:
+        self.names = tuple(names)
+        self.parameters = tuple(map(tuple, parameters))
+
+    def deciding(self, name: str) -> tuple[int, ...]:
+        """The positions of the pointer parameters in whose types a template parameter stands.
+
+        None of them decides it unless it is the only one and points to that type itself: then the tuple has one number.
+        """
+        standing = [at for at, words in enumerate(self.parameters) if name in words and {"*", "["} & set(words)]
+        plain = [at for at in standing if _is_plain_pointer(self.parameters[at], name)]
+        return tuple(standing) if plain else ()
+
+
+def find_template(sources: Iterable[str], kernel: str) -> Template | None:
+    """The template of a kernel, when all its declarations agree.
+
+    Args:
+        sources: texts of CUDA C++.
+        kernel: its name without namespaces.
+    """
+    found = [template for source in sources for template in _templates(_words(source), kernel)]
+    first = found[0] if found else None
+    same = first and all((one.names, one.parameters) == (first.names, first.parameters) for one in found)
+    return first if same else None
+
+
+def split_arguments(expression: str) -> list[str]:
+    """The template arguments in a name expression, as written: ["{T}", "256"] of "n::scale<{T}, 256>"."""
+    start, end = expression.find("<"), expression.rfind(">")
+    if start < 0 or end < start:
+        return []
+    parts, depth, begin = [], 0, start + 1
+    for at in range(start + 1, end):
+        if expression[at] in "<([":
+            depth += 1
+        elif expression[at] in ">)]":
+            depth -= 1
+        elif expression[at] == "," and not depth:
+            parts.append(expression[begin:at].strip())
+            begin = at + 1
+    return [*parts, expression[begin:end].strip()]
+
+
+def _words(source: str) -> list[str]:
+    """The tokens of a text without blanks, comments and directives."""
+    text = source.encode("utf-8", "surrogateescape")
+    found, skipping = [], False
+    for kind, start, end in tokens(text):
+        if kind == NEWLINE:
+            skipping = False
+        elif kind == HASH:
+            skipping = True
+        elif not skipping and kind not in {BLANK, COMMENT}:
+            found.append(spelling(text, start, end).decode("utf-8", "replace"))
+    return found
+
+
+def _templates(words: list[str], kernel: str) -> Iterator[Template]:
+    """Every template of a kernel of that name that the words declare."""
+    end: int | None = 0
+    for at, word in enumerate(words):
+        if word != "template" or words[at + 1 : at + 2] != ["<"] or at < (end or 0):
+            continue
+        end = _closing(words, at + 1)
+        if end is None:
+            return
+        head, opened = end, None
+        while head < len(words) and words[head] not in {";", "{", "template"}:
+            if words[head] == kernel and words[head + 1 : head + 2] == ["("]:
+                opened = head + 1
+                break
+            head += 1
+        closed = None if opened is None else _closing(words, opened)
+        if opened is not None and closed is not None and "__global__" in words[end:opened]:
+            names = [_type_name(part) for part in _split(words[at + 2 : end - 1])]
+            yield Template(names, _split(words[opened + 1 : closed - 1]))
+
+
+def _closing(words: list[str], start: int) -> int | None:
+    """The position behind what closes the bracket at `start`."""
+    expected: list[str] = []
+    for at in range(start, len(words)):
+        word = words[at]
+        if word in _OPEN:
+            expected.append(_OPEN[word])
+        elif word in _CLOSE:
+            # "a > b" in a parenthesis closes nothing.
+            if word != expected[-1]:
+                if word == ">":
+                    continue
+                return None
+            expected.pop()
+            if not expected:
+                return at + 1
+    return None
+
+
+def _split(words: list[str]) -> list[list[str]]:
+    """The words between commas that stand in no brackets."""
+    parts: list[list[str]] = [[]]
+    depth = 0
+    for word in words:
+        depth += (word in _OPEN) - (word in _CLOSE)
+        if word == "," and not depth:
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    return [part for part in parts if part]
+
+
+def _type_name(words: list[str]) -> str:
+    """The name of a template parameter that is one type, else ""."""
+    plain = len(words) >= 2 and words[0] in {"typename", "class"} and words[1].isidentifier()
+    return words[1] if plain and words[2:3] in ([], ["="]) else ""
+
+
+def _is_plain_pointer(words: Sequence[str], name: str) -> bool:
+    """Whether a parameter is `T *x`, `const T *__restrict__ x`, `T x[]` and the like."""
+    kept = [word for word in words if word not in _QUALIFIERS]
+    if kept[:1] != [name]:
+        return False
+    rest = kept[1:]
+    if rest[:1] == ["*"]:
+        return len(rest) == 1 or (len(rest) == 2 and rest[1].isidentifier())
+    return len(rest) >= 3 and rest[0].isidentifier() and rest[1] == "[" and rest[-1] == "]" and rest.count("[") == 1
