@@ -149,8 +149,9 @@ class Closure:
         `__DATE__`, `__TIME__` and `__TIMESTAMP__` in code make it depend on when it was compiled; a path that macros
         put together from "/" could be one that NVRTC opens by itself, unseen and not hashed.
         """
+        standards = [option.removeprefix("--std=") for option in self.request.options if option.startswith("--std=")]
         for where, text in self._users_texts():
-            clock = clock_word(text)
+            clock = clock_word(text, standards[-1] if standards else "")
             if clock is not None:
                 return f"{clock[0]} in {where}, line {clock[1]}"
         if any(header.scan.macro_includes for header in self._files() if header.is_users):

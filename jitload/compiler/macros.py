@@ -12,6 +12,8 @@ import re
 from functools import lru_cache
 from itertools import product
 
+from jitload.headers import cpp
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,12 +28,9 @@ MAX_STEPS = 4096
 MAX_REPLACEMENT_BYTES = 1000
 _MAX_DEPTH = 16
 
-# Unlike in a whole text, a directive may not begin in a comment here: one definition too many names no file.
-_DEFINE = re.compile(rb"#[ \t]*define[ \t]+([A-Za-z_]\w*)(\([^()\n]*\))?((?:\\\r?\n|[^\n])*)")
-_TOKEN = re.compile(
-    rb'[A-Za-z_]\w*|\.?\d(?:[eEpP][+-]|[\w.])*|"(?:[^"\\\n]|\\.)*"|(?P<blank>(?:\s|\\\r?\n|//[^\n]*|/\*.*?\*/)+)|\#\#|.',
-    re.DOTALL,
-)
+# Wherever it stands, in a comment too, and of the usual form alone: one definition too many or too few names no file.
+_DEFINE = re.compile(rb"#[ \t]*define[ \t]+([A-Za-z_]\w*)(\([^()\n]*\))?((?:" + cpp.SPLICE + rb"|[^\n])*)")
+_BETWEEN = frozenset({cpp.BLANK, cpp.COMMENT, cpp.NEWLINE})
 _WORD = re.compile(rb"[A-Za-z_]\w*\Z")
 _NAME = re.compile(rb'\s*(?:"([^"\\\n]+)"|<([^>\n]+)>)\s*\Z')
 
@@ -53,7 +52,14 @@ class Macro:
 
 def tokens_of(text: bytes) -> list[bytes]:
     """The preprocessing tokens of a line; blanks and comments between two are one blank."""
-    return [b" " if match["blank"] else match[0] for match in _TOKEN.finditer(text.strip())]
+    line = text.strip()
+    words: list[bytes] = []
+    for kind, start, end in cpp.tokens(line):
+        if kind not in _BETWEEN:
+            words.append(line[start:end] if kind == cpp.RAW else cpp.spelling(line, start, end))
+        elif words[-1:] != [b" "]:
+            words.append(b" ")
+    return words
 
 
 @lru_cache(maxsize=4096)  # the toolkit's headers are the same objects for every kernel of a process

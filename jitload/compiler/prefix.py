@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import chain
 
 from jitload.compiler import nvrtc
 from jitload.digest import digest_factors
+from jitload.headers import cpp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jitload.artifact import Kind
     from jitload.compiler.nvrtc import Output
@@ -36,10 +38,6 @@ UNOPENED_BYTES = 1_120_000
 #: 4 with cuda_bf16.h, 7 and more with cuda_fp16.h, of which a program is 1.35 times faster at best.
 PAYS_BYTES = 2_400_000
 
-_PIECE = re.compile(
-    rb"\s+|//(?:[^\n\\]|\\\r?\n|\\.)*|/\*.*?\*/|(?P<directive>\#[ \t]*(?P<keyword>\w*)(?:[^\n\\]|\\\r?\n|\\.)*)",
-    re.DOTALL,
-)
 _MISSING = re.compile(r"^(.+?)\(\d+\): catastrophic error: (?:could not|cannot) open source file", re.MULTILINE)
 # Where a program's own place shows, the directives of one program are not those of another.
 _PLACES = (b"__LINE__", b"__FILE__", b"__BASE_FILE__", b"__INCLUDE_LEVEL__")
@@ -149,20 +147,33 @@ def leading_directives(source: bytes) -> bytes:
     included.
     """
     kept: list[bytes] = []
-    end = position = depth = 0
+    end = depth = 0
     including = False
-    while match := _PIECE.match(source, position):
-        position = match.end()
-        directive = match["directive"]
-        if directive is None:
-            continue
-        if directive.count(b"/*") != directive.count(b"*/"):
-            break  # a comment that goes on below it
+    for keyword, directive in _at_the_top(source):
         kept.append(directive.strip())
-        keyword = match["keyword"]
         depth += keyword in {b"if", b"ifdef", b"ifndef"}
         depth -= keyword == b"endif"
         including |= keyword in {b"include", b"include_next"}
         if including and depth == 0:
             end, including = len(kept), False
     return b"".join(line + b"\n" for line in kept[:end])
+
+
+def _at_the_top(source: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(keyword, text) of the directives before any code, up to one of which a comment or a string goes on below it."""
+    begin, keyword = -1, b""
+    for kind, start, end in chain(cpp.tokens(source), [(cpp.NEWLINE, len(source), len(source))]):
+        if kind == cpp.HASH:
+            begin, keyword = start, b""
+        elif kind == cpp.NEWLINE:
+            if begin >= 0:
+                yield keyword, source[begin:start]
+            begin = -1
+        elif begin < 0:
+            if kind not in {cpp.BLANK, cpp.COMMENT}:
+                return
+        elif kind in {cpp.COMMENT, cpp.RAW}:
+            if b"\n" in source[start:end] and not source.startswith(b"//", start):
+                return
+        elif not keyword and kind == cpp.WORD:
+            keyword = cpp.spelling(source, start, end)

@@ -110,7 +110,7 @@ def read_header(path: str) -> ScannedFile:
 
 def scan_text(text: bytes, stamp: Stamp | None = None) -> ScannedFile:
     """A text that is in memory already, as a scanned file."""
-    from jitload.compiler.includes import scan  # its patterns cost 4 ms, and a hit scans nothing
+    from jitload.compiler.scan import scan  # its patterns cost 4 ms, and a hit scans nothing
 
     return sha256_hex(text), stamp, text, scan(text)
 

@@ -43,8 +43,6 @@ _S = rb"(?:" + SPLICE + rb")*"
 _BLANK = rb"[ \t\v\f\r]+|" + SPLICE
 _BLOCK = rb"\*[^*]*(?:\*(?!" + _S + rb"/)[^*]*)*(?:\*" + _S + rb"/)?"
 _COMMENT = rb"/" + _S + rb"(?:/(?:[^\\\n]+|\\(?:\r*\n)?)*|" + _BLOCK + rb")"
-#: What may stand between the words of a directive.
-GAP = rb"(?:" + _BLANK + rb"|/" + _S + _BLOCK + rb")*"
 
 _UCN = rb"\\[uU]"  # its digits are letters, and without them it is a word for all that
 _WORD = rb"(?:[A-Za-z_]|" + _UCN + rb")\w*(?:" + _S + rb"(?:\w|" + _UCN + rb")\w*)*"
@@ -80,7 +78,8 @@ _TOKEN = re.compile(
     rb"|(?P<word>" + _WORD + rb")|(?P<number>" + _NUMBER + rb")"
     rb"|(?P<punctuator>" + _PUNCTUATOR + rb")|(?P<other>(?s:.))"
 )  # fmt: skip
-_HEADER = re.compile(rb'<[^>\\\n]*(?:\\(?:\r*\n)?[^>\\\n]*)*>|"[^"\\\n]*(?:\\(?:\r*\n)?[^"\\\n]*)*"')
+#: The name of a header, where one has to come.
+HEADER_NAME = re.compile(rb'<(?!>)[^>\\\n]*(?:\\(?:\r*\n)?[^>\\\n]*)*>|"(?!")[^"\\\n]*(?:\\(?:\r*\n)?[^"\\\n]*)*"')
 _SPLICE = re.compile(SPLICE)
 _NOT_A_LINE_END = re.compile(rb"[^\r\n]")
 _DIGRAPHS = {b"<%": b"{", b"%>": b"}", b"<:": b"[", b":>": b"]", b"%:": b"#", b"%:%:": b"##"}
@@ -108,7 +107,7 @@ def tokens(text: bytes) -> Iterator[Token]:
                 if fresh and kind == PUNCTUATOR and spelling(text, start, position) == b"#":
                     kind, place = HASH, _KEYWORD
                 fresh = False
-            elif place == _NAME and (header := _HEADER.match(text, start)):
+            elif place == _NAME and (header := HEADER_NAME.match(text, start)):
                 position, place = header.end(), _DIRECTIVE
                 yield HEADER, start, position
                 break  # only its place tells it from an operator or a string: go on behind it
@@ -124,6 +123,31 @@ def _after(place: str, word: bytes) -> str:
     if place == _QUESTION:
         return _NAME if word == b"(" else _DIRECTIVE
     return _QUESTION if word in _ASKS_FOR_ONE else _DIRECTIVE
+
+
+def token_at(text: bytes, start: int) -> Token:
+    """The token that begins here, in code that is no directive."""
+    found = _TOKEN.match(text, start)
+    return (found.lastgroup or OTHER, *found.span()) if found else (OTHER, start, start)
+
+
+def directives(text: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """The directives of a text: (keyword or b"", offset behind it, offset where its line ends)."""
+    keyword, begin, first = b"", -1, False
+    for kind, start, end in tokens(text):
+        if kind == HASH:
+            keyword, begin, first = b"", end, True
+        elif begin < 0 or kind in {BLANK, COMMENT}:
+            continue
+        elif kind == NEWLINE:
+            yield keyword, begin, start
+            begin = -1
+        elif first:
+            first = False
+            if kind == WORD:
+                keyword, begin = spelling(text, start, end), end
+    if begin >= 0:
+        yield keyword, begin, len(text)
 
 
 def spelling(text: bytes, start: int, end: int) -> bytes:

@@ -19,6 +19,10 @@ PROSE = {
     "comment behind a quote": b"char c = '\"'; // __DATE__\n",
     "comment behind a separator": b"int n = 1'000'000; // __DATE__\n",
     "longer word": b"int x__DATE__, __DATE__s;\n",
+    "raw string": b'const char *s = u8R"x(" __DATE__ ")x";\n',
+    "old line end": b"// x\rconst char *s = __DATE__;\n",
+    "name of a header": b"#include <__DATE__>\n",
+    "suffix of a string": b'const char *s = "a"R"(__DATE__)";\n',
 }
 CODE = {
     "plain": b"const char *s = __DATE__;\n",
@@ -36,9 +40,10 @@ CODE = {
     "spliced word": b"const char *s = __DA\\\nTE__;\n",
     "stringised by nothing": b"#define S(x) #x\n#define T(x) S(x)\nconst char *s = T(__DATE__);\n",
     "behind an open quote": b"#error don't\nconst char *s = __DATE__; // can't\n",
-    "raw string": b'const char *s = R"(__DATE__)";\n',
-    "old line end": b"// x\rconst char *s = __DATE__;\n",
-    "byte that ends a text": b'\xffR"(" __DATE__ ")"\n',
+    "behind a raw string": b'const char *s = R"x(/*)" )x" __DATE__;\n',
+    "byte that no text holds": b'\xff"(" __DATE__ ")"\n',
+    "line end that is none": b"// x\n\rconst char *s = __DATE__;\n",
+    "blank behind a splice": b"// x \\ \n__DATE__\n",
 }  # fmt: skip
 
 
@@ -50,6 +55,21 @@ def test_prose_is_no_clock(text):
 @pytest.mark.parametrize("text", CODE.values(), ids=CODE.keys())
 def test_code_is(text):
     assert clock_word(text) is not None
+
+
+@pytest.mark.parametrize("standard", ["c++03", "c++11", "c++14"])
+def test_what_an_old_standard_reads_otherwise_is_code(standard):
+    """`??/` is a backslash there: the first comment goes on in the second line, and the last begins behind the word."""
+    text = b"// ??/\n /*\n__DATE__ /* */"
+    assert clock_word(text) is None
+    assert clock_word(text, standard) == ("__DATE__", 2)
+    assert clock_word(b"// __DATE__\n", standard) is None
+
+
+def test_without_raw_strings_r_is_a_word():
+    text = b'#define R\nconst char *s = R"(")" /*" __DATE__ /*"*/;\n'
+    assert clock_word(text, "c++17") is None
+    assert clock_word(text, "c++03") == ("__DATE__", 2)
 
 
 def test_the_line_is_that_of_the_text_as_it_was_written():
@@ -65,7 +85,7 @@ pieces = st.sampled_from(
 @given(st.lists(pieces, max_size=12).map("".join))
 def test_what_stands_alone_on_a_line_below_whole_lines_is_found(text):
     """A word is hidden only by what is open above it, and nothing is open behind its end."""
-    if "/*" not in text and not text.endswith("\\") and 'R"' not in text:
+    if "/*" not in text and not text.endswith("\\") and 'R"(' not in text:
         assert clock_word(text.encode() + b"\n__TIME__\n") is not None
 
 
