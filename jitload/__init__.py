@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     )
     from jitload.loader.system import register_system_symbol, system_lib
     from jitload.loader.whole import LibraryModule, load_whole_module, pack_module
-    from jitload.lookup import seal
-    from jitload.pipeline import compile, explain  # noqa: A004 - the public name, as in `re.compile`
+    from jitload.lookup import explain, seal
+    from jitload.pipeline import compile  # noqa: A004 - the public name, as in `re.compile`
     from jitload.precompile import precompile
 
 __version__ = "0.1.0.dev0"
@@ -103,7 +103,7 @@ _HOMES = {
     "configure": "config",
     "cpu_profile": "cpu.profile.report",
     "create_module": "loader.create",
-    "explain": "pipeline",
+    "explain": "lookup",
     "jit_kernel": "jit",
     "load_module": "loader.files",
     "load_module_from_bytes": "loader.registry",

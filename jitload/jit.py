@@ -19,7 +19,8 @@ from jitload.compiler.request import CompileRequest
 from jitload.compiler.template import missing_argument, template_text
 from jitload.errors import ArgumentError, JitloadError, SourceNotFoundError, SymbolNotFoundError, UsageTypeError
 from jitload.launch.signature import split_signature
-from jitload.pipeline import compile_request, explain
+from jitload.lookup import explain
+from jitload.pipeline import compile_request
 from jitload.target import default_target, device_options, stand_ins
 
 if TYPE_CHECKING:

@@ -5,14 +5,17 @@
     stand-ins                  where nothing can be compiled, and nobody chose the arch: the best image of a bundle for
                                the device; for the CPU executor also the request as written, in memory and directories
 
-A launch takes the first hit; an explanation walks the same way with a `Trail` and takes nothing.
+A launch takes the first hit; `explain` walks the same way with a `Trail` and takes nothing.
 """
 
 from __future__ import annotations
 
 from jitload import config
 from jitload.bundles.tier import bundles_in_force, choose_from, find_in
-from jitload.cache.lookup import current_toolchain, find_cached
+from jitload.cache.lookup import Trail, current_toolchain, find_cached
+from jitload.cache.tiers import default_cache
+from jitload.compiler.request import request_of
+from jitload.target import ANY_IMAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Artifact, Kind
     from jitload.bundles.bundle import Bundle
-    from jitload.cache.lookup import Trail
-    from jitload.cache.tiers import Cache
+    from jitload.cache.explain import Explanation
+    from jitload.cache.tiers import Cache, Explainable
     from jitload.compiler.request import CompileRequest
 
 _sealed = False
@@ -116,6 +119,60 @@ def _note_stand_in(request: CompileRequest, artifact: Artifact, bundles: Iterabl
 def cannot_compile(request: CompileRequest, cache: Cache, policy: str) -> bool:
     """Whether a request can only be served: compiling is off, or no compiler is installed."""
     return _sealed or policy == "never" or current_toolchain(request, cache) is None
+
+
+def explain(
+    request: CompileRequest | Explainable,
+    cache: Cache | None = None,
+    *,
+    device: str | None = None,
+    kinds: Iterable[Kind] = ANY_IMAGE,
+) -> Explanation:
+    """What a request, or the next load of a `jit_kernel`, would get now, and why. Nothing is compiled or counted.
+
+    It names the image that would serve, what each place says, the factors of the key, and the nearest entries.
+
+    Args:
+        request: a `CompileRequest`, or anything with a `request()` that gives one.
+        cache: where to look; default: a kernel's own cache where it has one, else the user's.
+        device: as for `compile_request`; default: a kernel's own.
+        kinds: as for `compile_request`.
+
+    Raises:
+        BundleError, TrustError: a bundle in force is refused, as it would be there.
+    """
+    from jitload.cache.explain import explanation_of, obstacle
+
+    wanted = request_of(request)
+    if device is None and hasattr(request, "stand_ins"):
+        chosen = request.stand_ins(wanted)
+        device, kinds = chosen.get("device"), chosen.get("kinds", kinds)
+    own = getattr(request, "cache", None) if cache is None else cache
+    store = default_cache() if own is None else own
+    settings = config.current()
+    trail = Trail()
+    if settings.compile == "always":
+        bundles_in_force(settings)
+        trail.note("no place is asked", "compile=always")
+    else:
+        look_up(wanted, store, settings, trail)
+        if trail.served is None and device is not None and cannot_compile(wanted, store, settings.compile):
+            find_stand_in(wanted, store, device, kinds, trail)
+    if trail.served is None or not trail.place.startswith("bundle "):
+        _note_nearest(wanted, trail)
+    toolchain = current_toolchain(wanted, store)
+    hindered = obstacle(settings, toolchain, sealed=_sealed)
+    return explanation_of(wanted, store, toolchain, trail, hindered, scan=settings.compile != "always")
+
+
+def _note_nearest(request: CompileRequest, trail: Trail) -> None:
+    """What the bundles in force have of the program that is not served from one."""
+    from jitload.bundles.nearest import nearest_in
+
+    trail.begin("")
+    for bundle in bundles_in_force():
+        if near := nearest_in(bundle, request):
+            trail.note(f"bundle {bundle.path} has", str(near[0]))
 
 
 def _find_bundled(

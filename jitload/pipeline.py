@@ -14,7 +14,7 @@ from jitload.cache.stats import counters
 from jitload.cache.tiers import default_cache
 from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.compiler.key import artifact_key
-from jitload.compiler.request import CompileRequest, request_of
+from jitload.compiler.request import CompileRequest
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileDisabledError, CompileError
 from jitload.lookup import cannot_compile, find_stand_in, is_sealed, look_up
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact, Kind, Toolchain
-    from jitload.cache.explain import Explanation
-    from jitload.cache.tiers import Cache, Explainable
+    from jitload.cache.tiers import Cache
     from jitload.compiler.headers import Closure
     from jitload.compiler.manifest import Variant
 
@@ -130,7 +129,7 @@ def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_
 
     current = current_toolchain(request, cache)
     if current is None:
-        raise CompileError(f"{request.path or request.name} is in no tier, and {MISSING}", file=request.path)
+        raise CompileError(_nowhere(request, MISSING), file=request.path)
     closure = Closure(request, toolkit_roots())
     unsharable = closure.unsharable()
     if scan_first and unsharable is None:
@@ -149,50 +148,20 @@ def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_
         return artifact
     cache.put(artifact, factors_of(request, closure))
     _remember(request, cache, closure, current)
+    if bundles_in_force():
+        from jitload.bundles.nearest import warn_of_stale_bundles
+
+        warn_of_stale_bundles(request, artifact)
     return artifact
 
 
-def explain(
-    request: CompileRequest | Explainable,
-    cache: Cache | None = None,
-    *,
-    device: str | None = None,
-    kinds: Iterable[Kind] = ANY_IMAGE,
-) -> Explanation:
-    """What a request, or the next load of a `jit_kernel`, would get now, and why. Nothing is compiled or counted.
+def _nowhere(request: CompileRequest, missing: str) -> str:
+    """What to say of a request that nothing has, where nothing can be compiled."""
+    from jitload.bundles.nearest import nearest_in
 
-    It names the image that would serve, what each place says, the factors of the key, and the nearest entries.
-
-    Args:
-        request: a `CompileRequest`, or anything with a `request()` that gives one.
-        cache: where to look; default: a kernel's own cache where it has one, else the user's.
-        device: as for `compile_request`; default: a kernel's own.
-        kinds: as for `compile_request`.
-
-    Raises:
-        BundleError, TrustError: a bundle in force is refused, as it would be there.
-    """
-    from jitload.cache.explain import explanation_of, obstacle
-    from jitload.cache.lookup import Trail
-
-    wanted = request_of(request)
-    if device is None and hasattr(request, "stand_ins"):
-        chosen = request.stand_ins(wanted)
-        device, kinds = chosen.get("device"), chosen.get("kinds", kinds)
-    own = getattr(request, "cache", None) if cache is None else cache
-    store = default_cache() if own is None else own
-    settings = config.current()
-    trail = Trail()
-    if settings.compile == "always":
-        bundles_in_force(settings)
-        trail.note("no place is asked", "compile=always")
-    else:
-        look_up(wanted, store, settings, trail)
-        if trail.served is None and device is not None and cannot_compile(wanted, store, settings.compile):
-            find_stand_in(wanted, store, device, kinds, trail)
-    toolchain = current_toolchain(wanted, store)
-    hindered = obstacle(settings, toolchain, sealed=is_sealed())
-    return explanation_of(wanted, store, toolchain, trail, hindered, scan=settings.compile != "always")
+    what = f"{request.path or request.name} ({request.kind}, {request.arch})"
+    nearest = [f"\n  nearest: {near}" for bundle in bundles_in_force() for near in nearest_in(bundle, request)]
+    return f"{what} is in no bundle and in no cache directory, and {missing}{''.join(nearest)}"
 
 
 def _remember(request: CompileRequest, cache: Cache, closure: Closure, current: Toolchain) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jitload.artifact import Artifact, canonical_json, encode_entry
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.format import encode_blob, encode_bundle
+from jitload.bundles.manifest import MAX_PROGRAMS
 from jitload.cache.tiers import default_cache
 from jitload.compiler.headers import VIRTUAL_ROOT
 from jitload.compiler.key import artifact_key
@@ -142,6 +143,7 @@ def encode_found(found: Found, about: Mapping[str, Any], sources: bytes = b"") -
     artifacts = [artifact for rows in kept.values() for _, _, artifact in rows]
     archs = {arch for artifact in artifacts for arch in artifact.arch.split(",")}
     toolchains = {artifact.toolchain for artifact in artifacts}
+    programs = sorted({artifact.name for artifact in artifacts})
     blobs = {}
     for digest, rows in kept.items():
         variants = encode_manifest(digest, [variant for variant, _, _ in rows])
@@ -152,6 +154,7 @@ def encode_found(found: Found, about: Mapping[str, Any], sources: bytes = b"") -
         "builder": about["builder"],
         "kinds": sorted({artifact.kind.value for artifact in artifacts}),
         "licences": sorted(set(about["licences"])),
+        **({"programs": programs} if len(programs) <= MAX_PROGRAMS else {}),
         "requests": len(blobs),
         "targets": sorted([kind, arch] for kind, arch in {(a.kind.value, a.arch) for a in artifacts}),
         "toolchains": sorted([chain.name, chain.version, chain.digest] for chain in toolchains),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from jitload.bundles.bundle import Bundle
 
 GROUP = "jitload.bundles"
+#: The end of the path of a bundle that came with a package, behind "package:file.jlb".
+INSTALLED = " (installed)"
 _MAX_METADATA_BYTES = 1 << 20
 
 
@@ -61,7 +63,7 @@ def _open(name: str, value: str, trust: tuple[str, ...]) -> Bundle:
     if not is_package or not file or "/" in file or "\\" in file or file.startswith("."):
         raise BundleError(f"entry point {name!r} of {GROUP} is {value!r}, expected 'package:file.jlb'")
     try:
-        source = open_resource(package, file, f"{value} (installed)")
+        source = open_resource(package, file, f"{value}{INSTALLED}")
     except BundleError as error:
         raise BundleError(f"entry point {name!r} of {GROUP} names {value!r}: {error}") from None
     return Bundle.from_source(source, trust or "unsigned")

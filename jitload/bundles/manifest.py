@@ -9,6 +9,8 @@
     workload_bytes           its size, where the bundle carries it
     name, serial             what the bundle is called, and a number that grows from one issue to the next; a trust file
                              can demand a serial (trust.py). Not there where they are "" and 0
+    programs                 the names of its programs, which tell one that is not there from one that is there, but not
+                             as it is asked for; not there where they are too many, and in what earlier writers made
 
 A field that is not known here is left alone: earlier readers took those that came later in the same way.
 """
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 #: A description of a bundle; it does not grow with the number of entries.
 MAX_SUMMARY_BYTES = 4 << 20
 MAX_WORKLOAD_BYTES = 1 << 30
+MAX_PROGRAMS = 2000
 
 #: Values, and commas in the texts of licences.
 _MAX_MARKS = 1 << 18
@@ -62,6 +65,7 @@ def check_manifest(value: Any) -> dict[str, Any]:
             raise ValueError(f"expected an object, got {type(value).__name__}")
         for field in _LISTS:
             all_different(list_of(value[field], str), f"in {field}")
+        all_different(list_of(value.get("programs", []), str), "in programs")
         for field, length in (("targets", 2), ("toolchains", 3)):
             rows = [tuple(list_of(row, str, length)) for row in list_of(value[field], list)]
             all_different(rows, f"in {field}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jitload import config
 from jitload.bundles.choose import judge_image
+from jitload.bundles.nearest import nearest_in
 from jitload.bundles.tier import bundles_in_force, find_in
 from jitload.cache.explain import explain_request
 from jitload.digest import sha256_hex
@@ -46,7 +47,7 @@ def not_precompiled(
     if strict:
         reason = "not asked: in strict mode bundles alone answer"
     searched.append(f"disk {cache.directory}: {reason}" if cache.directory else "disk: none")
-    nearest = [line for bundle in bundles for line in _nearest_in(bundle, request, device)]
+    nearest = [line for bundle in bundles for line in _nearest_lines(bundle, request, device)]
     if not strict:
         nearest += _nearest_on_disk(request, cache, toolchain)
     what = f"the workload with --arch {request.arch}"
@@ -76,8 +77,8 @@ def _describe(bundle: Bundle) -> str:
     return f"{len(bundle)} requests, {signed}"
 
 
-def _nearest_in(bundle: Bundle, request: CompileRequest, device: str | None) -> list[str]:
-    """The same program for other targets, each with why it does not serve."""
+def _nearest_lines(bundle: Bundle, request: CompileRequest, device: str | None) -> list[str]:
+    """The same program for other targets, each with why it does not serve; where there is none, what comes near."""
     found = []
     for kind, arch in bundle.manifest["targets"]:
         other = request.replace(kind=kind, arch=arch.split(","))
@@ -88,6 +89,8 @@ def _nearest_in(bundle: Bundle, request: CompileRequest, device: str | None) -> 
             asked = f"asked for was {request.kind} {request.arch}"
             answer = asked if device is None else judge_image(kind, arch, device).reason
         found.append(f"same program as {kind} {arch} in {os.path.basename(bundle.path)}: {answer}")
+    if not found:
+        found = [str(near) for near in nearest_in(bundle, request)]
     return found[:MAX_SHOWN]
 
 

@@ -236,15 +236,13 @@ def explain(
     what differs, old -> new. The arguments are those of `jitload compile`; without --arch it is what a kernel of that
     file would get at its first launch. Nothing is compiled. Exits with 0 for a hit and with 3 for a miss.
     """
-    from jitload import pipeline
+    from jitload import lookup
 
     with clean_failures(), opened_cache(directory, as_compile=True) as cache:
         _, requests = build_requests(
             file, kind, arch, include_dirs=include_dirs, defines=defines, names=names, options=options
         )
-        explanations = [
-            pipeline.explain(request, cache, **chosen_by_device(request, kind, arch)) for request in requests
-        ]
+        explanations = [lookup.explain(request, cache, **chosen_by_device(request, kind, arch)) for request in requests]
         if as_json:
             _print_json([explanation.to_json() for explanation in explanations])
         else:
