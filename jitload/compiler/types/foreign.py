@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jitload.compiler.types.cpptype import Node, spell
 from jitload.compiler.types.lowered.instantiate import NotKnown
 from jitload.compiler.types.places import qualified
-from jitload.compiler.types.toolkit_names import BUILT_IN, BUILT_IN_CLASS, words_of
+from jitload.compiler.types.toolkit_names import CLASSES, TYPEDEFS, words_of
 from jitload.compiler.types.words import split_list
 
 if TYPE_CHECKING:
@@ -41,14 +41,12 @@ def foreign_type(
         NotKnown: there is none, or they have several meanings for it.
     """
     name = part.name
+    if "" in paths and part.arguments is None and (name in TYPEDEFS or CLASSES.fullmatch(name)):
+        return Node("name", TYPEDEFS.get(name, name))
     found = names.find(name)
-    if found.is_macro:
-        raise NotKnown(name)
-    if not found.aliases and not found.classes:
-        if name in BUILT_IN:
-            return Node("name", BUILT_IN[name])
-        if BUILT_IN_CLASS.fullmatch(name) and "" in paths:
-            return Node("name", name)
+    if found.is_macro or not (found.aliases or found.classes):
+        if not found.is_macro and name in TYPEDEFS:  # cuda::std::size_t
+            return Node("name", TYPEDEFS[name])
         raise NotKnown(name)
     nodes = [_class(names, paths, part, read, compute)] if found.classes else []
     if found.aliases and part.arguments is not None:

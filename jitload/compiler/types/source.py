@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from jitload.compiler.headers import VIRTUAL_ROOT
-from jitload.compiler.macros import TooMany
+from jitload.compiler.macros import TooMany, definitions_of
 from jitload.compiler.types.lowered.instantiate import NotKnown
 from jitload.compiler.types.meanings import Meanings
+from jitload.compiler.types.outline import declaring_macros
 from jitload.compiler.types.scanner import Declared
 from jitload.compiler.types.toolkit_names import ToolkitNames, words_of
 from jitload.compiler.types.unit import Unit
@@ -73,7 +74,7 @@ class SourceTypes:
     def _read(self) -> tuple[Declared, Meanings]:
         if self._declared is None or self._meanings is None:
             main, headers = self._closure.program()
-            toolkit = ToolkitNames({name: text for name, text in headers.items() if name.startswith(_TOOLKIT)})
+            toolkit = ToolkitNames(h.text for name, h in self._closure.headers.items() if name.startswith(_TOOLKIT))
             unit = self._unit(main, headers, toolkit)
             self._declared = Declared(unit.words, unit.sure)
             self._meanings = Meanings(self._declared, toolkit)
@@ -81,7 +82,12 @@ class SourceTypes:
 
     def _unit(self, main: bytes, headers: dict[str, bytes], toolkit: ToolkitNames) -> Unit:
         request = self._request
-        unit = Unit(headers, lambda name: not name.startswith(_TOOLKIT), toolkit.defines)
+        users = {name: text for name, text in headers.items() if not name.startswith(_TOOLKIT)}
+        definitions = [(name.encode(), (value or "").encode()) for name, value in request.defines]
+        for text in (main, *users.values()):
+            definitions += [(name, replacement) for name, _, replacement in definitions_of(text)]
+        macros = declaring_macros(definitions)
+        unit = Unit(headers, users.__contains__, toolkit.defines, macros)
         standard = next(
             (option.partition("=")[2] for option in request.options if option.startswith("--std=")), "c++17"
         )

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from jitload.compiler.macros import Expansion, Macro, Macros, TooMany, parse_macro
 from jitload.compiler.types.conditions import UNKNOWN, evaluate
+from jitload.compiler.types.outline import outline
 from jitload.headers.cpp import BLANK, COMMENT, HASH, HEADER, NEWLINE, WORD, spelling, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     #: Kind, spelling.
     Piece = tuple[str, bytes]
@@ -54,6 +55,7 @@ class Unit:
         headers: name -> text of every header that the compiler may open, with `#include` naming them.
         is_users: whether a header of that name is the user's.
         is_defined_elsewhere: whether some header that is not walked has a `#define` of that name.
+        macros: those of the user's macros that may declare something.
 
     Attributes:
         words: what is left to parse; `UNCLEAR` where it cannot be told.
@@ -65,12 +67,14 @@ class Unit:
         headers: Mapping[str, bytes],
         is_users: Callable[[str], bool],
         is_defined_elsewhere: Callable[[bytes], bool],
+        macros: Collection[bytes],
     ) -> None:
         self.words: list[str] = []
         self.sure: list[bool] = []
         self._headers = headers
         self._is_users = is_users
         self._is_defined_elsewhere = is_defined_elsewhere
+        self._names_of_macros = macros
         self._macros = _Definitions()
         self._visits: dict[str, int] = {}
         self._once: set[str] = set()
@@ -101,7 +105,7 @@ class Unit:
         if name in self._once or visits > _MOST_VISITS or self._depth > _MOST_DEPTH:
             return
         self._depth += 1
-        _File(self, name, text, sure).read()
+        _File(self, name, outline(text, self._names_of_macros), sure).read()
         self._depth -= 1
 
     # What a file asks for.
