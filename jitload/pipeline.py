@@ -6,6 +6,8 @@ public door, which fills in what the caller left out.
 
 from __future__ import annotations
 
+from functools import partial
+
 from jitload import config, log
 from jitload.bundles.tier import bundles_in_force
 from jitload.cache.flight import single_flight
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Artifact, Kind, Toolchain
     from jitload.cache.tiers import Cache
+    from jitload.compiler.diagnostics import Diagnostic
     from jitload.compiler.headers import Closure
     from jitload.compiler.manifest import Variant
 
+    Warn = Callable[[Iterable[Diagnostic]], object]
     Compiler = Callable[[CompileRequest, Closure, Toolchain], Artifact]
 
 
@@ -48,6 +52,7 @@ def compile_request(
     compiler: Compiler | None = None,
     device: str | None = None,
     kinds: Iterable[Kind] = ANY_IMAGE,
+    warn: Warn | None = None,
 ) -> Artifact:
     """The artifact of a request: from a tier, or from one compile that is then kept.
 
@@ -60,6 +65,7 @@ def compile_request(
         device: the device whose arch the request took, when nobody chose one ("sm_90", or "cpu"): where no tier has
             the exact image and none can be compiled, another one of a bundle that the device runs will do.
         kinds: the kinds that will do then.
+        warn: what is told the compiler's warnings when the artifact is kept; default: they become a `CompileWarning`.
 
     Raises:
         CompileError: it does not compile, or there is no compiler and no tier has it.
@@ -73,13 +79,19 @@ def compile_request(
     else:
         bundles_in_force(settings)  # one that is refused stops this too
         artifact, reason = None, "compile=always"
+    said: list[Diagnostic] = []
     if artifact is None:
-        artifact = _provide(request, store, settings.compile, reason, compiler, device, kinds, isolate=isolate)
+        worker = compiler or partial(_compile_here, isolate=isolate)
+        artifact, said = _provide(request, store, settings.compile, reason, worker, device, kinds)
     if settings.record is not None:
         from jitload.bundles.record import note_request
 
         chosen = kinds is not ANY_IMAGE
         note_request(request, artifact, store, settings.record, device=device is not None, kind=chosen)
+    if said:  # last, so that a warning that is an error loses nothing
+        from jitload.compiler.diagnostics import give_warnings
+
+        (warn or give_warnings)(said)
     return artifact
 
 
@@ -88,17 +100,15 @@ def _provide(
     store: Cache,
     policy: str,
     reason: str,
-    compiler: Compiler | None,
+    compiler: Compiler,
     device: str | None,
     kinds: Iterable[Kind],
-    *,
-    isolate: bool,
-) -> Artifact:
-    """What no tier has as it was asked for: an image that stands in, or a compile."""
+) -> tuple[Artifact, list[Diagnostic]]:
+    """What no tier has as it was asked for: an image that stands in, or a compile, and what the compiler warns of."""
     if device is not None and policy != "always" and cannot_compile(request, store, policy):
         artifact = find_stand_in(request, store, device, kinds)
         if artifact is not None:
-            return artifact
+            return artifact, []
     counters.count_miss(reason)
     log.debug("miss: %s (%s)", request, reason)
     refuse_if_off(request, store, policy, reason, device)
@@ -108,22 +118,26 @@ def _provide(
             store.forget_variants(request.digest)
             artifact, _ = look_up(request, store)
             if artifact is not None:
-                return artifact
-        return _compile(request, store, compiler or _compiler(isolate=isolate), scan_first=policy != "always")
+                return artifact, []
+        return _compile(request, store, compiler, scan_first=policy != "always")
 
 
-def _compiler(*, isolate: bool) -> Compiler:
+def _compile_here(request: CompileRequest, closure: Closure, current: Toolchain, *, isolate: bool) -> Artifact:
+    """The compile that is meant where nobody brought another."""
     if isolate:
         from jitload.compiler.isolate import compile_isolated
 
-        return compile_isolated
+        return compile_isolated(request, closure, current)
     from jitload.compiler.program import compile_artifact
 
-    return compile_artifact
+    return compile_artifact(request, closure, current)
 
 
-def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_first: bool) -> Artifact:
-    """Compile, count, keep; or find by its headers what a lost manifest no longer names."""
+def _compile(
+    request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_first: bool
+) -> tuple[Artifact, list[Diagnostic]]:
+    """Compile, count, keep; or find by its headers what a lost manifest no longer names. With the warnings of it."""
+    from jitload.compiler.diagnostics import users_warnings
     from jitload.compiler.headers import Closure
     from jitload.compiler.nvrtc import MISSING
 
@@ -136,23 +150,24 @@ def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_
         artifact, _ = cache.find(artifact_key(request, closure.digest(), current))
         if artifact is not None:
             _remember(request, cache, closure, current)
-            return artifact
+            return artifact, []
     artifact = compiler(request, closure, current)
     unsharable = unsharable or closure.unsharable()  # a header that a macro names was not there to be asked before
     counters.count_compile(artifact.compile_seconds)
-    log.debug("compiled: %s in %.3f s", request, artifact.compile_seconds)
+    log.debug("compiled: %s in %.3f s%s", request, artifact.compile_seconds, f"\n{artifact.log}".rstrip())
+    said = users_warnings(artifact.log, closure)
     if unsharable is not None:
         log.warn_once(
             ("unsharable", request.digest), f"{request.name} is compiled anew each time: it uses {unsharable}"
         )
-        return artifact
+        return artifact, said
     cache.put(artifact, factors_of(request, closure))
     _remember(request, cache, closure, current)
     if bundles_in_force():
         from jitload.bundles.nearest import warn_of_stale_bundles
 
         warn_of_stale_bundles(request, artifact)
-    return artifact
+    return artifact, said
 
 
 def _nowhere(request: CompileRequest, missing: str) -> str:

@@ -21,6 +21,7 @@ from jitload import config
 from jitload.bundles.tier import bundles_in_force
 from jitload.bundles.workload import Workload
 from jitload.cache.tiers import default_cache
+from jitload.compiler.diagnostics import give_warnings
 from jitload.compiler.prefix import leading_directives
 from jitload.errors import CompileError, JitloadError
 from jitload.expand import expanded
@@ -134,6 +135,8 @@ def precompile(
                     progress(len(results), total, result.request, result.outcome)
     order = {request: number for number, request in enumerate(request for _, part in wanted for request in part)}
     results.sort(key=lambda result: order[result.request])
+    for result in results:  # at the end: a warning that is an error takes nothing away from the cache
+        give_warnings(result.warnings)
     return PrecompileReport(
         [result.request for result in results if result.outcome == "compiled"],
         [result.request for result in results if result.outcome == "cached"],

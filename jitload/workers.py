@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from jitload.artifact import Artifact
+    from jitload.compiler.diagnostics import Diagnostic
     from jitload.compiler.manifest import Variant
     from jitload.compiler.request import CompileRequest
     from jitload.pipeline import Compiler
@@ -86,14 +87,16 @@ class Result(Value):
         error: why it failed, or None.
         artifact: what was compiled, where no directory has it.
         variants: with it, what its manifest would hold.
+        warnings: what the compiler had to say.
     """
 
-    __slots__ = ("artifact", "error", "outcome", "request", "variants")
+    __slots__ = ("artifact", "error", "outcome", "request", "variants", "warnings")
     request: CompileRequest
     outcome: str
     error: Exception | None
     artifact: Artifact | None
     variants: tuple[Variant, ...]
+    warnings: tuple[Diagnostic, ...]
 
     def __init__(
         self,
@@ -102,8 +105,16 @@ class Result(Value):
         error: Exception | None = None,
         artifact: Artifact | None = None,
         variants: tuple[Variant, ...] = (),
+        warnings: Iterable[Diagnostic] = (),
     ) -> None:
-        self._set(request=request, outcome=outcome, error=error, artifact=artifact, variants=variants)
+        self._set(
+            request=request,
+            outcome=outcome,
+            error=error,
+            artifact=artifact,
+            variants=variants,
+            warnings=tuple(warnings),
+        )
 
 
 def compile_in_processes(
@@ -257,8 +268,9 @@ def _scratch(batch: Batch) -> AbstractContextManager[str | None]:
 
 
 def _compile_one(request: CompileRequest, cache: Cache, compiler: Compiler | None) -> Result:
+    said: list[Diagnostic] = []
     try:
-        artifact = compile_request(request, cache, compiler=compiler)
+        artifact = compile_request(request, cache, compiler=compiler, warn=said.extend)
     except (JitloadError, OSError, ValueError) as error:
         return Result(request, "failed", error)
     except Exception as error:  # noqa: BLE001 - goes to the caller, who cannot be sent every type of exception
@@ -269,8 +281,8 @@ def _compile_one(request: CompileRequest, cache: Cache, compiler: Compiler | Non
         reason = Closure(request, toolkit_roots()).unsharable() or "the cache did not take it"
         return Result(request, "failed", CompileError(f"{file} compiles, but cannot be kept: {reason}", file=file))
     if cache.disk is not None and not cache.read_only and cache.disk.read(artifact.key)[0] is not None:
-        return Result(request, "compiled")
-    return Result(request, "compiled", None, artifact, cache.variants(request.digest))
+        return Result(request, "compiled", warnings=said)
+    return Result(request, "compiled", None, artifact, cache.variants(request.digest), said)
 
 
 def _cache_of(batch: Batch) -> Cache:

@@ -162,8 +162,21 @@ def test_nothing_is_compiled_before_the_first_use():
         'from jitload import jit_kernel\n\n@jit_kernel\ndef k(x):\n\n    """extern "C" __global__ void k(int *x) {\n*x = oops; }"""\n',
         'from jitload import jit_kernel\nSOURCE = """\nextern "C" __global__\nvoid k(int *x)\n\n{\n *x = oops; }\n"""\n@jit_kernel(source=SOURCE)\ndef k(x): ...\n',
         'from jitload import jit_kernel\n\n@jit_kernel\ndef k(x):\n    """extern "C" __global__ void k(int *x) {\n    // "quoted" \\"escaped\\"\n    *x = oops; }"""\n',
+        'from jitload import jit_kernel\n\n@jit_kernel\ndef k(x):\n    """\\\nextern "C" __global__ \\\n void k(int *x) {\n    printf("a\\\\n\\tb");\n    *x = oops; }"""\n',
+        'from jitload import jit_kernel\n\n@jit_kernel(source=(\n    \'extern "C" __global__ \'\n    "void k(int *x) {\\n"  # what follows is wrong\n    r"*x = oops;" "\\n"\n    "}"))\ndef k(x): ...\n',
+        'from jitload import jit_kernel\nN = 3\n@jit_kernel(source=f"""\nextern "C" __global__ void k(int *x) {{\n    x[0] = {N};\n    x[{N}] = oops; }}\n""")\ndef k(x): ...\n',
+        'from textwrap import dedent\nfrom jitload import jit_kernel\n@jit_kernel(source=dedent("""\n    extern "C" __global__ void k(int *x) {\n      *x = oops; }\n    """).strip())\ndef k(x): ...\n',
     ],
-    ids=["docstring", "docstring on its line", "literal", "escapes"],
+    ids=[
+        "docstring",
+        "docstring on its line",
+        "literal",
+        "quotes",
+        "escapes",
+        "several literals",
+        "f-string",
+        "dedented",
+    ],
 )
 def test_an_error_is_told_in_the_python_files_own_lines(module, tmp_path, text):
     kernels = module(text)
@@ -172,6 +185,46 @@ def test_an_error_is_told_in_the_python_files_own_lines(module, tmp_path, text):
     expected = text.splitlines().index(next(line for line in text.splitlines() if "oops" in line)) + 1
     assert (caught.value.file, caught.value.line) == (str(tmp_path / "kernels.py"), expected)
     assert f'kernels.py({expected}): error: identifier "oops"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "body", "hint"),
+    [
+        ("", r'printf("a\n");', True),
+        ("r", r'printf("a\n") oops;', False),
+        ("", "oops;", False),
+        ("", r"char c = '\\';", True),
+    ],
+)
+def test_backslashes_that_python_has_read_are_told_when_it_does_not_compile(module, prefix, body, hint):
+    text = f'extern "C" __global__ void k(int *x) {{\n    {body} }}'
+    kernels = module(f'from jitload import jit_kernel\n@jit_kernel\ndef k(x):\n    {prefix}"""{text}"""\n')
+    with pytest.raises(jitload.CompileError) as caught:
+        kernels.k.artifact()
+    assert ('make it raw, r"""..."""' in str(caught.value)) == hint
+    assert caught.value.line == 5
+
+
+def test_a_nul_that_python_made_of_a_backslash(module):
+    kernels = module(
+        'from jitload import jit_kernel\n@jit_kernel\ndef k(x):\n    """__global__ void k(char *x) { *x = \'\\0\'; }"""\n'
+    )
+    with pytest.raises(ValueError, match=r"NUL character.*unless it is raw"):
+        kernels.k.artifact()
+
+
+def test_the_lines_of_a_notebook_cell():
+    """Its text is where IPython leaves it; there is no such file."""
+    import linecache
+
+    text = '@jit_kernel\ndef k(x):\n    """extern "C" __global__ void k(int *x) {\n        *x = oops; }"""\n'
+    name = "/tmp/ipykernel_1/2.py"
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    scope = {"jit_kernel": jit_kernel}
+    exec(compile(text, name, "exec"), scope)
+    with pytest.raises(jitload.CompileError, match=r"ipykernel_1/2\.py\(4\): error") as caught:
+        scope["k"].artifact()
+    assert (caught.value.file, caught.value.line) == (name, 4)
 
 
 def test_a_docstring_that_python_dedented_keeps_its_lines(tmp_path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jitload.errors import JitloadError
+from jitload.errors import CompileWarning, JitloadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def clean_failures() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise  # the reader of a pipe went away: the command-line parser ends quietly
-    except (JitloadError, ValueError) as error:
+    except (JitloadError, ValueError, CompileWarning) as error:
         typer.echo(f"jitload: {error}", err=True)
         raise typer.Exit(EXIT_FAILED) from None
     except OSError as error:

@@ -141,7 +141,7 @@ class Closure:
 
     def asks_compiler(self) -> bool:
         """Whether only a compile can tell the whole closure: some file includes a name that a macro makes."""
-        return any(header.scan.macro_includes for header in self._files())
+        return any(header.scan.macro_includes for header in self.files())
 
     def unsharable(self) -> str | None:
         """Why the output must not be kept for others, or None.
@@ -154,7 +154,7 @@ class Closure:
             clock = clock_word(text, standards[-1] if standards else "")
             if clock is not None:
                 return f"{clock[0]} in {where}, line {clock[1]}"
-        if any(header.scan.macro_includes for header in self._files() if header.is_users):
+        if any(header.scan.macro_includes for header in self.files() if header.is_users):
             for where, text in self._users_texts():
                 for first, position in loose_paths(text):
                     if os.path.lexists(f"/{first}"):
@@ -175,12 +175,20 @@ class Closure:
             return name.removeprefix(MISSING_ROOT)
         return header.path or header.relative
 
-    def _files(self) -> tuple[Header, ...]:
+    def included_by(self, header: Header) -> Iterator[tuple[Include, Header]]:
+        """The `#include` lines of a file, each with the header that it means; those that mean none are left out."""
+        for include in header.scan.includes:
+            target = self._resolve(include, header)
+            if target is not None:
+                yield include, target
+
+    def files(self) -> tuple[Header, ...]:
+        """The source and every header."""
         return (self.main, *self.headers.values())
 
     def _users_texts(self) -> Iterator[tuple[str, bytes]]:
         yield "defines", self._definitions
-        for header in self._files():
+        for header in self.files():
             if header.is_users:
                 yield self.display(header.name), header.text
 
@@ -210,7 +218,7 @@ class Closure:
         while known != len(self.headers):  # a header that is new may use or define more of them
             known = len(self.headers)
             self._expand_includes()
-            users = [h for h in self._files() if h.scan.macro_includes or h.scan.probes_macro]
+            users = [h for h in self.files() if h.scan.macro_includes or h.scan.probes_macro]
             self._foreseen = {}
             for name, quoted in list(self._defined):
                 places = [self.main] if name.startswith("/") else _places(users, quoted=quoted)
@@ -222,7 +230,7 @@ class Closure:
 
     def _expand_includes(self) -> None:
         """Take notice of the names that the `#include MACRO` lines may mean."""
-        files = self._files()
+        files = self.files()
         expressions = dict.fromkeys(text for header in files for text in header.scan.expressions)
         if not expressions:
             return
@@ -234,7 +242,7 @@ class Closure:
             self._defined.update(dict.fromkeys(name for name in names if not name[0].startswith(VIRTUAL_ROOT)))
 
     def _refuse_ambiguous(self, include: Include, includer: Header, header: Header) -> None:
-        for other in self._files():
+        for other in self.files():
             theirs = self._resolve(include, other) if other.scan.macro_includes else None
             if theirs is not None and theirs.name != header.name:
                 raise CompileError(

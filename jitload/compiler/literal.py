@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import os
+
+from jitload.compiler.python_text import Standing, find_text, python_source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ class KernelSource:
         code = getattr(declaration, "__code__", None)
         python_file = code.co_filename if code is not None else ""
         self._python_file = os.path.abspath(python_file) if os.path.isfile(python_file) else None
+        self._code_file = python_file
+        self._searched: tuple[tuple[str, Standing] | None] | None = None
         self._first_line = code.co_firstlineno if code is not None else 1
         self._name = f"{declaration.__name__}.cu"
         self._file = None if file is None else self.beside(file)
@@ -41,51 +44,19 @@ class KernelSource:
             from pathlib import Path
 
             return {"source": Path(self._file)}
-        line = self._line_of_text()
-        return {
-            "source": self._text,
-            "name": self._name,
-            "path": self._python_file if line else None,
-            "first_line": line or 1,
-            "source_dir": os.path.dirname(self._python_file) if self._python_file else None,
-        }
+        standing = self._standing()
+        fields: dict[str, Any] = {"source": self._text, "name": self._name}
+        if self._python_file is not None:
+            fields["source_dir"] = os.path.dirname(self._python_file)
+        if standing is not None:
+            place, found = standing
+            fields |= {"path": place, "first_line": found.first_line, "lines": found.lines, "escaped": found.escaped}
+        return fields
 
-    def _line_of_text(self) -> int | None:
-        """The line of the Python file where the literal begins, when it stands there as it is."""
-        if self._python_file is None or not self._text:
-            return None
-        try:
-            with open(self._python_file, encoding="utf-8") as file:
-                content = file.read()
-        except (OSError, UnicodeDecodeError):
-            return None
-        lines = content.splitlines(keepends=True)
-        start = sum(len(line) for line in lines[: self._first_line - 1])
-        position = content.find(self._text, start)
-        if position < 0:
-            position = content.find(self._text)
-        return _line_of_literal(content, self._text) if position < 0 else content.count("\n", 0, position) + 1
-
-
-def _line_of_literal(content: str, text: str) -> int | None:
-    """The line where a string of that value begins: one with escapes, or a docstring that Python 3.13 dedented."""
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError):
-        return None
-    wanted = [line.strip() for line in text.strip().splitlines()]
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node.end_lineno is None:
-            continue
-        if len(wanted) < 2 and node.value != text:
-            continue  # a part of a text that is put together
-        # Only where each line of the text is a line of the file; an escaped line break would shift what follows.
-        lines = node.end_lineno - node.lineno
-        if lines == node.value.count("\n") and [line.strip() for line in node.value.strip().splitlines()] == wanted:
-            return node.lineno + _blank_lines(node.value) - _blank_lines(text)
-    return None
-
-
-def _blank_lines(text: str) -> int:
-    """How many lines stand before the first that is not blank."""
-    return text[: len(text) - len(text.lstrip())].count("\n")
+    def _standing(self) -> tuple[str, Standing] | None:
+        """The Python file or cell, and where the literal stands in it; as it was when that was first asked."""
+        if self._searched is None:
+            source = python_source(self._code_file) if self._text else None
+            found = None if source is None else find_text(source[0], str(self._text), self._first_line)
+            self._searched = (None,) if source is None or found is None else ((source[1], found),)
+        return self._searched[0]

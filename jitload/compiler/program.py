@@ -7,10 +7,18 @@ import time
 
 from jitload.artifact import Artifact, Kind
 from jitload.compiler import nvrtc
+from jitload.compiler.advice import advise
 from jitload.compiler.arch import virtual_arch
 from jitload.compiler.declarations import read_declarations
+from jitload.compiler.diagnostics import (
+    NAME_MAP,
+    map_positions,
+    read_log,
+    relative_log,
+    shortened,
+    without_name_map,
+)
 from jitload.compiler.fatbin import pack_fatbin
-from jitload.compiler.headers import MISSING_ROOT
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
 from jitload.compiler.types.source import SourceTypes
@@ -18,7 +26,7 @@ from jitload.errors import CompileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from jitload.artifact import KernelInfo, Toolchain
     from jitload.compiler.headers import Closure
@@ -29,15 +37,10 @@ if TYPE_CHECKING:
 
 #: A program whose macros name more headers than this, one by one, is not going to end.
 MAX_RETRIES = 500
-#: How much of the compiler's log goes into the text of an error; `.log` has all of it.
-MAX_LOG_IN_MESSAGE = 4000
 
 _MISSING_HEADER = re.compile(
     r'^(.+?)\((\d+)\): catastrophic error: (?:could not|cannot) open source file "([^"]+)"', re.MULTILINE
 )
-_POSITION = re.compile(r"^(/jitload/.+?|[^\s:][^:\n]*?)\((\d+)\)(?=: )", re.MULTILINE)
-_FIRST_ERROR = re.compile(r"^(.+?)\((\d+)\): (?:catastrophic )?error", re.MULTILINE)
-_NAME_MAP = re.compile(r'Input name expression was: "([^"]*)"')
 
 
 def compile_artifact(
@@ -81,7 +84,7 @@ def compile_artifact(
         key=artifact_key(request, closure.digest(), toolchain),
         kernels=kernels.values(),
         toolchain=toolchain,
-        log=_relative_log("".join(dict.fromkeys(output.log for _, output in members)), closure),
+        log=relative_log("".join(dict.fromkeys(output.log for _, output in members)), closure),
         compile_seconds=round(time.perf_counter() - started, 6),
     )
 
@@ -134,55 +137,28 @@ def _source_text(closure: Closure, name: str) -> str:
 def _compile_error(request: CompileRequest, closure: Closure, arch: str, failure: nvrtc.NvrtcFailure) -> CompileError:
     """The error of a failed compile, in the user's file names and lines."""
     log = map_positions(failure.log, closure)
-    first = _FIRST_ERROR.search(log)
     what = request.path or request.name
-    expression = _NAME_MAP.search(failure.log)
-    hint = ""
-    if expression is not None and "__nv_name_map" in failure.log:
-        hint = f"\nthe name expression {_written(request, expression[1])!r} does not name a kernel of this source"
-    if "--gpu-architecture" in failure.log:
-        known = ", ".join(map(str, nvrtc.supported_archs()))
-        hint = f"\nthis NVRTC compiles for the compute capabilities {known}: write one of them, e.g. arch='sm_90'"
-    missing = _MISSING_HEADER.search(failure.log)
-    if missing is not None:
-        searched = ", ".join(closure.roots.directories()) or "no directory"
-        hint = f"\nheader {closure.display(missing[3])!r} was looked for in headers= and in {searched}"
-    text = log if len(log) <= MAX_LOG_IN_MESSAGE else f"{log[:MAX_LOG_IN_MESSAGE]}\n... (the full log is in .log)"
+    first = next((said for said in read_log(log) if said.severity.endswith("error") and said.file != NAME_MAP), None)
+    hints = "".join(f"\n{hint}" for hint in _hints(request, closure, failure))
     return CompileError(
-        f"{what} does not compile for {arch} ({failure.status}):\n{text.rstrip()}{hint}",
-        file=first[1] if first and "__nv_name_map" not in first[1] else request.path or request.name,
-        line=int(first[2]) if first and "__nv_name_map" not in first[1] else None,
+        f"{what} does not compile for {arch} ({failure.status}):\n{shortened(without_name_map(log, request))}{hints}",
+        file=first.file if first is not None and first.file else what,
+        line=first.line if first is not None and first.file else None,
         log=log,
     )
 
 
-def map_positions(log: str, closure: Closure) -> str:
-    """A log of NVRTC with the user's paths and lines in place of virtual ones."""
-    request = closure.request
-
-    def position(match: re.Match[str]) -> str:
-        line = int(match[2])
-        if match[1] == closure.main.name:
-            line += request.first_line - 1
-        return f"{closure.display(match[1]) if match[1].startswith('/jitload/') else match[1]}({line})"
-
-    mapped = _POSITION.sub(position, log)
-    for name in sorted({closure.main.name, *closure.headers}, key=len, reverse=True):
-        if name in mapped:
-            mapped = mapped.replace(name, closure.display(name))
-    return mapped.replace(MISSING_ROOT, "")
-
-
-def _relative_log(log: str, closure: Closure) -> str:
-    """Warnings for the artifact: names below their roots, since an entry may not hold paths of this machine."""
-    if not log:
-        return log
-    for header in (closure.main, *closure.headers.values()):
-        log = log.replace(header.name, header.relative)
-    return log.replace(MISSING_ROOT, "")
-
-
-def _written(request: CompileRequest, spaced: str) -> str:
-    """The name expression as the user wrote it: NVRTC prints it with spaces between all tokens."""
-    squeezed = spaced.replace(" ", "")
-    return next((name for name in request.names if name.replace(" ", "") == squeezed), spaced.strip())
+def _hints(request: CompileRequest, closure: Closure, failure: nvrtc.NvrtcFailure) -> Iterator[str]:
+    """What to do about it, each in one line."""
+    if "--gpu-architecture" in failure.log:
+        known = ", ".join(map(str, nvrtc.supported_archs()))
+        yield f"this NVRTC compiles for the compute capabilities {known}: write one of them, e.g. arch='sm_90'"
+    missing = _MISSING_HEADER.search(failure.log)
+    if missing is not None:
+        searched = ", ".join(closure.roots.directories()) or "no directory"
+        yield f"header {closure.display(missing[3])!r} was looked for in headers= and in {searched}"
+    if request.escaped:
+        yield 'hint: Python has read the backslashes of this literal before the compiler did: make it raw, r"""..."""'
+    advice = advise(failure.log, closure)
+    if advice is not None:
+        yield f"hint: {advice}"

@@ -5,6 +5,7 @@ Paths are in it only to find headers and to talk to the user; no path is ever a 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 
@@ -37,6 +38,8 @@ class CompileRequest(Value):
         name: the program name; it appears in `__FILE__`, in line information and in the key.
         path: the user's file, for messages, or None.
         first_line: the line of `path` at which `source` begins (a source inside a Python file), 1-based.
+        lines: the line of `path` for each line of `source`; () where they follow one another from `first_line` on.
+        escaped: whether Python read backslashes in the literal that `source` is, which is seldom meant.
         kind: the kind of image wanted.
         archs: canonical arch names; more than one only for a fatbin.
         options: canonical NVRTC options.
@@ -54,10 +57,12 @@ class CompileRequest(Value):
         "archs",
         "defines",
         "device_options",
+        "escaped",
         "first_line",
         "headers",
         "include_dirs",
         "kind",
+        "lines",
         "name",
         "names",
         "options",
@@ -70,6 +75,8 @@ class CompileRequest(Value):
     name: str
     path: str | None
     first_line: int
+    lines: tuple[int, ...]
+    escaped: bool
     kind: Kind
     archs: tuple[str, ...]
     options: tuple[str, ...]
@@ -96,6 +103,8 @@ class CompileRequest(Value):
         names: Iterable[str] = (),
         path: str | None = None,
         first_line: int = 1,
+        lines: tuple[int, ...] = (),
+        escaped: bool = False,
         source_dir: str | os.PathLike[str] | None = None,
         device_options: Iterable[str] = (),
     ) -> None:
@@ -120,6 +129,8 @@ class CompileRequest(Value):
             name=_program_name(name, path),
             path=path,
             first_line=first_line,
+            lines=lines,
+            escaped=escaped,
             kind=wanted,
             archs=normalize_archs(wanted, arch),
             options=tuple(sorted((*canonical, *added), key=option_name)) if added else canonical,
@@ -187,9 +198,17 @@ class CompileRequest(Value):
             headers=dict(self.headers),
             path=self.path,
             first_line=self.first_line,
+            lines=self.lines,
+            escaped=self.escaped,
             source_dir=self.source_dir,
             **current,
         )
+
+    def line_in_file(self, number: int) -> int:
+        """The line of `path` that a line of the source is, both 1-based."""
+        if self.lines:
+            return self.lines[min(max(number, 1), len(self.lines)) - 1]
+        return self.first_line + number - 1
 
     def as_written(self) -> CompileRequest:
         """The request without what the device in force added to it."""
@@ -230,7 +249,7 @@ def _read_source(
         with open(file_path, "rb") as file:
             data = file.read(MAX_SOURCE_BYTES + 1)
     except FileNotFoundError:
-        raise SourceNotFoundError(f"source {file_path} is not there", filename=file_path) from None
+        raise SourceNotFoundError(f"source {file_path}: {os.strerror(errno.ENOENT)}", filename=file_path) from None
     if len(data) > MAX_SOURCE_BYTES:
         raise ValueError(f"source {file_path} is larger than {MAX_SOURCE_BYTES} bytes: is it CUDA C++ text?")
     return (
@@ -242,7 +261,10 @@ def _read_source(
 
 def _checked_text(what: str, text: str) -> str:
     if "\0" in text:
-        raise ValueError(f"{what} holds a NUL character, and a compiler would stop reading there: is it CUDA C++ text?")
+        raise ValueError(
+            f"{what} holds a NUL character, and a compiler would stop reading there: is it CUDA C++ text? In a Python "
+            f'literal \'\\0\' makes one, unless it is raw: r"""..."""'
+        )
     try:
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:

@@ -75,6 +75,7 @@ def test_a_header_behind_a_macro_is_named_too(project):
     assert explanation.key is None  # only a compile can tell
 
 
+@pytest.mark.filterwarnings("ignore::jitload.CompileWarning")
 def test_one_edited_header_among_the_six_hundred_of_cub_is_named(project, tmp_path):
     import shutil
 

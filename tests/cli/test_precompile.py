@@ -106,7 +106,7 @@ def test_json_is_all_there_is_on_stdout(invoke, broken):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["absent.cu", "-a", "sm_80"], 1, "absent.cu is not there"),
+        (["absent.cu", "-a", "sm_80"], 1, "absent.cu: No such file or directory"),
         (["saxpy.cu", "-a", "sm_80", "-j", "0"], 2, "--jobs"),
         (["saxpy.cu", "-a", "volta"], 1, "volta"),
         ([], 1, "there is no precompile.toml here"),

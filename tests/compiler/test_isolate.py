@@ -39,6 +39,7 @@ def request(source: str = SOURCE, **changes) -> CompileRequest:
     ],
     ids=["cubin", "ptx", "ltoir", "fatbin", "macro"],
 )
+@pytest.mark.filterwarnings("ignore::jitload.CompileWarning")
 def test_the_artifact_is_the_same(wanted):
     alone, here = compile_request(wanted, Cache(), isolate=True), compile_request(wanted, Cache())
     assert (alone.key, alone.data, alone.log) == (here.key, here.data, here.log)

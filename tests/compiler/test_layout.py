@@ -377,6 +377,7 @@ def test_a_kernel_declared_in_a_header(write, compile_ptx):
         '#define N (4)\nextern "C" __global__ void k(const float *__restrict__ x, const int n) {}',
     ],
 )
+@pytest.mark.filterwarnings("ignore::jitload.CompileWarning")
 def test_plain_enough_to_be_read(compile_ptx, source):
     params = only(compile_ptx, source)
     assert [(p.name, p.pointer, p.const) for p in params] == [("x", True, True), ("n", False, False)]

@@ -58,6 +58,7 @@ def test_nvrtc_accepts_the_canonical_spelling(compile_ptx, needs_nvrtc, option):
     assert "k" in compile_ptx(source, options=[option], kind="ptx").kernels
 
 
+@pytest.mark.filterwarnings("ignore::jitload.CompileWarning")
 def test_no_option_changes_a_later_compile(compile_ptx):
     """NVRTC is a library: what one compile leaves behind in it would be in the bytes or the log of the next."""
     source = '__device__ __noinline__ float f(float x) { return x / 3; }\nextern "C" __global__ void k(float *x) { *x = f(*x) * *x + 1; }\n'

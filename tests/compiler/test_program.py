@@ -165,6 +165,7 @@ def test_a_failed_compile_is_not_kept(compile_ptx, compiles, cache):
     assert "k" in compile_ptx('extern "C" __global__ void k() {}\n').kernels
 
 
+@pytest.mark.filterwarnings("ignore::jitload.CompileWarning")
 def test_warnings_are_kept_without_paths_of_the_machine(write, cache):
     root = write(
         {
@@ -184,6 +185,7 @@ def test_warnings_are_kept_without_paths_of_the_machine(write, cache):
     assert hit.log == artifact.log
 
 
+@pytest.mark.filterwarnings("ignore::jitload.CompileWarning")
 def test_a_warning_of_two_archs_is_told_once(cache):
     source = "__device__ void f() { int unused; }\n"
     assert jitload.compile(source, arch=["sm_80", "sm_90"], cache=cache).log.count("#177-D") == 1

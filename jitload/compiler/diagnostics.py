@@ -1,0 +1,183 @@
+"""What NVRTC says about a program, in the user's files and lines: the text of errors, and warnings one by one.
+
+NVRTC's log is a run of blocks, each with a head and what belongs to it (the line of the source, a caret, where a
+template was instantiated), up to a blank line:
+
+    /jitload/source/saxpy.cu(3): warning #177-D: variable "k" was declared but never referenced
+          int k;
+              ^
+
+Between them stand lines of their own: remarks, counts of errors, and what ptxas says.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from difflib import get_close_matches
+
+from jitload.compiler.headers import MISSING_ROOT
+from jitload.errors import CompileWarning
+from jitload.values import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jitload.compiler.headers import Closure
+    from jitload.compiler.request import CompileRequest
+
+_POSITION = re.compile(r"^(/jitload/.+?|[^\s:][^:\n]*?)\((\d+)\)(?=: )", re.MULTILINE)
+_HEAD = re.compile(
+    r"^(?P<file>[^\s:][^:\n]*?)\((?P<line>\d+)\): (?P<severity>catastrophic error|error|warning|remark)\b"
+)
+_PTXAS_WARNING = re.compile(r"^ptxas\b[^\n]*\bwarning\b", re.IGNORECASE)
+_NOISE = re.compile(
+    r"^(?:Remark: The warnings can|\d+ (?:catastrophic )?errors? detected|Compilation term|Error limit)"
+)
+#: The file in which NVRTC compiles name expressions.
+NAME_MAP = "__nv_name_map"
+_EXPRESSION = re.compile(r'Input name expression was: "([^"]*)"')
+_KERNEL = re.compile(r"\b__global__\b[^;{}]*?\b(?!__\w+__\s*\()(\w+)\s*\(")  # not __launch_bounds__(
+#: How much of what a compiler said goes into the text of an error or a warning.
+MAX_TEXT = 4000
+
+# Python gives a warning once per text and line, and remembers here which it gave.
+_given: dict[object, object] = {}
+
+
+class Diagnostic(Value):
+    """One thing that the compiler said.
+
+    Attributes:
+        file: the file as the log names it, or "" where it names none.
+        line: its 1-based line, or 0.
+        severity: "catastrophic error", "error", "warning", "remark", or "" for a line without any.
+        text: all of it, the head first.
+    """
+
+    __slots__ = ("file", "line", "severity", "text")
+    file: str
+    line: int
+    severity: str
+    text: str
+
+    def __init__(self, file: str, line: int, severity: str, text: str) -> None:
+        self._set(file=file, line=line, severity=severity, text=text)
+
+
+def read_log(log: str) -> list[Diagnostic]:
+    """The blocks and lines of a log, in order; what only counts or explains the others is left out."""
+    found: list[Diagnostic] = []
+    for block in re.split(r"\n[ \t]*\n", log):
+        head = _HEAD.match(block)
+        if head is not None:
+            found.append(Diagnostic(head["file"], int(head["line"]), head["severity"], block.rstrip()))
+            continue
+        for line in block.splitlines():
+            if line.strip() and not _NOISE.match(line):
+                severity = "warning" if _PTXAS_WARNING.match(line) else ""
+                found.append(Diagnostic("", 0, severity, line.rstrip()))
+    return found
+
+
+def map_positions(log: str, closure: Closure) -> str:
+    """A log of NVRTC with the user's paths and lines in place of virtual ones."""
+    request = closure.request
+
+    def position(match: re.Match[str]) -> str:
+        line = int(match[2])
+        if match[1] == closure.main.name:
+            line = request.line_in_file(line)
+        return f"{closure.display(match[1]) if match[1].startswith('/jitload/') else match[1]}({line})"
+
+    mapped = _POSITION.sub(position, log)
+    for name in sorted({closure.main.name, *closure.headers}, key=len, reverse=True):
+        if name in mapped:
+            mapped = mapped.replace(name, closure.display(name))
+    return mapped.replace(MISSING_ROOT, "")
+
+
+def relative_log(log: str, closure: Closure) -> str:
+    """A log for an artifact: names below their roots, since an entry may not hold paths of this machine."""
+    if not log:
+        return log
+    for header in (closure.main, *closure.headers.values()):
+        log = log.replace(header.name, header.relative)
+    return log.replace(MISSING_ROOT, "")
+
+
+def users_warnings(log: str, closure: Closure) -> list[Diagnostic]:
+    """The warnings in an artifact's log that are about the user's own files, in the user's files and lines."""
+    if "warning" not in log:
+        return []
+    request = closure.request
+    main = closure.main.relative
+    paths = {header.relative: header.path or header.relative for header in closure.headers.values() if header.is_users}
+    toolkits = {header.relative for header in closure.headers.values()} - paths.keys() - {main}
+    found = []
+    for said in read_log(log):
+        if said.severity != "warning" or said.file in toolkits:
+            continue
+        file, line = paths.get(said.file, said.file), said.line
+        if said.file == main:
+            file, line = request.path or request.name, request.line_in_file(line)
+        head = f"{said.file}({said.line})"
+        text = f"{file}({line}){said.text[len(head) :]}" if said.file else said.text
+        found.append(Diagnostic(file or request.path or request.name, line or 1, said.severity, text))
+    return found
+
+
+def give_warnings(found: Iterable[Diagnostic]) -> None:
+    """One Python warning for what the compiler said about one program, at the place of the first; none for nothing."""
+    said = list(found)
+    if said:
+        text = shortened("\n".join(dict.fromkeys(one.text for one in said)))
+        warnings.warn_explicit(text, CompileWarning, said[0].file, said[0].line, registry=_given)  # type: ignore[arg-type]
+
+
+def shortened(text: str) -> str:
+    """What of a long text goes into a message."""
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}\n... (the full log is in .log)"
+
+
+def without_name_map(log: str, request: CompileRequest) -> str:
+    """A log in which each name expression that names no kernel takes one line.
+
+    NVRTC says three or four things about one that fails.
+    """
+    if NAME_MAP not in log:
+        return log.rstrip()
+    kept: list[str] = []
+    reasons: dict[int, str] = {}
+    for said in read_log(log):
+        if said.file != NAME_MAP:
+            kept.append(said.text)
+            continue
+        head = said.text.partition("\n")[0].partition("error: ")[2]
+        expression = _EXPRESSION.search(head)
+        if expression is None:
+            reasons.setdefault(said.line, head)
+            continue
+        why = reasons.get(said.line) or head.partition(" Input name expression")[0].rstrip(".")
+        written = _written(request, expression[1])
+        kept.append(
+            f"the name expression {written!r} does not name a kernel of this source: {why}{_near(request, written)}"
+        )
+    return "\n\n".join(dict.fromkeys(kept))
+
+
+def _near(request: CompileRequest, expression: str) -> str:
+    """The kernel of the source that may be meant."""
+    name = re.split(r"[<(]", expression, maxsplit=1)[0].rpartition("::")[2].strip("& ")
+    kernels = list(dict.fromkeys(_KERNEL.findall(request.source)))
+    if name in kernels or not kernels:
+        return ""
+    near = get_close_matches(name, kernels, 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; its kernels are {', '.join(kernels[:8])}"
+
+
+def _written(request: CompileRequest, spaced: str) -> str:
+    """The name expression as the user wrote it: NVRTC prints it with spaces between all tokens."""
+    squeezed = spaced.replace(" ", "")
+    return next((name for name in request.names if name.replace(" ", "") == squeezed), spaced.strip())
