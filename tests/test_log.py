@@ -44,6 +44,13 @@ def test_the_variable_sets_the_level_and_a_change_of_it_is_seen(monkeypatch, cap
     assert capsys.readouterr().err == "jitload DEBUG: compiled in 0.5 s\n"
 
 
+def test_every_line_comes_once(monkeypatch, capsys):
+    monkeypatch.setenv("JITLOAD_LOG", "info")
+    for number in range(3):
+        log.warn(f"line {number}")
+    assert capsys.readouterr().err.splitlines() == [f"jitload WARNING: line {number}" for number in range(3)]
+
+
 def test_a_warning_reaches_stderr_without_any_settings():
     script = "from jitload import log; log.debug('quiet'); log.warn('cache is full')"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -16,6 +16,10 @@ import pytest
 
 import jitload
 from jitload import pipeline
+from jitload.cache.flight import single_flight
+from jitload.compiler import toolkit
+from jitload.compiler.headers import Closure
+from jitload.pipeline import compile_request
 
 SOURCE = 'extern "C" __global__ void k(int *x) { *x = VALUE; }'
 REPOSITORY = pathlib.Path(jitload.__file__).parent.parent
@@ -414,3 +418,78 @@ def test_what_cannot_be_explained_is_told(explain):
 def test_an_arch_that_this_compiler_does_not_know_is_told_with_those_it_does(cache):
     with pytest.raises(jitload.CompileError, match=r"compiles for the compute capabilities .*\b90\b"):
         jitload.compile(SOURCE, kind="cubin", arch="sm_20", defines={"VALUE": 1}, cache=cache)
+
+
+#: Includes a header whose name the compiler makes (it alone knows what __CUDACC_RTC__ stands for): late1.h.
+UNFORESEEN = """
+#define NAME__(x) <late##x.h>
+#define NAME_(x) NAME__(x)
+#include NAME_(__CUDACC_RTC__)
+extern "C" __global__ void k(int *x) { *x = VALUE; }
+"""
+
+
+@pytest.fixture
+def unforeseen(tmp_path):
+    """`unforeseen(text)`: a request whose scan does not see the header with that text, so that it gives no key."""
+
+    def make(text: str) -> jitload.CompileRequest:
+        (tmp_path / "inc").mkdir(exist_ok=True)
+        (tmp_path / "inc" / "late1.h").write_text(text)
+        request = jitload.CompileRequest(UNFORESEEN, kind="ptx", arch="compute_75", include_dirs=[tmp_path / "inc"])
+        assert list(Closure(request, ()).headers) == []
+        return request
+
+    return make
+
+
+def test_the_clock_in_a_header_that_the_compiler_found_keeps_the_output_out_of_the_cache(unforeseen, cache, caplog):
+    request, before = unforeseen("#define VALUE sizeof(__TIME__)\n"), compiles()
+    for _ in range(2):
+        compile_request(request, cache)
+    assert compiles() == before + 2
+    assert "__TIME__ in" in caplog.text
+    assert list(cache.entries()) == []
+
+
+def test_what_another_process_compiled_while_this_one_waited_is_not_compiled_again(unforeseen, cache, tmp_path):
+    """The manifest is read once more behind the lock; a scan alone would not lead to this entry."""
+    request = unforeseen("#define VALUE 5\n")
+    compile_request(request, jitload.Cache(tmp_path / "theirs"))
+    before, found = compiles(), []
+    waiting = threading.Thread(target=lambda: found.append(compile_request(request, cache)))
+    with single_flight(request.digest, cache.disk.directory):
+        waiting.start()
+        time.sleep(0.3)
+        shutil.copytree(tmp_path / "theirs", cache.directory, dirs_exist_ok=True)
+    waiting.join()
+    assert value_of(found[0]) == 5
+    assert compiles() == before
+
+
+WITH_COMPILER = """
+import ctypes, json, sys
+if sys.argv[1]:
+    ctypes.CDLL(sys.argv[1])
+import jitload
+from jitload.pipeline import compile_request
+request = jitload.CompileRequest(sys.argv[2], kind="ptx", arch="compute_75", include_dirs=[sys.argv[3]])
+print(json.dumps([compile_request(request).toolchain.digest, jitload.stats().compiles]))
+"""
+
+
+def test_two_compilers_share_a_cache_and_each_is_served_its_own(unforeseen, tmp_path):
+    """Neither gets what the other compiled, nor takes its place."""
+    unforeseen("#define VALUE 5\n")
+    directory = pathlib.Path(toolkit.find_nvrtc().library).parent
+    other = tmp_path / "other"
+    shutil.copytree(directory, other, ignore=lambda _, names: [name for name in names if "nvrtc" not in name])
+    with open(other / pathlib.Path(toolkit.find_nvrtc().library).name, "ab") as file:
+        file.write(b"another build")
+    seen = []
+    for library in ("", str(other / pathlib.Path(toolkit.find_nvrtc().library).name)) * 3:
+        command = [sys.executable, "-c", WITH_COMPILER, library, UNFORESEEN, str(tmp_path / "inc")]
+        seen.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    assert [count for _, count in seen] == [1, 1, 0, 0, 0, 0]
+    assert [digest for digest, _ in seen] == [seen[0][0], seen[1][0]] * 3
+    assert seen[0][0] != seen[1][0]

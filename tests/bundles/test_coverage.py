@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import jitload
-from jitload.artifact import Kind
+from jitload.artifact import Artifact, Kind
 from jitload.bundles import tier
 from jitload.bundles.build import create
-from jitload.bundles.check import check_coverage
+from jitload.bundles.check import DRIVERS, check_coverage
 from jitload.bundles.sign import sign_bundle
 from jitload.bundles.workload import BY_KIND, CHOSEN, Workload, planned_requests
 from jitload.errors import NotPrecompiledError
@@ -78,6 +80,28 @@ def ask(source, row, kind, arch, how, gpu):
         artifact.load()["saxpy"][1, 32](np.float32(2), np.ones(32, np.float32), y, 32)
         assert (y == 3).all()
     return f"{artifact.kind} {artifact.arch}"
+
+
+@pytest.mark.parametrize("driver", [row[0] for row in DRIVERS[-4:]])
+def test_ptx_of_a_later_day_is_no_coverage_for_any_driver_that_is_known(tmp_path, driver):
+    """The newest one included: only a driver that is newer than the table is trusted to take what is unknown, too."""
+    request = jitload.CompileRequest('extern "C" __global__ void k() {}', kind="ptx", arch="compute_75")
+    cache, later = jitload.Cache(), jitload.Cache()
+    artifact = compile_request(request, cache)
+    later.add_variant(request.digest, cache.variants(request.digest)[0])
+    fields = {name: getattr(artifact, name) for name in ("kind", "arch", "name", "key", "toolchain")}
+    data = re.sub(rb"(?m)^\.version .*$", b".version 99.9", artifact.data)
+    later.put(Artifact(**fields, data=data, kernels=artifact.kernels.values()))
+    create(tmp_path / "k.jlb", [request], cache=later).close()
+    with jitload.record(tmp_path / "app.jlw"):
+        compile_request(request, cache)
+    with jitload.configure(bundles=[tmp_path / "k.jlb"], trust="unsigned"):
+        ask = Workload.read(tmp_path / "app.jlw"), tier.bundles_in_force(), "sm_90"
+        (told,) = check_coverage(*ask, driver=driver)
+        assert "PTX ISA 99.9 is newer than driver" in str(told.reasons)
+        assert not told.covered
+        (told,) = check_coverage(*ask, driver=DRIVERS[-1][0] + 10)
+        assert told.covered
 
 
 @pytest.mark.parametrize("gpu", GPUS)

@@ -210,6 +210,18 @@ def test_a_file_with_something_other_than_one_key_is_refused(tmp_path, content):
         read_policy(tmp_path / "k.pub")
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_key_beside_trust_files_does_not_lower_the_number_of_signatures(tmp_path, place):
+    """The highest threshold counts, wherever it stands in the list."""
+    keys = [f"ed25519:{number:064x}" for number in range(4)]
+    trust = [keys[2], keys[3]]
+    (tmp_path / "two.json").write_text(
+        json.dumps({"jitload trust": 1, "keys": [{"key": key} for key in keys[:2]], "threshold": 2})
+    )
+    trust.insert(place, str(tmp_path / "two.json"))
+    assert read_policy(trust).threshold == 2
+
+
 def test_a_fifo_or_a_directory_in_place_of_a_trust_file_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path):

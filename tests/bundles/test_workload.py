@@ -154,6 +154,26 @@ def test_the_text_has_no_path_and_no_order_of_its_own(tmp_path):
     assert lines[1:] == sorted(lines[1:])
 
 
+AT_EXIT = """
+import sys, jitload
+with jitload.configure(device="cpu"):
+    for number in sys.argv[1:]:
+        jitload.compile('extern "C" __global__ void k(int *x) { *x = %s; }' % number)
+"""
+
+
+def test_a_process_leaves_its_workload_in_order(tmp_path):
+    """What was asked for in another order, by one process that `JITLOAD_RECORD` told to, is the same file."""
+    files = []
+    for numbers in ("123", "321", "213"):
+        path = tmp_path / f"{numbers}.jlw"
+        env = {**os.environ, "JITLOAD_RECORD": str(path)}
+        subprocess.run([sys.executable, "-c", AT_EXIT, *numbers], env=env, check=True)
+        files.append(path.read_bytes())
+    assert files[0] == files[1] == files[2]
+    assert files[0] == Workload.read(path).encode()
+
+
 def test_a_hit_is_recorded_like_a_compile(built, tmp_path):
     first = recorded(tmp_path / "a.jlw", *built[1], cache=built[2])
     again = recorded(tmp_path / "b.jlw", *built[1], cache=built[2])

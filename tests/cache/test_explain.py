@@ -55,6 +55,14 @@ def test_a_cache_explains_what_it_holds_itself(project, tmp_path):
     assert differences(own.explain(request(project))) == [f"header {project / 'value.h'}"]
 
 
+def test_the_nearest_entry_is_the_one_with_the_fewest_differences(project, tmp_path):
+    cache = jitload.Cache(tmp_path / "own")
+    for options in (["-lineinfo", "--fmad=false"], [], ["-lineinfo"]):
+        compile_request(request(project, arch="compute_80", options=options), cache)
+    nearest = cache.explain(request(project)).nearest
+    assert [len(entry.differences) for entry in nearest] == [1, 2, 2]
+
+
 def test_an_edited_header_is_named_with_old_and_new(project):
     compile_request(request(project))
     before = jitload.stats()

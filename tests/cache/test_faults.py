@@ -172,6 +172,20 @@ def test_a_full_disk_evicts_and_then_carries_on(small_disk, caplog):
 
 
 @needs_root
+def test_a_full_disk_makes_room_for_an_entry_of_any_size(small_disk, caplog):
+    """Many small entries go for a large one, which is kept."""
+    from .conftest import make_artifact
+
+    store = DiskStore(str(small_disk / "cache"), max_bytes=1 << 30, verify=verify_image)
+    for number in range(38):
+        assert store.put(make_artifact(number, padding=100_000))
+    large = make_artifact(99, padding=2_000_000)
+    assert store.put(large)
+    assert store.read(large.key)[1] == "hit"
+    assert caplog.records == []
+
+
+@needs_root
 def test_compiles_on_a_disk_that_is_full_of_other_things(small_disk, caplog):
     cache = jitload.Cache(small_disk / "cache")
     (small_disk / "cache").mkdir(mode=0o700)

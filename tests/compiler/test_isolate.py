@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import textwrap
 
@@ -105,6 +106,10 @@ def answers(tmp_path, monkeypatch):
             """
             import os, signal, sys, time
 
+            def core_limit(question):
+                import resource
+                yield resource.getrlimit(resource.RLIMIT_CORE)
+
             def echo(question):
                 print("noise on standard output")
                 yield question
@@ -162,6 +167,18 @@ def test_the_way_it_died_is_told(answers, how, words):
         assert not caught.value.hung
         with pytest.raises(CompilerDied):
             child.ask("another")
+
+
+def test_a_compiler_that_dies_leaves_no_core_file(answers):
+    """Some hundred megabytes each, in the working directory."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        with CompilerProcess(answers.core_limit) as child:
+            child.ask("question")
+            assert child.reply() == (0, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
 
 
 def test_a_silent_child_is_stopped(answers):

@@ -415,3 +415,12 @@ def test_unnamed_parameters(compile_ptx):
     )
     assert [p.name for p in params] == [""] * 5
     assert [p.const for p in params] == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize("depth", range(5))
+def test_const_is_not_claimed_through_any_number_of_macros(compile_ptx, depth):
+    """`const F *x` is a pointer to what a kernel may write where F hides a `*`; a wrong claim loses what it wrote."""
+    macros = "#define F0 float *\n" + "".join(f"#define F{n + 1} F{n}\n" for n in range(depth))
+    source = f'{macros}extern "C" __global__ void k(const F{depth} *x, const float *y) {{ *x = (float *)y; }}\n'
+    hidden, plain = compile_ptx(source).kernels["k"].params
+    assert (hidden.const, plain.const) == (False, True)

@@ -63,6 +63,7 @@ def test_names_that_are_not_utf8_round_trip():
 def test_the_newest_variants_are_kept():
     some = [example(number) for number in range(MAX_VARIANTS + 5)]
     assert decode_manifest(encode_manifest(DIGEST, some), DIGEST) == tuple(some[:MAX_VARIANTS])
+    assert encode_manifest(DIGEST, some) == encode_manifest(DIGEST, some[:MAX_VARIANTS]), "no more is written either"
 
 
 def test_no_path_of_the_machine_is_in_it(write):

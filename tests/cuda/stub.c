@@ -18,6 +18,8 @@ struct {
   uint64_t stream, function;
   unsigned char parameters[32];
 } stub_launch_record;
+static int copying; // a copy to the device that nobody has waited for
+int stub_overtaken;
 int stub_launches, stub_unloads, stub_allocations, stub_loads, stub_syncs, stub_retains;
 int stub_version = 12090, stub_devices = 1, stub_layout = 1;
 int stub_dynamic_shared, stub_non_portable;
@@ -96,6 +98,7 @@ static R launch(const Config *c, void *f, void **p) {
   if (!f) return 400;
   static const int offsets[] = {0, 8, 16, 24}, sizes[] = {4, 8, 8, 4};
   stub_launches++;
+  stub_overtaken += copying;
   memset(&stub_launch_record, 0, sizeof stub_launch_record);
   memcpy(stub_launch_record.grid, c->grid, 12);
   memcpy(stub_launch_record.block, c->block, 12);
@@ -115,7 +118,7 @@ static R launch(const Config *c, void *f, void **p) {
   return 0;
 }
 R cuLaunchKernelEx(const Config *c, void *f, void **p, void **x) { MAY_FAIL; NEEDS_INIT; return launch(c, f, p); }
-R cuStreamSynchronize(void *s) { MAY_FAIL; stub_syncs++; return 0; }
+R cuStreamSynchronize(void *s) { MAY_FAIL; stub_syncs++; copying = 0; return 0; }
 
 R cuMemAlloc_v2(uint64_t *p, size_t n) {
   MAY_FAIL;
@@ -126,7 +129,7 @@ R cuMemAlloc_v2(uint64_t *p, size_t n) {
   return 0;
 }
 R cuMemFree_v2(uint64_t p) { MAY_FAIL; stub_allocations--; free((void *)p); return 0; }
-R cuMemcpyHtoD_v2(uint64_t d, const void *s, size_t n) { MAY_FAIL; memcpy((void *)d, s, n); return 0; }
+R cuMemcpyHtoD_v2(uint64_t d, const void *s, size_t n) { MAY_FAIL; memcpy((void *)d, s, n); copying = 1; return 0; }
 R cuMemcpyDtoH_v2(void *d, uint64_t s, size_t n) { MAY_FAIL; memcpy(d, (void *)s, n); return 0; }
 
 R cuGetErrorName(int e, const char **s) { *s = "STUB"; return 0; }

@@ -61,6 +61,7 @@ kernel = saxpy_module()["saxpy"]
 x, y = np.arange(1000, dtype="f4"), np.ones(1000, "f4")
 kernel[4, 256](2.0, x, y, 1000)
 assert (y == 1 + 2 * x).all()
+assert counter("overtaken").value == 0, "a copy may still be on its way when the call for it returns"
 base = np.ones(20, "f4")
 kernel[1, 32](1.0, base[:10], base[10:], 10)
 assert base.tolist() == [1.0] * 10 + [2.0] * 10
