@@ -102,8 +102,7 @@ class Directory:
                 check_member(relative, status, held.owners)
             if status.st_size > max_bytes:
                 raise OSError(errno.EFBIG, f"{relative} has {status.st_size} bytes, more than {max_bytes}")
-            # One byte more than the size: a file that is being appended to shows, and its digest refuses it.
-            return _read_all(descriptor, status.st_size + 1), status
+            return _read_all(descriptor, status.st_size), status
         finally:
             os.close(descriptor)
 
@@ -310,7 +309,7 @@ def _read_all(descriptor: int, size: int) -> bytes:
     data = os.read(descriptor, size)
     parts = [data]
     # One read is what happens; the loop is for signals and file systems that give less than was asked.
-    while data and (size := size - len(data)) > 1:
+    while data and (size := size - len(data)) > 0:
         data = os.read(descriptor, size)
         parts.append(data)
     return parts[0] if len(parts) == 1 else b"".join(parts)

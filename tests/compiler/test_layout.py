@@ -7,6 +7,7 @@ import ctypes
 import pytest
 
 import jitload
+from jitload.compiler.declarations import read_declarations
 from jitload.compiler.layout import plain_name, read_kernels
 
 c_half = ctypes.c_uint16
@@ -420,7 +421,9 @@ def test_unnamed_parameters(compile_ptx):
 @pytest.mark.parametrize("depth", range(5))
 def test_const_is_not_claimed_through_any_number_of_macros(compile_ptx, depth):
     """`const F *x` is a pointer to what a kernel may write where F hides a `*`; a wrong claim loses what it wrote."""
-    macros = "#define F0 float *\n" + "".join(f"#define F{n + 1} F{n}\n" for n in range(depth))
-    source = f'{macros}extern "C" __global__ void k(const F{depth} *x, const float *y) {{ *x = (float *)y; }}\n'
-    hidden, plain = compile_ptx(source).kernels["k"].params
-    assert (hidden.const, plain.const) == (False, True)
+    macros = [f"#define F{number + 1} F{number}\n" for number in range(depth)]
+    kernel = f'extern "C" __global__ void k(const F{depth} *x, const float *y) {{ *x = (float *)y; }}\n'
+    for order in (macros, macros[::-1]):
+        source = "".join(("#define F0 float *\n", *order, kernel))
+        for found in (compile_ptx(source).kernels["k"].params, read_declarations([source]).find("k", 2)):
+            assert [param.const for param in found] == [False, True]

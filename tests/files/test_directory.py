@@ -82,9 +82,10 @@ def test_a_foreign_directory_in_its_place_is_refused_while_the_object_lives(dire
     assert directory.read("objects/ab/file", 100) == b"data"
 
 
-def test_rights_that_are_given_to_others_meanwhile_are_noticed_and_taken_back_too(directory):
-    os.chmod(directory.path, 0o777)
-    with pytest.raises(Refused, match="mode 0777"):
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702])
+def test_rights_that_are_given_to_others_meanwhile_are_noticed_and_taken_back_too(directory, mode):
+    os.chmod(directory.path, mode)
+    with pytest.raises(Refused, match=f"mode {mode:04o}"):
         directory.read("objects/ab/file", 100)
     os.chmod(directory.path, 0o700)
     assert directory.read("objects/ab/file", 100) == b"data"
