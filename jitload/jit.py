@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jitload.cache.tiers import Cache
     from jitload.launch.deduction import Deduction
     from jitload.launch.kernel import Kernel
+    from jitload.loader.module import Module
     from jitload.precompile import PrecompileReport
 
 _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooperative")
@@ -293,8 +294,20 @@ class JitKernel:
                 name=entry,
                 available=names,
             )
-        kernel: Kernel = artifact.load()[entry]
+        module = artifact.load()
+        self._attach_lines(module)
+        kernel: Kernel = module[entry]
         return kernel
+
+    def _attach_lines(self, module: Module) -> None:
+        """Let faults and profiles name the lines of the Python file, as compile errors do.
+
+        They belong to this declaration, not to the artifact: another file may have the same source.
+        """
+        if self._source.is_literal:
+            request = self.request()
+            if request.path is not None:
+                module.attach_lines(request.name, request.path, request.line_in_file)
 
 
 @overload

@@ -31,6 +31,7 @@ class KernelSource:
         self._name = f"{declaration.__name__}.cu"
         self._file = None if file is None else self.beside(file)
         self._text = text
+        self.is_literal = file is None
         self.label = self._file or (self._python_file if self._python_file else self._name)
 
     def beside(self, path: str | os.PathLike[str]) -> str:

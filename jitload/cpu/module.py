@@ -11,6 +11,7 @@ from jitload.cpu.code.link import Linker
 from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.function import CpuFunction
 from jitload.cpu.memory.arena import process_arena
+from jitload.cpu.text.lines import spell_lines_of
 from jitload.cpu.text.program import read_program
 from jitload.errors import LoadError, SymbolNotFoundError
 from jitload.loader.module import Module
@@ -87,6 +88,10 @@ class PtxModule(Module):
             if code is None:
                 code = self._code[symbol] = KernelCode(self._linker, entry)
         return CpuFunction(code, _checked_info(entry, kernel), self.memory)
+
+    def attach_lines(self, program: str, users_file: str, line_in_file: Callable[[int], int]) -> None:
+        """Let faults and profiles of kernels that are fetched later name the lines of the file around a source."""
+        self._program.spell_line = spell_lines_of(program, users_file, line_in_file)
 
     def _symbols(self) -> Iterable[str]:
         return self._program.entries

@@ -180,6 +180,15 @@ class Module:
         """Remember what `inspect_source` shall show."""
         self._source = self._attached_source = source
 
+    def attach_lines(self, program: str, users_file: str, line_in_file: Callable[[int], int]) -> None:
+        """Say that the source is a part of another file, for diagnostics that name lines of it.
+
+        Args:
+            program: the name of the program.
+            users_file: the file, e.g. the Python file with the docstring that it is.
+            line_in_file: the line of that file for a line of the source.
+        """
+
     def __tvm_ffi_object__(self) -> Any:
         """This module as tvm-ffi's, which asks the class for it; so the method is here whether installed or not.
 

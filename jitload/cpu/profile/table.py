@@ -8,7 +8,7 @@ from jitload.cpu.profile.instruction_class import CLASSES
 from jitload.cpu.profile.metrics import SPACES, WAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from jitload.cpu.profile.metrics import Traffic
     from jitload.cpu.profile.report import KernelProfile, LineProfile
@@ -65,13 +65,20 @@ def _sectors(traffic: Traffic) -> list[str]:
     return [f"{traffic.sectors:,}", f"{traffic.sectors_per_request:.1f}", _percent(traffic.sector_efficiency)]
 
 
-def _line_rows(lines: Iterable[LineProfile]) -> list[list[str]]:
+def _short_names(names: list[str]) -> list[str]:
+    """Names of lines without the directories of absolute paths, where they can be told apart without."""
+    short = [name.rpartition("/")[2] if name.startswith("/") else name for name in names]
+    return short if len(set(short)) == len(set(names)) else names
+
+
+def _line_rows(lines: Sequence[LineProfile]) -> list[list[str]]:
     rows = [["line", "instructions", "threads/warp", "branches", "divergent", "sectors", "per request", "efficiency"]]
     rows[0] += ["conflicts", "atomics", "barriers"]
-    for line in lines:
+    names = _short_names([line.name for line in lines])
+    for name, line in zip(names, lines, strict=True):
         shared = line.memory("shared")
         rows.append([
-            line.name,
+            name,
             f"{line.inst_executed:,}",
             f"{line.active_threads_per_warp:.1f}" if line.inst_executed else _NOTHING,
             _count(line.branches),

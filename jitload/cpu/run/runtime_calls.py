@@ -161,7 +161,8 @@ def _fail_assertion(batch: Batch, lane: int, site: int, arguments: list[int]) ->
     message, file, function = (
         _string_at(batch, lane, site, arguments[place]).decode("utf-8", "replace") for place in (0, 1, 3)
     )
-    batch.fail_lane(site, lane, f"assertion `{message}` failed in {function}, {file}:{arguments[2]}")
+    line = batch.launch.code.linker.program.spell_line(file, arguments[2] & 0xFFFFFFFF)
+    batch.fail_lane(site, lane, f"assertion `{message}` failed in {function}, {line}")
 
 
 def _allocate(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:

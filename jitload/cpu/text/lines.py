@@ -6,15 +6,39 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from jitload.cpu.text.cursor import Cursor
 
     Position = tuple[int, int, int]
+    Spell = Callable[[str, int], str]
 
+#: What jitload calls the source itself, before its name.
+_SOURCE = "/jitload/source/"
 #: How the names that jitload gives to NVRTC begin; what follows is as in the user's `#include`.
 _VIRTUAL = re.compile(r"^/jitload/(?:source|headers|include/\d+|toolkit/[^/]+|absolute)/")
 _MOST_LEVELS = 64
+
+
+def spell_line(file: str, line: int) -> str:
+    """A line for people, "saxpy.cu:7": the file as an `#include` of the user names it."""
+    return f"{_VIRTUAL.sub('', file)}:{line}"
+
+
+def spell_lines_of(program: str, users_file: str, line_in_file: Callable[[int], int]) -> Spell:
+    """`spell_line` where the source is a part of another file.
+
+    Args:
+        program: the name of the program.
+        users_file: the file in which the source stands.
+        line_in_file: the line of that file for a line of the source.
+    """
+    source = f"{_SOURCE}{program}"
+
+    def spell(file: str, line: int) -> str:
+        return f"{users_file}:{line_in_file(line)}" if file == source else spell_line(file, line)
+
+    return spell
 
 
 class LineTracker:
@@ -24,13 +48,15 @@ class LineTracker:
 
     Args:
         files: `.file` names by number; may still grow, since those directives stand at the end of the text.
+        spell: a file's name and a line, for people.
 
     Attributes:
         current: (CUDA line or None, lines at which it was inlined) of the next instruction.
     """
 
-    def __init__(self, files: Mapping[int, str]) -> None:
+    def __init__(self, files: Mapping[int, str], spell: Spell) -> None:
         self._files = files
+        self._spell_line = spell
         self._calls: dict[Position, Position | None] = {}
         self.current: tuple[str | None, tuple[str, ...]] = (None, ())
 
@@ -52,7 +78,7 @@ class LineTracker:
             self.current = self._spell(position), tuple(chain)
 
     def _spell(self, position: Position) -> str:
-        return f"{_VIRTUAL.sub('', self._files.get(position[0], '?'))}:{position[1]}"
+        return self._spell_line(self._files.get(position[0], "?"), position[1])
 
 
 def _read_position(cursor: Cursor) -> Position:

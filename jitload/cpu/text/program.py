@@ -11,9 +11,11 @@ from jitload.cpu.text.cursor import Cursor, find_brace
 from jitload.cpu.text.initializer import read_initializer
 from jitload.cpu.text.ir import Function, InitialValue, Variable
 from jitload.cpu.text.lexer import Source, parse_number, read_source
+from jitload.cpu.text.lines import spell_line
 from jitload.cpu.types import TYPES
 
 if TYPE_CHECKING:
+    from jitload.cpu.text.lines import Spell
     from jitload.cpu.types import Type
 
 _SPACES = {
@@ -38,6 +40,7 @@ class Program:
         variables: module-level variables by name.
         functions: functions by name; a definition replaces its declarations.
         files: `.file` names by number.
+        spell_line: what a line of one of them is for people.
         target: the first word of `.target`, e.g. "sm_75".
         aliases: (name, function that it stands for) of every `.alias`.
         debug: whether it was compiled without optimization (`-G`).
@@ -48,6 +51,7 @@ class Program:
         self.variables: dict[str, Variable] = {}
         self.functions: dict[str, Function] = {}
         self.files: dict[int, str] = {}
+        self.spell_line: Spell = spell_line
         self.target = ""
         self.aliases: list[tuple[str, str]] = []
         self.debug = False
