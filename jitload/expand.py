@@ -59,7 +59,7 @@ def expanded(
         elif isinstance(item, Workload):
             workloads.append(item)
         else:
-            found += _requests_of(item, targets, wanted)
+            found += requests_of(item, targets, wanted)
     if not workloads:
         yield list(dict.fromkeys(found))
         return
@@ -67,7 +67,7 @@ def expanded(
         yield list(dict.fromkeys([*found, *planned_requests(programs, names or (), wanted or ())]))
 
 
-def _requests_of(item: Any, targets: Targets | None, kinds: tuple[Kind, ...] | None) -> list[CompileRequest]:
+def requests_of(item: Any, targets: Targets | None, kinds: tuple[Kind, ...] | None) -> list[CompileRequest]:
     """The requests for the targets that were asked for; without any, for the item's own arch."""
     if targets is None:
         return [_request(item, kind, None) for kind in kinds or (None,)]

@@ -16,9 +16,11 @@ from jitload.cache.tiers import default_cache
 from jitload.compiler.headers import VIRTUAL_ROOT
 from jitload.compiler.key import artifact_key
 from jitload.compiler.manifest import MAX_VARIANTS, Variant, check_variant, encode_manifest
+from jitload.compiler.request import request_of
 from jitload.compiler.toolkit import toolkit_roots
+from jitload.compiler.unstable import why_unstable
 from jitload.digest import sha256_hex
-from jitload.errors import BundleError
+from jitload.errors import BundleError, UsageValueError
 from jitload.files.atomic import write_file
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
 
-    Found = dict[str, dict[str, tuple[Variant, bytes, Artifact]]]
+    Row = tuple[Variant, bytes, Artifact]
+    Found = dict[str, dict[str, Row]]
+    Absent = tuple[tuple[str, str], ...]
 
 
 def create(
@@ -46,7 +50,7 @@ def create(
     with_workload: bool = False,
     absent: Mapping[CompileRequest, tuple[tuple[str, str], ...]] | None = None,
 ) -> Bundle:
-    """Write an unsigned bundle of what a cache holds for some requests, and open it.
+    """Write an unsigned bundle of what a cache holds for some requests, and open it. Nothing is compiled.
 
     Args:
         path: the file to write; it appears whole or not at all.
@@ -62,31 +66,89 @@ def create(
             build did.
 
     Raises:
-        BundleError: the cache lacks an artifact; the text names it.
+        BundleError: the cache lacks an artifact, or has one whose bytes differ from run to run; the text names it.
+        OSError: the file cannot be written.
+        ValueError: a workload to carry, and none is given.
+    """
+    store = default_cache() if cache is None else cache
+    wanted = {request: (absent or {}).get(request) for request in map(request_of, requests)}
+    found, missing = collect(wanted, store)
+    if missing:
+        raise BundleError(
+            f"the cache {store.directory} lacks {len(missing)} artifact{'s' * (len(missing) > 1)}: "
+            f"{', '.join(map(_describe, missing[:10]))}: run `jitload precompile` for them first"
+        )
+    refuse_unstable(found)
+    about = {"builder": builder, "licences": licences, "name": name, "serial": serial}
+    return write(path, found, about, workload, with_workload=with_workload)
+
+
+def collect(
+    requests: Mapping[CompileRequest, Absent | None], cache: Cache, *, bundles: Iterable[Bundle] = ()
+) -> tuple[Found, list[CompileRequest]]:
+    """What a cache has for some requests, made the same for every builder, and the requests for which it has nothing.
+
+    Args:
+        requests: request -> where it looked for headers in vain elsewhere; None: as the cache has it.
+        cache: where to look.
+        bundles: where to look besides, for what a cache need not have: bundles in force.
+
+    Raises:
+        BundleError: a bundle is damaged.
+    """
+    found: Found = {}
+    missing = []
+    for request, absent in requests.items():
+        row = _take(request, cache, absent) or _take_bundled(request, bundles)
+        if row is None:
+            missing.append(request)
+        else:
+            found.setdefault(request.digest, {}).setdefault(row[2].key, row)
+    return found, missing
+
+
+def refuse_unstable(found: Found) -> None:
+    """Nothing for artifacts that a bundle may hold.
+
+    Raises:
+        BundleError: the bytes of one differ from run to run, so that a bundle of them could never be made again.
+    """
+    for rows in found.values():
+        for _, _, artifact in rows.values():
+            if why := why_unstable(artifact):
+                name = f"{artifact.name} ({artifact.kind}, {artifact.arch})"
+                raise BundleError(f"{name} has no place in a bundle: {why}")
+
+
+def write(
+    path: str | os.PathLike[str],
+    found: Found,
+    about: Mapping[str, Any],
+    workload: Workload | str = "",
+    *,
+    with_workload: bool = False,
+) -> Bundle:
+    """Write a bundle of these artifacts, and open it.
+
+    Args:
+        path: the file.
+        found: request digest -> key -> (variant, entry, artifact).
+        about: builder, licences, name and serial, for the manifest.
+        workload: the workload that they were made from, or its digest, or "".
+        with_workload: carry it.
+
+    Raises:
+        BundleError: what the manifest cannot hold.
         OSError: the file cannot be written.
         ValueError: a workload to carry, and none is given.
     """
     if with_workload and isinstance(workload, str):
-        raise ValueError("with_workload carries the workload itself: give workload=Workload.read(path), not a digest")
-    store = default_cache() if cache is None else cache
-    found: Found = {}
-    missing = []
-    for item in requests:
-        request: CompileRequest = item.request() if hasattr(item, "request") else item
-        entry = _take(request, store, (absent or {}).get(request))
-        if entry is None:
-            missing.append(f"{request.name} ({request.kind}, {request.arch})")
-        else:
-            found.setdefault(request.digest, {}).setdefault(entry[2].key, entry)
-    if missing:
-        raise BundleError(
-            f"the cache {store.directory} lacks {len(missing)} artifact{'s' * (len(missing) > 1)}: "
-            f"{', '.join(missing[:10])}: run `jitload precompile` for them first"
+        raise UsageValueError(
+            "with_workload carries the workload itself: give workload=Workload.read(path), not a digest"
         )
     sources = b"" if isinstance(workload, str) or not with_workload else workload.encode()
     digest = workload if isinstance(workload, str) else workload.digest
-    about = {"builder": builder, "licences": licences, "name": name, "serial": serial, "workload": digest}
-    write_file(path, encode_found(found, about, sources))
+    write_file(path, encode_found(found, {**about, "workload": digest}, sources))
     return Bundle.open(path, trust="unsigned")
 
 
@@ -163,9 +225,19 @@ def encode_found(found: Found, about: Mapping[str, Any], sources: bytes = b"") -
     return encode_bundle(blobs, manifest, sources)
 
 
-def _take(
-    request: CompileRequest, cache: Cache, absent: tuple[tuple[str, str], ...] | None
-) -> tuple[Variant, bytes, Artifact] | None:
+def _describe(request: CompileRequest) -> str:
+    return f"{request.name} ({request.kind}, {request.arch})"
+
+
+def _take_bundled(request: CompileRequest, bundles: Iterable[Bundle]) -> Row | None:
+    for bundle in bundles:
+        for entry in bundle.read(request.digest):
+            if check_variant(entry.variant, request, (), skip_toolkit=True) is None:
+                return entry.variant, entry.data, entry.artifact
+    return None
+
+
+def _take(request: CompileRequest, cache: Cache, absent: Absent | None) -> Row | None:
     """The artifact of a request as the cache has it now, made the same for every builder; or None."""
     toolkit = toolkit_roots()
     for variant in cache.variants(request.digest):

@@ -7,6 +7,7 @@ The file is read with `pread`, never mapped: a file that shrinks under a mapping
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
 from jitload.bundles.entry import decode_blob
 from jitload.bundles.format import BLOB_HEAD_BYTES, HEADER_BYTES, blob_sizes, blobs_end, decode_front, decode_header
@@ -20,14 +21,17 @@ from jitload.errors import ArtifactError, BundleError, LoadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from concurrent.futures import Executor
     from typing import Any
 
     from jitload.artifact import Artifact
     from jitload.bundles.entry import Entry
     from jitload.bundles.source import Source
     from jitload.bundles.workload import Workload
+    from jitload.cache.tiers import Cache
     from jitload.compiler.manifest import Variant
+    from jitload.compiler.request import CompileRequest
 
 #: Parts beyond this are hashed before they are read as a whole, in steps.
 _LARGE_BYTES, _STEP_BYTES = 32 << 20, 1 << 20
@@ -98,11 +102,71 @@ class Bundle:
             raise
 
     @staticmethod
-    def create(path: str | os.PathLike[str], requests: Iterable[Any], **details: Any) -> Bundle:
-        """Write an unsigned bundle of what a cache holds for some requests; see `jitload.bundles.build.create`."""
-        from jitload.bundles.build import create
+    def create(
+        path: str | os.PathLike[str],
+        items: Iterable[Any] | Any,
+        *,
+        archs: str | Iterable[str] | None = None,
+        kinds: str | Iterable[str] | None = None,
+        cache: Cache | None = None,
+        executor: Executor | None = None,
+        progress: Callable[[int, int, CompileRequest, str], None] | None = None,
+        jobs: int | None = None,
+        builder: str = "",
+        licences: Iterable[str] = (),
+        name: str = "",
+        serial: int = 0,
+        workload: Workload | str | None = None,
+        with_workload: bool = False,
+        absent: Mapping[CompileRequest, tuple[tuple[str, str], ...]] | None = None,
+    ) -> Bundle:
+        """Write an unsigned bundle of kernels, and open it. What the cache lacks is compiled first; no GPU is needed.
 
-        return create(path, requests, **details)
+        Args:
+            path: the file to write; it appears whole or not at all.
+            items: `jit_kernel`s, `CompileRequest`s, source files (`os.PathLike`), recorded workloads (or their files,
+                in ".jlw") and plans (".toml"); one or several.
+            archs: what to compile for: "sm_90", "compute_80", ...; a cubin for each "sm_*", PTX for each "compute_*".
+                Default: requests, workloads and plans as they are; kernels and sources for every arch that the cache
+                has them for, else for their own. Name the archs where two builds must give the same bytes.
+            kinds: "cubin", "ptx", "ltoir", "fatbin" in place of that, one or several (`jitload.compiler.targets`).
+            cache: where the images are and are kept; default: a kernel's own cache where it has one, else the user's.
+            executor: where to compile, as for `jitload.precompile`; default: `jobs` processes.
+            progress: called as `progress(done, total, request, outcome)`.
+            jobs: worker processes; default: the cores of this process.
+            builder: who builds it, for the manifest.
+            licences: notes for the manifest.
+            name: what the bundle is called, for trust files that ask for a serial.
+            serial: a number that grows from one issue of it to the next.
+            workload: what the items were made from, or its SHA-256, for the manifest; default: the workloads among the
+                items.
+            with_workload: carry sources and headers, so that `jitload repro` needs no more: whoever has the file can
+                then read them.
+            absent: for requests of `Workload.unpacked`: where they looked for headers in vain when they were recorded.
+
+        Raises:
+            BundleError: an image cannot be made, differs from run to run, or an item is damaged; no file is written.
+            TrustError: a bundle in force is refused.
+            OSError: a source cannot be read, or the file cannot be written.
+            ValueError: kinds and archs, or options, that cannot be.
+            TypeError: an item of another type.
+        """
+        # By name: a bundle is read in a lower room of the house than the one where kernels are compiled.
+        made: Bundle = import_module("jitload.bundling").create_bundle(
+            path,
+            items,
+            about={"builder": builder, "licences": licences, "name": name, "serial": serial},
+            workload=workload,
+            with_workload=with_workload,
+            archs=archs,
+            kinds=kinds,
+            cache=cache,
+            executor=executor,
+            progress=progress,
+            jobs=jobs,
+            absent=absent,
+        )
+        return made
 
     def __len__(self) -> int:
         return len(self._prefixes)

@@ -39,10 +39,11 @@ from jitload.files.atomic import write_all, write_file
 from jitload.files.lock import FileLock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from jitload.artifact import Artifact
+    from jitload.bundles.workload import Workload
     from jitload.cache.tiers import Cache
     from jitload.compiler.manifest import Variant
     from jitload.compiler.request import CompileRequest
@@ -128,6 +129,23 @@ def note_request(
             if not _to_tidy:
                 atexit.register(_tidy_at_exit)
             _to_tidy.add(path)
+
+
+def recorded_workload(served: Iterable[tuple[CompileRequest, Artifact, Cache]]) -> Workload:
+    """The workload of some requests, each as if it had been chosen so, with what each got from its cache.
+
+    Raises:
+        BundleError: one cannot be recorded, so it could not be made again elsewhere; a warning says why.
+    """
+    lines: set[bytes] = set()
+    for request, artifact, cache in served:
+        found = _lines(request, artifact, cache, CHOSEN)
+        if found is None:
+            raise BundleError(
+                f"the sources of {request.name} ({request.kind}, {request.arch}) cannot be carried: a warning says why"
+            )
+        lines.update(found.values())
+    return decode_workload(FIRST_LINE + b"".join(sorted(lines)))
 
 
 def tidy(path: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,10 @@ def bundle_group() -> None:
 
 @app.command()
 def create(
-    workloads: Annotated[list[Path], typer.Argument(metavar="WORKLOAD", help="Workload files.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", help="Workloads, and plans (.toml) of sources.", show_default=False),
+    ],
     out: Out,
     arch: Annotated[
         list[str] | None,
@@ -78,37 +82,26 @@ def create(
         typer.Option("--with-workload", help="Carry sources and headers: `jitload repro` then needs no more."),
     ] = False,
 ) -> None:
-    """Make an unsigned bundle of workloads for some archs.
+    """Make an unsigned bundle of workloads, or of the sources of a plan, for some archs.
 
     What the cache lacks is compiled first; no GPU is needed. Sources stay out of the bundle unless
     --with-workload puts them in: whoever has the file can then read them.
     """
-    from jitload.bundles.workload import Workload, planned_requests
+    from jitload.bundles.workload import Workload
+    from jitload.bundling import images_for
     from jitload.cli.progress import shown_progress
-    from jitload.precompile import precompile
+    from jitload.compiler.plan import PLAN_SUFFIX
 
-    with clean_failures():
+    with clean_failures(), ExitStack() as stack:
         destination(str(out), "")  # refused now rather than when everything has compiled
-        workload = Workload().merged(*map(Workload.read, workloads))
-        with workload.unpacked() as requests:
-            plan = planned_requests(requests, arch or (), kind or ())
-            with shown_progress() as advance:
-                report = precompile(plan, jobs=jobs, progress=advance)
-            typer.echo(str(report))
-            if not report.ok:
-                raise typer.Exit(EXIT_FAILED)
-            made = Bundle.create(
-                out,
-                plan,
-                builder=builder,
-                licences=licence or (),
-                name=name,
-                serial=serial,
-                workload=workload,
-                with_workload=with_workload,
-                absent=plan,
-            )
-        typer.echo(_line(made))
+        items = [file if file.suffix == PLAN_SUFFIX else Workload.read(file) for file in files]
+        with shown_progress() as advance:
+            images = stack.enter_context(images_for(items, arch, kind, jobs=jobs, progress=advance))
+        typer.echo(str(images.report))
+        if not images.report.ok:
+            raise typer.Exit(EXIT_FAILED)
+        about = {"builder": builder, "licences": licence or (), "name": name, "serial": serial}
+        typer.echo(_line(images.write(out, about, with_workload=with_workload)))
 
 
 @app.command()

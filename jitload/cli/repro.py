@@ -1,18 +1,26 @@
 """`jitload repro`: compile what a bundle holds once more, elsewhere, and compare the bytes."""
 
+from __future__ import annotations
+
 import random
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jitload.bundles.build import collect
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.workload import Workload
-from jitload.cli.bundle import BundleFile
+from jitload.cli.bundle import BundleFile  # noqa: TC001 - typer reads the annotations
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.compiler.unstable import why_unstable
 from jitload.errors import BundleError
 from jitload.expand import WORKLOAD_SUFFIX
+
+if TYPE_CHECKING:
+    from jitload.artifact import Artifact
+    from jitload.compiler.request import CompileRequest
 
 app = new_app()
 
@@ -36,7 +44,8 @@ def reproduce(
     """Recompile what a bundle holds, and compare bytes.
 
     It is done in fresh processes and from another directory, with the compiler that is installed here: it must be the
-    one that made the bundle. Exit code 1: some differ, or cannot be made again.
+    one that made the bundle. Each image that differs, or cannot be made again, is named with the reason as far as it is
+    known. Exit code 1: there are such.
     """
     from jitload.config import configure
 
@@ -48,7 +57,7 @@ def reproduce(
         sources = Workload().merged(*map(Workload.read, workload)) if workload else _find_sources(opened)
         with configure(bundles=(), compile="always", strict=False, record=None):
             made, reasons = _made_again(opened, digests, sources, Path(scratch))
-        lines = [reasons.get(digest) or _compare(opened, made, digest) for digest in digests]
+        lines = [reasons.get(digest) or _compare(opened, made.get(digest, {}), digest) for digest in digests]
         wrong = [line for line in lines if line]
         for line in wrong:
             typer.echo(line)
@@ -86,8 +95,10 @@ def _find_sources(bundle: Bundle) -> Workload:
     )
 
 
-def _made_again(bundle: Bundle, digests: list[str], sources: Workload, scratch: Path) -> tuple[Bundle, dict[str, str]]:
-    """A bundle of what could be compiled again, and for each other request why it could not."""
+def _made_again(
+    bundle: Bundle, digests: list[str], sources: Workload, scratch: Path
+) -> tuple[dict[str, dict[str, Artifact]], dict[str, str]]:
+    """What could be compiled again, request digest -> key -> artifact, and for each other request why it could not."""
     from jitload.cache.tiers import Cache
     from jitload.precompile import precompile
 
@@ -100,25 +111,39 @@ def _made_again(bundle: Bundle, digests: list[str], sources: Workload, scratch: 
         }
         plan = {request: absent for request, absent in plan.items() if request.digest in digests}
         cache = Cache(scratch / "cache")
-        report = precompile(plan, cache=cache)
-        made = Bundle.create(scratch / "again.jlb", [*report.compiled, *report.cached], cache=cache, absent=plan)
-    reasons = {
-        request.digest: f"{request.name} ({request.kind}, {request.arch}): {why}" for request, why in report.failed
-    }
+        report = precompile(list(plan), cache=cache)
+        found, missing = collect({request: plan[request] for request in (*report.compiled, *report.cached)}, cache)
+    reasons = {request.digest: f"{_name(request)}: {why}" for request, why in report.failed}
+    reasons |= {request.digest: f"{_name(request)}: its output cannot be kept" for request in missing}
     for digest in set(digests) - {request.digest for request in plan}:
-        artifact = bundle.read(digest)[0].artifact
-        reasons[digest] = f"{artifact.name} ({artifact.kind}, {artifact.arch}): its source is not in the workload"
-    return made, reasons
+        reasons[digest] = f"{_name(bundle.read(digest)[0].artifact)}: its source is not in the workload"
+    return {digest: {key: row[2] for key, row in rows.items()} for digest, rows in found.items()}, reasons
 
 
-def _compare(bundle: Bundle, again: Bundle, digest: str) -> str:
+def _compare(bundle: Bundle, again: dict[str, Artifact], digest: str) -> str:
     """What is wrong with one request, "" when nothing is."""
-    theirs = {entry.artifact.key: entry.artifact.data for entry in again.read(digest)}
     for entry in bundle.read(digest):
-        artifact = entry.artifact
-        name = f"{artifact.name} ({artifact.kind}, {artifact.arch})"
-        if artifact.key not in theirs:
-            return f"{name}: not made again; it was made by {artifact.toolchain}, from headers that may differ"
-        if theirs[artifact.key] != artifact.data:
-            return f"{name}: other bytes"
+        before, now = entry.artifact, again.get(entry.artifact.key)
+        if now is None:
+            return f"{_name(before)}: not made again: {_why_missing(before, again)}"
+        if now.data != before.data:
+            why = why_unstable(before) or why_unstable(now) or _first_difference(before.data, now.data)
+            return f"{_name(before)}: other bytes: {why}"
     return ""
+
+
+def _why_missing(before: Artifact, again: dict[str, Artifact]) -> str:
+    now = next(iter(again.values()), None)
+    if now is not None and now.toolchain != before.toolchain:
+        return f"it was made by {before.toolchain}, and {now.toolchain} is installed here"
+    return f"it was made by {before.toolchain} from headers of the toolkit that differ from those that are here"
+
+
+def _first_difference(before: bytes, now: bytes) -> str:
+    at = next((at for at, (old, new) in enumerate(zip(before, now, strict=False)) if old != new), None)
+    sizes = f"{len(before)} bytes before, {len(now)} now"
+    return f"{sizes}, and the first that differs is at {min(len(before), len(now)) if at is None else at}"
+
+
+def _name(image: Artifact | CompileRequest) -> str:
+    return f"{image.name} ({image.kind}, {image.arch})"
