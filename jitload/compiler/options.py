@@ -7,6 +7,10 @@ whose effect the key cannot hold must not be cached at all. Options that other a
 
 from __future__ import annotations
 
+import re
+
+from jitload.errors import UsageTypeError, UsageValueError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,8 +100,15 @@ _TAKES_VALUE = {
     "--builtin-initializer-list",
     "--modify-stack-limit",
     "--version-ident",
+    "-gencode",
+    "--generate-code",
+    "-code",
+    "--gpu-code",
 }
 
+# "-std c++17" in one item of a list; several options for ptxas in one, as nvcc takes them.
+_SPACED = re.compile(r"(--?[\w-]+)\s+(.+)", re.DOTALL)
+_PTXAS_SEPARATOR = re.compile(r",(?=-)|\s+")
 _GLUED = ("-D", "-U", "-I")  # -DNAME=1, -I/dir
 
 #: Options that change nothing in the output, or that jitload always gives itself.
@@ -109,18 +120,12 @@ _REFUSED = {
     "--gen-opt-lto": "write kind='ltoir' instead",
     "--optimization-info": "NVRTC then adds remarks to the log of every later compile in this process",
     "--optix-ir": "OptiX IR is not a kind of jitload",
-    "--time": "it writes a file, which a cached result could not repeat",
-    "--fdevice-time-trace": "it writes a file, which a cached result could not repeat",
-    "--create-pch": "it writes a file, which a cached result could not repeat",
-    "--use-pch": "a file that the key does not cover would change the result",
-    "--pch": "a file that the key does not cover would change the result",
-    "--pch-dir": "a file that the key does not cover would change the result",
     "--fdevice-syntax-only": "it produces no image",
     "-Xcudafe": "NVRTC does not document it and files could come in by it; write e.g. '--diag-suppress=177' instead",
 }
 
-#: Passed on to the tools behind NVRTC, which read files by these that no key could cover.
-_REFUSED_VALUES = {"--ptxas-options": ("-optf", "--options-file")}
+#: The last of these that speaks of a diagnostic decides, whichever of the three it is.
+_DIAGNOSTICS = {"--diag-error", "--diag-suppress", "--diag-warn"}
 
 #: Options with a truth value. NVRTC knows "true" and "false" alone; the rest is a kindness to people.
 _BOOLEAN_OPTIONS = {
@@ -141,33 +146,43 @@ def canonical_options(
 ) -> tuple[tuple[str, ...], list[str], list[tuple[str, str | None]], list[str]]:
     """Split and spell options.
 
+    A string is split as a shell would: at blanks that are not in quotes. Where options override each other the last
+    one counts, as with NVRTC.
+
     Returns:
         The canonical options (sorted by name; the order of repeated ones is kept), include directories, definitions
-        as (name, value or None for a bare `-DNAME`), and names to undefine.
+        as (name, value or None for a bare `-DNAME`), and names that are undefined in the end.
 
     Raises:
-        ValueError: an option that cannot be part of a cached compile, or that another argument owns.
+        UsageValueError: an option that cannot be part of a cached compile, or that another argument owns.
+        UsageTypeError: something that is no option.
     """
+    given = _split(_as_list(options))
+    if given:
+        _refuse(given)
     kept: list[tuple[str, str | None]] = []
     include_dirs: list[str] = []
-    defines: list[tuple[str, str | None]] = []
-    undefines: list[str] = []
-    for name, value in _split(_as_list(options)):
-        if name in _REFUSED:
-            raise ValueError(f"option {name!r} cannot be given to jitload: {_REFUSED[name]}")
-        if value and any(word in value for word in _REFUSED_VALUES.get(name, ())):
-            raise ValueError(f"option {name}={value} cannot be given to jitload: it reads a file that no key covers")
+    defines: dict[str, tuple[str, str | None]] = {}
+    undefines: dict[str, None] = {}
+    for name, value in given:
         if name == "--include-path":
             include_dirs.append(value or "")
         elif name == "--define-macro":
             macro, equals, text = (value or "").partition("=")
-            defines.append((macro, text if equals else None))
+            defines[macro_name(macro)] = macro, text if equals else None
+            undefines.pop(macro_name(macro), None)
         elif name == "--undefine-macro":
-            undefines.append(value or "")
+            undefines[value or ""] = None
         elif name not in _DROPPED:
             kept.append((name, value))
+    kept = _without_overridden_diagnostics(kept)
     kept.sort(key=lambda option: option[0])  # stable: repeated options keep their order, and the last one counts
-    return tuple(_spell(*option) for option in kept), include_dirs, defines, undefines
+    return tuple(_spell(*option) for option in kept), include_dirs, list(defines.values()), list(undefines)
+
+
+def macro_name(macro: str) -> str:
+    """The name of a macro that may have parameters: "SQUARE" of "SQUARE(x)"."""
+    return macro.partition("(")[0].rstrip()
 
 
 def option_name(option: str) -> str:
@@ -176,16 +191,42 @@ def option_name(option: str) -> str:
 
 
 def _as_list(options: str | Iterable[str]) -> list[str]:
-    if isinstance(options, str):
-        return options.split()
-    given: Any = options
+    items = _shell_words(options) if isinstance(options, str) else _items(options)
+    for item in items:
+        if "\0" in item or not _is_encodable(item):
+            raise UsageValueError(f"option {item!r} is no text: it holds a NUL or half of a surrogate pair")
+    return [stripped for item in items if (stripped := item.strip())]  # NVRTC understands " -I/x" as well
+
+
+def _items(given: Any) -> list[str]:
     if isinstance(given, bytes) or not hasattr(given, "__iter__"):
-        raise TypeError(f"options is a str or a list of them, got {type(given).__name__}")
+        raise UsageTypeError(f"options is a str or a list of them, got {type(given).__name__}")
     items = list(given)
     for item in items:
         if not isinstance(item, str):
-            raise TypeError(f"an option is a str, got {type(item).__name__}: {item!r}")
-    return [stripped for item in items if (stripped := item.strip())]  # NVRTC understands " -I/x" as well
+            raise UsageTypeError(f"an option is a str, got {type(item).__name__}: {item!r}")
+    return items
+
+
+def _shell_words(text: str) -> list[str]:
+    if not any(mark in text for mark in "\"'\\"):
+        return text.split()
+    import shlex  # 2 ms
+
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageValueError(
+            f"options {text!r} cannot be split as a shell would ({error}): close the quotes, or pass a list of options"
+        ) from None
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _split(items: list[str]) -> list[tuple[str, str | None]]:
@@ -198,15 +239,50 @@ def _split(items: list[str]) -> list[tuple[str, str | None]]:
         if glued is not None and not item.startswith("--"):
             name, value = _CANONICAL[glued], item[2:].lstrip().removeprefix("=")  # "-I/x", "-I /x", "-I=/x"
         else:
-            written, equals, text = item.partition("=")
+            spaced = _SPACED.fullmatch(item)
+            if spaced is not None and _CANONICAL.get(spaced[1], spaced[1]) in _TAKES_VALUE:
+                written, value = spaced[1], spaced[2]
+            else:
+                written, equals, text = item.partition("=")
+                value = text if equals else None
             name = _CANONICAL.get(written, written)
-            value = text if equals else None
             if value is None and name in _TAKES_VALUE:
                 value = next(rest, None)
                 if value is None:
-                    raise ValueError(f"option {item!r} needs a value")
-        found.append((name, value.strip() if value is not None else None))
+                    raise UsageValueError(f"option {item!r} needs a value")
+        if name == "--ptxas-options" and value is not None:
+            found += [(name, each) for each in _PTXAS_SEPARATOR.split(value.strip())]
+        else:
+            found.append((name, value.strip() if value is not None else None))
     return found
+
+
+def _refuse(options: list[tuple[str, str | None]]) -> None:
+    from jitload.compiler.refused import refuse_file_options, refuse_nvcc_option  # most requests have no options
+
+    for name, value in options:
+        if name in _REFUSED:
+            raise UsageValueError(f"option {name!r} cannot be given to jitload: {_REFUSED[name]}")
+        refuse_nvcc_option(name, value)
+    refuse_file_options(options)
+
+
+def _without_overridden_diagnostics(options: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    """The options, each number of a diagnostic in the last of the three kinds that name it."""
+    if len(_DIAGNOSTICS.intersection([name for name, _ in options])) < 2:
+        return options
+    last: dict[str, str] = {}
+    for name, value in options:
+        if name in _DIAGNOSTICS:
+            last.update(dict.fromkeys((value or "").split(","), name))
+    kept: list[tuple[str, str | None]] = []
+    for name, value in options:
+        if name in _DIAGNOSTICS:
+            numbers = [number for number in (value or "").split(",") if last[number] == name]
+            kept += [(name, ",".join(numbers))] if numbers else []
+        else:
+            kept.append((name, value))
+    return kept
 
 
 def _spell(name: str, value: str | None) -> str:

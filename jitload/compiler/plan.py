@@ -75,7 +75,7 @@ class Plan(Value):
         """
         file = Path(path)
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
+            table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
             _check_keys("at the top", table, _TOP)
             defaults = {name: _checked("at the top", name, table[name]) for name in _SHARED if name in table}
             rows = table.get("program", [])

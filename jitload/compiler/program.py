@@ -21,6 +21,7 @@ from jitload.compiler.diagnostics import (
 from jitload.compiler.fatbin import pack_fatbin
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
+from jitload.compiler.source_text import foreign_encoding
 from jitload.compiler.types.source import SourceTypes
 from jitload.errors import CompileError
 
@@ -157,6 +158,10 @@ def _hints(request: CompileRequest, closure: Closure, failure: nvrtc.NvrtcFailur
     if missing is not None:
         searched = ", ".join(closure.roots.directories()) or "no directory"
         yield f"header {closure.display(missing[3])!r} was looked for in headers= and in {searched}"
+    for header in closure.headers.values():
+        encoding = foreign_encoding(header.text)
+        if encoding and header.name in failure.log:
+            yield f"header {closure.display(header.name)} is {encoding}, which no CUDA compiler reads: save it as UTF-8"
     if request.escaped:
         yield 'hint: Python has read the backslashes of this literal before the compiler did: make it raw, r"""..."""'
     advice = advise(failure.log, closure)

@@ -78,7 +78,7 @@ def python_source(code_file: str) -> tuple[str, str] | None:
     if os.path.isfile(code_file):
         path = os.path.abspath(code_file)
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8-sig") as file:
                 return file.read(), path
         except (OSError, UnicodeDecodeError):
             return None

@@ -5,15 +5,14 @@ Paths are in it only to find headers and to talk to the user; no path is ever a 
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 
 from jitload.compiler.arch import normalize_archs, parse_kind
-from jitload.compiler.decorated import is_path
-from jitload.compiler.options import canonical_options, option_name
+from jitload.compiler.options import canonical_options, macro_name, option_name
+from jitload.compiler.source_text import check_encodable, checked_text, read_source
 from jitload.digest import digest_factors, frame_all
-from jitload.errors import SourceNotFoundError, UsageValueError
+from jitload.errors import UsageTypeError, UsageValueError
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 #: Raise it when the meaning of a factor changes: old entries are then simply not found.
 SCHEMA = b"1"
-
-#: A source beyond this is a mistake (a device image read as text, say), not a kernel.
-MAX_SOURCE_BYTES = 64 << 20
 
 
 class CompileRequest(Value):
@@ -118,7 +114,7 @@ class CompileRequest(Value):
             TypeError: an argument of the wrong type.
             OSError: the source file cannot be read.
         """
-        text, path, source_dir = _read_source(source, path, source_dir)
+        text, path, source_dir = read_source(source, path, source_dir)
         wanted = parse_kind(kind)
         canonical, option_dirs, option_defines, undefines = canonical_options(options)
         added = tuple([option for option in device_options if option not in canonical])
@@ -187,7 +183,7 @@ class CompileRequest(Value):
         }
         unknown = set(changes) - set(current)
         if unknown:
-            raise TypeError(f"replace() cannot change {', '.join(sorted(unknown))}")
+            raise UsageTypeError(f"replace() cannot change {', '.join(sorted(unknown))}")
         current.update(changes)
         if "options" not in changes:
             current["options"] += [f"--undefine-macro={name}" for name in self.undefines]
@@ -227,49 +223,9 @@ def request_of(asked: Any) -> CompileRequest:
     if isinstance(asked, CompileRequest):
         return asked
     if not hasattr(asked, "request"):
-        raise TypeError(f"expected a CompileRequest or a jit_kernel, got {type(asked).__name__}")
+        raise UsageTypeError(f"expected a CompileRequest or a jit_kernel, got {type(asked).__name__}")
     request: CompileRequest = asked.request()
     return request
-
-
-def _read_source(
-    source: str | os.PathLike[str], path: str | None, source_dir: str | os.PathLike[str] | None
-) -> tuple[str, str | None, str | None]:
-    directory = None if source_dir is None else os.fspath(source_dir)
-    if isinstance(source, str):
-        if is_path(source):
-            raise UsageValueError(f"source is CUDA C++ text, got the path {source!r}: write pathlib.Path({source!r})")
-        return _checked_text("source", source), path, directory
-    if not isinstance(source, os.PathLike):
-        raise TypeError(
-            f"source is CUDA C++ text (str) or a file (os.PathLike), got {type(source).__name__}; decode bytes first"
-        )
-    file_path = os.path.abspath(os.fspath(source))
-    try:
-        with open(file_path, "rb") as file:
-            data = file.read(MAX_SOURCE_BYTES + 1)
-    except FileNotFoundError:
-        raise SourceNotFoundError(f"source {file_path}: {os.strerror(errno.ENOENT)}", filename=file_path) from None
-    if len(data) > MAX_SOURCE_BYTES:
-        raise ValueError(f"source {file_path} is larger than {MAX_SOURCE_BYTES} bytes: is it CUDA C++ text?")
-    return (
-        _checked_text(f"source {file_path}", data.decode("utf-8", "surrogateescape")),
-        path or file_path,
-        directory if directory is not None else os.path.dirname(file_path),
-    )
-
-
-def _checked_text(what: str, text: str) -> str:
-    if "\0" in text:
-        raise ValueError(
-            f"{what} holds a NUL character, and a compiler would stop reading there: is it CUDA C++ text? In a Python "
-            f'literal \'\\0\' makes one, unless it is raw: r"""..."""'
-        )
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{what} is not text: character {error.start} is half of a surrogate pair") from None
-    return text
 
 
 def _program_name(name: str | None, path: str | None) -> str:
@@ -277,9 +233,9 @@ def _program_name(name: str | None, path: str | None) -> str:
     if name is None:
         name = os.path.basename(path) if path else "kernel.cu"
     if not isinstance(name, str):
-        raise TypeError(f"a program name is a str, got {type(name).__name__}")
+        raise UsageTypeError(f"a program name is a str, got {type(name).__name__}")
     if not name or "\0" in name or "\n" in name:
-        raise ValueError(f"{name!r} cannot be a program name")
+        raise UsageValueError(f"{name!r} cannot be a program name")
     base = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "kernel.cu"
     return base.encode("utf-8", "replace").decode()  # a file name need not be UTF-8, a program name must
 
@@ -288,7 +244,7 @@ def _definitions(defines: Mapping[str, object] | Iterable[str] | None) -> list[t
     if defines is None:
         return []
     if isinstance(defines, (str, bytes)) or not hasattr(defines, "__iter__"):
-        raise TypeError(
+        raise UsageTypeError(
             f"defines is a mapping like {{'N': 4}}, or an iterable of 'N=4'; got one {type(defines).__name__}"
         )
     if hasattr(defines, "items"):
@@ -299,11 +255,14 @@ def _definitions(defines: Mapping[str, object] | Iterable[str] | None) -> list[t
 
 def _checked_definitions(pairs: list[tuple[str, str | None]]) -> dict[str, str | None]:
     """The definitions by name; the last one of a name counts."""
+    last: dict[str, tuple[str, str | None]] = {}
     for name, value in pairs:
         # With parentheses for a macro that takes arguments: "SQUARE(x)".
         if not re.fullmatch(r"[A-Za-z_]\w*(?:\([\w\s,.]*\))?", name) or re.search(r"[\0\n]", value or ""):
-            raise ValueError(f"{name!r} cannot be defined as a macro")
-    return dict(pairs)
+            raise UsageValueError(f"{name!r} cannot be defined as a macro")
+        check_encodable(f"the value of macro {name}", value or "")
+        last[macro_name(name)] = name, value
+    return dict(last.values())
 
 
 def _definition_text(value: object) -> str | None:
@@ -321,22 +280,23 @@ def _define_bytes(value: str | None) -> bytes:
 
 def _listed(what: str, values: Iterable[Any]) -> list[Any]:
     if isinstance(values, (str, os.PathLike)):
-        raise TypeError(f"{what} is a list, got one {type(values).__name__}: write [{str(values)!r}]")
+        raise UsageTypeError(f"{what} is a list, got one {type(values).__name__}: write [{str(values)!r}]")
     if isinstance(values, bytes) or not hasattr(values, "__iter__"):
-        raise TypeError(f"{what} is a list, got {type(values).__name__}")
+        raise UsageTypeError(f"{what} is a list, got {type(values).__name__}")
     return list(values)
 
 
 def _directory(item: object) -> str:
     text = os.fspath(item) if isinstance(item, os.PathLike) else item
     if not isinstance(text, str):
-        raise TypeError(f"include_dirs is a list of paths; got {type(item).__name__}: {item!r}")
+        raise UsageTypeError(f"include_dirs is a list of paths; got {type(item).__name__}: {item!r}")
     return os.path.abspath(os.path.expanduser(text))
 
 
 def _name_expression(name: object) -> str:
     if not isinstance(name, str) or not name.strip() or "\0" in name or "\n" in name:
-        raise ValueError(f"{name!r} is not a C++ name expression; write e.g. 'reduce<float, 256>'")
+        raise UsageValueError(f"{name!r} is not a C++ name expression; write e.g. 'reduce<float, 256>'")
+    check_encodable(f"name expression {name!r}", name)
     return name.strip()
 
 
@@ -344,10 +304,10 @@ def _headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
     if not headers:
         return ()
     if not hasattr(headers, "items"):
-        raise TypeError(f"headers maps include names to text (str); got one {type(headers).__name__}")
+        raise UsageTypeError(f"headers maps include names to text (str); got one {type(headers).__name__}")
     pairs: list[tuple[Any, Any]] = sorted(headers.items(), key=lambda item: str(item[0]))
     for name, text in pairs:
         if not isinstance(name, str) or not isinstance(text, str) or not name or "\0" in name or "\n" in name:
-            raise TypeError(f"headers maps include names to text (str); got {name!r}: {type(text).__name__}")
-        _checked_text(f"header {name!r}", text)
-    return tuple(pairs)
+            raise UsageTypeError(f"headers maps include names to text (str); got {name!r}: {type(text).__name__}")
+        check_encodable(f"header name {name!r}", name)
+    return tuple([(name, checked_text(f"header {name!r}", text)) for name, text in pairs])

@@ -12,6 +12,7 @@ import posixpath
 import time
 
 from jitload.compiler.roots import Roots
+from jitload.compiler.source_text import BYTE_ORDER_MARK
 from jitload.compiler.toolkit import file_stamp
 from jitload.digest import sha256_hex
 from jitload.errors import CompileError
@@ -102,6 +103,7 @@ def read_header(path: str) -> ScannedFile:
         text = file.read(MAX_HEADER_BYTES + 1)
     if len(text) > MAX_HEADER_BYTES:
         raise CompileError(f"header {path} is larger than {MAX_HEADER_BYTES} bytes", file=path)
+    text = text.removeprefix(BYTE_ORDER_MARK)
     if len(_scanned) >= _MAX_SCANNED:
         _scanned.clear()
     result = _scanned[path] = scan_text(text, stamp)

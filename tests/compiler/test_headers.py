@@ -432,6 +432,42 @@ def test_a_header_with_a_nul_is_read_to_its_end(write, value):
     assert value("#include <value.h>", include_dirs=[root / "inc"]) == 87
 
 
+BOM = b"\xef\xbb\xbf"
+
+
+def test_a_byte_order_mark_is_read_over(write, compile_ptx, value_of, compiles):
+    """What editors write before UTF-8 "with signature": no text, in a source, a header on the disk or one in memory."""
+    root = write({
+        "k.cu": BOM + b'#include "value.h"\n#include <more.h>\nextern "C" __global__ void k(int *out) { *out = VALUE + MORE; }\n',
+        "value.h": BOM + b"#pragma once\n#define VALUE 80\n",
+    })  # fmt: skip
+    marked = compile_ptx(root / "k.cu", headers={"more.h": "\ufeff#define MORE 8\n"})
+    assert value_of(marked) == 88
+    before = compiles()
+    assert compile_ptx(root / "k.cu", headers={"more.h": "\ufeff#define MORE 8\n"}) == marked
+    write({"k.cu": (root / "k.cu").read_bytes()[3:], "value.h": (root / "value.h").read_bytes()[3:]})
+    assert compile_ptx(root / "k.cu", headers={"more.h": "#define MORE 8\n"}).key == marked.key
+    assert compiles() == before
+
+
+def test_a_byte_order_mark_moves_no_line(write, compile_ptx):
+    root = write({"k.cu": BOM + b"\nint x = ;\n"})
+    with pytest.raises(jitload.CompileError) as caught:
+        compile_ptx(root / "k.cu")
+    assert (caught.value.file, caught.value.line) == (str(root / "k.cu"), 2)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_header_of_wide_characters_is_named_where_it_is_opened(write, compile_ptx, value, encoding):
+    root = write({"inc/wide.h": "#pragma once\n#define VALUE 1\n".encode(encoding)})
+    with pytest.raises(
+        jitload.CompileError, match=r"wide\.h is UTF-16, which no CUDA compiler reads: save it as UTF-8"
+    ):
+        compile_ptx("#include <wide.h>\n", include_dirs=[root / "inc"])
+    unopened = "#ifdef _WIN32\n#include <wide.h>\n#endif\n#define VALUE 2"
+    assert value(unopened, include_dirs=[root / "inc"]) == 2
+
+
 def test_header_and_source_names_that_are_not_utf8(tmp_path, compile_ptx, value_of, compiles):
     """A name is only bytes to Linux; one that JSON cannot spell must not fail a compile, nor the next hit."""
     source = os.path.join(os.fsencode(tmp_path), b"k\xff.cu")

@@ -36,10 +36,14 @@ def write(tmp_path):
         (tmp_path / name).write_text("__global__ void k() {}\n")
 
     def written(text):
-        (tmp_path / "precompile.toml").write_text(text)
+        (tmp_path / "precompile.toml").write_text(text, encoding="utf-8")
         return tmp_path / "precompile.toml"
 
     return written
+
+
+def test_a_byte_order_mark_is_read_over(write):
+    assert Plan.read(write(f"\ufeff{PLAN}")).requests() == Plan.read(write(PLAN)).requests()
 
 
 def described(requests):

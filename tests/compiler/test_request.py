@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jitload.compiler import request as request_module
+import jitload
+from jitload.compiler import source_text
 from jitload.compiler.request import CompileRequest
 
 
@@ -55,7 +56,14 @@ def make(source="", **changes):
         ({"arch": "nine"}, ValueError, "write 'sm_90'"),
         ({"kind": "cubin"}, ValueError, "write arch='sm_75'"),
         ({"source": "int x = \ud800;"}, ValueError, "source"),
-        ({"source": "int x;\0int y;"}, ValueError, "NUL"),
+        ({"source": "int x;\n\0int y;"}, ValueError, "NUL character in line 2"),
+        ({"headers": {"a.h": "\udfff"}}, ValueError, "half of a surrogate pair"),
+        ({"headers": {"a\ud800.h": ""}}, ValueError, "half of a surrogate pair"),
+        ({"headers": {"a.h": "\0"}}, ValueError, "header 'a.h' holds a NUL"),
+        ({"defines": {"A": "\ud800"}}, ValueError, "half of a surrogate pair"),
+        ({"options": ["-DA=\ud800"]}, ValueError, "half of a surrogate pair"),
+        ({"options": ["-ftz=\0"]}, ValueError, "NUL"),
+        ({"names": ["k\ud800"]}, ValueError, "half of a surrogate pair"),
     ],
     ids=str,
 )
@@ -76,7 +84,7 @@ def test_a_source_file(tmp_path):
 
 
 def test_a_source_file_beyond_all_measure(tmp_path, monkeypatch):
-    monkeypatch.setattr(request_module, "MAX_SOURCE_BYTES", 10)
+    monkeypatch.setattr(source_text, "MAX_SOURCE_BYTES", 10)
     (tmp_path / "k.cu").write_text("x" * 11)
     with pytest.raises(ValueError, match=r"larger than 10 bytes: is it CUDA C\+\+ text"):
         make(tmp_path / "k.cu")
@@ -102,6 +110,43 @@ def test_definitions_in_every_form():
     assert make(defines={"A": None, "B": 4, "C": True, "D": False, "E": "x=y", "F": 1.5}).defines == expected
     assert make(defines=["F=1.5", "E=x=y", "D=0", "C=1", "B=4", "A"]).defines == expected
     assert make(options=["-DA", "-DB=4", "-DC=1"], defines={"D": False, "E": "x=y", "F": 1.5}).defines == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "defines", "undefines"),
+    [
+        (["-DA=1", "-DA=2"], (("A", "2"),), ()),
+        (["-DA", "-UA", "-DA=3"], (("A", "3"),), ()),
+        (["-UA", "-DA=1"], (("A", "1"),), ()),
+        (["-DA=1", "-UA"], (("A", "1"),), ("A",)),
+        (["-UA", "-DA(x)=x"], (("A(x)", "x"),), ()),
+        (["-DA(x)=x", "-DA=1"], (("A", "1"),), ()),
+        (["-DA=1", "-UB", "-DA(x)=x"], (("A(x)", "x"),), ("B",)),
+    ],
+    ids=str,
+)
+def test_of_definitions_that_override_each_other_the_last_counts(options, defines, undefines):
+    request = make(options=options)
+    assert (request.defines, request.undefines) == (defines, undefines)
+    assert (request.replace().defines, request.replace().digest) == (defines, request.digest)
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+def test_a_byte_order_mark_is_no_text(tmp_path, mark):
+    (tmp_path / "k.cu").write_text(f"{mark}int x;\n", encoding="utf-8")
+    plain = make("int x;\n", name="k.cu", headers={"a.h": "int y;"})
+    assert make(f"{mark}int x;\n", name="k.cu", headers={"a.h": f"{mark}int y;"}) == plain
+    assert make(tmp_path / "k.cu").source == plain.source
+    assert make("\ufeff\ufeffint x;").source == "\ufeffint x;"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_source_file_of_wide_characters_is_named(tmp_path, encoding):
+    (tmp_path / "k.cu").write_text("__global__ void k() {}\n", encoding=encoding)
+    with pytest.raises(
+        jitload.UsageError, match=f"{encoding[:6].upper()}, which no CUDA compiler reads: save it as UTF-8"
+    ):
+        make(tmp_path / "k.cu")
 
 
 def test_the_defines_argument_beats_the_options():

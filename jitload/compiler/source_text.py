@@ -1,0 +1,99 @@
+"""CUDA C++ text as it comes in, from files and from strings: one text, without a byte-order mark."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from jitload.compiler.decorated import is_path
+from jitload.errors import SourceNotFoundError, UsageTypeError, UsageValueError
+
+#: A source beyond this is a mistake (a device image read as text, say), not a kernel.
+MAX_SOURCE_BYTES = 64 << 20
+#: What editors put before UTF-8 "with signature". It is no text: nvcc and GCC skip it, NVRTC trips over it.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def read_source(
+    source: str | os.PathLike[str], path: str | None, source_dir: str | os.PathLike[str] | None
+) -> tuple[str, str | None, str | None]:
+    """(text, path for messages, directory for quoted includes) of a source that is text or a file.
+
+    Raises:
+        UsageValueError: it cannot be CUDA C++ text.
+        UsageTypeError: it is neither text nor a path.
+        SourceNotFoundError: there is no such file.
+        OSError: the file cannot be read.
+    """
+    directory = None if source_dir is None else os.fspath(source_dir)
+    if isinstance(source, str):
+        if is_path(source):
+            raise UsageValueError(f"source is CUDA C++ text, got the path {source!r}: write pathlib.Path({source!r})")
+        return checked_text("source", source), path, directory
+    if not isinstance(source, os.PathLike):
+        raise UsageTypeError(
+            f"source is CUDA C++ text (str) or a file (os.PathLike), got {type(source).__name__}; decode bytes first"
+        )
+    file_path = os.path.abspath(os.fspath(source))
+    try:
+        with open(file_path, "rb") as file:
+            data = file.read(MAX_SOURCE_BYTES + 1)
+    except FileNotFoundError:
+        raise SourceNotFoundError(f"source {file_path}: {os.strerror(errno.ENOENT)}", filename=file_path) from None
+    if directory is None:
+        directory = os.path.dirname(file_path)
+    return text_of(f"source {file_path}", data), path or file_path, directory
+
+
+def text_of(what: str, data: bytes) -> str:
+    """The text in the bytes of a file; bytes that are not UTF-8 survive.
+
+    Raises:
+        UsageValueError: it cannot be CUDA C++ text.
+    """
+    if len(data) > MAX_SOURCE_BYTES:
+        raise UsageValueError(f"{what} is larger than {MAX_SOURCE_BYTES} bytes: is it CUDA C++ text?")
+    encoding = foreign_encoding(data)
+    if encoding:
+        raise UsageValueError(f"{what} is {encoding}, which no CUDA compiler reads: save it as UTF-8")
+    return checked_text(what, data.decode("utf-8", "surrogateescape"))
+
+
+def foreign_encoding(data: bytes) -> str:
+    """UTF-16 or UTF-32, where a file is that; else ""."""
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "UTF-32"
+    # Without a mark, every other byte of what is mostly ASCII is a NUL.
+    sample = data[:256]
+    halves = (sample[::2], sample[1::2]) if len(sample) >= 8 else ()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or any(half.count(0) * 4 >= len(half) * 3 for half in halves):
+        return "UTF-16"
+    return ""
+
+
+def checked_text(what: str, text: str) -> str:
+    """A text as the compiler gets it.
+
+    Raises:
+        UsageValueError: a compiler could not read it to its end.
+    """
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UsageValueError(
+            f"{what} holds a NUL character in line {line}, and a compiler would stop reading there: is it CUDA C++ "
+            f'text? In a Python literal \'\\0\' makes one, unless it is raw: r"""..."""'
+        )
+    check_encodable(what, text)
+    return text.removeprefix("\ufeff")
+
+
+def check_encodable(what: str, text: str) -> None:
+    """Nothing, where a text has bytes.
+
+    Raises:
+        UsageValueError: it has none.
+    """
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise UsageValueError(f"{what} is not text: character {error.start} is half of a surrogate pair") from None
