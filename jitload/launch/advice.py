@@ -73,7 +73,7 @@ def dtype_words(value: Any, scalar: str) -> str:
 
 def element_advice(value: Any, element: Element, pointee: CppType) -> str:
     """How to make an array of one element into what a parameter points to."""
-    scalar = _whole(pointee)
+    scalar = whole_name(pointee)
     if element.scalar == "record" and pointee.lanes > 1:
         return f"a structured dtype must have {pointee.lanes} fields of {pointee.scalar} side by side and no more"
     words = dtype_words(value, scalar)
@@ -89,7 +89,7 @@ def element_advice(value: Any, element: Element, pointee: CppType) -> str:
     return advice
 
 
-def _whole(pointee: CppType) -> str:
+def whole_name(pointee: CppType) -> str:
     """The name of the element that is the whole of what is pointed to, where there is one."""
     if pointee.complex and pointee.scalar in {"float32", "float64"}:
         return "complex64" if pointee.scalar == "float32" else "complex128"

@@ -22,7 +22,7 @@ class CppType(NamedTuple):
         lanes: how many scalars; 2 for complex numbers.
         scalar_bytes: bytes of one scalar.
         alignment: bytes.
-        complex: whether it is a complex number and nothing else; `float2` may be one too.
+        complex: whether it is a complex number and nothing else; `float2` may be one or not.
     """
 
     scalar: str

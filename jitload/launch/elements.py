@@ -77,7 +77,7 @@ def lanes_needed(element: Element, pointee: CppType) -> int:
     """How many neighbouring elements make what is pointed to: the length of the last axis must be a multiple of that.
 
     Returns:
-        0 when the element does not go there at all; -2 when the last axis must be exactly 2 long: (re, im).
+        0 when the element does not go there at all.
     """
     if element.scalar == "memory":
         return 1
@@ -91,7 +91,7 @@ def lanes_needed(element: Element, pointee: CppType) -> int:
         return 0
     if element.lanes > 1:
         return int(element.lanes == pointee.lanes)
-    return -2 if pointee.complex else pointee.lanes
+    return 0 if pointee.complex else pointee.lanes
 
 
 def _same_scalar(scalar: str, wanted: str) -> bool:

@@ -7,7 +7,7 @@ import operator
 import sys
 from typing import TYPE_CHECKING, Any
 
-from jitload.launch.advice import address_advice, described, element_advice, shown, writable_copy
+from jitload.launch.advice import address_advice, described, element_advice, shown, whole_name, writable_copy
 from jitload.launch.arrays import ArrayView, read_array
 from jitload.launch.cpp_type import element_type, is_pointer_to_const
 from jitload.launch.elements import Element, lanes_needed
@@ -43,7 +43,7 @@ class Pointer:
         self._device = device
         self._type = parameter.cpp or parameter.declared
         self.const = parameter.const or is_pointer_to_const(parameter.cpp)
-        self._pointee = element_type(self._type)
+        self._pointee = _pointee(parameter)
         self._needed: dict[Element, int] = {}
         self._known = parameter.pointer is True
         self._integer = None if self._known else Integer.of(parameter)
@@ -116,21 +116,29 @@ class Pointer:
                 f"{element_advice(value, view.element, pointee)}"
             )
         length, adjacent = view.innermost()
-        fits = length == 2 if needed < 0 else length % needed == 0
-        if not view.nbytes or (length and fits and adjacent):
+        if not view.nbytes or (length and length % needed == 0 and adjacent):
             return
         advice = (
-            f"reshape it so that the last axis is {abs(needed)} long"
+            f"reshape it so that the last axis is {needed} long"
             if adjacent
-            else f"the {abs(needed)} must lie side by side: pass a copy in the order of C"
+            else f"the {needed} must lie side by side: pass a copy in the order of C"
         )
         raise Misfit(
-            f"{described(value)} does not divide into groups of {abs(needed)}, which {self._type!r} points to; {advice}"
+            f"{described(value)} does not divide into groups of {needed}, which {self._type!r} points to; {advice}"
         )
+
+
+def _pointee(parameter: Parameter) -> CppType | None:
+    """What a parameter points to. cuFloatComplex is float2, and a real array is no array of it."""
+    found = element_type(parameter.cpp or parameter.declared)
+    if found is not None and found.lanes == 2 and "omplex" in parameter.declared:
+        return found._replace(complex=True)
+    return found
 
 
 def _named(pointee: CppType) -> str:
-    return f"{pointee.lanes} of {pointee.scalar}" if pointee.lanes > 1 else pointee.scalar
+    whole = whole_name(pointee)
+    return f"{pointee.lanes} of {whole}" if whole == pointee.scalar and pointee.lanes > 1 else whole
 
 
 def _readonly_text(why: str, value: Any) -> str:

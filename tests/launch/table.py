@@ -90,9 +90,9 @@ def _complex():
     for home in ("cuda::std", "thrust"):
         for cpp, size, whole, dtype in (("float", 4, "complex64", "float32"), ("double", 8, "complex128", "float64")):
             name = f"{home}::complex<{cpp}>"
-            yield _row(name, 2 * size, 2 * size, whole, dtype, 2, dtype, "bool int float complex")
+            yield _row(name, 2 * size, 2 * size, whole, "", 2, dtype, "bool int float complex")
     for cpp, whole, dtype in (("__half", "complex32", "float16"), ("__nv_bfloat16", "bcomplex32", "bfloat16")):
-        yield _row(f"cuda::std::complex<{cpp}>", 4, 4, whole, dtype, 2, dtype, "bool int float complex")
+        yield _row(f"cuda::std::complex<{cpp}>", 4, 4, whole, "", 2, dtype, "bool int float complex")
 
 
 TYPES = (
