@@ -60,15 +60,15 @@ class Signature:
         Raises:
             ArgumentError: the arguments do not fit the parameters.
         """
-        given = [arg for arg in args if arg is not MISSING]
-        if len(given) != len(self._fields):
-            raise self._count_error(given)
+        # What is missing was filled in from the right.
+        if len(args) != len(self._converters) or (args and args[-1] is MISSING):
+            raise self._count_error([arg for arg in args if arg is not MISSING])
         values: list[Any] = []
         hosts: list[HostArray] = []
         views: list[ArrayView] = []
         for position, (is_pointer, convert) in enumerate(self._converters):
             try:
-                converted = convert(given[position], stream) if is_pointer else convert(given[position])
+                converted = convert(args[position], stream) if is_pointer else convert(args[position])
             except Misfit as misfit:
                 raise self._argument_error(position, misfit) from misfit.__cause__
             if type(converted) is ArrayView:

@@ -13,6 +13,7 @@ from jitload.launch.misfit import Misfit
 
 #: Libraries whose arrays never change, whatever their DLPack flags say (JAX 0.10 sets none).
 _IMMUTABLE = frozenset({"jax", "jaxlib", "tensorflow", "pyarrow", "mlx"})
+_homes: dict[type, str] = {}
 
 
 class ArrayView(NamedTuple):
@@ -65,22 +66,20 @@ def read_array(value: Any, stream: int, device: str) -> ArrayView | None:
     Raises:
         Misfit: an array that a kernel cannot take: strided, byte-swapped, on the wrong device.
     """
-    numpy = sys.modules.get("numpy")
-    is_numpy = numpy is not None and isinstance(value, numpy.ndarray)
-    if is_numpy and (device == "cpu" or not hasattr(value, "__cuda_array_interface__")):
+    home = _homes.get(type(value)) or _home(type(value))
+    if home == "torch":
+        return _torch_view(value, sys.modules["torch"], device)
+    if home == "numpy" and (device == "cpu" or not hasattr(value, "__cuda_array_interface__")):
         return _numpy_view(value)
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and isinstance(value, getattr(torch, "Tensor", ())):
-        return _torch_view(value, torch, device)
     try:
         interface = getattr(value, "__cuda_array_interface__", None)
     except Exception as error:  # a property of foreign code: any exception is its way to say no
         raise Misfit(f"its __cuda_array_interface__ failed: {error}") from error
     if isinstance(interface, dict):
         _require_gpu(device)
-        return _interface_view(interface, value)
+        return _interface_view(interface, value, home)
     if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
-        return _dlpack_view(value, stream, device)
+        return _dlpack_view(value, stream, device, home)
     return None
 
 
@@ -92,8 +91,18 @@ def _require_gpu(device: str) -> None:
         )
 
 
-def _is_immutable(value: Any) -> bool:
-    return type(value).__module__.partition(".")[0] in _IMMUTABLE
+def _home(kind: type) -> str:
+    """How the arrays of a type are read: "numpy", "torch", "immutable" for those that never change, "other"."""
+    numpy: Any = sys.modules.get("numpy")
+    torch: Any = sys.modules.get("torch")
+    if numpy is not None and issubclass(kind, numpy.ndarray):
+        home = "numpy"
+    elif torch is not None and issubclass(kind, getattr(torch, "Tensor", ())):
+        home = "torch"
+    else:
+        home = "immutable" if kind.__module__.partition(".")[0] in _IMMUTABLE else "other"
+    _homes[kind] = home
+    return home
 
 
 def _numpy_view(array: Any) -> ArrayView:
@@ -123,39 +132,39 @@ def _numpy_view(array: Any) -> ArrayView:
 
 def _torch_view(tensor: Any, torch: Any, device: str) -> ArrayView:
     on_gpu = tensor.is_cuda
+    layout = getattr(tensor, "layout", None)
+    if layout is not None and layout is not torch.strided:
+        raise Misfit(f"the tensor's layout is {layout}; pass .to_dense(), or its .values()")
     if on_gpu:
-        _require_gpu(device)
-    _check_torch_layout(tensor, on_gpu)
+        if device == "cpu":
+            _require_gpu(device)
+    elif not tensor.is_cpu:
+        raise Misfit(f"the tensor is on device {str(tensor.device)!r}, neither host nor CUDA memory; pass .cpu()")
+    element = torch_element(getattr(tensor, "dtype", None), tensor)
+    if element.lanes == 2 and tensor.is_conj():
+        raise Misfit("the tensor's memory holds the conjugates of what it shows; pass .resolve_conj()")
+    if getattr(tensor, "is_neg", bool)():
+        raise Misfit("the tensor's memory holds the negatives of what it shows; pass .resolve_neg()")
+    # On a GPU strides are the kernel's affair, which may get them as arguments; host memory is copied as one piece.
+    if not (on_gpu or tensor.is_contiguous() or _is_dense(tensor.shape, tensor.stride())):
+        raise Misfit(f"the tensor of shape {tuple(tensor.shape)} is not contiguous; pass .contiguous()")
     try:
-        address, size, numel = tensor.data_ptr(), tensor.element_size(), tensor.numel()
+        address, nbytes = tensor.data_ptr(), element.nbytes * tensor.numel()
     except Exception as error:  # fake, functional and vmapped tensors: each has an exception of its own
         raise Misfit(f"its data_ptr() failed: {error}; make the launch a torch.library.custom_op") from error
-    if numel and not address:
+    if not address and nbytes:
         raise Misfit("the tensor has no memory (a fake one); make the launch a torch.library.custom_op")
-    readonly = ""
-    if tensor.requires_grad and getattr(tensor, "is_leaf", False) and torch.is_grad_enabled():
-        readonly = "requires grad"
-    pinned = not on_gpu and device == "cuda" and tensor.is_pinned()
-    element = torch_element(getattr(tensor, "dtype", None), size)
-    return ArrayView(address, size * numel, element, readonly, not (on_gpu or pinned), None, tensor, tensor, torch=True)
+    readonly = "requires grad" if tensor.requires_grad and _is_guarded(tensor, torch) else ""
+    host = not on_gpu and not (device == "cuda" and tensor.is_pinned())
+    return ArrayView(address, nbytes, element, readonly, host, None, tensor, tensor, True)
 
 
-def _check_torch_layout(tensor: Any, on_gpu: bool) -> None:
-    """Refuse what has no elements in memory, or others than it shows."""
-    if not on_gpu and not tensor.is_cpu:
-        raise Misfit(f"the tensor is on device {str(tensor.device)!r}, neither host nor CUDA memory; pass .cpu()")
-    if str(getattr(tensor, "layout", "torch.strided")) != "torch.strided":
-        raise Misfit(f"the tensor's layout is {tensor.layout}; pass .to_dense(), or its .values()")
-    for lazy in ("conj", "neg"):
-        pending = getattr(tensor, f"is_{lazy}", None)
-        if pending is not None and pending():
-            raise Misfit(f"the tensor's memory is not what it shows (is_{lazy}()); pass .resolve_{lazy}()")
-    # On a GPU strides are the kernel's affair, which may get them as arguments; host memory is copied as one piece.
-    if not on_gpu and not (tensor.is_contiguous() or _is_dense(tensor.shape, tensor.stride())):
-        raise Misfit(f"the tensor of shape {tuple(tensor.shape)} is not contiguous; pass .contiguous()")
+def _is_guarded(tensor: Any, torch: Any) -> bool:
+    """Whether torch itself would refuse to write to a tensor that requires grad."""
+    return bool(getattr(tensor, "is_leaf", False) and torch.is_grad_enabled())
 
 
-def _interface_view(interface: dict[str, Any], value: Any) -> ArrayView:
+def _interface_view(interface: dict[str, Any], value: Any, home: str) -> ArrayView:
     try:
         address, readonly = interface["data"]
         typestr = interface["typestr"]
@@ -167,7 +176,7 @@ def _interface_view(interface: dict[str, Any], value: Any) -> ArrayView:
         raise Misfit(f"the array's bytes are swapped (typestr {typestr!r})")
     if interface.get("mask") is not None:
         raise Misfit("a masked array cannot be passed to a kernel")
-    why = "is immutable" if _is_immutable(value) else "is read-only" if readonly else ""
+    why = "is immutable" if home == "immutable" else "is read-only" if readonly else ""
     stream = interface.get("stream")
     return ArrayView(int(address or 0), nbytes, element, why, False, stream, value, interface)
 
@@ -184,7 +193,7 @@ def _interface_element(typestr: str, value: Any) -> Element:
     return element
 
 
-def _dlpack_view(value: Any, stream: int, device: str) -> ArrayView:
+def _dlpack_view(value: Any, stream: int, device: str, home: str) -> ArrayView:
     try:
         tensor = dlpack.read_tensor(value, stream)
     except Exception as error:  # `__dlpack__` is foreign code: any exception is its way to say no
@@ -201,7 +210,7 @@ def _dlpack_view(value: Any, stream: int, device: str) -> ArrayView:
     element = tensor.element
     if element.scalar in {"uint8", "int8"} and not hasattr(value, "dtype"):
         element = MEMORY
-    why = "is immutable" if _is_immutable(value) else "is read-only" if tensor.readonly else ""
+    why = "is immutable" if home == "immutable" else "is read-only" if tensor.readonly else ""
     return ArrayView(
         address=tensor.address,
         nbytes=tensor.element.nbytes * math.prod(tensor.shape),

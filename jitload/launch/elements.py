@@ -136,15 +136,24 @@ def _flattened(dtype: Any, offset: int) -> list[tuple[int, str]]:
     return [(offset + lane * (element.nbytes // element.lanes), element.scalar) for lane in range(element.lanes)]
 
 
-@functools.cache
-def torch_element(dtype: Any, nbytes: int) -> Element:
-    """The element of a torch dtype of `nbytes`; bytes of no more than that width where a tensor does not tell it."""
+_of_torch: dict[Any, Element] = {}
+
+
+def torch_element(dtype: Any, tensor: Any) -> Element:
+    """The element of a tensor by its dtype; bytes of no more than its width where it does not tell that."""
+    found = _of_torch.get(dtype)
+    if found is not None:
+        return found
+    nbytes = int(tensor.element_size())
     if dtype is None:
         return Element(f"void{8 * nbytes}", nbytes, "void")
     name = str(dtype).removeprefix("torch.")
     if name in _COMPLEX:
-        return Element(name, nbytes, _COMPLEX[name], 2)
-    return Element(name, nbytes, "fp4x2" if name == "float4_e2m1fn_x2" else name)
+        found = Element(name, nbytes, _COMPLEX[name], 2)
+    else:
+        found = Element(name, nbytes, "fp4x2" if name == "float4_e2m1fn_x2" else name)
+    _of_torch[dtype] = found
+    return found
 
 
 @functools.cache

@@ -5,12 +5,20 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jitload.launch.advice import shown
 from jitload.launch.misfit import Misfit
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Number = int | float | complex
+
+_NUMBERS = (int, float, complex)
+_TEXTS = (str, bytes, bytearray)
+#: Types seen before whose values a builtin type reads rightly: NumPy's scalars, which are what most launches get.
+_readers: dict[type, Callable[[Any], Number]] = {}
 
 
 def plain_number(value: Any) -> Number | None:
@@ -19,9 +27,12 @@ def plain_number(value: Any) -> Number | None:
     An array without axes is a scalar; one with a single element is not. The kind is kept: what is a floating point
     number in its own library is no integer here, however round it is.
     """
-    if isinstance(value, int | float | complex):  # bool is an int
+    if isinstance(value, _NUMBERS):  # bool is an int
         return value
-    if isinstance(value, str | bytes | bytearray):
+    reader = _readers.get(type(value))
+    if reader is not None:
+        return reader(value)
+    if isinstance(value, _TEXTS):
         return None
     if isinstance(value, ctypes._SimpleCData):
         return _ctypes_number(value)
@@ -50,7 +61,10 @@ def _array_number(value: Any) -> Number | None:
         raise
     except Exception as error:  # foreign code: any exception is its way to say no
         raise Misfit(f"the number in it could not be read: {error}") from error
-    if isinstance(held, int | float | complex):
+    if isinstance(held, _NUMBERS):
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(value, numpy.generic):
+            _readers[type(value)] = type(held)
         return held
     if isinstance(held, bytes) or held is value or getattr(held, "shape", None) == value.shape:
         return _wide_number(held)

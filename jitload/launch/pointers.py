@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import operator
 import sys
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ class Pointer:
         self.const = parameter.const or is_pointer_to_const(parameter.cpp)
         self._pointee = _pointee(parameter)
         self._needed: dict[Element, int] = {}
+        alignment = self._pointee.alignment if self._pointee else 1
+        self._unaligned, self._host_unaligned = alignment - 1, min(alignment, _HOST_ALIGNMENT) - 1
         self._known = parameter.pointer is True
         self._integer = None if self._known else Integer.of(parameter)
         self._foreign = foreign if self._known else None
@@ -99,11 +102,11 @@ class Pointer:
             needed = self._needed[view.element] = lanes_needed(view.element, pointee)
         if needed != 1:
             self._check_lanes(view, value, needed)
-        alignment = min(pointee.alignment, _HOST_ALIGNMENT) if view.host else pointee.alignment
-        if view.address & (alignment - 1) and view.nbytes:
+        unaligned = self._host_unaligned if view.host else self._unaligned
+        if view.address & unaligned and view.nbytes:
             raise Misfit(
                 f"{described(value)} lies at {view.address:#x} and what {self._type!r} points to must be aligned to "
-                f"{alignment} bytes; pass {writable_copy(value)}"
+                f"{unaligned + 1} bytes; pass {writable_copy(value)}"
             )
 
     def _check_lanes(self, view: ArrayView, value: Any, needed: int) -> None:
@@ -150,9 +153,16 @@ def _readonly_text(why: str, value: Any) -> str:
 
 def _count_write(tensor: Any) -> None:
     """Tell autograd that a tensor is about to change: it then refuses to use what it saved of it."""
-    count = getattr(sys.modules["torch"], "autograd", None)
-    if count is not None and not tensor.is_inference():
-        count.graph.increment_version(tensor)
+    counter = _version_counter(sys.modules["torch"])
+    if counter is not None:
+        counter((tensor,))
+
+
+@functools.cache
+def _version_counter(torch: Any) -> Any:
+    """What raises a tensor's `_version` (torch 2.1 and later)."""
+    graph = getattr(getattr(torch, "autograd", None), "graph", None)
+    return getattr(graph, "increment_version", None)
 
 
 def _address(value: Any) -> int | None:
