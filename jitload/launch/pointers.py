@@ -160,7 +160,7 @@ def _count_write(tensor: Any) -> None:
 
 @functools.cache
 def _version_counter(torch: Any) -> Any:
-    """What raises a tensor's `_version` (torch 2.1 and later)."""
+    """What raises `_version` of tensors, or None where torch is too old for it."""
     graph = getattr(getattr(torch, "autograd", None), "graph", None)
     return getattr(graph, "increment_version", None)
 
