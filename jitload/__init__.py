@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         UsageTypeError,
         UsageValueError,
     )
+    from jitload.events import Event, on_event
     from jitload.jit import JitKernel, jit_kernel
     from jitload.launch.kernel import Kernel
     from jitload.loader.create import create_module, module_from_cubin, module_from_fatbin, module_from_ptx
@@ -90,6 +91,7 @@ _HOMES = {
     "Cache": "cache.tiers",
     "CompileRequest": "compiler.request",
     "CpuProfile": "cpu.profile.report",
+    "Event": "events",
     "JitKernel": "jit",
     "Kernel": "launch.kernel",
     "KernelInfo": "artifact",
@@ -111,6 +113,7 @@ _HOMES = {
     "module_from_cubin": "loader.create",
     "module_from_fatbin": "loader.create",
     "module_from_ptx": "loader.create",
+    "on_event": "events",
     "pack_module": "loader.whole",
     "precompile": "precompile",
     "record": "bundles.record",
@@ -139,6 +142,7 @@ __all__ = [
     "CpuFault",
     "CpuProfile",
     "DriverError",
+    "Event",
     "JitKernel",
     "JitloadError",
     "Kernel",
@@ -171,6 +175,7 @@ __all__ = [
     "module_from_cubin",
     "module_from_fatbin",
     "module_from_ptx",
+    "on_event",
     "pack_module",
     "precompile",
     "record",

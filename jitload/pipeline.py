@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from jitload import config, log
+from jitload import config, events, log
 from jitload.bundles.tier import bundles_in_force
 from jitload.cache.flight import single_flight
 from jitload.cache.lookup import current_toolchain
@@ -18,7 +18,7 @@ from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.compiler.key import artifact_key
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.toolkit import toolkit_roots
-from jitload.errors import CompileDisabledError, CompileError
+from jitload.errors import BundleError, CompileDisabledError, CompileError, TrustError
 from jitload.lookup import cannot_compile, find_stand_in, is_sealed, look_up
 from jitload.lookup import seal as seal
 from jitload.target import ANY_IMAGE, default_target, stand_ins
@@ -74,11 +74,16 @@ def compile_request(
     """
     store = default_cache() if cache is None else cache
     settings = config.current()
-    if settings.compile != "always":
-        artifact, reason = look_up(request, store, settings)
-    else:
-        bundles_in_force(settings)  # one that is refused stops this too
-        artifact, reason = None, "compile=always"
+    try:
+        if settings.compile != "always":
+            artifact, reason = look_up(request, store, settings)
+        else:
+            bundles_in_force(settings)  # one that is refused stops this too
+            artifact, reason = None, "compile=always"
+    except (BundleError, TrustError) as error:
+        if events.listeners:
+            _tell("reject", request, tier="bundle", reason=str(error))
+        raise
     said: list[Diagnostic] = []
     if artifact is None:
         worker = compiler or partial(_compile_here, isolate=isolate)
@@ -110,10 +115,14 @@ def _provide(
         if artifact is not None:
             return artifact, []
     counters.count_miss(reason)
+    if events.listeners:
+        _tell("miss", request, reason=reason)
     log.debug("miss: %s (%s)", request, reason)
     refuse_if_off(request, store, policy, reason, device)
     directory = None if store.disk is None else store.disk.directory
-    with single_flight(request.digest, directory, what=f"{request.name} ({request.kind}, {request.arch})"):
+    waited = partial(_tell_wait, request) if events.listeners else None
+    what = f"{request.name} ({request.kind}, {request.arch})"
+    with single_flight(request.digest, directory, what=what, waited=waited):
         if policy != "always":
             store.forget_variants(request.digest)
             artifact, _ = look_up(request, store)
@@ -154,6 +163,8 @@ def _compile(
     artifact = compiler(request, closure, current)
     unsharable = unsharable or closure.unsharable()  # a header that a macro names was not there to be asked before
     counters.count_compile(artifact.compile_seconds)
+    if events.listeners:
+        events.tell_of("compile", artifact, seconds=artifact.compile_seconds)
     log.debug("compiled: %s in %.3f s%s", request, artifact.compile_seconds, f"\n{artifact.log}".rstrip())
     said = users_warnings(artifact.log, closure)
     if unsharable is not None:
@@ -168,6 +179,18 @@ def _compile(
 
         warn_of_stale_bundles(request, artifact)
     return artifact, said
+
+
+def _tell_wait(request: CompileRequest, seconds: float, reason: str) -> None:
+    _tell("wait", request, seconds=seconds, reason=reason)
+
+
+def _tell(name: str, request: CompileRequest, **fields: Any) -> None:
+    """Tell an event of a request whose artifact is not there."""
+    from jitload.compiler.diagnostics import kernel_names
+
+    kernel = ", ".join(request.names or kernel_names(request.source)) or request.name
+    events.tell(name, kernel=kernel, key=request.digest, kind=str(request.kind), arch=request.arch, **fields)
 
 
 def _nowhere(request: CompileRequest, missing: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from jitload import config, log
+from jitload import config, events, log
 from jitload.cache.stats import counters
 from jitload.compiler.manifest import check_variant
 from jitload.errors import BundleError, TrustError
@@ -163,6 +163,8 @@ def find_in(bundle: Bundle, request: CompileRequest, *, serve: bool = False) -> 
             artifact = bundle.take(request.digest, key)
         if serve:
             counters.count_hit(tier, artifact.compile_seconds)
+            if events.listeners:
+                events.tell_of("hit", artifact, tier=tier)
             bundle.served.put(artifact)
         return artifact, "hit"
     return None, reason

@@ -17,7 +17,7 @@ import os
 import time
 from contextlib import suppress
 
-from jitload import log
+from jitload import events, log
 from jitload.artifact import MAX_ENTRY_BYTES, decode_entry, encode_entry
 from jitload.cache.stats import counters
 from jitload.errors import ArtifactError, LoadError
@@ -26,7 +26,7 @@ from jitload.files.ownership import Foreign, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from jitload.artifact import Artifact
 
@@ -169,12 +169,14 @@ class DiskStore:
                 return self.directory.read_file(relative, max_bytes), "hit"
             except Refused as error:
                 self.directory.say_refused(error)
+                _tell_rejected(relative, str(error.strerror))
                 return None, "unreadable"
             except FileNotFoundError:
                 return None, "absent"
             except Foreign as error:
                 text = f"cache entry {relative} of {self.directory.path} is not used: {error.strerror}"
                 log.warn_once(("foreign", self.directory.path, relative), text)
+                _tell_rejected(relative, str(error.strerror))
                 self._move_aside(relative)
                 return None, "damaged"
             except OSError as error:
@@ -184,6 +186,7 @@ class DiskStore:
                     self._quarantine(relative, str(error))
                     return None, "damaged"
                 log.warn_once(("read", self.directory.path), f"cannot read the cache {self.directory.path}: {error}")
+                _tell_rejected(relative, str(error))
                 return None, "unreadable"
         return None, "unreadable"
 
@@ -214,9 +217,11 @@ class DiskStore:
         total = sum(status.st_size for _, status in self.scan_keys())
         dropped, _ = self.collect(max(0, min(int(total * 0.95), total - needed)))
         counters.count_evictions(len(dropped))
+        tell_evicted("disk", dropped)
 
     def _quarantine(self, relative: str, reason: str) -> None:
         log.warn(f"cache entry {relative} of {self.directory.path} is not used: {reason}")
+        _tell_rejected(relative, reason)
         self._move_aside(relative)
 
     def _move_aside(self, relative: str) -> str | None:
@@ -255,6 +260,18 @@ def _is_orphan(temporary: str, status: os.stat_result, host: str) -> bool:
         except OSError:
             pass
     return time.time() - status.st_mtime > STALE_SECONDS
+
+
+def tell_evicted(tier: str, keys: Iterable[str]) -> None:
+    """Tell whoever listens which entries were dropped to keep to a bound."""
+    if events.listeners:
+        for key in keys:
+            events.tell("evict", key=key, tier=tier)
+
+
+def _tell_rejected(relative: str, reason: str) -> None:
+    if events.listeners:
+        events.tell("reject", key=relative[-65:].replace("/", ""), tier="disk", reason=reason)
 
 
 def _is_shard(relative: str) -> bool:

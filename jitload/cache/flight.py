@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from threading import Lock, current_thread
+from time import monotonic
 
 from jitload import forks, log
 from jitload.files.lock import FileLock
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jitload.files.directory import Directory
+
+    Waited = Callable[[float, str], object]
 
 #: How long to wait for another process before compiling what it is compiling.
 WAIT_SECONDS = 600.0
@@ -41,7 +44,11 @@ class _Turn:
 
 @contextmanager
 def single_flight(
-    digest: str, directory: Directory | None, wait_seconds: float = WAIT_SECONDS, what: str = ""
+    digest: str,
+    directory: Directory | None,
+    wait_seconds: float = WAIT_SECONDS,
+    what: str = "",
+    waited: Waited | None = None,
 ) -> Iterator[None]:
     """Hold the right to compile `digest`; look again for a result after getting it.
 
@@ -50,6 +57,7 @@ def single_flight(
         directory: where lock files may lie, or None for this process alone.
         wait_seconds: bound on the wait, for threads and processes each.
         what: what is compiled, for messages.
+        waited: is told of waits, when they get long and when they are over.
     """
     what = what or digest[:12]
     turn = _enter(digest)
@@ -58,12 +66,13 @@ def single_flight(
             lambda seconds: turn.lock.acquire(timeout=seconds),
             wait_seconds,
             lambda: f"waiting for another thread of this process to compile {what}: {turn.holder}",
+            waited,
         )
         if not held:
             log.warn(f"another thread has been compiling {what} for {wait_seconds:g} s: compiling it as well")
         try:
             turn.holder = current_thread().name if held else turn.holder
-            with _process_lock(digest, directory, wait_seconds, what):
+            with _process_lock(digest, directory, wait_seconds, what, waited):
                 yield
         finally:
             if held:
@@ -86,36 +95,51 @@ def _leave(digest: str, turn: _Turn) -> None:
             del _threads[digest]
 
 
-def _wait(acquire: Callable[[float], bool], wait_seconds: float, describe: Callable[[], str]) -> bool:
+def _wait(
+    acquire: Callable[[float], bool], wait_seconds: float, describe: Callable[[], str], waited: Waited | None
+) -> bool:
     """Whether a lock was got within the bound; a wait that gets long is said once."""
+    if acquire(0):
+        return True
+    started = monotonic()
     if acquire(min(wait_seconds, SAY_SECONDS)):
+        if waited is not None:
+            waited(monotonic() - started, "")
         return True
     if wait_seconds <= SAY_SECONDS:
         return False
-    log.warn(describe())
-    return acquire(wait_seconds - SAY_SECONDS)
+    text = describe()
+    log.warn(text)
+    if waited is not None:
+        waited(monotonic() - started, text)
+    held = acquire(wait_seconds - SAY_SECONDS)
+    if waited is not None:
+        waited(monotonic() - started, text)
+    return held
 
 
 @contextmanager
-def _process_lock(digest: str, directory: Directory | None, wait_seconds: float, what: str) -> Iterator[None]:
+def _process_lock(
+    digest: str, directory: Directory | None, wait_seconds: float, what: str, waited: Waited | None
+) -> Iterator[None]:
     lock = None
     try:
         if directory is not None and not directory.read_only:
-            lock = _take(digest, directory, wait_seconds, what)
+            lock = _take(digest, directory, wait_seconds, what, waited)
         yield
     finally:
         if lock is not None:
             lock.release()
 
 
-def _take(digest: str, directory: Directory, wait_seconds: float, what: str) -> FileLock | None:
+def _take(digest: str, directory: Directory, wait_seconds: float, what: str, waited: Waited | None) -> FileLock | None:
     """The lock between processes, or None when it cannot be had."""
     # 4096 files at most, however many kernels there are; two keys may share one and then wait for each other.
     name = f"locks/{digest[:3]}"
     try:
         for _ in range(_MOST_FILES):
             lock = FileLock(directory.open_own(name))
-            if _hold(lock, f"{directory.path}/{name}", wait_seconds, what):
+            if _hold(lock, f"{directory.path}/{name}", wait_seconds, what, waited):
                 return lock
     except ImportError as error:  # an install without its dependencies still compiles, alone
         log.warn_once("filelock", f"processes cannot wait for each other's compiles ({error}): pip install filelock")
@@ -128,7 +152,7 @@ def _take(digest: str, directory: Directory, wait_seconds: float, what: str) -> 
     return None
 
 
-def _hold(lock: FileLock, path: str, wait_seconds: float, what: str) -> bool:
+def _hold(lock: FileLock, path: str, wait_seconds: float, what: str, waited: Waited | None) -> bool:
     """Whether to go on, with the lock or without; False when its file was removed: the others lock another one."""
     held = False
     try:
@@ -136,6 +160,7 @@ def _hold(lock: FileLock, path: str, wait_seconds: float, what: str) -> bool:
             lock.acquire,
             wait_seconds,
             lambda: f"waiting for another process to compile {what}: {lock.read_holder()} holds {path}",
+            waited,
         )
         if not held:
             log.warn(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from threading import Lock
 
+from jitload import events
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Artifact
@@ -41,6 +43,7 @@ class MemoryStore:
         size = len(artifact.data)
         if size > self.max_bytes:
             return False
+        gone: list[Artifact] = []
         with self._lock:
             old = self._entries.pop(artifact.key, None)
             self._bytes += size - (len(old.data) if old is not None else 0)
@@ -48,6 +51,10 @@ class MemoryStore:
             while self._bytes > self.max_bytes:
                 _, dropped = self._entries.popitem(last=False)
                 self._bytes -= len(dropped.data)
+                gone.append(dropped)
+        if gone and events.listeners:
+            for dropped in gone:
+                events.tell_of("evict", dropped, tier="memory")
         return True
 
     def clear(self) -> None:

@@ -7,9 +7,9 @@ import os
 import weakref
 from contextlib import suppress
 
-from jitload import config, log
+from jitload import config, events, log
 from jitload.artifact import Kind, canonical_json
-from jitload.cache.disk import DiskStore
+from jitload.cache.disk import DiskStore, tell_evicted
 from jitload.cache.memory import MemoryStore
 from jitload.cache.stats import counters
 from jitload.compiler.manifest import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest
@@ -99,12 +99,16 @@ class Cache:
         artifact, reason = self.memory.read(key)
         if artifact is not None:
             counters.count_hit("memory", artifact.compile_seconds)
+            if events.listeners:
+                events.tell_of("hit", artifact, tier="memory")
             return artifact, reason
         reason = "absent"
         for store in self.stores:
             artifact, answer = store.read(key)
             if artifact is not None:
                 counters.count_hit("disk", artifact.compile_seconds)
+                if events.listeners:
+                    events.tell_of("hit", artifact, tier="disk")
                 self.memory.put(artifact)
                 return artifact, answer
             if answer != "absent":
@@ -207,6 +211,7 @@ class Cache:
             return 0
         dropped, _ = self.disk.collect(max_bytes)
         counters.count_evictions(len(dropped))
+        tell_evicted("disk", dropped)
         if self.index is not None:
             self.index.remove(dropped)
         return len(dropped)

@@ -167,10 +167,15 @@ def without_name_map(log: str, request: CompileRequest) -> str:
     return "\n\n".join(dict.fromkeys(kept))
 
 
+def kernel_names(source: str) -> list[str]:
+    """The names that a source declares kernels by, as far as its text shows them."""
+    return list(dict.fromkeys(_KERNEL.findall(source)))
+
+
 def _near(request: CompileRequest, expression: str) -> str:
     """The kernel of the source that may be meant."""
     name = re.split(r"[<(]", expression, maxsplit=1)[0].rpartition("::")[2].strip("& ")
-    kernels = list(dict.fromkeys(_KERNEL.findall(request.source)))
+    kernels = kernel_names(request.source)
     if name in kernels or not kernels:
         return ""
     near = get_close_matches(name, kernels, 1)

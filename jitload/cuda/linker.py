@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+from time import perf_counter
 from typing import Any
 
+from jitload import events
 from jitload.compiler.toolkit import find_library
 from jitload.errors import LoadError
 
@@ -24,7 +26,7 @@ def link_ltoir(data: bytes, arch: str) -> bytes:
         LoadError: nvJitLink is not installed or refused the image; `.log` holds what it said.
     """
     nvjitlink = _bindings()
-    handle = 0
+    handle, started = 0, perf_counter()
     options = ["-lto", f"-arch={arch}"]
     try:
         handle = nvjitlink.create(len(options), options)
@@ -45,6 +47,8 @@ def link_ltoir(data: bytes, arch: str) -> bytes:
     finally:
         if handle:
             nvjitlink.destroy(handle)
+    if events.listeners:
+        events.tell("link", kind="cubin", arch=arch, seconds=perf_counter() - started)
     return bytes(cubin)
 
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 # `threading.Lock` is this function; the module around it costs 5 ms of start-up (measured with -X importtime).
 from _thread import allocate_lock
+from time import perf_counter
 
+from jitload import events
 from jitload.errors import LoaderNotFoundError
 from jitload.loader.inputs import as_bytes, checked_kind
 from jitload.loader.module import Module
@@ -162,10 +164,17 @@ def load_module_from_bytes(kind: str, data: Buffer) -> Module:
     """
     name = checked_kind(kind)
     image = data if type(data) is bytes else as_bytes(data)
-    loader = require_loader(name)
-    module = loader(image)
+    started = perf_counter()
+    module = _load(name, image)
+    if events.listeners:
+        events.tell("load", kernel=", ".join(module.functions), kind=name, seconds=perf_counter() - started)
+    return module
+
+
+def _load(kind: str, image: bytes) -> Module:
+    module = require_loader(kind)(image)
     if not isinstance(module, Module):
-        raise TypeError(f"the loader {loader_key(name)} must return a jitload.Module, got {type(module).__name__}")
+        raise TypeError(f"the loader {loader_key(kind)} must return a jitload.Module, got {type(module).__name__}")
     return module
 
 
@@ -176,8 +185,11 @@ def load_artifact(artifact: Artifact) -> Module:
         LoaderNotFoundError: no loader is registered for the artifact's kind.
         LoadError: the image cannot be loaded here.
     """
-    module = load_module_from_bytes(artifact.kind, artifact.data)
+    started = perf_counter()
+    module = _load(artifact.kind.value, artifact.data)
     module.attach_kernels(artifact.kernels.values())
+    if events.listeners:
+        events.tell_of("load", artifact, seconds=perf_counter() - started)
     return module
 
 
