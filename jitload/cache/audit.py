@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: No compile takes a year.
 MAX_SECONDS = 365 * 86400.0
+#: What the index keeps of the names of kernels, and of the options: enough to tell entries apart.
+MAX_KERNEL_CHARS, MAX_OPTION_CHARS = 1024, 512
 
 
 class EntryInfo(Value):
@@ -34,16 +36,20 @@ class EntryInfo(Value):
         kind: its kind, or "" for an entry that the index does not know and that fails verification.
         arch: its arch, or "".
         name: its program name, or "".
+        kernels: the names of its kernels, sorted; the last is "..." where there are more.
+        options: the options and macros that it was compiled with, as they would be written, or "".
         compile_seconds: what its compile took, or 0.
     """
 
-    __slots__ = ("arch", "bytes", "compile_seconds", "key", "kind", "name", "used")
+    __slots__ = ("arch", "bytes", "compile_seconds", "kernels", "key", "kind", "name", "options", "used")
     key: str
     bytes: int
     used: float
     kind: str
     arch: str
     name: str
+    kernels: tuple[str, ...]
+    options: str
     compile_seconds: float
 
     def __init__(self, **fields: object) -> None:
@@ -132,10 +138,23 @@ def row_of(artifact: Artifact, factors: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "arch": artifact.arch,
         "compile_seconds": artifact.compile_seconds,
+        "kernels": _kernel_names(artifact),
         "kind": artifact.kind.value,
         "name": artifact.name,
+        "options": written_options(factors)[:MAX_OPTION_CHARS],
         **({"request": request} if isinstance(request, str) else {}),
     }
+
+
+def written_options(factors: Mapping[str, Any]) -> str:
+    """The macros and options of a compile as they would be written: "-DN=4 --use_fast_math"."""
+    defines, undefines, options = (factors.get(name) for name in ("defines", "undefines", "options"))
+    words = []
+    if isinstance(defines, dict):
+        words += [f"-D{name}" if value is None else f"-D{name}={value}" for name, value in sorted(defines.items())]
+    words += [f"-U{name}" for name in undefines] if isinstance(undefines, list) else []
+    words += map(str, options) if isinstance(options, list) else []
+    return " ".join(words)
 
 
 def is_row(row: Row) -> bool:
@@ -151,16 +170,21 @@ def is_row(row: Row) -> bool:
 
 
 def list_entries(disk: DiskStore, rows: Mapping[str, Row]) -> Iterator[EntryInfo]:
-    """Every entry in order of key, from its row; an entry without a row that makes sense is read and verified."""
+    """Every entry in order of key, from its row; an entry without a row that makes sense is read and verified.
+
+    So is one whose row was written before rows had the names of kernels.
+    """
     for key, status in disk.scan_keys():
         row = rows.get(key, {})
-        if not is_row(row):
+        if not (is_row(row) and _has_names(row)):
             try:
-                row = row_of(disk.read_entry(key)[0], {})
+                artifact, data = disk.read_entry(key)
+                read = row_of(artifact, _factors_of(data))
+                row = {**read, **row} if is_row(row) and "kernels" not in row else read
             except FileNotFoundError:
                 continue  # dropped meanwhile
             except (OSError, ArtifactError, LoadError):
-                row = {}
+                row = row if is_row(row) and "kernels" not in row else {}
         yield EntryInfo(
             key=key,
             bytes=status.st_size,
@@ -168,8 +192,26 @@ def list_entries(disk: DiskStore, rows: Mapping[str, Row]) -> Iterator[EntryInfo
             kind=row.get("kind", ""),
             arch=row.get("arch", ""),
             name=row.get("name", ""),
+            kernels=tuple(row.get("kernels", ())),
+            options=row.get("options", ""),
             compile_seconds=float(row.get("compile_seconds", 0.0)),
         )
+
+
+def _has_names(row: Row) -> bool:
+    kernels: Any = row.get("kernels")
+    return isinstance(kernels, list) and all(isinstance(name, str) for name in (*kernels, row.get("options")))
+
+
+def _kernel_names(artifact: Artifact) -> list[str]:
+    names: list[str] = []
+    chars = 0
+    for name in sorted(artifact.kernels):
+        chars += len(name)
+        if chars > MAX_KERNEL_CHARS:
+            return [*names, "..."]
+        names.append(name)
+    return names
 
 
 def verify_entries(disk: DiskStore, index: Index | None) -> tuple[dict[str, Row], list[Damage]]:

@@ -4,17 +4,27 @@ import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.entry import Entry
 from jitload.bundles.signature import Signature
+from jitload.cache.audit import written_options
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import destination
 from jitload.cli.request import Kinds
-from jitload.cli.tables import format_bytes, format_count, format_utc, parse_utc, plain
+from jitload.cli.tables import (
+    SHORT_KEY_DIGITS,
+    describe_kernels,
+    format_bytes,
+    format_count,
+    format_utc,
+    parse_utc,
+    plain,
+    table,
+)
 from jitload.errors import TrustError
 from jitload.format.json import MAX_DIGITS
 
@@ -109,7 +119,7 @@ def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
     """Show what is in a bundle, and by which keys it is signed. Digests are verified, signatures are not."""
     with clean_failures():
         opened = Bundle.open(bundle, trust="unsigned")
-        rows = [_row(entry) for entry in opened.entries()]
+        rows = sorted(map(_row, opened.entries()), key=_order)
         if as_json:
             signatures = list(map(_signature_row, opened.signatures))
             typer.echo(json.dumps({"manifest": opened.manifest, "signatures": signatures, "entries": rows}, indent=2))
@@ -130,10 +140,8 @@ def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
             typer.echo(f"  toolchain  {name} {version} ({digest[:12]})")
         for signature in opened.signatures:
             typer.echo(f"  signature  {describe_signature(signature)}, not verified")
-        for row in rows:
-            typer.echo(
-                f"  {str(row['key'])[:12]}  {row['kind']:<6} {row['arch']:<12} {row['bytes']:>9}  {row['program']}"
-            )
+        if rows:
+            typer.echo("\n".join(f"  {line}" for line in _entry_lines(rows)))
 
 
 @app.command()
@@ -336,15 +344,35 @@ def _name(entry: Entry) -> str:
     return f"{artifact.name} ({artifact.kind}, {artifact.arch}) {artifact.key[:12]}"
 
 
-def _row(entry: Entry) -> dict[str, object]:
+def _row(entry: Entry) -> dict[str, Any]:
     artifact = entry.artifact
     return {
         "program": artifact.name,
+        "kernels": sorted(artifact.kernels),
+        "options": written_options(entry.factors),
         "kind": artifact.kind.value,
         "arch": artifact.arch,
         "bytes": len(artifact.data),
-        "kernels": list(artifact.kernels),
         "key": artifact.key,
         "request": entry.request,
         "toolchain": str(artifact.toolchain),
     }
+
+
+def _order(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[field] for field in ("program", "kernels", "options", "kind", "arch", "key"))
+
+
+def _entry_lines(rows: list[dict[str, Any]]) -> list[str]:
+    cells = [
+        (
+            row["key"][:SHORT_KEY_DIGITS],
+            row["kind"],
+            row["arch"],
+            row["program"],
+            describe_kernels(row["kernels"], row["options"]),
+            format_bytes(row["bytes"]),
+        )
+        for row in rows
+    ]
+    return table(("KEY", "KIND", "ARCH", "NAME", "KERNELS", "BYTES"), cells, right={"BYTES"})

@@ -47,6 +47,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 class Order(str, Enum):
     """What `ls` sorts by."""
 
+    NAME = "name"
     KEY = "key"
     BYTES = "bytes"
     USED = "used"
@@ -55,27 +56,31 @@ class Order(str, Enum):
 @app.command("ls")
 def list_entries(
     sort: Annotated[
-        Order, typer.Option("--sort", help="By key, the largest first, or the last used first.")
-    ] = Order.KEY,
+        Order, typer.Option("--sort", help="By name, by key, the largest first, or the last used first.")
+    ] = Order.NAME,
     kind: Annotated[Kind | None, typer.Option("--kind", "-k", case_sensitive=False, help="Only this kind.")] = None,
     arch: Annotated[
         str | None, typer.Option("--arch", "-a", metavar="ARCH", help="Only what was compiled for this arch.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", "-n", metavar="GLOB", help="Only programs of this name, e.g. 'reduce*'.")
+        str | None,
+        typer.Option("--name", "-n", metavar="GLOB", help="Only programs or kernels of this name: 'reduce*'."),
     ] = None,
     directory: Dir = None,
     as_json: Json = False,
 ) -> None:
     """List the entries.
 
-    Shows key, kind, arch, program name, size, last use (noted at most once an hour) and compile time. An entry that is
-    damaged has no kind: `jitload cache verify` says what is wrong, and puts it aside.
+    Shows key, kind, arch, program name, kernels (with the macros and options they were compiled with), size, last use
+    (noted at most once an hour) and compile time. An entry that is damaged has no kind: `jitload cache verify` says
+    what is wrong, and puts it aside.
     """
     with clean_failures(), opened_cache(directory) as cache:
         entries = list(cache.entries())
         chosen = [entry for entry in entries if _is_chosen(entry, kind, arch, name)]
-        if sort is Order.BYTES:
+        if sort is Order.NAME:
+            chosen.sort(key=lambda entry: (entry.name, entry.kernels, entry.options, entry.kind, entry.arch, entry.key))
+        elif sort is Order.BYTES:
             chosen.sort(key=lambda entry: -entry.bytes)
         elif sort is Order.USED:
             chosen.sort(key=lambda entry: -entry.used)
@@ -261,7 +266,7 @@ def _is_chosen(entry: EntryInfo, kind: Kind | None, arch: str | None, name: str 
     return (
         (kind is None or entry.kind == kind)
         and (arch is None or normalize_arch(arch) in entry.arch.split(","))
-        and (name is None or fnmatchcase(entry.name, name))
+        and (name is None or any(fnmatchcase(text, name) for text in (entry.name, *entry.kernels)))
     )
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jitload.cli.tables import SHORT_KEY_DIGITS, count_of, entries_of, format_bytes, format_time, table
+from jitload.cli.tables import (
+    SHORT_KEY_DIGITS,
+    count_of,
+    describe_kernels,
+    entries_of,
+    format_bytes,
+    format_time,
+    table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,8 +23,13 @@ if TYPE_CHECKING:
 
 def entry_json(entry: EntryInfo) -> dict[str, Any]:
     """One entry as plain values."""
-    fields = {field: getattr(entry, field) for field in ("key", "kind", "arch", "name", "bytes", "used")}
-    return {**fields, "compile_seconds": entry.compile_seconds, "damaged": not entry.kind}
+    fields = {field: getattr(entry, field) for field in ("key", "kind", "arch", "name", "options", "bytes", "used")}
+    return {
+        **fields,
+        "kernels": list(entry.kernels),
+        "compile_seconds": entry.compile_seconds,
+        "damaged": not entry.kind,
+    }
 
 
 def entry_lines(cache: Cache, entries: list[EntryInfo], total: int) -> list[str]:
@@ -29,6 +42,7 @@ def entry_lines(cache: Cache, entries: list[EntryInfo], total: int) -> list[str]
             entry.kind or "damaged",
             entry.arch,
             entry.name,
+            describe_kernels(entry.kernels, entry.options),
             format_bytes(entry.bytes),
             format_time(entry.used),
             f"{entry.compile_seconds:.3f} s" if entry.kind else "",
@@ -37,7 +51,7 @@ def entry_lines(cache: Cache, entries: list[EntryInfo], total: int) -> list[str]
     ]
     count = entries_of(total) if len(entries) == total else f"{len(entries)} of {entries_of(total)}"
     last = f"{count}, {format_bytes(sum(entry.bytes for entry in entries))}"
-    header = ("KEY", "KIND", "ARCH", "NAME", "BYTES", "LAST USE", "COMPILE")
+    header = ("KEY", "KIND", "ARCH", "NAME", "KERNELS", "BYTES", "LAST USE", "COMPILE")
     return [*(table(header, rows, right={"BYTES", "COMPILE"}) if rows else ()), last]
 
 

@@ -12,7 +12,7 @@ from jitload.format.json import MAX_DIGITS
 from jitload.settings.option import byte_count
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 SHORT_KEY_DIGITS = 12
@@ -78,6 +78,13 @@ def count_of(number: int, noun: str, plural: str | None = None) -> str:
 def entries_of(number: int) -> str:
     """ "1 entry", "3 entries"."""  # noqa: D210 - it begins with a quotation mark
     return count_of(number, "entry", "entries")
+
+
+def describe_kernels(kernels: Iterable[str], options: str, limit: int = 60) -> str:
+    """Kernels and how they were compiled, in one column: "scale<float>, scale<int> (-DN=4)", cut where it is long."""
+    names = ", ".join(kernels)
+    cut = [text if len(text) <= limit else f"{text[: limit - 3]}..." for text in (names, options)]
+    return f"{cut[0]} ({cut[1]})" if options else cut[0]
 
 
 def plain(text: str) -> str:

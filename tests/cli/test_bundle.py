@@ -104,6 +104,25 @@ def test_inspect_merge_diff_extract(app, invoke):
     assert {jitload.Artifact.open(file).arch for file in files} == {"sm_80", "sm_90a", "compute_75"}
 
 
+def test_inspect_tells_specialisations_apart_and_sorts_by_name(workdir, invoke):
+    source = "template <class T> __global__ void scale(T *x) { *x *= M; }"
+    with jitload.record(workdir / "app.jlw"):
+        for name, define in (("scale<int>", 2), ("scale<float>", 1), ("scale<float>", 3)):
+            jitload.compile(source, arch="sm_80", name="scale.cu", names=[name], defines={"M": define})
+        jitload.compile('extern "C" __global__ void k() {}', arch="sm_80", name="a.cu")
+    assert invoke("bundle", "create", "app.jlw", "-o", "k.jlb").exit_code == 0
+    entries = json.loads(invoke("bundle", "inspect", "k.jlb", "--json").stdout)["entries"]
+    assert [(entry["program"], entry["kernels"], entry["options"]) for entry in entries] == [
+        ("a.cu", ["k"], ""),
+        ("scale.cu", ["scale<float>"], "-DM=1"),
+        ("scale.cu", ["scale<float>"], "-DM=3"),
+        ("scale.cu", ["scale<int>"], "-DM=2"),
+    ]
+    shown = invoke("bundle", "inspect", "k.jlb").stdout
+    assert "scale.cu  scale<float> (-DM=3) " in shown
+    assert shown.index("a.cu") < shown.index("scale<float> (-DM=1)") < shown.index("scale<int>")
+
+
 def test_a_trust_file_with_a_threshold(app, invoke):
     invoke("bundle", "keygen", "second")
     assert invoke("bundle", "trust", "key.pub", "second.pub", "-o", "trust.json", "--threshold", "2").exit_code == 0

@@ -14,9 +14,9 @@ def test_ls_shows_a_line_for_each_entry_in_aligned_columns(invoke, ask, cache):
     lines = invoke("cache", "ls").stdout.splitlines()
     entries = ask("ls")["entries"]
     header, *rows, last = lines
-    assert header.split() == ["KEY", "KIND", "ARCH", "NAME", "BYTES", "LAST", "USE", "COMPILE"]
+    assert header.split() == ["KEY", "KIND", "ARCH", "NAME", "KERNELS", "BYTES", "LAST", "USE", "COMPILE"]
     assert [row.split()[0] for row in rows] == [entry["key"][:12] for entry in entries]
-    for name in ("KIND", "ARCH", "NAME", "LAST USE"):
+    for name in ("KIND", "ARCH", "NAME", "KERNELS", "LAST USE"):
         column = header.index(name)
         assert all(row[column - 1] == " " and row[column] != " " for row in rows)
     assert {len(row) for row in rows} == {len(header)}
@@ -27,11 +27,13 @@ def test_ls_as_json_has_everything(ask, cache, entry_file):
     report = ask("ls")
     assert set(report) == {"directory", "entries"}
     assert report["directory"] == str(cache)
-    keys = [entry["key"] for entry in report["entries"]]
-    assert keys == sorted(keys)
+    rows = [(entry["name"], entry["kind"], entry["arch"]) for entry in report["entries"]]
+    assert rows == sorted(rows)
+    fields = {"key", "kind", "arch", "name", "kernels", "options", "bytes", "used", "compile_seconds", "damaged"}
     for entry in report["entries"]:
-        assert set(entry) == {"key", "kind", "arch", "name", "bytes", "used", "compile_seconds", "damaged"}
+        assert set(entry) == fields
         artifact = jitload.Artifact.open(entry_file(entry["key"]))
+        assert (entry["kernels"], entry["options"]) == (list(artifact.kernels), "")
         assert (entry["kind"], entry["arch"], entry["name"]) == (artifact.kind, artifact.arch, artifact.name)
         assert entry["compile_seconds"] == artifact.compile_seconds > 0
         status = entry_file(entry["key"]).stat()
@@ -58,9 +60,65 @@ def test_ls_filters(ask, invoke, cache, arguments, found):
 def test_ls_sorts(ask, cache):
     sizes = [entry["bytes"] for entry in ask("ls", "--sort", "bytes")["entries"]]
     uses = [entry["used"] for entry in ask("ls", "--sort", "used")["entries"]]
+    keys = [entry["key"] for entry in ask("ls", "--sort", "key")["entries"]]
+    assert keys == sorted(keys)
+    assert ask("ls") == ask("ls", "--sort", "name")
     assert sizes == sorted(sizes, reverse=True)
     assert uses == sorted(uses, reverse=True)
     assert len(set(uses)) == 4
+
+
+SCALE = "template <class T, int N> __global__ void scale(T *x) { *x *= N * M; }"
+
+
+@pytest.mark.parametrize("index", ["as it is", "without names", "none"])
+def test_ls_tells_specialisations_apart(ask, invoke, cache_dir, index):
+    """Template arguments, macros and options, from the index, from one of an earlier version, and without any."""
+    for names, fields in (
+        (["scale<float, 2>"], {"defines": {"M": 1}}),
+        (["scale<double, 2>", "scale<double, 3>"], {"defines": {"M": 1}}),
+        (["scale<float, 2>"], {"defines": {"M": 2}, "options": ["-use_fast_math"]}),
+    ):
+        jitload.compile(SCALE, arch="sm_80", name="scale.cu", names=names, **fields)
+    jitload.Cache.default().flush()
+    if index == "none":
+        shutil.rmtree(cache_dir / "index")
+    elif index == "without names":
+        found = jitload.Cache.default().index
+        rows = dict(found.rows())
+        found.replace(
+            {key: {f: v for f, v in row.items() if f not in {"kernels", "options"}} for key, row in rows.items()}
+        )
+    entries = ask("ls")["entries"]
+    assert [(entry["kernels"], entry["options"]) for entry in entries] == [
+        (["scale<double, 2>", "scale<double, 3>"], "-DM=1"),
+        (["scale<float, 2>"], "-DM=1"),
+        (["scale<float, 2>"], "-DM=2 --use_fast_math"),
+    ]
+    shown = invoke("cache", "ls").stdout
+    assert "scale.cu  scale<double, 2>, scale<double, 3> (-DM=1) " in shown
+    assert "scale.cu  scale<float, 2> (-DM=2 --use_fast_math) " in shown
+    assert len(ask("ls", "--name", "scale<float*")["entries"]) == 2
+
+
+def test_a_row_with_names_of_another_kind_is_not_believed(ask, cache_dir):
+    jitload.compile('extern "C" __global__ void k() {}', arch="sm_80")
+    found = jitload.Cache.default()
+    found.flush()
+    rows = dict(found.index.rows())
+    for kernels, options in (({"a": 1}, ""), ([7], ""), ("k", ""), (["k"], 7)):
+        found.index.replace({key: {**row, "kernels": kernels, "options": options} for key, row in rows.items()})
+        assert [(entry["kernels"], entry["options"]) for entry in ask("ls")["entries"]] == [(["k"], "")]
+
+
+def test_many_kernels_in_one_program_leave_their_row_short(ask):
+    names = [f"scale<float, {number}>" for number in range(300)]
+    jitload.compile(SCALE, arch="compute_80", names=names, defines={"M": 1})
+    jitload.Cache.default().flush()
+    (entry,) = ask("ls")["entries"]
+    assert entry["kernels"][-1] == "..."
+    assert entry["kernels"][:-1] == sorted(names)[: len(entry["kernels"]) - 1]
+    assert 40 < len(entry["kernels"]) < 100
 
 
 @pytest.mark.parametrize("damage", ["deleted", "garbage", "a file"])

@@ -22,7 +22,7 @@ def test_verify_of_a_sound_cache(ask, invoke, cache):
 
 
 def test_verify_puts_damaged_entries_aside_and_says_where(ask, cache, entry_file):
-    keys = [entry["key"] for entry in ask("ls")["entries"]]
+    keys = [entry["key"] for entry in ask("ls", "--sort", "key")["entries"]]
     flipped = bytearray(entry_file(keys[0]).read_bytes())
     flipped[100] ^= 1
     entry_file(keys[0]).write_bytes(flipped)
