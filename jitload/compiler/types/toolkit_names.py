@@ -32,7 +32,7 @@ TYPEDEFS = {
 #: Classes of the same.
 CLASSES = re.compile(
     r"u?(?:char|short|int|long|longlong)[1-4]|(?:float|double)[1-4]|dim3|u?(?:long|longlong)4_(?:16|32)a|"
-    r"double4_(?:16|32)a|__half2?|__nv_bfloat162?|__half2?_raw|__nv_bfloat162?_raw"
+    r"double4_(?:16|32)a|__half2?|__nv_bfloat162?|__half2?_raw|__nv_bfloat162?_raw|cuda(?:Extent|Pos|PitchedPtr)"
 )
 _BEHIND = rb"(?=\s*(?:[;={<\[]|:(?!:)|final\b))"
 _TYPEDEF = re.compile(rb"\btypedef\b(?!.*\btypedef\b)(.*)\Z", re.DOTALL)
