@@ -17,8 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jitload.compiler.declarations import Declarations, Declared
-    from jitload.compiler.types.source import SourceTypes
+    from jitload.compiler.types.source import SourceKernels, Written
 
 _ENTRY = re.compile(r"\.entry\s+([\w$%.]+)\s*(?:\(([^)]*)\))?([^{;]*)\{")
 _PARAM = re.compile(
@@ -29,9 +28,6 @@ _PARAM = re.compile(
 _BOUNDS = re.compile(r"\.(maxntid|reqntid)\s+(\d+)(?:\s*,\s*(\d+))?(?:\s*,\s*(\d+))?")
 _SIZES = {"8": 1, "16": 2, "32": 4, "64": 8, "128": 16}
 _ADDRESS_TYPES = {"u64", "b64", "s64"}
-_VALUE_64 = re.compile(
-    r"(?:const )?(?:(?:unsigned |signed )?long(?: long)?(?: int)?|double|(?:std::)?(?:u?int64_t|size_t|ptrdiff_t))"
-)
 
 
 def read_kernels(ptx: str) -> dict[str, KernelInfo]:
@@ -85,16 +81,13 @@ def _is_pointer(param: re.Match[str], body: str) -> bool | None:
     return None
 
 
-def name_kernels(
-    ptx: str, lowered: Mapping[str, str], declarations: Declarations, types: SourceTypes
-) -> list[KernelInfo]:
+def name_kernels(ptx: str, lowered: Mapping[str, str], source: SourceKernels) -> list[KernelInfo]:
     """The kernels of a compile under the names that the user wrote.
 
     Args:
         ptx: the PTX of the program.
         lowered: name expression -> lowered name, as NVRTC gave it.
-        declarations: what the source and the user's headers declare.
-        types: the types that only the source tells.
+        source: what the source and the user's headers declare.
 
     Returns:
         One `KernelInfo` per name expression that is a kernel, and per other kernel under its plain name (its symbol
@@ -107,7 +100,7 @@ def name_kernels(
     counts = Counter(plain.values())
     for symbol, name in plain.items():
         names[name if name not in names and counts[name] == 1 else symbol] = symbol
-    return [_describe(name, by_symbol[symbol], declarations, types) for name, symbol in names.items()]
+    return [_describe(name, by_symbol[symbol], source) for name, symbol in names.items()]
 
 
 def plain_name(symbol: str) -> str:
@@ -148,27 +141,26 @@ def _base_name(name: str, symbol: str) -> str:
     return name.partition("<")[0].strip().lstrip("&").rpartition("::")[2].strip()
 
 
-def _describe(name: str, kernel: KernelInfo, declarations: Declarations, types: SourceTypes) -> KernelInfo:
-    """The kernel with what its declaration tells."""
+def _describe(name: str, kernel: KernelInfo, source: SourceKernels) -> KernelInfo:
+    """The kernel with what its lowered name and its declaration tell."""
     params = kernel.params
-    declared = declarations.find(_base_name(name, kernel.symbol), len(params))
-    if declared is not None:
-        params = tuple(_with_declaration(param, found) for param, found in zip(params, declared, strict=True))
+    if not params:
+        return KernelInfo(name, kernel.symbol, (), max_threads=kernel.max_threads, required_block=kernel.required_block)
+    written = source.parameters(_base_name(name, kernel.symbol), len(params))
+    if written is not None:
+        params = tuple(_with_declaration(param, found) for param, found in zip(params, written, strict=True))
     described = KernelInfo(
         name, kernel.symbol, params, max_threads=kernel.max_threads, required_block=kernel.required_block
     )
     if described.symbol.startswith("_Z"):
-        return typed_by_symbol(described, types.member)
-    found = types.parameters(described.symbol, len(params)) if params else None
+        return typed_by_symbol(described, source.member)
+    found = source.types(described.symbol, len(params))
     return described if found is None else with_types(described, found)
 
 
-def _with_declaration(param: Parameter, found: Declared) -> Parameter:
-    pointer = param.pointer
-    if found.pointer and param.type in _ADDRESS_TYPES:
-        pointer = True
-    elif _VALUE_64.fullmatch(found.type):
-        pointer = False
+def _with_declaration(param: Parameter, found: Written) -> Parameter:
+    is_address = param.type in _ADDRESS_TYPES
+    pointer = found.pointer if is_address and found.pointer is not None else param.pointer
     return Parameter(
         param.offset,
         param.size,

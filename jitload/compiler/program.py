@@ -9,7 +9,6 @@ from jitload.artifact import Artifact, Kind
 from jitload.compiler import nvrtc
 from jitload.compiler.advice import advise
 from jitload.compiler.arch import virtual_arch
-from jitload.compiler.declarations import read_declarations
 from jitload.compiler.diagnostics import (
     NAME_MAP,
     map_positions,
@@ -22,7 +21,7 @@ from jitload.compiler.fatbin import pack_fatbin
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
 from jitload.compiler.source_text import foreign_encoding
-from jitload.compiler.types.source import SourceTypes
+from jitload.compiler.types.source import SourceKernels
 from jitload.errors import CompileError
 
 TYPE_CHECKING = False
@@ -69,13 +68,10 @@ def compile_artifact(
         image = pack_fatbin([(arch, output.image) for arch, output in members])
     else:
         image = members[0][1].image
-    declarations = read_declarations(
-        [request.source, *(_source_text(closure, name) for name in closure.headers)], request.defines
-    )
-    types = SourceTypes(request, closure, declarations)
+    source = SourceKernels(request, closure)
     kernels: dict[str, KernelInfo] = {}
     for _, output in members:  # a kernel may exist for some archs only
-        for kernel in name_kernels(output.ptx, output.lowered, declarations, types):
+        for kernel in name_kernels(output.ptx, output.lowered, source):
             kernels.setdefault(kernel.name, kernel)
     return Artifact(
         kind=request.kind,
@@ -128,11 +124,6 @@ def _options(request: CompileRequest, closure: Closure) -> list[str]:
         options.append(option)
     defines = [f"--define-macro={name}" + ("" if value is None else f"={value}") for name, value in request.defines]
     return [*options, *defines, *(f"--undefine-macro={name}" for name in request.undefines)]
-
-
-def _source_text(closure: Closure, name: str) -> str:
-    header = closure.headers[name]
-    return "" if header.root.startswith("toolkit/") else header.text.decode("utf-8", "replace")
 
 
 def _compile_error(request: CompileRequest, closure: Closure, arch: str, failure: nvrtc.NvrtcFailure) -> CompileError:

@@ -251,7 +251,7 @@ class Declared:
                 return at + 1
             if word == UNCLEAR:
                 self.hidden = True
-            is_kernel = is_kernel or word == "__global__"
+            is_kernel = is_kernel or (word == "__global__" and self._word(start) != "template")
             has_value = has_value or word == "="
             if word == "(" and is_kernel and self._is_parameters(at):
                 self._add_kernel(scope, start, at, template)

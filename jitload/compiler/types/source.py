@@ -1,58 +1,77 @@
-"""Types that only the source tells: those of `extern "C"` kernels, and what a member of a trait stands for.
+"""What a source says about its kernels: the names of their parameters, and types that only the source tells.
 
-The source is read for this when a kernel asks, and most do not: a lowered name has its types, and those of a plain
-declaration (`const float *x, int n`) are read as they are written.
+A lowered name has the types of its kernel, so they are looked up for `extern "C"` kernels alone, and for the members of
+traits. The texts are read once, without the toolkit's headers.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from jitload.compiler.headers import VIRTUAL_ROOT
 from jitload.compiler.macros import TooMany, definitions_of
+from jitload.compiler.types.cpptype import Node, points_to_const
 from jitload.compiler.types.lowered.instantiate import NotKnown
 from jitload.compiler.types.meanings import Meanings
 from jitload.compiler.types.outline import declaring_macros
 from jitload.compiler.types.scanner import Declared
-from jitload.compiler.types.toolkit_names import ToolkitNames, words_of
+from jitload.compiler.types.toolkit_names import ToolkitNames
 from jitload.compiler.types.unit import Unit
-from jitload.compiler.types.written import read_parameter
+from jitload.compiler.types.written import read_parameter, written_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitload.compiler.declarations import Declarations
     from jitload.compiler.headers import Closure
     from jitload.compiler.request import CompileRequest
-    from jitload.compiler.types.cpptype import Node
+    from jitload.compiler.types.scopes import DeclaredKernel
 
 _TOOLKIT = f"{VIRTUAL_ROOT}toolkit/"
+_UNKNOWN = Node("unknown")
 
 
-class SourceTypes:
-    """The types in the source of a compile and its headers.
+class Written(NamedTuple):
+    """One parameter of a kernel as its declaration has it, all macros expanded.
+
+    Attributes:
+        name: the C++ name, or "".
+        type: the C++ type as written, with one blank between words, or "" where declarations disagree.
+        pointer: True for a pointer or reference, False for a builtin value, None where a name may stand for either.
+        const: True when what it points to is const for certain.
+    """
+
+    name: str
+    type: str
+    pointer: bool | None
+    const: bool
+
+
+class SourceKernels:
+    """The kernels in the source of a compile and its headers.
 
     Args:
         request: the compile.
         closure: its headers, all of them found.
-        declarations: the kernels that the source declares, as far as they are plain.
     """
 
-    def __init__(self, request: CompileRequest, closure: Closure, declarations: Declarations) -> None:
+    def __init__(self, request: CompileRequest, closure: Closure) -> None:
         self._request = request
         self._closure = closure
-        self._declarations = declarations
         self._declared: Declared | None = None
         self._meanings: Meanings | None = None
 
-    def parameters(self, name: str, count: int) -> list[Node | None] | None:
+    def parameters(self, name: str, count: int) -> list[Written] | None:
+        """The parameters of the kernel of that name with `count` of them, or None where none is declared in sight."""
+        declared, _ = self._read()
+        readings = [[_written(words) for words in one.parameters] for one in self._fitting(name, count)]
+        if not readings:
+            return None
+        return [_agreed(ones, trusted=not declared.hidden) for ones in zip(*readings, strict=True)]
+
+    def types(self, name: str, count: int) -> list[Node | None] | None:
         """The types of the `extern "C"` kernel of that name, None for each that is not certain, or for all."""
-        plain = self._plain(name, count)
-        if plain is not None:
-            return plain
         declared, meanings = self._read()
-        fitting = [one for one in declared.kernels.get(name, ()) if len(one.parameters) == count and not one.template]
-        readings = [meanings.parameters(one) for one in fitting]
+        readings = [meanings.parameters(one) for one in self._fitting(name, count) if one.template is None]
         if not readings or declared.hidden:
             return None
         return [types[0] if types.count(types[0]) == len(types) else None for types in zip(*readings, strict=True)]
@@ -61,15 +80,8 @@ class SourceTypes:
         """What a name like "Traits<float>::type" stands for."""
         return self._read()[1].member(name)
 
-    def _plain(self, name: str, count: int) -> list[Node | None] | None:
-        """The types of a declaration that is made of builtin types alone."""
-        readings: list[list[Node | None]] = []
-        for texts in self._declarations.plain_texts(name, count) or ():
-            try:
-                readings.append([read_parameter(words_of(text), _refuse, _refuse) for text in texts])
-            except (NotKnown, RecursionError):
-                return None
-        return readings[0] if readings and all(types == readings[0] for types in readings) else None
+    def _fitting(self, name: str, count: int) -> list[DeclaredKernel]:
+        return [one for one in self._read()[0].kernels.get(name, ()) if len(one.parameters) == count]
 
     def _read(self) -> tuple[Declared, Meanings]:
         if self._declared is None or self._meanings is None:
@@ -86,12 +98,9 @@ class SourceTypes:
         definitions = [(name.encode(), (value or "").encode()) for name, value in request.defines]
         for text in (main, *users.values()):
             definitions += [(name, replacement) for name, _, replacement in definitions_of(text)]
-        macros = declaring_macros(definitions)
-        unit = Unit(headers, users.__contains__, toolkit.defines, macros)
-        standard = next(
-            (option.partition("=")[2] for option in request.options if option.startswith("--std=")), "c++17"
-        )
-        unit.predefine(request.archs, standard)
+        unit = Unit(headers, users.__contains__, toolkit.defines, declaring_macros(definitions))
+        standards = [option.partition("=")[2] for option in request.options if option.startswith("--std=")]
+        unit.predefine(request.archs, *standards[-1:])
         for name, value in request.defines:
             unit.define(name, value)
         for name in request.undefines:
@@ -105,6 +114,30 @@ class SourceTypes:
         except TooMany:
             unit.give_up()
         return unit
+
+
+def _written(words: Sequence[str]) -> Written:
+    """A parameter by its own words, whatever the names in them stand for."""
+    name, text = written_type(words)
+    try:
+        node = read_parameter(words, lambda *_: _UNKNOWN, _refuse)
+    except NotKnown:
+        return Written(name, text, None, const=False)
+    pointer = True if node.kind in {"*", "&", "&&"} else None if node == _UNKNOWN else False
+    return Written(name, text, pointer, points_to_const(node))
+
+
+def _agreed(ones: Sequence[Written], *, trusted: bool) -> Written:
+    """What all declarations say of one parameter."""
+    names = {one.name for one in ones if one.name}
+    name = names.pop() if len(names) == 1 else ones[-1].name
+    types, pointers = {one.type for one in ones}, {one.pointer for one in ones}
+    return Written(
+        name,
+        types.pop() if len(types) == 1 else "",
+        pointers.pop() if len(pointers) == 1 else None,
+        const=trusted and all(one.const for one in ones),
+    )
 
 
 def _refuse(words: Sequence[object], *_: object) -> NoReturn:

@@ -808,6 +808,7 @@ __device__ const char *q = S(typedef double real;); typedef float real; extern "
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::jitload.CompileWarning")
 @pytest.mark.parametrize("what", PROGRAMS)
 def test_the_types_are_those_that_nvrtc_sees_or_unknown(compile_ptx, what):
     source, defines, expected = PROGRAMS[what]
