@@ -2,6 +2,8 @@
 
 import ctypes
 import math
+import pathlib
+import re
 import struct
 from decimal import Decimal
 from fractions import Fraction
@@ -9,6 +11,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import jitload
 from jitload import ArgumentError
 from jitload.artifact import Parameter
 from jitload.launch.cpp_type import element_type, value_type
@@ -393,3 +396,17 @@ def test_every_type_has_the_size_that_cuda_gives_it():
         known, pointee = value_type(row.cpp), element_type(f"const {row.cpp} *")
         assert known == pointee
         assert (known.nbytes, known.alignment) == (row.nbytes, row.alignment), row
+
+
+def test_the_documentation_names_what_is_taken():
+    """The rows of docs/arguments.md with a type of one scalar name its elements, and the example there runs."""
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "arguments.md").read_text()
+    for line in [line for line in text.splitlines() if line.startswith("| `")]:
+        types, elements = (re.findall("`([^`]+)`", cell) for cell in line.split("|")[1:3])
+        for row in [BY_CPP[cpp] for cpp in types if cpp in BY_CPP and elements]:
+            assert row.lanes > 1 or row.whole <= set(elements), row.cpp
+    example = re.search("```python\n(.*?)```", text, re.DOTALL)[1]
+    names = {"np": np, "jitload": jitload}
+    with jitload.configure(device="cpu"):
+        exec(example, names)
+    assert sorted(one.entry for one in names["twice"]._specializations.values()) == ["twice<double>", "twice<short>"]
