@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from importlib import import_module
 from threading import Lock
 
+from jitload import forks
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.settings.environment import ENCODED_NAMES, RAW, read_environment, unknown_variables
 from jitload.settings.environment import child_environment as child_environment
@@ -246,6 +247,16 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
             if len(others) < len(_layers):
                 _layers = others
                 _generation += 1
+
+
+def _renew_guard() -> None:
+    """After a fork: another thread may have been changing the settings."""
+    global _guard, _generation
+    _guard = Lock()
+    _generation += 1  # it may have changed them, and not counted that yet
+
+
+forks.after_fork(_renew_guard)
 
 
 def resolve_device() -> str:

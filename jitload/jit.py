@@ -12,7 +12,7 @@ from functools import update_wrapper
 from threading import RLock
 from typing import TYPE_CHECKING, Any, overload
 
-from jitload import config, log
+from jitload import config, forks, log
 from jitload.compiler.decorated import Undecorated, check_function, check_source, docstring_source
 from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
@@ -70,6 +70,7 @@ class JitKernel:
         self._kernels: dict[tuple[object, ...], Kernel] = {}
         self._current: tuple[config.Config, Kernel] | None = None
         self._lock = RLock()
+        forks.after_fork(self._renew_lock)
 
     @property
     def entry(self) -> str:
@@ -191,6 +192,10 @@ class JitKernel:
                 self._note_use()
             self._current = (settings, kernel)
             return kernel
+
+    def _renew_lock(self) -> None:
+        """After a fork: another thread may have been loading the kernel. The child loads it for itself."""
+        self._lock = RLock()
 
     def specialize(self, **template: Any) -> JitKernel:
         """The same kernel with other template arguments: strings of C++, integers, bools or NumPy dtypes."""

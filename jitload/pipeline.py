@@ -133,7 +133,9 @@ def _provide(
 
 def _compile_here(request: CompileRequest, closure: Closure, current: Toolchain, *, isolate: bool) -> Artifact:
     """The compile that is meant where nobody brought another."""
-    if isolate:
+    from jitload.compiler import nvrtc
+
+    if isolate or nvrtc.calls.torn:  # forked from a process that was compiling
         from jitload.compiler.isolate import compile_isolated
 
         return compile_isolated(request, closure, current)

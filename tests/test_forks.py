@@ -1,9 +1,31 @@
-"""What is registered is called in a forked child, and there alone."""
+"""Forks beside work in other threads: no child hangs, and what it finds makes sense."""
 
 from __future__ import annotations
 
+import os
+import pathlib
+import re
 import subprocess
 import sys
+import threading
+
+import pytest
+
+import jitload
+from jitload import forks
+from jitload.cache.memory import MemoryStore
+from jitload.cpu.memory.arena import ARENA_WINDOW, Arena
+from jitload.forks import Calls
+
+PACKAGE = pathlib.Path(jitload.__file__).parent
+FORK_WORK = pathlib.Path(__file__).parent / "fork_work.py"
+
+
+def python(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "JITLOAD_DEVICE": "cpu", **environment}
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500, check=False)
+
 
 CALLS = """
 import os, sys
@@ -29,6 +51,191 @@ assert calls == []
 
 
 def test_resets_are_called_in_order_in_the_child_and_one_that_fails_stops_none():
-    done = subprocess.run([sys.executable, "-c", CALLS], capture_output=True, text=True, timeout=60, check=False)
+    done = python("-c", CALLS)
     assert done.returncode == 0, done.stderr
     assert "a reset that fails" in done.stderr
+
+
+def test_whoever_makes_a_lock_says_what_becomes_of_it_in_a_child():
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text()
+        makes = re.search(r"\b(R?Lock|allocate_lock|Condition|Semaphore)\(\)", text)
+        assert not makes or "forks.after_fork(" in text, path
+
+
+def test_an_object_is_not_kept_for_the_sake_of_its_lock():
+    before = len(forks._resets)
+    store = MemoryStore()
+    assert len(forks._resets) == before + 1
+    del store
+    assert len(forks._resets) == before
+
+
+def test_a_memory_tier_that_was_torn_counts_its_bytes_again(artifact_of):
+    store = MemoryStore(max_bytes=10_000)
+    store.put(artifact_of(1))
+    store._bytes = 999  # another thread was between two steps
+    store._lock.acquire()
+    store._settle()
+    assert store.read(artifact_of(1).key)[1] == "hit"
+    assert store._bytes == len(artifact_of(1).data)
+
+
+@pytest.fixture
+def artifact_of():
+    from .cache.conftest import make_artifact
+
+    return make_artifact
+
+
+@pytest.mark.parametrize("step", ["allocated but not listed", "freed but listed"])
+def test_an_arena_that_was_torn_finds_what_lives(step):
+    """What a thread had in hand is lost; everything else is found, and can be freed and allocated."""
+    arena = Arena()
+    first, second = arena.allocate(100, "first"), arena.allocate(100, "second")
+    start = first - ARENA_WINDOW
+    if step == "freed but listed":
+        arena._live.pop(start)
+    else:
+        arena._starts.remove(start)
+    arena._lock = None
+    arena._settle()
+    arena.write(second, memoryview(b"data"))
+    if step == "freed but listed":
+        assert arena.live_bytes == 100
+    else:
+        arena.write(first, memoryview(b"data"))
+    third = arena.allocate(300, "third")
+    for address in (second, third):
+        arena.free(address)
+
+
+def test_calls_of_other_threads_are_seen_and_own_ones_are_not():
+    calls = Calls()
+    entered, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with calls:
+            entered.set()
+            leave.wait(60)
+
+    with calls, calls:
+        assert not calls.others_inside()
+    thread = threading.Thread(target=stay)
+    thread.start()
+    entered.wait(60)
+    assert calls.others_inside()
+    leave.set()
+    thread.join()
+    assert not calls.others_inside()
+
+
+TORN = """
+import os, sys, threading, warnings
+warnings.simplefilter("ignore")
+import jitload
+from jitload.compiler import nvrtc
+SOURCE = 'extern "C" __global__ void k(int *x) {{ x[0] = {}; }}'
+jitload.compile(SOURCE.format(1), arch="compute_75", cache=jitload.Cache())
+entered, leave = threading.Event(), threading.Event()
+def stay():
+    with nvrtc.calls:
+        entered.set()
+        leave.wait()
+threading.Thread(target=stay).start()
+entered.wait()
+child = os.fork()
+if child == 0:
+    assert nvrtc.calls.torn
+    sys.executable = None if sys.argv[1] == "no interpreter" else sys.executable
+    try:
+        assert b"mov" in jitload.compile(SOURCE.format(2), arch="compute_75", cache=jitload.Cache()).data
+        print("compiled", "cuda.bindings.nvrtc" in sys.modules, flush=True)
+        jitload.compile("broken", arch="compute_75", cache=jitload.Cache())
+    except jitload.CompileError as error:
+        print("refused:", error, flush=True)
+    try:
+        nvrtc.supported_archs()
+    except jitload.CompileError as error:
+        print("refused:", error, flush=True)
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert not nvrtc.calls.torn
+leave.set()
+"""
+
+
+def test_a_child_that_was_forked_while_nvrtc_was_at_work_compiles_in_a_process_of_its_own():
+    done = python("-c", TORN, "an interpreter")
+    assert done.returncode == 0, done.stderr
+    compiled, broken, asked = re.split(r"\n(?=refused:)", done.stdout.strip())
+    assert compiled == "compiled True"
+    assert "does not compile for compute_75" in broken
+    assert "forked while another thread of its parent was at work with NVRTC" in asked
+
+
+def test_where_it_cannot_it_says_so():
+    done = python("-c", TORN, "no interpreter")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("refused: no process can be started for the compiler")
+
+
+WORK = (
+    ("long_launch", "launch"),
+    ("compile_other", "launch"),
+    ("compile_other", "compile_other"),
+    ("compile_same", "compile_same"),
+    ("memory_hit", "memory_hit"),
+    ("disk_hit", "disk_hit"),
+    ("fetch", "fetch"),
+    ("decorated", "decorated"),
+    ("index", "index"),
+)
+
+
+def fork_beside(busy: str, work: str, count: int, directory: pathlib.Path) -> None:
+    done = python(FORK_WORK, busy, work, count, directory / "cache")
+    assert done.stdout.split() == [str(count), "False"], done.stderr
+
+
+@pytest.mark.parametrize(("busy", "work"), WORK)
+def test_no_child_hangs_beside_work_of_another_thread(tmp_path, busy, work):
+    fork_beside(busy, work, 4 if busy == work == "compile_other" else 8, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1600)
+@pytest.mark.parametrize(("busy", "work"), WORK)
+def test_none_of_100_children_hangs(tmp_path, busy, work):
+    fork_beside(busy, work, 100, tmp_path)
+
+
+COLD = """
+import faulthandler, os, sys, threading, time, warnings
+warnings.simplefilter("ignore")
+import jitload
+from jitload import forks
+SOURCE = 'extern "C" __global__ void k(int *x) {{ x[0] = {}; }}'
+def work(number):
+    cache = jitload.Cache(sys.argv[2])
+    kernel = jitload.compile(SOURCE.format(number), arch="compute_75", cache=cache).load()["k"]  # imports numpy
+    import numpy as np
+    x = np.zeros(1, np.int32)
+    kernel(x, grid=1, block=1)
+    assert x[0] == number
+threading.Thread(target=work, args=(1,)).start()
+time.sleep(float(sys.argv[1]))
+child = os.fork()
+if child == 0:
+    faulthandler.dump_traceback_later(60, exit=True)
+    work(2)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.03, 0.06, 0.1, 0.2, 0.3])
+def test_no_child_hangs_beside_the_first_compile_and_launch(tmp_path, seconds):
+    """Their imports are under way in the other thread: a child would wait for them for ever."""
+    done = python("-c", COLD, seconds, tmp_path / "cache")
+    assert done.stdout == "0\n", done.stderr

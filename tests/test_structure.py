@@ -216,6 +216,6 @@ print(json.dumps([sorted(set(sys.modules) - before), stats.compiles, stats.hits[
     assert compiles == 1
     modules, compiles, disk_hits = json.loads(run_python(code, **env))
     assert (compiles, disk_hits) == (0, 1)
-    heavy = {"numpy", "dataclasses", "typing", "logging", "pathlib", "diskcache", "filelock", "sqlite3", "inspect"}
+    heavy = {"numpy", "dataclasses", "typing", "logging", "pathlib", "diskcache", "sqlite3", "inspect"}
     assert not heavy & set(modules)
     assert not [name for name in modules if name.startswith("cuda.")]

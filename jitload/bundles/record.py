@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from jitload import config, log
+from jitload import config, forks, log
 from jitload.bundles.aliases import header_aliases, spot
 from jitload.bundles.manifest import MAX_WORKLOAD_BYTES
 from jitload.bundles.program import program_of
@@ -54,6 +54,14 @@ _to_tidy: set[str] = set()
 _guard = Lock()
 #: How long to wait for another process that writes to the same workload.
 LOCK_SECONDS = 30.0
+
+
+def _renew_guard() -> None:
+    global _guard
+    _guard = Lock()
+
+
+forks.after_fork(_renew_guard)
 
 
 class record:  # noqa: N801 - called like a function, used in a `with` statement
@@ -291,7 +299,7 @@ def _locked(path: str) -> Iterator[bool]:
     try:
         try:
             held = lock.acquire(LOCK_SECONDS)
-        except (OSError, ImportError, NotImplementedError, Warning) as error:
+        except OSError as error:
             log.warn_once(("lock", path), f"nothing keeps other processes from writing to {path} now ({error})")
         else:
             if not held:

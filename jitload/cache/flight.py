@@ -141,11 +141,9 @@ def _take(digest: str, directory: Directory, wait_seconds: float, what: str, wai
             lock = FileLock(directory.open_own(name))
             if _hold(lock, f"{directory.path}/{name}", wait_seconds, what, waited):
                 return lock
-    except ImportError as error:  # an install without its dependencies still compiles, alone
-        log.warn_once("filelock", f"processes cannot wait for each other's compiles ({error}): pip install filelock")
     except Refused as error:
         directory.say_refused(error)
-    except (OSError, NotImplementedError, Warning) as error:
+    except OSError as error:
         log.warn_once(
             ("lock", directory.path), f"no lock file can be used in {directory.path} ({error}): compiling without one"
         )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import diskcache
 
-from jitload import log
+from jitload import forks, log
 from jitload.artifact import canonical_json
 from jitload.cache import database
 from jitload.cache.database import MAX_ROW_BYTES, MAX_ROWS, TIMEOUT_SECONDS, is_row_key
@@ -40,6 +40,8 @@ _FAULTS = (
     MemoryError,
     RecursionError,
 )
+#: SQLite has locks of its own for the whole process.
+_sqlite = forks.Calls(short=True)
 _KNOWN_SETTINGS = frozenset({*diskcache.DEFAULT_SETTINGS, *diskcache.core.METADATA})
 #: Every setting is given, so that none of those in the database counts.
 _SETTINGS = {
@@ -163,7 +165,10 @@ class Index:
         if self._directory.read_only:
             return False
         try:
-            action()
+            if _sqlite.torn:
+                raise OSError(errno.EDEADLK, "this process was forked while another thread was at work on it")
+            with _sqlite:
+                action()
         except Refused as error:
             self._directory.say_refused(error)
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from threading import Lock
 
-from jitload import events
+from jitload import events, forks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class MemoryStore:
         self._entries: OrderedDict[str, Artifact] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
+        forks.after_fork(self._settle)
 
     def read(self, key: str) -> tuple[Artifact | None, str]:
         """The artifact and "hit", or None and "absent"."""
@@ -62,6 +63,11 @@ class MemoryStore:
         with self._lock:
             self._entries.clear()
             self._bytes = 0
+
+    def _settle(self) -> None:
+        """After a fork: another thread may have been putting or dropping an artifact."""
+        self._lock = Lock()
+        self._bytes = sum(len(artifact.data) for artifact in self._entries.values())
 
     def __len__(self) -> int:
         return len(self._entries)

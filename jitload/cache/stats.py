@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from types import MappingProxyType
 
+from jitload import forks
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -105,6 +106,10 @@ class Counters:
         with self._lock:
             self._quarantined += 1
 
+    def renew_lock(self) -> None:
+        """After a fork: another thread may have been counting. The child goes on from what its parent had counted."""
+        self._lock = Lock()
+
     def snapshot(self) -> Stats:
         """The counters as they are now."""
         with self._lock:
@@ -121,6 +126,7 @@ class Counters:
 
 
 counters = Counters()
+forks.after_fork(counters.renew_lock)
 
 
 def stats() -> Stats:

@@ -11,6 +11,7 @@ import os
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_void_p
 
+from jitload import forks
 from jitload.compiler import toolkit
 from jitload.errors import CompileError
 
@@ -22,6 +23,10 @@ FATBIN_MISSING = (
     "nvFatbin is not installed, so no fatbin can be made here: pip install 'jitload[cu12]' (or 'jitload[cu13]'), "
     "or ask for kind='cubin', one arch at a time"
 )
+FORKED = (
+    "this process was forked while another thread of its parent was at work with nvFatbin, whose locks nobody gives "
+    "back here: make fatbins before the fork, or start processes with multiprocessing's 'spawn'"
+)
 _ARGUMENTS = {
     "nvFatbinCreate": (POINTER(c_void_p), POINTER(c_char_p), c_size_t),
     "nvFatbinDestroy": (POINTER(c_void_p),),
@@ -31,6 +36,7 @@ _ARGUMENTS = {
     "nvFatbinGet": (c_void_p, c_char_p),
 }
 
+_calls = forks.Calls(short=True)
 _library: ctypes.CDLL | None = None
 
 
@@ -45,12 +51,13 @@ def pack_fatbin(members: Iterable[tuple[str, bytes]]) -> bytes:
         members: arch and image: a cubin for "sm_NN", PTX for "compute_NN".
 
     Raises:
-        CompileError: nvFatbin is missing or refuses.
+        CompileError: nvFatbin is missing or refuses, or was at work when this process was forked.
     """
     listed = list(members)
-    nvfatbin = _nvfatbin()
+    if _calls.torn:
+        raise CompileError(FORKED)
     try:
-        with _handle(nvfatbin) as handle:
+        with _calls, _handle(nvfatbin := _nvfatbin()) as handle:
             for arch, image in listed:
                 kind, _, number = arch.partition("_")
                 if kind == "sm":

@@ -9,6 +9,7 @@ import ctypes
 import os
 from contextlib import contextmanager
 
+from jitload import forks
 from jitload.artifact import Kind
 from jitload.compiler import toolkit
 from jitload.compiler.arch import virtual_arch
@@ -25,7 +26,13 @@ MISSING = (
     "NVRTC is not installed, so nothing can be compiled here: pip install 'jitload[cu12]' (or 'jitload[cu13]'), "
     "or bring what was compiled elsewhere in a cache or a bundle"
 )
+FORKED = (
+    "this process was forked while another thread of its parent was at work with NVRTC, whose locks nobody gives back "
+    "here: compile with isolate=True, compile before the fork, or start processes with multiprocessing's 'spawn'"
+)
 
+#: What is going on inside NVRTC. In a child with `calls.torn` it is not called.
+calls = forks.Calls()
 _bindings: Any = None
 #: Since 12.9 NVRTC keeps results on the disk by itself; one cache with one key is enough.
 _own_cache_off = ["--no-cache"]
@@ -54,9 +61,12 @@ def bindings() -> Any:
     """The NVRTC bindings, bound to the library that the key was made with.
 
     Raises:
-        CompileError: there is no NVRTC, or the process has loaded another one since.
+        CompileError: there is no NVRTC, the process has loaded another one since, or it was forked from one in which
+            NVRTC was at work.
     """
     global _bindings
+    if calls.torn:
+        raise CompileError(FORKED)
     if _bindings is None:
         found = toolkit.find_nvrtc()
         if found is None:
@@ -110,7 +120,8 @@ def _load(found: Nvrtc) -> None:
 
 def supported_archs() -> tuple[int, ...]:
     """The compute capabilities this NVRTC compiles for, as 75, 80, ... (nvrtcGetSupportedArchs)."""
-    return tuple(int(number) for number in _call("nvrtcGetSupportedArchs"))
+    with calls:
+        return tuple(int(number) for number in _call("nvrtcGetSupportedArchs"))
 
 
 def compile_program(
@@ -139,7 +150,7 @@ def compile_program(
         CompileError: NVRTC is missing or failed otherwise.
     """
     expressions = list(names)
-    with _program(source, name, headers) as program:
+    with calls, _program(source, name, headers) as program:
         for expression in expressions:
             _call("nvrtcAddNameExpression", program, expression.encode())
         log = _run(program, [*options, *_flags(kind, arch)])
@@ -173,15 +184,16 @@ def precompile_headers(
         CompileError: NVRTC is missing or failed otherwise.
     """
     flags = [*options, *_flags(kind, arch), f"--create-pch={path}", "--pch-messages=false"]
-    results = bindings().nvrtcResult
     for _ in range(2):
-        with _program(source, name, headers) as program:
+        with calls, _program(source, name, headers) as program:
             _run(program, flags)
+            results = bindings().nvrtcResult
             (status,) = bindings().nvrtcGetPCHCreateStatus(program)
             if status != results.NVRTC_ERROR_PCH_CREATE_HEAP_EXHAUSTED:
                 return bool(status == results.NVRTC_SUCCESS)
             required_bytes = int(_call("nvrtcGetPCHHeapSizeRequired", program))
-        _call("nvrtcSetPCHHeapSize", required_bytes)
+        with calls:
+            _call("nvrtcSetPCHHeapSize", required_bytes)
     return False
 
 

@@ -140,10 +140,17 @@ def _compile_error(request: CompileRequest, closure: Closure, arch: str, failure
     )
 
 
+def _supported_archs() -> tuple[int, ...]:
+    try:
+        return nvrtc.supported_archs()
+    except CompileError:  # it works in a process of its own, and cannot be asked here
+        return ()
+
+
 def _hints(request: CompileRequest, closure: Closure, failure: nvrtc.NvrtcFailure) -> Iterator[str]:
     """What to do about it, each in one line."""
     if "--gpu-architecture" in failure.log:
-        known = ", ".join(map(str, nvrtc.supported_archs()))
+        known = ", ".join(map(str, _supported_archs())) or "of its version"
         yield f"this NVRTC compiles for the compute capabilities {known}: write one of them, e.g. arch='sm_90'"
     missing = _MISSING_HEADER.search(failure.log)
     if missing is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jitload import forks
 from jitload.cpu.lanes.coordinates import split_grid
 from jitload.cpu.run.batch import Batch, Launch
 from jitload.cpu.run.observe import observer_in_force
@@ -37,6 +38,14 @@ _BATCHES_AT_ONCE = 256
 _WORKSPACE_BYTES = 64  # cooperative groups keep a size and a barrier word there
 
 _launching = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _launching
+    _launching = threading.RLock()
+
+
+forks.after_fork(_renew_lock)
 
 
 class CpuFunction:

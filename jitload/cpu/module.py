@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from jitload import forks
 from jitload.cpu.code.kernel_code import KernelCode
 from jitload.cpu.code.layout import kernel_info, parameter_offsets
 from jitload.cpu.code.link import Linker
@@ -47,6 +48,7 @@ class PtxModule(Module):
         self._linker = Linker(program, arena)
         self._code: dict[str, KernelCode] = {}
         self._lock = threading.RLock()
+        forks.after_fork(self._renew_lock)
 
     def get_function(self, name: str, query_imports: bool = False) -> Callable[..., Any]:
         """The kernel of that name.
@@ -92,6 +94,9 @@ class PtxModule(Module):
     def attach_lines(self, program: str, users_file: str, line_in_file: Callable[[int], int]) -> None:
         """Let faults and profiles of kernels that are fetched later name the lines of the file around a source."""
         self._program.spell_line = spell_lines_of(program, users_file, line_in_file)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()
 
     def _symbols(self) -> Iterable[str]:
         return self._program.entries

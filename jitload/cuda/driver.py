@@ -12,6 +12,7 @@ import os
 import threading
 from typing import Any
 
+from jitload import forks
 from jitload.errors import DriverError, LoadError
 
 # CUresult values that are met with something better than a DriverError (cuda.h).
@@ -23,6 +24,14 @@ _COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76
 _lock = threading.Lock()
 _initialised_in = 0  # the process that called cuInit through us
 _primary: dict[int, Any] = {}  # device ordinal -> its primary context, retained for the life of the process
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+forks.after_fork(_renew_lock)
 
 
 @functools.cache

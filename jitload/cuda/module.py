@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from jitload import forks
 from jitload.compiler.arch import EXECUTOR_ARCH
 from jitload.cuda import driver
 from jitload.cuda.function import CudaFunction
@@ -62,6 +63,7 @@ class CudaModule(Module):
         self._link = link
         self._library: Any = None
         self._lock = threading.Lock()
+        forks.after_fork(self._renew_lock)
         self._cuda_functions: list[CudaFunction] = []
 
     def get_global(self, name: str) -> tuple[int, int]:
@@ -80,6 +82,9 @@ class CudaModule(Module):
             raise SymbolNotFoundError(f"no global {name!r} in this module of kind {self.kind!r}", name=name)
         driver.check("cuLibraryGetGlobal", (status,))
         return int(address), int(nbytes)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def _symbols(self) -> Iterable[str]:
         return self._image_symbols

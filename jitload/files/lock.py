@@ -1,12 +1,13 @@
 """Locks between processes: the kernel's own (flock), so that one whose holder is killed is free.
 
-`filelock` knows how to take one on this platform; the file is opened by the caller, with the rules for opening files.
-A lock guards work, never correctness: one that cannot be taken or given back costs no more than work done twice.
+The file is opened by the caller, with the rules for opening files. A lock guards work, never correctness: one that
+cannot be taken or given back costs no more than work done twice.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import time
 from contextlib import suppress
@@ -15,6 +16,8 @@ from jitload import forks
 
 #: How often a lock is tried while another process has it.
 POLL_SECONDS = 0.01
+#: What the system says where somebody else has the lock; some network file systems say the last.
+_HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES})
 _MAX_NOTE_BYTES = 512
 
 
@@ -34,15 +37,21 @@ class FileLock:
 
         Raises:
             OSError: there are no locks here (a file system without them), or none to be had now.
-            ImportError: `filelock` is not installed.
         """
-        from filelock import lock_descriptor
-
         end = time.monotonic() + wait_seconds
-        while not lock_descriptor(self._descriptor, blocking=False):
+        while not self._try():
             if time.monotonic() >= end:
                 return False
             time.sleep(POLL_SECONDS)
+        return True
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _HELD:
+                raise
+            return False
         return True
 
     def is_removed(self) -> bool:
@@ -55,11 +64,9 @@ class FileLock:
     def release(self) -> None:
         """Give the lock back, if it is held, and close the file. What the system says against it changes nothing."""
         if self._descriptor >= 0:
-            with suppress(OSError, ImportError):
-                from filelock import unlock_descriptor
-
+            with suppress(OSError):
                 # Closing alone would leave it to a process that was forked meanwhile and has the file open too.
-                unlock_descriptor(self._descriptor)
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             self._close()
 
     def write_holder(self) -> None:

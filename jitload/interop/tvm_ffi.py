@@ -23,7 +23,7 @@ from typing import Any
 
 import tvm_ffi
 
-from jitload import errors
+from jitload import errors, forks
 from jitload.interop.tvm_ffi_modules import ForeignModule, from_tvm_ffi, to_tvm_ffi
 from jitload.loader import registry
 from jitload.loader.create import create_module
@@ -39,6 +39,14 @@ NOT_OURS = frozenset({"cuda"})
 
 _lock = threading.RLock()
 _installed: _Installation | None = None
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+forks.after_fork(_renew_lock)
 
 
 def install() -> None:

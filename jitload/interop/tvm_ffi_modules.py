@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import tvm_ffi
 from tvm_ffi import libinfo
 
+from jitload import forks
 from jitload.errors import LoadError
 from jitload.interop.elf import write_shared_object
 from jitload.interop.tvm_ffi_kernels import as_tvm_ffi_callable
@@ -139,6 +140,7 @@ class _Libraries:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        forks.after_fork(self._renew_lock)
         self._pinned: dict[int, dict[str, Any]] = {}  # address of the byte -> the functions
         self._loaded = 0
         self._libc = ctypes.CDLL(None)
@@ -164,6 +166,9 @@ class _Libraries:
         except BaseException:
             ctypes.memset(mark, 1, 1)  # it was never loaded, so nothing will say that it is unloaded
             raise
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
 
     def pinned(self) -> int:
         """How many libraries are loaded, after letting go of what the others held."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 # `threading.Lock` is this function, without the 5 ms of start-up that the module around it costs.
 from _thread import allocate_lock
 
+from jitload import forks
 from jitload.errors import LoadError, SymbolNotFoundError
 
 TYPE_CHECKING = False
@@ -19,6 +20,14 @@ BINARY_SERIALIZABLE, RUNNABLE, COMPILATION_EXPORTABLE = 0b001, 0b010, 0b100
 
 # Checking for a cycle and adding the import must be one step, or two threads close a cycle together.
 _import_lock = allocate_lock()
+
+
+def _renew_lock() -> None:
+    global _import_lock
+    _import_lock = allocate_lock()
+
+
+forks.after_fork(_renew_lock)
 
 
 class Module:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 from time import perf_counter
 
-from jitload import events
+from jitload import events, forks
 from jitload.errors import LoaderNotFoundError
 from jitload.loader.inputs import as_bytes, checked_kind
 from jitload.loader.module import Module
@@ -48,6 +48,14 @@ _lock = allocate_lock()
 _registrations: dict[str, tuple[Registration, ...]] = {}  # the last one of a kind is in force
 _offers: dict[str, tuple[Offer, ...]] | None = None  # None until packages have been scanned
 _peer: Peer | None = None  # another registry of loaders in this process
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = allocate_lock()
+
+
+forks.after_fork(_renew_lock)
 
 
 class Registration:

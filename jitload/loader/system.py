@@ -13,8 +13,9 @@ does not stop for ever, as it does with upstream's plain mutex (measured on tvm-
 from __future__ import annotations
 
 # `threading.RLock` is this class, without the 5 ms of start-up that the module around it costs.
-from _thread import RLock
+from _thread import RLock, get_ident
 
+from jitload import forks
 from jitload.errors import SymbolNotFoundError
 from jitload.loader.module import Module
 
@@ -39,7 +40,7 @@ class SystemLibrary(Module):
 
     def __init__(self, prefix: str) -> None:
         super().__init__("system_lib")
-        self.loading = False
+        self.loader = 0  # the thread that loads the blob of this prefix
         self._prefix = prefix
 
     def get_bytes(self, name: str) -> bytes:
@@ -112,15 +113,27 @@ def system_lib(prefix: str = "") -> Module:
     if not isinstance(blob, bytes):
         return library
     with _loading:
-        if prefix not in _roots and not library.loading:
+        if prefix not in _roots and not library.loader:
             from jitload.loader.whole import load_whole_module
 
-            library.loading = True
+            library.loader = get_ident()
             try:
                 _roots[prefix] = load_whole_module(blob, library)
             finally:
-                library.loading = False
+                library.loader = 0
         return _roots.get(prefix, library)
+
+
+def _settle() -> None:
+    """After a fork: another thread may have been loading a blob; the child loads it for itself."""
+    global _lock, _loading
+    _lock, _loading = RLock(), RLock()
+    for library in _libraries.values():
+        if library.loader != get_ident():
+            library.loader = 0
+
+
+forks.after_fork(_settle)
 
 
 def _library(prefix: str) -> SystemLibrary:

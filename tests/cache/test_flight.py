@@ -231,16 +231,6 @@ def test_a_lock_file_that_is_removed_while_it_is_waited_for_does_not_let_two_in(
     assert most == [1]
 
 
-def test_a_filelock_that_is_missing_is_one_warning(tmp_path, caplog, monkeypatch):
-    monkeypatch.setitem(sys.modules, "filelock", None)
-    directory = Directory(str(tmp_path / "cache"))
-    for _ in range(2):
-        with single_flight(DIGEST, directory):
-            pass
-    (record,) = caplog.records
-    assert "pip install filelock" in record.getMessage()
-
-
 def test_no_place_for_a_lock_is_one_warning(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     directory = Directory(str(tmp_path / "file"))

@@ -21,7 +21,7 @@ OLDEST_PYTHON = (3, 10)
 MACHINES = ("x86_64", "aarch64")
 
 #: Module -> distribution, where it is not the same name.
-DEPENDENCIES = ("numpy", "diskcache", "filelock", "typer")
+DEPENDENCIES = ("numpy", "diskcache", "typer")
 
 #: Setting -> its variable, in the order of the table in the README.
 VARIABLES = {

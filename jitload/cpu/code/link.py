@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jitload import forks
 from jitload.cpu.faults import Refused
 from jitload.cpu.lanes.convert import to_bf16
 from jitload.cpu.memory.arena import CODE_WINDOW
@@ -41,7 +42,9 @@ class Linker:
         self._functions = {name: CODE_WINDOW + _FUNCTION_STRIDE * (k + 1) for k, name in enumerate(program.functions)}
         self._names = {address: name for name, address in self._functions.items()}
         self._given_out: set[str] | None = None
+        self._unwritten: dict[int, Variable] = {}
         self._lock = threading.RLock()
+        forks.after_fork(self._settle)
 
     def address(self, variable: Variable) -> int:
         """The address of a `.global` or `.const` variable.
@@ -56,10 +59,23 @@ class Linker:
                     raise Refused(f"variable {variable.name[:80]} is declared, but this PTX does not define it")
                 constant = variable.space == "const"
                 found = self.arena.allocate(variable.size, plain_name(variable.name), constant=constant)
-                self._addresses[id(variable)] = found
+                self._unwritten[id(variable)] = variable
                 self._kept.append(variable)
-                self.arena.write(found, memoryview(self._initial_bytes(variable)))
+                self._addresses[id(variable)] = found
+                try:
+                    self.arena.write(found, memoryview(self._initial_bytes(variable)))
+                finally:
+                    del self._unwritten[id(variable)]
             return found
+
+    def _settle(self) -> None:
+        """After a fork: another thread may have been giving variables their initial values."""
+        self._lock = threading.RLock()
+        for variable in list(self._unwritten.values()):
+            address = self._addresses.get(id(variable))
+            if address is not None:
+                self.arena.write(address, memoryview(self._initial_bytes(variable)))
+        self._unwritten.clear()
 
     def function_address(self, name: str) -> int:
         """The address that stands for a function.
@@ -114,9 +130,8 @@ class Linker:
     def release(self) -> None:
         """Free the variables."""
         with self._lock:
-            for address in self._addresses.values():
-                self.arena.free(address)
-            self._addresses.clear()
+            while self._addresses:
+                self.arena.free(self._addresses.popitem()[1])
             self._kept.clear()
 
     def _initial_bytes(self, variable: Variable) -> bytearray:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jitload import forks
 from jitload.cpu.memory.host import is_host_address
 from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
@@ -93,6 +94,7 @@ class Arena:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        forks.after_fork(self._settle)
         self._map = _reserve()
         self.views: dict[str, np.ndarray[Any, Any]] = {
             rep: np.frombuffer(self._map, dtype) for rep, dtype in DTYPES.items() if rep != "p"
@@ -104,6 +106,13 @@ class Arena:
         self._quarantine: deque[tuple[int, int, Allocation]] = deque()
         self._quarantined = 0
         self._bounds: Bounds | None = None
+
+    def _settle(self) -> None:
+        """After a fork: another thread may have been allocating or freeing. What it had in hand is lost, no more."""
+        self._lock = threading.RLock()
+        self._starts = sorted(self._live)
+        self._quarantined = sum(extent for _, extent, _ in self._quarantine)
+        self._bounds = None
 
     def allocate(self, nbytes: int, label: str, *, constant: bool = False) -> int:
         """Reserve `nbytes` (0 is legal) and give the address.
@@ -286,6 +295,14 @@ def relation(offset: int, nbytes: int, extent: int) -> str:
 
 _process_arena: Arena | None = None
 _process_lock = threading.Lock()
+
+
+def _renew_process_lock() -> None:
+    global _process_lock
+    _process_lock = threading.Lock()
+
+
+forks.after_fork(_renew_process_lock)
 
 
 def process_arena() -> Arena:
