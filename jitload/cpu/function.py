@@ -12,7 +12,7 @@ from jitload.cpu.lanes.coordinates import split_grid
 from jitload.cpu.run.batch import Batch, Launch
 from jitload.cpu.run.observe import observer_in_force
 from jitload.cpu.run.schedule import Scheduler
-from jitload.errors import LaunchError
+from jitload.errors import CpuFault, LaunchError
 
 if TYPE_CHECKING:
     from jitload.artifact import KernelInfo
@@ -25,6 +25,16 @@ MAX_BLOCK = (1024, 1024, 64)
 MAX_THREADS = 1024
 MAX_GRID = (2**31 - 1, 65535, 65535)
 MAX_SHARED_BYTES = 227 << 10
+
+# What no GPU exceeds that there is: GB202, the largest die, has 192 multiprocessors (NVIDIA RTX Blackwell GPU
+# Architecture; products have up to 188, B200 148, B300 160). What one of them holds is the most of the guide's table
+# "Technical Specifications per Compute Capability", that of 9.0 and 10.0; the system keeps 1 KiB for each block.
+SMS = 192
+SM_BLOCKS = 32
+SM_WARPS = 64
+SM_SHARED_BYTES = 228 << 10
+BLOCK_RESERVED_BYTES = 1 << 10
+WARP_THREADS = 32
 
 #: Lanes that run side by side: enough to hide the cost of NumPy calls and of a batch, few enough to stay in the caches.
 BATCH_LANES = 1 << 16
@@ -82,12 +92,16 @@ class CpuFunction:
             CpuFault: the kernel was stopped.
         """
         self._check(parameters, grid, block, shared_bytes, cluster)
+        if cooperative:
+            self._check_residence(grid, block, self.code.shared_bytes(shared_bytes))
+        elif self.code.needs_grid:
+            raise self._needs_cooperation()
         launch = Launch(self.code, self._arena, parameters, grid, block, shared_bytes)
         launch.name, launch.observer = self.info.name, observer_in_force()
         # One launch at a time: atomics of two launches must not interleave between NumPy calls.
         with _launching, np.errstate(all="ignore"):
             if not cooperative:
-                _run_watched(launch, False)
+                self._run_alone(launch)
                 return
             launch.workspace = self._arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
             self._arena.write(launch.workspace, memoryview(bytes(_WORKSPACE_BYTES)))
@@ -95,6 +109,32 @@ class CpuFunction:
                 _run_watched(launch, True)
             finally:
                 self._arena.free(launch.workspace)
+
+    def _run_alone(self, launch: Launch) -> None:
+        """Run blocks that need not be there together; one that waits for its grid after all is a launch error."""
+        try:
+            _run_watched(launch, False)
+        except CpuFault as fault:
+            if fault.ptx_line in self.code.grid_traps or _traps_in_groups(fault):
+                raise self._needs_cooperation() from fault
+            raise
+
+    def _needs_cooperation(self) -> LaunchError:
+        return LaunchError(
+            f"kernel {self.info.name} waits for its whole grid (grid.sync()), and only a cooperative launch has all of "
+            f"it running at once: write kernel(..., cooperative=True), or kernel.bind(..., cooperative=True)"
+        )
+
+    def _check_residence(self, grid: Dim3, block: Dim3, shared: int) -> None:
+        """A GPU refuses a grid that it cannot hold at once: CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE."""
+        blocks, threads = grid[0] * grid[1] * grid[2], block[0] * block[1] * block[2]
+        most = resident_blocks(threads, shared)
+        if blocks > most:
+            raise LaunchError(
+                f"kernel {self.info.name}: a cooperative launch runs every block at once, and the {blocks} blocks of "
+                f"grid {tuple(grid)} with {threads} threads and {shared} bytes of shared memory each are more "
+                f"than the {most} that the largest GPU holds: launch fewer, and let each do more in a loop"
+            )
 
     def synchronize(self, stream: int) -> None:
         """Nothing to wait for: launches have run when they return."""
@@ -122,6 +162,23 @@ class CpuFunction:
             raise LaunchError(f"kernel {name}: the CPU executor has no clusters, got {tuple(cluster)}")
         if len(parameters) < self.info.parameter_bytes:
             raise LaunchError(f"kernel {name}: {len(parameters)} parameter bytes, it takes {self.info.parameter_bytes}")
+
+
+def resident_blocks(threads: int, shared: int) -> int:
+    """How many thread blocks the largest GPU holds at once, as an upper bound: registers are not known here.
+
+    Args:
+        threads: per block.
+        shared: bytes of shared memory per block, static and dynamic.
+    """
+    warps = -(-threads // WARP_THREADS)
+    by_shared = SM_SHARED_BYTES // (shared + BLOCK_RESERVED_BYTES)
+    return SMS * min(SM_BLOCKS, SM_WARPS // warps, by_shared)
+
+
+def _traps_in_groups(fault: CpuFault) -> bool:
+    """Whether it is a trap of cooperative groups themselves: to one that is not inlined, no address can be followed."""
+    return (fault.instruction or "").startswith("trap") and "cooperative_groups" in (fault.cuda_line or "")
 
 
 def batch_blocks(launch: Launch) -> int:

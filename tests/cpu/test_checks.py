@@ -13,6 +13,9 @@ from jitload.settings.option import CPU_CHECKS
 
 from .checks_cases import PLANTED
 
+# The planted sources share their first lines, and not each uses what stands there.
+pytestmark = pytest.mark.filterwarnings("ignore::jitload.CompileWarning")
+
 N = 128
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 
-from jitload.cpu.memory.arena import Arena, process_arena
+from jitload.cpu.memory.arena import ARENA_WINDOW, Arena, process_arena
 from jitload.errors import CpuFault
 
 
@@ -364,3 +367,43 @@ def test_atomics_of_16_bytes_as_nvrtc_writes_them(cuda):
     pair = np.array([5, -3])
     cuda(source, arch="compute_90").run("k", 3, 40, pair)
     assert pair.tolist() == [5 + 120, -3 + 3 * 780]
+
+
+def test_memory_does_not_grow_with_launches():
+    """20,000 tiny launches with two host arrays each: what is kept of them is bounded in number, not only in bytes."""
+    code = """
+import gc
+import numpy as np
+import jitload
+
+def resident_bytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+source = 'extern "C" __global__ void k(float *x, const float *y) { x[threadIdx.x] += y[0]; }'
+kernel = jitload.compile(source, kind="ptx", arch="compute_75").load()["k"]
+bound = kernel.bind(grid=1, block=32)
+x, y = np.zeros(32, np.float32), np.ones(4, np.float32)
+for count in (2000, 20000):
+    before = resident_bytes()
+    for _ in range(count):
+        bound(x, y)
+    gc.collect()
+print(resident_bytes() - before)
+"""
+    env = {**os.environ, "JITLOAD_DEVICE": "cpu"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 1 << 20
+
+
+def test_freed_ranges_come_back_oldest_first():
+    """Many small ones too, and those that were freed last still fault as freed."""
+    arena = Arena()
+    addresses = []
+    for number in range(5000):
+        addresses.append(arena.allocate(16, f"range {number}"))
+        arena.free(addresses[-1])
+    assert len(set(addresses)) < 2000
+    assert arena.extent < 4 << 20
+    assert "range 4999" in str(arena.nearest(addresses[-1] - ARENA_WINDOW, 4))
+    assert "freed before" in str(arena.nearest(addresses[-1] - ARENA_WINDOW, 4))

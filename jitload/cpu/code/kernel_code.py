@@ -15,6 +15,7 @@ from jitload.cpu.code.block_code import BlockCode, CallCode, FunctionCode
 from jitload.cpu.code.control import Branch, Call, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.code.draft import BUILTINS, Draft, Reader, guarded
 from jitload.cpu.code.function_writer import FunctionWriter, canonical
+from jitload.cpu.code.grid_sync import GridSync
 from jitload.cpu.code.instruction import emit, operands
 from jitload.cpu.code.layout import KernelLayout, align, depends_on_others, find_spins
 from jitload.cpu.code.liveness import linear_registers, reads_special, registers_of, symbols_of
@@ -47,6 +48,8 @@ class KernelCode:
         depends: whether some loop may go round until other lanes have done something.
         parameter_places: (offset, bytes, name) of the parameters.
         reserved_bytes: at the start of shared memory, zeros when a block begins.
+        needs_grid: whether every thread waits for its whole grid.
+        grid_traps: lines of the PTX where a thread traps that would wait for it in a launch that is not cooperative.
     """
 
     def __init__(self, linker: Linker, entry: Function) -> None:
@@ -73,6 +76,9 @@ class KernelCode:
         self._check_calls()
         self.local_bytes = self._stack_bytes(entry.name)
         self.depends = any(depends_on_others(draft.blocks) for draft in drafts.values())
+        syncs = {name: GridSync(draft.blocks) for name, draft in drafts.items()}
+        self.needs_grid = syncs[entry.name].always
+        self.grid_traps = frozenset(line for sync in syncs.values() for line in sync.traps)
         self.spins = any(block.spins for function in self.functions.values() for block in function.blocks)
 
     def shared_bytes(self, dynamic: int) -> int:

@@ -33,6 +33,8 @@ REDZONE_BYTES = 256  # unmapped bytes after every allocation
 NULL_PAGE_BYTES = 1 << 16
 _RESERVED_BYTES = (1 << 40, 1 << 37, 1 << 34, 1 << 32, 1 << 30)
 _QUARANTINE_BYTES = 64 << 20
+#: Also bounded in number: small ranges cost more in objects, and in pages that are touched, than they hold.
+_QUARANTINE_RANGES = 1024
 _RETURN_BYTES = 1 << 16
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 
@@ -144,7 +146,7 @@ class Arena:
                 raise CpuFault(
                     f"the CPU executor's memory of {len(self._map)} bytes is full: {extent} bytes more asked"
                 )
-            self._release_quarantine(0)
+            self._release_quarantine(0, 0)
             return self._place(extent)
         start = self._top
         self._top += extent
@@ -168,8 +170,8 @@ class Arena:
             self._return_pages(start, extent)
             self._quarantine.append((start, extent, allocation))
             self._quarantined += extent
-            if self._quarantined > _QUARANTINE_BYTES:
-                self._release_quarantine(_QUARANTINE_BYTES // 2)
+            if self._quarantined > _QUARANTINE_BYTES or len(self._quarantine) > _QUARANTINE_RANGES:
+                self._release_quarantine(_QUARANTINE_BYTES // 2, _QUARANTINE_RANGES // 2)
 
     def _return_pages(self, start: int, extent: int) -> None:
         page = mmap.PAGESIZE
@@ -178,8 +180,9 @@ class Arena:
         if length >= _RETURN_BYTES and hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED, first, length)
 
-    def _release_quarantine(self, keep: int) -> None:
-        while self._quarantine and self._quarantined > keep:
+    def _release_quarantine(self, keep_bytes: int, keep_ranges: int) -> None:
+        """Let what was freed first be allocated again, until both bounds hold."""
+        while self._quarantine and (self._quarantined > keep_bytes or len(self._quarantine) > keep_ranges):
             start, extent, _ = self._quarantine.popleft()
             self._quarantined -= extent
             index = bisect_right(self._free, (start, 0))
