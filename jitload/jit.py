@@ -112,8 +112,7 @@ class JitKernel:
             kind=wanted,
             arch=archs,
             options=options["options"],
-            include_dirs=[self._source.beside(path) for path in options["include_dirs"]],
-            headers=options["headers"],
+            include_dirs=self._source.include_dirs(options["include_dirs"]),
             defines=options["defines"],
             names=(entry,) if "<" in entry or "::" in entry else (),
             device_options=device_options(arch or options["arch"]),
@@ -121,7 +120,7 @@ class JitKernel:
 
     def _made(self, **fields: Any) -> CompileRequest:
         try:
-            return CompileRequest(**self._source.request_fields(), **fields)
+            return CompileRequest(**self._source.request_fields(self._options["headers"]), **fields)
         except SourceNotFoundError as error:
             text = f"kernel {self.__name__}: {error}; file= is looked for beside the Python file that declares it"
             raise SourceNotFoundError(text, filename=error.filename, kernel=self.__name__) from None
@@ -354,13 +353,15 @@ def jit_kernel(
 
     Args:
         function: the declaration, when used without parentheses (the source is then its docstring).
-        file: the source file, relative to the Python file.
+        file: the source file, relative to the Python file: on the disk, or where its module's loader has it (a zip,
+            a frozen application), with the headers that it includes by quoted names. Never the working directory: from
+            a prompt, a notebook or `python -c` it has to be absolute.
         source: the source text.
         entry: the kernel's C++ name, with template arguments in braces: "reduce<{T}, {BLOCK}>"; default: the
             function's name with its keyword-only parameters as template arguments.
         kind: "cubin", "ptx", "ltoir" or "fatbin"; default: what the device runs.
         arch: default: the device's.
-        options: NVRTC options.
+        options: NVRTC options, a list of them or one string that is split as a shell would.
         include_dirs: directories for `#include`, relative to the Python file.
         headers: include name -> text.
         defines: macro -> value.
@@ -396,7 +397,7 @@ def jit_kernel(
 
 def _kept(value: Any) -> Any:
     """A value that can be read once for every request: an iterator would be empty at the second."""
-    plain = value is None or isinstance(value, (str, os.PathLike)) or hasattr(value, "items")
+    plain = isinstance(value, (str, bytes, os.PathLike)) or hasattr(value, "items") or not hasattr(value, "__iter__")
     return value if plain else tuple(value)
 
 

@@ -266,7 +266,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             several archs, and what the current device runs when `arch` is left out too.
         arch: "sm_90", "sm_90a", "sm_100f", "compute_80"; a list for a fatbin; default: the current device's, or the
             CPU executor's own ("compute_75") where there is none.
-        options: NVRTC options, in any spelling that NVRTC knows.
+        options: NVRTC options in any spelling, as a list or as one string that is split as a shell would.
         include_dirs: directories for `#include`, in order of search.
         headers: include name -> text, found before any directory.
         defines: macro -> value; None defines it bare.
