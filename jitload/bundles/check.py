@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from jitload.artifact import Kind
@@ -10,7 +11,7 @@ from jitload.bundles.choose import CPU, PTX_RANK, judge_image
 from jitload.bundles.tier import choose_from, find_in
 from jitload.bundles.workload import BY_DEVICE, CHOSEN
 from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch
-from jitload.errors import LoadError
+from jitload.errors import BundleError, LoadError
 from jitload.loader.ptx import ptx_target
 from jitload.values import Value
 
@@ -198,8 +199,10 @@ def _is_compiled(artifact: Artifact, device: str) -> bool:
 
 
 def _version(text: str) -> tuple[int, int]:
-    major, _, rest = text.partition(".")
-    return int(major), int(rest.partition(".")[0] or 0)
+    found = re.match(r"([0-9]{1,4})(?:\.([0-9]{1,4}))?(?![0-9])", text)
+    if found is None:
+        raise BundleError(f"an image was made by a compiler of version {text!r:.40}: expected e.g. 12.9.86")
+    return int(found[1]), int(found[2] or 0)
 
 
 def _spell(version: tuple[int, int]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from jitload.artifact import canonical_json, decode_entry, decode_factors
+from jitload.artifact import HEADER, canonical_json, decode_entry, decode_factors
 from jitload.bundles.format import split_blob
 from jitload.compiler.key import key_of
 from jitload.compiler.manifest import decode_manifest
 from jitload.errors import BundleError
+from jitload.format.json import check_marks
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Artifact
     from jitload.compiler.manifest import Variant
+
+#: JSON up to here cannot make much of itself. Beyond it its brackets and commas are counted: the headers of sixteen
+#: variants have less, and these take some 128 MiB.
+_SMALL_BYTES, _MAX_MARKS = 1 << 20, 1 << 21
 
 
 class Entry(Value):
@@ -55,6 +60,7 @@ def decode_blob(request: str, blob: bytes, targets: list[list[str]]) -> list[Ent
     from jitload.loader.images import verify_image
 
     encoded, datas = split_blob(blob)
+    _expect_bounded(encoded)
     variants = decode_manifest(encoded, request)
     if len(variants) != len(datas):
         raise BundleError(f"{len(datas)} entries for {len(variants)} variants")
@@ -62,6 +68,7 @@ def decode_blob(request: str, blob: bytes, targets: list[list[str]]) -> list[Ent
     for variant, data in zip(variants, datas, strict=True):
         # The key is computed, not believed: an entry cannot stand in for a request that it was not compiled for.
         key = key_of(request, variant.closure, variant.toolchain)
+        _expect_bounded(_json_of(data))
         artifact = decode_entry(data, key)
         if artifact.toolchain != variant.toolchain:
             raise BundleError(f"an entry of {artifact.toolchain} for a variant of {variant.toolchain}")
@@ -70,6 +77,27 @@ def decode_blob(request: str, blob: bytes, targets: list[list[str]]) -> list[Ent
         verify_image(artifact.kind, artifact.data)
         found.append(Entry(request, variant, artifact, _factors_of(data, key), data))
     return found
+
+
+def _json_of(data: bytes) -> bytes:
+    """The sections of an entry that are JSON; b"" for what is too short for one."""
+    if len(data) < HEADER.size:
+        return b""
+    _, _, meta_bytes, factors_bytes, _, _ = HEADER.unpack_from(data)
+    return data[HEADER.size : HEADER.size + meta_bytes + factors_bytes]
+
+
+def _expect_bounded(data: bytes) -> None:
+    """Nothing for JSON that can be read in bounded time and memory: a digest that fits does not say who wrote it.
+
+    Raises:
+        BundleError: it holds too much.
+    """
+    if len(data) > _SMALL_BYTES:
+        try:
+            check_marks(data, _MAX_MARKS)
+        except ValueError as error:
+            raise BundleError(str(error)) from None
 
 
 def _factors_of(data: bytes, key: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from jitload.bundles.bundle import Bundle
 from jitload.bundles.entry import Entry
 from jitload.bundles.signature import Signature
 from jitload.cache.audit import written_options
+from jitload.cli.bundle_arguments import AsJson, BundleFile, BundleName, Out, Serial, Trust, open_trusted
+from jitload.cli.bundle_keys import describe_signature, keygen, sign, trust_file
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import destination
 from jitload.cli.request import Kinds
@@ -21,37 +23,11 @@ from jitload.cli.tables import (
     format_bytes,
     format_count,
     format_utc,
-    parse_utc,
     plain,
     table,
 )
-from jitload.errors import TrustError
-from jitload.format.json import MAX_DIGITS
-
-#: A signature, key or policy refuses a bundle.
-EXIT_UNTRUSTED = 4
 
 app = new_app(no_args_is_help=True)
-
-BundleFile = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle file.", show_default=False)]
-Out = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="File to write.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
-Trust = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--trust",
-        metavar="KEY",
-        help="Trusted public key (ed25519:...), .pub file or trust file; repeatable. 'unsigned' asks for no signature. "
-        "Default: JITLOAD_TRUST.",
-    ),
-]
-BundleName = Annotated[
-    str, typer.Option("--name", help="What the bundle is called, for trust files that ask for a serial.")
-]
-Serial = Annotated[
-    int,
-    typer.Option("--serial", min=0, metavar="N", help="A number that grows from one issue of the bundle to the next."),
-]
 
 
 @app.callback()
@@ -92,7 +68,7 @@ def create(
         typer.Option("--with-workload", help="Carry sources and headers: `jitload repro` then needs no more."),
     ] = False,
 ) -> None:
-    """Make an unsigned bundle of workloads, or of the sources of a plan, for some archs.
+    """Make an unsigned bundle of workloads or plans for some archs.
 
     What the cache lacks is compiled first; no GPU is needed. Sources stay out of the bundle unless
     --with-workload puts them in: whoever has the file can then read them.
@@ -145,7 +121,7 @@ def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def verify(bundle: BundleFile, trust: Trust = None) -> None:
+def verify(bundle: BundleFile, trust: Trust = None, as_json: AsJson = False) -> None:
     """Verify the signatures against the trusted keys, and every entry.
 
     Exit code 4: not trusted.
@@ -153,32 +129,15 @@ def verify(bundle: BundleFile, trust: Trust = None) -> None:
     with clean_failures():
         opened = open_trusted(bundle, trust)
         count = opened.verify()
+        if as_json:
+            typer.echo(json.dumps({"bundle": str(bundle), "artifacts": count, "signed_by": opened.signers}, indent=2))
+            return
         by = f"signed by {', '.join(opened.signers)}" if opened.signers else "signatures not asked for"
         are = "artifact is as it was" if count == 1 else "artifacts are as they were"
         typer.echo(f"{bundle}: {count} {are} built, {by}")
 
 
-@app.command()
-def sign(
-    bundle: BundleFile,
-    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="Private key.", show_default=False)],
-    name: Annotated[
-        str | None,
-        typer.Option("--name", help="What the key calls itself in the signature. Default: as FILE.pub says."),
-    ] = None,
-    when: Annotated[
-        int | None,
-        typer.Option("--time", parser=parse_utc, metavar="TIME", help="When: 2026-05-01T12:00:00Z. Default: now."),
-    ] = None,
-) -> None:
-    """Add a signature; what is signed is verified first. Several keys may sign one bundle.
-
-    Name and time are signed too. With --time, signing again gives the same bytes.
-    """
-    from jitload.bundles.sign import sign_bundle
-
-    with clean_failures():
-        typer.echo(f"{bundle}: signed {describe_signature(sign_bundle(bundle, key, name=name, time=when))}")
+app.command()(sign)
 
 
 @app.command()
@@ -235,99 +194,8 @@ def extract(
         typer.echo(f"{out}: {format_count(sum(1 for _ in opened.entries()), 'artifact')} of {bundle}")
 
 
-@app.command()
-def keygen(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="File for the private key.", show_default=False)],
-    name: Annotated[str, typer.Option("--name", help="What to call it where it vouches for a bundle.")] = "",
-) -> None:
-    """Make a key to sign with.
-
-    FILE is the private key, for its owner alone; FILE.pub is for those who trust it. Prints the public key, and its
-    id, by which it can be revoked. Nothing is written where one of the files exists.
-    """
-    from jitload.bundles.sign import generate_keys
-    from jitload.bundles.trust import key_id, parse_public_key
-
-    with clean_failures():
-        public = generate_keys(path, name or path.name)
-        typer.echo(f"{public}\nkey id {key_id(parse_public_key(public))}")
-
-
-@app.command("trust")
-def trust_file(
-    keys: Annotated[list[str], typer.Argument(metavar="KEY", help="Public keys or .pub files.", show_default=False)],
-    out: Out,
-    threshold: Annotated[int, typer.Option("--threshold", min=1, help="How many of them must have signed.")] = 1,
-    revoke: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--revoke",
-            metavar="KEY",
-            help="A key that no longer counts: its .pub file, the key itself, its id, or the first digits of the id of "
-            "a key that is named here; repeatable.",
-        ),
-    ] = None,
-    not_older_than: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--not-older-than",
-            metavar="NAME=SERIAL",
-            help="The least serial of the bundles of that name ('*': of all others); repeatable. Bundles that are not "
-            "named here are then refused.",
-        ),
-    ] = None,
-) -> None:
-    """Write a trust file.
-
-    It names the keys that may sign, how many of them must, which no longer count, and which bundles are too old.
-    """
-    from jitload.bundles.trust import Policy, read_policy
-    from jitload.bundles.trust_file import encode_trust_file, find_key
-    from jitload.files.atomic import write_file
-
-    with clean_failures():
-        policy = read_policy(keys)
-        if policy.unsigned:
-            raise ValueError("'unsigned' is no key: write it in place of a trust file, where bundles are opened")
-        revoked = {find_key(text, policy.keys) for text in revoke or ()} | policy.revoked
-        counting = len(policy.keys.keys() - revoked)
-        if threshold > counting:
-            raise ValueError(
-                f"{threshold} keys must sign and {counting} would count: name more keys, or lower --threshold"
-            )
-        serials = [*policy.serials, *([dict(map(_serial, not_older_than))] if not_older_than else [])]
-        text = encode_trust_file(Policy(policy.keys, threshold, revoked, serials))
-        write_file(out, text.encode())
-        away = f"; {format_count(len(revoked), 'key')} revoked" if revoked else ""
-        typer.echo(f"{out}: {threshold} of {format_count(counting, 'key')} must sign{away}")
-
-
-def describe_signature(signature: Signature) -> str:
-    """A signature in one line: the id of its key, and what that says of itself and of the time."""
-    if signature.time is None:
-        return f"by key {signature.key}"
-    return f"by key {signature.key} ({signature.name or 'no name'}, {format_utc(signature.time)})"
-
-
-def _signature_row(signature: Signature) -> dict[str, object]:
-    time = None if signature.time is None else format_utc(signature.time)
-    return {"key": signature.key, "name": signature.name, "time": time}
-
-
-def _serial(text: str) -> tuple[str, int]:
-    name, equals, number = text.rpartition("=")
-    if not equals or not number.isdecimal() or len(number) > MAX_DIGITS:
-        raise ValueError(f"--not-older-than {text!r}: write a name and a serial, e.g. ops=7")
-    return name, int(number)
-
-
-def open_trusted(path: Path, trust: list[str] | None) -> Bundle:
-    """Open a bundle under a policy; a refusal ends the command with its own exit code."""
-    try:
-        return Bundle.open(path, trust or None)
-    except TrustError as error:
-        typer.echo(f"jitload: {error}", err=True)
-        raise typer.Exit(EXIT_UNTRUSTED) from None
+app.command()(keygen)
+app.command("trust")(trust_file)
 
 
 def _line(bundle: Bundle) -> str:
@@ -376,3 +244,8 @@ def _entry_lines(rows: list[dict[str, Any]]) -> list[str]:
         for row in rows
     ]
     return table(("KEY", "KIND", "ARCH", "NAME", "KERNELS", "BYTES"), cells, right={"BYTES"})
+
+
+def _signature_row(signature: Signature) -> dict[str, object]:
+    time = None if signature.time is None else format_utc(signature.time)
+    return {"key": signature.key, "name": signature.name, "time": time}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jitload.cli.bundle import AsJson, Trust, open_trusted
+from jitload.cli.bundle_arguments import AsJson, Trust, open_trusted
 from jitload.cli.console import clean_failures, new_app
 
 #: Something that the workload asks for is in no bundle.

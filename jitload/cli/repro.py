@@ -12,7 +12,7 @@ import typer
 from jitload.bundles.build import collect
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.workload import Workload
-from jitload.cli.bundle import BundleFile  # noqa: TC001 - typer reads the annotations
+from jitload.cli.bundle_arguments import BundleFile  # noqa: TC001 - typer reads the annotations
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.compiler.unstable import why_unstable
 from jitload.errors import BundleError

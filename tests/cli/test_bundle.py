@@ -130,6 +130,8 @@ def test_a_trust_file_with_a_threshold(app, invoke):
     assert invoke("bundle", "sign", "k.jlb", "--key", "second").exit_code == 0
     shown = invoke("bundle", "verify", "k.jlb", "--trust", "trust.json").stdout
     assert set(shown.split("signed by ")[1].strip().split(", ")) == {"ci", "second"}
+    report = json.loads(invoke("bundle", "verify", "k.jlb", "--trust", "trust.json", "--json").stdout)
+    assert (report["artifacts"], set(report["signed_by"])) == (3, {"ci", "second"})
 
 
 def test_keygen_tells_the_id_by_which_a_key_is_revoked(workdir, invoke):
