@@ -40,6 +40,8 @@ VERSION = 1
 HEADER = struct.Struct("<8sIIIQ32s")
 #: No kernel image comes near this; a file that claims more is refused before it is read.
 MAX_ENTRY_BYTES = 1 << 30
+#: `e_type` of a relocatable ELF file (ET_REL), little-endian, at byte 16.
+ELF_RELOCATABLE = b"\x01\0"
 
 
 class Kind(str, Enum):
@@ -238,11 +240,15 @@ class Artifact(Value):
     def __hash__(self) -> int:
         return hash(self.key)
 
+    @property
+    def relocatable(self) -> bool:
+        """Whether it is a part of a program that is to be linked, and cannot be loaded: a cubin made with -rdc=true."""
+        return self.kind is Kind.CUBIN and self.data[16:18] == ELF_RELOCATABLE
+
     def __repr__(self) -> str:
         names = ", ".join(self.kernels)
-        return (
-            f"Artifact(kind={self.kind}, arch={self.arch}, {len(self.data)} bytes, kernels=[{names}], {self.key[:12]})"
-        )
+        kind = f"{self.kind}, relocatable" if self.relocatable else self.kind
+        return f"Artifact(kind={kind}, arch={self.arch}, {len(self.data)} bytes, kernels=[{names}], {self.key[:12]})"
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

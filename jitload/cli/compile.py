@@ -158,10 +158,8 @@ def _line(image: Image) -> str:
     count = f"{format_count(len(kernels), 'kernel')}{f' ({shown})' if shown else ''}"
     how = "compiled" if image.origin == "compiled" else f"from the {image.origin} cache"
     where = "stdout" if image.path is None else image.path
-    return (
-        f"{where}: {artifact.kind} for {artifact.arch}, {len(artifact.data)} bytes, {count}, "
-        f"{how} in {image.seconds:.3f} s"
-    )
+    kind = f"relocatable {artifact.kind}" if artifact.relocatable else artifact.kind
+    return f"{where}: {kind} for {artifact.arch}, {len(artifact.data)} bytes, {count}, {how} in {image.seconds:.3f} s"
 
 
 def _row(image: Image) -> dict[str, object]:

@@ -18,12 +18,13 @@ def load_cubin(data: bytes) -> CudaModule:
     """A module of a cubin: ELF machine code for one arch.
 
     Raises:
-        LoadError: the image is damaged or not a cubin.
+        LoadError: the image is damaged, not a cubin, or relocatable.
     """
     from jitload.cuda.module import CudaModule
-    from jitload.loader.images import kernel_symbols, verify_image
+    from jitload.loader.images import kernel_symbols, refuse_relocatable, verify_image
 
     verify_image("cubin", data)
+    refuse_relocatable("cubin", data)
     return CudaModule("cubin", data, symbols=kernel_symbols(data))
 
 
@@ -45,12 +46,13 @@ def load_fatbin(data: bytes) -> CudaModule:
     """A module of a fatbin: images for several archs, of which the driver takes the one that fits.
 
     Raises:
-        LoadError: the image is damaged or not a fatbin.
+        LoadError: the image is damaged, not a fatbin, or holds relocatable cubins.
     """
     from jitload.cuda.module import CudaModule
-    from jitload.loader.images import verify_image
+    from jitload.loader.images import refuse_relocatable, verify_image
 
     verify_image("fatbin", data)
+    refuse_relocatable("fatbin", data)
     return CudaModule("fatbin", data)
 
 

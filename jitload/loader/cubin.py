@@ -39,6 +39,7 @@ MOST_NAME_BYTES_PER_BYTE = 16
 LOWEST_SM = 20  # no toolkit has made a cubin for less since CUDA 7
 
 _HEADER = Struct("<16sHHIQQQIHHHHHH")
+ELF_HEADER_BYTES = _HEADER.size
 _SEGMENT = Struct("<8xQ16xQ16x")  # file offset, bytes in the file
 _SECTION = Struct("<II16xQQI20x")  # offset of the name, type, file offset, bytes, link
 _SYMBOL = Struct("<IBBH16x")  # offset of the name, info, other, section
@@ -98,6 +99,23 @@ def verify_cubin(data: bytes, arch: str | None = None) -> None:
     wanted = arch.removeprefix("sm_")
     if found.removeprefix("sm_") not in (wanted, wanted.rstrip("af")):
         _refuse(f"it is for {found}, expected {arch}")
+
+
+def refuse_relocatable_cubin(data: bytes) -> None:
+    """Nothing for a cubin that is a whole program.
+
+    Args:
+        data: a cubin that `verify_cubin` has let pass.
+
+    Raises:
+        LoadError: it is a part of one, to be linked; what a driver says about it names no reason.
+    """
+    if int.from_bytes(data[16:18], "little") == ET_REL:
+        raise LoadError(
+            "this cubin is relocatable (compiled with -rdc=true), a part of a program that cannot be loaded by itself: "
+            "link it with what it refers to (nvJitLink), or compile it without -rdc=true",
+            kind="cubin",
+        )
 
 
 def cubin_arch(data: bytes) -> str:

@@ -12,13 +12,22 @@ from __future__ import annotations
 from struct import Struct
 
 from jitload.errors import LoadError
-from jitload.loader.cubin import ELF_MAGIC, EM_CUDA, cubin_arch, kernel_symbols, verify_cubin
+from jitload.loader.cubin import (
+    ELF_HEADER_BYTES,
+    ELF_MAGIC,
+    EM_CUDA,
+    cubin_arch,
+    kernel_symbols,
+    refuse_relocatable_cubin,
+    verify_cubin,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import NoReturn
 
-__all__ = ["cubin_arch", "kernel_symbols", "sniff_kind", "verify_image"]
+__all__ = ["cubin_arch", "kernel_symbols", "refuse_relocatable", "sniff_kind", "verify_image"]
 
 # Fatbin: magic, version, bytes of this header, bytes of all entries; then entries of kind, version, bytes of the entry
 # header, bytes of its payload. Measured on nvFatbin 12.9 and 13.5; entries fill the container to the last byte.
@@ -71,6 +80,32 @@ def sniff_kind(data: bytes) -> str | None:
     from jitload.loader.ptx import begins_ptx
 
     return "ptx" if begins_ptx(data) else None
+
+
+def refuse_relocatable(kind: str, data: bytes) -> None:
+    """Nothing for an image that can be loaded; a relocatable cubin has to be linked first, in a fatbin as well.
+
+    Args:
+        kind: "cubin" or "fatbin".
+        data: an image that `verify_image` has let pass.
+
+    Raises:
+        LoadError: it is to be linked.
+    """
+    for cubin in (data,) if kind == "cubin" else _cubins_in(data):
+        refuse_relocatable_cubin(cubin)
+
+
+def _cubins_in(data: bytes) -> Iterator[bytes]:
+    """The cubins in a fatbin that are not compressed, as far as their headers."""
+    _, _, at, entries_bytes = _FATBIN.unpack_from(data)
+    end = at + entries_bytes
+    while at < end:
+        kind, _, header_bytes, payload_bytes = _FATBIN_ENTRY.unpack_from(data, at)
+        payload = at + header_bytes
+        if kind == FATBIN_ENTRY_CUBIN and data.startswith(ELF_MAGIC, payload):
+            yield data[payload : payload + ELF_HEADER_BYTES]
+        at = payload + payload_bytes
 
 
 def _verify_fatbin(data: bytes) -> None:

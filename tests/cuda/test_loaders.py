@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import jitload
 from jitload import LoadError, cuda
 from jitload.cuda import driver
 
@@ -172,3 +173,47 @@ def test_on_a_gpu(kind):
     x, y = np.arange(1000, dtype="f4"), np.ones(1000, "f4")
     kernel[4, 256](np.float32(2), x, y, 1000)
     np.testing.assert_array_equal(y, 1 + 2 * x)
+
+
+PART = 'extern "C" __device__ int other(int); extern "C" __global__ void k(int *x) { x[0] = other(1); }'
+WHOLE = 'extern "C" __global__ void k(int *x) { x[0] = 1; }'
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90a", "sm_100"])
+@pytest.mark.parametrize("source", [PART, WHOLE], ids=["refers to others", "whole"])
+def test_a_relocatable_cubin_is_marked_and_refused_at_load(arch, source, tmp_path):
+    """On every device, before a driver sees it; it is compiled, kept and saved like any other."""
+    options = {"kind": "cubin", "arch": arch, "cache": jitload.Cache(tmp_path / "cache")}
+    part = jitload.compile(source, options=["-rdc=true"], **options)
+    assert part.relocatable
+    assert "cubin, relocatable" in repr(part)
+    part.save(tmp_path / "part.jle")
+    assert jitload.Artifact.open(tmp_path / "part.jle").relocatable
+    assert jitload.compile(source, options=["-rdc=true"], **options).data == part.data
+    for device in ("cpu", "cuda"):
+        with jitload.configure(device=device):
+            with pytest.raises(
+                LoadError, match=r"is relocatable .*link it .*or compile it without -rdc=true"
+            ) as caught:
+                part.load()
+            assert caught.value.kind == "cubin"
+            with pytest.raises(LoadError, match="is relocatable"):
+                jitload.load_module_from_bytes("cubin", part.data)
+    whole = jitload.compile(WHOLE, **options)
+    assert not whole.relocatable
+    whole.load()
+
+
+def test_a_fatbin_of_relocatable_cubins_is_refused_too():
+    pytest.importorskip("cuda.bindings.nvfatbin", reason="the nvFatbin bindings are not installed")
+    part = jitload.compile(PART, kind="fatbin", arch=["sm_80", "sm_90"], options=["-rdc=true"], cache=jitload.Cache())
+    with pytest.raises(LoadError, match="is relocatable"):
+        part.load()
+    jitload.compile(WHOLE, kind="fatbin", arch=["sm_80", "sm_90"], cache=jitload.Cache()).load()
+
+
+def test_ptx_and_ltoir_are_linked_or_compiled_at_load():
+    for kind, arch in (("ptx", "compute_80"), ("ltoir", "sm_80")):
+        image = jitload.compile(WHOLE, kind=kind, arch=arch, options=["-rdc=true"], cache=jitload.Cache())
+        assert not image.relocatable
+        image.load()
