@@ -206,8 +206,8 @@ def test_no_child_hangs_beside_work_of_another_thread(tmp_path, busy, work):
 @pytest.mark.slow
 @pytest.mark.timeout(1600)
 @pytest.mark.parametrize(("busy", "work"), WORK)
-def test_none_of_100_children_hangs(tmp_path, busy, work):
-    fork_beside(busy, work, 100, tmp_path)
+def test_none_of_100_children_hangs(tmp_path, busy, work, bounded):
+    fork_beside(busy, work, bounded(100, 12), tmp_path)
 
 
 COLD = """

@@ -87,7 +87,7 @@ def test_kill_9_in_the_middle_of_writes(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_kill_9_in_the_middle_of_writes_300_rounds(tmp_path, bounded):
-    kill_rounds(tmp_path, bounded(300, 40))
+    kill_rounds(tmp_path, bounded(300, 20))
 
 
 COMPILE_MANY = """
