@@ -26,10 +26,10 @@ _WORDS = re.compile(rb"\b(?:" + _WORD + rb")")
 #: Brackets that hold no quotes, comments or braces are one event: most of all events.
 _GROUP = rb"\((?:[^(){}\"'/#]|\((?:[^(){}\"'/#]|\([^(){}\"'/#]*\))*\))*\)"
 _EVENT = re.compile(
-    rb"(?P<comment>" + _COMMENT + rb")|(?P<hard>\b(?:u8|[uUL])?R\"|(?<=\w)')|(?P<quoted>" + _QUOTED + rb")"
+    rb"(?P<comment>(?:" + _COMMENT + rb")\n?)|(?P<hard>\b(?:u8|[uUL])?R\"|(?<=\w)')|(?P<quoted>" + _QUOTED + rb")"
     rb"|(?P<group>" + _GROUP + rb")|(?P<block>\{[^{}\"'/#]*\})|(?P<sign>[{}();])"
-    rb"|(?P<directive>^[ \t]*#(?:" + _QUOTED + rb"|" + _COMMENT + rb"|[^\\\n]|\\\r*\n|\\)*)"
-    rb"|\b(?P<word>" + _WORD + rb")",
+    rb"|(?P<directive>^[ \t]*#(?:" + _QUOTED + rb"|" + _COMMENT + rb"|[^\\\n]|\\\r*\n|\\)*\n?)"
+    rb"|(?P<stray>#)|\b(?P<word>" + _WORD + rb")",
     re.DOTALL | re.MULTILINE,
 )
 #: Before the brace of a class, where a ")" does not mean a function.
@@ -38,6 +38,7 @@ _ATTRIBUTE = re.compile(
 )
 _FUNCTION = re.compile(rb"\)\s*(?:const|noexcept|override|final)?\s*\Z")
 _BEFORE_BRACE = 200
+_GOES_ON = re.compile(rb"\s*[;,.(\[]")
 _NAME = re.compile(rb"\w+")
 #: Braces, and a word that may be put together.
 _DECLARES = re.compile(rb"[{}]|##|<%|%>")
@@ -63,7 +64,7 @@ def outline(text: bytes, macros: Collection[bytes]) -> bytes:
     kept: list[bytes] = []
     done = 0
     for start, end in _dull(text, pieces, frozenset(macros)):
-        kept += (text[done:start], b"\n")  # a directive may end before it
+        kept += (text[done:start], b" ")
         done = end
     return b"".join((*kept, text[done:]))
 
@@ -118,7 +119,7 @@ class _Outline:
         for match in _EVENT.finditer(self._text):
             kind, start, end = match.lastgroup, match.start(), match.end()
             frame = self._frames[-1]
-            if kind == "hard":  # a raw string, a digit separator, a prefix
+            if kind in {"hard", "stray"}:  # a raw string, a digit separator, a prefix; a # in the middle of a line
                 raise _NeedsLexer
             if kind == "sign":
                 self._sign(frame, match[0], end)
@@ -168,7 +169,8 @@ class _Outline:
             frame.pieces.append((frame.start, end, inner.pieces))
         else:
             frame.pieces += inner.pieces
-            if not _is_function(self._text[max(inner.opened - _BEFORE_BRACE, 0) : inner.opened]):
+            before = self._text[max(inner.opened - _BEFORE_BRACE, 0) : inner.opened]
+            if not _is_function(before) or _GOES_ON.match(self._text, end):
                 frame.kept = True  # a name may follow
                 return
         frame.start, frame.kept = end, False

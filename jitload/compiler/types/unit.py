@@ -55,7 +55,7 @@ class Unit:
         headers: name -> text of every header that the compiler may open, with `#include` naming them.
         is_users: whether a header of that name is the user's.
         is_defined_elsewhere: whether some header that is not walked has a `#define` of that name.
-        macros: those of the user's macros that may declare something.
+        macros: those of the user's macros that may declare something; None to read every text whole.
 
     Attributes:
         words: what is left to parse; `UNCLEAR` where it cannot be told.
@@ -67,7 +67,7 @@ class Unit:
         headers: Mapping[str, bytes],
         is_users: Callable[[str], bool],
         is_defined_elsewhere: Callable[[bytes], bool],
-        macros: Collection[bytes],
+        macros: Collection[bytes] | None = None,
     ) -> None:
         self.words: list[str] = []
         self.sure: list[bool] = []
@@ -105,7 +105,8 @@ class Unit:
         if name in self._once or visits > _MOST_VISITS or self._depth > _MOST_DEPTH:
             return
         self._depth += 1
-        _File(self, name, outline(text, self._names_of_macros), sure).read()
+        short = text if self._names_of_macros is None else outline(text, self._names_of_macros)
+        _File(self, name, short, sure).read()
         self._depth -= 1
 
     # What a file asks for.

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pathlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import jitload
+from jitload.compiler.macros import definitions_of
 from jitload.compiler.types.outline import declaring_macros, outline
 from jitload.compiler.types.scanner import Declared
 from jitload.compiler.types.unit import Unit
@@ -14,11 +17,13 @@ from jitload.compiler.types.unit import Unit
 KERNELS = sorted(pathlib.Path(jitload.__file__).parents[1].glob("kernels/**/*.cu"))
 
 
-def declared(text, macros=()):
+def declared(text, macros=None):
+    """The names and kernels of a text, None where something is hidden; without `macros` the text is read whole."""
     unit = Unit({}, lambda _: True, lambda _: False, macros)
     unit.read("k.cu", text)
     found = Declared(unit.words, unit.sure)
-    assert not found.hidden
+    if found.hidden:
+        return None
 
     def names(scope):
         return {
@@ -38,7 +43,7 @@ def test_the_declarations_of_kernels_as_people_write_them(path):
     text = path.read_bytes()
     short = outline(text, set())
     assert len(short) < len(text)
-    assert declared(short) == declared(text)
+    assert declared(short) == declared(text) is not None
 
 
 #: A text -> what is left of it, white space aside.
@@ -90,3 +95,23 @@ def test_macros_that_may_declare():
         (b"BEGIN", b"{"),
     ]
     assert declaring_macros(definitions) == {b"DEF", b"MORE", b"PASTE", b"BEGIN"}
+
+
+SNIPPETS = [
+    "int a;", "float f(int x) { return x; }", "typedef float real;", "using t = int *;", "struct S { int a; typedef int m; };",
+    "struct S s = {1};", "namespace n {", "namespace n { typedef int q; }", "}", "template <class T> struct V { T t; };",
+    "template <class T> T g(T x) { if (x) { h(x); } return x; }", "// it's { a comment\n", "/* typedef int no; } */",
+    'const char *s = "typedef int no; {";', "char c = '{';", "#if A\n", "#else\n", "#endif\n", "#define M typedef int made;\n", "M",
+    "#define B {\n", 'extern "C" {', "__global__ void k(const real *x, int n) { *x = n; }", "MAKE(int)", "enum E { A, B };",
+    "for (int i = 0; i < 3; ++i) { }", "auto l = [](int x) { struct L { int a; }; return x; };", "int v[] = {1, 2, {3}};",
+    "class C : public S { public: int x; private: using u = int; };", "typedef struct __align__(8) { int q; } P, *PP;",
+    "int n = 1'000;", 'R"(typedef int raw; {)"', "using namespace n;", "using n::q;", "friend class C;", "(", ")", "\n", " ", "\\\n",
+]  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.lists(st.sampled_from(SNIPPETS), max_size=25))
+def test_an_outline_declares_what_the_whole_does(pieces):
+    text = " ".join(pieces).encode()
+    macros = declaring_macros((name, replacement) for name, _, replacement in definitions_of(text))
+    assert declared(outline(text, macros)) == declared(text)
