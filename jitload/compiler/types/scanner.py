@@ -78,8 +78,10 @@ class Declared:
         if word == "using":
             return self._using(scope, at, end, template)
         if word == "typedef":
-            return self._typedef(scope, at, end)
-        if word in _CLASS_KEYS or word == "enum":
+            return self._typedef(scope, start, at, end)
+        if word == "extern" and self._word(at + 1) in _CLASS_KEYS:
+            at += 1
+        if self._word(at) in _CLASS_KEYS or word == "enum":
             after = self._class(scope, at, end, template)
             if after is not None:
                 return after
@@ -98,16 +100,19 @@ class Declared:
             elif word == UNCLEAR or _HIDDEN_SCOPE.fullmatch(word):
                 self.hidden = True
                 at += 1
-            elif (
-                WORD.fullmatch(word)
-                and word not in _STARTS
-                and word not in {"inline", "friend"}
-                and following in _STARTS
-            ):
-                at += 1
             else:
-                break
+                return self._skip_words(at, end)
         return at
+
+    def _skip_words(self, at: int, end: int) -> int:
+        """Pass `static __device__`, `MACRO(x)` and the like before a declaration of interest."""
+        ahead = at
+        while ahead < end and self._word(ahead) not in _STARTS:
+            word = self._word(ahead)
+            if not WORD.fullmatch(word) or word in {"inline", "friend"}:
+                return at
+            ahead = self._closing(ahead + 1) + 1 if self._word(ahead + 1) == "(" else ahead + 1
+        return ahead if ahead < end else at
 
     def _namespace(self, scope: Scope, at: int, end: int, *, is_inline: bool) -> int:
         """`namespace a::b {`, `namespace {` or `namespace a = b;`, with `at` at the first word."""
@@ -155,8 +160,13 @@ class Declared:
                 scope.add(part[-1], Entry("using", at, self._sure[at], tuple(w for w in part if w != "typename")))
         return stop + 1
 
-    def _typedef(self, scope: Scope, at: int, end: int) -> int:
+    def _typedef(self, scope: Scope, first: int, at: int, end: int) -> int:
         stop = self._find(";", at, end)
+        if first < at and (
+            self._word(at + 2) in {";", ",", "["} or self._word(at + 1) in {"*", "&"}
+        ):  # `float typedef real;`
+            self._add_aliases(scope, first, stop, [one for one in self._words[first:stop] if one != "typedef"])
+            return stop + 1
         start = self._skip_attributes(at + 1, end)
         base: tuple[str, ...] = ()
         if self._word(start) in {*_CLASS_KEYS, "enum"}:
@@ -168,11 +178,17 @@ class Declared:
                 name = self._class_name(start, body)[0] or plain
                 self._add_class(scope, name, start, body, None)
                 base, start = (name,), close + 1
-        for words in declarations(tuple(self._words[start:stop]), base):
+        self._add_aliases(scope, at, stop, self._words[start:stop], base)
+        return stop + 1
+
+    def _add_aliases(
+        self, scope: Scope, at: int, stop: int, declared: Sequence[str], base: tuple[str, ...] = ()
+    ) -> None:
+        """The names of a typedef that begins at `at` and is known from `stop` on."""
+        for words in declarations(tuple(declared), base):
             name = declared_name(words)
             if name and not (base and words == (name, name)):
                 scope.add(name, Entry("alias", stop, self._sure[at], words))
-        return stop + 1
 
     def _class(self, scope: Scope, at: int, end: int, template: tuple[TemplateParameter, ...] | None) -> int | None:
         """A class or enum, declared or defined; None where the words go on as a variable or function."""
@@ -208,6 +224,8 @@ class Declared:
                 break
             if word == "<" and name:
                 after = self._closing_angle(at, stop)
+                if self._word(after) == "::":
+                    return "", None
                 return name, tuple(self._words[at + 1 : after - 1])
             if word == "::":
                 return "", None  # defined outside of its scope
@@ -330,5 +348,5 @@ def _template_parameter(words: tuple[str, ...]) -> TemplateParameter:
     name = words[-1] if len(words) > 1 and WORD.fullmatch(words[-1]) else ""
     kind = {"template": "template", "class": "type", "typename": "type", "bool": "bool"}.get(words[0], "value")
     if kind == "value" and {*words[:-1]} <= _INTEGER_WORDS and words[:-1]:
-        kind = "integer"
+        kind = "unsigned" if {"unsigned", "size_t"} & {*words[:-1]} else "integer"
     return TemplateParameter(kind, name, default, "..." in words)

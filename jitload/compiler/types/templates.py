@@ -101,8 +101,10 @@ class Templates:
                 raise NotKnown("a template argument that is deduced")
             if parameter.kind == "type":
                 value: Node | str = self._read(words, seen_from)
-            elif parameter.kind in {"integer", "bool"}:
+            elif parameter.kind in {"integer", "unsigned", "bool"}:
                 value = self.value(words, seen_from)
+                if parameter.kind == "unsigned" and value.startswith("-"):
+                    raise NotKnown("a negative number for an unsigned one")
                 if parameter.kind == "bool":
                     value = "false" if value == "0" else "true"
             else:

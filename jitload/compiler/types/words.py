@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 WORD = re.compile(r"[^\W\d]\w*")
 _PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
+#: Words that are no type and no name, with an argument in brackets.
+WITH_ARGUMENT = {"alignas", "__align__", "__attribute__", "__declspec", "__builtin_align__"}
 _QUALIFIERS = {"const", "volatile", "__restrict__", "__restrict"}
 
 
@@ -61,6 +63,8 @@ def declared_name(words: Sequence[str]) -> str:
     levels = depths(words)
     found = ""
     for at, word in enumerate(words):
+        if word in WITH_ARGUMENT and found and levels[at] == 0:  # an attribute behind the name
+            break
         if word == "(" and levels[at] == 1 and words[at + 1 : at + 2] and words[at + 1] in {"*", "&", "&&"}:
             inner = [one for one in words[at + 1 :] if WORD.fullmatch(one) and one not in _QUALIFIERS]
             return inner[0] if inner else ""

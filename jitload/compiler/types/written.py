@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.compiler.types.cpptype import Node, as_parameter, point, qualify
 from jitload.compiler.types.lowered.instantiate import NotKnown
-from jitload.compiler.types.words import WORD, before_value, declared_name, depths, split_list
+from jitload.compiler.types.words import WITH_ARGUMENT, WORD, before_value, declared_name, depths, split_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,8 @@ _PASSED_OVER = {
 _NO_PART_OF_TYPES = _PASSED_OVER - {"struct", "class", "union", "enum", "typename", "template"} | {"volatile"}
 #: A single word behind these is a type and no name.
 _BEFORE_TYPES = {"const", "struct", "class", "union", "enum", "typename", "volatile"}
-_WITH_ARGUMENT = {"alignas", "__align__", "__attribute__", "__declspec", "__builtin_align__"}
+#: Attributes that make another type.
+_ANOTHER_TYPE = {"vector_size", "__vector_size__", "ext_vector_type", "mode", "__mode__"}
 _MARKS = {"*", "&", "&&"}
 #: The size of an array that is not known; it does not matter where the array decays to a pointer.
 _ANY_SIZE = "?"
@@ -115,7 +116,7 @@ def _without_attributes(words: Sequence[str]) -> list[str]:
     at = 0
     while at < len(words):
         is_bracket = words[at] == "[" and words[at + 1 : at + 2] and words[at + 1] == "["
-        if is_bracket or words[at] in _WITH_ARGUMENT:
+        if is_bracket or words[at] in WITH_ARGUMENT:
             start, at = at, at + (0 if is_bracket else 1)
             while at < len(words) and levels[at] > levels[start] - (1 if is_bracket else 0):
                 at += 1
@@ -158,8 +159,8 @@ class _Reader:
                 builtin.append(word)
             elif word in _PASSED_OVER:
                 is_class = is_class or word in {"struct", "class", "union", "enum"}
-            elif word in _WITH_ARGUMENT or (word == "[" and self._word(1) == "["):
-                self._skip_brackets(0 if word == "[" else 1)
+            elif word in WITH_ARGUMENT or (word == "[" and self._word(1) == "["):
+                self._skip_attribute()
                 continue
             elif named is None and not builtin and (word == "::" or WORD.fullmatch(word)):
                 named = self._named(is_class=is_class)
@@ -218,6 +219,11 @@ class _Reader:
                 return opened
         raise NotKnown("open brackets")
 
+    def _skip_attribute(self) -> None:
+        opened = self._skip_brackets(0 if self._word() == "[" else 1)
+        if not _ANOTHER_TYPE.isdisjoint(self._words[opened : self._at]):
+            raise NotKnown("an attribute that makes another type")
+
     def _declarator(self, node: Node, end: int) -> Node:
         while self._at < end:
             word = self._word()
@@ -234,7 +240,7 @@ class _Reader:
         if self._word() == "(" and self._word(1) in _MARKS:
             opened = self._skip_brackets(0)
             inner = opened + 1, self._at - 1
-        elif WORD.fullmatch(self._word()) and self._word() not in _WITH_ARGUMENT:
+        elif WORD.fullmatch(self._word()) and self._word() not in WITH_ARGUMENT:
             self._at += 1
             if self._word() == "::":
                 raise NotKnown("a pointer to a member")
@@ -253,15 +259,15 @@ class _Reader:
         while self._at < end:
             word = self._word()
             if word == "[" and self._word(1) == "[":
-                self._skip_brackets(0)
+                self._skip_attribute()
             elif word == "[":
                 opened = self._skip_brackets(0)
                 sizes.append(self._size(self._words[opened + 1 : self._at - 1]))
             elif word == "(" and not sizes:
                 opened = self._skip_brackets(0)
                 node = self._function(node, self._words[opened + 1 : self._at - 1])
-            elif word in _WITH_ARGUMENT:
-                self._skip_brackets(1)
+            elif word in WITH_ARGUMENT:
+                self._skip_attribute()
             else:
                 break
         for size in reversed(sizes):

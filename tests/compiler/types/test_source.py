@@ -760,6 +760,46 @@ extern "C" __global__ void k(real *a) {}""",
         {},
         ['float *'],
     ),
+    "attribute behind": (
+        "typedef float4 f4 __attribute__((aligned(16))); typedef float v2 __attribute__((vector_size(8))); typedef __align__(16) float4 g4; extern \"C\" __global__ void k(f4 *a, g4 b, v2 *c) {}",
+        {},
+        ["float4 *", "float4", ""],
+    ),
+    "typedef in the middle": (
+        'typedef float real; namespace q { double typedef real, other; extern "C" __global__ void k(real *x) {} }',
+        {},
+        ["double *"],
+    ),
+    "a pragma in the way": (
+        'typedef float real; namespace q { _Pragma("nv_diag_suppress 177") typedef double real; extern "C" __global__ void k(real *x) {} }',
+        {},
+        ["double *"],
+    ),
+    "a member of a template defined outside": (
+        'template <class T> struct V { struct In; typedef T t; }; template <class T> struct V<T>::In { typedef T *t; int a; }; extern "C" __global__ void k(V<float>::t x) {}',
+        {},
+        ["float"],
+    ),
+    "a negative number for an unsigned one": (
+        'template <unsigned long N> struct V { int a; }; extern "C" __global__ void k(V<(unsigned long)-1> x, V<-1 + 3> y) {}',
+        {},
+        ["", "V<2>"],
+    ),
+    "extern and static classes": (
+        'typedef float S; namespace q { static __device__ struct S { int a; } s; extern "C" __global__ void k(S x) {} }',
+        {},
+        ["q::S"],
+    ),
+    "attributes of classes": (
+        'struct __attribute__((packed)) P { char c; int i; }; class [[maybe_unused]] C { int a; }; struct alignas(16) A { int a; }; extern "C" __global__ void k(P p, C c, A a) {}',
+        {},
+        ["P", "C", "A"],
+    ),
+    "macro as a name": (
+        '#define k kernel_of_mine\n#undef k\n#define other k\ntypedef float real; extern "C" __global__ void other(real x) {}',
+        {},
+        ["float"],
+    ),
     "stringize": (
         """#define S(x) #x
 __device__ const char *q = S(typedef double real;); typedef float real; extern "C" __global__ void k(real a) {}""",
