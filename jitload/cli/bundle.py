@@ -111,9 +111,9 @@ def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
             carried = f"carried, {format_bytes(size)}: sources are in it" if size else "not carried"
             typer.echo(f"  workload   {opened.manifest['workload']} ({carried})")
         for note in opened.manifest["licences"]:
-            typer.echo(f"  licence    {note}")
+            typer.echo(f"  licence    {plain(note)}")
         for name, version, digest in opened.manifest["toolchains"]:
-            typer.echo(f"  toolchain  {name} {version} ({digest[:12]})")
+            typer.echo(f"  toolchain  {plain(name)} {plain(version)} ({plain(digest[:12])})")
         for signature in opened.signatures:
             typer.echo(f"  signature  {describe_signature(signature)}, not verified")
         if rows:
@@ -166,7 +166,7 @@ def diff(old: BundleFile, new: BundleFile) -> None:
         lines += [f"+ {name}" for name in after if name not in before]
         lines += [f"! {name}" for name in after if name in before and before[name] != after[name]]
         for line in sorted(lines, key=lambda line: line[2:]):
-            typer.echo(line)
+            typer.echo(plain(line))
         if lines:
             raise typer.Exit(EXIT_FAILED)
 

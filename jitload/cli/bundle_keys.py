@@ -89,9 +89,8 @@ def trust_file(
         revoked = {find_key(text, policy.keys) for text in revoke or ()} | policy.revoked
         counting = len(policy.keys.keys() - revoked)
         if threshold > counting:
-            raise ValueError(
-                f"{threshold} keys must sign and {counting} would count: name more keys, or lower --threshold"
-            )
+            many = format_count(threshold, "key")
+            raise ValueError(f"{many} must sign and {counting} would count: name more keys, or lower --threshold")
         serials = [*policy.serials, *([dict(map(_serial, not_older_than))] if not_older_than else [])]
         text = encode_trust_file(Policy(policy.keys, threshold, revoked, serials))
         write_file(out, text.encode())

@@ -8,6 +8,7 @@ import typer
 
 from jitload.cli.bundle_arguments import AsJson, Trust, open_trusted
 from jitload.cli.console import clean_failures, new_app
+from jitload.cli.tables import plain
 
 #: Something that the workload asks for is in no bundle.
 EXIT_MISSING = 3
@@ -49,7 +50,7 @@ def check_workload(
             typer.echo(json.dumps({"gpu": gpu, "driver": driver, "covered": not missing, "requests": rows}, indent=2))
         else:
             for row in missing:
-                typer.echo(str(row))
+                typer.echo(plain(str(row)))
             state = f"{len(missing)} of {len(found)} missing" if missing else f"all {len(found)} covered"
             typer.echo(f"{gpu}{f' with driver {driver}' if driver else ''}: {state}")
     if missing:

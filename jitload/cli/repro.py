@@ -14,6 +14,7 @@ from jitload.bundles.bundle import Bundle
 from jitload.bundles.workload import Workload
 from jitload.cli.bundle_arguments import BundleFile  # noqa: TC001 - typer reads the annotations
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.cli.tables import plain
 from jitload.compiler.unstable import why_unstable
 from jitload.errors import BundleError
 from jitload.expand import WORKLOAD_SUFFIX
@@ -60,7 +61,7 @@ def reproduce(
         lines = [reasons.get(digest) or _compare(opened, made.get(digest, {}), digest) for digest in digests]
         wrong = [line for line in lines if line]
         for line in wrong:
-            typer.echo(line)
+            typer.echo("\n".join(map(plain, line.split("\n"))))
         typer.echo(f"{bundle}: {len(lines) - len(wrong)} of {len(lines)} are the same bytes")
     if wrong:
         raise typer.Exit(EXIT_FAILED)

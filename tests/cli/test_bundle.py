@@ -276,6 +276,24 @@ def test_one_is_counted_as_one(app, invoke):
     assert "1 artifact is" in invoke("bundle", "verify", "one.jlb", "--trust", "unsigned").stdout
 
 
+def test_what_a_bundle_says_of_itself_cannot_steer_a_terminal(workdir, invoke):
+    red = "\x1b[31m"
+    with jitload.record(workdir / "app.jlw"):
+        jitload.compile('extern "C" __global__ void k() {}', arch="sm_80", name=f"{red}.cu", defines={"A": red})
+    made = invoke("bundle", "create", "app.jlw", "-o", "k.jlb", "--builder", red, "--licence", red)
+    assert made.exit_code == 0, made.stderr
+    jitload.Bundle.create("none.jlb", [])
+    for arguments in (
+        ("bundle", "inspect", "k.jlb"),
+        ("bundle", "diff", "none.jlb", "k.jlb"),
+        ("check", "-w", "app.jlw", "-b", "none.jlb", "--gpu", "sm_80", "--trust", "unsigned"),
+        ("cache", "ls"),
+    ):
+        shown = invoke(*arguments).stdout
+        assert "\\x1b[31m" in shown, arguments
+        assert "\x1b" not in shown
+
+
 def test_files_that_are_no_bundle(workdir, invoke):
     (workdir / "empty.jlb").write_bytes(b"")
     assert "empty.jlb: not a bundle: 0 bytes" in invoke("bundle", "inspect", "empty.jlb").stderr
