@@ -276,7 +276,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             the same; a compile takes the start of an interpreter longer (some 0.2 s).
 
     Raises:
-        CompileError: the source does not compile (with file, line and NVRTC's log), or no NVRTC is installed.
+        CompileError: the source does not compile (with file, line and NVRTC's log), no NVRTC is installed, or what
+            comes out has no kernel because `names` instantiates none of its templates, or because it is empty.
         CompileDisabledError: compiling is off and no tier has it.
         ValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
     """

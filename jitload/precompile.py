@@ -22,6 +22,7 @@ from jitload.bundles.tier import bundles_in_force
 from jitload.bundles.workload import Workload
 from jitload.cache.tiers import default_cache
 from jitload.compiler.diagnostics import give_warnings
+from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.compiler.prefix import leading_directives
 from jitload.errors import CompileError, JitloadError
 from jitload.expand import expanded
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Executor, Future
 
+    from jitload.artifact import Artifact
     from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
     from jitload.jit import JitKernel
@@ -173,7 +175,7 @@ def _run(
         if policy != "always":
             artifact, reason = look_up(request, store)
             if artifact is not None:
-                yield Result(request, "cached")
+                yield _cached(request, artifact)
                 continue
         try:
             refuse_if_off(request, store, policy, reason)
@@ -190,6 +192,14 @@ def _run(
             for result in results:
                 _take_in(result, store)
                 yield result
+
+
+def _cached(request: CompileRequest, artifact: Artifact) -> Result:
+    try:
+        refuse_unlaunchable(request, artifact)
+    except CompileError as error:
+        return Result(request, "failed", error)
+    return Result(request, "cached")
 
 
 def _parts(requests: list[CompileRequest], jobs: int) -> list[list[CompileRequest]]:

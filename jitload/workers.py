@@ -17,6 +17,7 @@ from jitload import config
 from jitload.cache.tiers import Cache
 from jitload.compiler.headers import Closure
 from jitload.compiler.isolate import BOUND_SECONDS, CompilerDied, CompilerProcess
+from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.compiler.prefix import SharedHeaders
 from jitload.compiler.program import compile_artifact
 from jitload.compiler.toolkit import toolkit_roots
@@ -271,6 +272,7 @@ def _compile_one(request: CompileRequest, cache: Cache, compiler: Compiler | Non
     said: list[Diagnostic] = []
     try:
         artifact = compile_request(request, cache, compiler=compiler, warn=said.extend)
+        refuse_unlaunchable(request, artifact)
     except (JitloadError, OSError, ValueError) as error:
         return Result(request, "failed", error)
     except Exception as error:  # noqa: BLE001 - goes to the caller, who cannot be sent every type of exception

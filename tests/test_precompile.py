@@ -117,13 +117,52 @@ def test_requests_are_made_for_every_arch(cache, tmp_path):
     file = tmp_path / "axpy.cu"
     file.write_text("template <int N> __global__ void axpy(float *x) { x[threadIdx.x] *= N; }\n")
     request = CompileRequest(file, kind="cubin", arch="sm_75", names=["axpy<2>"])
-    report = precompile([request, file], ["sm_80", "sm_90,compute_90"], cache=cache)
+    plain = tmp_path / "plain.cu"
+    plain.write_text("__global__ void plain() {}\n")
+    report = precompile([request, plain], ["sm_80", "sm_90,compute_90"], cache=cache)
     made = [(str(one.kind), one.arch, one.names) for one in report.compiled]
     assert made == [
         (kind, arch, names)
         for names in (("axpy<2>",), ())
         for kind, arch in (("cubin", "sm_80"), ("cubin", "sm_90"), ("ptx", "compute_90"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("template <int N> __global__ void axpy(float *x) { *x = N; }", 'give names=["axpy<256>"]'),
+        ("", "there is no code in it"),
+        ("// nothing yet\n", "there is no code in it"),
+        ("__device__ int twice(int x) { return 2 * x; }", "it has no __global__ function"),
+    ],
+    ids=["template", "empty", "comment", "device function"],
+)
+@pytest.mark.parametrize("target", [("cubin", "sm_80"), ("ptx", "compute_80"), ("fatbin", ["sm_80", "compute_80"])])
+def test_an_image_without_a_kernel_is_a_failure_each_time(cache, source, said, target):
+    """Also where the cache has it: `compile` takes device code to look at, and keeps it."""
+    request = CompileRequest(source, kind=target[0], arch=target[1], name="k.cu")
+    for _ in range(2):
+        ((_, error),) = precompile([request], cache=cache, jobs=1).failed
+        assert isinstance(error, CompileError)
+        assert said in str(error)
+        assert "no kernel for" in str(error)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        CompileRequest("__device__ int counter = 3;", kind="ptx", arch="compute_80"),
+        CompileRequest("__constant__ float table[4];", kind="cubin", arch="sm_80"),
+        CompileRequest("__device__ int counter;", kind="fatbin", arch=["sm_80", "sm_90"]),
+        CompileRequest("__device__ int f(int x) { return x; }", kind="ltoir", arch="sm_80"),
+        CompileRequest("__device__ int f(int x) { return x; }", kind="cubin", arch="sm_80", options=["-rdc=true"]),
+        CompileRequest("template <class T> __global__ void k(T *x) {}", kind="ptx", arch="compute_80", options=["-dc"]),
+    ],
+    ids=["global", "constant", "fatbin", "ltoir", "rdc", "dc"],
+)
+def test_what_has_another_use_than_to_be_launched_is_made(cache, request_):
+    assert precompile([request_], cache=cache, jobs=1).ok
 
 
 def test_one_fatbin_is_made_for_all_archs(cache):

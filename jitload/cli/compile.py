@@ -126,10 +126,12 @@ def _checked_pattern(out: str | None, file: Path, kind: Kind, images: int) -> st
 
 def _make(request: CompileRequest, path: Path | None, **chosen: Any) -> Image:
     from jitload.cache.stats import stats
+    from jitload.compiler.kernelless import refuse_unlaunchable
     from jitload.pipeline import compile_request
 
     before, started = stats(), time.perf_counter()
     artifact = compile_request(request, **chosen, warn=list)  # the log is shown below, of a hit as well
+    refuse_unlaunchable(request, artifact)
     after, seconds = stats(), time.perf_counter() - started
     tiers = [tier for tier, count in after.hits.items() if count > before.hits[tier]]
     origin = "compiled" if after.compiles > before.compiles or not tiers else tiers[0]
@@ -154,7 +156,6 @@ def _line(image: Image) -> str:
     shown = ", ".join(kernels[:MAX_KERNELS_SHOWN])
     if len(kernels) > MAX_KERNELS_SHOWN:
         shown += f" and {len(kernels) - MAX_KERNELS_SHOWN} more"
-    shown = shown or ("" if artifact.kernels else "a template needs --name")
     count = f"{format_count(len(kernels), 'kernel')}{f' ({shown})' if shown else ''}"
     how = "compiled" if image.origin == "compiled" else f"from the {image.origin} cache"
     where = "stdout" if image.path is None else image.path

@@ -54,7 +54,7 @@ def precompile_files(
     none), and one fatbin of all archs.
 
     \b
-    jitload precompile kernels/*.cu --arch sm_80,sm_90 --arch compute_90
+    jitload precompile kernels/s*.cu --arch sm_80,sm_90 --arch compute_90
     jitload precompile app.jlw --arch sm_80,sm_90a,compute_80 --kind cubin,ptx,fatbin -j 8
     jitload precompile kernels/precompile.toml
     """  # noqa: D301 - the help's own mark for lines that stay as they are

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _QUALIFIERS = frozenset({"const", "volatile", "__restrict__", "__restrict", "restrict"})
+_INTEGERS = frozenset({"int", "unsigned", "unsigned int", "long", "size_t", "std::size_t", "auto", "unsigned long"})
+_AFTER_PARAMETERS = frozenset({"{", ";", "noexcept", "->", "requires"})
 _OPEN, _CLOSE = {"(": ")", "[": "]", "{": "}", "<": ">"}, frozenset(")]}>")
 
 
@@ -52,6 +54,36 @@ def find_template(sources: Iterable[str], kernel: str) -> Template | None:
     return first if same else None
 
 
+class KernelTemplate:
+    """A kernel template that a text declares.
+
+    Attributes:
+        name: its name, with the namespaces that it stands in.
+        kinds: what each of its template parameters is declared as: "typename", "int", "bool", "class ...".
+    """
+
+    def __init__(self, name: str, kinds: Sequence[str]) -> None:
+        self.name = name
+        self.kinds = tuple(kinds)
+
+    def example(self) -> str:
+        """A name expression that instantiates it, as one might write it."""
+        return f"{self.name}<{', '.join(map(_example_argument, self.kinds))}>"
+
+
+def kernel_templates(source: str) -> list[KernelTemplate]:
+    """The kernel templates that a text declares, each name once."""
+    words = _words(source)
+    found: dict[str, KernelTemplate] = {}
+    for begin, end in _template_heads(words):
+        name = _kernel_name(words, end)
+        if name is not None:
+            kinds = [_declared_as(part) for part in _split(words[begin + 2 : end - 1])]
+            full = "::".join([*_namespaces(words[:begin]), name])
+            found.setdefault(full, KernelTemplate(full, kinds))
+    return list(found.values())
+
+
 def split_arguments(expression: str) -> list[str]:
     """The template arguments in a name expression, as written: ["{T}", "256"] of "n::scale<{T}, 256>"."""
     start, end = expression.find("<"), expression.rfind(">")
@@ -83,8 +115,8 @@ def _words(source: str) -> list[str]:
     return found
 
 
-def _templates(words: list[str], kernel: str) -> Iterator[Template]:
-    """Every template of a kernel of that name that the words declare."""
+def _template_heads(words: list[str]) -> Iterator[tuple[int, int]]:
+    """Where each `template <...>` begins and what follows it."""
     end: int | None = 0
     for at, word in enumerate(words):
         if word != "template" or words[at + 1 : at + 2] != ["<"] or at < (end or 0):
@@ -92,6 +124,12 @@ def _templates(words: list[str], kernel: str) -> Iterator[Template]:
         end = _closing(words, at + 1)
         if end is None:
             return
+        yield at, end
+
+
+def _templates(words: list[str], kernel: str) -> Iterator[Template]:
+    """Every template of a kernel of that name that the words declare."""
+    for at, end in _template_heads(words):
         head, opened = end, None
         while head < len(words) and words[head] not in {";", "{", "template"}:
             if words[head] == kernel and words[head + 1 : head + 2] == ["("]:
@@ -102,6 +140,22 @@ def _templates(words: list[str], kernel: str) -> Iterator[Template]:
         if opened is not None and closed is not None and "__global__" in words[end:opened]:
             names = [_type_name(part) for part in _split(words[at + 2 : end - 1])]
             yield Template(names, _split(words[opened + 1 : closed - 1]))
+
+
+def _kernel_name(words: list[str], start: int) -> str | None:
+    """The name of the kernel whose declaration goes on at `start`, or None for another declaration."""
+    at = start
+    while at < len(words) and words[at] not in {";", "{", "template"}:
+        if words[at] != "(" or not words[at - 1].isidentifier():
+            at += 1
+            continue
+        closed = _closing(words, at)
+        if closed is None:
+            return None
+        if closed < len(words) and words[closed] in _AFTER_PARAMETERS:  # else it was __launch_bounds__(256) or the like
+            return words[at - 1] if "__global__" in words[start:at] else None
+        at = closed
+    return None
 
 
 def _closing(words: list[str], start: int) -> int | None:
@@ -151,3 +205,37 @@ def _is_plain_pointer(words: Sequence[str], name: str) -> bool:
     if rest[:1] == ["*"]:
         return len(rest) == 1 or (len(rest) == 2 and rest[1].isidentifier())
     return len(rest) >= 3 and rest[0].isidentifier() and rest[1] == "[" and rest[-1] == "]" and rest.count("[") == 1
+
+
+def _namespaces(words: list[str]) -> list[str]:
+    """The names of the namespaces that are open behind some words."""
+    open_: list[list[str]] = []
+    names: list[str] | None = None  # since the word "namespace"
+    for word in words:
+        if word == "namespace":
+            names = []
+        elif word == "{":
+            open_.append(names or [])
+            names = None
+        elif word == "}" and open_:
+            open_.pop()
+        elif word in {";", "="}:
+            names = None
+        elif names is not None and word.isidentifier():
+            names.append(word)
+    return [name for part in open_ for name in part]
+
+
+def _declared_as(words: list[str]) -> str:
+    """A template parameter without its name and default: "typename", "int", "unsigned int", "class ..."."""
+    kept = words[: words.index("=")] if "=" in words else words
+    named = len(kept) > 1 and kept[-1].isidentifier()
+    return " ".join(kept[:-1] if named else kept)
+
+
+def _example_argument(kind: str) -> str:
+    if kind in {"typename", "class", "typename ...", "class ..."}:
+        return "float"
+    if kind == "bool":
+        return "true"
+    return "256" if kind in _INTEGERS else "..."

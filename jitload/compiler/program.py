@@ -18,6 +18,7 @@ from jitload.compiler.diagnostics import (
     without_name_map,
 )
 from jitload.compiler.fatbin import pack_fatbin
+from jitload.compiler.kernelless import refuse_uninstantiated
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
 from jitload.compiler.source_text import foreign_encoding
@@ -60,7 +61,8 @@ def compile_artifact(
         compile_program: what does the work of `nvrtc.compile_program`: there, or in another way or process.
 
     Raises:
-        CompileError: the source does not compile, or a compiler is missing.
+        CompileError: the source does not compile, has kernel templates alone that nothing instantiates, or a
+            compiler is missing.
     """
     started = time.perf_counter()
     members = [(arch, _compile_for(request, closure, arch, compile_program)) for arch in request.archs]
@@ -73,6 +75,8 @@ def compile_artifact(
     for _, output in members:  # a kernel may exist for some archs only
         for kernel in name_kernels(output.ptx, output.lowered, source):
             kernels.setdefault(kernel.name, kernel)
+    if not kernels:
+        refuse_uninstantiated(request)
     return Artifact(
         kind=request.kind,
         data=image,

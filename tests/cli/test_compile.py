@@ -225,8 +225,32 @@ def test_a_reader_that_goes_away_is_no_traceback(spawn):
 
 
 @pytest.mark.usefixtures("needs_nvrtc")
-def test_a_template_that_nobody_instantiates_is_pointed_out(workdir, invoke):
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "template <class T> __global__ void scale(T *x) { *x *= 2; }\n",
+            'scale is a template, .*names=["scale<float>"]',
+        ),
+        ("", "there is no code in it"),
+        ("__device__ int twice(int x) { return 2 * x; }", "no __global__ function"),
+    ],
+    ids=["template", "empty", "device function"],
+)
+@pytest.mark.parametrize("kind", ["cubin", "fatbin"])
+def test_what_gives_no_kernel_is_a_failure_and_writes_nothing(workdir, invoke, source, said, kind):
+    (workdir / "scale.cu").write_text(source)
+    for _ in range(2):
+        result = invoke("compile", "scale.cu", "-a", "sm_90", "-k", kind)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert re.search(said.replace("[", r"\["), result.stderr)
+    assert [path.name for path in workdir.iterdir() if path.name.startswith("scale")] == ["scale.cu"]
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_an_instantiated_template_and_what_is_to_be_linked_are_compiled(workdir, invoke):
     (workdir / "scale.cu").write_text("template <class T> __global__ void scale(T *x) { *x *= 2; }\n")
-    assert "0 kernels (a template needs --name)" in invoke("compile", "scale.cu", "-a", "sm_90").stdout
     assert "1 kernel (scale<int>)" in invoke("compile", "scale.cu", "-a", "sm_90", "-n", "scale<int>").stdout
     assert "1 kernel (saxpy)" in invoke("compile", "saxpy.cu", "-a", "sm_90", "-k", "ltoir").stdout
+    (workdir / "twice.cu").write_text("__device__ int twice(int x) { return 2 * x; }")
+    assert "0 kernels" in invoke("compile", "twice.cu", "-a", "sm_90", "--option=-rdc=true").stdout

@@ -33,7 +33,7 @@ def request(source: str = SOURCE, **changes) -> CompileRequest:
     "wanted",
     [
         request(names=["add<float>", "add<__half>"]),
-        request(kind="ptx", arch="compute_80", options=["-lineinfo"]),
+        request(kind="ptx", arch="compute_80", options=["-lineinfo"], names=["add<float>"]),
         request(kind="ltoir", names=["add<float>"]),
         request(kind="fatbin", arch=["sm_80", "compute_80"], names=["add<int>"]),
         request("#define WHICH <cuda_fp16.h>\n#include WHICH\n__global__ void k(__half *x) { int unused; }"),
