@@ -34,8 +34,8 @@ FORKED = (
 #: What is going on inside NVRTC. In a child with `calls.torn` it is not called.
 calls = forks.Calls()
 _bindings: Any = None
-#: Since 12.9 NVRTC keeps results on the disk by itself; one cache with one key is enough.
-_own_cache_off = ["--no-cache"]
+# Names of our own options that this NVRTC does not know: 12.8 and older have neither a cache nor a seed.
+_unknown: set[str] = set()
 
 
 class NvrtcFailure(Exception):  # noqa: N818 - never leaves the compiler: `program.py` makes it a CompileError
@@ -133,6 +133,7 @@ def compile_program(
     kind: Kind,
     arch: str,
     names: Iterable[str] = (),
+    seed: str = "",
 ) -> Output:
     """Compile one program for one arch (nvrtcCompileProgram).
 
@@ -144,6 +145,8 @@ def compile_program(
         kind: cubin, ptx or ltoir.
         arch: "sm_90" or "compute_90".
         names: C++ name expressions.
+        seed: what NVRTC makes names of that no other program may have (`--frandom-seed`, since 12.9); else it takes
+            the time and the process id where the program has no external symbol.
 
     Raises:
         NvrtcFailure: the program does not compile.
@@ -153,7 +156,7 @@ def compile_program(
     with calls, _program(source, name, headers) as program:
         for expression in expressions:
             _call("nvrtcAddNameExpression", program, expression.encode())
-        log = _run(program, [*options, *_flags(kind, arch)])
+        log = _run(program, [*options, *_flags(kind, arch)], seed)
         lowered = {e: _call("nvrtcGetLoweredName", program, e.encode()).decode() for e in expressions}
         ptx = _text(program, "nvrtcGetPTX") if kind is not Kind.LTOIR else ""
         return Output(_image(program, kind, ptx), ptx, lowered, log)
@@ -208,18 +211,23 @@ def _program(source: bytes, name: str, headers: Mapping[str, bytes]) -> Iterator
 
 def _flags(kind: Kind, arch: str) -> list[str]:
     target = virtual_arch(arch) if kind is Kind.PTX else arch
-    flags = [f"--gpu-architecture={target}", "--no-source-include", *_own_cache_off]
+    flags = [f"--gpu-architecture={target}", "--no-source-include"]
     return [*flags, "--dlink-time-opt"] if kind is Kind.LTOIR else flags
 
 
-def _run(program: Any, flags: list[str]) -> str:
+def _run(program: Any, flags: list[str], seed: str = "") -> str:
     """Compile; the log, in virtual names."""
     nvrtc = bindings()
-    (status,) = nvrtc.nvrtcCompileProgram(program, len(flags), [flag.encode() for flag in flags])
+    own = {"--no-cache": "--no-cache"}  # NVRTC keeps results on the disk by itself; one cache with one key is enough
+    if seed:
+        own["--frandom-seed"] = f"--frandom-seed={seed}"
+    given = [*flags, *(flag for name, flag in own.items() if name not in _unknown)]
+    (status,) = nvrtc.nvrtcCompileProgram(program, len(given), [flag.encode() for flag in given])
     log = _text(program, "nvrtcGetProgramLog")
-    if "--no-cache" in flags and "unrecognized option --no-cache" in log:
-        _own_cache_off.clear()  # 12.8 and older have no cache of their own, and do not know the option
-        return _run(program, [flag for flag in flags if flag != "--no-cache"])
+    unknown = [name for name, flag in own.items() if f"unrecognized option {flag}" in log]
+    if unknown:
+        _unknown.update(unknown)
+        return _run(program, flags, seed)
     if status == nvrtc.nvrtcResult.NVRTC_ERROR_BUILTIN_OPERATION_FAILURE:
         found = toolkit.find_nvrtc()
         raise CompileError(

@@ -69,6 +69,7 @@ class SharedHeaders:
         kind: Kind,
         arch: str,
         names: Iterable[str] = (),
+        seed: str = "",
     ) -> Output:
         """Compile one program; the same result and the same errors as `nvrtc.compile_program`."""
         flags = list(options)
@@ -79,7 +80,9 @@ class SharedHeaders:
         if file is not None:
             using = [*flags, f"--use-pch={file}", "--pch-messages=false"]
             try:
-                output = nvrtc.compile_program(source, name, headers, using, kind=kind, arch=arch, names=names)
+                output = nvrtc.compile_program(
+                    source, name, headers, using, kind=kind, arch=arch, names=names, seed=seed
+                )
                 said = output.log
             except nvrtc.NvrtcFailure as failure:
                 if _REFUSED not in failure.log:
@@ -87,7 +90,7 @@ class SharedHeaders:
                 said = failure.log
             if _REFUSED not in said:
                 return output
-        return nvrtc.compile_program(source, name, headers, flags, kind=kind, arch=arch, names=names)
+        return nvrtc.compile_program(source, name, headers, flags, kind=kind, arch=arch, names=names, seed=seed)
 
     def _pays(self, headers: Mapping[str, bytes]) -> bool:
         parsed_bytes = sum(map(len, headers.values())) - UNOPENED_BYTES

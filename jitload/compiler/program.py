@@ -21,8 +21,10 @@ from jitload.compiler.fatbin import pack_fatbin
 from jitload.compiler.kernelless import refuse_uninstantiated
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
+from jitload.compiler.options import option_name
 from jitload.compiler.source_text import foreign_encoding
 from jitload.compiler.types.source import SourceKernels
+from jitload.digest import digest_factors
 from jitload.errors import CompileError
 
 TYPE_CHECKING = False
@@ -110,13 +112,31 @@ def _compile_retrying(
         source, headers = closure.program()
         try:
             return compile_program(
-                source, closure.main.name, headers, options, kind=kind, arch=arch, names=request.names
+                source,
+                closure.main.name,
+                headers,
+                options,
+                kind=kind,
+                arch=arch,
+                names=request.names,
+                seed=_seed(request, closure),
             )
         except nvrtc.NvrtcFailure as failure:
             missing = _MISSING_HEADER.search(failure.log)
             if missing is None or not closure.add_missing(missing[3], missing[1]):
                 raise _compile_error(request, closure, arch, failure) from None
     raise CompileError(f"{request.name} names more than {MAX_RETRIES} headers through macros", file=request.path)
+
+
+def _seed(request: CompileRequest, closure: Closure) -> str:
+    """What the names of anonymous namespaces are made of: the program, so that they are the same in every run.
+
+    Not the kind and the arch: a kernel has one name in all its images.
+    """
+    if any(option_name(option) == "--frandom-seed" for option in request.options):
+        return ""
+    factors = [factor for factor in request.factors() if factor[0] not in {"kind", "arch"}]
+    return digest_factors([*factors, ("headers", closure.digest().encode())])[:16]
 
 
 def _options(request: CompileRequest, closure: Closure) -> list[str]:

@@ -1,11 +1,14 @@
 """Names that differ from run to run, found in the bytes of an image.
 
-What lies in an anonymous namespace gets a name that no other translation unit has. NVRTC makes it of the program name
-and, where the source has one, of an external symbol: the same in every run. Where it has none, of the process id and
-eight digits more, so the same source gives other bytes each time (seen with NVRTC 12.9):
+What lies in an anonymous namespace, and what is static in a relocatable image, gets a name that no other program has.
+NVRTC makes it of the program's name and, where the source has one, of an external symbol: the same in every run. Where
+it has none, of a seed (`--frandom-seed`, which each compile here has, known since 12.9), else of the time and
+the process id, so that the same source gives other bytes each time (seen with NVRTC 12.9):
 
     _GLOBAL__N__00000000_4_k_cu_z                   from the symbol `z`
+    _GLOBAL__N__00000000_4_k_cu_00000007            from a seed
     _GLOBAL__N__00000000_4_k_cu_9c037531_112111     from process 11211, and the first digit of what follows ("1q")
+    _INTERNAL_00000000_4_k_cu_2b1da09c_114121       the same with `-rdc=true`, for `static`
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from jitload.artifact import Artifact
 
 # Itanium C++ ABI, <source-name>: a length before each name, so the end of this one is known to the byte.
-_LENGTH_AND_NAME = re.compile(rb"([0-9]{2,4})(_GLOBAL__N__[0-9a-f]{8}_([0-9]{1,4})_)")
+_LENGTH_AND_NAME = re.compile(rb"([0-9]{2,4})((?:_GLOBAL__N_|_INTERNAL)_[0-9a-f]{8}_([0-9]{1,4})_)")
 _OF_PROCESS = re.compile(rb"_[0-9a-f]{8}_[0-9]+\Z")
 
 
@@ -48,6 +51,7 @@ def why_unstable(artifact: Artifact) -> str:
     if not name:
         return ""
     return (
-        f"NVRTC has named its anonymous namespace after a process ({name}), so each compile of it gives other bytes: "
-        "take the kernel out of the namespace, or add an external symbol to the source, `__device__ void anchor() {}`"
+        f"NVRTC has named what is the program's own after a process ({name}), so each compile gives other bytes: "
+        "compile it again with NVRTC 12.9 or newer (JITLOAD_COMPILE=always), or add an external symbol to the source, "
+        "`__device__ void anchor() {}`"
     )

@@ -64,12 +64,12 @@ def made(monkeypatch):
     return Counted(monkeypatch)
 
 
-def plain(source=SOURCE, headers=HEADERS, options=(), arch="sm_80", names=()):
-    return nvrtc.compile_program(source, "k.cu", headers, options, kind=Kind.CUBIN, arch=arch, names=names)
+def plain(source=SOURCE, headers=HEADERS, options=(), arch="sm_80", names=(), seed=""):
+    return nvrtc.compile_program(source, "k.cu", headers, options, kind=Kind.CUBIN, arch=arch, names=names, seed=seed)
 
 
-def use(shared, source=SOURCE, headers=HEADERS, options=(), arch="sm_80", name="k.cu", names=()):
-    return shared.compile_program(source, name, headers, options, kind=Kind.CUBIN, arch=arch, names=names)
+def use(shared, source=SOURCE, headers=HEADERS, options=(), arch="sm_80", name="k.cu", names=(), seed=""):
+    return shared.compile_program(source, name, headers, options, kind=Kind.CUBIN, arch=arch, names=names, seed=seed)
 
 
 @pytest.mark.usefixtures("needs_precompiled_headers")
@@ -200,3 +200,15 @@ def test_no_directory_to_write_to_costs_time_only(made, tmp_path):
     shared = SharedHeaders(str(tmp_path / "absent"), 3)
     assert use(shared).image == plain().image
     assert use(shared).log == ""
+
+
+@pytest.mark.usefixtures("needs_precompiled_headers")
+def test_programs_with_seeds_of_their_own_share_one(made, tmp_path, needs_nvrtc):
+    needs_nvrtc("12.9")
+    shared = SharedHeaders(str(tmp_path), 3)
+    hidden = SOURCE.replace(b'extern "C" __global__ void k', b"namespace { __global__ void k") + b"}\n"
+    for seed in ("1", "2"):
+        output = use(shared, hidden, names=["k"], seed=seed)
+        assert output.image == plain(hidden, names=["k"], seed=seed).image
+        assert output.lowered["k"].endswith(f"0000000{seed}1kEPi")
+    assert made.calls == 1
