@@ -38,7 +38,9 @@ def check_index(index: bytes, blobs_start: int, blobs_end: int) -> array[int]:
         BundleError: the order or a place is wrong.
     """
     if not _has_no_gaps(index, blobs_start, blobs_end):
-        raise BundleError("bundle with blobs that overlap, leave gaps, or do not end where it ends")
+        raise BundleError(
+            "bundle with blobs that overlap, leave gaps, do not end where it ends, or take 2 GiB and more"
+        )
     prefixes = array("Q", _column(index, _REQUEST))
     if sys.byteorder == "little":
         prefixes.byteswap()

@@ -181,15 +181,12 @@ def one_blob(tmp_path, size, head=b"", workload_bytes=0):
     return sparse(tmp_path / "k.jlb", front + bytes(start - len(front)) + head, end)
 
 
-@pytest.mark.parametrize("size", [2 * GIB, 1 << 40, 1 << 55])
+@pytest.mark.parametrize("size", [2 * GIB, 4 * GIB, 1 << 40])
 def test_a_blob_has_a_bound(tmp_path, size):
-    front = one_blob(tmp_path, 64).read_bytes()
-    row = front.index(b"a" * 32)
-    index = front[row : row + 40] + struct.pack("<Q", size) + front[row + 48 : row + 80]
-    data = bytearray(front[:row] + index + front[row + 80 :])
-    data[40:72] = sha256(index)
-    with cheap(), pytest.raises(BundleError):
-        jitload.Bundle.from_bytes(bytes(data), trust="unsigned")
+    """Its row, its place and the size of the file agree, and it is larger than entries get."""
+    path = one_blob(tmp_path, size)
+    with cheap(), pytest.raises(BundleError, match="overlap, leave gaps"):
+        jitload.Bundle.open(path, trust="unsigned")
 
 
 def test_a_blob_of_zeros_is_refused_by_its_first_bytes(tmp_path):
