@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Codec = Scalar | Lanes | Structure
 
+_PTX_FLOATS = {"f16": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64"}
 _ADDRESS_TYPES = frozenset({"u64", "s64", "b64"})
 
 
@@ -47,12 +48,11 @@ def value_codec(parameter: Parameter) -> Codec:
             return Lanes(known, lane, real=known.complex or "omplex" in parameter.declared)
         if lane is not None and not isinstance(lane, Integer):
             return lane
-    if parameter.type.startswith("f") and (lane := scalar_codec(f"float{8 * parameter.size}", parameter.size)):
-        return lane
-    if parameter.type == "bf16" and (lane := scalar_codec("bfloat16", 2)):
-        return lane
+    plain = scalar_codec(_PTX_FLOATS.get(parameter.type, ""), parameter.size)
+    if plain is not None:
+        return plain
     is_integer = parameter.type != "b8" or parameter.size == 1 or (known is not None and known.lanes == 1)
-    if is_integer and parameter.size in {1, 2, 4, 8, 16}:
+    if is_integer and not parameter.type.endswith("x2") and parameter.size in {1, 2, 4, 8, 16}:
         return Integer.of(parameter)
     return Structure(parameter.size)
 

@@ -88,7 +88,7 @@ def _on_the_host(value: Any) -> Any:
 
 
 def _protocol_number(value: Any) -> Number | None:
-    """What `__index__`, `__float__` or `__complex__` says."""
+    """What `__index__`, `__float__`, `__complex__` or `__int__` says."""
     try:
         if hasattr(value, "__index__"):
             return int(value.__index__())
@@ -96,6 +96,8 @@ def _protocol_number(value: Any) -> Number | None:
             return _finite_float(value)
         if hasattr(value, "__complex__"):
             return complex(value)
+        if hasattr(value, "__int__"):  # handles of the driver bindings: CUtexObject
+            return int(value)
     except Misfit:
         raise
     except Exception as error:  # foreign code: any exception is its way to say no

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jitload.launch.advice import address_advice, described, element_advice, shown, whole_name, writable_copy
 from jitload.launch.arrays import ArrayView, read_array
-from jitload.launch.cpp_type import element_type, is_pointer_to_const
+from jitload.launch.cpp_type import element_type, is_pointer, is_pointer_to_const
 from jitload.launch.elements import Element, lanes_needed
 from jitload.launch.misfit import Misfit
 from jitload.launch.scalars import Integer
@@ -48,7 +48,7 @@ class Pointer:
         self._needed: dict[Element, int] = {}
         alignment = self._pointee.alignment if self._pointee else 1
         self._unaligned, self._host_unaligned = alignment - 1, min(alignment, _HOST_ALIGNMENT) - 1
-        self._known = parameter.pointer is True
+        self._known = parameter.pointer is True or is_pointer(parameter.cpp)
         self._integer = None if self._known else Integer.of(parameter)
         self._foreign = foreign if self._known else None
         # Where addresses must be looked at, an int is not packed as it is.

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from jitload.launch.scalars import Scalar
 
 
+_TENSOR_MAP_BYTES = 128  # cuda.h, CU_TENSOR_MAP_NUM_QWORDS
+
+
 class Structure:
     """A structure or array by value: bytes of exactly its size."""
 
@@ -127,6 +130,8 @@ def structure_bytes(value: Any) -> bytes | None:
         return bytes(value)
     if isinstance(value, ctypes.Structure | ctypes.Union | ctypes.Array):
         return bytes(value)
+    if type(value).__name__ == "CUtensorMap":  # the driver bindings, which this layer does not import
+        return ctypes.string_at(int(value.getPtr()), _TENSOR_MAP_BYTES)
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return None

@@ -142,6 +142,14 @@ def test_what_is_no_pointer_is_refused(pack_one, value):
         pack_one(pointer(), value)
 
 
+def test_the_canonical_type_alone_says_that_it_is_a_pointer(pack_one):
+    parameter = Parameter(0, 8, 8, "u64", cpp="float *", pointer=None)
+    assert pack_one(parameter, None) == ADDRESS.pack(0)
+    number = Parameter(0, 8, 8, "u64", cpp="unsigned long", pointer=None)
+    with pytest.raises(ArgumentError, match="expected an integer"):
+        pack_one(number, np.zeros(1))
+
+
 def test_a_list_is_told_the_way(pack_one):
     with pytest.raises(ArgumentError, match=r"got list; pass np\.asarray"):
         pack_one(pointer(), [1.0])

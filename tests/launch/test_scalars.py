@@ -155,6 +155,25 @@ def test_what_only_python_makes_infinite_is_refused(pack_one, value):
         pack_one(Parameter(0, 8, 8, "f64", pointer=False), value)
 
 
+def test_a_pair_of_halves_in_ptx_is_no_float(pack_one):
+    pair = Parameter(0, 4, 4, "f16x2", pointer=False)
+    assert pack_one(pair, b"abcd") == b"abcd"
+    with pytest.raises(ArgumentError, match="expected a structure of 4 bytes"):
+        pack_one(pair, 1.0)
+
+
+def test_handles_of_the_driver_bindings(pack_one):
+    driver = pytest.importorskip("cuda.bindings.driver", reason="the driver bindings are not installed")
+    texture = Parameter(0, 8, 8, "u64", cpp="unsigned long long", pointer=False)
+    assert pack_one(texture, driver.CUtexObject(7)) == struct.pack("<Q", 7)
+    assert pack_one(Parameter(0, 8, 8, "u64", cpp="float *", pointer=True), driver.CUdeviceptr(4096)) == struct.pack(
+        "<Q", 4096
+    )
+    tensor_map = driver.CUtensorMap()
+    got = pack_one(Parameter(0, 128, 64, "b8", cpp="CUtensorMap_st", pointer=False), tensor_map)
+    assert got == ctypes.string_at(int(tensor_map.getPtr()), 128)
+
+
 class Pair(ctypes.Structure):
     _fields_ = (("count", ctypes.c_int32), ("weight", ctypes.c_double))
 
