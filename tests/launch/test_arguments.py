@@ -207,6 +207,33 @@ def test_bad_gpu_arrays(pack_one, more, words):
         pack_one(pointer(), GpuArray(**more))
 
 
+def test_a_gpu_buffer_without_an_element_type_goes_anywhere(pack_one):
+    """What rmm gives: bytes, and no dtype to convert."""
+    assert pack_one(pointer("float4 *"), GpuArray("|u1")) == ADDRESS.pack(0x7F00_0000_1000)
+    assert pack_one(pointer("double *"), GpuArray("|i1")) == ADDRESS.pack(0x7F00_0000_1000)
+    bytes_with_a_dtype = GpuArray("|u1")
+    bytes_with_a_dtype.dtype = np.dtype("u1")
+    with pytest.raises(ArgumentError, match="uint8 is not float64"):
+        pack_one(pointer("double *"), bytes_with_a_dtype)
+
+
+def test_gpu_arrays_of_extension_types_are_told_by_their_dtype(pack_one):
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed")
+    brain = GpuArray("<V2")
+    brain.dtype = np.dtype(ml_dtypes.bfloat16)
+    assert pack_one(pointer("__nv_bfloat16 *"), brain) == ADDRESS.pack(0x7F00_0000_1000)
+    with pytest.raises(ArgumentError, match="bfloat16 is not float16"):
+        pack_one(pointer("__half *"), brain)
+
+
+def test_a_gpu_array_must_be_aligned_and_its_vectors_side_by_side(pack_one):
+    with pytest.raises(ArgumentError, match="aligned to 16 bytes"):
+        pack_one(pointer("float4 *"), GpuArray(address=0x1004))
+    with pytest.raises(ArgumentError, match="the 4 must lie side by side"):
+        pack_one(pointer("float4 *"), GpuArray(strides=(8,)))
+    assert pack_one(pointer("float *"), GpuArray(strides=(8,))) == ADDRESS.pack(0x7F00_0000_1000)  # the kernel's affair
+
+
 def test_an_interface_that_raises_is_the_cause(pack_one):
     class NeedsGradient:
         @property
@@ -308,6 +335,14 @@ def test_a_read_only_array_needs_a_pointer_to_const(make_kernel):
             with pytest.raises(ArgumentError, match="read-only and the parameter is not a pointer to const"):
                 kernel[1, 1](readonly)
         assert function.launches == []
+
+
+def test_the_canonical_type_says_const(make_kernel):
+    array = np.zeros(4, "f4")
+    array.flags.writeable = False
+    kernel, function = make_kernel(Parameter(0, 8, 8, "u64", cpp="const float *", pointer=True))
+    kernel[1, 1](array)
+    assert [entry[0] for entry in function.memory.log] == ["allocate", "write", "free"]
 
 
 def test_torch_tensors_need_no_interface(pack_one, monkeypatch):

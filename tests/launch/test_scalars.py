@@ -68,7 +68,24 @@ def test_a_float_is_never_an_integer(pack_one, value):
 
 
 @pytest.mark.parametrize(
-    "value", [None, "1", b"1", [1], 1j, np.complex64(1), np.array([1]), np.datetime64(1, "s"), object()]
+    "value",
+    [
+        None,
+        "1",
+        b"1",
+        [1],
+        1j,
+        np.complex64(1),
+        np.array([1]),
+        np.datetime64(1, "s"),
+        np.datetime64(1, "ns"),
+        object(),
+        np.timedelta64(1, "ns"),
+        np.array(1, "m8[ns]"),
+        np.str_("1"),
+        np.bytes_("1"),
+        np.array("1"),
+    ],
 )
 @pytest.mark.parametrize("ptx", ["s32", "f32"])
 def test_what_is_no_number_is_refused(pack_one, ptx, value):
