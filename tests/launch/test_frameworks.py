@@ -124,7 +124,7 @@ def test_a_tensor_is_told_what_bfloat16_is_in_torch(torch, take):
 
 
 def test_a_jax_array_is_never_written(jax, take):
-    x = jax.numpy.zeros(4)
+    x = jax.numpy.zeros(4, jax.numpy.float32)
     assert take(CONST, x) == 0
     for parameter in (POINTER, UNKNOWN):
         refused(
@@ -144,7 +144,7 @@ def test_advice_is_in_words_of_jax(jax, take):
 
 def test_a_tracer_is_no_array(jax, take):
     with pytest.raises(ArgumentError, match=r"launch outside of jax\.jit"):
-        jax.jit(lambda x: take(CONST, x))(jax.numpy.zeros(4))
+        jax.jit(lambda x: take(CONST, x))(jax.numpy.zeros(4, jax.numpy.float32))
 
 
 # -- NumPy and others --
