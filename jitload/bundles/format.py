@@ -29,7 +29,7 @@ from __future__ import annotations
 import struct
 
 from jitload.artifact import MAX_ENTRY_BYTES, canonical_json
-from jitload.bundles.index import ALIGN, MAX_ROWS, ROW_BYTES, check_index, encode_row
+from jitload.bundles.index import ALIGN, MAX_BLOB_BYTES, MAX_ROWS, ROW_BYTES, check_index, encode_row
 from jitload.bundles.manifest import MAX_SUMMARY_BYTES, check_manifest, decode_manifest_json
 from jitload.bundles.signature import HEAD as SIGNATURE_HEAD
 from jitload.bundles.signature import MAX_SIGNATURE_BYTES
@@ -228,6 +228,9 @@ def encode_bundle(blobs: Mapping[bytes, bytes], manifest: Mapping[str, Any], sou
         raise BundleError(f"{len(blobs)} requests are more than the {MAX_ROWS} that a bundle holds: make several")
     version, extra = (SOURCES_VERSION, {"workload_bytes": len(sources)}) if sources else (VERSION, {})
     summary = canonical_json(check_manifest({**manifest, **extra}))
+    decode_manifest_json(summary)  # what could not be read again is not written
+    if max(map(len, blobs.values()), default=0) >= MAX_BLOB_BYTES:
+        raise BundleError(f"a request whose images and headers take {MAX_BLOB_BYTES} bytes or more")
     at = aligned(HEADER_BYTES + len(blobs) * ROW_BYTES + len(summary))
     rows, parts = [], []
     for request, blob in sorted(blobs.items()):

@@ -15,6 +15,8 @@ ROW_BYTES = 80
 ALIGN = 64
 #: For five times as many kernels as the largest applications have: 20 MiB of index.
 MAX_ROWS = 1 << 18
+#: Below this is room for the largest entry, and more; `_has_no_gaps` sees it by single bytes.
+MAX_BLOB_BYTES = 1 << 31
 
 _ROW = struct.Struct("<32sQQ32s")
 #: Where the columns begin within a row.
@@ -57,7 +59,7 @@ def _has_no_gaps(index: bytes, start: int, end: int) -> bool:
     rows = len(index) // ROW_BYTES
     if not rows:
         return start == end
-    # Offsets below 2**56: what is computed below then fits its lane. Sizes below 2 GiB: the largest entry, and more.
+    # Offsets below 2**56: what is computed below then fits its lane. Sizes below `MAX_BLOB_BYTES`.
     high = [index[at::ROW_BYTES] for at in (_OFFSET + 7, *range(_SIZE + 4, _SIZE + 8))]
     small = not b"".join(high).strip(b"\0") and max(index[_SIZE + 3 :: ROW_BYTES]) < 128
     is_aligned = not index[_OFFSET::ROW_BYTES].translate(None, _ALIGNED_BYTES)

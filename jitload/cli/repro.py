@@ -80,7 +80,7 @@ def _find_sources(bundle: Bundle) -> Workload:
     if not digest:
         raise BundleError(f"{bundle.path}: it names no workload that it was made from: give the sources by --workload")
     place = Path(bundle.path).parent
-    files = sorted(place.glob(f"*{WORKLOAD_SUFFIX}"))
+    files = sorted(file for file in place.glob(f"*{WORKLOAD_SUFFIX}") if file.is_file())
     for file in files:
         try:
             found = Workload.read(file)

@@ -370,7 +370,17 @@ def test_a_serial_is_covered_by_the_signature(built, keys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"name": "a\nb"}, {"name": 7}, {"serial": -1}, {"serial": True}, {"serial": 1 << 63}]
+    "fields",
+    [
+        {"name": "a\nb"},
+        {"name": 7},
+        {"serial": -1},
+        {"serial": True},
+        {"serial": 1 << 63},
+        {"builder": "\udce4"},
+        {"builder": 7},
+        {"licences": ["x" * (5 << 20)]},
+    ],
 )
 def test_a_name_or_serial_that_cannot_be_is_refused(built, tmp_path, fields):
     with pytest.raises(BundleError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 import jitload
@@ -45,6 +47,13 @@ def repro(workdir, invoke):
     return run
 
 
+def test_what_is_no_file_beside_a_bundle_is_passed_over(workdir, repro):
+    """The workload is found among its neighbours; a pipe there must not hang the search."""
+    os.mkfifo(workdir / "aaa.jlw")
+    (workdir / "bbb.jlw").mkdir()
+    assert repro(lambda request, variant, artifact: (variant, artifact)) == []
+
+
 def changed(artifact, **fields):
     names = ("kind", "data", "arch", "name", "key", "toolchain")
     kept = {name: getattr(artifact, name) for name in names} | {"kernels": artifact.kernels.values()}
@@ -70,7 +79,7 @@ def test_names_of_a_process_are_the_reason_where_there_are_any(repro):
         return variant, changed(artifact, kernels=kernels, data=artifact.data + b"\0")
 
     (line,) = repro(change)
-    assert line.startswith("other bytes: NVRTC has named its anonymous namespace after a process (_GLOBAL__N__0")
+    assert line.startswith("other bytes: NVRTC has named what is the program's own after a process (_GLOBAL__N__0")
 
 
 def test_another_compiler_is_the_reason_where_there_was_one(repro):
