@@ -100,6 +100,28 @@ def test_where_compiling_is_off_no_compiler_is_needed(spawn_with, make_site):
     assert checks["compile"]["status"] != "ok"
 
 
+def test_headers_are_found_wherever_a_compile_finds_them(tmp_path, monkeypatch):
+    """The runtime's in a package, CUB in a toolkit of CUDA 12, which has it among the others."""
+    from jitload.cli.checks import compiler
+    from jitload.compiler import toolkit
+
+    for path, text in {
+        "site/cuda_fp16.h": "",
+        "site/cuda_runtime_api.h": f"#define CUDART_VERSION {toolkit.find_nvrtc().major}040\n",
+        "home/cub/cub.cuh": "",
+        "home/cuda/std/__cccl/version.h": "#define CCCL_VERSION 2008002\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    roots = (("toolkit/cuda", str(tmp_path / "site")), ("toolkit/cuda", str(tmp_path / "home")))
+    monkeypatch.setattr(toolkit, "toolkit_roots", lambda: roots)
+    found = compiler.check_headers(None)
+    assert found.status == "ok"
+    assert f"cccl 2.8.2 at {tmp_path}/home" in found.found
+    monkeypatch.setattr(toolkit, "toolkit_roots", lambda: roots[:1])
+    assert "no <cub/cub.cuh>" in compiler.check_headers(None).found
+
+
 @pytest.mark.usefixtures("needs_nvrtc")
 def test_nvrtc_without_its_bindings_is_a_problem(spawn_with, make_site):
     if not (SITE / "nvidia").is_dir():
