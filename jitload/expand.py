@@ -11,6 +11,7 @@ from jitload.bundles.workload import Workload, planned_requests
 from jitload.compiler.plan import PLAN_SUFFIX, Plan
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
+from jitload.errors import UsageTypeError
 from jitload.target import default_target, device_options
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def expanded(
     Raises:
         OSError: a file cannot be read.
         BundleError: a workload is damaged.
-        ValueError: kinds and archs that do not go together, or a plan that cannot be.
+        UsageValueError: kinds and archs that do not go together, or a plan that cannot be.
     """
     names = None if archs is None else parse_archs(archs)
     wanted = None if kinds is None else parse_kinds(kinds)
@@ -85,7 +86,7 @@ def _request(item: Any, kind: Kind | None, archs: tuple[str, ...] | None) -> Com
     if hasattr(item, "request"):
         request: CompileRequest = item.request(kind=kind, arch=archs)
         return request
-    raise TypeError(
+    raise UsageTypeError(
         f"precompile takes CompileRequests, kernels, workloads and paths, got {type(item).__name__}: write "
         f"CompileRequest(source, kind=..., arch=...) for text, and pathlib.Path(...) for a file"
     )

@@ -18,7 +18,7 @@ from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.compiler.key import artifact_key
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.toolkit import toolkit_roots
-from jitload.errors import BundleError, CompileDisabledError, CompileError, TrustError
+from jitload.errors import BundleError, CompileDisabledError, CompileError, TrustError, UsageTypeError
 from jitload.lookup import cannot_compile, find_stand_in, is_sealed, look_up
 from jitload.lookup import seal as seal
 from jitload.target import ANY_IMAGE, default_target, stand_ins
@@ -279,10 +279,10 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         CompileError: the source does not compile (with file, line and NVRTC's log), no NVRTC is installed, or what
             comes out has no kernel because `names` instantiates none of its templates, or because it is empty.
         CompileDisabledError: compiling is off and no tier has it.
-        ValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
+        UsageValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
     """
     if cache is not None and not hasattr(cache, "add_variant"):
-        raise TypeError(f"cache is a jitload.Cache, got {type(cache).__name__}: write jitload.Cache(directory)")
+        raise UsageTypeError(f"cache is a jitload.Cache, got {type(cache).__name__}: write jitload.Cache(directory)")
     device = config.resolve_device() if arch is None else ""
     arch, options, names = _frozen(arch), _frozen(options), _frozen(names)
     plain = isinstance(source, str) and not include_dirs and not headers and not defines

@@ -24,7 +24,7 @@ from jitload.cache.tiers import default_cache
 from jitload.compiler.diagnostics import give_warnings
 from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.compiler.prefix import leading_directives
-from jitload.errors import CompileError, JitloadError
+from jitload.errors import CompileError, JitloadError, UsageValueError
 from jitload.expand import expanded
 from jitload.lookup import look_up
 from jitload.pipeline import refuse_if_off
@@ -117,12 +117,12 @@ def precompile(
         OSError: a source file cannot be read.
         BundleError: a workload is damaged, or a bundle in force is.
         TrustError: a bundle in force is refused.
-        ValueError: a kind and an arch that cannot be, a plan that cannot be, or fewer than one job.
+        UsageValueError: a kind and an arch that cannot be, a plan that cannot be, or fewer than one job.
     """
     started = time.perf_counter()
     workers = _cores() if jobs is None else jobs
     if workers < 1:
-        raise ValueError(f"jobs={jobs!r}: at least one is needed")
+        raise UsageValueError(f"jobs={jobs!r}: at least one is needed")
     results: list[Result] = []
     with ExitStack() as stack:
         wanted = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jitload import config
 from jitload.artifact import Kind
 from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
+from jitload.errors import UsageValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) ->
     """Kind and arch of a compile when the caller left one or both out: what runs on the current device.
 
     Raises:
-        ValueError: that kind cannot be made without an arch here.
+        UsageValueError: that kind cannot be made without an arch here.
     """
     wanted = None if kind is None else parse_kind(kind)
     if arch is not None:
@@ -38,7 +39,7 @@ def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) ->
         return wanted or Kind.CUBIN, device_arch()
     if wanted in (None, Kind.PTX):
         return Kind.PTX, EXECUTOR_ARCH
-    raise ValueError(
+    raise UsageValueError(
         f"kind {wanted.value!r} needs an arch, and there is no GPU here to take it from: write e.g. arch='sm_90', "
         f"or kind='ptx' for the CPU executor"
     )

@@ -11,7 +11,7 @@ from jitload.bundles.choose import CPU, PTX_RANK, judge_image
 from jitload.bundles.tier import choose_from, find_in
 from jitload.bundles.workload import BY_DEVICE, CHOSEN
 from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch
-from jitload.errors import BundleError, LoadError
+from jitload.errors import BundleError, LoadError, UsageValueError
 from jitload.loader.ptx import ptx_target
 from jitload.values import Value
 
@@ -108,11 +108,11 @@ def check_coverage(
 
     Raises:
         BundleError: a bundle is damaged.
-        ValueError: no such device or driver.
+        UsageValueError: no such device or driver.
     """
     device = gpu if gpu == CPU else normalize_arch(gpu)
     if device.startswith("compute_"):
-        raise ValueError(f"{gpu!r} is no GPU: write e.g. sm_90, or cpu for the CPU executor")
+        raise UsageValueError(f"{gpu!r} is no GPU: write e.g. sm_90, or cpu for the CPU executor")
     found: list[Coverage] = []
     with workload.unpacked() as requests:
         for program, request in requests.items():
@@ -172,7 +172,7 @@ def _too_new(artifact: Artifact, device: str, driver: int) -> str | None:
     """Why a driver does not take an image, or None when it does."""
     rows = [row for row in DRIVERS if row[0] <= driver]
     if not rows:
-        raise ValueError(f"driver {driver} is older than {DRIVERS[0][0]}, the first that is known here")
+        raise UsageValueError(f"driver {driver} is older than {DRIVERS[0][0]}, the first that is known here")
     _, cuda, isa = rows[-1]
     if driver >= DRIVERS[-1][0] + 10:
         return None  # newer than this table: a driver takes what all earlier toolkits made

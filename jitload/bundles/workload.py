@@ -29,7 +29,7 @@ from jitload.bundles.program import BY_DEVICE, BY_KIND, CHOSEN, Program, encode_
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import fitting_targets, image_targets, parse_archs, parse_kinds
 from jitload.digest import sha256_hex
-from jitload.errors import BundleError
+from jitload.errors import BundleError, UsageValueError
 from jitload.format.json import decode_json, object_of
 
 if TYPE_CHECKING:
@@ -285,11 +285,13 @@ def planned_requests(
         kinds: the kinds to make, where it left those open; see `targets_for`.
 
     Raises:
-        ValueError: kinds without archs, or such as do not go with them.
+        UsageValueError: kinds without archs, or such as do not go with them.
     """
     names, wanted = parse_archs(archs), parse_kinds(kinds)
     if wanted and not names:
-        raise ValueError("kinds are made for archs, and none is given: without, a workload is compiled as recorded")
+        raise UsageValueError(
+            "kinds are made for archs, and none is given: without, a workload is compiled as recorded"
+        )
     plan: dict[CompileRequest, tuple[tuple[str, str], ...]] = {}
     for program, request in requests.items():
         for target in sorted(program.targets):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from jitload.artifact import Kind
+from jitload.errors import UsageTypeError, UsageValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,23 +30,23 @@ def parse_kind(kind: str) -> Kind:
     """The kind of that name.
 
     Raises:
-        ValueError: there is none.
+        UsageValueError: there is none.
     """
     try:
         return Kind(kind.lower())
     except (ValueError, AttributeError):
         expected = ", ".join(member.value for member in Kind)
-        raise ValueError(f"unknown kind {kind!r}: expected one of {expected}") from None
+        raise UsageValueError(f"unknown kind {kind!r}: expected one of {expected}") from None
 
 
 def normalize_arch(arch: str) -> str:
     """The canonical name of an arch: "sm_90a", "compute_80"; "90", "9.0" and "ptx:90" are understood too.
 
     Raises:
-        ValueError: it is no arch.
+        UsageValueError: it is no arch.
     """
     if not isinstance(arch, str):
-        raise TypeError(f"an arch is a str like 'sm_90' or 'compute_80', got {type(arch).__name__}")
+        raise UsageTypeError(f"an arch is a str like 'sm_90' or 'compute_80', got {type(arch).__name__}")
     text = arch.strip().lower()
     if re.fullmatch(r"[0-9]+\.[0-9][af]?", text):
         text = text.replace(".", "")
@@ -54,7 +55,7 @@ def normalize_arch(arch: str) -> str:
     if text.startswith("ptx:"):
         text = f"compute_{text[4:]}"
     if not _ARCH.match(text):
-        raise ValueError(f"unknown arch {arch!r}: write 'sm_90', 'sm_90a', 'sm_100f' or 'compute_80'")
+        raise UsageValueError(f"unknown arch {arch!r}: write 'sm_90', 'sm_90a', 'sm_100f' or 'compute_80'")
     return text
 
 
@@ -62,7 +63,7 @@ def normalize_archs(kind: Kind, arch: str | Iterable[str]) -> tuple[str, ...]:
     """The archs of a request, checked against its kind.
 
     Raises:
-        ValueError: the kind cannot be made for such an arch; the text says what to write instead.
+        UsageValueError: the kind cannot be made for such an arch; the text says what to write instead.
     """
     given: Any = arch
     one = isinstance(given, (str, bytes)) or not hasattr(given, "__iter__")
@@ -70,18 +71,18 @@ def normalize_archs(kind: Kind, arch: str | Iterable[str]) -> tuple[str, ...]:
     split = [name for item in names for name in (item.split(",") if isinstance(item, str) else [item])]
     archs = tuple(dict.fromkeys(normalize_arch(name) for name in split))
     if not archs:
-        raise ValueError(f"kind {kind.value!r} needs an arch, e.g. arch='sm_90'")
+        raise UsageValueError(f"kind {kind.value!r} needs an arch, e.g. arch='sm_90'")
     if kind is Kind.FATBIN:
         return archs
     if len(archs) > 1:
-        raise ValueError(
+        raise UsageValueError(
             f"kind {kind.value!r} takes one arch, got {', '.join(archs)}; "
             f"write kind='fatbin' for several, or compile once per arch"
         )
     (name,) = archs
     if kind is Kind.CUBIN and name.startswith("compute_"):
         real = name.replace("compute_", "sm_")
-        raise ValueError(
+        raise UsageValueError(
             f"kind 'cubin' cannot be made for the virtual arch {name!r}: "
             f"write arch={real!r}, or kind='ptx' for {name!r}"
         )
@@ -97,6 +98,6 @@ def capability(arch: str) -> tuple[int, int, str]:
     """Compute capability and suffix of an arch: "sm_100f" -> (10, 0, "f")."""
     match = _ARCH.match(arch)
     if match is None:
-        raise ValueError(f"unknown arch {arch!r}")
+        raise UsageValueError(f"unknown arch {arch!r}")
     number = int(match[2])
     return number // 10, number % 10, match[3]

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
+from jitload.errors import UsageValueError
 from jitload.values import Value
 
 if sys.version_info >= (3, 11):
@@ -70,8 +71,8 @@ class Plan(Value):
 
         Raises:
             OSError: it cannot be read.
-            ValueError: it is not TOML, has a key that does not exist or a value that does not fit, or a source is not
-                there; the text says where.
+            UsageValueError: it is not TOML, has a key that does not exist or a value that does not fit, or a source is
+                not there; the text says where.
         """
         file = Path(path)
         try:
@@ -80,12 +81,12 @@ class Plan(Value):
             defaults = {name: _checked("at the top", name, table[name]) for name in _SHARED if name in table}
             rows = table.get("program", [])
             if not isinstance(rows, list) or not rows:
-                raise ValueError("it names no program: write [[program]], and sources = [...] below it")
+                raise UsageValueError("it names no program: write [[program]], and sources = [...] below it")
             found = []
             for number, row in enumerate(rows, 1):
                 found += _sources(file.parent, f"in [[program]] {number}", row, defaults)
         except ValueError as error:  # of TOML and of UTF-8 as well
-            raise ValueError(f"{path}: {error}") from None
+            raise UsageValueError(f"{path}: {error}") from None
         return Plan(str(path), found)
 
     def requests(
@@ -99,31 +100,33 @@ class Plan(Value):
 
         Raises:
             OSError: a source cannot be read.
-            ValueError: there are no archs, or a program that cannot be compiled so.
+            UsageValueError: there are no archs, or a program that cannot be compiled so.
         """
         requests = []
         for source, fields in self.programs:
             names = parse_archs(archs if archs is not None else fields.get("archs", ()))
             if not names:
-                raise ValueError(f"{self.path}: no archs for {source.name}: add e.g. archs = ['sm_90'], or say --arch")
+                raise UsageValueError(
+                    f"{self.path}: no archs for {source.name}: add e.g. archs = ['sm_90'], or say --arch"
+                )
             rest = {name: value for name, value in fields.items() if name not in {"archs", "kinds"}}
             try:
                 targets = image_targets(names, kinds if kinds is not None else fields.get("kinds", ()))
                 requests += [CompileRequest(source, kind=kind, arch=group, **rest) for kind, group in targets]
             except ValueError as error:
-                raise ValueError(f"{self.path}: {source.name}: {error}") from None
+                raise UsageValueError(f"{self.path}: {source.name}: {error}") from None
         return requests
 
 
 def _sources(directory: Path, where: str, row: Any, defaults: dict[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
     """The sources of one [[program]], each with its fields."""
     if not isinstance(row, dict):
-        raise ValueError(f"program is a table, got {row!r}: write [[program]] on a line of its own")
+        raise UsageValueError(f"program is a table, got {row!r}: write [[program]] on a line of its own")
     _check_keys(where, row, _PROGRAM)
     fields = {**defaults, **{name: _checked(where, name, value) for name, value in row.items()}}
     patterns, excluded = fields.pop("sources", []), fields.pop("exclude", [])
     if not patterns:
-        raise ValueError(f"no sources {where}: write e.g. sources = ['*.cu']")
+        raise UsageValueError(f"no sources {where}: write e.g. sources = ['*.cu']")
     fields["include_dirs"] = [directory / item for item in fields.get("include_dirs", ())]
     without = {name for pattern in excluded for name in _matches(directory, where, pattern)}
     names = [name for pattern in patterns for name in _matches(directory, where, pattern) if name not in without]
@@ -135,7 +138,7 @@ def _matches(directory: Path, where: str, pattern: str) -> list[str]:
     names = sorted(glob(pattern, root_dir=directory, recursive=True)) if has_magic(pattern) else [pattern]
     files = [name for name in names if (directory / name).is_file()]
     if not files:
-        raise ValueError(f"{pattern!r} {where}: no such file in {directory.resolve()}")
+        raise UsageValueError(f"{pattern!r} {where}: no such file in {directory.resolve()}")
     return files
 
 
@@ -144,7 +147,7 @@ def _check_keys(where: str, table: dict[str, Any], known: tuple[str, ...]) -> No
         if name not in known:
             nearest = get_close_matches(name, known, 1)
             meant = f"did you mean {nearest[0]!r}?" if nearest else f"expected one of {', '.join(sorted(known))}"
-            raise ValueError(f"unknown key {name!r} {where}: {meant}")
+            raise UsageValueError(f"unknown key {name!r} {where}: {meant}")
 
 
 def _checked(where: str, name: str, value: Any) -> Any:
@@ -152,12 +155,12 @@ def _checked(where: str, name: str, value: Any) -> Any:
     if name == "defines":
         plain = isinstance(value, dict) and all(isinstance(item, (str, int, float)) for item in value.values())
         if not plain:
-            raise ValueError(f"{name!r} {where} is a table of text, numbers and true, got {value!r}")
+            raise UsageValueError(f"{name!r} {where} is a table of text, numbers and true, got {value!r}")
     elif not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         hint = f": write [{value!r}]" if isinstance(value, str) else ""
-        raise ValueError(f"{name!r} {where} is a list of text, got {value!r}{hint}")
+        raise UsageValueError(f"{name!r} {where} is a list of text, got {value!r}{hint}")
     try:
         {"archs": parse_archs, "kinds": parse_kinds}.get(name, list)(value)
     except ValueError as error:
-        raise ValueError(f"{name!r} {where}: {error}") from None
+        raise UsageValueError(f"{name!r} {where}: {error}") from None
     return value

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from jitload.artifact import Kind
 from jitload.compiler.arch import normalize_arch, parse_kind
+from jitload.errors import UsageValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def parse_archs(archs: str | Iterable[str]) -> tuple[str, ...]:
     """Canonical arch names, each once, from names that may be lists with commas.
 
     Raises:
-        ValueError: one is no arch.
+        UsageValueError: one is no arch.
     """
     return tuple(dict.fromkeys(map(normalize_arch, _items(archs))))
 
@@ -32,7 +33,7 @@ def parse_kinds(kinds: str | Iterable[str]) -> tuple[Kind, ...]:
     """Kinds, each once, from names that may be lists with commas.
 
     Raises:
-        ValueError: one is no kind.
+        UsageValueError: one is no kind.
     """
     return tuple(dict.fromkeys(map(parse_kind, _items(kinds))))
 
@@ -45,18 +46,20 @@ def image_targets(archs: str | Iterable[str], kinds: str | Iterable[str] = ()) -
         kinds: what to make.
 
     Raises:
-        ValueError: no such arch or kind, a kind that none of the archs fits, or an arch that would be left out.
+        UsageValueError: no such arch or kind, a kind that none of the archs fits, or an arch that would be left out.
     """
     names, wanted = parse_archs(archs), parse_kinds(kinds)
     targets = [target for kind in wanted or (None,) for target in _targets_of(kind, names, alone=len(wanted) == 1)]
     made = {kind for kind, _ in targets}
     for kind in wanted:
         if kind not in made:
-            raise ValueError(f"kind {kind.value!r} is for sm_* archs, and there is none among {', '.join(names)}")
+            raise UsageValueError(f"kind {kind.value!r} is for sm_* archs, and there is none among {', '.join(names)}")
     left_out = [name for name in names if not any(name in group for _, group in targets)]
     if left_out:
         listed = ", ".join(kind.value for kind in wanted)
-        raise ValueError(f"kind {listed} makes nothing for {', '.join(left_out)}: add ptx or fatbin, or leave it out")
+        raise UsageValueError(
+            f"kind {listed} makes nothing for {', '.join(left_out)}: add ptx or fatbin, or leave it out"
+        )
     return targets
 
 

@@ -17,7 +17,7 @@ import tvm_ffi
 from tvm_ffi import libinfo
 
 from jitload import forks
-from jitload.errors import LoadError
+from jitload.errors import LoadError, UsageTypeError
 from jitload.interop.elf import write_shared_object
 from jitload.interop.tvm_ffi_kernels import as_tvm_ffi_callable
 from jitload.loader.module import BINARY_SERIALIZABLE, Module
@@ -82,10 +82,10 @@ def from_tvm_ffi(module: Any, kind: str | None = None, data: bytes | None = None
         data: the bytes that it was loaded from.
 
     Raises:
-        TypeError: it is no `tvm_ffi.Module`.
+        UsageTypeError: it is no `tvm_ffi.Module`.
     """
     if not isinstance(module, tvm_ffi.Module):
-        raise TypeError(f"expected a tvm_ffi.Module, got {type(module).__name__}")
+        raise UsageTypeError(f"expected a tvm_ffi.Module, got {type(module).__name__}")
     root = ForeignModule(module, kind or str(module.kind), data)
     known = {_address(module): root}
     ahead = [root]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from jitload import config
-from jitload.errors import LaunchError
+from jitload.errors import LaunchError, UsageTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -276,7 +276,7 @@ class Kernel:
         return launch.following(elsewhere) if follow else launch.run
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
+        raise UsageTypeError(
             f"{self!r} is loaded in this process and cannot be pickled: send the Artifact, or its module's "
             f"save_to_bytes(), or decorate it with jit_kernel, which is pickled by its name"
         )

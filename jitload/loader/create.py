@@ -7,6 +7,7 @@ wrote, and each kind has constructors with arguments of its own (there: the glob
 from __future__ import annotations
 
 from jitload.artifact import KernelInfo
+from jitload.errors import UsageTypeError
 from jitload.loader.inputs import as_bytes, checked_kind
 from jitload.loader.module import Module
 from jitload.loader.registry import load_module_from_bytes
@@ -38,7 +39,7 @@ def create_module(
         source: what `inspect_source` shall show.
 
     Raises:
-        TypeError: a function is none of these, or `code` is not bytes-like.
+        UsageTypeError: a function is none of these, or `code` is not bytes-like.
         LoadError: the image cannot be loaded here.
     """
     name = checked_kind(kind)
@@ -48,7 +49,7 @@ def create_module(
         return _image_module(name, image, given, source)
     for function, target in given.items():
         if not callable(target):
-            raise TypeError(f"function {function!r} of kind {name!r} is a {type(target).__name__}, not a callable")
+            raise UsageTypeError(f"function {function!r} of kind {name!r} is a {type(target).__name__}, not a callable")
     return Module(name, given, data=image, source=source or "")
 
 
@@ -63,7 +64,7 @@ def module_from_cubin(
         source: what `inspect_source` shall show.
 
     Raises:
-        TypeError: `code` is not bytes-like, or a function is neither.
+        UsageTypeError: `code` is not bytes-like, or a function is neither.
         LoadError: the image is damaged.
     """
     return create_module("cubin", code, functions=functions, source=source)
@@ -75,7 +76,7 @@ def module_from_ptx(
     """A module of PTX; `code` is its text, or its bytes. The rest is as for `module_from_cubin`.
 
     Raises:
-        TypeError: `code` is neither, or a function is neither symbol nor `KernelInfo`.
+        UsageTypeError: `code` is neither, or a function is neither symbol nor `KernelInfo`.
         LoadError: the text is damaged, or not PTX.
     """
     return create_module("ptx", code.encode() if isinstance(code, str) else code, functions=functions, source=source)
@@ -87,7 +88,7 @@ def module_from_fatbin(
     """A module of a fatbin: images for several archs. The arguments are those of `module_from_cubin`.
 
     Raises:
-        TypeError: `code` is not bytes-like, or a function is neither symbol nor `KernelInfo`.
+        UsageTypeError: `code` is not bytes-like, or a function is neither symbol nor `KernelInfo`.
         LoadError: the image is damaged.
     """
     return create_module("fatbin", code, functions=functions, source=source)
@@ -105,7 +106,9 @@ def _image_module(kind: str, image: bytes, functions: dict[str, Any], source: st
         elif isinstance(target, str):
             symbols[function] = target
         else:
-            raise TypeError(f"function {function!r} needs a symbol (str) or a KernelInfo, got {type(target).__name__}")
+            raise UsageTypeError(
+                f"function {function!r} needs a symbol (str) or a KernelInfo, got {type(target).__name__}"
+            )
     module = load_module_from_bytes(kind, image)
     module.attach_kernels(kernels)
     module.attach_names(symbols)

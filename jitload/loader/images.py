@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-from jitload.errors import LoadError
+from jitload.errors import LoadError, UsageValueError
 from jitload.loader.cubin import (
     ELF_HEADER_BYTES,
     ELF_MAGIC,
@@ -52,7 +52,7 @@ def verify_image(kind: str, data: bytes, arch: str | None = None) -> None:
 
     Raises:
         LoadError: what is wrong, what was expected and what came.
-        ValueError: no check is known for this kind.
+        UsageValueError: no check is known for this kind.
     """
     if kind == "cubin":
         verify_cubin(data, arch)
@@ -65,7 +65,9 @@ def verify_image(kind: str, data: bytes, arch: str | None = None) -> None:
     elif kind == "ltoir":
         _verify_ltoir(data)
     else:
-        raise ValueError(f"no structural check for kind {str(kind)!r}, there is one for cubin, fatbin, ltoir and ptx")
+        raise UsageValueError(
+            f"no structural check for kind {str(kind)!r}, there is one for cubin, fatbin, ltoir and ptx"
+        )
 
 
 def sniff_kind(data: bytes) -> str | None:

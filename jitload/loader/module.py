@@ -6,7 +6,7 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from jitload import forks
-from jitload.errors import LoadError, SymbolNotFoundError
+from jitload.errors import LoadError, SymbolNotFoundError, UsageTypeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ class Module:
         """Make the functions of `module` reachable through this one.
 
         Raises:
-            TypeError: `module` is not a Module.
+            UsageTypeError: `module` is not a Module.
             LoadError: the import would close a cycle.
         """
         if not isinstance(module, Module):
-            raise TypeError(f"import_module expects a jitload.Module, got {type(module).__name__}")
+            raise UsageTypeError(f"import_module expects a jitload.Module, got {type(module).__name__}")
         with _import_lock:
             if any(reached is self for reached in module.walk()):
                 raise LoadError(
@@ -202,17 +202,17 @@ class Module:
         """This module as tvm-ffi's, which asks the class for it; so the method is here whether installed or not.
 
         Raises:
-            TypeError: tvm-ffi is not connected.
+            UsageTypeError: tvm-ffi is not connected.
         """
         if Module.to_tvm_ffi is None:
-            raise TypeError("to pass a jitload.Module to tvm-ffi, call jitload.interop.tvm_ffi.install() first")
+            raise UsageTypeError("to pass a jitload.Module to tvm-ffi, call jitload.interop.tvm_ffi.install() first")
         return Module.to_tvm_ffi(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of kind {self.kind!r} with {', '.join(self.functions[:8]) or 'no functions'}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
+        raise UsageTypeError(
             f"{self!r} is loaded in this process and cannot be pickled: send save_to_bytes(), and load that with "
             f"load_module_from_bytes({self.kind!r}, ...) on the other side"
         )

@@ -15,7 +15,7 @@ from _thread import allocate_lock
 from time import perf_counter
 
 from jitload import events, forks
-from jitload.errors import LoaderNotFoundError
+from jitload.errors import LoaderNotFoundError, UsageTypeError, UsageValueError
 from jitload.loader.inputs import as_bytes, checked_kind
 from jitload.loader.module import Module
 from jitload.loader.specs import (
@@ -106,9 +106,9 @@ def register_loader(kind: str, loader: Loader | None = None, *, override: bool =
         override: replace the loader that the kind has.
 
     Raises:
-        TypeError: `kind` is not a string, or `loader` cannot be called.
-        ValueError: the kind is empty, reserved, or has a loader and `override` is false. A loader that an installed
-            package offers does not count: what a program says wins over what happens to be installed.
+        UsageTypeError: `kind` is not a string, or `loader` cannot be called.
+        UsageValueError: the kind is empty, reserved, or has a loader and `override` is false. A loader that an
+            installed package offers does not count: what a program says wins over what happens to be installed.
     """
     name = checked_kind(kind)
     if loader is None:
@@ -165,7 +165,7 @@ def load_module_from_bytes(kind: str, data: Buffer) -> Module:
         data: any bytes-like object (`bytes`, `bytearray`, `memoryview`, `mmap`). The loader gets `bytes`.
 
     Raises:
-        TypeError: `kind` is not a string, `data` is not bytes-like, or the loader returned no Module.
+        UsageTypeError: `kind` is not a string, `data` is not bytes-like, or the loader returned no Module.
         LoaderNotFoundError: no loader is registered under `ffi.Module.load_from_bytes.<kind>`.
         LoadError: the loader is known by name only and cannot be imported.
         Exception: whatever the loader raises comes through as it is.
@@ -182,7 +182,7 @@ def load_module_from_bytes(kind: str, data: Buffer) -> Module:
 def _load(kind: str, image: bytes) -> Module:
     module = require_loader(kind)(image)
     if not isinstance(module, Module):
-        raise TypeError(f"the loader {loader_key(kind)} must return a jitload.Module, got {type(module).__name__}")
+        raise UsageTypeError(f"the loader {loader_key(kind)} must return a jitload.Module, got {type(module).__name__}")
     return module
 
 
@@ -258,15 +258,15 @@ def leave_peer(peer: Peer) -> None:
 
 def _register(kind: str, loader: Loader, override: bool) -> Registration:
     if not callable(loader):
-        raise TypeError(f"the loader for kind {kind!r} must be callable with bytes, got {type(loader).__name__}")
+        raise UsageTypeError(f"the loader for kind {kind!r} must be callable with bytes, got {type(loader).__name__}")
     if kind in RESERVED:
-        raise ValueError(f"the kind {kind!r} has a meaning of its own in whole modules and cannot have a loader")
+        raise UsageValueError(f"the kind {kind!r} has a meaning of its own in whole modules and cannot have a loader")
     registration = Registration(kind, loader)
     with _lock:
         before = _registrations.get(kind, ())
         if not override and (before or kind in BUILT_IN):
             what = f"is registered: {before[-1].loader!r}" if before else "is built in"
-            raise ValueError(f"a loader for kind {kind!r} {what}. Pass override=True to replace it")
+            raise UsageValueError(f"a loader for kind {kind!r} {what}. Pass override=True to replace it")
         _keep(kind, (*before, registration))
     _announce(kind)
     return registration

@@ -16,7 +16,7 @@ from __future__ import annotations
 from _thread import RLock, get_ident
 
 from jitload import forks
-from jitload.errors import SymbolNotFoundError
+from jitload.errors import SymbolNotFoundError, UsageTypeError, UsageValueError
 from jitload.loader.module import Module
 
 TYPE_CHECKING = False
@@ -81,16 +81,16 @@ def register_system_symbol(name: str, value: Callable[..., Any] | bytes, *, over
     """Provide a symbol of the running program: a callable, or bytes.
 
     Raises:
-        TypeError: the name is not a string, or the value is neither.
-        ValueError: the name has another value already and `override` is false.
+        UsageTypeError: the name is not a string, or the value is neither.
+        UsageValueError: the name has another value already and `override` is false.
     """
     if not isinstance(name, str):
-        raise TypeError(f"the name of a system symbol must be a str, got {type(name).__name__}")
+        raise UsageTypeError(f"the name of a system symbol must be a str, got {type(name).__name__}")
     if not (isinstance(value, bytes) or callable(value)):
-        raise TypeError(f"system symbol {name!r} must be a callable or bytes, got {type(value).__name__}")
+        raise UsageTypeError(f"system symbol {name!r} must be a callable or bytes, got {type(value).__name__}")
     with _lock:
         if not override and _table.get(name, value) is not value:
-            raise ValueError(f"system symbol {name!r} is registered already. Pass override=True to replace it")
+            raise UsageValueError(f"system symbol {name!r} is registered already. Pass override=True to replace it")
         _table[name] = value
 
 

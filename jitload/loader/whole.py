@@ -21,7 +21,7 @@ from __future__ import annotations
 from itertools import pairwise
 from struct import Struct
 
-from jitload.errors import LoadError
+from jitload.errors import LoadError, UsageTypeError
 from jitload.loader.inputs import as_bytes
 from jitload.loader.module import Module
 from jitload.loader.registry import load_module_from_bytes, require_loader
@@ -69,11 +69,11 @@ def pack_module(root: Module) -> bytes:
     that `is_compilation_exportable`) becomes the placeholder.
 
     Raises:
-        TypeError: `root` is not a Module.
+        UsageTypeError: `root` is not a Module.
         LoadError: a module cannot be saved, or two different ones would be the placeholder.
     """
     if not isinstance(root, Module):
-        raise TypeError(f"pack_module expects a jitload.Module, got {type(root).__name__}")
+        raise UsageTypeError(f"pack_module expects a jitload.Module, got {type(root).__name__}")
     modules = list(root.walk())
     numbers = {id(module): number for number, module in enumerate(modules)}
     libraries = [module for module in modules if module.is_compilation_exportable()]

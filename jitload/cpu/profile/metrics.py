@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jitload.cpu.profile.instruction_class import CLASSES
 from jitload.cpu.profile.warp_access import WARP_LANES
+from jitload.errors import UsageValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,10 +123,10 @@ class Metrics:
             way: "load", "store", "atomic", or None for all of them.
 
         Raises:
-            ValueError: there is no such space or way.
+            UsageValueError: there is no such space or way.
         """
         if space not in SPACES or way not in {None, *WAYS}:
-            raise ValueError(
+            raise UsageValueError(
                 f"memory({space!r}, {way!r}): the spaces are {', '.join(SPACES)}, the ways {', '.join(WAYS)}"
             )
         found = Traffic()

@@ -15,7 +15,7 @@ from jitload import config
 from jitload.cpu.profile.counter import Counter
 from jitload.cpu.profile.metrics import Metrics, Traffic, total
 from jitload.cpu.run.observe import observing
-from jitload.errors import LaunchError
+from jitload.errors import LaunchError, SymbolNotFoundError, UsageTypeError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -137,13 +137,14 @@ class CpuProfile:
         """The figures of a kernel, by its name or its symbol; without one, of the only kernel.
 
         Raises:
-            LookupError: there is no such kernel, or not just one.
+            SymbolNotFoundError: there is no such kernel, or not just one.
         """
         found = [one for one in self.kernels if name in {None, one.name, one.symbol}]
         if len(found) != 1:
             known = ", ".join(one.name for one in self.kernels) or "no launch on the CPU executor was seen"
             wanted = "the only kernel" if name is None else f"kernel {name!r}"
-            raise LookupError(f"{wanted} is not there, or there more than once. In this profile: {known}")
+            text = f"{wanted} is not there, or there more than once. In this profile: {known}"
+            raise SymbolNotFoundError(text, name=name or "", available=tuple(one.name for one in self.kernels))
         return found[0]
 
     def line(self, line: int | str) -> LineProfile:
@@ -153,7 +154,7 @@ class CpuProfile:
             line: a line number of the CUDA source, or a name as the table shows it: "saxpy.cu:7", "ptx:31".
 
         Raises:
-            LookupError: nothing ran there, or the number stands for lines of several files.
+            SymbolNotFoundError: nothing ran there, or the number stands for lines of several files.
         """
         lines = [one for kernel in self.kernels for one in kernel.lines]
         found = [one for one in lines if one.is_called(line)]
@@ -161,7 +162,7 @@ class CpuProfile:
         if len(names) != 1:
             known = ", ".join(dict.fromkeys(one.name for one in lines)) or "none"
             which = f"stands for {' and '.join(names)}" if names else f"did not run; those that ran: {known}"
-            raise LookupError(f"line {line!r} {which}")
+            raise SymbolNotFoundError(f"line {line!r} {which}", name=str(line), available=tuple(names))
         result = LineProfile(names[0])
         for one in found:
             result.add(one)
@@ -210,12 +211,12 @@ def cpu_profile(kernel: Any = None, /, *args: Any, **options: Any) -> CpuProfile
 
     Raises:
         LaunchError: the device in force is a GPU. A profile belongs to the CPU executor.
-        TypeError: there are arguments, but no kernel.
+        UsageTypeError: there are arguments, but no kernel.
     """
     profile = CpuProfile()
     if kernel is None:
         if args or options:
-            raise TypeError("cpu_profile(kernel, ..., grid=..., block=...) needs the kernel to launch")
+            raise UsageTypeError("cpu_profile(kernel, ..., grid=..., block=...) needs the kernel to launch")
         return profile
     _require_cpu(getattr(kernel, "device", None) or config.resolve_device())
     with observing(profile._counter):
