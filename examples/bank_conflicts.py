@@ -6,6 +6,8 @@ memory, so the warp is served in 32 turns. One float of padding per row puts the
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 import jitload
@@ -28,6 +30,12 @@ def transpose(x, y, n, *, PITCH=32):  # noqa: N803 - the name of the template
     """y = x.T for n x n floats, n a multiple of 32."""
 
 
+def line_of(code: str) -> int:
+    """The line of this file that begins with some code: profiles name the lines of the Python file."""
+    lines = Path(__file__).read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.strip().startswith(code))
+
+
 def profile_of(pitch: int, x: np.ndarray) -> jitload.CpuProfile:
     n = len(x)
     y = np.zeros_like(x)
@@ -44,14 +52,15 @@ def main() -> None:
         plain, padded = profile_of(32, x), profile_of(33, x)
 
     print(plain)
-    read = plain.line(9).memory("shared", "load")
-    print(f"\nline 9 reads a column: {read.requests} requests take {read.wavefronts} wavefronts of shared memory")
-    print(f"with a pitch of 33: {padded.line(9).memory('shared', 'load').wavefronts}")
+    writes_rows, reads_columns = line_of("tile[threadIdx.y]"), line_of("y[(column")
+    read = plain.line(reads_columns).memory("shared", "load")
+    print(f"\nline {reads_columns} reads a column: {read.requests} requests take {read.wavefronts} wavefronts")
+    print(f"with a pitch of 33: {padded.line(reads_columns).memory('shared', 'load').wavefronts}")
 
     # What a test of the kernel would say. The figures are exact, so they can be compared with ==.
     assert read.wavefronts == 32 * read.requests
     assert padded.total.bank_conflicts == 0
-    assert padded.line(7).sectors_per_request == padded.line(9).sectors_per_request == 4.0
+    assert padded.line(writes_rows).sectors_per_request == padded.line(reads_columns).sectors_per_request == 4.0
     assert padded.total.divergent_branches == 0
     print("asserted: no bank conflicts with padding, coalesced loads and stores, no divergence")
 

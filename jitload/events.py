@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from _thread import _local  # `threading.local`; the module around it costs 5 ms of start-up
 
-from jitload import log
 from jitload.errors import UsageTypeError
 from jitload.values import Value
 
@@ -129,6 +128,8 @@ def tell(name: str, **fields: Any) -> None:
             try:
                 listening.callback(event)
             except Exception as error:  # noqa: BLE001 - a listener is not to fail what it listens to
+                from jitload import log  # whoever loads this is not to pay for it
+
                 text = f"{listening.callback!r}, which listens to events, raised {type(error).__name__}: {error}"
                 log.warn_once(("event", id(listening)), text)
     finally:

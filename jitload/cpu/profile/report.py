@@ -198,7 +198,7 @@ def cpu_profile(kernel: Any = None, /, *args: Any, **options: Any) -> CpuProfile
         profile = jitload.cpu_profile(kernel, x, y, n, grid=grid, block=block)
 
         print(profile)                                        # a table
-        assert profile.line(7).sectors_per_request == 4.0     # source line 7: coalesced
+        assert profile.line(7).sectors_per_request == 4.0     # line 7 of the file: coalesced
         assert profile.total.bank_conflicts == 0
 
     Only launches of the calling thread count. Units: warp instructions, threads, bytes, sectors of 32 bytes, wavefronts
