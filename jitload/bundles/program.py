@@ -85,8 +85,8 @@ def program_of(value: Any) -> Program:
     all_different(targets, "a target")
     for kind, arch, how in targets:
         _check_target(kind, arch, how)
-    if not row.get("aliases"):
-        row.pop("aliases", None)
+    if not list_of(row.get("aliases", []), list):
+        row.pop("aliases", None)  # as it is written where there are none
     _check_texts(row)
     _check_places(row)
     _check_request(row, *targets[0][:2])
@@ -150,7 +150,7 @@ def _check_texts(row: dict[str, Any]) -> None:
 def _check_places(row: dict[str, Any]) -> None:
     """Paths that lead out, and aliases of what is not there."""
     files = {(root, path) for root, path, _ in row["files"]}
-    aliases = [list_of(alias, str, 4) for alias in list_of(row.get("aliases", []), list)]
+    aliases = [list_of(alias, str, 4) for alias in row.get("aliases", [])]
     places = [(root, path) for root, path, *_ in (*row["files"], *aliases)]
     for root, path in places:
         path_depth(root, path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Iterator
 
 
 class Raw(str):
@@ -28,10 +29,10 @@ HOSTILE: list[Any] = [
 
 def mutated(value: Any, rng: random.Random) -> str:
     """The text of a value with one to three things wrong, or perhaps nothing."""
-    pairs = _to_pairs(value)
+    pairs = to_pairs(value)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         pairs = _mutate(pairs, rng)
-    return _text(pairs)
+    return text_of(pairs)
 
 
 def mutated_bytes(data: bytes, rng: random.Random) -> bytes:
@@ -51,32 +52,35 @@ def mutated_bytes(data: bytes, rng: random.Random) -> bytes:
     return bytes(changed)
 
 
-class _Object(list):  # (key, value) pairs: a key can be there twice
-    pass
+class Pairs(list):
+    """An object as (key, value) pairs, where a key can be there twice."""
 
 
-def _to_pairs(value: Any) -> Any:
+def to_pairs(value: Any) -> Any:
+    """A value whose objects are pairs."""
+    if isinstance(value, Pairs):
+        return value
     if isinstance(value, dict):
-        return _Object((key, _to_pairs(item)) for key, item in value.items())
-    return [_to_pairs(item) for item in value] if isinstance(value, list) else value
+        return Pairs((key, to_pairs(item)) for key, item in value.items())
+    return [to_pairs(item) for item in value] if isinstance(value, list) else value
 
 
 def _mutate(value: Any, rng: random.Random) -> Any:
     """One change somewhere: here, or with the greater chance further in."""
-    if isinstance(value, (_Object, list)) and value and rng.random() < 0.85:
+    if isinstance(value, (Pairs, list)) and value and rng.random() < 0.85:
         at = rng.randrange(len(value))
         changed = type(value)(value)
         if rng.random() < 0.2:
             changed.insert(at, changed[at])
         elif rng.random() < 0.15:
             del changed[at]
-        elif isinstance(value, _Object):
+        elif isinstance(value, Pairs):
             key, item = value[at]
             changed[at] = (rng.choice(_NAMES), item) if rng.random() < 0.1 else (key, _mutate(item, rng))
         else:
             changed[at] = _mutate(value[at], rng)
         return changed
-    return _to_pairs(rng.choice(HOSTILE))
+    return to_pairs(rng.choice(HOSTILE))
 
 
 _NAMES = [
@@ -94,11 +98,36 @@ _NAMES = [
 ]
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """The JSON of a value whose objects are pairs."""
     if isinstance(value, Raw):
         return str(value)
-    if isinstance(value, _Object):
-        return "{" + ",".join(f"{json.dumps(key)}:{_text(item)}" for key, item in value) + "}"
+    if isinstance(value, Pairs):
+        return "{" + ",".join(f"{json.dumps(key)}:{text_of(item)}" for key, item in value) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_text, value)) + "]"
+        return "[" + ",".join(map(text_of, value)) + "]"
     return json.dumps(value)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path to every value in a value, itself with ()."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*path, key))
+
+
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    """What lies there."""
+    for key in path:
+        value = value[key]
+    return value
+
+
+def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """The value with something else there."""
+    if not path:
+        return new
+    changed = dict(value) if isinstance(value, dict) else list(value)
+    changed[path[0]] = put(value[path[0]], path[1:], new)
+    return changed

@@ -25,7 +25,7 @@ from jitload.compiler.manifest import Variant, encode_manifest
 from jitload.digest import sha256, sha256_hex
 from jitload.errors import BundleError, TrustError
 
-from .mutate import mutated, mutated_bytes
+from .mutate import Pairs, at, mutated, mutated_bytes, places, put, text_of, to_pairs
 from .test_bounds import cheap
 from .test_format import MANIFEST
 
@@ -184,6 +184,61 @@ def test_what_is_not_mutated_is_read():
         jitload.Bundle.from_bytes(jlb.encode_bundle({}, {**FULL_MANIFEST, "targets": []}), trust="unsigned").verify()
         == 0
     )
+
+
+def read_policy(text):
+    decode_trust_file(text)
+
+
+def read_program(text):
+    head = b"".join(map(encode_line, [{"jitload workload": 1}, *TEXTS]))
+    decode_workload(head + text.encode() + b"\n")
+
+
+def read_manifest(text):
+    summary = text.encode()
+    end = jlb.aligned(128 + len(summary))
+    head = (jlb.MAGIC, 1, 0, 0, len(summary), end, sha256(b""), sha256(summary), b"")
+    data = struct.pack("<8sIIQQQ32s32s24s", *head) + summary
+    jitload.Bundle.from_bytes(data + bytes(end - len(data)), trust="unsigned")
+
+
+SHAPES = {
+    "policy": (POLICY, read_policy),
+    "program": (PROGRAM, read_program),
+    "manifest": ({**FULL_MANIFEST, "programs": ["k.cu"]}, read_manifest),
+}
+OF_OTHER_TYPES = [None, True, False, 0, 1, 1.0, "", "1", [], {}, [[]], [None], [{}], {"a": []}]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_nothing_of_another_type_is_taken(name):
+    """True for 1, {} for [], null for "": each of them in the place of every value."""
+    value, read = SHAPES[name]
+    read(jlb.canonical_json(value).decode())
+    macros = {("defines", 0, 1), ("defines", 1, 1)}  # a macro has a text, or none
+    for path in places(value):
+        for other in OF_OTHER_TYPES:
+            if type(other) is type(at(value, path)) or path in macros:
+                continue
+            with pytest.raises(OURS):
+                read(jlb.canonical_json(put(value, path, other)).decode())
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_nothing_is_taken_twice(name):
+    """No field of any object, and no item of any list but of options, whose repetition means something."""
+    value, read = SHAPES[name]
+    for path in places(value):
+        found = at(value, path)
+        if isinstance(found, dict):
+            for key in found:
+                twice = Pairs([*to_pairs(found), (key, to_pairs(found[key]))])
+                with pytest.raises(OURS, match="a key twice"):
+                    read(text_of(twice if not path else to_pairs(put(value, path, twice))))
+        elif isinstance(found, list) and path != ("options",) and found:
+            with pytest.raises(OURS):
+                read(jlb.canonical_json(put(value, path, [*found, found[0]])).decode())
 
 
 @pytest.mark.parametrize("where", ["variants", "meta", "factors"])
