@@ -19,7 +19,8 @@ from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
 from jitload.errors import BundleError, UsageTypeError
 from jitload.expand import WORKLOAD_SUFFIX, requests_of
-from jitload.precompile import PrecompileReport, describe_request, precompile
+from jitload.precompile import precompile
+from jitload.precompile_report import PrecompileReport, describe_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jitload.artifact import Kind
 from jitload.bundles.workload import Workload, planned_requests
+from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS
 from jitload.compiler.plan import PLAN_SUFFIX, Plan
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
-    from jitload.artifact import Kind
     from jitload.jit import JitKernel
 
     Item: TypeAlias = CompileRequest | JitKernel | Workload | os.PathLike[str]
@@ -66,6 +67,30 @@ def expanded(
         return
     with Workload().merged(*workloads).unpacked() as programs:
         yield list(dict.fromkeys([*found, *planned_requests(programs, names or (), wanted or ())]))
+
+
+def names_archs(items: Iterable[Item] | Workload | os.PathLike[str], archs: object) -> bool:
+    """Whether somebody listed what to compile for: the caller, or a plan among the items."""
+    if archs is not None:
+        return True
+    given = [items] if isinstance(items, (Workload, os.PathLike)) else items
+    return any(isinstance(item, os.PathLike) and Path(item).suffix == PLAN_SUFFIX for item in given)
+
+
+def executor_images(requests: Iterable[CompileRequest]) -> dict[CompileRequest, CompileRequest]:
+    """What the CPU executor asks for -> the request that it comes beside, where PTX is made for the executor's arch.
+
+    The two differ in the executor's own options, and neither can stand for the other: GPUs and bundles have what was
+    written, and a fault in the executor names CUDA lines.
+    """
+    asked = set(requests)
+    found = {}
+    for request in requests:
+        if request.kind is Kind.PTX and request.archs == (EXECUTOR_ARCH,) and not request.device_options:
+            own = request.replace(device_options=EXECUTOR_OPTIONS)
+            if own.digest != request.digest and own not in asked:
+                found[own] = request
+    return found
 
 
 def requests_of(item: Any, targets: Targets | None, kinds: tuple[Kind, ...] | None) -> list[CompileRequest]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jitload.launch.deduction import Deduction
     from jitload.launch.kernel import Kernel
     from jitload.loader.module import Module
-    from jitload.precompile import PrecompileReport
+    from jitload.precompile_report import PrecompileReport
 
 _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooperative")
 

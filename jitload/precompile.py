@@ -25,10 +25,10 @@ from jitload.compiler.diagnostics import give_warnings
 from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.compiler.prefix import leading_directives
 from jitload.errors import CompileError, JitloadError, UsageValueError
-from jitload.expand import expanded
-from jitload.lookup import look_up
+from jitload.expand import executor_images, expanded, names_archs
+from jitload.lookup import cannot_compile, look_up
 from jitload.pipeline import refuse_if_off
-from jitload.values import Value
+from jitload.precompile_report import PrecompileReport
 from jitload.workers import Batch, Result, compile_batch, compile_in_processes
 
 if TYPE_CHECKING:
@@ -41,46 +41,6 @@ if TYPE_CHECKING:
     from jitload.jit import JitKernel
 
     Progress = Callable[[int, int, CompileRequest, str], None]
-
-
-class PrecompileReport(Value):
-    """What came of it.
-
-    Attributes:
-        compiled: requests that were compiled now and are in the cache.
-        cached: requests that the cache held already.
-        failed: (request, error) of the others.
-        seconds: what it took, in seconds of wall clock.
-    """
-
-    __slots__ = ("cached", "compiled", "failed", "seconds")
-    compiled: tuple[CompileRequest, ...]
-    cached: tuple[CompileRequest, ...]
-    failed: tuple[tuple[CompileRequest, Exception], ...]
-    seconds: float
-
-    def __init__(
-        self,
-        compiled: Iterable[CompileRequest],
-        cached: Iterable[CompileRequest],
-        failed: Iterable[tuple[CompileRequest, Exception]],
-        seconds: float,
-    ) -> None:
-        self._set(compiled=tuple(compiled), cached=tuple(cached), failed=tuple(failed), seconds=seconds)
-
-    @property
-    def ok(self) -> bool:
-        """True when every request is in the cache."""
-        return not self.failed
-
-    def __str__(self) -> str:
-        total = len(self.compiled) + len(self.cached) + len(self.failed)
-        counts = f"{len(self.compiled)} compiled, {len(self.cached)} cached, {len(self.failed)} failed"
-        lines = [f"{total} request{'' if total == 1 else 's'} in {self.seconds:.1f} s: {counts}"]
-        for request, error in self.failed:
-            text = str(error).strip().replace("\n", "\n    ")
-            lines.append(f"  {describe_request(request)}\n    {text}")
-        return "\n".join(lines)
 
 
 def precompile(
@@ -100,6 +60,7 @@ def precompile(
             ".jlw") and plans (files in ".toml", such as precompile.toml).
         archs: compile each for each of these: a cubin for "sm_*", PTX for "compute_*"; default: each for its own arch,
             which for kernels and files is the current device's. Of a workload, what the application left to the device.
+            PTX for "compute_75" is what the CPU executor runs too: its image, with line information, is made as well.
         kinds: "cubin", "ptx", "ltoir" and "fatbin" (one for all archs together) in place of that, one or several; which
             of them is made for which arch, `jitload.compiler.targets` says.
         executor: where to compile; default: `jobs` processes that are started for it. In the processes of an executor
@@ -124,19 +85,28 @@ def precompile(
     if workers < 1:
         raise UsageValueError(f"jobs={jobs!r}: at least one is needed")
     results: list[Result] = []
+    beside: list[Result] = []
     with ExitStack() as stack:
         wanted = [
-            (store, stack.enter_context(expanded(items, archs, kinds)))
+            (store, stack.enter_context(expanded(items, archs, kinds)), names_archs(items, archs))
             for store, items in _by_cache(requests, cache).items()
         ]
-        total = sum(len(part) for _, part in wanted)
-        for store, part in wanted:
-            for result in stack.enter_context(closing(_run(part, store, executor, workers))):
+        total = sum(len(part) for _, part, _ in wanted)
+        for store, part, warms_executor in wanted:
+            extra = _beside(part, store) if warms_executor else {}
+            for result in stack.enter_context(closing(_run([*part, *extra], store, executor, workers))):
+                if result.request in extra:
+                    beside.append(result)
+                    continue
                 results.append(result)
                 if progress is not None:
                     progress(len(results), total, result.request, result.outcome)
-    order = {request: number for number, request in enumerate(request for _, part in wanted for request in part)}
-    results.sort(key=lambda result: order[result.request])
+            # Nobody asked for them: they are spoken of only where they alone fail.
+            failed = {result.request for result in results if result.error is not None}
+            results += [one for one in beside if one.error is not None and extra[one.request] not in failed]
+            beside.clear()
+    order = {request: number for number, request in enumerate(request for _, part, _ in wanted for request in part)}
+    results.sort(key=lambda result: order.get(result.request, total))
     for result in results:  # at the end: a warning that is an error takes nothing away from the cache
         give_warnings(result.warnings)
     return PrecompileReport(
@@ -147,6 +117,14 @@ def precompile(
     )
 
 
+def _beside(requests: list[CompileRequest], store: Cache) -> dict[CompileRequest, CompileRequest]:
+    """`executor_images`, where they can be made."""
+    policy = config.current().compile
+    return {
+        own: request for own, request in executor_images(requests).items() if not cannot_compile(request, store, policy)
+    }
+
+
 def _by_cache(requests: Any, cache: Cache | None) -> dict[Cache, list[Any]]:
     """What is to be compiled, by where it is to be kept."""
     groups: dict[Cache, list[Any]] = {}
@@ -154,12 +132,6 @@ def _by_cache(requests: Any, cache: Cache | None) -> dict[Cache, list[Any]]:
         store = getattr(item, "cache", None) if cache is None else cache  # a kernel's own
         groups.setdefault(default_cache() if store is None else store, []).append(item)
     return groups
-
-
-def describe_request(request: CompileRequest) -> str:
-    """A request in a few words: "reduce.cu (cubin, sm_90)"."""
-    names = f", {', '.join(request.names)}" if request.names else ""
-    return f"{request.path or request.name} ({request.kind}, {request.arch}{names})"
 
 
 def _run(

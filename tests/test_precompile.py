@@ -165,6 +165,101 @@ def test_what_has_another_use_than_to_be_launched_is_made(cache, request_):
     assert precompile([request_], cache=cache, jobs=1).ok
 
 
+def test_a_source_that_fails_for_every_arch_is_told_once_and_each_arch_is_named(cache):
+    archs = ["sm_80", "sm_90", "compute_80"]
+    report = precompile([BROKEN, simple(1)], archs, cache=cache)
+    assert outcomes(report) == (3, 0, 3)
+    ((requests, text),) = report.errors
+    assert [request.arch for request in requests] == archs
+    assert text.startswith("broken.cu does not compile for sm_80, sm_90, compute_80 (NVRTC_ERROR_COMPILATION):")
+    assert str(report).count("does not compile") == 1
+    assert "\n  broken.cu (cubin sm_80, cubin sm_90, ptx compute_80)\n" in str(report)
+
+
+def test_what_fails_in_other_words_is_told_for_itself(cache):
+    """For one arch alone, in another source, or for other template arguments."""
+    source = "#if __CUDA_ARCH__ >= 900\n#error new\n#else\n#error old\n#endif\n__global__ void k() {}"
+    split = CompileRequest(source, kind="cubin", arch="sm_80", name="split.cu")
+    other = CompileRequest("oops", kind="cubin", arch="sm_80", name="other.cu")
+    report = precompile([split, BROKEN, other], ["sm_80", "sm_86", "sm_90"], cache=cache)
+    assert [tuple(request.arch for request in requests) for requests, _ in report.errors] == [
+        ("sm_80", "sm_86"),
+        ("sm_90",),
+        ("sm_80", "sm_86", "sm_90"),
+        ("sm_80", "sm_86", "sm_90"),
+    ]
+
+
+WARM = 'extern "C" __global__ void warm(int *x) { x[blockIdx.x * 100000000] = 1; } // %s\n'
+LAUNCH = """
+import sys, numpy as np, jitload
+@jitload.jit_kernel(file=sys.argv[1])
+def warm(x): ...
+said = warm.explain()
+x = np.zeros(1, np.int32)
+warm[1, 1](x)
+stats = jitload.stats()
+print(stats.compiles, stats.hits["disk"], said.outcome, said.tier)
+try:
+    warm[2, 1](x)
+except jitload.CpuFault as fault:
+    print(fault.cuda_line.rsplit("/", 1)[-1])
+"""
+
+
+def launched(path, **environment):
+    env = {**os.environ, "JITLOAD_DEVICE": "cpu", "PYTHONPATH": str(Path(jitload.__file__).parents[1]), **environment}
+    done = subprocess.run([sys.executable, "-c", LAUNCH, str(path)], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")[:2]
+
+
+@pytest.mark.parametrize("way", ["kernel", "path", "plan", "request", "command", "command with a plan"])
+def test_precompiling_for_compute_75_warms_the_executor(tmp_path, way):
+    """The launch hits, and its faults still name CUDA lines; the report speaks of what was asked for alone."""
+    source = tmp_path / "warm.cu"
+    source.write_text(WARM % way)
+    plan = tmp_path / "plan.toml"
+    plan.write_text('archs = ["compute_75", "sm_80"]\n[[program]]\nsources = ["warm.cu"]\n')
+
+    @jitload.jit_kernel(file=source)
+    def warm(x): ...
+
+    archs = ["compute_75", "sm_80"]
+    if way.startswith("command"):
+        files = [str(plan)] if way.endswith("plan") else [str(source), "--arch", "compute_75,sm_80"]
+        command = [sys.executable, "-m", "jitload", "precompile", *files]
+        env = {**os.environ, "PYTHONPATH": str(Path(jitload.__file__).parents[1])}
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "2 compiled, 0 cached, 0 failed" in done.stdout
+    else:
+        wanted = CompileRequest(source, kind="ptx", arch="compute_75")
+        items, chosen = {
+            "kernel": ([warm], archs),
+            "path": ([source], archs),
+            "plan": ([plan], None),
+            "request": ([wanted], archs),
+        }[way]
+        seen = []
+        report = jitload.precompile(items, chosen, progress=lambda *news: seen.append(news[:2]))
+        assert outcomes(report) == (2, 0, 0)
+        assert seen == [(1, 2), (2, 2)]
+        assert outcomes(jitload.precompile(items, chosen)) == (0, 2, 0)
+    assert launched(source) == ["0 1 hit disk", "warm.cu:1"]
+
+
+def test_what_only_serves_gets_no_image_beside_it(cache, tmp_path):
+    """Nothing is asked for that could not be made, and a list of requests is made as it stands."""
+    request = simple(7, kind="ptx", arch="compute_75")
+    assert outcomes(precompile([request], cache=cache)) == (1, 0, 0)
+    assert len(list(cache.entries())) == 1
+    with jitload.configure(compile="never"):
+        assert outcomes(precompile([request], ["compute_75"], cache=cache)) == (0, 1, 0)
+    assert outcomes(precompile([request], ["compute_75"], cache=cache)) == (0, 1, 0)
+    assert len(list(Cache(cache.directory).entries())) == 2
+
+
 def test_one_fatbin_is_made_for_all_archs(cache):
     report = precompile([simple(1)], ["sm_80", "sm_90"], kinds="fatbin", cache=cache)
     ((kind, archs),) = [(str(one.kind), one.archs) for one in report.compiled]

@@ -24,7 +24,7 @@ TIERS = (
     {"compiler", "cache", "loader", "launch"},
     {"cuda", "cpu", "bundles"},
     {"lookup", "pipeline", "target"},
-    {"jit", "expand", "precompile", "workers", "bundling"},
+    {"jit", "expand", "precompile", "precompile_report", "workers", "bundling"},
     {"cli", "interop", "__main__"},
 )
 TIER_OF = {room: number for number, rooms in enumerate(TIERS) for room in rooms}

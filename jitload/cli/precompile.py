@@ -15,7 +15,8 @@ from jitload.compiler.plan import DEFAULT_PLAN, PLAN_SUFFIX
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_kinds
 from jitload.expand import WORKLOAD_SUFFIX
-from jitload.precompile import PrecompileReport, precompile
+from jitload.precompile import precompile
+from jitload.precompile_report import PrecompileReport
 from jitload.target import default_target, device_options
 
 app = new_app()
@@ -69,8 +70,8 @@ def precompile_files(
             typer.echo(json.dumps(_rows(report), indent=2))
         else:
             typer.echo(str(report).splitlines()[0])
-        for _, error in report.failed:
-            typer.echo(f"jitload: {error}", err=True)
+        for _, text in report.errors:
+            typer.echo(f"jitload: {text}", err=True)
     if not report.ok:
         raise typer.Exit(EXIT_FAILED)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jitload.precompile import describe_request
+from jitload.precompile_report import describe_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
