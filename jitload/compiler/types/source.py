@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from jitload.compiler.headers import VIRTUAL_ROOT
 from jitload.compiler.macros import TooMany, definitions_of
+from jitload.compiler.types.as_written import written_type
 from jitload.compiler.types.cpptype import Node, points_to_const
 from jitload.compiler.types.lowered.instantiate import NotKnown
 from jitload.compiler.types.meanings import Meanings
@@ -17,7 +18,7 @@ from jitload.compiler.types.outline import declaring_macros
 from jitload.compiler.types.scanner import Declared
 from jitload.compiler.types.toolkit_names import ToolkitNames
 from jitload.compiler.types.unit import Unit
-from jitload.compiler.types.written import read_parameter, written_type
+from jitload.compiler.types.written import read_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,18 +101,18 @@ class SourceKernels:
             definitions += [(name, replacement) for name, _, replacement in definitions_of(text)]
         unit = Unit(headers, users.__contains__, toolkit.defines, declaring_macros(definitions))
         standards = [option.partition("=")[2] for option in request.options if option.startswith("--std=")]
-        unit.predefine(request.archs, *standards[-1:])
+        unit.macros.predefine(request.archs, *standards[-1:])
         for name, value in request.defines:
-            unit.define(name, value)
+            unit.macros.define(name, value)
         for name in request.undefines:
-            unit.undefine(name)
+            unit.macros.undefine(name)
         try:
             for option in request.options:
                 name, _, value = option.partition("=")
                 if name == "--pre-include":
                     unit.include(self._closure.resolve(value) or value, sure=True)
             unit.read(self._closure.main.name, main)
-        except TooMany:
+        except (TooMany, RecursionError):
             unit.give_up()
         return unit
 

@@ -7,11 +7,11 @@ are marked as not sure.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from jitload.compiler.macros import Expansion, Macro, Macros, TooMany, parse_macro
+from jitload.compiler.macros import Macro, TooMany, parse_macro
 from jitload.compiler.types.conditions import UNKNOWN, evaluate
+from jitload.compiler.types.definitions import Definitions
 from jitload.compiler.types.outline import outline
 from jitload.headers.cpp import BLANK, COMMENT, HASH, HEADER, NEWLINE, WORD, spelling, tokens
 
@@ -24,28 +24,8 @@ if TYPE_CHECKING:
 #: Stands for words that cannot be told.
 UNCLEAR = "\0"
 _MOST_WORDS = 2_000_000
-_MOST_VISITS = 64
-_MOST_DEPTH = 100
-#: Compilers that are not NVRTC, and systems whose compilers say so (measured with NVRTC 12.9: not defined).
-_OTHERS = frozenset(
-    b"_WIN32 _WIN64 WIN32 _MSC_VER __APPLE__ __HIPCC__ __HIP__ __HIP_PLATFORM_AMD__ __HIP_PLATFORM_HCC__ __HIPCC_RTC__ "
-    b"__HIP_DEVICE_COMPILE__ __SYCL_DEVICE_ONLY__ SYCL_LANGUAGE_VERSION __OPENCL_VERSION__ __OPENCL_C_VERSION__ "
-    b"__METAL_VERSION__ __EMSCRIPTEN__ __clang__ __INTEL_COMPILER __NVCC__".split()
-)
-_STANDARDS = {"c++03": b"199711", "c++11": b"201103", "c++14": b"201402", "c++17": b"201703", "c++20": b"202002"}
-_GUARD = re.compile(rb"\w+_(?:H|HH|HPP|HXX|CUH|CU|INCLUDED|GUARD)_*")
-
-
-class _Definitions(Macros):
-    """The macros in force where the text has been read to; some may have several definitions, or perhaps none."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.known: dict[bytes, list[Macro | None]] = {}
-
-    def alternatives(self, name: bytes) -> list[Macro | None]:
-        """The definitions that the name may have; None stands for none."""
-        return self.known.get(name, [None])
+_MOST_VISITS = 1000
+_MOST_DEPTH = 50
 
 
 class Unit:
@@ -60,6 +40,7 @@ class Unit:
     Attributes:
         words: what is left to parse; `UNCLEAR` where it cannot be told.
         sure: for each word, whether it is compiled for certain.
+        macros: those in force.
     """
 
     def __init__(
@@ -73,37 +54,23 @@ class Unit:
         self.sure: list[bool] = []
         self._headers = headers
         self._is_users = is_users
-        self._is_defined_elsewhere = is_defined_elsewhere
         self._names_of_macros = macros
-        self._macros = _Definitions()
+        self.macros = Definitions(is_defined_elsewhere)
         self._visits: dict[str, int] = {}
         self._once: set[str] = set()
         self._depth = 0
 
-    def define(self, name: str, value: str | None, *, sure: bool = True) -> None:
-        """Define a macro as an option of the compiler does; None is 1, as there."""
-        self._define(name.encode(), parse_macro(b"", b"1" if value is None else value.encode()), sure=sure)
-
-    def undefine(self, name: str) -> None:
-        """Take a definition back."""
-        self._define(name.encode(), None, sure=True)
-
-    def predefine(self, archs: Iterable[str], standard: str = "c++17") -> None:
-        """Define what NVRTC defines and kernels ask for."""
-        numbers = {re.sub(r"\D", "", arch) for arch in archs}
-        for number in numbers:
-            self.define("__CUDA_ARCH__", f"{number}0", sure=len(numbers) == 1)
-        if len(numbers) > 1:
-            self._macros.known[b"__CUDA_ARCH__"].remove(None)
-        self.define("__cplusplus", _STANDARDS.get(standard, b"201703").decode() + "L")
-        for name in ("__CUDACC__", "__CUDACC_RTC__"):
-            self.define(name, None)
-
     def read(self, name: str, text: bytes, *, sure: bool = True) -> None:
-        """Read a file and what it includes."""
-        visits = self._visits[name] = self._visits.get(name, 0) + 1
-        if name in self._once or visits > _MOST_VISITS or self._depth > _MOST_DEPTH:
+        """Read a file and what it includes.
+
+        Raises:
+            TooMany: there is more than anyone writes.
+        """
+        if name in self._once:
             return
+        visits = self._visits[name] = self._visits.get(name, 0) + 1
+        if visits > _MOST_VISITS or self._depth > _MOST_DEPTH:
+            raise TooMany
         self._depth += 1
         short = text if self._names_of_macros is None else outline(text, self._names_of_macros)
         _File(self, name, short, sure).read()
@@ -124,46 +91,6 @@ class Unit:
     def has(self, name: str) -> bool:
         """Whether there is a header of that name."""
         return name in self._headers
-
-    def _define(self, name: bytes, macro: Macro | None, *, sure: bool) -> None:
-        before = [] if sure else self._macros.alternatives(name)
-        self._macros.known[name] = [*(one for one in before if not _same(one, macro)), macro]
-
-    def define_by(self, name: bytes, macro: Macro | None, *, sure: bool) -> None:
-        """Take in a `#define`, or with None an `#undef`, that is compiled for certain or perhaps."""
-        self._define(name, macro, sure=sure)
-
-    def is_defined(self, name: bytes) -> bool | None:
-        """Whether a name is a macro; None when that is not known."""
-        known = self._macros.known.get(name)
-        if known is not None:
-            return None if None in known and len(known) > 1 else known != [None]
-        if name in _OTHERS:
-            return False
-        if name.startswith(b"_") and not _GUARD.fullmatch(name):
-            return None  # the compiler's, perhaps
-        return None if self._is_defined_elsewhere(name) else False
-
-    def may_expand(self, name: bytes) -> bool:
-        """Whether a word is a macro of the user's."""
-        return name in self._macros.known and self._macros.known[name] != [None]
-
-    def takes_arguments(self, name: bytes) -> bool:
-        """Whether a macro is function-like."""
-        return any(macro is not None and macro.parameters is not None for macro in self._macros.alternatives(name))
-
-    def expand(self, words: Iterable[bytes]) -> list[bytes] | None:
-        """The words with macros replaced, or None when that can be done in more than one way."""
-        try:
-            found = Expansion(self._macros).expand([(word, frozenset()) for word in words])
-        except TooMany:
-            return None
-        results = {tuple([word for word, _ in result if word != b" "]) for result in found}
-        return list(results.pop()) if len(results) == 1 else None
-
-    def value_of(self, name: bytes) -> int | None:
-        """The value in a condition of a word that is left after expansion."""
-        return 0 if self.is_defined(name) is False else None
 
     def give_up(self) -> None:
         """Say that nothing can be told, for a text that is too large."""
@@ -200,14 +127,14 @@ class _File:
                 self._directive()
             elif kind == NEWLINE or self._state is False:
                 continue
-            elif kind == WORD and unit.may_expand(word):
+            elif kind == WORD and unit.macros.may_expand(word):
                 self._expand(word)
             else:
                 unit.emit([word.decode("utf-8", "replace")], sure=self._state is True)
 
     def _expand(self, word: bytes) -> None:
-        call = [word, *(self._call() if self._unit.takes_arguments(word) else [])]
-        words = self._unit.expand(call)
+        call = [word, *(self._call() if self._unit.macros.takes_arguments(word) else [])]
+        words = self._unit.macros.expand(call)
         texts = [UNCLEAR] if words is None else [one.decode("utf-8", "replace") for one in words]
         self._unit.emit(texts, sure=self._state is True)
 
@@ -254,12 +181,12 @@ class _File:
     def _obey(self, keyword: bytes, line: list[Piece], words: list[bytes]) -> None:
         """A directive other than a condition."""
         unit, sure = self._unit, self._state is True
-        if keyword == b"define" and len(words) > 1:
-            unit.define_by(words[1], _macro(line), sure=sure)
+        if keyword == b"define" and [kind for kind, _ in line].count(WORD) > 1 and _is_word(words[1]):
+            unit.macros.define_by(words[1], _macro(line), sure=sure)
         elif keyword == b"undef" and len(words) > 1:
-            unit.define_by(words[1], None, sure=sure)
+            unit.macros.define_by(words[1], None, sure=sure)
         elif keyword == b"include" and len(words) > 1:
-            quoted = words[1] if words[1][:1] in {b'"', b"<"} else b"".join(unit.expand(words[1:]) or [])
+            quoted = words[1] if words[1][:1] in {b'"', b"<"} else b"".join(unit.macros.expand(words[1:]) or [])
             unit.include(quoted[1:-1].decode("utf-8", "surrogateescape"), sure=sure)
         elif words[:2] == [b"pragma", b"once"]:
             unit.once(self._name)
@@ -268,18 +195,18 @@ class _File:
         """Whether a condition holds."""
         unit = self._unit
         if keyword in {b"ifdef", b"ifndef"}:
-            defined = unit.is_defined(words[0]) if words else None
+            defined = unit.macros.is_defined(words[0]) if words else None
             if defined is None and keyword == b"ifndef" and self._is_guard(words[:1]):
                 defined = False
             return defined if keyword == b"ifdef" or defined is None else not defined
-        expanded = unit.expand(self._answered(words))
-        return None if expanded is None else evaluate(expanded, unit.value_of)
+        expanded = unit.macros.expand(self._answered(words))
+        return None if expanded is None else evaluate(expanded, unit.macros.value_of)
 
     def _is_guard(self, words: list[bytes]) -> bool:
         """Whether the next line defines what is asked for, as the guard of a header does."""
         following = self._pieces[self._at : self._at + 12]
         code = [word for kind, word in following if kind not in {BLANK, COMMENT, NEWLINE}]
-        return code[:3] == [b"#", b"define", *words] and not self._unit.may_expand(words[0])
+        return code[:3] == [b"#", b"define", *words] and not self._unit.macros.may_expand(words[0])
 
     def _answered(self, words: list[bytes]) -> Iterator[bytes]:
         """The condition with the answers in the place of `defined NAME` and `__has_include(...)`."""
@@ -291,7 +218,7 @@ class _File:
                 opened = words[at : at + 1] == [b"("]
                 name = words[at + opened : at + opened + 1]
                 at += 3 if opened else 1
-                answer = self._unit.is_defined(name[0]) if name else None
+                answer = self._unit.macros.is_defined(name[0]) if name else None
                 yield UNKNOWN if answer is None else b"1" if answer else b"0"
             elif word in {b"__has_include", b"__has_include_next"} and len(words) > at + 2:
                 name_text = words[at + 1][1:-1].decode("utf-8", "surrogateescape")
@@ -317,20 +244,18 @@ def _pieces_of(text: bytes) -> Iterator[Piece]:
         )
 
 
+def _is_word(word: bytes) -> bool:
+    return word[:1].isalpha() or word[:1] == b"_"
+
+
 def _macro(line: list[Piece]) -> Macro:
     """The macro of a `#define` line, from its keyword on."""
     words = [word for _, word in line]
-    at = next(i for i, (kind, word) in enumerate(line) if kind == WORD and word != b"define") + 1
+    at = [i for i, (kind, _) in enumerate(line) if kind == WORD][1] + 1
     end = at
     if words[at : at + 1] == [b"("]:
         end = words.index(b")", at) + 1 if b")" in words[at:] else len(words)
     return parse_macro(b"".join(words[at:end]), b"".join(words[end:]))
-
-
-def _same(one: Macro | None, other: Macro | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.parameters == other.parameters and one.replacement == other.replacement
 
 
 def _both(first: bool | None, second: bool | None) -> bool | None:

@@ -12,6 +12,15 @@ WORD = re.compile(r"[^\W\d]\w*")
 _PAIRS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 #: Words that are no type and no name, with an argument in brackets.
 WITH_ARGUMENT = {"alignas", "__align__", "__attribute__", "__declspec", "__builtin_align__"}
+BUILTIN = {
+    "void", "bool", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "wchar_t", "char8_t",
+    "char16_t", "char32_t", "__int128", "_Float16",
+}  # fmt: skip
+#: Words in a declaration that say nothing about its type.
+PASSED_OVER = {
+    "typename", "struct", "class", "union", "enum", "__restrict__", "__restrict", "restrict", "__grid_constant__",
+    "static", "extern", "inline", "constexpr", "register", "mutable", "template",
+}  # fmt: skip
 _QUALIFIERS = {"const", "volatile", "__restrict__", "__restrict"}
 
 

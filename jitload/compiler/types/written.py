@@ -6,22 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.compiler.types.cpptype import Node, as_parameter, point, qualify
 from jitload.compiler.types.lowered.instantiate import NotKnown
-from jitload.compiler.types.words import WITH_ARGUMENT, WORD, before_value, declared_name, depths, split_list
+from jitload.compiler.types.words import BUILTIN, PASSED_OVER, WITH_ARGUMENT, WORD, before_value, split_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_BUILTIN = {
-    "void", "bool", "char", "short", "int", "long", "float", "double", "signed", "unsigned", "wchar_t", "char8_t",
-    "char16_t", "char32_t", "__int128", "_Float16",
-}  # fmt: skip
-_PASSED_OVER = {
-    "typename", "struct", "class", "union", "enum", "__restrict__", "__restrict", "restrict", "__grid_constant__",
-    "static", "extern", "inline", "constexpr", "register", "mutable", "template",
-}  # fmt: skip
-_NO_PART_OF_TYPES = _PASSED_OVER - {"struct", "class", "union", "enum", "typename", "template"} | {"volatile"}
-#: A single word behind these is a type and no name.
-_BEFORE_TYPES = {"const", "struct", "class", "union", "enum", "typename", "volatile"}
 #: Attributes that make another type.
 _ANOTHER_TYPE = {"vector_size", "__vector_size__", "ext_vector_type", "mode", "__mode__"}
 _MARKS = {"*", "&", "&&"}
@@ -80,53 +69,6 @@ def _refuse_unknown_sizes(parts: Sequence[Node]) -> None:
         _refuse_unknown_sizes(part.parts)
 
 
-def written_type(words: Sequence[str]) -> tuple[str, str]:
-    """("x", "const float *") of `const float *__restrict__ x = nullptr`: the name, and the type as it is written."""
-    words = [word for word in _without_attributes(before_value(words)) if word not in _NO_PART_OF_TYPES]
-    name = declared_name(words)
-    at = len(words) - 1 - words[::-1].index(name) if name else len(words)
-    named = at and name not in _BUILTIN and not set(words[:at]) <= _BEFORE_TYPES and words[at - 1] != "::"
-    if not named:
-        name, at = "", len(words)
-    is_array = "[" in words[at:] and "(" not in words
-    kept = [word for position, word in enumerate(words[:at] if is_array else words) if position != at]
-    return name, joined([*kept, "*"] if is_array else kept)
-
-
-def joined(words: Sequence[str]) -> str:
-    """The words of a type with one blank between them, and none where there is none in this project's spelling."""
-    text = ""
-    for at, word in enumerate(words):
-        following = words[at + 1] if at + 1 < len(words) else ""
-        together = (
-            not text
-            or word in {"::", ",", ")", ">", "]", "["}
-            or text.endswith(("::", "<", "(", "["))
-            or (word in {"*", "&", "&&"} and text[-1] in "*&")
-            or (word == "<" and text[-1].isalnum())
-            or (word == "(" and following not in {"*", "&"} and (text[-1].isalnum() or text[-1] == "_"))
-        )
-        text += word if together else f" {word}"
-    return text
-
-
-def _without_attributes(words: Sequence[str]) -> list[str]:
-    kept: list[str] = []
-    levels = depths(words)
-    at = 0
-    while at < len(words):
-        is_bracket = words[at] == "[" and words[at + 1 : at + 2] and words[at + 1] == "["
-        if is_bracket or words[at] in WITH_ARGUMENT:
-            start, at = at, at + (0 if is_bracket else 1)
-            while at < len(words) and levels[at] > levels[start] - (1 if is_bracket else 0):
-                at += 1
-            at += 1
-        else:
-            kept.append(words[at])
-            at += 1
-    return kept
-
-
 class _Reader:
     """One declaration: specifiers, and one declarator, perhaps without a name."""
 
@@ -155,9 +97,9 @@ class _Reader:
         while word := self._word():
             if word in {"const", "volatile"}:
                 qualifiers.append(word)
-            elif word in _BUILTIN and named is None:
+            elif word in BUILTIN and named is None:
                 builtin.append(word)
-            elif word in _PASSED_OVER:
+            elif word in PASSED_OVER:
                 is_class = is_class or word in {"struct", "class", "union", "enum"}
             elif word in WITH_ARGUMENT or (word == "[" and self._word(1) == "["):
                 self._skip_attribute()
@@ -231,7 +173,7 @@ class _Reader:
                 node = point(node, word)
             elif word in {"const", "volatile"}:
                 node = qualify(node, word)
-            elif word not in _PASSED_OVER:
+            elif word not in PASSED_OVER:
                 break
             self._at += 1
         if self._at >= end:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import jitload
+from jitload.compiler.types.as_written import written_type
+from jitload.compiler.types.meanings import Meanings
+from jitload.compiler.types.scanner import Declared
+from jitload.compiler.types.toolkit_names import ToolkitNames
+from jitload.compiler.types.unit import Unit
 
 SAME = """
 template <class A, class B> struct same_ { static const bool value = false; };
@@ -800,6 +809,11 @@ extern "C" __global__ void k(real *a) {}""",
         {},
         ["float"],
     ),
+    "a macro of the compiler's own": (
+        "#ifdef CUDART_VERSION\ntypedef float real;\n#else\ntypedef double real;\n#endif\nextern \"C\" __global__ void k(real *x, int y) {}",
+        {},
+        ["", "int"],
+    ),
     "stringize": (
         """#define S(x) #x
 __device__ const char *q = S(typedef double real;); typedef float real; extern "C" __global__ void k(real a) {}""",
@@ -865,3 +879,46 @@ def test_a_wrong_type_would_be_refused(compile_ptx):
     """The test above can fail."""
     with pytest.raises(jitload.CompileError):
         compile_ptx('extern "C" __global__ void k(float *) {}\nextern "C" __global__ void k(double *);\n')
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(sorted(PROGRAMS)), st.data())
+def test_texts_that_are_no_programs_are_read_to_the_end(what, data):
+    """As they may stand in a branch that is not compiled."""
+    words = re.findall(r"\w+|\s+|[^\w\s]", PROGRAMS[what][0])
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(words)))
+        words[at : at + data.draw(st.integers(0, 3))] = data.draw(
+            st.lists(st.sampled_from(words + list(SIGNS)), max_size=3)
+        )
+    unit = Unit({}, lambda _: True, lambda _: False, set())
+    unit.read("k.cu", "".join(words).encode())
+    found = Declared(unit.words, unit.sure)
+    meanings = Meanings(found, ToolkitNames([]))
+    for kernel in [one for ones in found.kernels.values() for one in ones]:
+        assert len(meanings.parameters(kernel)) == len(kernel.parameters)
+        assert all(isinstance(text, str) for words in kernel.parameters for text in written_type(words))
+    meanings.member("Tr<int>::type")
+
+
+SIGNS = [
+    "<",
+    ">",
+    "(",
+    ")",
+    "{",
+    "}",
+    ";",
+    ",",
+    "::",
+    "*",
+    "&",
+    "=",
+    "typedef",
+    "using",
+    "struct",
+    "template",
+    "\n#define ",
+    "#",
+    "x",
+]
