@@ -103,10 +103,12 @@ def read_header(path: str) -> ScannedFile:
         text = file.read(MAX_HEADER_BYTES + 1)
     if len(text) > MAX_HEADER_BYTES:
         raise CompileError(f"header {path} is larger than {MAX_HEADER_BYTES} bytes", file=path)
-    text = text.removeprefix(BYTE_ORDER_MARK)
     if len(_scanned) >= _MAX_SCANNED:
         _scanned.clear()
-    result = _scanned[path] = scan_text(text, stamp)
+    result = scan_text(text.removeprefix(BYTE_ORDER_MARK), stamp)
+    if text.startswith(BYTE_ORDER_MARK):
+        result = sha256_hex(text), *result[1:]  # of the file as it is, which others read too
+    _scanned[path] = result
     return result
 
 

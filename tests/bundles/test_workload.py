@@ -75,6 +75,27 @@ def test_a_recorded_request_is_the_same_request_elsewhere(tmp_path):
         assert compile_request(again, jitload.Cache()).key == artifact.key
 
 
+def test_texts_with_a_byte_order_mark_are_recorded(tmp_path):
+    nested_request(tmp_path / "one")
+    for name in ("app/kernels/k.cu", "app/common/a.h"):
+        path = tmp_path / "one" / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    request = jitload.CompileRequest(
+        tmp_path / "one/app/kernels/k.cu",
+        kind="cubin",
+        arch="sm_80",
+        headers={"given.h": "\ufeff#define GIVEN 3\n"},
+        defines={"N": 4, "MACRO": "<macro.h>"},
+        include_dirs=[tmp_path / "one/include"],
+        options=["-lineinfo"],
+    )
+    workload = recorded(tmp_path / "app.jlw", request)
+    key = compile_request(nested_request(tmp_path / "plain"), jitload.Cache()).key
+    with workload.unpacked() as requests:
+        (again,) = requests.values()
+        assert compile_request(again, jitload.Cache(None)).key == key
+
+
 def test_a_header_by_two_paths_is_one_header_elsewhere(tmp_path):
     """From one root into another, and through a link: recorded as it was found first, and found again by both."""
     tree = {
