@@ -151,6 +151,7 @@ def test_a_source_file_of_wide_characters_is_named(tmp_path, encoding):
 
 def test_the_defines_argument_beats_the_options():
     assert make(options=["-DN=1"], defines={"N": 2}).defines == (("N", "2"),)
+    assert make(options=["-DN=1"], defines={"N(x)": "x"}).defines == (("N(x)", "x"),)
 
 
 def test_names_are_a_set():

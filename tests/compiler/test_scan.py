@@ -164,6 +164,8 @@ def test_what_the_compiler_includes(text, names):
         (b'const char *s = "__has_include(<a.h>)";\n', []),
         (b"/* __has_include(<a.h>) */ // __has_include(<a.h>)\n", []),
         (b'const char *s = R"(\n__has_include(<a.h>)\n)";\n', []),
+        (b"/*\n__has_include(<a.h>)\n*/\n", []),
+        (b"/* x */\n#if __has_include(<a.h>)\n", ["a.h"]),
     ],
 )
 def test_what_the_compiler_asks_for(text, names):
