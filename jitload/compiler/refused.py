@@ -107,13 +107,13 @@ def refuse_file_options(options: Iterable[tuple[str, str | None]]) -> None:
             raise UsageValueError(f"option {_written(name, value)!r} cannot be given to jitload: {_FILES[name]}")
         if name != "--ptxas-options" or value is None:
             continue
-        option, equals, _ = value.partition("=")
+        option = re.split("[=,]", value, maxsplit=1)[0]
         reason = _PTXAS_FILES.get(option)
         if reason is None and not value.startswith("-") and not takes_value:
             reason = "ptxas would open a file of that name; write an option and its value as one, like '-O=3'"
         if reason is not None:
             raise UsageValueError(f"option {_written(name, value)!r} cannot be given to jitload: {reason}")
-        takes_value = option in _PTXAS_VALUES and not equals
+        takes_value = value in _PTXAS_VALUES
 
 
 def refuse_nvcc_option(name: str, value: str | None) -> None:

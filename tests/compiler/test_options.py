@@ -156,6 +156,7 @@ def test_include_directories(options):
         ("-Xptxas -optf=/x", "no key covers"),
         ("-Xptxas=-v,-optf=/x", "no key covers"),
         ("-Xptxas=-optf -Xptxas=/x", "no key covers"),
+        ("-Xptxas=-optf,x", "no key covers"),
         ("-Xptxas=/x.ptx", "ptxas would open a file of that name"),
         ("-Xptxas=-v -Xptxas=x", "ptxas would open a file of that name"),
         ("-Xptxas=-O=1 -Xptxas=x", "ptxas would open a file of that name"),

