@@ -29,7 +29,7 @@ def library(value: Any) -> str:
     """The library that a value is from: "numpy", "torch", "cupy", "jax", or the first part of its type's module."""
     for kind in type(value).__mro__:
         root = kind.__module__.partition(".")[0]
-        root = {"jaxlib": "jax", "torch_": "torch"}.get(root, root)
+        root = "jax" if root == "jaxlib" else root
         if root in _PREFIXES:
             return root
     return type(value).__module__.partition(".")[0]
@@ -77,13 +77,13 @@ def element_advice(value: Any, element: Element, pointee: CppType) -> str:
     if element.scalar == "record" and pointee.lanes > 1:
         return f"a structured dtype must have {pointee.lanes} fields of {pointee.scalar} side by side and no more"
     words = dtype_words(value, scalar)
-    convert = f".to({words})" if library(value) == "torch" else f".astype({words})"
-    known = hasattr(value, "astype") or library(value) == "torch"
-    subject = "" if known else "an array of the library that it is from, with "
-    advice = f"convert it with {subject}{convert}"
+    torch = library(value) == "torch"
+    # Not every library can convert: tvm-ffi's tensors are handed from one to the other.
+    subject = "" if torch or hasattr(value, "astype") else "np.from_dlpack(...)"
+    advice = f"convert it with {subject}{'.to' if torch else '.astype'}({words})"
     same_bits = element.nbytes == pointee.scalar_bytes or scalar.startswith("complex") or element.lanes > 1
     if same_bits or element.scalar in {"uint8", "int8", "void", "bytes", "record"}:
-        advice += f", or reinterpret its bytes with .view({words})"
+        advice += f", or reinterpret its bytes with {subject}.view({words})"
     if pointee.lanes > 1 and not pointee.complex:
         advice += f"; its last axis must be a multiple of {pointee.lanes} long"
     return advice

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.launch.cpp_type import is_pointer, value_type
+from jitload.launch.lanes import Lanes
 from jitload.launch.pointers import Pointer
 from jitload.launch.scalars import Integer, Scalar, scalar_codec
-from jitload.launch.structures import Lanes, Structure
+from jitload.launch.structures import Structure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

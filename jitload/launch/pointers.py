@@ -68,6 +68,8 @@ class Pointer:
         view = read_array(value, stream, self._device)
         if view is not None:
             self._check_view(view, value)
+            if view.torch and not self.const:
+                _count_write(view.keep)
             return view
         address = _address(value)
         if address is None and self._integer is not None:
@@ -89,11 +91,8 @@ class Pointer:
         return address
 
     def _check_view(self, view: ArrayView, value: Any) -> None:
-        if not self.const:
-            if view.readonly:
-                raise Misfit(_readonly_text(view.readonly, value))
-            if view.torch:
-                _count_write(view.keep)
+        if view.readonly and not self.const:
+            raise Misfit(_readonly_text(view.readonly, value))
         pointee = self._pointee
         if pointee is None:
             return

@@ -60,6 +60,8 @@ def test_autograd_hears_of_a_write(torch, take):
     before = y._version
     take(CONST, y)
     assert y._version == before
+    with pytest.raises(ArgumentError):
+        take(POINTER, y.double())
     take(POINTER, y)
     assert y._version == before + 1
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -189,6 +191,13 @@ def test_a_buffer_without_an_element_type_goes_anywhere(take):
     assert take(POINTER, Buffer(np.zeros(16, "i1"))) == 1
     assert take(POINTER, Buffer(np.zeros(16, "u1"))) == 1
     refused(take, POINTER, Buffer(np.zeros(16, "i2")), "int16 is not float32")
+
+
+def test_advice_for_what_cannot_convert_itself(framework, take):
+    tensor = framework("tvm_ffi").from_dlpack(np.zeros(4, "i4"))
+    refused(
+        take, CONST, tensor, r"convert it with np\.from_dlpack\(\.\.\.\)\.astype\(np\.float32\), or .*\.\.\)\.view\(np"
+    )
 
 
 # -- addresses on the CPU executor --
