@@ -169,10 +169,11 @@ def _check_request(row: dict[str, Any], kind: str, arch: str) -> None:
         if not _MACRO.fullmatch(name):
             raise ValueError(f"{name!r:.80} cannot be undefined as a macro")
     for option in row["options"]:
-        # What NVRTC would read or write is refused by `CompileRequest`; this is what it passes on, and what nvcc knows.
+        # What NVRTC would read or write is refused by `CompileRequest`; this is what might be passed on to other tools.
         name, _, value = option.partition("=")
-        names_a_file = "/" in value and (name != "--pre-include" or value.startswith("/"))
-        if names_a_file or "/" in name or name.lstrip("-").startswith("keep") or not option.isprintable():
+        elsewhere = "/" in value and (name != "--pre-include" or value.startswith("/"))
+        is_file_option = "optf" in option or "options-file" in option or name.lstrip("-").startswith("keep")
+        if elsewhere or is_file_option or "/" in name or not option.isprintable():
             raise ValueError(f"option {option!r:.80}: a workload has none that name files")
     try:
         made = CompileRequest(
