@@ -15,9 +15,24 @@ import sys
 import coverage
 
 #: Percent, a little below what was measured; "jitload" stands for the modules at the top.
-FLOORS: dict[str, int] = {}
+FLOORS = {
+    "jitload": 95,
+    "jitload/bundles": 93,
+    "jitload/cache": 93,
+    "jitload/cli": 89,
+    "jitload/compiler": 89,
+    "jitload/cpu": 93,
+    "jitload/cuda": 90,
+    "jitload/files": 94,
+    "jitload/format": 95,
+    "jitload/headers": 95,
+    "jitload/interop": 93,
+    "jitload/launch": 86,
+    "jitload/loader": 97,
+    "jitload/settings": 95,
+}
 #: For a package that is new.
-FLOOR = 80
+FLOOR = 85
 
 
 def measure(directory: str) -> dict[str, list[tuple[str, int, int]]]:

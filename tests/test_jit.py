@@ -525,7 +525,7 @@ def test_used_from_many_threads_it_compiles_once():
 
 def two_threads(work, *arguments):
     """What `work` gives for each argument, both threads in their own block at the same time."""
-    barrier = Barrier(2)
+    barrier = Barrier(2, timeout=120)  # a thread that fails must not leave the other one waiting
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(lambda argument: work(argument, barrier), arguments))
 
