@@ -18,7 +18,6 @@ it never believes a length before comparing it with the bytes at hand.
 from __future__ import annotations
 
 import json
-import os
 import struct
 from enum import Enum
 from types import MappingProxyType
@@ -26,10 +25,12 @@ from types import MappingProxyType
 from jitload.digest import DIGEST_BYTES, sha256
 from jitload.errors import ArtifactError
 from jitload.files.atomic import write_file
+from jitload.given import given_path
 from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Mapping
     from typing import Any
 
@@ -273,7 +274,7 @@ class Artifact(Value):
         Raises:
             OSError: the file cannot be written.
         """
-        write_file(path, encode_entry(self))
+        write_file(given_path("path", path), encode_entry(self))
 
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Artifact:
@@ -283,12 +284,13 @@ class Artifact(Value):
             ArtifactError: it is damaged, truncated or something else.
             OSError: it cannot be read.
         """
-        with open(path, "rb") as file:
+        name = given_path("path", path)
+        with open(name, "rb") as file:
             data = file.read(MAX_ENTRY_BYTES + 1)
         try:
             return decode_entry(data)
         except ArtifactError as error:
-            raise ArtifactError(f"{os.fspath(path)}: {error}") from None
+            raise ArtifactError(f"{name}: {error}") from None
 
 
 def canonical_json(value: object) -> bytes:

@@ -19,6 +19,7 @@ from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
 from jitload.errors import BundleError, UsageTypeError
 from jitload.expand import WORKLOAD_SUFFIX, requests_of
+from jitload.given import given_path
 from jitload.precompile import precompile
 from jitload.precompile_report import PrecompileReport, describe_request
 
@@ -174,7 +175,7 @@ def create_bundle(
         with_workload: carry the sources.
         how: the other arguments of `images_for`.
     """
-    target = Path(path)
+    target = Path(given_path("path", path))
     if target.is_dir() or not target.parent.is_dir():  # said now rather than when everything has compiled
         code = errno.EISDIR if target.is_dir() else errno.ENOENT
         raise OSError(code, os.strerror(code), str(target if target.is_dir() else target.parent))

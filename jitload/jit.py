@@ -18,6 +18,7 @@ from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.template import missing_argument, template_text
 from jitload.errors import ArgumentError, JitloadError, SourceNotFoundError, SymbolNotFoundError, UsageTypeError
+from jitload.given import given_cache
 from jitload.launch.signature import split_signature
 from jitload.lookup import explain
 from jitload.pipeline import compile_request
@@ -371,6 +372,7 @@ def jit_kernel(
         UsageValueError: no source, or more than one.
         UsageTypeError: what is decorated is no function.
     """
+    given_cache(cache)
     settings = {
         "entry": entry,
         "kind": kind,

@@ -18,7 +18,8 @@ from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.compiler.key import artifact_key
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.toolkit import toolkit_roots
-from jitload.errors import BundleError, CompileDisabledError, CompileError, TrustError, UsageTypeError
+from jitload.errors import BundleError, CompileDisabledError, CompileError, TrustError
+from jitload.given import given_cache
 from jitload.lookup import cannot_compile, find_stand_in, is_sealed, look_up
 from jitload.lookup import seal as seal
 from jitload.target import ANY_IMAGE, default_target, stand_ins
@@ -281,13 +282,15 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         CompileDisabledError: compiling is off and no tier has it.
         UsageValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
     """
-    if cache is not None and not hasattr(cache, "add_variant"):
-        raise UsageTypeError(f"cache is a jitload.Cache, got {type(cache).__name__}: write jitload.Cache(directory)")
+    given_cache(cache)
     device = config.resolve_device() if arch is None else ""
     arch, options, names = _frozen(arch), _frozen(options), _frozen(names)
     plain = isinstance(source, str) and not include_dirs and not headers and not defines
     memo = (source, name, kind, arch, options, names, device) if plain else None
-    request = _requests.get(memo) if memo is not None else None
+    try:
+        request = _requests.get(memo) if memo is not None else None
+    except TypeError:  # what cannot be hashed is for the request to refuse, by its name
+        memo = request = None
     if request is None:
         wanted, archs = default_target(kind, arch)
         request = CompileRequest(

@@ -24,8 +24,9 @@ from jitload.cache.tiers import default_cache
 from jitload.compiler.diagnostics import give_warnings
 from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.compiler.prefix import leading_directives
-from jitload.errors import CompileError, JitloadError, UsageValueError
+from jitload.errors import CompileError, JitloadError
 from jitload.expand import executor_images, expanded, names_archs
+from jitload.given import given_cache, given_count, given_list
 from jitload.lookup import cannot_compile, look_up
 from jitload.pipeline import refuse_if_off
 from jitload.precompile_report import PrecompileReport
@@ -81,9 +82,8 @@ def precompile(
         UsageValueError: a kind and an arch that cannot be, a plan that cannot be, or fewer than one job.
     """
     started = time.perf_counter()
-    workers = _cores() if jobs is None else jobs
-    if workers < 1:
-        raise UsageValueError(f"jobs={jobs!r}: at least one is needed")
+    workers = _cores() if jobs is None else given_count("jobs", jobs, 1)
+    given_cache(cache)
     results: list[Result] = []
     beside: list[Result] = []
     with ExitStack() as stack:
@@ -128,7 +128,7 @@ def _beside(requests: list[CompileRequest], store: Cache) -> dict[CompileRequest
 def _by_cache(requests: Any, cache: Cache | None) -> dict[Cache, list[Any]]:
     """What is to be compiled, by where it is to be kept."""
     groups: dict[Cache, list[Any]] = {}
-    for item in [requests] if isinstance(requests, (Workload, os.PathLike)) else requests:
+    for item in [requests] if isinstance(requests, (Workload, os.PathLike)) else given_list("requests", requests):
         store = getattr(item, "cache", None) if cache is None else cache  # a kernel's own
         groups.setdefault(default_cache() if store is None else store, []).append(item)
     return groups

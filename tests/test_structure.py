@@ -16,7 +16,7 @@ PACKAGE = pathlib.Path(jitload.__file__).parent
 
 # Lower rooms first; a module may import from its own tier and from those before it (design: "the house").
 TIERS = (
-    {"errors", "values", "forks"},
+    {"errors", "values", "forks", "given"},
     {"digest", "settings", "config", "events", "log", "format"},
     {"files"},
     {"artifact"},

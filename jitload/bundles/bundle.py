@@ -6,7 +6,6 @@ The file is read with `pread`, never mapped: a file that shrinks under a mapping
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 
 from jitload.bundles.entry import decode_blob
@@ -18,9 +17,11 @@ from jitload.bundles.trust import verify_serial, verify_trust
 from jitload.cache.memory import MemoryStore
 from jitload.digest import sha256, sha256_parts
 from jitload.errors import ArtifactError, BundleError, LoadError
+from jitload.given import given_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
     from typing import Any
@@ -82,7 +83,7 @@ class Bundle:
             BundleError: it is missing, damaged, truncated, altered or something else.
             TrustError: it is not signed by a trusted key.
         """
-        return Bundle.from_source(FileSource(os.fspath(path)), trust)
+        return Bundle.from_source(FileSource(given_path("path", path)), trust)
 
     @staticmethod
     def from_bytes(data: bytes, name: str = "bundle", trust: Iterable[Any] | str | None = None) -> Bundle:

@@ -37,6 +37,7 @@ from jitload.digest import sha256_hex
 from jitload.errors import BundleError
 from jitload.files.atomic import write_all, write_file
 from jitload.files.lock import FileLock
+from jitload.given import given_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,7 +79,7 @@ class record:  # noqa: N801 - called like a function, used in a `with` statement
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.path.abspath(os.path.expanduser(os.fspath(path)))
+        self.path = os.path.abspath(os.path.expanduser(given_path("path", path)))
 
     def __enter__(self) -> record:  # noqa: PYI034 - nobody derives from it, and Self needs Python 3.11
         tidy(self.path)

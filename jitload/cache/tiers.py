@@ -14,6 +14,7 @@ from jitload.cache.memory import MemoryStore
 from jitload.cache.stats import counters
 from jitload.compiler.manifest import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest
 from jitload.errors import ArtifactError
+from jitload.given import given_count, given_list, given_name, given_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Cache:
         layers: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
         self.memory = MemoryStore()
-        self.layers = tuple(_disk_store(layer, 0, read_only=True) for layer in layers)
+        self.layers = tuple(_disk_store(layer, 0, read_only=True) for layer in given_list("layers", layers))
         self.disk: DiskStore | None = None
         if directory is not None:
             self.disk = _disk_store(directory, config.byte_count("max_bytes", max_bytes), read_only=read_only)
@@ -92,7 +93,7 @@ class Cache:
 
     def get(self, key: str) -> Artifact | None:
         """The verified artifact of that key, or None. A damaged entry is a miss."""
-        return self.find(key)[0]
+        return self.find(given_name("key", key))[0]
 
     def find(self, key: str) -> tuple[Artifact | None, str]:
         """Like `get`, with the reason of a miss; counts a hit for the tier that served it."""
@@ -209,7 +210,7 @@ class Cache:
         """Drop the least recently used entries until they fit into `max_bytes`; gives how many went."""
         if self.disk is None or self.read_only:
             return 0
-        dropped, _ = self.disk.collect(max_bytes)
+        dropped, _ = self.disk.collect(None if max_bytes is None else given_count("max_bytes", max_bytes))
         counters.count_evictions(len(dropped))
         tell_evicted("disk", dropped)
         if self.index is not None:
@@ -272,7 +273,7 @@ class Cache:
 
 
 def _disk_store(directory: str | os.PathLike[str], max_bytes: int, *, read_only: bool) -> DiskStore:
-    path = os.path.abspath(os.path.expanduser(os.fspath(directory)))
+    path = os.path.abspath(os.path.expanduser(given_path("directory", directory)))
     return DiskStore(path, max_bytes=max_bytes, read_only=read_only, verify=_verify_image)
 
 

@@ -100,6 +100,8 @@ def check_source(name: str, file: Any, source: Any) -> None:
         raise UsageValueError(f"source= of {name} is CUDA C++ text, got the path {source!r}: write file={source!r}")
     if file is not None and not isinstance(file, (str, os.PathLike)):
         raise UsageTypeError(f"file= of {name} is a path, got {type(file).__name__}")
+    if file is not None and os.fspath(file) in {"", b""}:
+        raise UsageValueError(f"file= of {name} is empty: write file='{name}.cu'")
     if isinstance(file, str) and ("\n" in file or "__global__" in file):
         raise UsageValueError(f"file= of {name} is a path, got CUDA C++ text: write source=...")
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from jitload.artifact import Kind
 from jitload.compiler.arch import normalize_arch, parse_kind
-from jitload.errors import UsageValueError
+from jitload.errors import UsageTypeError, UsageValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,5 +85,7 @@ def _targets_of(kind: Kind | None, archs: tuple[str, ...], *, alone: bool) -> li
 
 def _items(values: Any) -> list[Any]:
     """The items of lists with commas; what is no text is for the caller to refuse."""
+    if not hasattr(values, "__iter__"):
+        raise UsageTypeError(f"archs and kinds are text like 'sm_80,sm_90' or lists of it, got {type(values).__name__}")
     given = [values] if isinstance(values, str) else list(values)
     return [part for item in given for part in (map(str.strip, item.split(",")) if isinstance(item, str) else [item])]

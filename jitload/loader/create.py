@@ -44,6 +44,8 @@ def create_module(
     """
     name = checked_kind(kind)
     image = as_bytes(code)
+    if functions is not None and not hasattr(functions, "items"):
+        raise UsageTypeError(f"functions maps names to symbols or callables, got {type(functions).__name__}")
     given = dict(functions or {})
     if name in IMAGE_KINDS:
         return _image_module(name, image, given, source)

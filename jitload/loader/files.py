@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-
 from jitload.artifact import MAGIC, MAX_ENTRY_BYTES, Artifact
 from jitload.errors import LoadError
+from jitload.given import given_path
 from jitload.loader.images import sniff_kind
 from jitload.loader.registry import load_artifact, load_module_from_bytes, registered_kinds
 from jitload.loader.specs import BUILT_IN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
+
     from jitload.loader.module import Module
 
 #: The suffix that `Artifact.save` files usually have.
@@ -31,7 +32,7 @@ def load_module(path: str | os.PathLike[str]) -> Module:
         ArtifactError: a saved artifact that is damaged.
         Exception: whatever the kind's loader raises comes through as it is.
     """
-    file_name = os.fspath(path)
+    file_name = given_path("path", path)
     with open(file_name, "rb") as file:  # noqa: PTH123 - pathlib costs 8 ms of start-up
         data = file.read(MAX_ENTRY_BYTES + 1)
     if len(data) > MAX_ENTRY_BYTES:

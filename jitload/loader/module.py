@@ -7,6 +7,7 @@ from _thread import allocate_lock
 
 from jitload import forks
 from jitload.errors import LoadError, SymbolNotFoundError, UsageTypeError
+from jitload.given import given_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Module:
             SymbolNotFoundError: there is none.
             LoadError: the module is closed, or its kind cannot give functions on this machine.
         """
-        found = self._find(name, query_imports)
+        found = self._find(given_name("name", name), query_imports)
         if found is None:
             names = self.functions
             listed = ", ".join(names[:20]) or "no functions"

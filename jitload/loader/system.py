@@ -17,6 +17,7 @@ from _thread import RLock, get_ident
 
 from jitload import forks
 from jitload.errors import SymbolNotFoundError, UsageTypeError, UsageValueError
+from jitload.given import given_name
 from jitload.loader.module import Module
 
 TYPE_CHECKING = False
@@ -105,7 +106,7 @@ def system_lib(prefix: str = "") -> Module:
         LoadError: the program's whole module is malformed.
         Exception: whatever the loader of a module in it raises comes through as it is; the next call tries again.
     """
-    library = _library(prefix)
+    library = _library(given_name("prefix", prefix))
     if prefix in _roots:
         return _roots[prefix]
     with _lock:

@@ -218,6 +218,8 @@ def cpu_profile(kernel: Any = None, /, *args: Any, **options: Any) -> CpuProfile
         if args or options:
             raise UsageTypeError("cpu_profile(kernel, ..., grid=..., block=...) needs the kernel to launch")
         return profile
+    if not callable(kernel):
+        raise UsageTypeError(f"cpu_profile takes the kernel to launch first, got {type(kernel).__name__}")
     _require_cpu(getattr(kernel, "device", None) or config.resolve_device())
     with observing(profile._counter):
         kernel(*args, **options)

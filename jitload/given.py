@@ -1,0 +1,79 @@
+"""What callers give to public functions, taken as what it must be; anything else is a usage error that names it.
+
+Without this an integer in the place of a path would be opened, and closed, as a file descriptor.
+"""
+
+from __future__ import annotations
+
+import os
+
+from jitload.errors import UsageTypeError, UsageValueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+
+def given_path(what: str, value: Any) -> str:
+    """A path as text.
+
+    Raises:
+        UsageTypeError: it is neither a str nor an os.PathLike.
+        UsageValueError: it is empty or holds a NUL.
+    """
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise UsageTypeError(f"{what} is a path (str or os.PathLike), got {type(text).__name__}")
+    if not text or "\0" in text:
+        raise UsageValueError(f"{what}={text!r} is not a path")
+    return text
+
+
+def given_list(what: str, value: Any) -> Iterable[Any]:
+    """Something to go through, as it is; one str, bytes or path is not meant as its letters.
+
+    Raises:
+        UsageTypeError: it is nothing to go through.
+    """
+    if isinstance(value, (str, bytes, os.PathLike)) or not hasattr(value, "__iter__"):
+        hint = f": write [{str(value)!r}]" if isinstance(value, (str, os.PathLike)) else ""
+        raise UsageTypeError(f"{what} is a list, got {type(value).__name__}{hint}")
+    items: Iterable[Any] = value
+    return items
+
+
+def given_name(what: str, value: Any) -> str:
+    """A name, which may be empty.
+
+    Raises:
+        UsageTypeError: it is not a str.
+    """
+    if not isinstance(value, str):
+        raise UsageTypeError(f"{what} is a str, got {type(value).__name__}")
+    return value
+
+
+def given_count(what: str, value: Any, least: int = 0) -> int:
+    """A whole number.
+
+    Raises:
+        UsageTypeError: it is something else.
+        UsageValueError: it is less than the least that can be.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise UsageTypeError(f"{what} is a whole number, got {value!r:.40}")
+    number = int(value.__index__())
+    if number < least:
+        raise UsageValueError(f"{what}={number}: at least {'one' if least == 1 else least} is needed")
+    return number
+
+
+def given_cache(value: Any) -> None:
+    """Nothing, where a cache was given, or none.
+
+    Raises:
+        UsageTypeError: it is something else.
+    """
+    if value is not None and not hasattr(value, "add_variant"):
+        raise UsageTypeError(f"cache is a jitload.Cache, got {type(value).__name__}: write jitload.Cache(directory)")
