@@ -70,3 +70,65 @@ class Value:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._set(**state)
+
+
+class Resources(Value):
+    """What one kernel takes of a multiprocessor, as its cubin says. No GPU is needed to know it.
+
+    Attributes:
+        registers: per thread.
+        stack_bytes: of its stack frame, per thread: local arrays, and registers that were spilled.
+        shared_bytes: static shared memory per block, without the 1024 bytes that the system keeps from sm_90 on.
+        spill_store_bytes: written to the stack for want of registers, or None where the compiler was not asked.
+        spill_load_bytes: read back, likewise.
+        constant_bytes: of its constant bank 0: the parameters and what lies before them.
+        code_bytes: of its machine code.
+        barriers: named barriers per block.
+        max_threads: the most threads per block that can be launched, by `__launch_bounds__` and by registers.
+    """
+
+    __slots__ = (
+        "barriers",
+        "code_bytes",
+        "constant_bytes",
+        "max_threads",
+        "registers",
+        "shared_bytes",
+        "spill_load_bytes",
+        "spill_store_bytes",
+        "stack_bytes",
+    )
+    registers: int
+    stack_bytes: int
+    shared_bytes: int
+    spill_store_bytes: int | None
+    spill_load_bytes: int | None
+    constant_bytes: int
+    code_bytes: int
+    barriers: int
+    max_threads: int
+
+    def __init__(
+        self,
+        *,
+        registers: int,
+        stack_bytes: int = 0,
+        shared_bytes: int = 0,
+        spill_store_bytes: int | None = None,
+        spill_load_bytes: int | None = None,
+        constant_bytes: int = 0,
+        code_bytes: int = 0,
+        barriers: int = 0,
+        max_threads: int = 1024,
+    ) -> None:
+        self._set(
+            registers=registers,
+            stack_bytes=stack_bytes,
+            shared_bytes=shared_bytes,
+            spill_store_bytes=spill_store_bytes,
+            spill_load_bytes=spill_load_bytes,
+            constant_bytes=constant_bytes,
+            code_bytes=code_bytes,
+            barriers=barriers,
+            max_threads=max_threads,
+        )

@@ -133,26 +133,60 @@ def kernel_symbols(data: bytes) -> tuple[str, ...]:
     Raises:
         LoadError: not a cubin, or its symbol table is damaged.
     """
-    sections = read_sections(data)
+    return tuple(dict.fromkeys(number_kernels(data, read_sections(data)).values()))
+
+
+def number_kernels(data: bytes, sections: list[Section]) -> dict[int, str]:
+    """Row in the symbol table -> symbol, of the kernels of a cubin.
+
+    Raises:
+        LoadError: its symbol table is damaged.
+    """
     table = next((section for section in sections if section[1] == SHT_SYMTAB), None)
     if table is None:
-        return ()
+        return {}
     _, _, start, size, link = table
     if link >= len(sections) or sections[link][1] != SHT_STRTAB:
         _refuse(f"symbol names in section {link}, which is not a string table")
     if size % _SYMBOL.size:
         _refuse(f"symbol table of {size} bytes, not a multiple of {_SYMBOL.size}")
-    strings = _section_bytes(data, sections[link])
-    names: dict[str, None] = {}
-    budget = MOST_NAME_BYTES_PER_BYTE * len(strings)
-    for name_at, info, other, home in _SYMBOL.iter_unpack(data[start : start + size]):
-        if info & 0xF == STT_FUNC and other & STO_CUDA_ENTRY and home:
-            name = _string(strings, name_at)
-            names[name] = None
-            budget -= len(name)
-            if budget < 0:
-                _refuse(f"the names of its kernels overlap: together they are longer than {len(strings)} bytes allow")
-    return tuple(names)
+    rows = enumerate(_SYMBOL.iter_unpack(data[start : start + size]))
+    starts = {
+        row: name_at
+        for row, (name_at, info, other, home) in rows
+        if info & 0xF == STT_FUNC and other & STO_CUDA_ENTRY and home
+    }
+    return _names(section_bytes(data, sections[link]), starts, "kernels")
+
+
+def name_sections(data: bytes, sections: list[Section]) -> dict[int, str]:
+    """Index -> name, of the sections that `read_sections` gave.
+
+    Raises:
+        LoadError: the names are damaged.
+    """
+    own = int.from_bytes(data[62:64], "little")  # e_shstrndx
+    table = sections[sections[0][4] if own == SHN_XINDEX else own]
+    return _names(
+        section_bytes(data, table), {index: section[0] for index, section in enumerate(sections) if index}, "sections"
+    )
+
+
+def section_bytes(data: bytes, section: Section) -> bytes:
+    """The bytes of a section in the file: none for one that only takes place in memory."""
+    _, kind, offset, file_bytes, _ = section
+    return b"" if kind == SHT_NOBITS else data[offset : offset + file_bytes]
+
+
+def _names(table: bytes, starts: dict[int, int], whose: str) -> dict[int, str]:
+    budget = MOST_NAME_BYTES_PER_BYTE * len(table)
+    names = {}
+    for number, start in starts.items():
+        names[number] = name = _string(table, start)
+        budget -= len(name)
+        if budget < 0:
+            _refuse(f"the names of its {whose} overlap: together they are longer than {len(table)} bytes allow")
+    return names
 
 
 def _arch(data: bytes, sections: list[Section]) -> str:
@@ -175,7 +209,7 @@ def _compat_says_specific(data: bytes, sections: list[Section]) -> bool:
     number of bytes that follow.
     """
     section = next((section for section in sections if section[1] == SHT_CUDA_COMPAT), None)
-    attributes = b"" if section is None else _section_bytes(data, section)
+    attributes = b"" if section is None else section_bytes(data, section)
     at = 0
     while at + 4 <= len(attributes):
         if attributes[at + 1] == COMPAT_ARCH_SPECIFIC and attributes[at] != 4:
@@ -211,11 +245,6 @@ def _check_sections(data: bytes, sections: list[Section], names: int) -> None:
             _refuse(f"name of section {index} at byte {name} of a table of {name_bytes}")
     if data[name_start + name_bytes - 1]:
         _refuse("the table of section names does not end with a NUL")
-
-
-def _section_bytes(data: bytes, section: Section) -> bytes:
-    _, kind, offset, file_bytes, _ = section
-    return b"" if kind == SHT_NOBITS else data[offset : offset + file_bytes]
 
 
 def _string(table: bytes, start: int) -> str:

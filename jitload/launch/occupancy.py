@@ -1,0 +1,86 @@
+"""How many blocks of a kernel fit on a multiprocessor, without a GPU.
+
+The rules are those of `cuda_occupancy.h` (CUDA toolkit): registers go to warps in units and to each part of the
+multiprocessor on its own, shared memory to blocks in units, and warps, blocks and barriers are counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.launch.multiprocessor import (
+    MAX_BLOCK_THREADS,
+    PARTS,
+    REGISTERS,
+    WARP_THREADS,
+    launchable_threads,
+    warp_registers,
+)
+from jitload.values import Value
+
+if TYPE_CHECKING:
+    from jitload.launch.multiprocessor import Multiprocessor
+    from jitload.values import Resources
+
+#: More blocks than any other limit allows.
+UNLIMITED = 1 << 31
+
+
+class Occupancy(Value):
+    """How full a multiprocessor gets.
+
+    Attributes:
+        blocks_per_sm: blocks that are resident at once; 0 when not one fits, and a launch would be refused.
+        warps_per_sm: their warps.
+        fraction: of the warps that the multiprocessor holds at most, from 0 to 1.
+        limited_by: what allows no more: "warps", "blocks", "registers", "shared memory", "barriers", or "threads" for a
+            block larger than the kernel allows; several are joined by ", ".
+    """
+
+    __slots__ = ("blocks_per_sm", "fraction", "limited_by", "warps_per_sm")
+    blocks_per_sm: int
+    warps_per_sm: int
+    fraction: float
+    limited_by: str
+
+    def __init__(self, blocks_per_sm: int, warps_per_sm: int, fraction: float, limited_by: str) -> None:
+        self._set(blocks_per_sm=blocks_per_sm, warps_per_sm=warps_per_sm, fraction=fraction, limited_by=limited_by)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.blocks_per_sm} block{'' if self.blocks_per_sm == 1 else 's'}, {self.warps_per_sm} warps per "
+            f"multiprocessor ({self.fraction:.0%}), limited by {self.limited_by}"
+        )
+
+
+def block_occupancy(resources: Resources, threads: int, shared_bytes: int, sm: Multiprocessor) -> Occupancy:
+    """The occupancy of blocks of so many threads with so much dynamic shared memory."""
+    warps = -(-threads // WARP_THREADS)
+    limits = {
+        "warps": sm.warps // warps,
+        "blocks": sm.blocks,
+        "registers": _by_registers(resources.registers, warps),
+        "shared memory": _by_shared_memory(resources.shared_bytes + shared_bytes, sm),
+    }
+    if sm.barriers is not None and resources.barriers:
+        limits["barriers"] = sm.barriers // resources.barriers
+    if threads > min(resources.max_threads, MAX_BLOCK_THREADS) and limits["registers"]:
+        limits["threads"] = 0
+    blocks = min(limits.values())
+    reasons = ", ".join(name for name, limit in limits.items() if limit == blocks)
+    return Occupancy(blocks, blocks * warps, blocks * warps / sm.warps, reasons)
+
+
+def _by_registers(registers: int, warps: int) -> int:
+    if not registers:
+        return UNLIMITED
+    if warps * WARP_THREADS > launchable_threads(registers, None):
+        return 0
+    return REGISTERS // PARTS // warp_registers(registers) * PARTS // warps
+
+
+def _by_shared_memory(nbytes: int, sm: Multiprocessor) -> int:
+    taken = -(-(nbytes + sm.reserved_bytes) // sm.shared_unit) * sm.shared_unit
+    if taken > sm.block_shared_bytes + sm.reserved_bytes:
+        return 0
+    return sm.shared_bytes // taken if taken else UNLIMITED
