@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import diskcache
@@ -46,6 +47,9 @@ _KNOWN_SETTINGS = frozenset({*diskcache.DEFAULT_SETTINGS, *diskcache.core.METADA
 #: Every setting is given, so that none of those in the database counts.
 _SETTINGS = {
     **diskcache.DEFAULT_SETTINGS,
+    # A write-ahead log needs shared memory, which network file systems lack, and waits 10 s where a lock fails.
+    "sqlite_journal_mode": "truncate",
+    "sqlite_synchronous": 0,  # what a loss of power takes is made anew
     "disk_min_file_size": 1 << 30,
     "eviction_policy": "none",
     "cull_limit": 0,
@@ -79,6 +83,20 @@ class _InlineDisk(diskcache.Disk):  # type: ignore[misc]
 
     def remove(self, file_path: Any) -> None:
         """Nothing: no row of ours has a file."""
+
+
+class _BoundedCache(diskcache.Cache):  # type: ignore[misc]
+    """diskcache tries a statement that meets a lock for a minute; here the connection waits `TIMEOUT_SECONDS`, once."""
+
+    @property
+    def _sql_retry(self) -> Any:
+        return self._sql
+
+    def reset(self, key: Any, value: Any = diskcache.core.ENOVAL, update: bool = True) -> Any:
+        if not key.startswith("sqlite_"):
+            return super().reset(key, value, update)
+        self._sql(f"PRAGMA {key.removeprefix('sqlite_')} = {_SETTINGS[key]}").fetchall()
+        return _SETTINGS[key]
 
 
 class Index:
@@ -153,11 +171,8 @@ class Index:
                 # Made here rather than by SQLite, which goes by the umask; what it puts beside it has the same rights.
                 os.close(self._directory.open_own("index/cache.db"))
             database.expect_free(self._database)
-            cache = diskcache.Cache(self._path, timeout=TIMEOUT_SECONDS, disk=_InlineDisk, **_SETTINGS)
-            try:
+            with _opened(self._path) as cache:
                 operation(cache)
-            finally:
-                cache.close()
 
         return self._attempt(run)
 
@@ -213,6 +228,18 @@ class Index:
         self._directory.move("index", "incoming", name)
         if not self._directory.remove(f"incoming/{name}"):
             self._directory.remove_tree(f"incoming/{name}")
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Any]:
+    # Not by calling the class: where its initialiser fails, its connection would stay open for nobody.
+    cache: Any = object.__new__(_BoundedCache)
+    try:
+        cache.__init__(path, timeout=TIMEOUT_SECONDS, disk=_InlineDisk, **_SETTINGS)
+        yield cache
+    finally:
+        with suppress(AttributeError):  # it failed before there was a connection
+            cache.close()
 
 
 def _set_rows(cache: Any, rows: Mapping[str, Mapping[str, Any]]) -> None:

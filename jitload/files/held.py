@@ -110,7 +110,8 @@ class Held:
 
     def __del__(self) -> None:
         if self.descriptor >= 0 and self.is_open():
-            os.close(self.descriptor)
+            with suppress(OSError):
+                os.close(self.descriptor)
 
 
 def state_of(status: os.stat_result) -> tuple[tuple[int, ...], int, int]:

@@ -118,7 +118,7 @@ def test_known_settings_with_other_values_do_not_count(directory, database):
     assert index.write(rows)
     assert rows_of(directory) == {KEY: ROW, **rows}
     connection = sqlite3.connect(database)
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA journal_mode").fetchone() != ("wal",)
     connection.close()
 
 
@@ -127,6 +127,18 @@ def test_an_index_of_this_diskcache_is_kept(directory, database):
     for _ in range(3):
         assert Index(directory).write({"cd" * 32: ROW})
     assert rows_of(directory) == {KEY: ROW, "cd" * 32: ROW}
+
+
+def test_an_index_with_a_write_ahead_log_is_read_and_goes_on_without(directory, database):
+    """Versions before this one made them so."""
+    execute(
+        database, "PRAGMA journal_mode = wal", "UPDATE Settings SET value = 'wal' WHERE key = 'sqlite_journal_mode'"
+    )
+    assert os.path.exists(f"{database}-wal") or rows_of(directory) == {KEY: ROW}
+    assert rows_of(directory) == {KEY: ROW}
+    assert Index(directory).write({"cd" * 32: ROW})
+    assert rows_of(directory) == {KEY: ROW, "cd" * 32: ROW}
+    assert not os.path.exists(f"{database}-wal")
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
