@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from jitload.cli.checks import bundles, cache, compiler, devices, host
 from jitload.cli.checks.finding import Finding, problem
 from jitload.cli.checks.sample import Sample
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.cli.tables import format_count, plain
 
 Check = Callable[[Sample], Finding]
 
@@ -43,7 +44,10 @@ CHECKS: dict[str, Check] = {
     "device": devices.check_device,
     "bundles": bundles.check_bundles,
     "cache": cache.check_cache,
+    "read-only dirs": cache.check_read_only_dirs,
 }
+
+MAX_PROGRAMS_SHOWN = 5
 
 app = new_app()
 
@@ -62,8 +66,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
     """Say what works on this machine, and how to mend the rest.
 
     Every line that is not ok says what to do. Compiles a tiny kernel and runs it, on the GPU where there is one and on
-    the CPU executor. Exits with 0 when kernels can be compiled and run under the settings in force, with 1 otherwise. A
-    missing GPU is no problem.
+    the CPU executor. Exits with 0 when kernels can be compiled and run under the settings in force, or when none can be
+    compiled and bundles hold some that this machine runs; with 1 otherwise. A missing GPU is no problem.
     """
     results = examine()
     ready, verdict = judge(results)
@@ -80,7 +84,7 @@ def examine() -> list[Result]:
     """Run the checks; only those of the ground where no setting can be read."""
     sample = Sample()
     results = [_run(name, check, sample) for name, check in GROUND.items()]
-    if results[-1].finding.status == "ok":
+    if results[-1].finding.details:  # the settings can be read
         results += [_run(name, check, sample) for name, check in CHECKS.items()]
     return results
 
@@ -88,23 +92,38 @@ def examine() -> list[Result]:
 def judge(results: list[Result]) -> tuple[bool, str]:
     """Whether kernels can be compiled and run here, and that in a sentence."""
     findings = {result.name: result.finding for result in results}
-    if findings["settings"].status != "ok":
+    settings = findings["settings"].details
+    if not settings:
         return False, "Not ready: the settings cannot be read."
     # Where compiling is off on purpose, a compiler is not needed.
-    never = findings["settings"].details.get("JITLOAD_COMPILE") == "never"
+    never = settings.get("JITLOAD_COMPILE") == "never"
     compiles = findings["compile"].status == "ok"
-    serves = findings["bundles"].status == "ok"
-    runs = findings["device"].status == "ok" and serves
+    bundled = findings["bundles"]
+    runs = findings["device"].status == "ok" and bundled.status == "ok"
     where = "GPU" if findings["device"].details.get("device") == "cuda" else "CPU executor"
     if runs and (compiles or never):
         done = "compile and run" if compiles and not never else "that were compiled elsewhere run"
         return True, f"Ready: kernels {done} here, on the {where}."
+    if runs and bundled.details.get("covers"):
+        served = _describe_served(bundled.details)
+        return True, f"Ready for {served} on the {where}; nothing else can be compiled here (see the lines above)."
     lacks = []
     if not compiles and not never:
         lacks.append("nothing can be compiled")
     if not runs:
         lacks.append("no kernel runs")
     return False, f"Not ready: {' and '.join(lacks)} here; the lines above say what to do."
+
+
+def _describe_served(bundled: Mapping[str, Any]) -> str:
+    """What the bundles in force hold for this machine."""
+    rows = [row for row in bundled["bundles"] if row["runs_here"]]
+    names = sorted({name for row in rows for name in row["programs"] or ()})
+    if not names or any(row["programs"] is None for row in rows):
+        return f"the {format_count(sum(row['requests'] for row in rows), 'request')} of its bundles"
+    shown = ", ".join(map(plain, names[:MAX_PROGRAMS_SHOWN]))
+    more = len(names) - MAX_PROGRAMS_SHOWN
+    return f"{shown}{f' and {more} more' if more > 0 else ''} from its bundles"
 
 
 class _Listener(logging.Handler):
@@ -127,7 +146,12 @@ def _run(name: str, check: Check, sample: Sample) -> Result:
         finding = problem(f"the check itself failed: {type(error).__name__}: {error}", "please report this line")
     finally:
         logger.removeHandler(listener)
-    return Result(name, finding, tuple(listener.messages))
+    # What the finding says itself need not be said twice.
+    return Result(name, finding, tuple([text for text in listener.messages if text not in _said(finding)]))
+
+
+def _said(finding: Finding) -> str:
+    return finding.found.replace("\n", "; ")
 
 
 def _lines(results: list[Result]) -> list[str]:

@@ -56,7 +56,7 @@ def reproduce(
         if sample is not None and sample < len(digests):
             digests = sorted(random.sample(digests, sample))
         sources = Workload().merged(*map(Workload.read, workload)) if workload else _find_sources(opened)
-        with configure(bundles=(), compile="always", strict=False, record=None):
+        with configure(bundles=(), trust=(), compile="always", strict=False, record=None):
             made, reasons = _made_again(opened, digests, sources, Path(scratch))
         lines = [reasons.get(digest) or _compare(opened, made.get(digest, {}), digest) for digest in digests]
         wrong = [line for line in lines if line]

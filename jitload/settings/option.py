@@ -216,23 +216,16 @@ def _items(name: str, value: object) -> list[Any]:
 OPTIONS = (
     Option("cache_dir", "JITLOAD_CACHE_DIR", None, absolute_path, "the user's cache directory"),
     Option(
-        "cache_max_bytes", "JITLOAD_CACHE_MAX_BYTES", DEFAULT_CACHE_MAX_BYTES, byte_count, "its bound: bytes, or 2G"
+        "cache_max_bytes", "JITLOAD_CACHE_MAX_BYTES", DEFAULT_CACHE_MAX_BYTES, byte_count, "its bound: bytes, 512M, 2G"
     ),
-    Option(
-        "read_only_dirs",
-        "JITLOAD_READ_ONLY_DIRS",
-        (),
-        _paths,
-        "cache directories of others, asked first and never written",
-        separator=os.pathsep,
-    ),
-    Option("device", "JITLOAD_DEVICE", "auto", _one_of(DEVICES), "what runs kernels"),
-    Option("compile", "JITLOAD_COMPILE", "missing", _one_of(COMPILE_POLICIES), "when to compile"),
-    Option("offline", "JITLOAD_OFFLINE", False, _switch, "no network tier is touched"),
-    Option("bundles", "JITLOAD_BUNDLES", (), _paths, "bundle files, in order of look-up", separator=os.pathsep),
-    Option("trust", "JITLOAD_TRUST", (), _trusted, "trusted public keys, trust files, or unsigned", separator=","),
+    Option("read_only_dirs", "JITLOAD_READ_ONLY_DIRS", (), _paths, "cache directories of others", separator=os.pathsep),
+    Option("device", "JITLOAD_DEVICE", "auto", _one_of(DEVICES), "auto, cuda or cpu"),
+    Option("compile", "JITLOAD_COMPILE", "missing", _one_of(COMPILE_POLICIES), "missing, never or always"),
+    Option("offline", "JITLOAD_OFFLINE", False, _switch, "no network tier is touched (there is none yet)"),
+    Option("bundles", "JITLOAD_BUNDLES", (), _paths, "bundle files, in order", separator=os.pathsep),
+    Option("trust", "JITLOAD_TRUST", (), _trusted, "public keys, trust files, or unsigned", separator=","),
     Option("strict", "JITLOAD_STRICT", False, _switch, "signed bundles alone answer"),
-    Option("record", "JITLOAD_RECORD", None, absolute_path, "write the workload of this process to this file"),
+    Option("record", "JITLOAD_RECORD", None, absolute_path, "file for the workload of this process"),
     Option("log", "JITLOAD_LOG", None, _log_level, "level of the logger on stderr", in_configure=False),
     Option("cpu_check", "JITLOAD_CPU_CHECK", (), _cpu_checks, "what the CPU executor looks for", separator=","),
     Option("sync", "JITLOAD_SYNC", False, _switch, "every launch waits for its kernel"),

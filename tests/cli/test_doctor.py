@@ -7,12 +7,15 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
 
 import jitload
+from jitload.bundles.bundle import Bundle
 from jitload.cli.doctor import CHECKS, GROUND
+from jitload.settings.option import OPTIONS
 
 NAMES = [*GROUND, *CHECKS]
 SITE = pathlib.Path(np.__file__).parents[1]
@@ -224,6 +227,109 @@ def test_settings_in_force_are_listed(invoke, monkeypatch):
     settings = next(check for check in report["checks"] if check["name"] == "settings")
     assert settings["details"]["JITLOAD_SYNC"] is True
     assert "JITLOAD_SYNC=1" in settings["found"].split()
+
+
+def test_every_setting_is_listed_as_it_is_written_and_can_be_pasted_back(spawn, tmp_path):
+    given = {
+        "JITLOAD_BUNDLES": "",
+        "JITLOAD_TRUST": f"ed25519:{'22' * 32},{tmp_path}/ci key.pub",
+        "JITLOAD_READ_ONLY_DIRS": f"{tmp_path}/a b:{tmp_path}/c",
+        "JITLOAD_CACHE_MAX_BYTES": "1G",
+        "JITLOAD_OFFLINE": "yes",
+        "JITLOAD_CPU_CHECK": "race,memory",
+        "JITLOAD_DEVICE": "cpu",
+    }
+    found = findings(spawn("doctor", "--json", **given))["settings"]["found"]
+    assert [line.split("=")[0] for line in found.splitlines()] == [option.variable for option in OPTIONS]
+    pasted = subprocess.run(
+        ["bash", "-euc", f"set -a\n{found}\nexec env -0"], env={}, capture_output=True, check=True
+    ).stdout
+    values = dict(entry.split("=", 1) for entry in pasted.decode().split("\0") if "=" in entry)
+    assert values["JITLOAD_TRUST"] == given["JITLOAD_TRUST"]
+    assert values["JITLOAD_READ_ONLY_DIRS"] == given["JITLOAD_READ_ONLY_DIRS"]
+    assert values["JITLOAD_CACHE_MAX_BYTES"] == str(1 << 30)
+    assert values["JITLOAD_OFFLINE"] == "1"
+    assert values["JITLOAD_CPU_CHECK"] == "memory,race"
+    assert values["JITLOAD_BUNDLES"] == values["JITLOAD_RECORD"] == ""
+    again = findings(spawn("doctor", "--json", **{k: v for k, v in values.items() if k.startswith("JITLOAD_")}))
+    assert again["settings"]["found"] == found
+
+
+def test_it_says_what_offline_governs_and_what_separates_a_list(invoke):
+    lines = invoke("doctor").stdout.splitlines()
+    assert any("JITLOAD_OFFLINE=0" in line and "there is none yet" in line for line in lines)
+    assert any("JITLOAD_BUNDLES=" in line and "separated by :" in line for line in lines)
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_a_variable_that_nothing_reads_is_a_problem_and_the_rest_is_examined(spawn):
+    result = spawn("doctor", JITLOAD_COMPIL="never", JITLOAD_REMOTE="redis://nowhere", JITLOAD_DEVICE="cpu")
+    text = result.stdout.decode()
+    assert result.returncode == 0
+    assert "settings        problem" in text
+    assert text.count("did you mean JITLOAD_COMPILE?") == 1
+    assert "-> correct or unset JITLOAD_COMPIL, JITLOAD_REMOTE" in text
+    assert "there is no remote tier yet" in text
+    assert result.stderr == b""
+
+
+def test_cache_directories_of_others_that_cannot_be_used_are_named(spawn, tmp_path):
+    whole, file, open_ = tmp_path / "whole", tmp_path / "file", tmp_path / "open"
+    jitload.Cache(whole)
+    whole.mkdir(mode=0o755)
+    file.touch()
+    open_.mkdir()
+    open_.chmod(0o777)
+    places = [whole, tmp_path / "absent", file, open_]
+    checks = findings(spawn("doctor", "--json", JITLOAD_READ_ONLY_DIRS=":".join(map(str, places))))
+    finding = checks["read-only dirs"]
+    assert finding["status"] == "missing"
+    assert [line.split(": ")[0] for line in finding["found"].splitlines()] == list(map(str, places))
+    assert f"{whole}: 0 entries" in finding["found"]
+    assert f"{tmp_path / 'absent'}: missing" in finding["found"]
+    assert f"{file}: not a directory" in finding["found"]
+    assert "chmod go-w" in finding["found"]
+    assert str(whole) not in finding["fix"]
+    assert findings(spawn("doctor", "--json", JITLOAD_READ_ONLY_DIRS=str(whole)))["read-only dirs"]["status"] == "ok"
+
+
+@pytest.fixture
+def bundled(workdir):
+    """`bundled(kind, arch)`: the file of a bundle of saxpy.cu for one target."""
+
+    def make(kind, arch):
+        request = jitload.CompileRequest(workdir / "saxpy.cu", kind=kind, arch=arch)
+        assert jitload.precompile([request], jobs=1).ok
+        path = workdir / f"{arch}.jlb"
+        Bundle.create(path, [request]).close()
+        return str(path)
+
+    return make
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_without_a_compiler_it_is_ready_for_what_bundles_hold(spawn_with, make_site, bundled):
+    ptx, cubin = bundled("ptx", "compute_75"), bundled("cubin", "sm_90")
+    site = make_site(*CUDA_PACKAGES)
+    settings = {"JITLOAD_TRUST": "unsigned", "JITLOAD_DEVICE": "cpu", "JITLOAD_CACHE_DIR": "/nowhere"}
+    result = spawn_with(site, "--json", JITLOAD_BUNDLES=f"{ptx}:{cubin}", **settings)
+    checks = findings(result, 0)
+    assert checks["compile"]["status"] != "ok"
+    assert checks["bundles"]["found"].splitlines() == [
+        f"{ptx}: 1 request, signed by nobody; holds ptx compute_75, of which the CPU executor runs ptx compute_75",
+        f"{cubin}: 1 request, signed by nobody; holds cubin sm_90, of which the CPU executor runs nothing",
+    ]
+    verdict = json.loads(result.stdout)["verdict"]
+    assert verdict.startswith("Ready for saxpy.cu from its bundles on the CPU executor; nothing else can be compiled")
+    result = spawn_with(site, "--json", JITLOAD_BUNDLES=cubin, **settings)
+    assert findings(result, 1)["bundles"]["details"]["covers"] is False
+    assert json.loads(result.stdout)["verdict"].startswith("Not ready: nothing can be compiled")
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_a_refused_bundle_is_no_fault_of_the_compiler(spawn, tmp_path):
+    checks = findings(spawn("doctor", "--json", JITLOAD_BUNDLES=f"{tmp_path}/absent.jlb", JITLOAD_DEVICE="cpu"), 1)
+    assert [checks[name]["status"] for name in ("compile", "cpu executor", "bundles")] == ["ok", "ok", "problem"]
 
 
 def test_a_check_that_fails_by_itself_is_a_line_not_a_traceback(invoke, monkeypatch):

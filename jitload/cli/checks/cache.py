@@ -37,6 +37,41 @@ def check_cache(_sample: Sample) -> Finding:
     return _describe(cache, path)
 
 
+def check_read_only_dirs(_sample: Sample) -> Finding:
+    """The cache directories of others: each can be read, or is passed over."""
+    paths = config.current().read_only_dirs
+    if not paths:
+        return ok("none", directories=[])
+    lines, rows, bad = [], [], []
+    for path in paths:
+        obstacle, entries = _look_into(path)
+        lines.append(f"{path}: {obstacle or f'{entries} entries'}")
+        rows.append({"directory": path, "entries": entries, "obstacle": obstacle or None})
+        bad += [path] if obstacle else []
+    if bad:
+        fix = f"make {', '.join(bad)} readable, or take it out of JITLOAD_READ_ONLY_DIRS: it is passed over"
+        return missing("\n".join(lines), fix, directories=rows)
+    return ok("\n".join(lines), directories=rows)
+
+
+def _look_into(path: str) -> tuple[str, int]:
+    """Why a directory of others cannot be used, or "", and how many entries it has."""
+    from jitload.cache.tiers import Cache
+
+    if not os.path.lexists(path):
+        return "missing", 0
+    if not Path(path).is_dir():
+        return "not a directory", 0
+    if not os.access(path, os.R_OK | os.X_OK):
+        return "cannot be read", 0
+    (store,) = Cache(layers=[path]).layers
+    try:
+        store.directory.check()
+        return "", sum(1 for _ in store.scan_keys())
+    except OSError as error:
+        return describe_os_error(error), 0
+
+
 def _check_unmade(directory: Path) -> Finding:
     """A directory that the first compile will make: can it?"""
     path = str(directory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import jitload
 from jitload import config
 from jitload.cli.checks.finding import ok, problem
+from jitload.settings.environment import unknown_variables
+from jitload.settings.option import OPTIONS
 
 if TYPE_CHECKING:
     from jitload.cli.checks.finding import Finding
@@ -22,23 +25,6 @@ MACHINES = ("x86_64", "aarch64")
 
 #: Module -> distribution, where it is not the same name.
 DEPENDENCIES = ("numpy", "diskcache", "typer")
-
-#: Setting -> its variable, in the order of the table in the README.
-VARIABLES = {
-    "cache_dir": "JITLOAD_CACHE_DIR",
-    "cache_max_bytes": "JITLOAD_CACHE_MAX_BYTES",
-    "device": "JITLOAD_DEVICE",
-    "compile": "JITLOAD_COMPILE",
-    "offline": "JITLOAD_OFFLINE",
-    "strict": "JITLOAD_STRICT",
-    "bundles": "JITLOAD_BUNDLES",
-    "trust": "JITLOAD_TRUST",
-    "record": "JITLOAD_RECORD",
-    "log": "JITLOAD_LOG",
-    "cpu_check": "JITLOAD_CPU_CHECK",
-    "sync": "JITLOAD_SYNC",
-    "cuda_home": "CUDA_HOME",
-}
 
 
 def check_python(_sample: Sample) -> Finding:
@@ -84,23 +70,21 @@ def check_dependencies(_sample: Sample) -> Finding:
 
 
 def check_settings(_sample: Sample) -> Finding:
-    """The JITLOAD_* settings in force, defaults among them."""
+    """Every setting in force, as it is written in its variable, and the variables that nothing reads."""
     try:
         settings = config.current()
     except ValueError as error:
         return problem(str(error), "correct that variable, or unset it; until then nothing else can be checked")
-    in_force: dict[str, object] = {}
-    for name, variable in VARIABLES.items():
-        value = getattr(settings, name)
-        in_force[variable] = list(value) if isinstance(value, tuple) else value
-    return ok(" ".join(f"{name}={_spell(value)}" for name, value in in_force.items() if _is_set(value)), **in_force)
-
-
-def _is_set(value: object) -> bool:
-    return value is not None and value is not False and value != []
-
-
-def _spell(value: object) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return "1" if value is True else str(value)
+    lines, details = [], {}
+    for option in OPTIONS:
+        value = getattr(settings, option.name)
+        written = option.written(value)
+        listed = f", separated by {option.separator}" if option.separator else ""
+        lines.append(f"{option.variable}={shlex.quote(written) if written else ''}  # {option.text}{listed}")
+        details[option.variable] = list(value) if isinstance(value, tuple) else value
+    unknown = unknown_variables()
+    details["unknown"] = sorted(unknown)
+    found = "\n".join([*lines, *unknown.values()])
+    if unknown:
+        return problem(found, f"correct or unset {', '.join(unknown)}", **details)
+    return ok(found, **details)

@@ -134,10 +134,16 @@ class Sample:
 
 
 def _compile(kind: Kind, arch: str) -> Artifact:
-    from jitload.cache.tiers import Cache
-    from jitload.pipeline import compile as compile_source
+    from jitload.compiler.headers import Closure
+    from jitload.compiler.nvrtc import MISSING
+    from jitload.compiler.program import compile_artifact
+    from jitload.compiler.request import CompileRequest
+    from jitload.compiler.toolkit import toolchain, toolkit_roots
+    from jitload.errors import CompileError
 
-    # In memory only, so that a broken cache does not look like a broken compiler; left out of a workload; and in strict
-    # mode too, where no bundle has it, because it is a check of the machine.
-    with configure(compile="always", strict=False, record=None):
-        return compile_source(SOURCE, name="doctor.cu", kind=kind.value, arch=arch, cache=Cache())
+    # By the compiler alone: a broken cache, a refused bundle and a policy are other lines of the list.
+    found = toolchain()
+    if found is None:
+        raise CompileError(MISSING)
+    request = CompileRequest(SOURCE, name="doctor.cu", kind=kind, arch=arch)
+    return compile_artifact(request, Closure(request, toolkit_roots()), found)
