@@ -253,6 +253,24 @@ raises(LoadError, "they come from different compiles", saxpy_module("ptx", other
 """)
 
 
+def test_a_bare_image_has_the_types_of_its_symbols(on_stub):
+    on_stub("""
+for kind in ("cubin", "fatbin"):
+    kernel = saxpy_module(kind, known=False)["_Z5saxpyIfEvT_PKS0_PS0_i"]
+    assert [(p.type, p.cpp, p.pointer, p.const) for p in kernel.info.params] == [
+        ("f32", "float", False, False), ("u64", "const float *", True, True), ("u64", "float *", True, False),
+        ("u32", "int", False, False)]
+    x, y = np.ones(4, "f4"), np.ones(4, "f4")
+    kernel[1, 4](2.0, x, y, 4)
+    assert y.tolist() == [3.0] * 4
+    raises(ArgumentError, "float64", kernel[1, 4], 2.0, x.astype("f8"), y, 4)
+untyped = KernelInfo("saxpy<float>", "_Z5saxpyIfEvT_PKS0_PS0_i", [Parameter(p.offset, p.size, p.alignment, p.type) for p in INFO.params])
+module = CudaModule("cubin", b"image" + bytes(64))
+module.attach_kernels([untyped])
+assert module["saxpy<float>"].info.parameters == ("float", "const float *", "float *", "int")
+""")
+
+
 def test_ptx_errors_carry_the_log(on_stub):
     on_stub("""
 error = raises(LoadError, "the PTX has errors", saxpy_module("ptx", b"// BROKEN").get_function, "saxpy")

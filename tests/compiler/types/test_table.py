@@ -6,6 +6,9 @@ import itertools
 
 import pytest
 
+import jitload
+from jitload.compiler import toolkit
+
 INTEGERS = {
     "bool": "bool", "char": "char", "signed char": "signed char", "unsigned char": "unsigned char", "short": "short",
     "short int": "short", "unsigned short": "unsigned short", "int": "int", "signed": "int", "unsigned": "unsigned int",
@@ -87,6 +90,7 @@ template <class T> __global__ void of(T a, T *b, const T *c, T *const *d) {}
 """
 
 
+@pytest.mark.filterwarnings("ignore::jitload.CompileWarning")  # CUDA 13 calls double4 and its kin deprecated
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("group", GROUPS)
 def test_one_type_has_one_name(compile_ptx, needs_toolkit_header, group, way):
@@ -104,3 +108,20 @@ def test_one_type_has_one_name(compile_ptx, needs_toolkit_header, group, way):
         assert [p.const for p in kernel.params] == [False, False, True, True]
         assert [p.pointer for p in kernel.params][1:] == [True, True, True]
         assert not kernel.params[0].pointer
+
+
+def test_vectors_that_came_with_cuda_13(compile_ptx):
+    names = [
+        f"{base}4_{alignment}a"
+        for base in ("long", "ulong", "longlong", "ulonglong", "double")
+        for alignment in (16, 32)
+    ]
+    source = PREFIX + "".join(WAYS["typedef"].format(name, number) for number, name in enumerate(names))
+    if toolkit.find_nvrtc().major < 13:
+        with pytest.raises(jitload.CompileError):
+            compile_ptx(source)
+        return
+    kernels = compile_ptx(source, names=[f"of<{name}>" for name in names]).kernels
+    for number, name in enumerate(names):
+        expected = (name, f"{name} *", f"const {name} *", f"{name} *const *")
+        assert kernels[f"of<{name}>"].parameters == kernels[f"k{number}"].parameters == expected
