@@ -1,13 +1,14 @@
 """What happens to kernels, told to whoever listens: hits, misses, compiles, waits, loads, links, evictions, refusals.
 
-Nobody listening costs one look at an empty tuple. The tuple is replaced as a whole, so no lock is needed, and a child
+Nobody listening costs one look at an empty tuple, which is replaced as a whole, so that telling takes no lock. A child
 of a fork goes on telling the listeners that it has inherited.
 """
 
 from __future__ import annotations
 
-from _thread import _local  # `threading.local`; the module around it costs 5 ms of start-up
+from _thread import _local, allocate_lock  # of `threading`, which costs 5 ms of start-up
 
+from jitload import forks
 from jitload.errors import UsageTypeError
 from jitload.values import Value
 
@@ -68,7 +69,8 @@ class Listening:
     def remove(self) -> None:
         """Tell it nothing any more. May be repeated."""
         global listeners
-        listeners = tuple([one for one in listeners if one is not self])
+        with _changing:
+            listeners = tuple([one for one in listeners if one is not self])
 
     def close(self) -> None:
         """The same as `remove`."""
@@ -89,6 +91,7 @@ class Listening:
 
 #: Who listens; looked at before anything is done for an event.
 listeners: tuple[Listening, ...] = ()
+_changing = allocate_lock()
 _telling = _local()
 
 
@@ -144,5 +147,15 @@ def tell_of(name: str, artifact: Artifact, **fields: Any) -> None:
 
 def _add(listening: Listening) -> None:
     global listeners
-    if listening not in listeners:
-        listeners = (*listeners, listening)
+    with _changing:
+        if listening not in listeners:
+            listeners = (*listeners, listening)
+
+
+def _forget_changes() -> None:
+    """After a fork: the thread that was changing the tuple does not exist in the child."""
+    global _changing
+    _changing = allocate_lock()
+
+
+forks.after_fork(_forget_changes)

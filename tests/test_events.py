@@ -258,6 +258,31 @@ def test_threads_that_come_and_go_lose_no_event(told):
     assert len(events.listeners) == 1
 
 
+def test_who_listens_at_the_same_moment_is_heard_all_the_same():
+    """Adding and taking away are changes of one tuple; none gets lost between two threads."""
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    kept = []
+
+    def add_many():
+        mine = [jitload.on_event(lambda event: None) for _ in range(200)]
+        for listening in mine[::2]:
+            listening.remove()
+        kept.extend(mine[1::2])
+
+    try:
+        threads = [threading.Thread(target=add_many) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switch)
+    assert set(events.listeners) == set(kept)
+    for listening in kept:
+        listening.remove()
+
+
 def test_a_forked_child_goes_on_telling():
     code = f"""
 import os, jitload

@@ -74,7 +74,7 @@ def _block(label: str, lines: list[str]) -> list[str]:
 
 def _describe(bundle: Bundle) -> str:
     signed = f"signed by {', '.join(bundle.signers)}" if bundle.signers else "signatures not asked for"
-    return f"{len(bundle)} requests, {signed}"
+    return f"{len(bundle)} {'request' if len(bundle) == 1 else 'requests'}, {signed}"
 
 
 def _nearest_lines(bundle: Bundle, request: CompileRequest, device: str | None) -> list[str]:

@@ -67,6 +67,7 @@ def factors_now(request: CompileRequest, closure: Closure | None, toolchain: Too
 
 def _spell_factors(*, kind: str, arch: str, name: str, toolchain: str, factors: Mapping[str, Any]) -> dict[str, str]:
     """Every factor under its own name, as text."""
+    headers = len(factors.get("headers", {}))
     spelled = {
         "kind": kind,
         "arch": arch,
@@ -76,7 +77,7 @@ def _spell_factors(*, kind: str, arch: str, name: str, toolchain: str, factors: 
         "undefines": " ".join(factors.get("undefines", ())) or "none",
         "name expressions": ", ".join(factors.get("name expressions", ())) or "none",
         "compiler": toolchain,
-        "headers": f"{len(factors.get('headers', {}))} files",
+        "headers": f"{headers} {'file' if headers == 1 else 'files'}",
     }
     for macro, value in factors.get("defines", {}).items():
         spelled[f"define {macro}"] = "1" if value is None else str(value)

@@ -108,7 +108,8 @@ def check_source(name: str, file: Any, source: Any) -> None:
 
 def is_path(text: str) -> bool:
     """Whether what should be CUDA C++ is the name of a file."""
-    return text.strip().lower().endswith(_SOURCE_SUFFIXES) and not any(mark in text for mark in "\n{};#")
+    is_code = any(mark in text for mark in ("\n", "{", "}", ";", "#", "//", "/*"))
+    return text.strip().lower().endswith(_SOURCE_SUFFIXES) and not is_code
 
 
 def docstring_source(declaration: Any) -> str:

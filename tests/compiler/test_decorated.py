@@ -108,7 +108,18 @@ def test_a_path_as_the_text_of_a_compile():
         jitload.compile("saxpy.cu", kind="ptx", arch="compute_75")
 
 
-@pytest.mark.parametrize("text", [SOURCE, '#include "kernel.cu"', "int x; // see kernel.cu", "// a\n// kernel.cu", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        SOURCE,
+        '#include "kernel.cu"',
+        "int x; // see kernel.cu",
+        "// a\n// kernel.cu",
+        "// kernel.cu",
+        "/* a */ // b.h",
+        "",
+    ],
+)
 def test_what_is_no_path(text):
     assert not is_path(text)
 
