@@ -572,6 +572,46 @@ def test_two_threads_record_one_loaded_kernel_each_into_its_own_workload(tmp_pat
         assert f"// {other}" not in texts
 
 
+UNSET = 'extern "C" __global__ void unset(int *x) { __shared__ int s[4]; x[0] = s[threadIdx.x]; }'
+
+
+def test_two_threads_look_for_two_things_at_once_on_the_executor():
+    """The checks of a launch are those of the thread that launches."""
+
+    @jit_kernel(source=UNSET)
+    def unset(x): ...
+
+    unset.kernel()
+
+    def work(checks, barrier):
+        found = set()
+        with jitload.configure(device="cpu", cpu_check=checks):
+            bound = unset.bind(grid=1, block=1)
+            for _ in range(20):
+                barrier.wait()
+                try:
+                    bound(np.zeros(1, np.int32))
+                    found.add("ran")
+                except jitload.CpuFault:
+                    found.add("fault")
+        return found
+
+    assert two_threads(work, "init", None) == [{"fault"}, {"ran"}]
+
+
+def test_a_loaded_kernel_is_not_taken_for_that_of_other_bundles(tmp_path):
+    kernel = make(AXPY + "// of a bundle\n")
+    compiled = kernel.kernel()
+    path = tmp_path / "k.jlb"
+    jitload.Bundle.create(path, [kernel.request(arch="compute_75")]).close()
+    before = jitload.stats().hits["bundle"]
+    with jitload.configure(bundles=[path], trust="unsigned", compile="never"):
+        assert kernel.kernel() is not compiled
+        assert kernel.kernel() is kernel.kernel()
+    assert jitload.stats().hits["bundle"] == before + 1
+    assert kernel.kernel() is compiled
+
+
 def test_threads_that_a_recorded_block_starts_are_recorded(tmp_path):
     kernel = make(AXPY + "// in a thread\n")
     with jitload.record(tmp_path / "app.jlw"), ThreadPoolExecutor(1) as pool:

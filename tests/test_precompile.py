@@ -260,6 +260,16 @@ def test_what_only_serves_gets_no_image_beside_it(cache, tmp_path):
     assert len(list(Cache(cache.directory).entries())) == 2
 
 
+def test_threads_of_an_executor_work_under_the_settings_of_whoever_asks(cache):
+    """A thread begins without the block that it is used in."""
+    with ThreadPoolExecutor(2) as pool:
+        assert outcomes(precompile([simple(1), simple(2)], cache=cache, executor=pool)) == (2, 0, 0)
+        before = jitload.stats().compiles
+        with jitload.configure(compile="always"):
+            assert outcomes(precompile([simple(1), simple(2)], cache=cache, executor=pool)) == (2, 0, 0)
+        assert jitload.stats().compiles == before + 2
+
+
 def test_one_fatbin_is_made_for_all_archs(cache):
     report = precompile([simple(1)], ["sm_80", "sm_90"], kinds="fatbin", cache=cache)
     ((kind, archs),) = [(str(one.kind), one.archs) for one in report.compiled]

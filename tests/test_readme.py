@@ -94,6 +94,16 @@ def test_the_way_through_the_air_gap_works_as_written(page, tmp_path):
     assert bash(f"export {deploy}", "empty") == "right result; 0 compiled, served by bundle\n"
 
 
+def test_the_shell_line_that_precompiles_kernels_makes_kernels_of_all_of_them():
+    """The other line, with the plan, is the test of the kernels themselves."""
+    line = next(line for block in blocks("sh") for line in block.splitlines() if "precompile kernels/s" in line)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = line.replace("jitload ", f"{sys.executable} -m jitload ", 1)
+    done = subprocess.run(["bash", "-euc", command], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].endswith(" 9 compiled, 0 cached, 0 failed")
+
+
 def test_the_table_of_settings_has_every_variable_and_what_separates_its_items():
     documented = set(re.findall(r"`(JITLOAD_[A-Z_]+)`", README))
     variables = {option.variable: option for option in OPTIONS if option.variable.startswith("JITLOAD_")}

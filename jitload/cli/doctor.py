@@ -101,6 +101,11 @@ def judge(results: list[Result]) -> tuple[bool, str]:
     bundled = findings["bundles"]
     runs = findings["device"].status == "ok" and bundled.status == "ok"
     where = "GPU" if findings["device"].details.get("device") == "cuda" else "CPU executor"
+    if runs and settings.get("JITLOAD_STRICT") and not bundled.details.get("covers"):
+        return (
+            False,
+            f"Not ready: no bundle in force holds what the {where} runs, and in strict mode nothing else answers.",
+        )
     if runs and (compiles or never):
         done = "compile and run" if compiles and not never else "that were compiled elsewhere run"
         return True, f"Ready: kernels {done} here, on the {where}."

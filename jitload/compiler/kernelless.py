@@ -73,6 +73,6 @@ def _name_templates(templates: list[KernelTemplate]) -> str:
     more = f" and {len(templates) - _MAX_NAMED} more" if len(templates) > _MAX_NAMED else ""
     are, them = ("is a template", "it") if len(templates) == 1 else ("are templates", "them")
     return (
-        f"{names}{more} {are}, and nothing instantiates {them}: give "
-        f'names=["{templates[0].example()}"] (--name on the command line, names in precompile.toml)'
+        f'{names}{more} {are}, and nothing instantiates {them}: give names=["{templates[0].example()}"] '
+        f"(entry= of a jit_kernel, --name on the command line, names in precompile.toml)"
     )

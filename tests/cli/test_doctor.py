@@ -14,6 +14,7 @@ import pytest
 
 import jitload
 from jitload.bundles.bundle import Bundle
+from jitload.bundles.sign import generate_keys, sign_bundle
 from jitload.cli.doctor import CHECKS, GROUND
 from jitload.settings.option import OPTIONS
 
@@ -324,6 +325,18 @@ def test_without_a_compiler_it_is_ready_for_what_bundles_hold(spawn_with, make_s
     result = spawn_with(site, "--json", JITLOAD_BUNDLES=cubin, **settings)
     assert findings(result, 1)["bundles"]["details"]["covers"] is False
     assert json.loads(result.stdout)["verdict"].startswith("Not ready: nothing can be compiled")
+
+
+@pytest.mark.usefixtures("needs_nvrtc")
+def test_strict_mode_is_ready_for_what_signed_bundles_hold_and_for_nothing_else(spawn, bundled, workdir):
+    key = generate_keys(workdir / "key", "ci")
+    settings = {"JITLOAD_STRICT": "1", "JITLOAD_TRUST": key, "JITLOAD_DEVICE": "cpu"}
+    for target, code in ((("ptx", "compute_75"), 0), (("cubin", "sm_90"), 1)):
+        path = bundled(*target)
+        sign_bundle(path, workdir / "key")
+        result = spawn("doctor", "--json", JITLOAD_BUNDLES=path, **settings)
+        assert findings(result, code)["bundles"]["details"]["covers"] is (code == 0)
+    assert json.loads(result.stdout)["verdict"].startswith("Not ready: no bundle in force holds what the CPU")
 
 
 @pytest.mark.usefixtures("needs_nvrtc")
