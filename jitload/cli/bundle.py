@@ -26,6 +26,7 @@ from jitload.cli.tables import (
     plain,
     table,
 )
+from jitload.files.atomic import write_file
 
 app = new_app(no_args_is_help=True)
 
@@ -190,7 +191,7 @@ def extract(
             entry.artifact.save(out / f"{entry.artifact.key}.jle")
         workload = opened.workload()
         if workload is not None:
-            (out / "workload.jlw").write_bytes(workload.encode())
+            write_file(out / "workload.jlw", workload.encode())
         typer.echo(f"{out}: {format_count(sum(1 for _ in opened.entries()), 'artifact')} of {bundle}")
 
 

@@ -10,6 +10,7 @@ import typer
 
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import STDOUT, destination
+from jitload.files.atomic import write_file
 
 app = new_app()
 
@@ -50,7 +51,7 @@ def profile_script(
         if out is None:
             typer.echo(profile.table())
         else:
-            out.write_text(profile.to_json())
+            write_file(out, profile.to_json().encode())
     raise typer.Exit(code)
 
 

@@ -144,9 +144,13 @@ class Directory:
                 if attempt == 2 or not _may_remove(relative, held.descriptor, error):
                     raise
             else:
-                if _make_private(descriptor):
-                    return descriptor
-                os.close(descriptor)
+                private = False
+                try:
+                    if private := _make_private(descriptor):
+                        return descriptor
+                finally:
+                    if not private:
+                        os.close(descriptor)
             os.unlink(relative, dir_fd=held.descriptor)
         raise OSError(errno.EEXIST, f"{self.path}/{relative} is not a file of ours: remove it")
 

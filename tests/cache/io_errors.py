@@ -87,7 +87,7 @@ def check_call(directory: str, right: bytes, k: int, error: int, sticky: bool, i
         wrong.append(f"left open: {opened}")
     if locked := are_locked(directory):
         wrong.append(f"left locked: {locked}")
-    strays = set(os.listdir(directory)) - {
+    strays = set(os.listdir(directory) if os.path.isdir(directory) else ()) - {
         "objects",
         "manifests",
         "index",
