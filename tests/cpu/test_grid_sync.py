@@ -50,6 +50,7 @@ def test_a_kernel_that_always_waits_is_refused_before_it_runs(kernels, name, res
     with pytest.raises(jitload.LaunchError, match=NEEDS) as caught:
         kernels[name][2, 32](x, *rest)
     assert name in str(caught.value)
+    assert caught.value.__cause__ is None  # it was not tried
     assert (x == 0).all()
     kernels[name](x, *rest, grid=2, block=32, cooperative=True)
 
@@ -62,6 +63,14 @@ def test_a_kernel_that_may_wait_is_refused_where_it_does(kernels, name, rest):
     assert isinstance(caught.value.__cause__, jitload.CpuFault)
     if name != "leaves":  # a thread that is gone is waited for, on a GPU as well
         kernels[name](x, *rest, grid=2, block=32, cooperative=True)
+
+
+@pytest.mark.parametrize(("name", "rest"), [("always", ()), ("sometimes", (4,)), ("loops", (2,))])
+def test_without_line_information_too(name, rest):
+    """By the code alone: a trap behind a null test of the workspace."""
+    kernels = jitload.compile(SOURCE, kind="ptx", arch="compute_80").load()
+    with pytest.raises(jitload.LaunchError, match=NEEDS):
+        kernels[name][2, 32](np.zeros(4, np.int32), *rest)
 
 
 def test_a_kernel_that_does_not_wait_runs_without(kernels):
