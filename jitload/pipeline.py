@@ -155,7 +155,12 @@ def _compile(
 
     current = current_toolchain(request, cache)
     if current is None:
-        raise CompileError(_nowhere(request, MISSING), file=request.path)
+        from jitload.bundles.nearest import describe_nearest
+
+        what = (
+            f"{request.path or request.name} ({request.kind}, {request.arch}) is in no bundle and in no cache directory"
+        )
+        raise CompileError(f"{what}, and {MISSING}{describe_nearest(request)}", file=request.path)
     closure = Closure(request, toolkit_roots())
     unsharable = closure.unsharable()
     if scan_first and unsharable is None:
@@ -196,15 +201,6 @@ def _tell(name: str, request: CompileRequest, **fields: Any) -> None:
     events.tell(name, kernel=kernel, key=request.digest, kind=str(request.kind), arch=request.arch, **fields)
 
 
-def _nowhere(request: CompileRequest, missing: str) -> str:
-    """What to say of a request that nothing has, where nothing can be compiled."""
-    from jitload.bundles.nearest import nearest_in
-
-    what = f"{request.path or request.name} ({request.kind}, {request.arch})"
-    nearest = [f"\n  nearest: {near}" for bundle in bundles_in_force() for near in nearest_in(bundle, request)]
-    return f"{what} is in no bundle and in no cache directory, and {missing}{''.join(nearest)}"
-
-
 def _remember(request: CompileRequest, cache: Cache, closure: Closure, current: Toolchain) -> None:
     from jitload.compiler.manifest import variant_of
 
@@ -235,8 +231,11 @@ def refuse_if_off(request: CompileRequest, cache: Cache, policy: str, reason: st
     """
     what = f"{request.name} ({request.kind}, {request.arch})"
     if is_sealed():
+        from jitload.bundles.nearest import describe_nearest
+
         raise CompileDisabledError(
             f"{what} needs a compile ({reason}), and this process is sealed: compile it before jitload.seal()"
+            f"{describe_nearest(request)}"
         )
     if policy == "never":
         from jitload.bundles.missing import not_precompiled

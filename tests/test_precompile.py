@@ -139,9 +139,10 @@ def test_requests_are_made_for_every_arch(cache, tmp_path):
     ids=["template", "empty", "comment", "device function"],
 )
 @pytest.mark.parametrize("target", [("cubin", "sm_80"), ("ptx", "compute_80"), ("fatbin", ["sm_80", "compute_80"])])
-def test_an_image_without_a_kernel_is_a_failure_each_time(cache, source, said, target):
+def test_a_file_without_a_kernel_is_a_failure_each_time(cache, tmp_path, source, said, target):
     """Also where the cache has it: `compile` takes device code to look at, and keeps it."""
-    request = CompileRequest(source, kind=target[0], arch=target[1], name="k.cu")
+    (tmp_path / "k.cu").write_text(source)
+    request = CompileRequest(tmp_path / "k.cu", kind=target[0], arch=target[1])
     for _ in range(2):
         ((_, error),) = precompile([request], cache=cache, jobs=1).failed
         assert isinstance(error, CompileError)
@@ -161,8 +162,18 @@ def test_an_image_without_a_kernel_is_a_failure_each_time(cache, source, said, t
     ],
     ids=["global", "constant", "fatbin", "ltoir", "rdc", "dc"],
 )
-def test_what_has_another_use_than_to_be_launched_is_made(cache, request_):
-    assert precompile([request_], cache=cache, jobs=1).ok
+def test_what_has_another_use_than_to_be_launched_is_made(cache, tmp_path, request_):
+    (tmp_path / "k.cu").write_text(request_.source)
+    file = CompileRequest(tmp_path / "k.cu", kind=request_.kind, arch=request_.archs, options=request_.options)
+    assert precompile([file], cache=cache, jobs=1).ok
+
+
+def test_what_an_application_compiled_without_a_kernel_is_made_again(cache, tmp_path):
+    """It was recorded as it was asked for, and that it has no use for a launch is known to who asked."""
+    source = "__device__ int twice(int x) { return 2 * x; }"
+    with jitload.record(tmp_path / "app.jlw"):
+        jitload.compile(source, arch="compute_80", cache=cache)
+    assert precompile(tmp_path / "app.jlw", cache=Cache(tmp_path / "other"), jobs=1).ok
 
 
 def test_a_source_that_fails_for_every_arch_is_told_once_and_each_arch_is_named(cache):

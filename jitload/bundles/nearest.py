@@ -71,6 +71,11 @@ def nearest_in(bundle: Bundle, request: CompileRequest) -> list[NearImage]:
     return sorted(found, key=_distance)[:MAX_SHOWN]
 
 
+def describe_nearest(request: CompileRequest) -> str:
+    """What the bundles in force have of the program of a request: lines to end a message with, or ""."""
+    return "".join([f"\n  nearest: {near}" for bundle in bundles_in_force() for near in nearest_in(bundle, request)])
+
+
 def stale_images(request: CompileRequest) -> list[NearImage]:
     """For each bundle in force its nearest image of the program, where more differs than what it was made for."""
     nearest = [near for bundle in bundles_in_force() for near in nearest_in(bundle, request)[:1]]

@@ -315,7 +315,7 @@ def _make_default(settings: config.Config, wanted: tuple[object, ...]) -> Cache:
         if not os.path.isdir(path):
             log.warn_once(("layer", path), f"{path} is passed over: JITLOAD_READ_ONLY_DIRS names no directory there")
     if len(_defaults) >= _MAX_DEFAULTS:
-        del _defaults[next(iter(_defaults))]
+        _defaults.pop(list(_defaults)[0], None)  # noqa: RUF015 - another thread may change it between two steps
     made = Cache(settings.cache_dir, max_bytes=settings.cache_max_bytes, layers=settings.read_only_dirs)
     return _defaults.setdefault(wanted, made)
 

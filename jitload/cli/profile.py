@@ -45,8 +45,12 @@ def profile_script(
                 raise ValueError("the script itself prints to stdout: write the name of a file behind -o")
             destination(str(out), "")  # refused now rather than when the script has run
             out = out.absolute()  # the script may go elsewhere
-    with jitload.configure(device="cpu"), jitload.cpu_profile() as profile:
-        code = _run(script, arguments or [])
+    everywhere = jitload.configure(device="cpu")  # in the threads of the script as well
+    try:
+        with jitload.cpu_profile() as profile:
+            code = _run(script, arguments or [])
+    finally:
+        everywhere.__exit__(None, None, None)
     with clean_failures():
         if out is None:
             typer.echo(profile.table())

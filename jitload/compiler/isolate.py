@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, final
 from jitload.compiler import nvrtc, toolkit
 from jitload.compiler.program import compile_artifact
 from jitload.errors import CompileError
+from jitload.settings.environment import worker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,6 +94,7 @@ class CompilerProcess:
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, running this package
                 [sys.executable, "-c", start],
+                env=worker_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

@@ -40,18 +40,20 @@ def refuse_uninstantiated(request: CompileRequest) -> None:
 
 
 def refuse_unlaunchable(request: CompileRequest, artifact: Artifact) -> None:
-    """Nothing for an artifact that has kernels, or globals, or is to be linked: for who makes what is to be launched.
+    """Nothing for an artifact that has kernels, or globals, or is to be linked: for who makes kernels of files.
+
+    What has no file is a text that an application brought, or recorded: it knows what for.
 
     Raises:
         CompileError: it has nothing of the sort.
     """
-    if artifact.kernels or _is_relocatable(request) or _has_globals(artifact.data):
+    if artifact.kernels or request.path is None or _is_relocatable(request) or _has_globals(artifact.data):
         return
     refuse_uninstantiated(request)
     raise _error(
         request,
-        "it has no __global__ function. Device functions alone are compiled to be linked, with -rdc=true or as kind "
-        "'ltoir'",
+        "it has no __global__ function, or has templates in a header that nothing instantiates (--name, or names in "
+        "precompile.toml). Device functions alone are compiled to be linked: -rdc=true, or kind 'ltoir'",
     )
 
 

@@ -80,3 +80,9 @@ def _describe_unknown(name: str, known: list[str]) -> str:
 def child_environment(**variables: str) -> dict[str, str]:
     """The environment of this process with some variables set: for a process that is started with it."""
     return {**os.environ, **variables}
+
+
+def worker_environment() -> dict[str, str]:
+    """The environment for a process of our own: without what nothing reads, of which this process has spoken."""
+    unknown = unknown_variables()
+    return {name: value for name, value in os.environ.items() if name not in unknown}

@@ -122,6 +122,17 @@ def test_it_is_named_where_nothing_can_be_compiled(package, edited, python_witho
     assert "tier" not in error
 
 
+def test_it_is_named_where_the_process_is_sealed(shipped):
+    source, _ = shipped
+    source.write_text(source.read_text().replace("= 1", "= 2"))
+    jitload.seal()
+    try:
+        with pytest.raises(jitload.CompileDisabledError, match=r"sealed.*\n  nearest: fill.cu .*fill.jlb: source: "):
+            ask(source)
+    finally:
+        jitload.seal(False)
+
+
 @pytest.fixture
 def shipped(tmp_path):
     """(source file, its bundle in use): a template for two archs."""

@@ -50,6 +50,21 @@ def test_explain_compiles_and_makes_nothing(invoke, cache):
     assert not cache.exists()
 
 
+def test_without_an_arch_it_is_what_a_launch_would_get(ask, invoke, cache, monkeypatch):
+    """With compiling off, the executor takes the PTX without its own options."""
+    jitload.compile(pathlib.Path("scale.cu"), arch="compute_75")
+    monkeypatch.setenv("JITLOAD_DEVICE", "cpu")
+    assert ask("explain", "scale.cu", code=3)[0]["outcome"] == "compile"
+    monkeypatch.setenv("JITLOAD_COMPILE", "never")
+    (report,) = ask("explain", "scale.cu")
+    assert (report["outcome"], report["tier"]) == ("hit", "memory" if "memory" in report["launch"] else "disk")
+    assert report["launch"].endswith("which stands in: without --generate-line-info")
+    assert invoke("compile", "scale.cu", "-o", "scale.ptx").exit_code == 0
+    (report,) = ask("explain", "scale.cu", "--arch", "compute_80", code=3)
+    assert report["outcome"] == "error"
+    assert "compiling is off" in report["launch"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -72,3 +72,11 @@ def test_nothing_is_said_and_nothing_is_imported_where_every_name_is_known():
     code = "import sys, jitload.config as c; c.current(); assert not {'logging', 'difflib'} & set(sys.modules)"
     done = run(code, JITLOAD_COMPILE="never", JITLOAD_TEST_ANYTHING="1")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_workers_do_not_repeat_it(tmp_path):
+    (tmp_path / "k.cu").write_text('extern "C" __global__ void k() {}')
+    code = f"import jitload, pathlib; r = jitload.precompile([pathlib.Path({str(tmp_path / 'k.cu')!r})], ['sm_80', 'sm_90'], jobs=2); assert r.ok"
+    done = run(code, JITLOAD_COMPIL="never", JITLOAD_CACHE_DIR=str(tmp_path / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert len(done.stderr.splitlines()) == 1
