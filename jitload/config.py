@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
-    from types import TracebackType
+    from types import FrameType, TracebackType
     from typing import Any, TypedDict
 
     from typing_extensions import Unpack
@@ -284,16 +284,25 @@ def _opens_block() -> bool:
 
     A plain call holds in every thread at once, and `__enter__` would come too late to take that back: for the moment
     between the two, other threads would have the settings of the block. So the instruction behind the call is looked
-    at. Where it is another one (`stack.enter_context(configure(...))`), that moment remains.
+    at, and where that returns, the one behind the call before. Where it is another one, as in
+    `stack.enter_context(configure(...))`, that moment remains.
     """
+    caller: FrameType | None = sys._getframe(1).f_back
+    while caller is not None:
+        following = _instructions_behind(caller)
+        # "with" is SETUP_WITH in 3.10, BEFORE_WITH from 3.11 on, and COPY, LOAD_SPECIAL from 3.14 on.
+        if following[:1] in (["SETUP_WITH"], ["BEFORE_WITH"]) or following == ["COPY", "LOAD_SPECIAL"]:
+            return True
+        if following[:1] != ["RETURN_VALUE"]:
+            return False
+        caller = caller.f_back
+    return False  # called by no Python code at all
+
+
+def _instructions_behind(frame: FrameType) -> list[str]:
+    """The names of the two instructions that follow the one that a frame is carrying out."""
     from opcode import opname
 
-    try:
-        caller = sys._getframe(2)
-    except ValueError:  # called by no Python code at all
-        return False
-    code = caller.f_code.co_code
-    following = [opname[code[at]] for at in range(caller.f_lasti + 2, min(caller.f_lasti + 34, len(code)), 2)]
-    following = [name for name in following if name not in {"CACHE", "EXTENDED_ARG"}][:2]
-    # "with" is SETUP_WITH in 3.10, BEFORE_WITH from 3.11 on, and COPY, LOAD_SPECIAL from 3.14 on.
-    return following[:1] in (["SETUP_WITH"], ["BEFORE_WITH"]) or following == ["COPY", "LOAD_SPECIAL"]
+    code = frame.f_code.co_code
+    names = [opname[code[at]] for at in range(frame.f_lasti + 2, min(frame.f_lasti + 34, len(code)), 2)]
+    return [name for name in names if name not in {"CACHE", "EXTENDED_ARG"}][:2]

@@ -337,6 +337,44 @@ def test_a_block_is_known_for_one_however_long_it_is(lines):
     assert names["body"]() == ()
 
 
+def test_a_block_is_known_for_one_where_a_function_gives_it():
+    def on_cpu():
+        return configure(device="cpu")
+
+    def through_another():
+        return on_cpu()
+
+    for function in (on_cpu, through_another, partial(configure, device="cpu")):
+        with function():
+            assert current().device == "cpu"
+            assert config._layers == ()
+        setting = function()
+        assert len(config._layers) == 1
+        setting.__exit__(None, None, None)
+
+
+def test_no_moment_remains_in_which_others_have_a_block():
+    """Seen at every step of the interpreter between the call and the block."""
+    seen = []
+
+    def trace(frame, event, argument):
+        frame.f_trace_opcodes = True
+        seen.append(config._layers)
+        return trace
+
+    def body():
+        with configure(device="cpu"):
+            pass
+
+    sys.settrace(trace)
+    try:
+        body()
+    finally:
+        sys.settrace(None)
+    assert len(seen) > 10
+    assert set(map(len, seen)) == {0}
+
+
 def test_a_block_of_a_stack_is_its_threads_alone_once_it_is_entered():
     with ExitStack() as stack:
         stack.enter_context(configure(device="cpu"))

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 import jitload
+from jitload.artifact import Kind
 from jitload.bundles.build import create
 from jitload.bundles.sign import generate_keys, sign_bundle
 from jitload.compiler.arch import EXECUTOR_OPTIONS
@@ -152,3 +153,23 @@ def test_what_is_said_is_what_is_done_without_a_compiler(places, python_without_
     assert rows["none", "cold", "missing", "device"]["said"][0] == "error"
     assert rows["none", "written", "missing", "device"]["said"][1] == "disk"
     assert rows["none", "exact", "always", "device"]["said"][0] == "error"
+
+
+@pytest.mark.parametrize("kinds", [None, (Kind.PTX,), (Kind.CUBIN,)], ids=str)
+@pytest.mark.parametrize("device", ["sm_80", "sm_86", "sm_90", "sm_70"])
+def test_what_is_said_of_a_gpu_is_what_it_gets(places, device, kinds):
+    """The choice of an image for a GPU needs no GPU."""
+    chosen = {"device": device} if kinds is None else {"device": device, "kinds": kinds}
+    bundles = [places / "other arch.jlb", places / "written.jlb"]
+    request = jitload.CompileRequest(places / "k.cu", kind="cubin", arch=device)
+    with jitload.configure(bundles=bundles, trust="unsigned", compile="never"):
+        said = jitload.explain(request, jitload.Cache(), **chosen)
+        before = jitload.stats().hits
+        try:
+            artifact = compile_request(request, jitload.Cache(), **chosen)
+        except jitload.NotPrecompiledError:
+            assert (said.outcome, said.tier) == ("error", None)
+            return
+        assert (said.outcome, said.key) == ("hit", artifact.key)
+        assert said.launch.startswith(f"{artifact.kind} {artifact.arch} from bundle ")
+        assert [tier for tier, count in jitload.stats().hits.items() if count > before[tier]] == [said.tier]

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 #: How many entries are read to find those of a program, in a bundle that does not list its programs, and in one that
 #: does and has this one; and how many are shown. One is verified in 0.1 ms.
 MAX_SCANNED, MAX_READ, MAX_SHOWN = 1000, 10_000, 3
+#: How often a program is compared after a compile: one that is compiled in a hundred variants is not older each time.
+MAX_COMPARED = 8
 #: What a program is called that nobody named: another of that name need not be an older one.
 _NAMELESS = "kernel.cu"
 
 _programs: WeakKeyDictionary[Bundle, dict[str, list[str]]] = WeakKeyDictionary()
+_compared: dict[str, int] = {}
 
 
 class NearImage(Value):
@@ -89,7 +92,8 @@ def warn_of_stale_bundles(request: CompileRequest, artifact: Artifact) -> None:
         request: what no bundle had.
         artifact: what was compiled: only an image with a kernel of the same name is taken for the same program.
     """
-    if request.name == _NAMELESS:
+    count = _compared[request.name] = _compared.get(request.name, 0) + 1
+    if request.name == _NAMELESS or count > MAX_COMPARED:
         return
     for near in stale_images(request):
         if set(near.kernels) & set(artifact.kernels) and _is_of(near.bundle, request.path):
@@ -138,10 +142,11 @@ def _entries_of(bundle: Bundle, program: str) -> list[Entry]:
         return []
     known = _programs.get(bundle)
     if known is None:
-        known = _programs[bundle] = {}
+        known = {}
         for request in bundle.requests[: MAX_SCANNED if listed is None else MAX_READ]:
             for name in {entry.artifact.name for entry in _read(bundle, request)}:
                 known.setdefault(name, []).append(request)
+        _programs[bundle] = known
     return [entry for request in known.get(program, ()) for entry in _read(bundle, request)]
 
 

@@ -26,6 +26,11 @@ print(jitload.stats().compiles, jitload.stats().hits["bundle"])
 """
 
 
+@pytest.fixture(autouse=True)
+def _nothing_compared(monkeypatch):
+    monkeypatch.setattr(nearest, "_compared", {})
+
+
 @pytest.fixture
 def package(tmp_path):
     """The directory of an installed package with a kernel, and a bundle of it as it is now."""
@@ -168,6 +173,15 @@ def ask(source, **changes):
 def test_what_a_bundle_was_not_made_for_does_not_make_it_stale(shipped, changes, caplog):
     ask(shipped[0], **changes)
     assert caplog.text == ""
+
+
+def test_a_program_of_many_variants_is_not_compared_each_time(shipped, monkeypatch):
+    source, _ = shipped
+    read = []
+    monkeypatch.setattr(nearest, "nearest_in", lambda *asked: read.append(asked) or [])
+    for number in range(nearest.MAX_COMPARED + 3):
+        ask(source, defines={"N": number})
+    assert len(read) == nearest.MAX_COMPARED
 
 
 def test_another_program_of_the_same_name_is_not_an_older_one(shipped, tmp_path, caplog):

@@ -202,3 +202,24 @@ def test_stats_go_to_another_process():
     assert again == stats
     with pytest.raises(TypeError):
         again.hits["disk"] = 1
+
+
+def test_settings_that_take_turns_each_keep_their_cache(tmp_path):
+    """Its memory would be lost with it: threads may have two at the same time."""
+    places = [tmp_path / "a", tmp_path / "b"]
+
+    def default(place):
+        with jitload.configure(cache_dir=place):
+            return jitload.Cache.default()
+
+    first = [default(place) for place in places]
+    assert [default(place) for place in places] == first
+    assert first[0] is not first[1]
+
+
+def test_a_directory_of_others_that_is_not_there_is_said_once(tmp_path, caplog):
+    for _ in range(2):
+        with jitload.configure(cache_dir=tmp_path / "own", read_only_dirs=[tmp_path / "absent"]):
+            jitload.Cache.default()
+    assert len(caplog.records) == 1
+    assert f"{tmp_path / 'absent'} is passed over" in caplog.text
