@@ -68,6 +68,7 @@ class Config(Value):
         log: level of the logger "jitload" on stderr, or None for the application's own logging.
         cpu_check: what the CPU executor looks for besides bad addresses: some of "memory", "race", "init".
         sync: True when every launch waits for its kernel.
+        native: False when kernels are to be launched in pure Python, also where native code is built.
         cuda_home: an installed CUDA toolkit to use where no package brings one, or None.
     """
 
@@ -80,6 +81,7 @@ class Config(Value):
         "cuda_home",
         "device",
         "log",
+        "native",
         "offline",
         "read_only_dirs",
         "record",
@@ -100,6 +102,7 @@ class Config(Value):
     log: str | None
     cpu_check: tuple[str, ...]
     sync: bool
+    native: bool
     cuda_home: str | None
 
     def __init__(self, **fields: Any) -> None:

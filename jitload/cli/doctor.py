@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jitload.cli.checks import bundles, cache, compiler, devices, host
+from jitload.cli.checks import bundles, cache, compiler, devices, host, launch
 from jitload.cli.checks.finding import Finding, problem
 from jitload.cli.checks.sample import Sample
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
@@ -40,6 +40,7 @@ CHECKS: dict[str, Check] = {
     "headers": compiler.check_headers,
     "driver": devices.check_driver,
     "gpu": devices.check_gpu,
+    "launches": launch.check_launch,
     "cpu executor": devices.check_executor,
     "device": devices.check_device,
     "bundles": bundles.check_bundles,

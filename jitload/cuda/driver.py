@@ -132,6 +132,31 @@ def launch_entry() -> Any:
         raise LoadError("the CUDA driver is too old: it has no cuLaunchKernelEx (CUDA 11.8)") from error
 
 
+def device_entry() -> Any:
+    """The driver's cuCtxGetDevice as a ctypes function of the library itself.
+
+    Raises:
+        LoadError: CUDA cannot be used here.
+    """
+    bindings()
+    return _library().cuCtxGetDevice
+
+
+def address_of_entry(entry: Any) -> int:
+    """The address of a function of a library, for native code to call."""
+    return ctypes.cast(entry, ctypes.c_void_p).value or 0
+
+
+def device_count() -> int:
+    """How many devices the driver has.
+
+    Raises:
+        LoadError: CUDA cannot be used here.
+        DriverError: cuDeviceGetCount failed.
+    """
+    return int(check("cuDeviceGetCount", bindings().cuDeviceGetCount()))
+
+
 def current_device() -> int:
     """The ordinal of this thread's device: that of its current context, else 0.
 

@@ -116,6 +116,35 @@ class CudaFunction:
         config = ctypes.byref(launch_config(grid, block, shared_bytes, stream, cluster, cooperative))
         return buffer, functools.partial(driver.launch_entry(), config, self._function, pointers, None)
 
+    def submission(
+        self,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        stream: int,
+        cluster: Dim3 | None,
+        cooperative: bool,
+    ) -> tuple[int, int, int, object, int, int]:
+        """What native code launches with; see `jitload.launch.kernel.NativeFunction`.
+
+        Raises:
+            LaunchError: the device cannot run this configuration.
+            DriverError: a driver call failed.
+            LoadError: the module is closed.
+        """
+        self._require_open()
+        self._allow(driver.ensure_context(), shared_bytes, cluster)
+        config = launch_config(grid, block, shared_bytes, stream, cluster, cooperative)
+        several = driver.device_count() > 1
+        return (
+            driver.address_of_entry(driver.launch_entry()),
+            ctypes.addressof(self._function),
+            ctypes.addressof(config),
+            (self._function, config),
+            driver.current_device() if several else -1,
+            driver.address_of_entry(driver.device_entry()) if several else 0,
+        )
+
     def refuse(self, outcome: object, submit: Callable[[], object]) -> None:
         """Give a thread without a context the primary one and submit again; raise for every other status.
 

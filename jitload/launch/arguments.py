@@ -14,12 +14,15 @@ from jitload.launch.arrays import ArrayView
 from jitload.launch.codec import field_codec
 from jitload.launch.misfit import Misfit
 from jitload.launch.pointers import Pointer
+from jitload.launch.readers import learn_array, learn_number
 from jitload.launch.staging import HostArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from jitload.artifact import KernelInfo, Parameter
+    from jitload.launch import _native
+    from jitload.launch.row import Row
 
 
 class Missing:
@@ -54,8 +57,12 @@ class Signature:
         fast = tuple(field.fast for field in self._fields)
         self.fast_types: tuple[str, ...] | None = fast if all(fast) else None
 
-    def convert(self, args: Sequence[Any], stream: int) -> tuple[list[Any], list[HostArray], list[ArrayView]]:
-        """The values to pack, the host arrays to stage (their values are still 0), and every array.
+    def rows(self) -> tuple[Row, ...]:
+        """What native code may know of every parameter."""
+        return tuple([field.row() for field in self._fields])
+
+    def convert(self, args: Sequence[Any], stream: int) -> tuple[list[Any], list[HostArray], dict[int, ArrayView]]:
+        """The values to pack, the host arrays to stage (their values are still 0), and every array by its position.
 
         Raises:
             ArgumentError: the arguments do not fit the parameters.
@@ -65,14 +72,14 @@ class Signature:
             raise self._count_error([arg for arg in args if arg is not MISSING])
         values: list[Any] = []
         hosts: list[HostArray] = []
-        views: list[ArrayView] = []
+        views: dict[int, ArrayView] = {}
         for position, (is_pointer, convert) in enumerate(self._converters):
             try:
                 converted = convert(args[position], stream) if is_pointer else convert(args[position])
             except Misfit as misfit:
                 raise self._argument_error(position, misfit) from misfit.__cause__
             if type(converted) is ArrayView:
-                views.append(converted)
+                views[position] = converted
                 if converted.host:
                     parameter = self.info.params[position]
                     label = parameter.name or f"argument {position}"
@@ -82,6 +89,15 @@ class Signature:
                     converted = converted.address
             values.append(converted)
         return values, hosts, views
+
+    def learn(self, plan: _native.Plan, args: Sequence[Any], views: Mapping[int, ArrayView]) -> None:
+        """Let native code take such arguments itself the next time; they were launched with, this time."""
+        for position, field in enumerate(self._fields):
+            value, view = args[position], views.get(position)
+            if view is None:
+                learn_number(plan, type(value))
+            elif isinstance(field, Pointer) and not view.host:
+                learn_array(plan, position, value, view, field)
 
     def __str__(self) -> str:
         return f"{self.info.name}({', '.join(_described_parameter(p) for p in self.info.params)})"

@@ -1,8 +1,9 @@
 """A kernel with its configuration: what runs when a launch is called.
 
-There are two roads with one meaning. The short one is compiled per kernel: it compares the exact type of every
-argument (a comparison of two pointers), packs with one `struct` call and submits. Whatever does not match goes down
-the other road, which converts, stages host arrays and knows how to complain.
+There are two short roads and a long one, with one meaning. The first is native code, where that is built (_native.c).
+The second is Python that is compiled per kernel: it compares the exact type of every argument (a comparison of two
+pointers), packs with one `struct` call and submits. Whatever does not match goes down the long road, which converts,
+stages host arrays and knows how to complain; native code learns from it how arrays of their types are read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from jitload.launch.streams import current_stream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jitload.launch import _native
     from jitload.launch.arguments import Signature
     from jitload.launch.configuration import Configuration
     from jitload.launch.kernel import DeviceFunction
@@ -49,6 +51,7 @@ def specialize(take, give, make, pack_into, refuse, slow, modules, current_strea
             give(slot)
             return None
         return slow({names}*more)
+    launch.__qualname__ = "launch"
     return launch
 """
 # A framework may be imported after the launch was bound. Asking for two names in `sys.modules` costs 75 ns, asking
@@ -72,12 +75,14 @@ class Launch:
         configuration: Configuration,
         stream: int,
         synchronous: bool,
+        plan: _native.Plan | None = None,
     ) -> None:
         self._function = function
         self._signature = signature
         self._configuration = configuration
         self._stream = stream
         self._synchronous = synchronous
+        self._plan = plan
         self._slots: list[Slot] = []
 
     def run(self, *args: Any) -> None:
@@ -88,7 +93,7 @@ class Launch:
             LaunchError, DriverError, CpuFault: the device refused or stopped the kernel.
         """
         values, hosts, views = self._signature.convert(args, self._stream)
-        for view in views:
+        for view in views.values():
             # Version 3 of the CUDA Array Interface: work of the producer may still be queued on its stream. 1 is
             # the legacy default stream, which the driver also calls 0.
             if view.stream is not None and not view.host and view.stream != (self._stream or 1):
@@ -97,6 +102,10 @@ class Launch:
             run_staged(self._function.memory, hosts, values, lambda: self._submit(values, wait=True))
         else:
             self._submit(values, wait=self._synchronous)
+        if self._plan is not None:
+            self._signature.learn(self._plan, args, views)
+
+    run.__qualname__ = "launch"  # whatever road a launch takes, Python complains of its keywords in the same words
 
     def following(self, elsewhere: Callable[[int], Callable[..., None]]) -> Callable[..., None]:
         """`run`, on the current stream of a framework when there is one."""
@@ -105,7 +114,35 @@ class Launch:
             stream = current_stream()
             (elsewhere(stream) if stream else self.run)(*args)
 
+        launch.__qualname__ = "launch"
         return launch
+
+    def native(self, extension: Any, road: Callable[..., None], *, follow: bool) -> Callable[..., None]:
+        """This launch in native code.
+
+        Args:
+            extension: the module.
+            road: what is called instead where native code gives way: the first time, and for arguments that need more.
+            follow: look for a framework's current stream at every call.
+        """
+        assert self._plan is not None
+        armed = False
+
+        def launch(*args: Any) -> None:
+            nonlocal armed
+            road(*args)
+            if not armed:
+                armed = True
+                grid, block, shared_bytes, cluster, cooperative = self._configuration
+                make: Callable[..., tuple[int, int, int, object, int, int]] = self._function.submission  # type: ignore[attr-defined]
+                fast.arm(*make(grid, block, shared_bytes, self._stream, cluster, cooperative))
+
+        def refused(status: int, args: tuple[Any, ...]) -> None:
+            self._refuse(status, lambda: road(*args))
+
+        launch.__qualname__ = "launch"
+        fast: _native.Launch = extension.Launch(self._plan, launch, refused, follow)
+        return fast
 
     def compiled(self, specialize: Callable[..., Callable[..., None]], elsewhere: Any) -> Callable[..., None]:
         """The short road for this launch; `specialize` is what `compile_launch` gave for its signature."""
@@ -162,7 +199,7 @@ def compile_launch(signature: Signature, *, follow: bool) -> Callable[..., Calla
     names = [f"a{index}" for index in range(len(signature.fast_types))]
     listed = "".join(f"{name}, " for name in names)
     source = _TEMPLATE.format(
-        parameters="".join(f"{name}=MISSING, " for name in names),
+        parameters="".join(f"{name}=MISSING, " for name in names) + ("/, " if names else ""),
         names=listed,
         values="".join(f", {name}" for name in names),
         checks="".join(f"{_check(name, fast)} and " for name, fast in zip(names, signature.fast_types, strict=True)),

@@ -17,7 +17,7 @@ _READ_ONLY = 1  # DLPACK_FLAG_BITMASK_READ_ONLY
 
 
 class Tensor(NamedTuple):
-    """What a launch must know about a DLPack tensor. Strides are in elements."""
+    """What a launch must know about a DLPack tensor; strides are in elements, `dtype` is a DLDataType as one number."""
 
     address: int
     element: Element
@@ -25,6 +25,7 @@ class Tensor(NamedTuple):
     strides: tuple[int, ...] | None
     readonly: bool
     device_type: int
+    dtype: int
     capsule: object
 
 
@@ -95,5 +96,6 @@ def _parse(capsule: object) -> Tensor:
         strides=tuple([tensor.strides[i] for i in dimensions]) if tensor.strides else None,
         readonly=readonly,
         device_type=tensor.device_type,
+        dtype=tensor.code | tensor.bits << 8 | tensor.lanes << 16,
         capsule=capsule,
     )

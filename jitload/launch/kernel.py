@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from jitload import config
 from jitload.errors import LaunchError, UsageTypeError
+from jitload.launch import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jitload.artifact import KernelInfo
+    from jitload.launch import _native
     from jitload.launch.arguments import Signature
     from jitload.launch.configuration import Configuration
+    from jitload.launch.lookup import PythonLookup as Lookup
+else:
+    Lookup = native.lookup_type()
 
 Dim3 = tuple[int, int, int]
 
@@ -106,11 +111,40 @@ class PreparedFunction(DeviceFunction, Protocol):
         """
 
 
+class NativeFunction(DeviceFunction, Protocol):
+    """A device function whose launches native code can make: it has an entry of C for them."""
+
+    def submission(
+        self,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        stream: int,
+        cluster: Dim3 | None,
+        cooperative: bool,
+    ) -> tuple[int, int, int, object, int, int]:
+        """What native code launches with.
+
+        Returns:
+            The address of an entry as cuLaunchKernelEx is one; of the cell that holds the kernel, which is 0 once it
+            cannot be launched any more; of a CUlaunchConfig; what keeps cell and configuration where they are; the
+            ordinal of the device that this is made for, or -1 where there is no other; the address of an entry as
+            cuCtxGetDevice is one, or 0 where there is no other device.
+
+        Raises:
+            LaunchError: the device cannot run this configuration.
+            DriverError: a driver call failed.
+        """
+
+    def refuse(self, outcome: object, submit: Callable[[], object]) -> None:
+        """As in `PreparedFunction`."""
+
+
 #: Bound launches kept per kernel for `kernel[grid, block]`; a grid that follows the data must not fill the memory.
 MAX_BOUND = 512
 
 
-class Kernel:
+class Kernel(Lookup):
     """A kernel of a loaded module.
 
     Three ways to launch, with one meaning; sizes are in blocks and threads, `shared_bytes` is dynamic shared memory:
@@ -132,6 +166,10 @@ class Kernel:
         self._signature: Signature | None = None
         self._specialize: dict[bool, Callable[..., Callable[..., None]] | None] = {}
         self._bound: dict[Any, Callable[..., None]] = {}
+        self._native = native.extension() if hasattr(function, "submission") else None
+        self._plan: _native.Plan | None = None
+        if self._native is not None:
+            self._table = self._bound
 
     @property
     def name(self) -> str:
@@ -152,17 +190,6 @@ class Kernel:
     def device(self) -> str:
         """Where it runs: "cuda" or "cpu"."""
         return self._function.device
-
-    def __getitem__(self, key: Any) -> Callable[..., None]:
-        if type(key) is tuple and len(key) == 2 and not config.sync_seen:
-            grid, block = key
-            # Only ints and tuples: 1.0 and True equal 1 in a dict, and must not pass because 1 came before.
-            if (type(grid) is int or type(grid) is tuple) and (type(block) is int or type(block) is tuple):
-                try:
-                    return self._bound[key]
-                except (KeyError, TypeError):
-                    pass
-        return self._bind_key(key)
 
     def __call__(
         self,
@@ -218,7 +245,7 @@ class Kernel:
         handle = None if stream is None else stream_handle(stream, self.device)
         return self._bind(configuration, handle, config.current().sync)
 
-    def _bind_key(self, key: Any) -> Callable[..., None]:
+    def _look_up(self, key: Any) -> Callable[..., None]:
         if not isinstance(key, tuple) or not 2 <= len(key) <= 4:
             raise LaunchError(
                 f"kernel {self.name!r} is launched as kernel[grid, block](...) or "
@@ -260,17 +287,20 @@ class Kernel:
             signature = self._signature = Signature(
                 self._info, self.device, getattr(self._function.memory, "is_foreign", None)
             )
+            self._plan = native.make_plan(self._native, signature)
         follow = handle is None and self.device == "cuda"
         if follow not in self._specialize:
             self._specialize[follow] = compile_launch(signature, follow=follow)
         specialize = self._specialize[follow]
-        launch = Launch(self._function, signature, configuration, handle or 0, synchronous)
+        launch = Launch(self._function, signature, configuration, handle or 0, synchronous, self._plan)
 
         def elsewhere(stream: int) -> Callable[..., None]:
             key = (configuration, stream, synchronous)
             found = self._bound.get(key)
             return self._kept(key, configuration, stream, synchronous) if found is None else found
 
+        if self._native is not None and self._plan is not None and not synchronous:
+            return launch.native(self._native, launch.following(elsewhere) if follow else launch.run, follow=follow)
         if specialize is not None and not synchronous:
             return launch.compiled(specialize, elsewhere)
         return launch.following(elsewhere) if follow else launch.run

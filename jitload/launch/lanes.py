@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jitload.launch.advice import described
 from jitload.launch.misfit import Misfit
 from jitload.launch.numbers import plain_number
+from jitload.launch.row import Row
 from jitload.launch.structures import Structure, structure_bytes
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Lanes:
         self._whole = Structure(ctype.nbytes)
         self._pack = struct.Struct("<" + ("B" if self._halves else lane.format) * ctype.lanes).pack
         self.format = self._whole.format
+
+    def row(self) -> Row:
+        """What native code may know of it: its size."""
+        return Row.converted(self._whole.size, self.convert)
 
     def convert(self, value: Any) -> bytes:
         """The bytes to pack.

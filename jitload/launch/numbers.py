@@ -41,6 +41,12 @@ def plain_number(value: Any) -> Number | None:
     return _protocol_number(value)
 
 
+def learned_number(kind: type) -> type | None:
+    """`int` or `float` where it reads the values of a type of NumPy scalars that was seen before; else None."""
+    reader = _readers.get(kind)
+    return reader if reader is int or reader is float else None
+
+
 def _ctypes_number(value: Any) -> Number | None:
     held = value.value
     if isinstance(held, bytes | str):  # c_char and c_wchar, but not c_char_p

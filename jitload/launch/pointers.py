@@ -13,6 +13,7 @@ from jitload.launch.arrays import ArrayView, read_array
 from jitload.launch.cpp_type import element_type, is_pointer, is_pointer_to_const
 from jitload.launch.elements import Element, lanes_needed
 from jitload.launch.misfit import Misfit
+from jitload.launch.row import Row
 from jitload.launch.scalars import Integer
 
 if TYPE_CHECKING:
@@ -53,6 +54,24 @@ class Pointer:
         self._foreign = foreign if self._known else None
         # Where addresses must be looked at, an int is not packed as it is.
         self.fast = "" if self._foreign else "int"
+
+    def row(self) -> Row:
+        """What native code may know of it: which addresses it takes; which arrays, it learns."""
+        low, high = (0, (1 << 64) - 1) if self._integer is None else (self._integer.low, self._integer.high)
+        return Row(
+            "p",
+            8,
+            low=low,
+            high=high,
+            unaligned=self._unaligned,
+            takes_integers=self.fast == "int",
+            takes_none=self._known,
+            is_written=not self.const,
+        )
+
+    def lanes_of(self, element: Element) -> int:
+        """How many elements make what it points to (1 where that is not known), or 0 when they do not go behind it."""
+        return 1 if self._pointee is None else lanes_needed(element, self._pointee)
 
     def convert(self, value: Any, stream: int) -> int | ArrayView:
         """The address to pack, or the view of an array; a host array is still to be staged.
@@ -152,13 +171,13 @@ def _readonly_text(why: str, value: Any) -> str:
 
 def _count_write(tensor: Any) -> None:
     """Tell autograd that a tensor is about to change: it then refuses to use what it saved of it."""
-    counter = _version_counter(sys.modules["torch"])
+    counter = version_counter(sys.modules["torch"])
     if counter is not None:
         counter((tensor,))
 
 
 @functools.cache
-def _version_counter(torch: Any) -> Any:
+def version_counter(torch: Any) -> Any:
     """What raises `_version` of tensors, or None where torch is too old for it."""
     graph = getattr(getattr(torch, "autograd", None), "graph", None)
     return getattr(graph, "increment_version", None)

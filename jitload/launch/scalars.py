@@ -11,6 +11,7 @@ from jitload.launch.advice import described, shown
 from jitload.launch.cpp_type import value_type
 from jitload.launch.misfit import Misfit
 from jitload.launch.numbers import plain_number
+from jitload.launch.row import Row
 from jitload.launch.structures import structure_bytes
 
 if TYPE_CHECKING:
@@ -63,6 +64,12 @@ class Integer:
         # A layout that came from the driver knows sizes only.
         return cls(parameter.size, category, raw=parameter.type.startswith("b") and known is None)
 
+    def row(self) -> Row:
+        """What native code may know of it: everything, where an int is packed as it is."""
+        if not self.fast and self._size != 16:
+            return Row.converted(self._size, self.convert)
+        return Row("i", self._size, low=max(self.low, -(1 << 63)), high=min(self.high, (1 << 64) - 1))
+
     def convert(self, value: Any) -> Any:
         """The integer to pack; its bytes where it has 16 of them.
 
@@ -92,7 +99,14 @@ class Floating:
 
     def __init__(self, size: int) -> None:
         self.format = _FLOAT_FORMATS[size]
+        self._size = size
         self._pack = struct.Struct("<" + self.format).pack  # native "f" would quietly give infinity
+
+    def row(self) -> Row:
+        """What native code may know of it: everything."""
+        if self.format == "e":  # struct keeps the sign of a NaN
+            return Row("m", 2, more=(10, 15, 65504.0, 0x7C00, 0x7E00, 0x8000, True))
+        return Row(self.format, self._size)
 
     def convert(self, value: Any) -> float:
         """The number to pack; rounding is fine, overflow is not, and NaN and infinity pass.
@@ -143,6 +157,12 @@ class Minifloat:
         self._name, self._mantissa_bits, self._bias, self._largest = name, mantissa_bits, bias, largest
         self._infinity, self._nan, self._sign = infinity, nan, sign
 
+    def row(self) -> Row:
+        """What native code may know of it: everything."""
+        special = [-1 if bits is None else bits for bits in (self._infinity, self._nan)]
+        size = 2 if self.format == "H" else 1
+        return Row("m", size, more=(self._mantissa_bits, self._bias, self._largest, *special, self._sign, False))
+
     def convert(self, value: Any) -> int:
         """The bits to pack, rounded to nearest even.
 
@@ -179,6 +199,10 @@ class PowerOfTwo:
 
     fast = ""
     format = "B"
+
+    def row(self) -> Row:
+        """What native code may know of it: its size."""
+        return Row.converted(1, self.convert)
 
     def convert(self, value: Any) -> int:
         """The bits to pack.

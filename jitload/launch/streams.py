@@ -30,17 +30,51 @@ def stream_handle(stream: Any, device: str) -> int:
 
 def current_stream() -> int:
     """The current stream of torch, else of CuPy, among those that are imported and use the GPU; else 0."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        cuda = getattr(torch, "cuda", None)  # None while torch itself is still being imported
-        if cuda is not None and cuda.is_initialized() and (handle := int(cuda.current_stream().cuda_stream)):
-            return handle
-    cupy = sys.modules.get("cupy")
-    if cupy is not None:
-        cuda = getattr(cupy, "cuda", None)
-        if cuda is not None:
-            return int(cuda.get_current_stream().ptr)
-    return 0
+    return _torch_stream() or _cupy_stream()
+
+
+def _torch_stream() -> int:
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)  # None while torch itself is still being imported
+    return int(cuda.current_stream().cuda_stream) if cuda is not None and cuda.is_initialized() else 0
+
+
+def _cupy_stream() -> int:
+    cuda = getattr(sys.modules.get("cupy"), "cuda", None)
+    return int(cuda.get_current_stream().ptr) if cuda is not None else 0
+
+
+def sources() -> tuple[Any, ...]:
+    """Where `_native.Launch` finds the current stream: what `current_stream` asks, with as little of Python as may be.
+
+    Returns:
+        torch, or None; whether it uses the GPU: a function of no arguments, True, or None where the stream's own
+        function finds out; a function that gives the current device, or None where it can only be 0; one that gives
+        the stream of a device, or of none where the second item is None; the type of tensors; CuPy, or None; a
+        function that gives its stream.
+    """
+    torch, cupy = sys.modules.get("torch"), sys.modules.get("cupy")
+    return (torch, *_torch_source(torch), getattr(torch, "Tensor", None), cupy, _cupy_source(cupy))
+
+
+def _torch_source(torch: Any) -> tuple[Any, Any, Any]:
+    if torch is None:
+        return None, None, None
+    internals, cuda = getattr(torch, "_C", None), getattr(torch, "cuda", None)
+    raw = getattr(internals, "_cuda_getCurrentRawStream", None)
+    device = getattr(internals, "_cuda_getDevice", None)
+    if raw is None or device is None or cuda is None:  # built without CUDA, or still being imported
+        return None, None, _torch_stream
+    if not cuda.is_initialized():
+        return cuda.is_initialized, device, raw
+    return True, None if cuda.device_count() == 1 else device, raw
+
+
+def _cupy_source(cupy: Any) -> Any:
+    if cupy is None:
+        return None
+    # CuPy's own C code for the address alone (cupy_backends/cuda/stream.pyx).
+    quick = getattr(sys.modules.get("cupy_backends.cuda.stream"), "get_current_stream_ptr", None)
+    return quick or _cupy_stream
 
 
 def _handle(stream: Any) -> int:

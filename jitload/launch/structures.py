@@ -8,6 +8,7 @@ from typing import Any
 
 from jitload.launch.advice import described
 from jitload.launch.misfit import Misfit
+from jitload.launch.row import Row
 
 _TENSOR_MAP_BYTES = 128  # cuda.h, CU_TENSOR_MAP_NUM_QWORDS
 
@@ -20,6 +21,10 @@ class Structure:
     def __init__(self, size: int) -> None:
         self.size = size
         self.format = f"{size}s"
+
+    def row(self) -> Row:
+        """What native code may know of it: its size."""
+        return Row.converted(self.size, self.convert)
 
     def convert(self, value: Any) -> bytes:
         """The bytes to pack.

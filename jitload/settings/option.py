@@ -229,5 +229,6 @@ OPTIONS = (
     Option("log", "JITLOAD_LOG", None, _log_level, "level of the logger on stderr", in_configure=False),
     Option("cpu_check", "JITLOAD_CPU_CHECK", (), _cpu_checks, "what the CPU executor looks for", separator=","),
     Option("sync", "JITLOAD_SYNC", False, _switch, "every launch waits for its kernel"),
+    Option("native", "JITLOAD_NATIVE", True, _switch, "launches in native code, where it is built", in_configure=False),
     Option("cuda_home", "CUDA_HOME", None, _toolkit, "an installed CUDA toolkit", in_configure=False),
 )

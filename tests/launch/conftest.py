@@ -1,11 +1,14 @@
-"""A device that records: the two protocols of jitload.launch.kernel, over plain Python bytes."""
+"""A device that records: the protocols of jitload.launch.kernel, over plain Python bytes; by both roads of a launch."""
 
+import ctypes
 import importlib
 import os
 
 import pytest
 
 from jitload.artifact import KernelInfo, Parameter
+from jitload.cuda.configuration import LaunchConfig, launch_config
+from jitload.launch import native
 from jitload.launch.kernel import Kernel
 
 #: Read here, since no test sees a variable of jitload's from outside. Set where torch and JAX were installed on purpose.
@@ -69,6 +72,62 @@ class RecordingFunction:
         self.synchronized.append(stream)
 
 
+_ENTRY = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.POINTER(LaunchConfig),
+    ctypes.c_void_p,
+    ctypes.POINTER(ctypes.c_void_p),
+    ctypes.c_void_p,
+)
+
+
+class NativeFunction(RecordingFunction):
+    """The same with an entry of C, which gets from native code what a driver would."""
+
+    def __init__(self, info, device="cuda"):
+        super().__init__(info, device)
+        self.entry = _ENTRY(self._enter)
+        self.cell = ctypes.c_void_p(0x3000)
+        self.native_launches = 0  # that did not go by way of Python
+        self.status = 0  # what the entry answers when it is not 0
+        self._failure = None
+
+    def submission(self, grid, block, shared_bytes, stream, cluster, cooperative):
+        config = launch_config(grid, block, shared_bytes, stream, cluster, cooperative)
+        entry = ctypes.cast(self.entry, ctypes.c_void_p).value
+        return entry, ctypes.addressof(self.cell), ctypes.addressof(config), (self, config), -1, 0
+
+    def _enter(self, config, function, pointers, extra):
+        if self.status:
+            return self.status
+        try:
+            self.native_launches += 1
+            assert (function, extra) == (self.cell.value, None)
+            parameters = bytearray(max((p.offset + p.size for p in self.info.params), default=0))
+            for index, parameter in enumerate(self.info.params):
+                start, end = parameter.offset, parameter.offset + parameter.size
+                parameters[start:end] = ctypes.string_at(pointers[index], parameter.size)
+            self.launch(parameters, *_configuration(config.contents))
+        except BaseException as error:  # noqa: BLE001 - kept for `refuse`
+            self._failure = error
+            return 999
+        return 0
+
+    def refuse(self, outcome, submit):
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        self.status = 0
+        submit()
+
+
+def _configuration(config):
+    attributes = {config.attributes[n].id: config.attributes[n].value for n in range(config.attribute_count)}
+    grid, block = tuple(config.grid), tuple(config.block)
+    cluster = tuple(attributes[4][:3]) if 4 in attributes else None
+    return grid, block, config.shared_bytes, config.stream or 0, cluster, 2 in attributes
+
+
 SAXPY = (
     Parameter(0, 4, 4, "f32", name="a", declared="float", pointer=False),
     Parameter(8, 8, 8, "u64", name="x", declared="const float *", pointer=True, const=True),
@@ -77,13 +136,22 @@ SAXPY = (
 )
 
 
+@pytest.fixture(params=["python", "native"])
+def road(request, monkeypatch, _own_settings):
+    """Which of the short roads the kernels of a test have: every test that makes one runs on both."""
+    if request.param == "native" and native.build().module is None:
+        pytest.skip(native.build().found)
+    monkeypatch.setenv("JITLOAD_NATIVE", str(int(request.param == "native")))
+    return request.param
+
+
 @pytest.fixture
-def make_kernel():
+def make_kernel(road):
     """make_kernel(*parameters, device="cuda", name="k", **more of KernelInfo) -> (kernel, function)."""
 
     def make(*parameters, device="cuda", name="k", **more):
         info = KernelInfo(name, name, parameters, **more)
-        function = RecordingFunction(info, device)
+        function = (NativeFunction if road == "native" and device == "cuda" else RecordingFunction)(info, device)
         return Kernel(info, function), function
 
     return make

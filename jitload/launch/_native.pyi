@@ -1,0 +1,37 @@
+# The optional extension (_native.c).
+from collections.abc import Callable
+from typing import Any
+
+from typing_extensions import Self
+
+from jitload.launch.row import Row
+
+REVISION: int
+MOST_PARAMETERS: int
+SOURCES_DIGEST: str
+
+class Plan:
+    def __new__(cls, rows: tuple[Row, ...], /) -> Self: ...
+    def learn(self, position: int, facts: tuple[Any, ...], /) -> bool: ...
+    def learn_number(self, kind: type, is_float: bool, /) -> None: ...
+    def count_writes(self, function: Callable[[tuple[Any, ...]], object], /) -> None: ...
+
+class Launch:
+    def __new__(
+        cls,
+        plan: Plan,
+        slow: Callable[..., None],
+        refused: Callable[[int, tuple[Any, ...]], None],
+        follows: bool,
+        /,
+    ) -> Self: ...
+    def arm(
+        self, entry: int, cell: int, configuration: int, keep: object, device: int, device_entry: int, /
+    ) -> None: ...
+    def __call__(self, *args: Any) -> None: ...
+
+class Lookup:
+    _table: dict[Any, Callable[..., None]]
+
+    def __new__(cls, *args: Any, **keywords: Any) -> Self: ...
+    def __getitem__(self, key: Any, /) -> Callable[..., None]: ...
