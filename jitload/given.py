@@ -22,11 +22,21 @@ def given_path(what: str, value: Any) -> str:
         UsageTypeError: it is neither a str nor an os.PathLike.
         UsageValueError: it is empty or holds a NUL.
     """
+    text = given_file(what, value)
+    if not text or "\0" in text:
+        raise UsageValueError(f"{what}={text!r} is not a path")
+    return text
+
+
+def given_file(what: str, value: Any) -> str:
+    """The same for whoever opens it and has words of its own for a name that no file system takes.
+
+    Raises:
+        UsageTypeError: it is neither a str nor an os.PathLike.
+    """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str):
         raise UsageTypeError(f"{what} is a path (str or os.PathLike), got {type(text).__name__}")
-    if not text or "\0" in text:
-        raise UsageValueError(f"{what}={text!r} is not a path")
     return text
 
 

@@ -17,7 +17,7 @@ from jitload.bundles.trust import verify_serial, verify_trust
 from jitload.cache.memory import MemoryStore
 from jitload.digest import sha256, sha256_parts
 from jitload.errors import ArtifactError, BundleError, LoadError
-from jitload.given import given_path
+from jitload.given import given_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Bundle:
             BundleError: it is missing, damaged, truncated, altered or something else.
             TrustError: it is not signed by a trusted key.
         """
-        return Bundle.from_source(FileSource(given_path("path", path)), trust)
+        return Bundle.from_source(FileSource(given_file("path", path)), trust)
 
     @staticmethod
     def from_bytes(data: bytes, name: str = "bundle", trust: Iterable[Any] | str | None = None) -> Bundle:
