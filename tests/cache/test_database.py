@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import diskcache
 import pytest
 
 import jitload
@@ -96,6 +97,25 @@ def test_what_is_beyond_the_bounds_costs_the_index_and_neither_time_nor_memory(c
     seconds, mebibytes = care(cache)
     assert seconds < 30
     assert mebibytes < 256
+
+
+@pytest.mark.parametrize(("bound", "value"), [("MAX_BYTES", 5000), ("MAX_ROWS", 1)])
+def test_a_database_beyond_a_bound_is_not_ours(cache, monkeypatch, bound, value):
+    settings = frozenset({"count", "size", *diskcache.DEFAULT_SETTINGS, *diskcache.core.METADATA})
+    execute(file_of(cache), MANY.format(3))
+    assert database.is_ours(file_of(cache), settings)
+    monkeypatch.setattr(database, bound, value)
+    assert not database.is_ours(file_of(cache), settings)
+
+
+def test_a_row_that_is_too_long_is_passed_over(cache):
+    execute(
+        file_of(cache),
+        "INSERT INTO Cache(key, raw, mode, value, size) VALUES (?, 1, 1, ?, 0)",
+        KEY,
+        b'{"name": "%s"}' % (b"n" * 5000),
+    )
+    assert KEY not in dict(cache.index.rows())
 
 
 @pytest.mark.parametrize("plant", ["fifo", "link", "hard link", "directory", "open to all", "socket"])

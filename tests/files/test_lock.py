@@ -166,3 +166,43 @@ def test_waiting_takes_the_time_that_is_said(path):
     assert 0.3 <= time.monotonic() - started < 5
     first.release()
     second.release()
+
+
+def test_a_lock_that_is_given_back_is_free_even_where_the_file_stays_open_elsewhere(path):
+    """In a process that was started meanwhile by other means than Python's."""
+    lock = opened(path)
+    assert lock.acquire(0)
+    elsewhere = os.dup(lock._descriptor)
+    lock.release()
+    other = opened(path)
+    assert other.acquire(0)
+    other.release()
+    os.close(elsewhere)
+
+
+ORPHAN = """
+import os, sys, time
+from jitload.files.lock import FileLock
+lock = FileLock(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600))
+assert lock.acquire(0)
+child = os.fork()
+if child == 0:
+    os.close(1)
+    time.sleep(600)
+    os._exit(0)
+print(child, flush=True)
+os._exit(0)
+"""
+
+
+def test_the_children_of_a_holder_that_died_do_not_have_its_lock(path):
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN, path], stdout=subprocess.PIPE, text=True, timeout=60, check=True
+    )
+    child = int(done.stdout)
+    lock = opened(path)
+    try:
+        assert lock.acquire(5)
+    finally:
+        os.kill(child, 9)
+    lock.release()
