@@ -106,7 +106,8 @@ def _wait_for_others() -> None:
 
 def _others_import() -> bool:
     """Whether another thread is in an import that code of ours has begun: a child would wait for its lock for ever."""
-    for thread, frame in sys._current_frames().items():
+    frames = sys._current_frames() if hasattr(sys, "_current_frames") else {}
+    for thread, frame in frames.items():
         importing = False
         at: FrameType | None = frame if thread != get_ident() else None
         while at is not None:

@@ -213,8 +213,9 @@ class Cache:
         dropped, _ = self.disk.collect(None if max_bytes is None else given_count("max_bytes", max_bytes))
         counters.count_evictions(len(dropped))
         tell_evicted("disk", dropped)
-        if self.index is not None:
-            self.index.remove(dropped)
+        index = self.index
+        if index is not None:
+            index.remove(dropped)
         return len(dropped)
 
     def clear(self) -> int:
@@ -224,10 +225,11 @@ class Cache:
         self._unindexed.clear()
         if self.disk is None or self.read_only:
             return 0
-        if self.index is not None:
+        index = self.index
+        if index is not None:
             with suppress(OSError):  # rows without entries do no harm
-                self.index.discard_damaged()
-                self.index.replace({})
+                index.discard_damaged()
+                index.replace({})
         return self.disk.clear()
 
     def flush(self) -> None:

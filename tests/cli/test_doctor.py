@@ -187,6 +187,19 @@ def test_a_cache_directory_that_others_can_write_is_a_problem(invoke, cache_dir)
     assert "chmod go-w" in cache_finding(invoke)["found"]
 
 
+@pytest.mark.parametrize("made", [False, True])
+def test_a_cache_directory_that_others_can_replace_is_a_problem(invoke, tmp_path, made):
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    if made:
+        (tmp_path / "open" / "cache").mkdir(mode=0o700)
+    with jitload.configure(cache_dir=tmp_path / "open" / "cache"):
+        finding = cache_finding(invoke)
+    assert finding["status"] == "problem"
+    assert f"chmod go-w {tmp_path / 'open'}" in finding["found"]
+    assert (tmp_path / "open" / "cache").exists() is made
+
+
 def cache_finding(invoke):
     checks = json.loads(invoke("doctor", "--json").stdout)["checks"]
     return next(check for check in checks if check["name"] == "cache")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jitload import config
 from jitload.cli.checks.finding import missing, ok, problem
 from jitload.cli.console import describe_os_error
+from jitload.files.ownership import check_parents
 
 if TYPE_CHECKING:
     from jitload.cache.tiers import Cache
@@ -30,6 +31,7 @@ def check_cache(_sample: Sample) -> Finding:
     cache = Cache(directory, max_bytes=settings.cache_max_bytes)
     try:
         if not directory.exists():
+            check_parents(path)
             return _check_unmade(directory)
         _write_and_remove(cache)
     except OSError as error:
