@@ -166,6 +166,7 @@ def is_row(row: Row) -> bool:
         and texts[0] in {kind.value for kind in Kind}
         and type(seconds) in {int, float}
         and 0 <= seconds < MAX_SECONDS  # this refuses NaN and infinity too
+        and isinstance(row.get("options", ""), str)
     )
 
 

@@ -87,9 +87,9 @@ class Cache:
 
     def memo_dir(self) -> str | None:
         """Where small facts about this machine may be kept: the directory, once it exists and is private."""
-        if self.disk is None or self.read_only or not os.path.isdir(self.disk.directory.path):
+        if self.disk is None or self.read_only or not self.disk.directory.exists():
             return None
-        return self.disk.directory.path if self.disk.directory.is_private() else None
+        return self.disk.directory.path
 
     def get(self, key: str) -> Artifact | None:
         """The verified artifact of that key, or None. A damaged entry is a miss."""

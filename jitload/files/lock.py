@@ -88,6 +88,8 @@ class FileLock:
             return "somebody"
         if host != os.uname().nodename:
             return f"pid {pid} on {host} (as it wrote)"
+        if int(pid) == os.getpid():
+            return "another thread of this process, for another kernel,"
         return f"pid {pid} (as it wrote)" if _is_alive(int(pid)) else "somebody"
 
     def __del__(self) -> None:

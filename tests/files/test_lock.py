@@ -206,3 +206,14 @@ def test_the_children_of_a_holder_that_died_do_not_have_its_lock(path):
     finally:
         os.kill(child, 9)
     lock.release()
+
+
+def test_a_holder_in_this_process_is_not_called_another_one(path):
+    """Two kernels whose keys begin alike share a lock file."""
+    first, second = opened(path), opened(path)
+    assert first.acquire(0)
+    first.write_holder()
+    assert not second.acquire(0)
+    assert second.read_holder() == "another thread of this process, for another kernel,"
+    first.release()
+    second.release()
