@@ -15,10 +15,11 @@ import errno
 import os
 import stat
 from contextlib import suppress
+from os import geteuid
 
 from jitload import log
 from jitload.files.atomic import replace_file, unguessable
-from jitload.files.held import LIST, Held, state_of
+from jitload.files.held import LIST, Held
 from jitload.files.ownership import Refused, check_member, check_parents
 
 TYPE_CHECKING = False
@@ -102,7 +103,8 @@ class Directory:
                 check_member(relative, status, held.owners)
             if status.st_size > max_bytes:
                 raise OSError(errno.EFBIG, f"{relative} has {status.st_size} bytes, more than {max_bytes}")
-            return _read_all(descriptor, status.st_size), status
+            data = os.read(descriptor, status.st_size)
+            return data if len(data) == status.st_size else _read_on(descriptor, data, status.st_size), status
         finally:
             os.close(descriptor)
 
@@ -233,7 +235,7 @@ class Directory:
         """
         status = os.stat(self.path)
         held = self._held
-        if held is not None and held.state == state_of(status):
+        if held is not None and held.state == (status[:3], status[4], geteuid()):
             return held
         return self._hold_again()
 
@@ -309,11 +311,10 @@ def _make_private(descriptor: int) -> bool:
     return True
 
 
-def _read_all(descriptor: int, size: int) -> bytes:
-    data = os.read(descriptor, size)
+def _read_on(descriptor: int, data: bytes, size: int) -> bytes:
+    """What one read gave, and the rest up to `size`: signals, and file systems that give less than was asked."""
     parts = [data]
-    # One read is what happens; the loop is for signals and file systems that give less than was asked.
     while data and (size := size - len(data)) > 0:
         data = os.read(descriptor, size)
         parts.append(data)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return b"".join(parts)

@@ -31,7 +31,8 @@ class Held:
     Attributes:
         descriptor: of the directory.
         owners: the users whom what is below it may belong to.
-        state: what `state_of` gave for it.
+        state: what tells it from another one, and from itself with other rights, in the eyes of the user at work: mode,
+            inode and device, then its owner, then that user.
 
     Raises:
         Refused: it is not private.
@@ -52,7 +53,7 @@ class Held:
             raise
         self.descriptor = descriptor
         self.owners = frozenset({os.geteuid(), 0, status.st_uid})
-        self.state = state_of(status)
+        self.state = (status[:3], status[4], os.geteuid())
         self._looked: dict[str, float] = {}  # directory below -> when it was found to be private
 
     def is_open(self) -> bool:
@@ -112,11 +113,6 @@ class Held:
         if self.descriptor >= 0 and self.is_open():
             with suppress(OSError):
                 os.close(self.descriptor)
-
-
-def state_of(status: os.stat_result) -> tuple[tuple[int, ...], int, int]:
-    """What tells a directory from another one, and from itself with other rights, in the eyes of the user at work."""
-    return status[:3], status[4], os.geteuid()
 
 
 def _steps(relative: str) -> Iterator[str]:
