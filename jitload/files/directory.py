@@ -14,13 +14,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
 from os import geteuid
 
 from jitload import log
 from jitload.files.atomic import replace_file, unguessable
-from jitload.files.held import LIST, Held
-from jitload.files.ownership import Refused, check_member, check_parents
+from jitload.files.held import LIST, Held, list_directory, make_directories
+from jitload.files.ownership import Refused, check_member, check_parents, is_in_the_way, make_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,12 +142,12 @@ class Directory:
             try:
                 descriptor = os.open(relative, _UPDATE, 0o600, dir_fd=held.descriptor)
             except OSError as error:
-                if attempt == 2 or not _may_remove(relative, held.descriptor, error):
+                if attempt == 2 or not is_in_the_way(relative, held.descriptor, error):
                     raise
             else:
                 private = False
                 try:
-                    if private := _make_private(descriptor):
+                    if private := make_private(descriptor):
                         return descriptor
                 finally:
                     if not private:
@@ -173,7 +172,7 @@ class Directory:
             held.check_below(relative)
             descriptor = os.open(relative, LIST, dir_fd=held.descriptor)
             try:
-                return _list(descriptor)
+                return list_directory(descriptor)
             finally:
                 os.close(descriptor)
         except Refused as error:
@@ -263,52 +262,10 @@ class Directory:
             held = self._hold_open()
         except FileNotFoundError:
             check_parents(self.path)
-            _make_directories(self.path)
+            make_directories(self.path)
             held = self._hold_open()
         held.make_below(relative)
         return held
-
-
-def _make_directories(path: str) -> None:
-    """Make a directory and what is missing above it, private whatever the umask is.
-
-    Raises:
-        OSError: one cannot be made.
-    """
-    missing = [path]
-    while not os.path.isdir(parent := os.path.dirname(missing[-1])) and parent != missing[-1]:
-        missing.append(parent)
-    for name in reversed(missing):
-        with suppress(FileExistsError):
-            os.mkdir(name, 0o700)
-
-
-def _list(descriptor: int) -> list[tuple[str, os.stat_result]]:
-    found = []
-    with os.scandir(descriptor) as entries:
-        for entry in entries:
-            with suppress(OSError):  # gone meanwhile
-                found.append((entry.name, entry.stat(follow_symlinks=False)))
-    return sorted(found)
-
-
-def _may_remove(name: str, root: int, error: OSError) -> bool:
-    """Whether what could not be opened is in the way of a file of ours: a link or a pipe, or a file without rights."""
-    try:
-        mode = os.stat(name, dir_fd=root, follow_symlinks=False).st_mode
-    except OSError:
-        return False
-    return not stat.S_ISDIR(mode) and (not stat.S_ISREG(mode) or error.errno == errno.EACCES)
-
-
-def _make_private(descriptor: int) -> bool:
-    """Make a file private; False when it is no file of ours, or has another name too."""
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink > 1:
-        return False
-    if stat.S_IMODE(status.st_mode) != 0o600:
-        os.fchmod(descriptor, 0o600)
-    return True
 
 
 def _read_on(descriptor: int, data: bytes, size: int) -> bytes:

@@ -115,6 +115,30 @@ class Held:
                 os.close(self.descriptor)
 
 
+def make_directories(path: str) -> None:
+    """Make a directory and what is missing above it, private whatever the umask is.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    missing = [path]
+    while not os.path.isdir(parent := os.path.dirname(missing[-1])) and parent != missing[-1]:
+        missing.append(parent)
+    for name in reversed(missing):
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700)
+
+
+def list_directory(descriptor: int) -> list[tuple[str, os.stat_result]]:
+    """(name, status) of what is in an open directory, by name; links are not followed."""
+    found = []
+    with os.scandir(descriptor) as entries:
+        for entry in entries:
+            with suppress(OSError):  # gone meanwhile
+                found.append((entry.name, entry.stat(follow_symlinks=False)))
+    return sorted(found)
+
+
 def _steps(relative: str) -> Iterator[str]:
     """The directories on the way to one below: "a", "a/b", "a/b/c"."""
     end = 0

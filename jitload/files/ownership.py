@@ -94,6 +94,25 @@ def check_member(name: str, status: os.stat_result, owners: frozenset[int]) -> N
         raise Foreign(errno.EPERM, f"{name} can be written by other users (mode {stat.S_IMODE(status.st_mode):04o})")
 
 
+def make_private(descriptor: int) -> bool:
+    """Make a file private; False when it is no file of ours, or has another name too."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink > 1:
+        return False
+    if stat.S_IMODE(status.st_mode) != 0o600:
+        os.fchmod(descriptor, 0o600)
+    return True
+
+
+def is_in_the_way(name: str, root: int, error: OSError) -> bool:
+    """Whether what could not be opened is in the way of a file of ours: a link or a pipe, or a file without rights."""
+    try:
+        mode = os.stat(name, dir_fd=root, follow_symlinks=False).st_mode
+    except OSError:
+        return False
+    return not stat.S_ISDIR(mode) and (not stat.S_ISREG(mode) or error.errno == errno.EACCES)
+
+
 def _others_write(status: os.stat_result) -> bool:
     if status.st_mode & stat.S_IWOTH:
         return True
