@@ -93,7 +93,7 @@ class Directory:
         except OSError:
             if held.is_open():
                 raise
-            descriptor = os.open(relative, _READ, dir_fd=self._hold_open().descriptor)
+            return self.read_file(relative, max_bytes)  # the descriptor was not ours any more: it is opened anew
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -234,7 +234,7 @@ class Directory:
         """
         status = os.stat(self.path)
         held = self._held
-        if held is not None and held.state == (status[:3], status[4], geteuid()):
+        if held is not None and held.descriptor >= 0 and held.state == (status[:3], status[4], geteuid()):
             return held
         return self._hold_again()
 

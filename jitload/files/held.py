@@ -41,9 +41,8 @@ class Held:
 
     def __init__(self, path: str, *, read_only: bool) -> None:
         self.descriptor = -1
-        check_directory(
-            path, os.stat(path), read_only=read_only
-        )  # says more than the open does of what is no directory
+        # Asked twice: of what is no directory this says more than the open does.
+        check_directory(path, os.stat(path), read_only=read_only)
         descriptor = os.open(path, _HOLD)
         try:
             status = os.fstat(descriptor)

@@ -84,7 +84,7 @@ class FileLock:
         with suppress(OSError):
             note = os.pread(self._descriptor, _MAX_NOTE_BYTES, 0)
         pid, _, host = note.decode("utf-8", "replace").strip().partition(" ")
-        if not (pid.isascii() and pid.isdecimal() and host.isprintable()):
+        if not (pid.isascii() and pid.isdecimal() and host and host.isprintable()):
             return "somebody"
         if host != os.uname().nodename:
             return f"pid {pid} on {host} (as it wrote)"
