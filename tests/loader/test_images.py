@@ -88,17 +88,46 @@ def every_arch():
     return nvrtc, [f"sm_{number}{suffix}" for number in numbers for suffix in ("", "a"[: number >= 90])]
 
 
+def compiled(nvrtc, source, arch, *options):
+    _, program = nvrtc.nvrtcCreateProgram(source, b"k.cu", 0, [], [])
+    flags = [f"-arch={arch}".encode(), b"-w", *options]
+    (status,) = nvrtc.nvrtcCompileProgram(program, len(flags), flags)
+    assert int(status) == 0, arch
+    _, size = nvrtc.nvrtcGetCUBINSize(program)
+    cubin = b" " * size
+    nvrtc.nvrtcGetCUBIN(program, cubin)
+    nvrtc.nvrtcDestroyProgram(program)
+    return cubin
+
+
 def test_every_arch_of_the_installed_nvrtc_is_read_right():
     nvrtc, archs = every_arch()
     for arch in dict.fromkeys(archs):
-        _, program = nvrtc.nvrtcCreateProgram(b'extern "C" __global__ void k(int* p) { *p = 1; }', b"k.cu", 0, [], [])
-        (status,) = nvrtc.nvrtcCompileProgram(program, 2, [f"-arch={arch}".encode(), b"-w"])
-        assert int(status) == 0, arch
-        _, size = nvrtc.nvrtcGetCUBINSize(program)
-        cubin = b" " * size
-        nvrtc.nvrtcGetCUBIN(program, cubin)
-        nvrtc.nvrtcDestroyProgram(program)
+        cubin = compiled(nvrtc, b'extern "C" __global__ void k(int* p) { *p = 1; }', arch)
         assert (cubin_arch(cubin), kernel_symbols(cubin)) == (arch, ("k",))
+
+
+MEMORIES = b"""
+__device__ float unset[1000];
+__device__ int set[4] = {1, 2, 3, 4};
+__constant__ float constants[16];
+extern __device__ float elsewhere(float);
+extern "C" __global__ void k(float *x, int n) {
+    __shared__ float own[1024];
+    extern __shared__ float dynamic[];
+    float local[50];
+    for (int i = 0; i < 50; i++) local[i] = x[i];
+    own[threadIdx.x] = dynamic[threadIdx.x] = elsewhere(x[threadIdx.x]);
+    __syncthreads();
+    x[threadIdx.x] = own[n & 1023] + dynamic[n] + unset[n] + set[n & 3] + constants[n & 15] + local[n];
+}"""
+
+
+def test_sections_without_bytes_in_a_relocatable_cubin_pass():
+    """Shared memory and variables that are not set have other types there than in a whole program."""
+    nvrtc, archs = every_arch()
+    for arch in dict.fromkeys(archs):
+        verify_image("cubin", compiled(nvrtc, MEMORIES, arch, b"-rdc=true"), arch)
 
 
 # The arch.
