@@ -5,8 +5,10 @@ The entry format, version 1. All integers are little-endian; nothing follows the
     entry    := magic version:u32 meta_bytes:u32 factors_bytes:u32 payload_bytes:u64 key:32 bytes
                 meta factors payload digest:32 bytes
     magic    := "JLENTRY\n"
-    meta     := canonical JSON: arch, compile_seconds, kernels, kind, log, name, toolchain; and types, the C++ types of
-                the parameters, a list for each kernel, left out where none is known (readers before it pass over it)
+    meta     := canonical JSON: arch, compile_seconds, kernels, kind, log, name, toolchain; and two parts that are left
+                out where nothing is known and that readers before them pass over, each with a row for every kernel:
+                types, the C++ types of its parameters; resources, the fields of `Resources` in the order of their
+                names, or null
     factors  := canonical JSON: what the key was made of, for `explain` and for rebuilding the index; may be "{}"
     payload  := the image: cubin, PTX, LTO-IR or fatbin
     digest   := SHA-256 over every byte before it
@@ -26,7 +28,7 @@ from jitload.digest import DIGEST_BYTES, sha256
 from jitload.errors import ArtifactError
 from jitload.files.atomic import write_file
 from jitload.given import given_path
-from jitload.values import Value
+from jitload.values import Resources, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,14 +153,17 @@ class KernelInfo(Value):
         params: its parameters, in order.
         max_threads: threads per block allowed by `__launch_bounds__` (PTX `.maxntid`), or None.
         required_block: the block that PTX `.reqntid` demands, or None.
+        resources: what it takes of a multiprocessor, where the image is a cubin; None for every other kind, whose
+            machine code is made later (PTX, LTO-IR) or is there several times (fatbins: `jitload.occupancy`).
     """
 
-    __slots__ = ("max_threads", "name", "params", "required_block", "symbol")
+    __slots__ = ("max_threads", "name", "params", "required_block", "resources", "symbol")
     name: str
     symbol: str
     params: tuple[Parameter, ...]
     max_threads: int | None
     required_block: tuple[int, int, int] | None
+    resources: Resources | None
 
     def __init__(
         self,
@@ -168,10 +173,20 @@ class KernelInfo(Value):
         *,
         max_threads: int | None = None,
         required_block: tuple[int, int, int] | None = None,
+        resources: Resources | None = None,
     ) -> None:
         self._set(
-            name=name, symbol=symbol, params=tuple(params), max_threads=max_threads, required_block=required_block
+            name=name,
+            symbol=symbol,
+            params=tuple(params),
+            max_threads=max_threads,
+            required_block=required_block,
+            resources=resources,
         )
+
+    def replace(self, **changes: Any) -> KernelInfo:
+        """The same with other values for some of its fields."""
+        return KernelInfo(**{**self.__getstate__(), **changes})
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -182,6 +197,9 @@ class KernelInfo(Value):
     def parameter_bytes(self) -> int:
         """Size of the parameter block in bytes."""
         return max((p.offset + p.size for p in self.params), default=0)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"resources": None, **state})  # a pickle of a version without them
 
 
 class Artifact(Value):
@@ -314,6 +332,9 @@ def encode_entry(artifact: Artifact, factors: bytes = b"{}") -> bytes:
     types = [kernel.parameters for kernel in artifact.kernels.values()]
     if any(map(any, types)):
         fields["types"] = types
+    resources = [kernel.resources and kernel.resources._fields() for kernel in artifact.kernels.values()]
+    if any(resources):
+        fields["resources"] = resources
     meta = canonical_json(fields)
     header = HEADER.pack(MAGIC, VERSION, len(meta), len(factors), len(artifact.data), bytes.fromhex(artifact.key))
     body = b"".join((header, meta, factors, artifact.data))
@@ -383,6 +404,7 @@ def _section_ends(data: bytes, key: str | None) -> tuple[int, int, int]:
 # On the way to every hit from the disk. Their arguments are in the order of `__slots__`.
 _make_toolchain = Toolchain._maker()
 _make_parameter = Parameter._maker()
+_make_resources = Resources._maker()
 _make_kernel = KernelInfo._maker()
 _make_artifact = Artifact._maker()
 
@@ -401,18 +423,47 @@ def _artifact_from_json(meta: dict[str, Any], payload: bytes, key: str) -> Artif
     types = _expect(meta.get("types", [[]] * len(rows)), list)
     if len(types) != len(rows):
         raise ValueError(f"types of {len(types)} kernels, there are {len(rows)}")
-    by_name = {row[0]: _kernel_from_json(row, own) for row, own in zip(rows, types)}  # noqa: B905 - equally long
+    kind = _KINDS[meta["kind"]]
+    if "resources" in meta:
+        resources = [_resources_from_json(row) for row in meta["resources"]]
+    else:
+        resources = _read_resources(payload, rows) if kind is Kind.CUBIN else [None] * len(rows)
+    if len(resources) != len(rows):
+        raise ValueError(f"resources of {len(resources)} kernels, there are {len(rows)}")
+    by_name = {row[0]: _kernel_from_json(row, *own) for row, *own in zip(rows, types, resources)}  # noqa: B905
     if len(by_name) != len(rows):
         raise ValueError("two kernels of one name")
     seconds = float(meta["compile_seconds"])
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"{seconds} seconds")
-    kind = _KINDS[meta["kind"]]
     toolchain = _make_toolchain(digest, compiler, version)
     return _make_artifact(arch, seconds, payload, key, kind, MappingProxyType(by_name), log, name, toolchain)
 
 
-def _kernel_from_json(row: list[Any], types: list[Any]) -> KernelInfo:
+def _read_resources(cubin: bytes, rows: list[Any]) -> list[Resources | None]:
+    """What the image itself tells, for an entry of a version that did not keep it."""
+    from jitload.loader.resources import known_resources  # other entries have no use for it
+
+    found = known_resources(cubin)
+    return [found.get(row[1]) for row in rows]
+
+
+def _resources_from_json(row: list[Any] | None) -> Resources | None:
+    if row is None:
+        return None
+    barriers, code, constant, threads, registers, shared, load, store, stack = row
+    loads, stores = (0, 0) if load is None and store is None else (load, store)
+    if not (
+        type(barriers) is type(code) is type(constant) is type(threads) is type(registers) is type(shared) is int
+        and type(loads) is type(stores) is type(stack) is int
+        and (barriers >= 0 <= code and constant >= 0 <= threads and registers >= 0 <= shared)
+        and (loads >= 0 <= stores and stack >= 0)
+    ):
+        raise TypeError(f"expected the resources of a kernel, got {row!r:.80}")
+    return _make_resources(barriers, code, constant, threads, registers, shared, load, store, stack)
+
+
+def _kernel_from_json(row: list[Any], types: list[Any], resources: Resources | None) -> KernelInfo:
     name, symbol, params, max_threads, required_block = row
     if max_threads is not None:
         _count(max_threads)
@@ -426,7 +477,7 @@ def _kernel_from_json(row: list[Any], types: list[Any]) -> KernelInfo:
     elif len(types) != len(params):
         raise ValueError(f"types of {len(types)} parameters, there are {len(params)}")
     parameters = tuple([_parameter_from_json(*pair) for pair in zip(params, _expect(types, list))])  # noqa: B905
-    return _make_kernel(max_threads, name, parameters, required_block, symbol)
+    return _make_kernel(max_threads, name, parameters, required_block, resources, symbol)
 
 
 def _parameter_from_json(row: list[Any], cpp: str) -> Parameter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pathlib
 import pickle
 import struct
 import threading
@@ -28,6 +29,8 @@ from jitload.artifact import (
 )
 from jitload.digest import sha256
 from jitload.errors import ArtifactError, JitloadError
+from jitload.loader.resources import read_resources
+from jitload.values import Resources
 
 KEY = "ab" * 32
 
@@ -45,6 +48,10 @@ parameters = st.builds(
     pointer=st.sampled_from([True, False, None]),
     const=st.booleans(),
 )
+figures = {name: counts for name in Resources.__slots__ if "spill" not in name}
+resources = st.builds(Resources, **figures) | st.builds(
+    Resources, **figures, spill_store_bytes=counts, spill_load_bytes=counts
+)
 kernels = st.builds(
     KernelInfo,
     text,
@@ -52,6 +59,7 @@ kernels = st.builds(
     st.lists(parameters, max_size=4),
     max_threads=st.none() | counts,
     required_block=st.none() | st.tuples(counts, counts, counts),
+    resources=st.none() | resources,
 )
 artifacts = st.builds(
     Artifact,
@@ -130,6 +138,30 @@ def test_types_are_an_optional_section_of_their_own():
     before = decode_entry(entry(canonical_json(meta)))
     assert [kernel.parameters for kernel in before.kernels.values()] == [("", ""), ()]
     assert "types" not in meta_of(encode_entry(before)), "what is not known takes no room"
+
+
+def test_resources_are_an_optional_section_of_their_own():
+    """A version before them reads an entry that has them; an entry of such a version says what its image says."""
+    known = Resources(registers=40, stack_bytes=8, shared_bytes=512, code_bytes=1024, barriers=1, max_threads=256)
+    kernels = [KernelInfo("k<float>", "s", [], resources=known), KernelInfo("none", "none", [])]
+    meta = meta_of(encode_entry(example(kernels=kernels)))
+    assert [len(row) for row in meta["kernels"]] == [5, 5], "the rows are those of a version without resources"
+    assert meta.pop("resources") == [[1, 1024, 0, 256, 40, 512, None, None, 8], None]
+    before = decode_entry(entry(canonical_json(meta)))
+    assert [kernel.resources for kernel in before.kernels.values()] == [None, None]
+    assert "resources" not in meta_of(encode_entry(before)), "what is not known takes no room"
+
+
+def test_an_entry_before_resources_has_those_of_its_cubin():
+    cubin = (pathlib.Path(__file__).parent / "loader" / "data" / "sm_90-nvrtc12.cubin").read_bytes()
+    artifact = example(
+        kind=Kind.CUBIN, data=cubin, kernels=[KernelInfo("saxpy", "saxpy", []), KernelInfo("k", "k", [])]
+    )
+    found = decode_entry(encode_entry(artifact)).kernels
+    assert found["saxpy"].resources == read_resources(cubin)["saxpy"]
+    assert found["saxpy"].resources.registers > 0
+    assert found["k"].resources is None
+    assert decode_entry(encode_entry(example(kind=Kind.CUBIN))).kernels["k"].resources is None, "a damaged image"
 
 
 def test_names_that_are_not_utf8_round_trip():
@@ -254,6 +286,16 @@ BAD_META = {
     "types of no kernel": canonical_json(meta(types=[])),
     "types of too many kernels": canonical_json(meta(types=[["float *"], []])),
     "types of too many parameters": canonical_json(meta(types=[["float *", "int"]])),
+    "resources of another type": canonical_json(meta(resources=7)),
+    "resources of no kernel": canonical_json(meta(resources=[])),
+    "resources of too many kernels": canonical_json(meta(resources=[None, None])),
+    "short resources": canonical_json(meta(resources=[[1] * 8])),
+    "long resources": canonical_json(meta(resources=[[1] * 10])),
+    "resources that are text": canonical_json(meta(resources=["123456789"])),
+    "a negative resource": canonical_json(meta(resources=[[1, 1, 1, 1, -1, 1, 1, 1, 1]])),
+    "a resource that is a bool": canonical_json(meta(resources=[[1, 1, 1, 1, True, 1, 1, 1, 1]])),
+    "a resource that is none": canonical_json(meta(resources=[[1, 1, 1, 1, None, 1, 1, 1, 1]])),
+    "half of the spills": canonical_json(meta(resources=[[1, 1, 1, 1, 1, 1, None, 1, 1]])),
     "a type that is no text": canonical_json(meta(types=[[1]])),
     "a type for each letter": canonical_json(meta(types=["f"])),
     "short parameter": canonical_json(meta(kernels=[["k", "k", [[0]], None, None]])),
@@ -275,7 +317,9 @@ json_values = st.recursive(
 
 @given(
     st.dictionaries(
-        st.sampled_from(["arch", "compile_seconds", "kernels", "kind", "log", "name", "toolchain", "types"]),
+        st.sampled_from(
+            ["arch", "compile_seconds", "kernels", "kind", "log", "name", "resources", "toolchain", "types"]
+        ),
         json_values,
     )
 )
@@ -349,6 +393,22 @@ def test_a_parameter_pickled_before_types_is_one_of_unknown_type():
     del state["cpp"]
     made.__setstate__(state)
     assert made == Parameter(0, 8, 8, "u64", name="x")
+
+
+def test_a_kernel_pickled_before_resources_has_none():
+    made = KernelInfo.__new__(KernelInfo)
+    state = KernelInfo("k", "s", [], resources=Resources(registers=8)).__getstate__()
+    del state["resources"]
+    made.__setstate__(state)
+    assert made == KernelInfo("k", "s", [])
+
+
+def test_a_kernel_with_other_values():
+    kernel = KernelInfo("k", "s", [Parameter(0, 4, 4, "u32")], max_threads=32, required_block=(8, 1, 1))
+    assert kernel.replace() == kernel
+    assert kernel.replace(name="n", resources=Resources(registers=8)) == KernelInfo(
+        "n", "s", kernel.params, max_threads=32, required_block=(8, 1, 1), resources=Resources(registers=8)
+    )
 
 
 def parts_of(artifact):

@@ -31,7 +31,7 @@ _POSITION = re.compile(r"^(/jitload/.+?|[^\s:][^:\n]*?)\((\d+)\)(?=: )", re.MULT
 _HEAD = re.compile(
     r"^(?P<file>[^\s:][^:\n]*?)\((?P<line>\d+)\): (?P<severity>catastrophic error|error|warning|remark)\b"
 )
-_PTXAS_WARNING = re.compile(r"^ptxas\b[^\n]*\bwarning\b", re.IGNORECASE)
+_PTXAS_WARNING = re.compile(r"^ptxas\b(?! +(?:info|\.))[^\n]*\bwarning\b", re.IGNORECASE)
 _NOISE = re.compile(
     r"^(?:Remark: The warnings can|\d+ (?:catastrophic )?errors? detected|Compilation term|Error limit)"
 )

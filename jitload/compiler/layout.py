@@ -145,13 +145,11 @@ def _describe(name: str, kernel: KernelInfo, source: SourceKernels) -> KernelInf
     """The kernel with what its lowered name and its declaration tell."""
     params = kernel.params
     if not params:
-        return KernelInfo(name, kernel.symbol, (), max_threads=kernel.max_threads, required_block=kernel.required_block)
+        return kernel.replace(name=name)
     written = source.parameters(_base_name(name, kernel.symbol), len(params))
     if written is not None:
         params = tuple(_with_declaration(param, found) for param, found in zip(params, written, strict=True))
-    described = KernelInfo(
-        name, kernel.symbol, params, max_threads=kernel.max_threads, required_block=kernel.required_block
-    )
+    described = kernel.replace(name=name, params=params)
     if described.symbol.startswith("_Z"):
         return typed_by_symbol(described, source.member)
     found = source.types(described.symbol, len(params))

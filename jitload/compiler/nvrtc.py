@@ -48,13 +48,14 @@ class NvrtcFailure(Exception):  # noqa: N818 - never leaves the compiler: `progr
 
 
 class Output:
-    """What NVRTC gave: the image, the PTX beside it, the lowered names and the log."""
+    """What NVRTC gave: the image, the PTX beside it, the lowered names and the log; and the spills that it tells of."""
 
     def __init__(self, image: bytes, ptx: str, lowered: dict[str, str], log: str) -> None:
         self.image = image
         self.ptx = ptx
         self.lowered = lowered
         self.log = log
+        self.spilled: dict[str, tuple[int, int]] = {}  # symbol -> bytes of spill stores and of spill loads
 
 
 def bindings() -> Any:

@@ -6,7 +6,7 @@ import re
 import time
 
 from jitload.artifact import Artifact, Kind
-from jitload.compiler import nvrtc
+from jitload.compiler import nvrtc, ptxas
 from jitload.compiler.advice import advise
 from jitload.compiler.arch import virtual_arch
 from jitload.compiler.diagnostics import (
@@ -26,6 +26,7 @@ from jitload.compiler.source_text import foreign_encoding
 from jitload.compiler.types.source import SourceKernels
 from jitload.digest import digest_factors
 from jitload.errors import CompileError
+from jitload.loader.resources import known_resources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def compile_artifact(
             compiler is missing.
     """
     started = time.perf_counter()
-    members = [(arch, _compile_for(request, closure, arch, compile_program)) for arch in request.archs]
+    members = [(arch, _compile_for(request, closure, arch, toolchain, compile_program)) for arch in request.archs]
     if request.kind is Kind.FATBIN:
         image = pack_fatbin([(arch, output.image) for arch, output in members])
     else:
@@ -79,6 +80,9 @@ def compile_artifact(
             kernels.setdefault(kernel.name, kernel)
     if not kernels:
         refuse_uninstantiated(request)
+    if request.kind is Kind.CUBIN:
+        found = known_resources(image, members[0][1].spilled)
+        kernels = {name: kernel.replace(resources=found.get(kernel.symbol)) for name, kernel in kernels.items()}
     return Artifact(
         kind=request.kind,
         data=image,
@@ -92,26 +96,39 @@ def compile_artifact(
     )
 
 
-def _compile_for(request: CompileRequest, closure: Closure, arch: str, compile_program: CompileProgram) -> Output:
+def _compile_for(
+    request: CompileRequest, closure: Closure, arch: str, toolchain: Toolchain, compile_program: CompileProgram
+) -> Output:
     kind = request.kind
     if kind is Kind.FATBIN:
         kind = Kind.CUBIN if arch.startswith("sm_") else Kind.PTX
-    output = _compile_retrying(request, closure, kind, arch, compile_program)
+    output = _compile_retrying(request, closure, kind, arch, _telling(request, kind, arch, toolchain), compile_program)
     if kind is Kind.LTOIR:
         # With link-time optimisation NVRTC gives no PTX, and the parameter layout is read from PTX.
-        output.ptx = _compile_retrying(request, closure, Kind.PTX, virtual_arch(arch), compile_program).ptx
+        output.ptx = _compile_retrying(request, closure, Kind.PTX, virtual_arch(arch), [], compile_program).ptx
     return output
 
 
+def _telling(request: CompileRequest, kind: Kind, arch: str, toolchain: Toolchain) -> list[str]:
+    """The option that makes ptxas tell the spills, where it may be added."""
+    wanted = kind is Kind.CUBIN and not ptxas.asks_for_figures(request.options)
+    return [ptxas.VERBOSE] if wanted and ptxas.tells_for_free(arch, toolchain) else []
+
+
 def _compile_retrying(
-    request: CompileRequest, closure: Closure, kind: Kind, arch: str, compile_program: CompileProgram
+    request: CompileRequest,
+    closure: Closure,
+    kind: Kind,
+    arch: str,
+    extra: list[str],
+    compile_program: CompileProgram,
 ) -> Output:
     """Compile; while NVRTC asks for a header whose name a macro makes, find it and try again."""
-    options = _options(request, closure)
+    options = [*_options(request, closure), *extra]
     for _ in range(MAX_RETRIES):
         source, headers = closure.program()
         try:
-            return compile_program(
+            output = compile_program(
                 source,
                 closure.main.name,
                 headers,
@@ -122,9 +139,14 @@ def _compile_retrying(
                 seed=_seed(request, closure),
             )
         except nvrtc.NvrtcFailure as failure:
+            failure.log = ptxas.clean_log(failure.log, request.options)
             missing = _MISSING_HEADER.search(failure.log)
             if missing is None or not closure.add_missing(missing[3], missing[1]):
                 raise _compile_error(request, closure, arch, failure) from None
+        else:
+            output.spilled = ptxas.read_spills(output.log)
+            output.log = ptxas.clean_log(output.log, request.options)
+            return output
     raise CompileError(f"{request.name} names more than {MAX_RETRIES} headers through macros", file=request.path)
 
 

@@ -53,9 +53,7 @@ def with_types(kernel: KernelInfo, types: Sequence[Node | None]) -> KernelInfo:
         if node is not None and _bytes_of(node) not in {None, param.size}:
             return kernel
     params = [_with_type(param, node) for param, node in zip(kernel.params, types, strict=True)]
-    return KernelInfo(
-        kernel.name, kernel.symbol, params, max_threads=kernel.max_threads, required_block=kernel.required_block
-    )
+    return kernel.replace(params=params)
 
 
 def _bytes_of(node: Node) -> int | None:

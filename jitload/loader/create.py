@@ -101,10 +101,7 @@ def _image_module(kind: str, image: bytes, functions: dict[str, Any], source: st
     symbols: dict[str, str] = {}
     for function, target in functions.items():
         if isinstance(target, KernelInfo):
-            threads, block = target.max_threads, target.required_block
-            kernels.append(
-                KernelInfo(function, target.symbol, target.params, max_threads=threads, required_block=block)
-            )
+            kernels.append(target.replace(name=function))
         elif isinstance(target, str):
             symbols[function] = target
         else:

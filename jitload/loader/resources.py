@@ -11,13 +11,15 @@ format, a byte for the attribute, a 16-bit word that is the value, or for format
                        the system keeps in every block: ptxas leaves them out of its figure, and so does this
     .nv.constant0.KERNEL  its size: the parameters and what lies before them
 
-Bytes of registers that were spilled are in no section: they come from the compiler's log, where it was asked for them.
+Bytes of registers that were spilled are in no section: the compiler tells them where it is asked (compiler/ptxas.py).
+They are spilled to the stack frame, so a kernel without one has none (compared with ptxas over kernels that spill,
+call, recurse and print, with and without -G, -rdc=true, -maxrregcount and spilling to shared memory).
 """
 
 from __future__ import annotations
 
-import re
 from struct import Struct
+from types import MappingProxyType
 
 from jitload.errors import LoadError
 from jitload.launch.multiprocessor import launchable_threads
@@ -26,28 +28,26 @@ from jitload.values import Resources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from jitload.loader.cubin import Section
 
 _REGISTERS, _FRAME, _BOUND, _BARRIERS = 0x2F, 0x11, 0x05, 0x4C
 _SIZED = 4  # the format whose value follows
 _RESERVED_SHARED_BYTES = 1024
+NOTHING: Mapping[str, tuple[int, int]] = MappingProxyType({})
 
 _PAIR = Struct("<II")
 _DIM3 = Struct("<III")
-_SPILLS = re.compile(
-    r"Function properties for (?P<symbol>[\w$.]+)\n[^\n]*?"
-    r"(?P<stack>\d+) bytes stack frame, (?P<store>\d+) bytes spill stores, (?P<load>\d+) bytes spill loads"
-)
 
 
-def read_resources(cubin: bytes, log: str = "") -> dict[str, Resources]:
+def read_resources(cubin: bytes, spilled: Mapping[str, tuple[int, int]] = NOTHING) -> dict[str, Resources]:
     """The resources of every kernel in a cubin, by symbol.
 
     Args:
         cubin: the image.
-        log: what ptxas said with `-v`, for the bytes that were spilled; they are None where it does not name a kernel.
+        spilled: symbol -> bytes of spill stores and of spill loads, as far as the compiler told them. A kernel without
+            a stack frame has none, since there is no other place for them; of another one they are None.
 
     Raises:
         LoadError: not a cubin, or one of these sections is damaged.
@@ -57,17 +57,16 @@ def read_resources(cubin: bytes, log: str = "") -> dict[str, Resources]:
     # The first of a name counts; the compiler gives no name twice.
     named = {name: index for index, name in reversed(name_sections(cubin, sections).items())}
     common = _Info(cubin, sections, named.get(".nv.info"))
-    spilled = {match["symbol"]: (int(match["store"]), int(match["load"])) for match in _SPILLS.finditer(log)}
     reserved = _RESERVED_SHARED_BYTES if ".nv.shared.reserved.0" in named else 0
     found = {}
     for row, symbol in kernels.items():
         own = _Info(cubin, sections, named.get(f".nv.info.{symbol}"))
         text, shared, constants = (named.get(f".{part}.{symbol}", 0) for part in ("text", "nv.shared", "nv.constant0"))
-        registers = common.of_symbol(_REGISTERS, row)
-        store, load = spilled.get(symbol, (None, None))
+        registers, stack_bytes = common.of_symbol(_REGISTERS, row), common.of_symbol(_FRAME, row)
+        store, load = spilled.get(symbol, (None, None) if stack_bytes else (0, 0))
         found[symbol] = Resources(
             registers=registers,
-            stack_bytes=common.of_symbol(_FRAME, row),
+            stack_bytes=stack_bytes,
             shared_bytes=max(0, sections[shared][3] - reserved) if shared else 0,
             spill_store_bytes=store,
             spill_load_bytes=load,
@@ -77,6 +76,14 @@ def read_resources(cubin: bytes, log: str = "") -> dict[str, Resources]:
             max_threads=launchable_threads(registers, own.bound),
         )
     return found
+
+
+def known_resources(cubin: bytes, spilled: Mapping[str, tuple[int, int]] = NOTHING) -> dict[str, Resources]:
+    """`read_resources`, or nothing where they cannot be read: that is no reason to do without the image."""
+    try:
+        return read_resources(cubin, spilled)
+    except LoadError:
+        return {}
 
 
 class _Info:

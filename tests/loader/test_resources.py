@@ -9,7 +9,8 @@ import pytest
 import jitload
 from jitload.compiler.nvrtc import supported_archs
 from jitload.errors import LoadError
-from jitload.loader.resources import read_resources
+from jitload.loader.resources import known_resources, read_resources
+from jitload.values import Resources
 
 SOURCE = r"""
 __constant__ float weights[100];
@@ -57,10 +58,10 @@ def test_what_a_cubin_says_is_what_ptxas_says(number):
     artifact = jitload.compile(
         SOURCE, kind="cubin", arch=f"sm_{number}", options=["--ptxas-options=-v"], names=["scale<double>"]
     )
-    found = read_resources(artifact.data, artifact.log)
+    found = {kernel.symbol: kernel.resources for kernel in artifact.kernels.values()}
     said = {match["symbol"]: match for match in SAID.finditer(artifact.log)}
     assert len(said) == 7
-    assert set(said) == set(found) == {kernel.symbol for kernel in artifact.kernels.values()}
+    assert set(said) == set(found) == set(read_resources(artifact.data))
     for symbol, match in said.items():
         resources = found[symbol]
         shared = re.search(r"(\d+) bytes smem", match["rest"])
@@ -78,9 +79,14 @@ def test_what_a_cubin_says_is_what_ptxas_says(number):
     assert found["bounded"].max_threads == 128
 
 
-def test_spills_are_unknown_without_a_log():
-    artifact = jitload.compile(SOURCE, kind="cubin", arch="sm_90")
-    assert read_resources(artifact.data)["spilled"].spill_store_bytes is None
+def test_an_image_alone_tells_the_spills_of_kernels_without_a_stack_frame():
+    found = read_resources(jitload.compile(SOURCE, kind="cubin", arch="sm_90").data)
+    assert (found["spilled"].spill_store_bytes, found["spilled"].spill_load_bytes) == (None, None)
+    assert found["stack"].spill_store_bytes is None
+    assert (found["plain"].spill_store_bytes, found["plain"].spill_load_bytes) == (0, 0)
+    assert read_resources(jitload.compile(SOURCE, kind="cubin", arch="sm_90").data, {"stack": (0, 4)})["stack"] == (
+        Resources(**{**found["stack"].__getstate__(), "spill_store_bytes": 0, "spill_load_bytes": 4})
+    )
 
 
 def test_damaged_attributes_are_refused():
@@ -91,6 +97,7 @@ def test_damaged_attributes_are_refused():
     data[at + 2 : at + 4] = b"\xff\xff"
     with pytest.raises(LoadError, match=r"attribute 0x2f of \.nv\.info has no end"):
         read_resources(bytes(data))
+    assert known_resources(bytes(data)) == {}
 
 
 def test_other_bytes_are_refused():
