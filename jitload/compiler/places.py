@@ -128,4 +128,11 @@ def _identity(directory: str) -> tuple[int, int]:
 
 def _is_usable(library: str) -> bool:
     """Whether a library can be read, and be seen what lies beside it."""
-    return os.path.isfile(library) and os.access(library, os.R_OK) and os.access(os.path.dirname(library), os.R_OK)
+    try:  # os.access would answer for the real user, without the capabilities that the effective one may have
+        if os.path.isfile(library):
+            os.close(os.open(library, os.O_RDONLY | os.O_CLOEXEC))
+            os.scandir(os.path.dirname(library)).close()
+            return True
+    except OSError:
+        pass  # of another user
+    return False
