@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from jitload.headers.cpp import COMMENT, SPLICE, blanked, directives
 from jitload.values import Value
@@ -120,13 +121,15 @@ def absolute_names(text: bytes) -> Iterator[str]:
     return map(decode_name, _ABSOLUTE.findall(text))
 
 
-def loose_paths(text: bytes) -> Iterator[tuple[str, int]]:
+@lru_cache(maxsize=4096)  # each header is asked before and after a compile, and by every kernel that includes it
+def loose_paths(text: bytes) -> tuple[tuple[str, int], ...]:
     """First component and offset of what may become an absolute path by `#`: `#define ROOT /opt/x`."""
-    code = blanked(text, {COMMENT})
-    for keyword, start, end in directives(code):
-        if keyword in _ABOUT_NAMES:
-            for match in _LOOSE_PATH.finditer(code, start, end):
-                yield decode_name(match[1]), match.start()
+    found: list[tuple[str, int]] = []
+    for keyword, start, end in directives(text):
+        if keyword in _ABOUT_NAMES and b"/" in text[start:end]:
+            code = blanked(text[start:end], {COMMENT})
+            found += [(decode_name(match[1]), start + match.start()) for match in _LOOSE_PATH.finditer(code)]
+    return tuple(found)
 
 
 def decode_name(name: bytes) -> str:

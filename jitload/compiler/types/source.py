@@ -1,14 +1,15 @@
 """What a source says about its kernels: the names of their parameters, and types that only the source tells.
 
 A lowered name has the types of its kernel, so they are looked up for `extern "C"` kernels alone, and for the members of
-traits. The texts are read once, without the toolkit's headers.
+traits. The texts are read once, without those of libraries, which are searched for names instead: the toolkit, and
+every directory with too much in it to be read in time (CUB from a checkout, say).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from jitload.compiler.headers import VIRTUAL_ROOT
 from jitload.compiler.macros import TooMany, definitions_of
 from jitload.compiler.types.as_written import written_type
 from jitload.compiler.types.cpptype import Node, points_to_const
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from jitload.compiler.request import CompileRequest
     from jitload.compiler.types.scopes import DeclaredKernel
 
-_TOOLKIT = f"{VIRTUAL_ROOT}toolkit/"
+#: To read the 4 MB that CUB has takes ten times as long as to compile them.
+_LIBRARY_BYTES = 1 << 18
 _UNKNOWN = Node("unknown")
 
 
@@ -87,15 +89,28 @@ class SourceKernels:
     def _read(self) -> tuple[Declared, Meanings]:
         if self._declared is None or self._meanings is None:
             main, headers = self._closure.program()
-            toolkit = ToolkitNames(h.text for name, h in self._closure.headers.items() if name.startswith(_TOOLKIT))
-            unit = self._unit(main, headers, toolkit)
+            libraries = self._libraries()
+            toolkit = ToolkitNames(h.text for name, h in self._closure.headers.items() if name in libraries)
+            unit = self._unit(main, headers, libraries, toolkit)
             self._declared = Declared(unit.words, unit.sure)
             self._meanings = Meanings(self._declared, toolkit)
         return self._declared, self._meanings
 
-    def _unit(self, main: bytes, headers: dict[str, bytes], toolkit: ToolkitNames) -> Unit:
+    def _libraries(self) -> set[str]:
+        """The names of the headers that are not read."""
+        found = self._closure.headers
+        sizes = Counter[str]()
+        for header in found.values():
+            sizes[header.root] += len(header.text)
+        return {
+            name
+            for name, header in found.items()
+            if not header.is_users or (header.root != "source" and sizes[header.root] > _LIBRARY_BYTES)
+        }
+
+    def _unit(self, main: bytes, headers: dict[str, bytes], libraries: set[str], toolkit: ToolkitNames) -> Unit:
         request = self._request
-        users = {name: text for name, text in headers.items() if not name.startswith(_TOOLKIT)}
+        users = {name: text for name, text in headers.items() if name not in libraries}
         definitions = [(name.encode(), (value or "").encode()) for name, value in request.defines]
         for text in (main, *users.values()):
             definitions += [(name, replacement) for name, _, replacement in definitions_of(text)]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jitload
+from jitload.compiler.types import unit
 from jitload.compiler.types.as_written import written_type
 from jitload.compiler.types.meanings import Meanings
 from jitload.compiler.types.scanner import Declared
@@ -922,3 +923,19 @@ SIGNS = [
     "#",
     "x",
 ]
+
+
+def test_a_directory_with_the_size_of_a_library_is_searched_and_not_read(compile_ptx, write, monkeypatch):
+    """CUB from a checkout took twenty seconds to read. What it declares is found by name, as in the toolkit."""
+    classes = "".join(f"struct S{number} {{ int member; }};\n" for number in range(10_000))
+    root = write(
+        {"lib/lib.h": f"#pragma once\n{classes}typedef float real_t;\n", "inc/mine.h": "typedef real_t mine_t;\n"}
+    )
+    read = []
+    whole = unit.outline
+    monkeypatch.setattr(unit, "outline", lambda text, macros: read.append(text) or whole(text, macros))
+    source = '#include <lib.h>\n#include <mine.h>\nextern "C" __global__ void k(const real_t *x, mine_t *y, S7 s) {}\n'
+    kernel = compile_ptx(source, include_dirs=[root / "lib", root / "inc"]).kernels["k"]
+    assert kernel.parameters == ("const float *", "float *", "S7")
+    assert [param.name for param in kernel.params] == ["x", "y", "s"]
+    assert sum(map(len, read)) < 1000
