@@ -175,6 +175,31 @@ def test_a_lock_that_cannot_be_taken_or_given_back_costs_one_warning_at_most(
     assert len(caplog.records) == (1 if operation != fcntl.LOCK_UN else 0)
 
 
+def test_an_interrupted_wait_leaves_nothing_behind(tmp_path):
+    """Ctrl-C while another process compiles."""
+    directory = Directory(str(tmp_path / "cache"))
+    holder = start_holder(directory.path)
+    directory.make("locks")
+    before = len(os.listdir("/proc/self/fd"))
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt), single_flight(DIGEST, directory):
+            pass
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+        holder.kill()
+        holder.communicate()
+    assert _threads == {}
+    assert len(os.listdir("/proc/self/fd")) == before - 1  # the holder's pipe
+    with single_flight(DIGEST, directory, wait_seconds=5):
+        pass
+
+
 def test_a_fault_within_the_flight_gives_the_lock_back(tmp_path):
     directory = Directory(str(tmp_path / "cache"))
     with pytest.raises(KeyError), single_flight(DIGEST, directory):
