@@ -1,0 +1,137 @@
+"""The model behind libcuda.c: an NVIDIA driver that refuses what its documentation forbids and computes on the CPU.
+
+It has devices, contexts, streams, memory and libraries as the driver API describes them, runs queued work only when
+somebody waits for it, and writes down every call that is against the rules. What it cannot know is time and hardware.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from jitload.cpu.memory.arena import process_arena
+
+from . import device, launch, library, memory, status, stream
+from .handles import Handles
+from .scenario import Scenario, scenario
+from .status import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Calls that a driver answers in any state.
+_ALWAYS = {"cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString"}
+#: Statuses that a right program meets too: a look-up that fails, the end of a list, a device that is not there.
+_NO_FAULT_OF_THE_CALLER = {status.NOT_FOUND, status.NO_DEVICE, status.NOT_READY, status.OUT_OF_MEMORY}
+
+
+class Driver:
+    """One process's driver.
+
+    Attributes:
+        calls: how often each function was called.
+        forbidden: "function: status: why" of every call that was refused.
+        launches: (symbol, grid, block, shared bytes, attributes, device) of every launch that was taken.
+    """
+
+    def __init__(self, machine: Scenario, built_for: int) -> None:
+        self.scenario = machine
+        self.version = machine.version or built_for
+        self.handles = Handles()
+        self.arena = process_arena()
+        self.memory = memory.Memory(self.arena)
+        self.started = False
+        self.calls: dict[str, int] = {}
+        self.forbidden: list[str] = []
+        self.launches: list[Any] = []
+        self.devices = [
+            device.Device(self, ordinal, (major, minor)) for ordinal, (major, minor) in enumerate(machine.capabilities)
+        ]
+        self._texts: dict[str, Any] = {}
+        self._functions: dict[str, Callable[..., Any]] = {}
+        for room in (device, stream, memory, library, launch):
+            self._functions |= room.calls(self)
+
+    def answer(self, name: str, arguments: list[int]) -> int:
+        """One call: its status."""
+        self.calls[name] = self.calls.get(name, 0) + 1
+        planned = self.scenario.fail.pop(name, 0)
+        if planned:
+            return planned
+        function = self._functions.get(name)
+        try:
+            if not self.started and name not in _ALWAYS:
+                raise Refused(status.NOT_INITIALIZED, "before cuInit")
+            if function is None:
+                raise Refused(status.NOT_SUPPORTED, "not modelled")
+            function(*arguments)
+        except Refused as refused:
+            self._note(name, refused)
+            return refused.status
+        except Exception:
+            traceback.print_exc()
+            self._note(name, Refused(status.UNKNOWN, "the model itself failed"))
+            return status.UNKNOWN
+        return status.SUCCESS
+
+    def stream(self, handle: int) -> stream.Stream:
+        """The stream of a handle: 0 and 1 are the legacy default stream of the current context."""
+        if handle in (0, 1):
+            return self.current().legacy
+        if handle == 2:
+            raise Refused(status.NOT_SUPPORTED, "the per-thread default stream")
+        return self.handles.get(handle, stream.Stream)
+
+    def contexts(self) -> list[device.Context]:
+        return [one.context for one in self.devices]
+
+    def must_be_sound(self) -> None:
+        """After a fault every call of the process gives its status, as long as the context lives."""
+        for context in self.contexts():
+            context.raise_fault()
+
+    def threads_context(self) -> bool:
+        contexts = getattr(self.threads, "stack", [])
+        return bool(contexts) and contexts[-1] is not None
+
+    def write(self, address: int, value: int, nbytes: int = 8) -> None:
+        if not address:
+            raise Refused(status.INVALID_VALUE, "nowhere to write the answer")
+        ctypes.memmove(address, int(value).to_bytes(nbytes, "little", signed=value < 0), nbytes)
+
+    def write_bytes(self, address: int, data: bytes) -> None:
+        ctypes.memmove(address, data, len(data))
+
+    def write_text(self, address: int, text: str) -> None:
+        kept = self._texts.setdefault(text, ctypes.create_string_buffer(text.encode()))
+        self.write(address, ctypes.addressof(kept))
+
+    def text(self, address: int) -> str:
+        if not address:
+            raise Refused(status.INVALID_VALUE, "no name")
+        return ctypes.string_at(address).decode()
+
+    def _note(self, name: str, refused: Refused) -> None:
+        if refused.status in _NO_FAULT_OF_THE_CALLER:
+            return
+        line = f"{name}: {refused}"
+        self.forbidden.append(line)
+        if self.scenario.report:
+            with open(self.scenario.report, "a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+
+
+_MODEL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t)
+
+
+def install() -> Driver:
+    """Put the model behind the library that is loaded as libcuda.so.1; once per process."""
+    library = ctypes.CDLL("libcuda.so.1")
+    made = Driver(scenario(), library.driver_built_for())
+    made.callback = _MODEL(lambda name, words, count: made.answer(name.decode(), words[:count]))
+    library.driver_use_model(made.callback)
+    return made
+
+
+driver = install()
