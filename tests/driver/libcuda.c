@@ -31,7 +31,7 @@ static void find_model(void) {
   if (!running || !running() || !ensure || !release || !run) return;
   busy = 1;
   int state = ensure();
-  run("import checking_driver");
+  run("import sys; sys.path.append('" MODEL_DIRECTORY "'); import checking_driver");
   release(state);
   busy = 0;
 }

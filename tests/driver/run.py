@@ -24,7 +24,8 @@ def build(directory: Path) -> Path:
 
     library = directory / "libcuda.so.1"
     includes = [f"-I{path}" for _, path in toolkit_roots()]
-    flags = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1"]
+    model = f'-DMODEL_DIRECTORY="{HERE}"'
+    flags = [model, "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1"]
     compiler = shutil.which("gcc") or shutil.which("cc") or "cc"
     subprocess.run([compiler, *flags, *includes, "-o", library, HERE / "libcuda.c", "-ldl"], check=True)
     return library

@@ -10,6 +10,8 @@ import ctypes
 import traceback
 from typing import TYPE_CHECKING, Any
 
+import compiled_images
+
 from jitload.cpu.memory.arena import process_arena
 
 from . import device, launch, library, memory, status, stream
@@ -129,6 +131,7 @@ def install() -> Driver:
     """Put the model behind the library that is loaded as libcuda.so.1; once per process."""
     library = ctypes.CDLL("libcuda.so.1")
     made = Driver(scenario(), library.driver_built_for())
+    compiled_images.watch()
     made.callback = _MODEL(lambda name, words, count: made.answer(name.decode(), words[:count]))
     library.driver_use_model(made.callback)
     return made

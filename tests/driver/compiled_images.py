@@ -1,0 +1,114 @@
+"""The PTX behind machine code: kept at every compile on the checking driver, since the CPU executor runs PTX alone.
+
+NVRTC gives both from one compile; they are filed by the digest of the machine code, in a directory that all processes
+of a test run share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import sys
+
+
+def keep(image, ptx):
+    """File the PTX of an image."""
+    directory = json.loads(os.environ["CHECKING_DRIVER"])["images"]
+    place = os.path.join(directory, hashlib.sha256(image).hexdigest())
+    temporary = f"{place}.{os.getpid()}"
+    with open(temporary, "wb") as file:
+        file.write(ptx)
+    os.replace(temporary, place)
+
+
+def ptx_of(image):
+    """What `keep` filed."""
+    directory = json.loads(os.environ["CHECKING_DRIVER"])["images"]
+    with open(os.path.join(directory, hashlib.sha256(image).hexdigest()), "rb") as file:
+        return file.read()
+
+
+def watch_compiler(module):
+    """Around `jitload.compiler.nvrtc`."""
+    compile_program = module.compile_program
+
+    def compiled(*arguments, **options):
+        output = compile_program(*arguments, **options)
+        if str(options["kind"]) == "cubin":
+            keep(output.image, output.ptx.encode())
+        return output
+
+    module.compile_program = compiled
+
+
+def watch_packer(module):
+    """Around what packs fatbins: all members are made from one program."""
+    pack_fatbin = module.pack_fatbin
+
+    def packed(members):
+        members = list(members)
+        image = pack_fatbin(members)
+        arch, last = members[-1]
+        keep(image, last if arch.startswith("compute_") else ptx_of(last))
+        return image
+
+    module.pack_fatbin = packed
+
+
+def watch_linker(module):
+    """Around `jitload.cuda.linker`: nvJitLink gives PTX too, when it is asked again."""
+    link_ltoir = module.link_ltoir
+
+    def linked(data, arch):
+        from cuda.bindings import nvjitlink
+
+        cubin = link_ltoir(data, arch)
+        options = ["-lto", "-ptx", f"-arch={arch}"]
+        handle = nvjitlink.create(len(options), options)
+        nvjitlink.add_data(handle, nvjitlink.InputType.LTOIR, data, len(data), "jitload")
+        nvjitlink.complete(handle)
+        text = bytearray(nvjitlink.get_linked_ptx_size(handle))
+        nvjitlink.get_linked_ptx(handle, text)
+        nvjitlink.destroy(handle)
+        keep(cubin, bytes(text).rstrip(b"\0"))
+        return cubin
+
+    module.link_ltoir = linked
+
+
+WATCHED = {
+    "jitload.compiler.nvrtc": watch_compiler,
+    "jitload.compiler.fatbin": watch_packer,
+    "jitload.cuda.linker": watch_linker,
+}
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the watched modules as everybody does, and has them changed once they are loaded."""
+
+    def find_spec(self, name, path, target=None):
+        if name not in WATCHED:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module):
+                execute(module)
+                WATCHED[name](module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+def watch():
+    """Keep what is compiled in this process from now on."""
+    if any(isinstance(finder, Finder) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, Finder())
+    for name, change in WATCHED.items():
+        if name in sys.modules:
+            change(sys.modules[name])
