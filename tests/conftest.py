@@ -15,6 +15,7 @@ import jitload
 from jitload import log
 from jitload.compiler.fatbin import FATBIN_MISSING
 from jitload.compiler.toolkit import find_library
+from tests.driver import run as driver_run
 
 # The one profile, in force before any test module is imported: no deadlines, since a machine that is shared is now and
 # then ten times slower than itself, whatever the code under test does.
@@ -86,6 +87,36 @@ def bounded(request):
 def cache_dir(tmp_path):
     """The directory of this test's default cache (made at the first write)."""
     return tmp_path / "jitload-cache"
+
+
+@pytest.fixture(scope="session")
+def checking_driver(tmp_path_factory):
+    """A directory with the checking driver of tests/driver as libcuda.so.1."""
+    if driver_run.compiler() is None:
+        pytest.skip("no C compiler to build the checking driver with")
+    pytest.importorskip("cuda.bindings", reason="the driver bindings are not installed")
+    directory = tmp_path_factory.mktemp("driver")
+    driver_run.build(directory)
+    return directory
+
+
+@pytest.fixture
+def on_driver(checking_driver):
+    """`on_driver(program, **scenario)` runs it in a process that has the checking driver; its asserts are the test's."""
+
+    def run(program, *, seconds=120, **scenario):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=driver_run.environment(checking_driver, **scenario),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <cuda.h>
 #include <dlfcn.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,14 +17,14 @@
 
 typedef int (*Model)(const char *name, const uint64_t *arguments, size_t count);
 static Model model;
-static int model_pid;
-void driver_use_model(Model given) { model = given; model_pid = getpid(); }
+static int model_pid, over;
+void driver_use_model(Model given) { model = given; model_pid = getpid(); over = !given; }
 int driver_built_for(void) { return CUDA_VERSION; }
 
 static void find_model(void) {
   /* A process that was started with this library in LD_LIBRARY_PATH: the model comes in with the first call. */
   static int busy;
-  if (model || busy) return;
+  if (model || busy || over) return;
   int (*running)(void) = dlsym(RTLD_DEFAULT, "Py_IsInitialized");
   int (*ensure)(void) = dlsym(RTLD_DEFAULT, "PyGILState_Ensure");
   void (*release)(int) = dlsym(RTLD_DEFAULT, "PyGILState_Release");
@@ -38,7 +39,7 @@ static void find_model(void) {
 
 static CUresult ask(const char *name, const uint64_t *arguments, size_t count) {
   find_model();
-  if (!model) return CUDA_ERROR_NO_DEVICE;
+  if (!model) return over ? CUDA_ERROR_DEINITIALIZED : CUDA_ERROR_NO_DEVICE;
   if (model_pid != getpid()) return CUDA_ERROR_NOT_INITIALIZED; /* a fork: CUDA does not survive one */
   return (CUresult)model(name, arguments, count);
 }
@@ -80,6 +81,7 @@ F1(cuStreamQuery, CUstream)
 F2(cuStreamGetCtx, CUstream, CUcontext *)
 F3(cuStreamWaitEvent, CUstream, CUevent, unsigned)
 F2(cuStreamIsCapturing, CUstream, CUstreamCaptureStatus *)
+F1(cuThreadExchangeStreamCaptureMode, CUstreamCaptureMode *)
 F2(cuStreamBeginCapture, CUstream, CUstreamCaptureMode)
 F2(cuStreamEndCapture, CUstream, CUgraph *)
 #if CUDA_VERSION >= 12080
@@ -99,6 +101,9 @@ F2(cuMemAlloc, CUdeviceptr *, size_t)
 F1(cuMemFree, CUdeviceptr)
 F3(cuMemAllocAsync, CUdeviceptr *, size_t, CUstream)
 F2(cuMemFreeAsync, CUdeviceptr, CUstream)
+F1(cuMemPoolDestroy, CUmemoryPool)
+F3(cuMemPoolSetAttribute, CUmemoryPool, CUmemPool_attribute, void *)
+F4(cuMemAllocFromPoolAsync, CUdeviceptr *, size_t, CUmemoryPool, CUstream)
 F3(cuMemcpyHtoD, CUdeviceptr, const void *, size_t)
 F3(cuMemcpyDtoH, void *, CUdeviceptr, size_t)
 F4(cuMemcpyHtoDAsync, CUdeviceptr, const void *, size_t, CUstream)
@@ -134,32 +139,34 @@ CUresult CUDAAPI cuLibraryLoadData(CUlibrary *library, const void *code, CUjit_o
   return ASK("cuLibraryLoadData", v);
 }
 
-enum { MOST_ATTRIBUTES = 16, WIDTH = 4 };
+CUresult CUDAAPI cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *p) {
+  uint64_t v[] = {A(pool), p->allocType, p->handleTypes, p->location.type, (uint64_t)p->location.id};
+  return ASK("cuMemPoolCreate", v);
+}
+
+#if CUDA_VERSION >= 13000
+#define EDGES const CUgraphEdgeData **edges,
+#else
+#define EDGES
+#endif
+CUresult CUDAAPI cuStreamGetCaptureInfo(CUstream stream, CUstreamCaptureStatus *status, cuuint64_t *id, CUgraph *graph,
+                                        const CUgraphNode **nodes, EDGES size_t *count) {
+  if (graph) *graph = NULL;
+  if (nodes) *nodes = NULL;
+  if (count) *count = 0;
+#if CUDA_VERSION >= 13000
+  if (edges) *edges = NULL;
+#endif
+  uint64_t v[] = {A(stream), A(status), A(id)};
+  return ASK("cuStreamGetCaptureInfo", v);
+}
+
+enum { MOST_ATTRIBUTES = 16 };
 
 CUresult CUDAAPI cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **parameters, void **extra) {
-  uint64_t attributes[MOST_ATTRIBUTES * WIDTH] = {0};
   if (!c || c->numAttrs > MOST_ATTRIBUTES || (c->numAttrs && !c->attrs)) return CUDA_ERROR_INVALID_VALUE;
-  for (unsigned i = 0; i < c->numAttrs; i++) {
-    const CUlaunchAttributeValue *value = &c->attrs[i].value;
-    uint64_t *row = attributes + i * WIDTH;
-    row[0] = c->attrs[i].id;
-    switch (c->attrs[i].id) {
-      case CU_LAUNCH_ATTRIBUTE_COOPERATIVE: row[1] = value->cooperative; break;
-      case CU_LAUNCH_ATTRIBUTE_PRIORITY: row[1] = (uint64_t)(int64_t)value->priority; break;
-      case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
-        row[1] = value->programmaticStreamSerializationAllowed; break;
-      case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-        row[1] = value->clusterSchedulingPolicyPreference; break;
-#if CUDA_VERSION >= 12030
-      case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: row[1] = value->sharedMemCarveout; break;
-#endif
-      case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-        row[1] = value->clusterDim.x; row[2] = value->clusterDim.y; row[3] = value->clusterDim.z; break;
-      default: row[1] = 0;
-    }
-  }
   uint64_t v[] = {c->gridDimX, c->gridDimY, c->gridDimZ, c->blockDimX, c->blockDimY, c->blockDimZ, c->sharedMemBytes,
-                  A(c->hStream), A(f), A(parameters), A(extra), c->numAttrs, A(attributes)};
+                  A(c->hStream), A(f), A(parameters), A(extra), c->numAttrs, A(c->attrs)};
   return ASK("cuLaunchKernelEx", v);
 }
 
@@ -168,6 +175,15 @@ CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned
   uint64_t v[] = {gx, gy, gz, bx, by, bz, shared, A(stream), A(f), A(parameters), A(extra), 0, 0};
   return ASK("cuLaunchKernelEx", v);
 }
+
+/* What NVIDIA's own libraries share under the table: NVRTC looks for its cache on the disk here, and goes without it. */
+CUresult CUDAAPI cuGetExportTable(const void **table, const CUuuid *id) {
+  (void)id;
+  *table = NULL;
+  return CUDA_ERROR_NOT_FOUND;
+}
+
+_Static_assert(sizeof(CUlaunchAttribute) == 72 && offsetof(CUlaunchAttribute, value) == 8, "as launch.py reads them");
 
 /* The newest version of a function first, as the driver does; the flags (per-thread streams) are not modelled. */
 CUresult CUDAAPI cuGetProcAddress_v2(const char *name, void **function, int version, cuuint64_t flags,

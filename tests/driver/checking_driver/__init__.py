@@ -6,7 +6,9 @@ somebody waits for it, and writes down every call that is against the rules. Wha
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ import compiled_images
 
 from jitload.cpu.memory.arena import process_arena
 
-from . import device, launch, library, memory, status, stream
+from . import capture, device, launch, library, memory, status, stream
 from .handles import Handles
 from .scenario import Scenario, scenario
 from .status import Refused
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 #: Calls that a driver answers in any state.
 _ALWAYS = {"cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString"}
-#: Statuses that a right program meets too: a look-up that fails, the end of a list, a device that is not there.
-_NO_FAULT_OF_THE_CALLER = {status.NOT_FOUND, status.NO_DEVICE, status.NOT_READY, status.OUT_OF_MEMORY}
 
 
 class Driver:
@@ -33,7 +33,7 @@ class Driver:
 
     Attributes:
         calls: how often each function was called.
-        forbidden: "function: status: why" of every call that was refused.
+        forbidden: "function: status: why" of every call that a right program does not make.
         launches: (symbol, grid, block, shared bytes, attributes, device) of every launch that was taken.
     """
 
@@ -48,41 +48,39 @@ class Driver:
         self.forbidden: list[str] = []
         self.launches: list[Any] = []
         self.devices = [
-            device.Device(self, ordinal, (major, minor)) for ordinal, (major, minor) in enumerate(machine.capabilities)
+            device.Device(self, ordinal, (major, minor), pools=machine.pools)
+            for ordinal, (major, minor) in enumerate(machine.capabilities)
         ]
         self._texts: dict[str, Any] = {}
+        self._lock = threading.RLock()
         self._functions: dict[str, Callable[..., Any]] = {}
-        for room in (device, stream, memory, library, launch):
+        for room in (device, stream, capture, memory, library, launch):
             self._functions |= room.calls(self)
 
     def answer(self, name: str, arguments: list[int]) -> int:
         """One call: its status."""
-        self.calls[name] = self.calls.get(name, 0) + 1
-        planned = self.scenario.fail.pop(name, 0)
-        if planned:
-            return planned
-        function = self._functions.get(name)
-        try:
-            if not self.started and name not in _ALWAYS:
-                raise Refused(status.NOT_INITIALIZED, "before cuInit")
-            if function is None:
-                raise Refused(status.NOT_SUPPORTED, "not modelled")
-            function(*arguments)
-        except Refused as refused:
-            self._note(name, refused)
-            return refused.status
-        except Exception:  # noqa: BLE001 - whatever it is, a driver answers with a status
-            traceback.print_exc()
-            self._note(name, Refused(status.UNKNOWN, "the model itself failed"))
-            return status.UNKNOWN
-        return status.SUCCESS
+        with self._lock:
+            self.calls[name] = self.calls.get(name, 0) + 1
+            planned = self.scenario.fail.pop(name, 0)
+            if planned:
+                return planned
+            try:
+                self._carry_out(name, arguments)
+            except Refused as refused:
+                self._note(name, refused)
+                return refused.status
+            except Exception:  # noqa: BLE001 - whatever it is, a driver answers with a status
+                traceback.print_exc()
+                self._note(name, Refused(status.UNKNOWN, "the model itself failed"))
+                return status.UNKNOWN
+            return status.SUCCESS
 
     def stream(self, handle: int) -> stream.Stream:
         """The stream of a handle: 0 and 1 are the legacy default stream of the current context."""
         if handle in (0, 1):
-            return self.current().legacy
+            return self.current().legacy  # type: ignore[no-any-return]
         if handle == 2:
-            raise Refused(status.NOT_SUPPORTED, "the per-thread default stream")
+            raise Refused(status.NOT_SUPPORTED, "the per-thread default stream is not modelled")
         return self.handles.get(handle, stream.Stream)
 
     def contexts(self) -> list[device.Context]:
@@ -93,9 +91,10 @@ class Driver:
         for context in self.contexts():
             context.raise_fault()
 
-    def threads_context(self) -> bool:
-        contexts = getattr(self.threads, "stack", [])
-        return bool(contexts) and contexts[-1] is not None
+    def read(self, address: int, nbytes: int) -> bytes:
+        if not address:
+            raise Refused(status.INVALID_VALUE, "nowhere to read from")
+        return ctypes.string_at(address, nbytes)
 
     def write(self, address: int, value: int, nbytes: int = 8) -> None:
         if not address:
@@ -114,8 +113,16 @@ class Driver:
             raise Refused(status.INVALID_VALUE, "no name")
         return ctypes.string_at(address).decode()
 
+    def _carry_out(self, name: str, arguments: list[int]) -> None:
+        if not self.started and name not in _ALWAYS:
+            raise Refused(status.NOT_INITIALIZED, "before cuInit")
+        function = self._functions.get(name)
+        if function is None:
+            raise Refused(status.NOT_SUPPORTED, "not modelled")
+        function(*arguments)
+
     def _note(self, name: str, refused: Refused) -> None:
-        if refused.status in _NO_FAULT_OF_THE_CALLER:
+        if refused.expected:
             return
         line = f"{name}: {refused}"
         self.forbidden.append(line)
@@ -132,8 +139,10 @@ def install() -> Driver:
     library = ctypes.CDLL("libcuda.so.1")
     made = Driver(scenario(), library.driver_built_for())
     compiled_images.watch()
-    made.callback = _MODEL(lambda name, words, count: made.answer(name.decode(), words[:count]))
-    library.driver_use_model(made.callback)
+    made.callback = _MODEL(lambda name, words, count: made.answer(name.decode(), words[:count]))  # type: ignore[attr-defined]
+    library.driver_use_model(made.callback)  # type: ignore[attr-defined]
+    # What calls the driver after Python is gone gets CUDA_ERROR_DEINITIALIZED, as from NVIDIA's.
+    atexit.register(library.driver_use_model, None)
     return made
 
 

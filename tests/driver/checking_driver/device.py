@@ -20,6 +20,7 @@ MAX_THREADS_PER_BLOCK, WARP_SIZE, MULTIPROCESSORS = 1, 10, 16
 SHARED_PER_BLOCK, COOPERATIVE_LAUNCH, SHARED_PER_BLOCK_OPTIN = 8, 95, 97
 MAJOR, MINOR, CLUSTER_LAUNCH, MEMORY_POOLS, UNIFIED_ADDRESSING = 75, 76, 120, 115, 41
 REGISTERS_PER_BLOCK, SHARED_PER_MULTIPROCESSOR, BLOCKS_PER_MULTIPROCESSOR, RESERVED_SHARED = 12, 81, 106, 111
+THREADS_PER_MULTIPROCESSOR, CLOCK_RATE, MEMORY_CLOCK_RATE, BUS_WIDTH, INTEGRATED = 39, 13, 36, 37, 18
 
 
 class Device:
@@ -33,9 +34,10 @@ class Device:
 
     multiprocessors = 4
 
-    def __init__(self, driver: Any, ordinal: int, capability: tuple[int, int]) -> None:
+    def __init__(self, driver: Any, ordinal: int, capability: tuple[int, int], *, pools: bool) -> None:
         self.ordinal = ordinal
         self.capability = capability
+        self.pools = pools
         self.context = Context(driver, self)
 
     @property
@@ -46,7 +48,7 @@ class Device:
         return 1024 * kib.get(number, 96)
 
     def attribute(self, number: int) -> int:
-        return {
+        known = {
             MAX_THREADS_PER_BLOCK: 1024,
             WARP_SIZE: 32,
             MULTIPROCESSORS: self.multiprocessors,
@@ -56,13 +58,21 @@ class Device:
             MAJOR: self.capability[0],
             MINOR: self.capability[1],
             CLUSTER_LAUNCH: int(self.capability[0] >= 9),
-            MEMORY_POOLS: 1,
+            MEMORY_POOLS: int(self.pools),
             UNIFIED_ADDRESSING: 1,
             REGISTERS_PER_BLOCK: 65536,
             SHARED_PER_MULTIPROCESSOR: self.shared_optin + 1024,
             BLOCKS_PER_MULTIPROCESSOR: 32,
             RESERVED_SHARED: 1024,
-        }.get(number, 1)
+            THREADS_PER_MULTIPROCESSOR: 2048,
+            CLOCK_RATE: 1_000_000,
+            MEMORY_CLOCK_RATE: 1_000_000,
+            BUS_WIDTH: 128,
+            INTEGRATED: 0,
+        }
+        if number not in known:
+            raise Refused(status.INVALID_VALUE, f"device attribute {number} is not known")
+        return known[number]
 
 
 class Context:
@@ -71,6 +81,7 @@ class Context:
     Attributes:
         fault: the status of a kernel that failed: from then on every call in this context gives it.
         told: the text of that fault.
+        retained: how often it was retained; the handle means nothing while that is 0.
     """
 
     def __init__(self, driver: Any, device: Device) -> None:
@@ -82,12 +93,8 @@ class Context:
         self.told = ""
         self.retained = 0
 
-    def capturing(self) -> bool:
-        return any(stream.graph is not None and not stream.broken for stream in self.streams)
-
-    def break_captures(self) -> None:
-        for stream in self.streams:
-            stream.broken = stream.graph is not None
+    def capturing(self) -> list[Stream]:
+        return [stream for stream in self.streams if stream.capture is not None]
 
     def carry_out(self, work: Work) -> None:
         """Run queued work; a kernel that faults ends the context."""
@@ -107,44 +114,47 @@ class Context:
     def finish(self) -> None:
         """Run all that is queued."""
         for stream in (self.legacy, *self.streams):
-            if stream.graph is None:
+            if stream.capture is None:
                 stream.wait()
 
     def raise_fault(self) -> None:
         if self.fault:
-            raise Refused(self.fault, self.told)
+            raise Refused(self.fault, self.told, expected=True)
 
 
 def calls(driver: Any) -> dict[str, Callable[..., Any]]:
     """The functions of the API that this file models, by name."""
     threads = threading.local()
-    driver.threads = threads
 
     def stack() -> list[Context | None]:
         if not hasattr(threads, "stack"):
             threads.stack = []
-        return threads.stack
+        found: list[Context | None] = threads.stack
+        return found
+
+    def current_or_none() -> Context | None:
+        contexts = stack()
+        return contexts[-1] if contexts else None
 
     def current() -> Context:
-        contexts = stack()
-        if not contexts or contexts[-1] is None:
+        context = current_or_none()
+        if context is None:
             raise Refused(status.INVALID_CONTEXT, "this thread has no current context")
-        return contexts[-1]
-
-    driver.current = current
+        return context
 
     def device_of(number: int) -> Device:
         if not 0 <= number < len(driver.devices):
             raise Refused(status.INVALID_DEVICE, f"device {number}")
-        return driver.devices[number]
+        found: Device = driver.devices[number]
+        return found
 
-    driver.device_of = device_of
+    driver.current, driver.current_or_none, driver.device_of = current, current_or_none, device_of
 
     def init(flags: int) -> None:
         if flags:
             raise Refused(status.INVALID_VALUE, f"cuInit({flags})")
         if not driver.devices:
-            raise Refused(status.NO_DEVICE)
+            raise Refused(status.NO_DEVICE, expected=True)
         driver.started = True
 
     def get_name(out: int, nbytes: int, device: int) -> None:
@@ -162,19 +172,23 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
             raise Refused(status.INVALID_CONTEXT, "a primary context that was not retained")
         context.retained -= 1
 
+    def context_of(handle: int) -> Context:
+        context: Context = driver.handles.get(handle, Context)
+        if not context.retained:
+            raise Refused(status.INVALID_CONTEXT, "a primary context that nobody retains")
+        return context
+
     def get_current(out: int) -> None:
-        contexts = stack()
-        driver.write(out, contexts[-1].handle if contexts and contexts[-1] is not None else 0)
+        context = current_or_none()
+        driver.write(out, 0 if context is None else context.handle)
 
     def set_current(handle: int) -> None:
+        context = context_of(handle) if handle else None
         contexts = stack()
         if contexts:
             contexts.pop()
-        if handle:
-            contexts.append(driver.handles.get(handle, Context))
-
-    def push(handle: int) -> None:
-        stack().append(driver.handles.get(handle, Context))
+        if context is not None:
+            contexts.append(context)
 
     def pop(out: int) -> None:
         context = current()
@@ -184,17 +198,22 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
 
     def synchronize() -> None:
         context = current()
-        if context.capturing():
-            context.break_captures()
-            raise Refused(status.STREAM_CAPTURE_UNSUPPORTED, "cuCtxSynchronize during a capture")
+        for stream in context.capturing():
+            stream.must_not_capture("cuCtxSynchronize")
         context.finish()
         context.raise_fault()
+
+    def get_error_text(code: int, out: int, texts: dict[int, str]) -> None:
+        if code not in status.NAMES:
+            driver.write(out, 0)
+            raise Refused(status.INVALID_VALUE, f"{code} is no status", expected=True)
+        driver.write_text(out, texts.get(code) or status.NAMES[code].removeprefix("CUDA_ERROR_").lower())
 
     return {
         "cuInit": init,
         "cuDriverGetVersion": lambda out: driver.write(out, driver.version, 4),
-        "cuGetErrorName": lambda code, out: driver.write_text(out, f"CUDA_{status.NAMES.get(code, f'ERROR_{code}')}"),
-        "cuGetErrorString": lambda code, out: driver.write_text(out, status.TEXTS.get(code, f"status {code}")),
+        "cuGetErrorName": lambda code, out: get_error_text(code, out, status.NAMES),
+        "cuGetErrorString": lambda code, out: get_error_text(code, out, status.TEXTS),
         "cuDeviceGetCount": lambda out: driver.write(out, len(driver.devices), 4),
         "cuDeviceGet": lambda out, ordinal: driver.write(out, device_of(ordinal).ordinal, 4),
         "cuDeviceGetName": get_name,
@@ -204,7 +223,7 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         "cuDevicePrimaryCtxRelease": release,
         "cuCtxGetCurrent": get_current,
         "cuCtxSetCurrent": set_current,
-        "cuCtxPushCurrent": push,
+        "cuCtxPushCurrent": lambda handle: stack().append(context_of(handle)),
         "cuCtxPopCurrent": pop,
         "cuCtxGetDevice": lambda out: driver.write(out, current().device.ordinal, 4),
         "cuCtxSynchronize": synchronize,

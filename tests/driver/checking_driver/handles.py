@@ -30,14 +30,16 @@ class Handles:
         """The object, which must be of that kind and alive."""
         found = self._objects.get(handle)
         if found is None or not isinstance(found[0], kind):
-            what = "nothing" if found is None else f"a {found[1]}"
-            gone = " (destroyed)" if found is None and _FIRST < handle <= self._next else ""
-            raise Refused(status.INVALID_HANDLE, f"{handle:#x} is {what}{gone}, expected a {kind.__name__}")
+            known = _FIRST < handle <= self._next and handle % _STEP == 0
+            what = f"a {found[1]}" if found is not None else "destroyed" if known else "no handle"
+            raise Refused(status.INVALID_HANDLE, f"{handle:#x} is {what}, expected a {kind.__name__}")
         return found[0]
 
-    def remove(self, handle: int) -> None:
-        if self._objects.pop(handle, None) is None:
-            raise Refused(status.INVALID_HANDLE, f"{handle:#x} is destroyed already, or was never a handle")
+    def remove(self, handle: int, kind: type[T]) -> T:
+        """The object, which has no handle from now on."""
+        thing = self.get(handle, kind)
+        del self._objects[handle]
+        return thing
 
     def living(self, kind: str) -> int:
         """How many of a kind there are: for tests of leaks."""

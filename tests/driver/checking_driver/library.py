@@ -12,8 +12,10 @@ from jitload.bundles.choose import judge_image
 from jitload.cpu.module import PtxModule
 from jitload.errors import CpuFault, JitloadError, SymbolNotFoundError
 from jitload.loader.cubin import cubin_arch
+from jitload.loader.ptx import ptx_entries
 
 from . import status
+from .memory import Block
 from .status import Refused
 
 if TYPE_CHECKING:
@@ -21,58 +23,26 @@ if TYPE_CHECKING:
 
     from jitload.cpu.function import CpuFunction
 
-    from .device import Device
+    from .device import Context, Device
 
 # CUfunction_attribute (cuda.h).
-SHARED_BYTES, MAX_DYNAMIC_SHARED, CARVEOUT, NON_PORTABLE_CLUSTER = 1, 8, 9, 14
-MAX_THREADS, REGISTERS, CONSTANT_BYTES, LOCAL_BYTES = 0, 4, 2, 3
+MAX_THREADS, SHARED_BYTES, MAX_DYNAMIC_SHARED, CARVEOUT, NON_PORTABLE_CLUSTER = 0, 1, 8, 9, 14
 DEFAULT_SHARED = 48 * 1024
+#: CUDA version -> the newest PTX that its driver knows (PTX ISA, "Release Notes").
 PTX_OF_VERSION = {12000: (8, 0), 12040: (8, 4), 12080: (8, 7), 12090: (8, 8), 13000: (9, 0)}
-_FATBIN = b"\x50\xed\x55\xba"
+_ELF, _FATBIN = b"\x7fELF", b"\x50\xed\x55\xba"
 
 
-class Library:
-    """A loaded image.
-
-    Attributes:
-        kernels: symbol -> kernel, of those that were fetched.
-    """
-
-    def __init__(self, driver: Any, image: bytes) -> None:
-        self.driver = driver
-        self.image = image
-        self.text = b""
-        self.log = (0, 0)
-        self.module: PtxModule | None = None
-        self.kernels: dict[str, int] = {}
-        self.unloaded = False
-
-    def prepare(self) -> PtxModule:
-        """Compile, at the latest when a kernel is wanted."""
-        if self.module is None:
-            try:
-                self.module = PtxModule(self.text, self.driver.arena)
-            except (JitloadError, RecursionError) as error:
-                raise Refused(status.INVALID_PTX, str(error)) from error
-        return self.module
-
-
-class Kernel:
-    """A CUkernel, which is a CUfunction on every device."""
-
-    def __init__(self, library: Library, symbol: str, function: CpuFunction) -> None:
-        self.library = library
-        self.symbol = symbol
-        self.function = function
-        self.dynamic: dict[int, int] = {}
-        self.clusters: set[int] = set()
-
-    @property
-    def static_bytes(self) -> int:
-        return int(self.function.code.shared_bytes(0))
-
-    def dynamic_limit(self, device: Device) -> int:
-        return self.dynamic.get(device.ordinal, DEFAULT_SHARED - self.static_bytes)
+def read_image(code: int) -> bytes:
+    """The bytes of an image, as far as it says that it goes."""
+    start = ctypes.string_at(code, 64)
+    if start[:4] == _ELF:
+        sections, count = int.from_bytes(start[40:48], "little"), int.from_bytes(start[60:62], "little")
+        segments = int.from_bytes(start[32:40], "little") + 56 * int.from_bytes(start[56:58], "little")
+        return ctypes.string_at(code, max(sections + 64 * count, segments))
+    if start[:4] == _FATBIN:
+        return ctypes.string_at(code, 16 + int.from_bytes(start[8:16], "little"))
+    return ctypes.string_at(code)
 
 
 def check_ptx(text: bytes, version: int, capability: tuple[int, int]) -> None:
@@ -80,113 +50,162 @@ def check_ptx(text: bytes, version: int, capability: tuple[int, int]) -> None:
     said = re.search(rb"^\s*\.version\s+(\d+)\.(\d+)", text, re.MULTILINE)
     target = re.search(rb"^\s*\.target\s+sm_(\d+)", text, re.MULTILINE)
     if not said or not target:
-        raise Refused(status.INVALID_PTX, "no .version or .target")
-    known = max((ptx for cuda, ptx in PTX_OF_VERSION.items() if cuda <= version), default=(99, 9))
+        raise Refused(status.INVALID_PTX, "no .version or .target", expected=True)
+    known = max((ptx for cuda, ptx in PTX_OF_VERSION.items() if cuda <= version), default=(7, 8))
     if (int(said[1]), int(said[2])) > known and version < max(PTX_OF_VERSION):
-        raise Refused(status.UNSUPPORTED_PTX_VERSION, f"PTX {said[1].decode()}.{said[2].decode()}")
+        raise Refused(status.UNSUPPORTED_PTX_VERSION, f"PTX {said[1].decode()}.{said[2].decode()}", expected=True)
     if int(target[1]) > 10 * capability[0] + capability[1]:
-        raise Refused(status.NO_BINARY_FOR_GPU, f"PTX for sm_{target[1].decode()}")
+        raise Refused(status.NO_BINARY_FOR_GPU, f"PTX for sm_{target[1].decode()}", expected=True)
+
+
+class Library:
+    """A loaded image.
+
+    Attributes:
+        kernels: symbol -> kernel, of those that were fetched.
+        modules: device -> what is loaded there.
+        log: address and bytes of the buffer that an error of the compiler goes into, whenever it shows.
+    """
+
+    def __init__(self, driver: Any, image: bytes, log: tuple[int, int]) -> None:
+        self.driver = driver
+        self.image = image
+        self.log = log
+        self.text = self._find_text()
+        self.kernels: dict[str, int] = {}
+        self.modules: dict[Device, PtxModule] = {}
+
+    def on(self, device: Device) -> PtxModule:
+        """What a device runs; loaded at the latest when it is wanted."""
+        if device not in self.modules:
+            self.driver.unsafe("loading a kernel")
+            try:
+                self._check(device)
+                self.modules[device] = PtxModule(self.text, self.driver.arena)
+            except (JitloadError, RecursionError) as error:
+                raise self._logged(Refused(status.INVALID_PTX, str(error), expected=True)) from error
+            except Refused as refused:
+                raise self._logged(refused)  # noqa: B904 - the same exception
+        return self.modules[device]
+
+    def close(self) -> None:
+        for module in self.modules.values():
+            module.close()
+
+    def _find_text(self) -> bytes:
+        if self.image[:4] not in (_ELF, _FATBIN):
+            if not self.image.lstrip().startswith((b"//", b".")):
+                raise Refused(status.INVALID_IMAGE, f"neither ELF, fatbin nor PTX: {self.image[:16]!r}", expected=True)
+            return self.image
+        directory = self.driver.scenario.images
+        place = Path(directory, hashlib.sha256(self.image).hexdigest())
+        if not directory or not place.exists():
+            raise Refused(status.INVALID_IMAGE, "machine code of which the checking driver does not know the PTX")
+        return place.read_bytes()
+
+    def _check(self, device: Device) -> None:
+        if self.image[:4] == _ELF:
+            verdict = judge_image("cubin", cubin_arch(self.image), f"sm_{device.capability[0]}{device.capability[1]}")
+            if verdict.rank is None:
+                raise Refused(status.NO_BINARY_FOR_GPU, str(verdict), expected=True)
+        elif self.image[:4] != _FATBIN:
+            check_ptx(self.text, self.driver.version, device.capability)
+
+    def _logged(self, refused: Refused) -> Refused:
+        buffer, nbytes = self.log
+        if buffer:
+            self.driver.write_bytes(buffer, f"ptxas error: {refused.why}".encode()[: nbytes - 1] + b"\0")
+        return refused
+
+
+class Kernel:
+    """A CUkernel, which is a CUfunction on every device."""
+
+    def __init__(self, library: Library, symbol: str) -> None:
+        self.library = library
+        self.symbol = symbol
+        self.dynamic: dict[int, int] = {}
+        self.clusters: set[int] = set()
+        self._functions: dict[Device, CpuFunction] = {}
+
+    def on(self, device: Device) -> CpuFunction:
+        """The kernel of a device, which is loaded there now if it was not."""
+        if device not in self._functions:
+            try:
+                self._functions[device] = self.library.on(device).device_function(self.symbol)
+            except JitloadError as error:
+                raise self.library._logged(Refused(status.INVALID_PTX, str(error), expected=True)) from error
+        return self._functions[device]
+
+    def static_bytes(self, device: Device) -> int:
+        return int(self.on(device).code.shared_bytes(0))
+
+    def dynamic_limit(self, device: Device) -> int:
+        return self.dynamic.get(device.ordinal, DEFAULT_SHARED - self.static_bytes(device))
 
 
 def calls(driver: Any) -> dict[str, Callable[..., Any]]:
     """The functions of the API that this file models, by name."""
     handles = driver.handles
 
-    def read_image(code: int) -> bytes:
-        start = ctypes.string_at(code, 64)
-        if start[:4] == b"\x7fELF":
-            sections, count = int.from_bytes(start[40:48], "little"), int.from_bytes(start[60:62], "little")
-            segments = int.from_bytes(start[32:40], "little") + 56 * int.from_bytes(start[56:58], "little")
-            return ctypes.string_at(code, max(sections + 64 * count, segments))
-        if start[:4] == _FATBIN:
-            return ctypes.string_at(code, 16 + int.from_bytes(start[8:16], "little"))
-        return ctypes.string_at(code)
-
-    def text_of(image: bytes, device: Device) -> bytes:
-        """The PTX behind an image, which must be one that the device can run."""
-        if image[:4] == b"\x7fELF":
-            try:
-                arch = cubin_arch(image)
-            except JitloadError as error:
-                raise Refused(status.INVALID_IMAGE, str(error)) from error
-            verdict = judge_image("cubin", arch, f"sm_{device.capability[0]}{device.capability[1]}")
-            if verdict.rank is None:
-                raise Refused(status.NO_BINARY_FOR_GPU, str(verdict))
-        elif image[:4] != _FATBIN:
-            if not image.lstrip().startswith((b"//", b".")):
-                raise Refused(status.INVALID_IMAGE, f"neither ELF, fatbin nor PTX: {image[:16]!r}")
-            check_ptx(image, driver.version, device.capability)
-            return image
-        place = Path(driver.scenario.images, hashlib.sha256(image).hexdigest())
-        if not driver.scenario.images or not place.exists():
-            raise Refused(status.INVALID_IMAGE, "machine code of which the checking driver does not know the PTX")
-        return place.read_bytes()
+    def here() -> Device:
+        context: Context | None = driver.current_or_none()
+        found: Device = driver.devices[0] if context is None else context.device
+        return found
 
     def load(out: int, code: int, strange: int, errors: int, errors_bytes: int, infos: int, infos_bytes: int) -> None:
         if not code or strange or (errors and not errors_bytes) or (infos and not infos_bytes):
             raise Refused(status.INVALID_VALUE, "no image, an unknown option, or a log buffer without a size")
-        device = driver.devices[0] if not driver.threads_context() else driver.current().device
         driver.must_be_sound()
-        library = Library(driver, read_image(code))
-        library.log = (errors, errors_bytes)
-        library.text = text_of(library.image, device)
-        if not driver.scenario.lazy:
-            compile_now(library)
+        driver.unsafe("cuLibraryLoadData")
+        library = Library(driver, read_image(code), (errors, errors_bytes))
+        if driver.scenario.loads == "library":
+            library.on(here())
         driver.write(out, handles.add(library, "library"))
-
-    def compile_now(library: Library) -> PtxModule:
-        try:
-            return library.prepare()
-        except Refused as refused:
-            # The log goes into the buffers that were given when the library was loaded, whenever that was.
-            buffer, nbytes = library.log
-            if buffer:
-                driver.write_bytes(buffer, f"ptxas error: {refused.why}".encode()[: nbytes - 1] + b"\0")
-            raise
 
     def unload(handle: int) -> None:
         library = handles.get(handle, Library)
         driver.must_be_sound()
+        driver.unsafe("cuLibraryUnload")
         for context in driver.contexts():
             context.finish()
-        library.unloaded = True
         for kernel in library.kernels.values():
-            handles.remove(kernel)
-        handles.remove(handle)
-        if library.module is not None:
-            library.module.close()
+            handles.remove(kernel, Kernel)
+        handles.remove(handle, Library)
+        library.close()
 
     def get_kernel(out: int, handle: int, name: int) -> None:
         library = handles.get(handle, Library)
         symbol = driver.text(name)
         driver.must_be_sound()
         if symbol not in library.kernels:
-            try:
-                function = compile_now(library).device_function(symbol)
-            except SymbolNotFoundError as error:
-                raise Refused(status.NOT_FOUND, str(error)) from error
-            except CpuFault as error:
-                raise Refused(status.INVALID_PTX, str(error)) from error
-            library.kernels[symbol] = handles.add(Kernel(library, symbol, function), "kernel")
+            if driver.scenario.loads == "kernel":
+                library.on(here())
+            if symbol not in ptx_entries(library.text):
+                raise Refused(status.NOT_FOUND, f"no kernel {symbol!r}", expected=True)
+            library.kernels[symbol] = handles.add(Kernel(library, symbol), "kernel")
         driver.write(out, library.kernels[symbol])
 
     def get_global(out: int, nbytes: int, handle: int, name: int) -> None:
         library = handles.get(handle, Library)
-        driver.current()
+        context = driver.current()
+        context.raise_fault()
         try:
-            address, size = compile_now(library).get_global(driver.text(name))
+            address, size = library.on(context.device).get_global(driver.text(name))
         except (SymbolNotFoundError, CpuFault) as error:
-            raise Refused(status.NOT_FOUND, str(error)) from error
+            raise Refused(status.NOT_FOUND, str(error), expected=True) from error
+        driver.memory.blocks.setdefault(address, Block(context, size))
         if out:
             driver.write(out, address)
         if nbytes:
             driver.write(nbytes, size)
 
     def parameter(handle: int, index: int, offset: int, size: int) -> None:
-        params = handles.get(handle, Kernel).function.info.params
+        params = handles.get(handle, Kernel).on(here()).info.params
         driver.must_be_sound()
         if index >= len(params):
-            raise Refused(status.INVALID_VALUE, f"parameter {index} of {len(params)}")
+            # The way to learn how many there are is to ask for one more.
+            raise Refused(status.INVALID_VALUE, f"parameter {index} of {len(params)}", expected=index == len(params))
         driver.write(offset, params[index].offset)
         if size:
             driver.write(size, params[index].size)
@@ -194,13 +213,15 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
     def get_attribute(out: int, attribute: int, handle: int, device: int) -> None:
         kernel, home = handles.get(handle, Kernel), driver.device_of(device)
         driver.must_be_sound()
-        bound = kernel.function.info.max_threads
+        bound = kernel.on(home).info.max_threads
         value = {
             MAX_THREADS: 1024 if bound is None else bound,
-            SHARED_BYTES: kernel.static_bytes,
+            SHARED_BYTES: kernel.static_bytes(home),
             MAX_DYNAMIC_SHARED: kernel.dynamic_limit(home),
             NON_PORTABLE_CLUSTER: int(home.ordinal in kernel.clusters),
         }
+        if not 0 <= attribute <= 15:
+            raise Refused(status.INVALID_VALUE, f"kernel attribute {attribute}")
         driver.write(out, value.get(attribute, 0), 4)
 
     def set_attribute(attribute: int, value: int, handle: int, device: int) -> None:
@@ -208,7 +229,7 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         driver.must_be_sound()
         value = ctypes.c_int(value).value
         if attribute == MAX_DYNAMIC_SHARED:
-            if not 0 <= value <= home.shared_optin - kernel.static_bytes:
+            if not 0 <= value <= home.shared_optin - kernel.static_bytes(home):
                 raise Refused(status.INVALID_VALUE, f"{value} bytes of dynamic shared memory")
             kernel.dynamic[home.ordinal] = value
         elif attribute == NON_PORTABLE_CLUSTER:
@@ -216,15 +237,10 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         elif attribute != CARVEOUT or not -1 <= value <= 100:
             raise Refused(status.INVALID_VALUE, f"kernel attribute {attribute} cannot be {value}")
 
-    def function_attribute(out: int, attribute: int, handle: int) -> None:
-        get_attribute(out, attribute, handle, driver.current().device.ordinal)
-
-    def set_function_attribute(handle: int, attribute: int, value: int) -> None:
-        set_attribute(attribute, value, handle, driver.current().device.ordinal)
-
     def get_function(out: int, handle: int) -> None:
-        driver.current()
-        handles.get(handle, Kernel)
+        kernel, context = handles.get(handle, Kernel), driver.current()
+        context.raise_fault()
+        kernel.on(context.device)
         driver.write(out, handle)
 
     return {
@@ -236,6 +252,6 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         "cuKernelGetParamInfo": parameter,
         "cuKernelGetAttribute": get_attribute,
         "cuKernelSetAttribute": set_attribute,
-        "cuFuncGetAttribute": function_attribute,
-        "cuFuncSetAttribute": set_function_attribute,
+        "cuFuncGetAttribute": lambda out, number, handle: get_attribute(out, number, handle, here().ordinal),
+        "cuFuncSetAttribute": lambda handle, number, value: set_attribute(number, value, handle, here().ordinal),
     }

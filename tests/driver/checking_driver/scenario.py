@@ -16,16 +16,20 @@ class Scenario:
 
     Attributes:
         capabilities: (major, minor) of each device.
-        version: what cuDriverGetVersion says: 1000 * major + 10 * minor.
-        lazy: PTX is compiled when a kernel of it is asked for, rather than when it is loaded (CUDA's default since 12.2).
+        version: what cuDriverGetVersion says: 1000 * major + 10 * minor; 0 is that of the <cuda.h> it is built with.
+        loads: when an image is read and compiled, and its faults show: "library" (cuLibraryLoadData), "kernel"
+            (cuLibraryGetKernel) or "function" (cuKernelGetFunction, an attribute, or a launch). All are within the
+            documentation of lazy loading; the last is the default, since it forgives least.
+        pools: whether the devices have memory pools.
         fail: driver function -> status: the next call of it gives that, and does nothing.
         images: a directory with the PTX of each cubin that was compiled on this machine, by the cubin's digest.
-        report: a file that gets a line for each call the documentation forbids.
+        report: a file that gets a line for each call that the documentation forbids.
     """
 
     capabilities: list[list[int]] = field(default_factory=lambda: [[9, 0]])
     version: int = 0
-    lazy: bool = True
+    loads: str = "function"
+    pools: bool = True
     fail: dict[str, int] = field(default_factory=dict)
     images: str = ""
     report: str = ""

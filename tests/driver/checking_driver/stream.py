@@ -1,4 +1,4 @@
-"""Streams, events and graphs: work is queued, and runs when somebody must have its result and never before.
+"""Streams and events: work is queued, and runs when somebody must have its result and never before.
 
 That is the worst that a GPU may do within the rules: whoever forgets to wait reads old bytes here, every time. What
 orders two pieces of work: one stream, the legacy default stream against blocking ones, and events (CUDA driver API,
@@ -15,6 +15,7 @@ from .status import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .capture import Capture
     from .device import Context
 
 
@@ -50,20 +51,12 @@ class Work:
                 work.context.carry_out(work)
 
 
-class Graph:
-    """What was captured, in order."""
-
-    def __init__(self) -> None:
-        self.works: list[tuple[str, Callable[[], None]]] = []
-
-
 class Stream:
     """A stream of one context.
 
     Attributes:
         blocking: ordered with the legacy default stream.
-        graph: what it captures into, or None.
-        broken: the capture was made invalid.
+        capture: what it captures into, or None.
     """
 
     def __init__(self, context: Context, *, blocking: bool) -> None:
@@ -71,8 +64,7 @@ class Stream:
         self.blocking = blocking
         self.last: Work | None = None
         self.awaited: list[Work] = []
-        self.graph: Graph | None = None
-        self.broken = False
+        self.capture: Capture | None = None
 
     @property
     def legacy(self) -> bool:
@@ -80,15 +72,11 @@ class Stream:
 
     def submit(self, what: str, action: Callable[[], None]) -> None:
         """Queue work, or put it into the graph that is being captured."""
-        if self.graph is not None:
-            if self.broken:
-                raise Refused(status.STREAM_CAPTURE_INVALIDATED, f"{what} into a broken capture")
-            self.graph.works.append((what, action))
+        if self.capture is not None:
+            self.capture.add(self, what, action)
             return
-        if self.legacy and self.context.capturing():
-            self.context.break_captures()
-            raise Refused(status.STREAM_CAPTURE_IMPLICIT, f"{what} on the default stream while another one captures")
-        before = [work for work in (self.last, *self.awaited) if work is not None]
+        self.must_not_touch_captures(what)
+        before = self.ahead()
         self.awaited = []
         if self.legacy:
             before += [one.last for one in self.context.streams if one.blocking and one.last is not None]
@@ -96,41 +84,79 @@ class Stream:
             before.append(self.context.legacy.last)
         self.last = Work(what, action, self.context, before)
 
+    def must_not_touch_captures(self, what: str) -> None:
+        """The legacy default stream waits for every blocking one, which one that captures cannot grant."""
+        if self.legacy:
+            for stream in self.context.capturing():
+                if stream.blocking and stream.capture is not None:
+                    stream.capture.broken = stream.capture.broken or what
+                    raise Refused(status.STREAM_CAPTURE_IMPLICIT, f"{what} on the default stream during a capture")
+
+    def must_not_capture(self, what: str) -> None:
+        if self.capture is not None:
+            self.capture.broken = self.capture.broken or what
+            raise Refused(status.STREAM_CAPTURE_UNSUPPORTED, f"{what} on a stream that captures")
+        self.must_not_touch_captures(what)
+
+    def ahead(self) -> list[Work]:
+        """What was queued, and what it was told to wait for since."""
+        return [work for work in (self.last, *self.awaited) if work is not None]
+
     def wait(self) -> None:
-        """Run everything that was queued (cuStreamSynchronize)."""
-        for work in [self.last, *self.awaited]:
-            if work is not None:
-                work.run()
+        """Run everything that was queued."""
+        for work in self.ahead():
+            work.run()
 
     def idle(self) -> bool:
-        return self.last is None or self.last.done
+        return all(work.done for work in self.ahead())
 
 
 class Event:
-    """A mark in a stream; without one it is complete at once."""
+    """A mark in a stream; without one it is complete at once.
+
+    Attributes:
+        works: what it stands behind.
+        captured: the capture that it was recorded in, the stream, and how far that was.
+    """
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.work: Work | None = None
-        self.captured: Stream | None = None
+        self.works: list[Work] = []
+        self.captured: tuple[Capture, Stream, int] | None = None
 
     def record(self, stream: Stream) -> None:
-        self.captured = stream if stream.graph is not None else None
-        if self.captured is None:
-            self.work = stream.last
+        capture = stream.capture
+        if capture is None:
+            self.captured, self.works = None, stream.ahead()
+        else:
+            self.captured, self.works = (capture, stream, capture.members[stream]), []
+
+    def must_not_be_captured(self, what: str) -> None:
+        if self.captured is not None:
+            self.captured[0].broken = self.captured[0].broken or what
+            raise Refused(status.CAPTURED_EVENT, f"{what} of an event that was captured")
+
+
+def wait_for(stream: Stream, mark: Event) -> None:
+    """cuStreamWaitEvent: within a capture, into one, or none of both."""
+    if mark.captured is None:
+        if stream.capture is not None and any(not work.done for work in mark.works):
+            stream.capture.broken = stream.capture.broken or "cuStreamWaitEvent"
+            raise Refused(status.STREAM_CAPTURE_ISOLATION, "a capture cannot wait for work outside it")
+        if stream.capture is None:
+            stream.awaited += mark.works
+        return
+    capture, other, position = mark.captured
+    if stream.capture is not None and stream.capture is not capture:
+        raise Refused(status.STREAM_CAPTURE_MERGE, "the event belongs to another capture")
+    if stream.legacy:
+        raise Refused(status.STREAM_CAPTURE_IMPLICIT, "the default stream cannot join a capture")
+    capture.join(stream, other, position)
 
 
 def calls(driver: Any) -> dict[str, Callable[..., Any]]:
     """The functions of the API that this file models, by name."""
     handles = driver.handles
-
-    def stream_of(handle: int) -> Stream:
-        return driver.stream(handle)
-
-    def no_capture(name: str, stream: Stream) -> None:
-        if stream.graph is not None:
-            stream.broken = True
-            raise Refused(status.STREAM_CAPTURE_UNSUPPORTED, f"{name} on a stream that captures")
 
     def create(out: int, flags: int, _priority: int = 0) -> None:
         context = driver.current()
@@ -142,94 +168,62 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
 
     def destroy(handle: int) -> None:
         stream = handles.get(handle, Stream)
+        stream.must_not_capture("cuStreamDestroy")
         stream.wait()  # its work goes on; the model lets it finish now
         stream.context.streams.remove(stream)
-        handles.remove(handle)
+        handles.remove(handle, Stream)
 
     def synchronize(handle: int) -> None:
-        stream = stream_of(handle)
-        no_capture("cuStreamSynchronize", stream)
-        if stream.legacy and stream.context.capturing():
-            stream.context.break_captures()
-            raise Refused(status.STREAM_CAPTURE_IMPLICIT, "cuStreamSynchronize of the default stream in a capture")
+        stream = driver.stream(handle)
+        stream.must_not_capture("cuStreamSynchronize")
         stream.wait()
         stream.context.raise_fault()
 
     def query(handle: int) -> None:
-        stream = stream_of(handle)
-        no_capture("cuStreamQuery", stream)
+        stream = driver.stream(handle)
+        stream.must_not_capture("cuStreamQuery")
         if not stream.idle():
-            stream.wait()
-            stream.context.raise_fault()
-
-    def get_context(handle: int, out: int) -> None:
-        driver.write(out, stream_of(handle).context.handle)
+            stream.wait()  # so that asking again and again ends
+            raise Refused(status.NOT_READY, expected=True)
+        stream.context.raise_fault()
 
     def get_device(handle: int, out: int) -> None:
-        driver.write(out, stream_of(handle).context.device.ordinal, 4)
+        if driver.version < 12080:
+            raise Refused(status.NOT_SUPPORTED, "cuStreamGetDevice came with CUDA 12.8")
+        driver.write(out, driver.stream(handle).context.device.ordinal, 4)
 
     def wait_event(handle: int, event: int, flags: int) -> None:
-        stream, mark = stream_of(handle), handles.get(event, Event)
         if flags not in (0, 1):
             raise Refused(status.INVALID_VALUE, f"flags {flags}")
-        if mark.captured is not None and mark.captured.graph is not None:
-            stream.graph = mark.captured.graph  # joins the capture
-        elif stream.graph is not None and mark.work is not None:
-            stream.broken = True
-            raise Refused(status.STREAM_CAPTURE_UNSUPPORTED, "a capture cannot wait for work outside it")
-        elif mark.work is not None:
-            stream.awaited.append(mark.work)
+        wait_for(driver.stream(handle), handles.get(event, Event))
 
-    def is_capturing(handle: int, out: int) -> None:
-        stream = stream_of(handle)
-        if stream.legacy and stream.context.capturing():
-            raise Refused(status.STREAM_CAPTURE_IMPLICIT, "cuStreamIsCapturing of the default stream in a capture")
-        driver.write(out, 0 if stream.graph is None else 2 if stream.broken else 1, 4)
-
-    def begin(handle: int, mode: int) -> None:
-        stream = stream_of(handle)
-        if stream.legacy:
-            raise Refused(status.STREAM_CAPTURE_UNSUPPORTED, "the legacy default stream cannot be captured")
-        if stream.graph is not None or mode not in (0, 1, 2):
-            raise Refused(status.INVALID_VALUE, f"already capturing, or mode {mode}")
-        stream.graph, stream.broken = Graph(), False
-
-    def end(handle: int, out: int) -> None:
-        stream = stream_of(handle)
-        graph, broken = stream.graph, stream.broken
-        if graph is None:
-            raise Refused(status.INVALID_VALUE, "cuStreamEndCapture of a stream that does not capture")
-        for one in stream.context.streams:
-            if one.graph is graph:
-                one.graph, one.broken = None, False
-        if broken:
-            driver.write(out, 0)
-            raise Refused(status.STREAM_CAPTURE_INVALIDATED, "the capture was broken")
-        driver.write(out, handles.add(graph, "graph"))
-
-    def instantiate(out: int, graph: int, _flags: int) -> None:
-        driver.write(out, handles.add(list(handles.get(graph, Graph).works), "graph exec"))
-
-    def launch(executable: int, handle: int) -> None:
-        for what, action in handles.get(executable, list):
-            stream_of(handle).submit(what, action)
-
-    def event_create(out: int, _flags: int) -> None:
+    def event_create(out: int, flags: int) -> None:
+        if flags & ~7:
+            raise Refused(status.INVALID_VALUE, f"event flags {flags:#x}")
         driver.write(out, handles.add(Event(driver.current()), "event"))
 
     def event_record(event: int, handle: int) -> None:
-        stream, mark = stream_of(handle), handles.get(event, Event)
+        stream, mark = driver.stream(handle), handles.get(event, Event)
         if mark.context is not stream.context:
             raise Refused(status.INVALID_HANDLE, "event and stream of different contexts")
+        stream.must_not_touch_captures("cuEventRecord")
         mark.record(stream)
 
     def event_wait(event: int) -> None:
         mark = handles.get(event, Event)
-        if mark.captured is not None:
-            mark.captured.broken = True
-            raise Refused(status.STREAM_CAPTURE_UNSUPPORTED, "waiting for a captured event")
-        if mark.work is not None:
-            mark.work.run()
+        mark.must_not_be_captured("cuEventSynchronize")
+        for work in mark.works:
+            work.run()
+        mark.context.raise_fault()
+
+    def event_query(event: int) -> None:
+        driver.unsafe("cuEventQuery")
+        mark = handles.get(event, Event)
+        mark.must_not_be_captured("cuEventQuery")
+        if not all(work.done for work in mark.works):
+            for work in mark.works:  # so that asking again and again ends
+                work.run()
+            raise Refused(status.NOT_READY, expected=True)
         mark.context.raise_fault()
 
     return {
@@ -238,19 +232,12 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         "cuStreamDestroy": destroy,
         "cuStreamSynchronize": synchronize,
         "cuStreamQuery": query,
-        "cuStreamGetCtx": get_context,
+        "cuStreamGetCtx": lambda handle, out: driver.write(out, driver.stream(handle).context.handle),
         "cuStreamGetDevice": get_device,
         "cuStreamWaitEvent": wait_event,
-        "cuStreamIsCapturing": is_capturing,
-        "cuStreamBeginCapture": begin,
-        "cuStreamEndCapture": end,
-        "cuGraphInstantiateWithFlags": instantiate,
-        "cuGraphLaunch": launch,
-        "cuGraphDestroy": handles.remove,
-        "cuGraphExecDestroy": handles.remove,
         "cuEventCreate": event_create,
         "cuEventRecord": event_record,
         "cuEventSynchronize": event_wait,
-        "cuEventQuery": event_wait,
-        "cuEventDestroy": handles.remove,
+        "cuEventQuery": event_query,
+        "cuEventDestroy": lambda handle: handles.remove(handle, Event),
     }
