@@ -27,7 +27,7 @@ FRAMEWORKS = ("jax is not installed", "torch is not installed")
 MUST_RUN = FRAMEWORKS if os.environ.get("JITLOAD_TEST_FRAMEWORKS") else ()
 #: What CI does not provide, as the marker or the words of the reason; everything else must run there. A stage of it
 #: that goes without more says so in JITLOAD_TEST_WITHOUT, in such words, with ";" between them.
-MAY_SKIP_IN_CI = ("no NVIDIA GPU", "no GPU", "NVRTC 13", "rustc", *FRAMEWORKS)
+MAY_SKIP_IN_CI = ("no NVIDIA GPU", "no GPU", "NVRTC 13", "rustc", "need Python 3.12", *FRAMEWORKS)
 MAY_SKIP_IN_CI += tuple(filter(None, os.environ.get("JITLOAD_TEST_WITHOUT", "").split(";")))
 
 

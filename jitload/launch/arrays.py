@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from typing import Any, NamedTuple
 
 from jitload.launch import dlpack
-from jitload.launch.advice import dense_copy
+from jitload.launch.advice import dense_copy, shown
 from jitload.launch.elements import MEMORY, Element, numpy_element, torch_element, typestr_element
 from jitload.launch.misfit import Misfit
 
@@ -166,19 +167,22 @@ def _is_guarded(tensor: Any, torch: Any) -> bool:
 
 def _interface_view(interface: dict[str, Any], value: Any, home: str) -> ArrayView:
     try:
-        address, readonly = interface["data"]
+        given, readonly = interface["data"]
+        address = 0 if given is None else operator.index(given)
         typestr = interface["typestr"]
         element = _interface_element(typestr, value)
         nbytes = element.nbytes * math.prod(interface["shape"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Misfit(f"its __cuda_array_interface__ is malformed: {error!r}") from error
+    if not 0 <= address < 1 << 64:
+        raise Misfit(f"its __cuda_array_interface__ is malformed: {shown(address)} is not an address")
     if typestr[0] == ">":
         raise Misfit(f"the array's bytes are swapped (typestr {typestr!r})")
     if interface.get("mask") is not None:
         raise Misfit("a masked array cannot be passed to a kernel")
     why = "is immutable" if home == "immutable" else "is read-only" if readonly else ""
     stream = interface.get("stream")
-    return ArrayView(int(address or 0), nbytes, element, why, False, stream, value, interface)
+    return ArrayView(address, nbytes, element, why, False, stream, value, interface)
 
 
 def _interface_element(typestr: str, value: Any) -> Element:

@@ -52,8 +52,9 @@ class Pointer:
         self._known = parameter.pointer is True or is_pointer(parameter.cpp)
         self._integer = None if self._known else Integer.of(parameter)
         self._foreign = foreign if self._known else None
-        # Where addresses must be looked at, an int is not packed as it is.
-        self.fast = "" if self._foreign else "int"
+        # Where addresses must be looked at, or an int must not have the highest bit, it is not packed as it is.
+        is_signed = self._integer is not None and self._integer.high < 1 << 63
+        self.fast = "" if self._foreign or is_signed else "int"
 
     def row(self) -> Row:
         """What native code may know of it: which addresses it takes; which arrays, it learns."""
@@ -92,11 +93,11 @@ class Pointer:
             return view
         address = _address(value)
         if address is None and self._integer is not None:
-            return int(self._integer.convert(value))
+            return _bits(self._integer.convert(value))
         if address is None:
             raise Misfit(f"expected an array or an address, got {described(value)}{address_advice(value)}")
         if self._integer is not None:
-            return int(self._integer.convert(address))
+            return _bits(self._integer.convert(address))
         if not 0 <= address < 1 << 64:
             raise Misfit(f"{shown(address)} is not an address: it must be from 0 to 2**64 - 1")
         return self._checked(address)
@@ -147,6 +148,11 @@ class Pointer:
         raise Misfit(
             f"{described(value)} does not divide into groups of {needed}, which {self._type!r} points to; {advice}"
         )
+
+
+def _bits(number: int) -> int:
+    """The 64 bits of a number that may be negative."""
+    return number & ((1 << 64) - 1)
 
 
 def _pointee(parameter: Parameter) -> CppType | None:

@@ -186,6 +186,8 @@ class Minifloat:
         """The bits of a number from 0 up, or None when they would be those of more than the largest."""
         if not number:
             return 0
+        if number > 2 * self._largest:  # before it is too large for double, too
+            return None
         exponent = max(math.frexp(number)[1] - 1, 1 - self._bias)
         steps = round(math.ldexp(number, self._mantissa_bits - exponent))  # Python rounds halves to even
         if math.ldexp(steps, exponent - self._mantissa_bits) > self._largest:

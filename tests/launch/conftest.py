@@ -145,6 +145,51 @@ def road(request, monkeypatch, _own_settings):
     return request.param
 
 
+class Roads:
+    """One kernel by Python alone and one with native code, which are launched alike."""
+
+    def __init__(self, monkeypatch, parameters, stream=None):
+        info = KernelInfo("k", "k", parameters)
+        monkeypatch.setenv("JITLOAD_NATIVE", "0")
+        self.python = RecordingFunction(info)
+        by_python = Kernel(info, self.python)
+        monkeypatch.setenv("JITLOAD_NATIVE", "1")
+        self.native = NativeFunction(info)
+        by_native = Kernel(info, self.native)
+        self.bound = [kernel.bind(grid=1, block=1, stream=stream) for kernel in (by_python, by_native)]
+        assert type(self.bound[0]).__name__ != "Launch"
+        assert type(self.bound[1]).__name__ == "Launch"
+
+    def __call__(self, *arguments, **keywords):
+        """Launch both; gives what both did: the launch, or the words of the error."""
+        outcomes = []
+        for bound, function in zip(self.bound, (self.python, self.native), strict=True):
+            before = len(function.launches)
+            try:
+                bound(*arguments, **keywords)
+            except TypeError as error:  # ArgumentError, but for keywords
+                outcomes.append((type(error), str(error)))
+            else:
+                outcomes.append(function.launches[before:])
+        assert self.python.synchronized == self.native.synchronized
+        assert outcomes[0] == outcomes[1]
+        return outcomes[0] if isinstance(outcomes[0], list) else outcomes[0][1]
+
+    def is_native(self, *arguments):
+        """Whether a launch went by native code; both must agree on it all the same."""
+        before = self.native.native_launches
+        self(*arguments)
+        return self.native.native_launches == before + 1
+
+
+@pytest.fixture
+def roads(monkeypatch, _own_settings):
+    """roads(*parameters, stream=None): a kernel by both roads, for launches that must do the same."""
+    if native.build().module is None:
+        pytest.skip(native.build().found)
+    return lambda *parameters, stream=None: Roads(monkeypatch, parameters, stream)
+
+
 @pytest.fixture
 def make_kernel(road):
     """make_kernel(*parameters, device="cuda", name="k", **more of KernelInfo) -> (kernel, function)."""

@@ -298,3 +298,28 @@ def test_declared_value_types(declared, size):
 def test_declared_element_types(declared, size):
     known = element_type(declared)
     assert (known and known.nbytes) == size
+
+
+@pytest.mark.parametrize("cpp", ["__nv_bfloat16", "__nv_fp8_e4m3", "__nv_fp8_e5m2", "__nv_fp6_e2m3", "__nv_fp4_e2m1"])
+@pytest.mark.parametrize("value", [1.7e308, -1.7e308, 2**1023, 10**400])
+def test_a_number_at_the_end_of_double_is_too_large_for_a_small_float(pack_one, cpp, value):
+    size = 2 if "bfloat" in cpp else 1
+    with pytest.raises(ArgumentError, match="does not fit: it is too large for"):
+        pack_one(Parameter(0, size, size, "b8", name="v", cpp=cpp, pointer=False), value)
+
+
+@pytest.mark.parametrize("value", [-1, -(2**63), 2**63 - 1])
+def test_a_signed_integer_that_might_be_a_pointer_keeps_its_sign(pack_one, value):
+    parameter = Parameter(0, 8, 8, "s64", name="v", pointer=None)
+    assert pack_one(parameter, value) == value.to_bytes(8, "little", signed=True)
+    with pytest.raises(ArgumentError, match="does not fit"):
+        pack_one(parameter, 2**63)
+
+
+@pytest.mark.parametrize("address", [-1, 2**64, "x", 1.5])
+def test_an_array_at_no_address_is_refused(pack_one, address):
+    class Array:
+        __cuda_array_interface__ = {"shape": (1,), "typestr": "<f4", "data": (address, False), "version": 3}
+
+    with pytest.raises(ArgumentError, match="its __cuda_array_interface__ is malformed"):
+        pack_one(Parameter(0, 8, 8, "u64", name="p", cpp="float *", pointer=True), Array())

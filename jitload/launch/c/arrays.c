@@ -124,7 +124,7 @@ static Outcome check_torch(State *state, const Reader *reader, const Parameter *
 static Outcome check_tensor(const Reader *reader, const Parameter *parameter, const DlTensor *tensor, Value *at, Call *call)
 {
     uint32_t element = tensor->dtype.code | (uint32_t)tensor->dtype.bits << 8 | (uint32_t)tensor->dtype.lanes << 16;
-    bool on_gpu = tensor->device_type == DLPACK_CUDA || tensor->device_type == DLPACK_CUDA_MANAGED;
+    bool on_gpu = tensor->device_type == DLPACK_CUDA || (tensor->device_type == DLPACK_CUDA_MANAGED && !reader->is_torch);
     if (element != reader->element || !on_gpu || (call->device >= 0 && call->device != tensor->device_id)) {
         return LONG_ROAD;
     }

@@ -175,10 +175,11 @@ void free_sources(State *state);
 
 /* -- shared -- */
 
-/* LONG_ROAD for what `except Exception` would catch, which is taken back; FAILED for everything else. */
+/* LONG_ROAD for what `except Exception` would catch, which is taken back; FAILED for everything else. Code of others may
+ * fail and set none. */
 static inline Outcome give_way(void)
 {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
         return FAILED;
     }
     PyErr_Clear();
