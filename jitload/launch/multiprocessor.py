@@ -1,7 +1,8 @@
 """What a multiprocessor holds, per compute capability.
 
-Figures: CUDA C++ Programming Guide, "Technical Specifications per Compute Capability", and `cuda_occupancy.h` of the
-toolkits 12.9 and 13, which a test compiles and compares with.
+Figures: CUDA C++ Programming Guide, "Technical Specifications per Compute Capability"; `cuda_occupancy.h` of the
+toolkits 12.9 and 13, and `cuda/__device/arch_traits.h` of CCCL 3.3, which tests compile and compare with. Of 10.7 the
+last two say different things about shared memory, so it is left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many blocks of a kernel fit on a multiprocessor, without a GPU.
+"""How many blocks of a kernel fit on a multiprocessor, and in which size they fill it best, without a GPU.
 
 The rules are those of `cuda_occupancy.h` (CUDA toolkit): registers go to warps in units and to each part of the
 multiprocessor on its own, shared memory to blocks in units, and warps, blocks and barriers are counted.
@@ -19,6 +19,8 @@ from jitload.launch.multiprocessor import (
 from jitload.values import Value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jitload.launch.multiprocessor import Multiprocessor
     from jitload.values import Resources
 
@@ -69,6 +71,28 @@ def block_occupancy(resources: Resources, threads: int, shared_bytes: int, sm: M
     blocks = min(limits.values())
     reasons = ", ".join(name for name, limit in limits.items() if limit == blocks)
     return Occupancy(blocks, blocks * warps, blocks * warps / sm.warps, reasons)
+
+
+def best_threads(resources: Resources, shared_bytes: int | Callable[[int], int], sm: Multiprocessor) -> int:
+    """The threads of a block with which most threads are resident; the largest of several, 0 where none fits.
+
+    The choice of cudaOccupancyMaxPotentialBlockSize: the sizes are the most threads that the kernel allows and the
+    multiples of a warp below that.
+
+    Args:
+        resources: of the kernel.
+        shared_bytes: dynamic shared memory of a block, or a function of its threads that gives it.
+        sm: the multiprocessor.
+    """
+    best = most = 0
+    limit = min(resources.max_threads, MAX_BLOCK_THREADS)
+    for whole in range(-(-limit // WARP_THREADS) * WARP_THREADS, 0, -WARP_THREADS):
+        threads = min(limit, whole)
+        dynamic = shared_bytes(threads) if callable(shared_bytes) else shared_bytes
+        resident = threads * block_occupancy(resources, threads, dynamic, sm).blocks_per_sm
+        if resident > most:
+            best, most = threads, resident
+    return best
 
 
 def _by_registers(registers: int, warps: int) -> int:

@@ -192,16 +192,24 @@ def _names(table: bytes, starts: dict[int, int], whose: str) -> dict[int, str]:
     return names
 
 
-def _arch(data: bytes, sections: list[Section]) -> str:
+def sm_number(data: bytes) -> int:
+    """The compute capability that the file header of a cubin names: 90 for sm_90 and sm_90a.
+
+    Raises:
+        LoadError: the cubin is of an ABI version that is not known, or for no GPU.
+    """
     abi, flags = data[8], int.from_bytes(data[48:52], "little")
-    if abi == 7:
-        number, specific = flags & 0xFF, bool(flags & 0x800)
-    elif abi == 8:
-        number, specific = flags >> 8 & 0xFF, bool(flags & 0x8) or _compat_says_specific(data, sections)
-    else:
+    if abi not in (7, 8):
         _refuse(f"ELF ABI version {abi}, this jitload can tell the GPU of versions 7 and 8")
+    number = flags & 0xFF if abi == 7 else flags >> 8 & 0xFF
     if number < LOWEST_SM:
         _refuse(f"e_flags {flags:#x} name sm_{number}, expected sm_{LOWEST_SM} or later")
+    return number
+
+
+def _arch(data: bytes, sections: list[Section]) -> str:
+    number, flags = sm_number(data), data[48:50]
+    specific = flags[1] & 0x8 if data[8] == 7 else flags[0] & 0x8 or _compat_says_specific(data, sections)
     return f"sm_{number}{'a' if specific else ''}"
 
 

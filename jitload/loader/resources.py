@@ -7,8 +7,8 @@ format, a byte for the attribute, a 16-bit word that is the value, or for format
     .nv.info           0x2f  symbol, registers per thread        0x11  symbol, bytes of its stack frame
     .nv.info.KERNEL    0x05  the block of __launch_bounds__       0x4c  named barriers (NVRTC 13, and 12 from sm_100 on)
     .text.KERNEL       its size; in images of ABI version 7 the barriers are bits 20..26 of the section's flags
-    .nv.shared.KERNEL  its size; where a section .nv.shared.reserved.0 exists (sm_90 on), it counts the 1024 bytes that
-                       the system keeps in every block: ptxas leaves them out of its figure, and so does this
+    .nv.shared.KERNEL  its size; in an executable for sm_90 on it counts the 1024 bytes that the system keeps in every
+                       block, in a relocatable cubin it does not: ptxas leaves them out of its figure, and so does this
     .nv.constant0.KERNEL  its size: the parameters and what lies before them
 
 Bytes of registers that were spilled are in no section: the compiler tells them where it is asked (compiler/ptxas.py).
@@ -23,7 +23,7 @@ from types import MappingProxyType
 
 from jitload.errors import LoadError
 from jitload.launch.multiprocessor import launchable_threads
-from jitload.loader.cubin import name_sections, number_kernels, read_sections, section_bytes
+from jitload.loader.cubin import ET_EXEC, name_sections, number_kernels, read_sections, section_bytes, sm_number
 from jitload.values import Resources
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _REGISTERS, _FRAME, _BOUND, _BARRIERS = 0x2F, 0x11, 0x05, 0x4C
 _SIZED = 4  # the format whose value follows
-_RESERVED_SHARED_BYTES = 1024
+_RESERVED_SHARED_BYTES, _RESERVED_IN_SECTIONS_FROM = 1024, 90
 NOTHING: Mapping[str, tuple[int, int]] = MappingProxyType({})
 
 _PAIR = Struct("<II")
@@ -57,7 +57,8 @@ def read_resources(cubin: bytes, spilled: Mapping[str, tuple[int, int]] = NOTHIN
     # The first of a name counts; the compiler gives no name twice.
     named = {name: index for index, name in reversed(name_sections(cubin, sections).items())}
     common = _Info(cubin, sections, named.get(".nv.info"))
-    reserved = _RESERVED_SHARED_BYTES if ".nv.shared.reserved.0" in named else 0
+    executable = int.from_bytes(cubin[16:18], "little") == ET_EXEC
+    reserved = _RESERVED_SHARED_BYTES if executable and sm_number(cubin) >= _RESERVED_IN_SECTIONS_FROM else 0
     found = {}
     for row, symbol in kernels.items():
         own = _Info(cubin, sections, named.get(f".nv.info.{symbol}"))

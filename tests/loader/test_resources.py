@@ -79,6 +79,36 @@ def test_what_a_cubin_says_is_what_ptxas_says(number):
     assert found["bounded"].max_threads == 128
 
 
+@pytest.mark.parametrize("number", [number for number in supported_archs() if number >= 70])
+def test_a_linked_program_has_the_figures_of_its_parts(number):
+    """The linker counts the shared memory that the system keeps as well, and leaves out the section that names it."""
+    from cuda.bindings import nvjitlink
+
+    arch = f"sm_{number}"
+    part = jitload.compile(SOURCE, kind="cubin", arch=arch, options="-rdc=true", names=["scale<double>"])
+    handle = nvjitlink.create(1, [f"-arch={arch}"])
+    nvjitlink.add_data(handle, nvjitlink.InputType.CUBIN, part.data, len(part.data), "part")
+    nvjitlink.complete(handle)
+    linked = bytearray(nvjitlink.get_linked_cubin_size(handle))
+    nvjitlink.get_linked_cubin(handle, linked)
+    nvjitlink.destroy(handle)
+    found = read_resources(bytes(linked))
+    assert found["bounded"].shared_bytes == 4096
+    for kernel in part.kernels.values():
+        before, after = kernel.resources, found[kernel.symbol]
+        for figure in ("registers", "shared_bytes", "stack_bytes", "barriers", "max_threads"):
+            assert getattr(after, figure) == getattr(before, figure), (kernel.symbol, figure)
+
+
+def test_ltoir_linked_for_an_arch_has_the_figures_of_its_cubin():
+    from jitload.cuda.linker import link_ltoir
+
+    part = jitload.compile(SOURCE, kind="ltoir", arch="sm_90")
+    whole = jitload.compile(SOURCE, kind="cubin", arch="sm_90")
+    found = read_resources(link_ltoir(part.data, "sm_90"))
+    assert found["bounded"] == whole.kernels["bounded"].resources
+
+
 def test_an_image_alone_tells_the_spills_of_kernels_without_a_stack_frame():
     found = read_resources(jitload.compile(SOURCE, kind="cubin", arch="sm_90").data)
     assert (found["spilled"].spill_store_bytes, found["spilled"].spill_load_bytes) == (None, None)
