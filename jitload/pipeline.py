@@ -16,6 +16,7 @@ from jitload.cache.stats import counters
 from jitload.cache.tiers import default_cache
 from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.compiler.key import artifact_key
+from jitload.compiler.options import outlive_compile
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import BundleError, CompileDisabledError, CompileError, TrustError
@@ -87,7 +88,8 @@ def compile_request(
         raise
     said: list[Diagnostic] = []
     if artifact is None:
-        worker = compiler or partial(_compile_here, isolate=isolate)
+        alone = outlive_compile(request.options)
+        worker = compiler if compiler and not alone else partial(_compile_here, isolate=isolate or alone)
         artifact, said = _provide(request, store, settings.compile, reason, worker, device, kinds)
     if settings.record is not None:
         from jitload.bundles.record import note_request

@@ -124,6 +124,10 @@ _REFUSED = {
     "-Xcudafe": "NVRTC does not document it and files could come in by it; write e.g. '--diag-suppress=177' instead",
 }
 
+#: Options that NVRTC does not forget: 12.9 and 13.0 compile all that comes later in the process as if it had
+#: `--restrict` too, and so take pointers for distinct that may not be.
+_LASTING = frozenset({"--restrict"})
+
 #: The last of these that speaks of a diagnostic decides, whichever of the three it is.
 _DIAGNOSTICS = {"--diag-error", "--diag-suppress", "--diag-warn"}
 
@@ -178,6 +182,15 @@ def canonical_options(
     kept = _without_overridden_diagnostics(kept)
     kept.sort(key=lambda option: option[0])  # stable: repeated options keep their order, and the last one counts
     return tuple(_spell(*option) for option in kept), include_dirs, list(defines.values()), list(undefines)
+
+
+def outlive_compile(options: Iterable[str]) -> bool:
+    """Whether NVRTC keeps one of these for later compiles: such a process may compile nothing else.
+
+    Args:
+        options: in their canonical spelling.
+    """
+    return not _LASTING.isdisjoint(map(option_name, options))
 
 
 def macro_name(macro: str) -> str:

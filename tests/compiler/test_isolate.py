@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import sys
 import textwrap
 
@@ -218,3 +219,30 @@ def test_without_an_interpreter_there_is_no_child(monkeypatch):
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(CompileError, match="no process can be started"):
         jitload.compile("__global__ void k() {}", arch="sm_80", isolate=True)
+
+
+LASTING = """
+from jitload import Cache, CompileRequest
+from jitload.pipeline import compile_request
+from jitload.precompile import precompile
+
+SOURCE = 'extern "C" __global__ void k(const float *x, float *y) { y[0] = 2 * x[0]; y[1] = x[1]; }'
+
+def wanted(number, *options):
+    return CompileRequest(f"{SOURCE} // {number}", kind="cubin", arch="sm_86", name="k.cu", options=options)
+
+here = [wanted(0), wanted(1, "--restrict"), wanted(2)]
+data = [compile_request(request, Cache()).data for request in here]
+assert data[0] != data[1], "the option changes nothing here"
+assert data[0] == data[2], "what came later was compiled with it"
+there = [wanted(3, "--restrict"), wanted(4)]
+cache = Cache()
+assert len(precompile(there, cache=cache, jobs=1).compiled) == 2
+assert [compile_request(request, cache).data for request in there] == [data[1], data[0]]
+"""
+
+
+def test_what_nvrtc_does_not_forget_is_the_option_of_one_compile_alone(tmp_path):
+    """12.9 and 13.0 compile everything after a compile with --restrict with it, so wrong where pointers overlap."""
+    done = subprocess.run([sys.executable, "-c", LASTING], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
