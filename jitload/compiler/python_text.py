@@ -8,9 +8,11 @@ import linecache
 import os
 import re
 import sys
+import threading
 import tokenize
 from itertools import pairwise
 
+from jitload import forks
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -23,6 +25,18 @@ _LINE_FEED = re.compile(r"\\(?:n|x0a|u000a|U0000000a|0?12|N\{(?:LINE FEED|LF|NEW
 _TOKEN = re.compile(r"(?P<prefix>[A-Za-z]*)(?P<quote>\"\"\"|'''|\"|')(?P<body>.*)(?P=quote)", re.DOTALL)
 #: An f-string with more values than this is not compared with a text: trying all ways to fill it in could take long.
 _MOST_VALUES = 16
+#: Python 3.11 counts how deep it is in a tree once for all threads, and raises SystemError where two were at it.
+_parsing = threading.Lock()
+#: So often a text is read again that threads of others came between.
+_MOST_PARSES = 20
+
+
+def _renew_lock() -> None:
+    global _parsing
+    _parsing = threading.Lock()
+
+
+forks.after_fork(_renew_lock)
 
 
 class Standing(Value):
@@ -60,13 +74,25 @@ def find_text(content: str, text: str, near: int = 1) -> Standing | None:
     if position >= 0:
         first = content.count("\n", 0, position) + 1
         return Standing(tuple(range(first, first + text.count("\n") + 1)))
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError):
+    tree = _parse(content)
+    if tree is None:
         return None
     literals = [node for node in ast.walk(tree) if isinstance(node, (ast.Constant, ast.JoinedStr))]
     literals.sort(key=lambda node: (node.lineno < near, node.lineno))
     return next((found for node in literals if (found := _stands_in(content, node, text)) is not None), None)
+
+
+def _parse(content: str) -> ast.Module | None:
+    """The syntax tree of Python source, or None where it has none."""
+    for _ in range(_MOST_PARSES):
+        try:
+            with _parsing:
+                return ast.parse(content)
+        except (SyntaxError, ValueError, RecursionError):
+            return None
+        except SystemError:  # "AST constructor recursion depth mismatch"
+            continue
+    return None
 
 
 def python_source(code_file: str) -> tuple[str, str] | None:
