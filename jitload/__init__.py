@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from jitload.events import Event, on_event
     from jitload.jit import JitKernel, jit_kernel
     from jitload.launch.kernel import Kernel
+    from jitload.launch.occupancy import Occupancy
     from jitload.loader.create import create_module, module_from_cubin, module_from_fatbin, module_from_ptx
     from jitload.loader.files import load_module
     from jitload.loader.module import Module
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from jitload.lookup import explain, seal
     from jitload.pipeline import compile  # noqa: A004 - the public name, as in `re.compile`
     from jitload.precompile import precompile
+    from jitload.residency import occupancy
+    from jitload.values import Resources
 
 __version__ = "0.1.0.dev0"
 
@@ -98,7 +101,9 @@ _HOMES = {
     "Kind": "artifact",
     "LibraryModule": "loader.whole",
     "Module": "loader.module",
+    "Occupancy": "launch.occupancy",
     "Parameter": "artifact",
+    "Resources": "values",
     "Stats": "cache.stats",
     "Toolchain": "artifact",
     "compile": "pipeline",
@@ -113,6 +118,7 @@ _HOMES = {
     "module_from_cubin": "loader.create",
     "module_from_fatbin": "loader.create",
     "module_from_ptx": "loader.create",
+    "occupancy": "residency",
     "on_event": "events",
     "pack_module": "loader.whole",
     "precompile": "precompile",
@@ -154,7 +160,9 @@ __all__ = [
     "LoaderNotFoundError",
     "Module",
     "NotPrecompiledError",
+    "Occupancy",
     "Parameter",
+    "Resources",
     "SourceNotFoundError",
     "Stats",
     "SymbolNotFoundError",
@@ -175,6 +183,7 @@ __all__ = [
     "module_from_cubin",
     "module_from_fatbin",
     "module_from_ptx",
+    "occupancy",
     "on_event",
     "pack_module",
     "precompile",

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from jitload.launch.kernel import Kernel
     from jitload.loader.module import Module
     from jitload.precompile_report import PrecompileReport
+    from jitload.values import Resources
 
 _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooperative")
 
@@ -192,6 +193,20 @@ class JitKernel:
                 self._note_use()
             self._current = (settings, kernel)
             return kernel
+
+    @property
+    def resources(self) -> Resources | None:
+        """`Kernel.resources` of the kernel that is loaded for the device in force."""
+        return self.kernel().resources
+
+    @property
+    def handle(self) -> int:
+        """`Kernel.handle`, the driver's CUkernel."""
+        return self.kernel().handle
+
+    def suggest_block(self, shared_bytes: int | Callable[[int], int] = 0) -> int | tuple[int, int, int]:
+        """`Kernel.suggest_block`: the threads of a block with which most threads are resident."""
+        return self.kernel().suggest_block(shared_bytes)
 
     def _renew_lock(self) -> None:
         """After a fork: another thread may have been loading the kernel. The child loads it for itself."""

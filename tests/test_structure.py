@@ -23,7 +23,7 @@ TIERS = (
     {"headers"},
     {"compiler", "cache", "loader", "launch"},
     {"cuda", "cpu", "bundles"},
-    {"lookup", "pipeline", "target"},
+    {"lookup", "pipeline", "residency", "target"},
     {"jit", "expand", "precompile", "precompile_report", "workers", "bundling"},
     {"cli", "interop", "__main__"},
 )

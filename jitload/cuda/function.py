@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jitload.cuda import driver
 from jitload.cuda.configuration import launch_config
 from jitload.cuda.memory import DeviceMemory
+from jitload.cuda.resources import ask_resources
 from jitload.errors import LaunchError, LoadError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from jitload.artifact import KernelInfo
     from jitload.launch.kernel import Dim3, Memory
     from jitload.loader.module import Module
+    from jitload.values import Resources
 
 # CUdevice_attribute and CUfunction_attribute values (cuda.h).
 _MAX_SHARED_PER_BLOCK_OPTIN = 97
@@ -60,6 +62,32 @@ class CudaFunction:
         self._function = ctypes.c_void_p(int(handle))
         self._module: Module | None = module
         self._shared_limits: dict[int, int] = {}
+
+    @property
+    def handle(self) -> int:
+        """The CUkernel.
+
+        Raises:
+            LoadError: the module is closed.
+        """
+        self._require_open()
+        return int(self._kernel)
+
+    @property
+    def arch(self) -> str:
+        """The current device, "sm_90"."""
+        driver.ensure_context()
+        return driver.device_arch()
+
+    def resources(self) -> Resources | None:
+        """What the kernel takes on the current device (cuKernelGetAttribute), or None where the driver does not tell.
+
+        Raises:
+            LoadError: the module is closed.
+        """
+        self._require_open()
+        driver.ensure_context()
+        return ask_resources(self._kernel, driver.current_device())
 
     def launch(
         self,

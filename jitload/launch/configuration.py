@@ -82,6 +82,14 @@ def _check_block(info: KernelInfo, block: Dim3) -> None:
         )
     if threads > MAX_BLOCK_THREADS:
         raise LaunchError(f"kernel {info.name!r}: block {block} has {threads} threads; CUDA allows {MAX_BLOCK_THREADS}")
+    taken = info.resources
+    if taken is not None and threads > taken.max_threads:
+        # The driver would say CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES (701), on every GPU that runs this cubin.
+        raise LaunchError(
+            f"kernel {info.name!r} takes {taken.registers} registers per thread, with which a block has at most "
+            f"{taken.max_threads} threads; block {block} has {threads}: launch smaller blocks, or compile it with "
+            f"__launch_bounds__({threads})"
+        )
 
 
 def _shared_bytes(info: KernelInfo, given: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from jitload import config
-from jitload.errors import LaunchError, UsageTypeError
+from jitload.errors import LaunchError, LoadError, UsageTypeError
 from jitload.launch import native
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jitload.launch.arguments import Signature
     from jitload.launch.configuration import Configuration
     from jitload.launch.lookup import PythonLookup as Lookup
+    from jitload.values import Resources
 else:
     Lookup = native.lookup_type()
 
@@ -140,6 +141,21 @@ class NativeFunction(DeviceFunction, Protocol):
         """As in `PreparedFunction`."""
 
 
+class MeasuredFunction(DeviceFunction, Protocol):
+    """A device function of a GPU, whose driver knows what it takes there.
+
+    Attributes:
+        arch: the current device, "sm_90".
+        handle: the driver's CUkernel.
+    """
+
+    arch: str
+    handle: int
+
+    def resources(self) -> Resources | None:
+        """What it takes of a multiprocessor of the current device; None where the driver does not tell."""
+
+
 #: Bound launches kept per kernel for `kernel[grid, block]`; a grid that follows the data must not fill the memory.
 MAX_BOUND = 512
 
@@ -190,6 +206,52 @@ class Kernel(Lookup):
     def device(self) -> str:
         """Where it runs: "cuda" or "cpu"."""
         return self._function.device
+
+    @property
+    def resources(self) -> Resources | None:
+        """What it takes of a multiprocessor: of a cubin as the file says, else as the driver says of its own compile.
+
+        None on the CPU executor, which runs PTX, and where the driver does not tell. The driver tells no spills,
+        which are None then where there is a stack, and no bytes of code and constants and no barriers, which are 0.
+        """
+        if self._info.resources is not None:
+            return self._info.resources
+        measured: Callable[[], Resources | None] | None = getattr(self._function, "resources", None)
+        return None if measured is None else measured()
+
+    @property
+    def handle(self) -> int:
+        """The driver's CUkernel, for calls of the driver that jitload does not make.
+
+        Raises:
+            LoadError: it runs on the CPU executor, or its module is closed.
+        """
+        if self.device != "cuda":
+            raise LoadError(f"kernel {self.name!r} runs on the CPU executor: only a GPU's driver has a CUkernel for it")
+        handle: int = self._function.handle  # type: ignore[attr-defined]
+        return handle
+
+    @property
+    def arch(self) -> str:
+        """The GPU that it would be launched on now: "sm_90"; "cpu" on the CPU executor."""
+        return getattr(self._function, "arch", "cpu")
+
+    def suggest_block(self, shared_bytes: int | Callable[[int], int] = 0) -> int | Dim3:
+        """The threads of a block with which most threads are resident on the current device; the largest of several.
+
+        The choice of cuOccupancyMaxPotentialBlockSize. On the CPU executor, and on a GPU that this version does not
+        know, it is 256, or less where the kernel's launch bounds say so. A kernel that was compiled for one block alone
+        (`__block_size__`, `.reqntid`) gives that one.
+
+        Args:
+            shared_bytes: dynamic shared memory per block, or a function of the threads that gives it.
+
+        Raises:
+            LaunchError: no block fits with so much shared memory.
+        """
+        from jitload.launch.occupancy import suggest_block
+
+        return suggest_block(self._info, self.resources, self.arch, shared_bytes)
 
     def __call__(
         self,

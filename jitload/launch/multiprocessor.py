@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from jitload.errors import UsageValueError
 from jitload.values import Value
 
 WARP_THREADS = 32
@@ -81,17 +82,22 @@ _BY_CAPABILITY = {
 }
 
 
+def find_multiprocessor(arch: str) -> Multiprocessor | None:
+    """The multiprocessor of "sm_90", "sm_90a", "sm_100f", ..., or None where its figures are not known."""
+    number = re.fullmatch(r"sm_(\d+)[af]?", arch)
+    return _BY_CAPABILITY.get(int(number[1])) if number else None
+
+
 def multiprocessor(arch: str) -> Multiprocessor:
-    """The multiprocessor of "sm_90", "sm_90a", "sm_100f", ...
+    """`find_multiprocessor`, of an arch that must be known.
 
     Raises:
-        ValueError: its figures are not known.
+        UsageValueError: its figures are not known.
     """
-    number = re.fullmatch(r"sm_(\d+)[af]?", arch)
-    found = _BY_CAPABILITY.get(int(number[1])) if number else None
+    found = find_multiprocessor(arch)
     if found is None:
         known = ", ".join(f"sm_{number}" for number in _BY_CAPABILITY)
-        raise ValueError(f"the multiprocessor of {arch!r} is not known: expected one of {known}")
+        raise UsageValueError(f"the multiprocessor of {arch!r} is not known: expected one of {known}")
     return found
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jitload.errors import LaunchError
 from jitload.launch.multiprocessor import (
     MAX_BLOCK_THREADS,
     PARTS,
     REGISTERS,
     WARP_THREADS,
+    find_multiprocessor,
     launchable_threads,
     warp_registers,
 )
@@ -21,9 +23,12 @@ from jitload.values import Value
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jitload.artifact import KernelInfo
     from jitload.launch.multiprocessor import Multiprocessor
     from jitload.values import Resources
 
+#: The block that is suggested where nothing is known of the multiprocessors: on the CPU, on GPUs of the future.
+PLAIN_BLOCK_THREADS = 256
 #: More blocks than any other limit allows.
 UNLIMITED = 1 << 31
 
@@ -57,6 +62,8 @@ class Occupancy(Value):
 
 def block_occupancy(resources: Resources, threads: int, shared_bytes: int, sm: Multiprocessor) -> Occupancy:
     """The occupancy of blocks of so many threads with so much dynamic shared memory."""
+    if threads > MAX_BLOCK_THREADS:
+        return Occupancy(0, 0, 0.0, "threads")
     warps = -(-threads // WARP_THREADS)
     limits = {
         "warps": sm.warps // warps,
@@ -66,7 +73,7 @@ def block_occupancy(resources: Resources, threads: int, shared_bytes: int, sm: M
     }
     if sm.barriers is not None and resources.barriers:
         limits["barriers"] = sm.barriers // resources.barriers
-    if threads > min(resources.max_threads, MAX_BLOCK_THREADS) and limits["registers"]:
+    if threads > resources.max_threads and limits["registers"]:
         limits["threads"] = 0
     blocks = min(limits.values())
     reasons = ", ".join(name for name, limit in limits.items() if limit == blocks)
@@ -93,6 +100,30 @@ def best_threads(resources: Resources, shared_bytes: int | Callable[[int], int],
         if resident > most:
             best, most = threads, resident
     return best
+
+
+def suggest_block(
+    info: KernelInfo, resources: Resources | None, arch: str, shared_bytes: int | Callable[[int], int]
+) -> int | tuple[int, int, int]:
+    """What `Kernel.suggest_block` gives.
+
+    Raises:
+        LaunchError: no block fits with so much shared memory.
+    """
+    if info.required_block is not None:
+        return info.required_block if info.required_block[1:] != (1, 1) else info.required_block[0]
+    most = MAX_BLOCK_THREADS if info.max_threads is None else info.max_threads
+    sm = find_multiprocessor(arch)
+    if resources is None or sm is None:
+        return min(PLAIN_BLOCK_THREADS, most if resources is None else resources.max_threads)
+    found = best_threads(resources, shared_bytes, sm)
+    if not found:
+        dynamic = "what the function gives" if callable(shared_bytes) else shared_bytes
+        raise LaunchError(
+            f"kernel {info.name!r}: no block fits on {arch}, which allows {sm.block_shared_bytes} bytes of shared "
+            f"memory per block: {resources.shared_bytes} are static, dynamic are {dynamic}"
+        )
+    return found
 
 
 def _by_registers(registers: int, warps: int) -> int:

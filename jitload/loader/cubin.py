@@ -42,7 +42,6 @@ MOST_NAME_BYTES_PER_BYTE = 16
 LOWEST_SM = 20  # no toolkit has made a cubin for less since CUDA 7
 
 _HEADER = Struct("<16sHHIQQQIHHHHHH")
-ELF_HEADER_BYTES = _HEADER.size
 _SEGMENT = Struct("<8xQ16xQ16x")  # file offset, bytes in the file
 _SECTION = Struct("<II16xQQI20x")  # offset of the name, type, file offset, bytes, link
 _SYMBOL = Struct("<IBBH16x")  # offset of the name, info, other, section

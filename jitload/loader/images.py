@@ -13,7 +13,6 @@ from struct import Struct
 
 from jitload.errors import LoadError, UsageValueError
 from jitload.loader.cubin import (
-    ELF_HEADER_BYTES,
     ELF_MAGIC,
     EM_CUDA,
     cubin_arch,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import NoReturn
 
-__all__ = ["cubin_arch", "kernel_symbols", "refuse_relocatable", "sniff_kind", "verify_image"]
+__all__ = ["cubin_arch", "cubins_in", "kernel_symbols", "refuse_relocatable", "sniff_kind", "verify_image"]
 
 # Fatbin: magic, version, bytes of this header, bytes of all entries; then entries of kind, version, bytes of the entry
 # header, bytes of its payload. Measured on nvFatbin 12.9 and 13.5; entries fill the container to the last byte.
@@ -94,19 +93,23 @@ def refuse_relocatable(kind: str, data: bytes) -> None:
     Raises:
         LoadError: it is to be linked.
     """
-    for cubin in (data,) if kind == "cubin" else _cubins_in(data):
+    for cubin in (data,) if kind == "cubin" else cubins_in(data):
         refuse_relocatable_cubin(cubin)
 
 
-def _cubins_in(data: bytes) -> Iterator[bytes]:
-    """The cubins in a fatbin that are not compressed, as far as their headers."""
+def cubins_in(data: bytes) -> Iterator[bytes]:
+    """The cubins in a fatbin, in order, but for those that are compressed.
+
+    Args:
+        data: a fatbin that `verify_image` has let pass.
+    """
     _, _, at, entries_bytes = _FATBIN.unpack_from(data)
     end = at + entries_bytes
     while at < end:
         kind, _, header_bytes, payload_bytes = _FATBIN_ENTRY.unpack_from(data, at)
         payload = at + header_bytes
         if kind == FATBIN_ENTRY_CUBIN and data.startswith(ELF_MAGIC, payload):
-            yield data[payload : payload + ELF_HEADER_BYTES]
+            yield data[payload : payload + payload_bytes]
         at = payload + payload_bytes
 
 

@@ -24,12 +24,14 @@ from types import MappingProxyType
 from jitload.errors import LoadError
 from jitload.launch.multiprocessor import launchable_threads
 from jitload.loader.cubin import ET_EXEC, name_sections, number_kernels, read_sections, section_bytes, sm_number
+from jitload.loader.images import cubins_in, verify_image
 from jitload.values import Resources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from jitload.artifact import Artifact
     from jitload.loader.cubin import Section
 
 _REGISTERS, _FRAME, _BOUND, _BARRIERS = 0x2F, 0x11, 0x05, 0x4C
@@ -85,6 +87,31 @@ def known_resources(cubin: bytes, spilled: Mapping[str, tuple[int, int]] = NOTHI
         return read_resources(cubin, spilled)
     except LoadError:
         return {}
+
+
+def resources_by_arch(artifact: Artifact) -> dict[str, dict[str, Resources]]:
+    """Arch -> the name that the user wrote -> resources, of the machine code in an artifact.
+
+    That is one arch for a cubin, each "sm_*" of a fatbin, and none for PTX and LTO-IR.
+
+    Raises:
+        LoadError: a fatbin is damaged.
+    """
+    if artifact.kind == "cubin":
+        return {artifact.arch: {name: info.resources for name, info in artifact.kernels.items() if info.resources}}
+    if artifact.kind != "fatbin":
+        return {}
+    verify_image("fatbin", artifact.data)
+    archs = [arch for arch in artifact.arch.split(",") if arch.startswith("sm_")]
+    images: dict[str, dict[str, Resources]] = {}
+    for cubin in cubins_in(artifact.data):
+        number = sm_number(cubin)  # a letter is not always written in the file
+        arch = next((one for one in archs if one.removeprefix("sm_").rstrip("af") == str(number)), f"sm_{number}")
+        archs = [one for one in archs if one != arch]
+        found = known_resources(cubin)
+        names = {name: info.symbol for name, info in artifact.kernels.items()}
+        images[arch] = {name: found[symbol] for name, symbol in names.items() if symbol in found}
+    return images
 
 
 class _Info:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload import ArgumentError, LaunchError
+from jitload import ArgumentError, LaunchError, LoadError, Resources
 from jitload.launch.kernel import MAX_BOUND
 
 SAXPY = struct.Struct("<f4xQQi")
@@ -100,6 +100,34 @@ def test_launch_bounds_and_required_blocks(make_kernel):
     kernel[1, (8, 8)]()
     with pytest.raises(LaunchError, match=r"compiled for blocks of exactly \(8, 8, 1\), got \(64, 1, 1\)"):
         kernel[1, 64]()
+
+
+def test_a_block_whose_registers_cannot_be_had_is_refused(make_kernel):
+    """By the cubin's own figures: no device is asked."""
+    kernel, function = make_kernel(resources=Resources(registers=168, max_threads=384))
+    kernel[1, 384]()
+    with pytest.raises(
+        LaunchError, match=r"168 registers per thread, .* at most 384 threads; block \(416, 1, 1\) has 416"
+    ):
+        kernel[1, 416]()
+    assert len(function.launches) == 1
+
+
+def test_a_kernel_that_is_not_on_a_gpu_has_neither_handle_nor_resources(make_kernel):
+    for device in ("cpu", "cuda"):  # the second is a device that does not tell
+        kernel, _ = make_kernel(device=device)
+        assert kernel.resources is None
+        assert kernel.suggest_block() == 256
+    kernel, _ = make_kernel(device="cpu", max_threads=100)
+    assert kernel.suggest_block() == 100
+    assert kernel.arch == "cpu"
+    with pytest.raises(LoadError, match="'k' runs on the CPU executor: only a GPU's driver has a CUkernel"):
+        kernel.handle  # noqa: B018
+
+
+def test_the_suggested_block_of_a_kernel_for_one_block_is_that_block(make_kernel):
+    assert make_kernel(required_block=(8, 8, 1))[0].suggest_block() == (8, 8, 1)
+    assert make_kernel(required_block=(64, 1, 1))[0].suggest_block() == 64
 
 
 def test_bound_launches_are_kept_and_bounded(saxpy):

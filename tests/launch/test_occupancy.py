@@ -13,9 +13,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jitload.compiler.toolkit import toolkit_roots
+from jitload.errors import UsageValueError
 from jitload.launch.multiprocessor import (
     _BY_CAPABILITY,
     MAX_BLOCK_REGISTERS,
+    find_multiprocessor,
     launchable_threads,
     multiprocessor,
     warp_registers,
@@ -229,7 +231,8 @@ def test_a_multiprocessor_is_found_by_any_arch_of_its_compute_capability():
     assert multiprocessor("sm_90a") is multiprocessor("sm_90") is _BY_CAPABILITY[90]
     assert multiprocessor("sm_100f").warps == 64
     for arch in ("sm_60", "sm_107", "compute_90", "sm_", "90"):
-        with pytest.raises(ValueError, match=r"is not known: expected one of sm_70, .*sm_121"):
+        assert find_multiprocessor(arch) is None
+        with pytest.raises(UsageValueError, match=r"is not known: expected one of sm_70, .*sm_121"):
             multiprocessor(arch)
 
 
@@ -247,6 +250,7 @@ def test_what_cannot_run_has_no_occupancy_and_a_reason():
     assert block_occupancy(Resources(registers=255, max_threads=256), 512, 0, sm) == Occupancy(0, 0, 0.0, "registers")
     assert block_occupancy(Resources(registers=16), 64, 1 << 20, sm) == Occupancy(0, 0, 0.0, "shared memory")
     assert block_occupancy(Resources(registers=16, max_threads=128), 129, 0, sm).limited_by == "threads"
+    assert block_occupancy(Resources(registers=16), 2048, 0, sm) == Occupancy(0, 0, 0.0, "threads")
     assert best_threads(Resources(registers=16, shared_bytes=1 << 20), 0, sm) == 0
     assert str(block_occupancy(Resources(registers=40, max_threads=1024), 256, 0, sm)) == (
         "6 blocks, 48 warps per multiprocessor (75%), limited by registers"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jitload.cpu.function import CpuFunction
+    from jitload.values import Resources
 
     from .device import Context
 
@@ -30,14 +31,15 @@ ATTRIBUTE_WORDS = {
 MAX_BLOCK, MAX_GRID = (1024, 1024, 64), (2**31 - 1, 65535, 65535)
 
 
-def check_shape(function: CpuFunction, grid: tuple[int, ...], block: tuple[int, ...]) -> None:
+def check_shape(taken: Resources, grid: tuple[int, ...], block: tuple[int, ...]) -> None:
     if not all(1 <= one <= most for one, most in zip(grid + block, MAX_GRID + MAX_BLOCK, strict=True)):
         raise Refused(status.INVALID_VALUE, f"grid {grid}, block {block}")
-    threads, bound = block[0] * block[1] * block[2], function.info.max_threads
+    threads = block[0] * block[1] * block[2]
     if threads > 1024:
         raise Refused(status.INVALID_VALUE, f"{threads} threads per block")
-    if bound is not None and threads > bound:
-        raise Refused(status.LAUNCH_OUT_OF_RESOURCES, f"{threads} threads, launch bounds {bound}")
+    if threads > taken.max_threads:
+        why = f"{threads} threads, {taken.max_threads} by launch bounds and {taken.registers} registers"
+        raise Refused(status.LAUNCH_OUT_OF_RESOURCES, why)
 
 
 def check_cluster(kernel: Kernel, context: Context, grid: tuple[int, ...], cluster: tuple[int, ...]) -> None:
@@ -99,7 +101,7 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         kernel = driver.handles.get(handle, Kernel)
         function = kernel.on(context.device)
         attributes = attributes_at(rows, count)
-        check_shape(function, grid, block)
+        check_shape(kernel.taken(context.device), grid, block)
         check_values(attributes, context)
         if CLUSTER_DIMENSION in attributes:
             check_cluster(kernel, context, grid, attributes[CLUSTER_DIMENSION])

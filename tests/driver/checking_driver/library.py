@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from jitload.bundles.choose import judge_image
 from jitload.cpu.module import PtxModule
 from jitload.errors import CpuFault, JitloadError, SymbolNotFoundError
+from jitload.launch.multiprocessor import launchable_threads
 from jitload.loader.cubin import cubin_arch
 from jitload.loader.ptx import ptx_entries
+from jitload.loader.resources import read_resources
+from jitload.values import Resources
 
 from . import status
 from .memory import Block
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
     from .device import Context, Device
 
 # CUfunction_attribute (cuda.h).
-MAX_THREADS, SHARED_BYTES, MAX_DYNAMIC_SHARED, CARVEOUT, NON_PORTABLE_CLUSTER = 0, 1, 8, 9, 14
+MAX_THREADS, SHARED_BYTES, LOCAL_BYTES, REGISTERS = 0, 1, 3, 4
+MAX_DYNAMIC_SHARED, CARVEOUT, NON_PORTABLE_CLUSTER = 8, 9, 14
 DEFAULT_SHARED = 48 * 1024
 #: CUDA version -> the newest PTX that its driver knows (PTX ISA, "Release Notes").
 PTX_OF_VERSION = {12000: (8, 0), 12040: (8, 4), 12080: (8, 7), 12090: (8, 8), 13000: (9, 0)}
@@ -140,6 +144,17 @@ class Kernel:
     def static_bytes(self, device: Device) -> int:
         return int(self.on(device).code.shared_bytes(0))
 
+    def taken(self, device: Device) -> Resources:
+        """What it takes of a multiprocessor: a cubin says it, of what the driver compiles the scenario does."""
+        if self.library.image[:4] == _ELF:
+            return read_resources(self.library.image)[self.symbol]
+        bound, registers = self.on(device).info.max_threads, self.library.driver.scenario.registers
+        return Resources(
+            registers=registers,
+            shared_bytes=self.static_bytes(device),
+            max_threads=launchable_threads(registers, bound),
+        )
+
     def dynamic_limit(self, device: Device) -> int:
         return self.dynamic.get(device.ordinal, DEFAULT_SHARED - self.static_bytes(device))
 
@@ -213,10 +228,13 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
     def get_attribute(out: int, attribute: int, handle: int, device: int) -> None:
         kernel, home = handles.get(handle, Kernel), driver.device_of(device)
         driver.must_be_sound()
-        bound = kernel.on(home).info.max_threads
+        kernel.on(home)
+        taken = kernel.taken(home)
         value = {
-            MAX_THREADS: 1024 if bound is None else bound,
+            MAX_THREADS: taken.max_threads,
             SHARED_BYTES: kernel.static_bytes(home),
+            LOCAL_BYTES: taken.stack_bytes,
+            REGISTERS: taken.registers,
             MAX_DYNAMIC_SHARED: kernel.dynamic_limit(home),
             NON_PORTABLE_CLUSTER: int(home.ordinal in kernel.clusters),
         }

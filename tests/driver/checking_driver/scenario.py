@@ -20,6 +20,7 @@ class Scenario:
         loads: when an image is read and compiled, and its faults show: "library" (cuLibraryLoadData), "kernel"
             (cuLibraryGetKernel) or "function" (cuKernelGetFunction, an attribute, or a launch). All are within the
             documentation of lazy loading; the last is the default, since it forgives least.
+        registers: per thread, of every kernel that the driver compiles.
         pools: whether the devices have memory pools.
         fail: driver function -> status: the next call of it gives that, and does nothing.
         images: a directory with the PTX of each cubin that was compiled on this machine, by the cubin's digest.
@@ -29,6 +30,7 @@ class Scenario:
     capabilities: list[list[int]] = field(default_factory=lambda: [[9, 0]])
     version: int = 0
     loads: str = "function"
+    registers: int = 32
     pools: bool = True
     fail: dict[str, int] = field(default_factory=dict)
     images: str = ""
