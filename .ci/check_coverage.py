@@ -18,7 +18,7 @@ import coverage
 FLOORS = {
     "jitload": 95,
     "jitload/bundles": 93,
-    "jitload/cache": 93,
+    "jitload/tiers": 93,
     "jitload/cli": 89,
     "jitload/compiler": 89,
     "jitload/cpu": 93,

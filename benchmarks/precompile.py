@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import jitload
 from jitload import workers
-from jitload.cache.tiers import Cache
 from jitload.compiler.request import CompileRequest
 from jitload.precompile import precompile
+from jitload.tiers.cache import Cache
 
 # No header, and enough arithmetic to keep the optimiser busy: what scales is the compiler.
 PLAIN = """

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from jitload.bundles.bundle import Bundle
     from jitload.bundles.record import record
     from jitload.bundles.tier import stop_bundle, use_bundle
-    from jitload.cache.stats import Stats, stats
-    from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
     from jitload.config import configure
     from jitload.cpu.profile.report import CpuProfile, cpu_profile
@@ -60,6 +58,8 @@ if TYPE_CHECKING:
     from jitload.pipeline import compile  # noqa: A004 - the public name, as in `re.compile`
     from jitload.precompile import precompile
     from jitload.residency import occupancy
+    from jitload.tiers.cache import Cache
+    from jitload.tiers.stats import Stats, stats
     from jitload.values import Resources
 
 __version__ = "0.1.0.dev0"
@@ -91,7 +91,7 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, "errors"),
     "Artifact": "artifact",
     "Bundle": "bundles.bundle",
-    "Cache": "cache.tiers",
+    "Cache": "tiers.cache",
     "CompileRequest": "compiler.request",
     "CpuProfile": "cpu.profile.report",
     "Event": "events",
@@ -104,7 +104,7 @@ _HOMES = {
     "Occupancy": "launch.occupancy",
     "Parameter": "artifact",
     "Resources": "values",
-    "Stats": "cache.stats",
+    "Stats": "tiers.stats",
     "Toolchain": "artifact",
     "compile": "pipeline",
     "configure": "config",
@@ -127,7 +127,7 @@ _HOMES = {
     "register_system_symbol": "loader.system",
     "registered_kinds": "loader.registry",
     "seal": "lookup",
-    "stats": "cache.stats",
+    "stats": "tiers.stats",
     "stop_bundle": "bundles.tier",
     "system_lib": "loader.system",
     "unregister_loader": "loader.registry",

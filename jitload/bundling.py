@@ -13,7 +13,6 @@ from jitload.bundles.build import collect, refuse_unstable, write
 from jitload.bundles.record import recorded_workload
 from jitload.bundles.tier import bundles_in_force
 from jitload.bundles.workload import Workload, planned_requests
-from jitload.cache.tiers import default_cache
 from jitload.compiler.plan import PLAN_SUFFIX, Plan
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
@@ -22,6 +21,7 @@ from jitload.expand import WORKLOAD_SUFFIX, requests_of
 from jitload.given import given_path
 from jitload.precompile import precompile
 from jitload.precompile_report import PrecompileReport, describe_request
+from jitload.tiers.cache import default_cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from jitload.bundles.build import Absent, Found
     from jitload.bundles.bundle import Bundle
-    from jitload.cache.tiers import Cache
     from jitload.precompile import Progress
+    from jitload.tiers.cache import Cache
 
     Plans = dict[Cache, dict[CompileRequest, Absent | None]]
 

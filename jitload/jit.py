@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from jitload.artifact import Artifact
-    from jitload.cache.explain import Explanation
-    from jitload.cache.tiers import Cache
     from jitload.launch.deduction import Deduction
     from jitload.launch.kernel import Kernel
     from jitload.loader.module import Module
     from jitload.precompile_report import PrecompileReport
+    from jitload.tiers.cache import Cache
+    from jitload.tiers.explain import Explanation
     from jitload.values import Resources
 
 _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooperative")

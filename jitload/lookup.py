@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from jitload import config
 from jitload.bundles.tier import bundles_in_force, choose_from, find_in
-from jitload.cache.lookup import Trail, current_toolchain, find_cached
-from jitload.cache.tiers import default_cache
 from jitload.compiler.request import request_of
 from jitload.target import ANY_IMAGE
+from jitload.tiers.cache import default_cache
+from jitload.tiers.lookup import Trail, current_toolchain, find_cached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Artifact, Kind
     from jitload.bundles.bundle import Bundle
-    from jitload.cache.explain import Explanation
-    from jitload.cache.tiers import Cache, Explainable
     from jitload.compiler.request import CompileRequest
+    from jitload.tiers.cache import Cache, Explainable
+    from jitload.tiers.explain import Explanation
 
 _sealed = False
 
@@ -141,7 +141,7 @@ def explain(
     Raises:
         BundleError, TrustError: a bundle in force is refused, as it would be there.
     """
-    from jitload.cache.explain import explanation_of, obstacle
+    from jitload.tiers.explain import explanation_of, obstacle
 
     wanted = request_of(request)
     if device is None and hasattr(request, "stand_ins"):

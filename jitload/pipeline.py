@@ -10,10 +10,6 @@ from functools import partial
 
 from jitload import config, events, log
 from jitload.bundles.tier import bundles_in_force
-from jitload.cache.flight import single_flight
-from jitload.cache.lookup import current_toolchain
-from jitload.cache.stats import counters
-from jitload.cache.tiers import default_cache
 from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.compiler.key import artifact_key
 from jitload.compiler.options import outlive_compile
@@ -24,6 +20,10 @@ from jitload.given import given_cache
 from jitload.lookup import cannot_compile, find_stand_in, is_sealed, look_up
 from jitload.lookup import seal as seal
 from jitload.target import ANY_IMAGE, default_target, stand_ins
+from jitload.tiers.cache import default_cache
+from jitload.tiers.flight import single_flight
+from jitload.tiers.lookup import current_toolchain
+from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact, Kind, Toolchain
-    from jitload.cache.tiers import Cache
     from jitload.compiler.diagnostics import Diagnostic
     from jitload.compiler.headers import Closure
     from jitload.compiler.manifest import Variant
+    from jitload.tiers.cache import Cache
 
     Warn = Callable[[Iterable[Diagnostic]], object]
     Compiler = Callable[[CompileRequest, Closure, Toolchain], Artifact]

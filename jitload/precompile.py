@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from jitload import config
 from jitload.bundles.tier import bundles_in_force
 from jitload.bundles.workload import Workload
-from jitload.cache.tiers import default_cache
 from jitload.compiler.diagnostics import give_warnings
 from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.compiler.prefix import leading_directives
@@ -30,6 +29,7 @@ from jitload.given import given_cache, given_count, given_list
 from jitload.lookup import cannot_compile, look_up
 from jitload.pipeline import refuse_if_off
 from jitload.precompile_report import PrecompileReport
+from jitload.tiers.cache import default_cache
 from jitload.workers import Batch, Result, compile_batch, compile_in_processes
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from jitload.artifact import Artifact
-    from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
     from jitload.jit import JitKernel
+    from jitload.tiers.cache import Cache
 
     Progress = Callable[[int, int, CompileRequest, str], None]
 

@@ -14,7 +14,6 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from jitload import config
-from jitload.cache.tiers import Cache
 from jitload.compiler.headers import Closure
 from jitload.compiler.isolate import BOUND_SECONDS, CompilerDied, CompilerProcess
 from jitload.compiler.kernelless import refuse_unlaunchable
@@ -23,6 +22,7 @@ from jitload.compiler.program import compile_artifact
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileError, JitloadError
 from jitload.pipeline import compile_request
+from jitload.tiers.cache import Cache
 from jitload.values import Value
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import pytest
 
 import jitload
 from jitload import forks
-from jitload.cache.memory import MemoryStore
 from jitload.cpu.memory.arena import ARENA_WINDOW, Arena
 from jitload.forks import Calls
+from jitload.tiers.memory import MemoryStore
 
 PACKAGE = pathlib.Path(jitload.__file__).parent
 FORK_WORK = pathlib.Path(__file__).parent / "fork_work.py"

@@ -16,10 +16,10 @@ import pytest
 
 import jitload
 from jitload import pipeline
-from jitload.cache.flight import single_flight
 from jitload.compiler import toolkit
 from jitload.compiler.headers import Closure
 from jitload.pipeline import compile_request
+from jitload.tiers.flight import single_flight
 
 SOURCE = 'extern "C" __global__ void k(int *x) { *x = VALUE; }'
 REPOSITORY = pathlib.Path(jitload.__file__).parent.parent

@@ -21,7 +21,7 @@ TIERS = (
     {"files"},
     {"artifact"},
     {"headers"},
-    {"compiler", "cache", "loader", "launch"},
+    {"compiler", "tiers", "cache", "loader", "launch"},
     {"cuda", "cpu", "bundles"},
     {"lookup", "pipeline", "residency", "target"},
     {"jit", "expand", "precompile", "precompile_report", "workers", "bundling"},
@@ -46,7 +46,7 @@ CPU_ALLOWED_UPWARD = {("run/observe.py", "checks")}
 ONLY_IMPORTER = {
     "cuda.bindings.driver": {"cuda/driver.py"},
     "cuda.bindings.nvrtc": {"compiler/nvrtc.py"},
-    "diskcache": {"cache/index.py"},
+    "diskcache": {"tiers/index.py"},
     "typer": {"cli"},
     "rich": {"cli"},
     "tvm_ffi": {"interop"},

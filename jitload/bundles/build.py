@@ -12,7 +12,6 @@ from jitload.artifact import Artifact, canonical_json, encode_entry
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.format import encode_blob, encode_bundle
 from jitload.bundles.manifest import MAX_PROGRAMS
-from jitload.cache.tiers import default_cache
 from jitload.compiler.headers import VIRTUAL_ROOT
 from jitload.compiler.key import artifact_key
 from jitload.compiler.manifest import MAX_VARIANTS, Variant, check_variant, encode_manifest
@@ -22,6 +21,7 @@ from jitload.compiler.unstable import why_unstable
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError, UsageValueError
 from jitload.files.atomic import write_file
+from jitload.tiers.cache import default_cache
 
 if TYPE_CHECKING:
     import os
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.bundles.workload import Workload
-    from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
+    from jitload.tiers.cache import Cache
 
     Row = tuple[Variant, bytes, Artifact]
     Found = dict[str, dict[str, Row]]

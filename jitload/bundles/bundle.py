@@ -14,10 +14,10 @@ from jitload.bundles.index import ALIGN, find_row, request_column
 from jitload.bundles.signature import decode_signatures
 from jitload.bundles.source import FileSource, MemorySource
 from jitload.bundles.trust import verify_serial, verify_trust
-from jitload.cache.memory import MemoryStore
 from jitload.digest import sha256, sha256_parts
 from jitload.errors import ArtifactError, BundleError, LoadError
 from jitload.given import given_file
+from jitload.tiers.memory import MemoryStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from jitload.bundles.entry import Entry
     from jitload.bundles.source import Source
     from jitload.bundles.workload import Workload
-    from jitload.cache.tiers import Cache
     from jitload.compiler.manifest import Variant
     from jitload.compiler.request import CompileRequest
+    from jitload.tiers.cache import Cache
 
 #: Parts beyond this are hashed before they are read as a whole, in steps.
 _LARGE_BYTES, _STEP_BYTES = 32 << 20, 1 << 20

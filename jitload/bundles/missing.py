@@ -9,15 +9,15 @@ from jitload import config
 from jitload.bundles.choose import judge_image
 from jitload.bundles.nearest import nearest_in
 from jitload.bundles.tier import bundles_in_force, find_in
-from jitload.cache.explain import explain_request
 from jitload.digest import sha256_hex
 from jitload.errors import NotPrecompiledError
+from jitload.tiers.explain import explain_request
 
 if TYPE_CHECKING:
     from jitload.artifact import Toolchain
     from jitload.bundles.bundle import Bundle
-    from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
+    from jitload.tiers.cache import Cache
 
 #: Targets of a bundle that are named where they are not what is wanted.
 MAX_SHOWN = 8

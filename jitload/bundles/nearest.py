@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 from jitload import log
 from jitload.bundles.installed import INSTALLED
 from jitload.bundles.tier import bundles_in_force
-from jitload.cache.difference import differences, factors_now
 from jitload.compiler.manifest import check_variant
 from jitload.errors import BundleError
+from jitload.tiers.difference import differences, factors_now
 from jitload.values import Value
 
 if TYPE_CHECKING:

@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Artifact
     from jitload.bundles.workload import Workload
-    from jitload.cache.tiers import Cache
     from jitload.compiler.manifest import Variant
     from jitload.compiler.request import CompileRequest
+    from jitload.tiers.cache import Cache
 
 # (file, request, how) and (file, text) that this process has written; files to put in order at exit.
 _written: set[tuple[str, str, str]] = set()

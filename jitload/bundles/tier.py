@@ -10,9 +10,9 @@ import os
 from contextlib import suppress
 
 from jitload import config, events, log
-from jitload.cache.stats import counters
 from jitload.compiler.manifest import check_variant
 from jitload.errors import BundleError, TrustError
+from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

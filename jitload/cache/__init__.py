@@ -1,1 +1,1 @@
-"""Where artifacts are kept and found: memory, disk, index, single flight."""
+"""Where the cache stood before it moved to `jitload.tiers`."""

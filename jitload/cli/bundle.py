@@ -11,7 +11,6 @@ import typer
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.entry import Entry
 from jitload.bundles.signature import Signature
-from jitload.cache.audit import written_options
 from jitload.cli.bundle_arguments import AsJson, BundleFile, BundleName, Out, Serial, Trust, open_trusted
 from jitload.cli.bundle_keys import describe_signature, keygen, sign, trust_file
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
@@ -27,6 +26,7 @@ from jitload.cli.tables import (
     table,
 )
 from jitload.files.atomic import write_file
+from jitload.tiers.audit import written_options
 
 app = new_app(no_args_is_help=True)
 

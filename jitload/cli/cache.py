@@ -29,8 +29,8 @@ from jitload.cli.request import (
 from jitload.cli.tables import count_of, entries_of, format_bytes, parse_bytes
 
 if TYPE_CHECKING:
-    from jitload.cache.audit import EntryInfo
-    from jitload.cache.tiers import Cache
+    from jitload.tiers.audit import EntryInfo
+    from jitload.tiers.cache import Cache
 
 #: `explain` of what is not in the cache; 1 is a failure and 2 a wrong command line.
 EXIT_MISS = 3
@@ -112,7 +112,7 @@ def verify(directory: Dir = None, as_json: Json = False) -> None:
     They go to quarantine/ in the directory, and are compiled anew when they are next needed. Exits with 1 if there
     were any.
     """
-    from jitload.cache.audit import verify_entries
+    from jitload.tiers.audit import verify_entries
 
     with clean_failures(), opened_cache(directory) as cache:
         rows, damaged = ({}, []) if cache.disk is None else verify_entries(cache.disk, cache.index)

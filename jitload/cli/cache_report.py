@@ -17,8 +17,8 @@ from jitload.cli.tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jitload.cache.audit import Damage, EntryInfo
-    from jitload.cache.tiers import Cache
+    from jitload.tiers.audit import Damage, EntryInfo
+    from jitload.tiers.cache import Cache
 
 
 def entry_json(entry: EntryInfo) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _sums(pairs: Iterable[tuple[str, EntryInfo]]) -> dict[str, dict[str, int]]:
 
 def _compare(cache: Cache) -> dict[str, Any] | None:
     """How the index and the entries agree; None where no index is read."""
-    from jitload.cache.audit import compare_index
+    from jitload.tiers.audit import compare_index
 
     index = cache.index
     if cache.disk is None or index is None:

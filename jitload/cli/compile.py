@@ -125,9 +125,9 @@ def _checked_pattern(out: str | None, file: Path, kind: Kind, images: int) -> st
 
 
 def _make(request: CompileRequest, path: Path | None, **chosen: Any) -> Image:
-    from jitload.cache.stats import stats
     from jitload.compiler.kernelless import refuse_unlaunchable
     from jitload.pipeline import compile_request
+    from jitload.tiers.stats import stats
 
     before, started = stats(), time.perf_counter()
     artifact = compile_request(request, **chosen, warn=list)  # the log is shown below, of a hit as well

@@ -16,7 +16,7 @@ from jitload.errors import JitloadError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jitload.cache.tiers import Cache
+    from jitload.tiers.cache import Cache
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def opened_cache(named: Path | None, *, as_compile: bool = False) -> Iterator[Ca
         JitloadError: there is no directory.
         OSError: it does not exist, cannot be read, is no cache, or can be written by others.
     """
-    from jitload.cache.tiers import Cache
+    from jitload.tiers.cache import Cache
 
     settings = config.current()
     if named is not None:

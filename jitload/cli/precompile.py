@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from jitload.cache.tiers import default_cache
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options
@@ -18,6 +17,7 @@ from jitload.expand import WORKLOAD_SUFFIX
 from jitload.precompile import precompile
 from jitload.precompile_report import PrecompileReport
 from jitload.target import default_target, device_options
+from jitload.tiers.cache import default_cache
 
 app = new_app()
 

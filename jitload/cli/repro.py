@@ -100,8 +100,8 @@ def _made_again(
     bundle: Bundle, digests: list[str], sources: Workload, scratch: Path
 ) -> tuple[dict[str, dict[str, Artifact]], dict[str, str]]:
     """What could be compiled again, request digest -> key -> artifact, and for each other request why it could not."""
-    from jitload.cache.tiers import Cache
     from jitload.precompile import precompile
+    from jitload.tiers.cache import Cache
 
     targets = [(kind, arch.split(",")) for kind, arch in bundle.manifest["targets"]]
     with sources.unpacked() as requests:

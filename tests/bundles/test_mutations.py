@@ -18,12 +18,12 @@ from jitload.artifact import HEADER, Artifact, KernelInfo, Kind, Parameter, Tool
 from jitload.bundles import format as jlb
 from jitload.bundles.trust import decode_trust_file, key_id, parse_public_key, verify_serial
 from jitload.bundles.workload import decode_workload, encode_line
-from jitload.cache.audit import written_options
 from jitload.compiler.key import key_of
 from jitload.compiler.manifest import MAGIC as MANIFEST_MAGIC
 from jitload.compiler.manifest import Variant, encode_manifest
 from jitload.digest import sha256, sha256_hex
 from jitload.errors import BundleError, TrustError
+from jitload.tiers.audit import written_options
 
 from .mutate import Pairs, at, mutated, mutated_bytes, places, put, text_of, to_pairs
 from .test_bounds import cheap

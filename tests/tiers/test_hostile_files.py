@@ -14,8 +14,8 @@ import stat
 import pytest
 
 import jitload
-from jitload.cache import lookup
 from jitload.compiler import toolkit
+from jitload.tiers import lookup
 
 SOURCE = 'extern "C" __global__ void k(int *x) {{ *x = {}; }}'
 FILE_KINDS = (

@@ -9,8 +9,8 @@ import stat
 import pytest
 
 from jitload.artifact import MAX_ENTRY_BYTES, encode_entry
-from jitload.cache.disk import STALE_SECONDS, TOUCH_SECONDS, DiskStore
 from jitload.loader.images import verify_image
+from jitload.tiers.disk import STALE_SECONDS, TOUCH_SECONDS, DiskStore
 
 from .conftest import make_artifact
 

@@ -15,10 +15,10 @@ import time
 
 import pytest
 
-from jitload.cache import flight
-from jitload.cache.flight import _threads, single_flight
 from jitload.files.directory import Directory
 from jitload.files.lock import FileLock
+from jitload.tiers import flight
+from jitload.tiers.flight import _threads, single_flight
 
 DIGEST = "ab" * 32
 
@@ -59,7 +59,7 @@ def test_other_keys_do_not_wait(tmp_path):
 HOLDER = """
 import sys, time
 from jitload.files.directory import Directory
-from jitload.cache.flight import single_flight
+from jitload.tiers.flight import single_flight
 with single_flight(sys.argv[2], Directory(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
@@ -267,7 +267,7 @@ def test_no_place_for_a_lock_is_one_warning(tmp_path, caplog):
 
 FORK = """
 import os
-from jitload.cache.flight import single_flight
+from jitload.tiers.flight import single_flight
 with single_flight("ab" * 32, None):
     child = os.fork()
     if child == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jitload.cache.memory import MemoryStore
+from jitload.tiers.memory import MemoryStore
 
 from .conftest import make_artifact
 

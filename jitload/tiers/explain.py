@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from jitload import config
 from jitload.artifact import decode_factors
-from jitload.cache.difference import differences, factors_now
-from jitload.cache.lookup import Trail, ask_key, find_cached
 from jitload.compiler.headers import Closure
 from jitload.compiler.key import artifact_key
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileError, JitloadError
+from jitload.tiers.difference import differences, factors_now
+from jitload.tiers.lookup import Trail, ask_key, find_cached
 from jitload.values import Value
 
 TYPE_CHECKING = False
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact, Toolchain
-    from jitload.cache.difference import Difference
-    from jitload.cache.disk import DiskStore
-    from jitload.cache.tiers import Cache
     from jitload.compiler.request import CompileRequest
+    from jitload.tiers.cache import Cache
+    from jitload.tiers.difference import Difference
+    from jitload.tiers.disk import DiskStore
 
 #: How many entries are compared, the most recently used first, and how many are shown.
 MAX_COMPARED = 5000

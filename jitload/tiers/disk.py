@@ -19,10 +19,10 @@ from contextlib import suppress
 
 from jitload import events, log
 from jitload.artifact import MAX_ENTRY_BYTES, decode_entry, encode_entry
-from jitload.cache.stats import counters
 from jitload.errors import ArtifactError, LoadError
 from jitload.files.directory import Directory
 from jitload.files.ownership import Foreign, Refused
+from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

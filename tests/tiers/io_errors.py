@@ -23,8 +23,8 @@ import sys
 import tempfile
 
 import jitload
-from jitload.cache import lookup
 from jitload.compiler import toolkit
+from jitload.tiers import lookup
 
 SOURCE = 'extern "C" __global__ void k(int *x) { *x = 7; }'
 CHILD_SECONDS = 100

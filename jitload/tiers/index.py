@@ -19,10 +19,10 @@ import diskcache
 
 from jitload import forks, log
 from jitload.artifact import canonical_json
-from jitload.cache import database
-from jitload.cache.database import MAX_ROW_BYTES, MAX_ROWS, TIMEOUT_SECONDS, is_row_key
 from jitload.files.atomic import unguessable
 from jitload.files.ownership import Refused
+from jitload.tiers import database
+from jitload.tiers.database import MAX_ROW_BYTES, MAX_ROWS, TIMEOUT_SECONDS, is_row_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -9,8 +9,8 @@ import sqlite3
 import pytest
 
 import jitload
-from jitload.cache.audit import compare_index, is_row
-from jitload.cache.index import Index
+from jitload.tiers.audit import compare_index, is_row
+from jitload.tiers.index import Index
 
 from .conftest import make_artifact
 

@@ -14,12 +14,12 @@ import diskcache
 import pytest
 
 import jitload
-from jitload.cache import database
-from jitload.cache.audit import rebuild_index, verify_entries
-from jitload.cache.disk import DiskStore
-from jitload.cache.index import Index
 from jitload.files.directory import Directory
 from jitload.loader.images import verify_image
+from jitload.tiers import database
+from jitload.tiers.audit import rebuild_index, verify_entries
+from jitload.tiers.disk import DiskStore
+from jitload.tiers.index import Index
 
 from .conftest import make_artifact
 
@@ -53,7 +53,7 @@ CARE = """
 import pathlib, re, resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 import jitload
-from tests.cache.conftest import make_artifact
+from tests.tiers.conftest import make_artifact
 cache = jitload.Cache(sys.argv[1])
 started = time.monotonic()
 cache.put(make_artifact(1))
@@ -165,7 +165,7 @@ def test_its_files_are_private_under_any_umask(tmp_path):
 
 
 def test_rows_that_are_too_long_or_too_many_are_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("jitload.cache.index.MAX_ROWS", 10)
+    monkeypatch.setattr("jitload.tiers.index.MAX_ROWS", 10)
     index = Index(Directory(str(tmp_path / "cache")))
     assert index.write({KEY: ROW, "cd" * 32: {**ROW, "name": "n" * 5000}})
     assert dict(index.rows()) == {KEY: ROW}

@@ -19,9 +19,9 @@ import pytest
 
 import jitload
 from jitload.artifact import decode_entry
-from jitload.cache.disk import DiskStore
 from jitload.errors import ArtifactError
 from jitload.loader.images import verify_image
+from jitload.tiers.disk import DiskStore
 
 ROOT = pathlib.Path(jitload.__file__).parent.parent
 TESTS = pathlib.Path(__file__).parent
@@ -46,8 +46,8 @@ def finish(process: subprocess.Popen) -> tuple[str, str]:
 WRITER = """
 import sys, random
 sys.path.insert(0, sys.argv[2])
-from tests.cache.conftest import make_artifact
-from jitload.cache.disk import DiskStore
+from tests.tiers.conftest import make_artifact
+from jitload.tiers.disk import DiskStore
 store = DiskStore(sys.argv[1], max_bytes=1 << 40, verify=lambda kind, data: None)
 artifacts = [make_artifact(number, padding=random.choice((10, 5_000, 500_000))) for number in range(40)]
 print("writing", flush=True)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact
-    from jitload.cache.disk import DiskStore
-    from jitload.cache.index import Index
+    from jitload.tiers.disk import DiskStore
+    from jitload.tiers.index import Index
 
     Row = Mapping[str, Any]
 

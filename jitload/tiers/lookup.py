@@ -16,10 +16,10 @@ from jitload.errors import JitloadError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Artifact, Toolchain
-    from jitload.cache.disk import DiskStore
-    from jitload.cache.tiers import Cache
     from jitload.compiler.manifest import Variant
     from jitload.compiler.request import CompileRequest
+    from jitload.tiers.cache import Cache
+    from jitload.tiers.disk import DiskStore
 
 _MAX_KEYS = 1024
 _keys: dict[tuple[str, str, str], str] = {}

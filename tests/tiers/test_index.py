@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jitload.cache.index import Index
 from jitload.files.directory import Directory
+from jitload.tiers.index import Index
 
 KEY = "ab" * 32
 ROW = {"arch": "sm_90", "kind": "cubin", "name": "k.cu"}
@@ -208,7 +208,7 @@ def test_a_file_in_place_of_the_index_is_one_warning(directory, caplog):
 FORK = """
 import os, sys
 from jitload.files.directory import Directory
-from jitload.cache.index import Index
+from jitload.tiers.index import Index
 index = Index(Directory(sys.argv[1]))
 assert len(dict(index.rows())) == 1
 child = os.fork()

@@ -1,0 +1,1 @@
+"""Where artifacts are kept and found: memory, disk, index, single flight."""

@@ -1,0 +1,341 @@
+"""`Cache`: the memory tier over the disk tier, with its index, as one object."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from contextlib import suppress
+
+from jitload import config, events, log
+from jitload.artifact import Kind, canonical_json
+from jitload.compiler.manifest import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest
+from jitload.errors import ArtifactError
+from jitload.given import given_count, given_list, given_name, given_path
+from jitload.tiers.disk import DiskStore, tell_evicted
+from jitload.tiers.memory import MemoryStore
+from jitload.tiers.stats import counters
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any, Protocol
+
+    from jitload.artifact import Artifact
+    from jitload.compiler.manifest import Variant
+    from jitload.compiler.request import CompileRequest
+    from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
+    from jitload.tiers.explain import Explanation
+    from jitload.tiers.index import Index
+
+    class Explainable(Protocol):
+        """A kernel that knows its request."""
+
+        def request(self) -> CompileRequest:
+            """What it compiles."""
+
+
+#: Requests whose variants are remembered in this process.
+MAX_REMEMBERED = 4096
+#: After so many new entries the index is written and the bound is enforced, without waiting for the exit.
+FLUSH_EVERY = 64
+
+
+class Cache:
+    """Compiled kernels of this user: in memory, and in a private directory.
+
+    Args:
+        directory: the directory, made at the first write; None means memory only.
+        max_bytes: bound on the entries on the disk, in bytes.
+        read_only: nothing is ever written to the directory, not even a lock or a time of use.
+        layers: cache directories of others (an administrator's, a colleague's), asked in order before `directory`;
+            never written, and hits from them are kept in memory only.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        max_bytes: int = config.DEFAULT_CACHE_MAX_BYTES,
+        read_only: bool = False,
+        layers: Iterable[str | os.PathLike[str]] = (),
+    ) -> None:
+        self.memory = MemoryStore()
+        self.layers = tuple(_disk_store(layer, 0, read_only=True) for layer in given_list("layers", layers))
+        self.disk: DiskStore | None = None
+        if directory is not None:
+            self.disk = _disk_store(directory, config.byte_count("max_bytes", max_bytes), read_only=read_only)
+        self._variants: dict[str, tuple[Variant, ...]] = {}
+        self._unindexed: dict[str, dict[str, Any]] = {}
+        self._index: Index | None = None
+        atexit.register(_flush_at_exit, weakref.ref(self))
+
+    @staticmethod
+    def default() -> Cache:
+        """The cache that `compile` and `jit_kernel` use when none is given."""
+        return default_cache()
+
+    @property
+    def directory(self) -> str | None:
+        """The directory, or None for a cache in memory only."""
+        return None if self.disk is None else self.disk.directory.path
+
+    @property
+    def read_only(self) -> bool:
+        """True when nothing is written to the directory."""
+        return self.disk is not None and self.disk.directory.read_only
+
+    def memo_dir(self) -> str | None:
+        """Where small facts about this machine may be kept: the directory, once it exists and is private."""
+        if self.disk is None or self.read_only or not self.disk.directory.exists():
+            return None
+        return self.disk.directory.path
+
+    def get(self, key: str) -> Artifact | None:
+        """The verified artifact of that key, or None. A damaged entry is a miss."""
+        return self.find(given_name("key", key))[0]
+
+    def find(self, key: str) -> tuple[Artifact | None, str]:
+        """Like `get`, with the reason of a miss; counts a hit for the tier that served it."""
+        artifact, reason = self.memory.read(key)
+        if artifact is not None:
+            counters.count_hit("memory", artifact.compile_seconds)
+            if events.listeners:
+                events.tell_of("hit", artifact, tier="memory")
+            return artifact, reason
+        reason = "absent"
+        for store in self.stores:
+            artifact, answer = store.read(key)
+            if artifact is not None:
+                counters.count_hit("disk", artifact.compile_seconds)
+                if events.listeners:
+                    events.tell_of("hit", artifact, tier="disk")
+                self.memory.put(artifact)
+                return artifact, answer
+            if answer != "absent":
+                reason = answer
+        return None, reason
+
+    def put(self, artifact: Artifact, factors: Mapping[str, Any] | None = None) -> None:
+        """Keep an artifact in memory and on the disk; a disk that cannot be written costs a warning, no more."""
+        self.memory.put(artifact)
+        if self.disk is None or self.read_only:
+            return
+        if self.disk.put(artifact, canonical_json(dict(factors or {}))):
+            from jitload.tiers.audit import row_of  # a compile came before: this is not the hit path
+
+            self._unindexed[artifact.key] = row_of(artifact, factors or {})
+            if len(self._unindexed) >= FLUSH_EVERY:
+                self.flush()  # a process that runs for weeks keeps to the bound too
+
+    def variants(self, digest: str) -> tuple[Variant, ...]:
+        """The header variants known for a request, the newest first."""
+        known = self._variants.get(digest)
+        return self._read_variants(digest) if known is None else known
+
+    def add_variant(self, digest: str, variant: Variant) -> None:
+        """Remember which headers a request had. Variants that other processes added meanwhile are kept."""
+        self._remember(digest, (variant, *_without(variant, self._read_variants(digest))))
+        if self.disk is not None and not self.read_only:
+            # What the layers know stays with them: it would crowd out our own, and outlive theirs.
+            own = _without(variant, _decode_variants(self.disk, digest))
+            self.disk.write_manifest(digest, encode_manifest(digest, (variant, *own)))
+
+    def forget_variants(self, digest: str) -> None:
+        """Read the manifest of a request again at the next look-up: another process may have written it."""
+        self._variants.pop(digest, None)
+
+    def entries(self) -> Iterator[EntryInfo]:
+        """What the disk tier holds, in order of key; what the index does not know is read from the entry itself."""
+        if self.disk is None:
+            return
+        from jitload.tiers.audit import list_entries
+
+        index = self.index
+        rows = {} if index is None else dict(index.rows())
+        yield from list_entries(self.disk, {**rows, **self._unindexed})
+
+    def stats(self) -> CacheStats:
+        """Number and size of the entries on the disk."""
+        from jitload.tiers.audit import CacheStats
+
+        if self.disk is None:
+            return CacheStats(None, 0, 0, 0)
+        sizes = [status.st_size for _, status in self.disk.scan_keys()]
+        return CacheStats(self.directory, len(sizes), sum(sizes), self.disk.max_bytes)
+
+    def verify(self) -> tuple[int, list[str]]:
+        """Read and verify every entry; damaged ones are put aside.
+
+        Returns:
+            How many are good, and the keys of those that are not.
+        """
+        if self.disk is None:
+            return 0, []
+        from jitload.tiers.audit import verify_entries
+
+        rows, damaged = verify_entries(self.disk, self.index)
+        for damage in damaged:
+            log.warn(f"cache entry {damage.key} of {self.directory} is not used: {damage.reason}")
+        return len(rows), [damage.key for damage in damaged]
+
+    def explain(self, request: CompileRequest | Explainable) -> Explanation:
+        """Why a request, or a `jit_kernel`, is a hit or a miss in this cache as it is now; nothing is compiled.
+
+        `jitload.explain` gives the same, and before it what the bundles in force say.
+        """
+        from jitload.compiler.request import request_of
+        from jitload.compiler.toolkit import toolchain
+        from jitload.tiers.explain import explain_request
+
+        wanted = request_of(request)
+        return explain_request(wanted, self, toolchain(self.memo_dir(), fatbin=wanted.kind is Kind.FATBIN))
+
+    def rebuild(self) -> Rebuilt | None:
+        """Make the index anew from the entries, which are verified; None where there can be no index.
+
+        Raises:
+            OSError: the index cannot be written.
+        """
+        from jitload.tiers.audit import rebuild_index
+
+        index = self.index
+        if self.disk is None or index is None:
+            return None
+        rebuilt = rebuild_index(self.disk, index)
+        self._unindexed.clear()
+        return rebuilt
+
+    def gc(self, max_bytes: int | None = None) -> int:
+        """Drop the least recently used entries until they fit into `max_bytes`; gives how many went."""
+        if self.disk is None or self.read_only:
+            return 0
+        dropped, _ = self.disk.collect(None if max_bytes is None else given_count("max_bytes", max_bytes))
+        counters.count_evictions(len(dropped))
+        tell_evicted("disk", dropped)
+        index = self.index
+        if index is not None:
+            index.remove(dropped)
+        return len(dropped)
+
+    def clear(self) -> int:
+        """Drop everything, in memory and on the disk, quarantine included; gives how many entries went."""
+        self.memory.clear()
+        self._variants.clear()
+        self._unindexed.clear()
+        if self.disk is None or self.read_only:
+            return 0
+        index = self.index
+        if index is not None:
+            with suppress(OSError):  # rows without entries do no harm
+                index.discard_damaged()
+                index.replace({})
+        return self.disk.clear()
+
+    def flush(self) -> None:
+        """Write what the index does not know yet, and collect. Called at exit; losing it loses nothing."""
+        if self.disk is None or self.read_only or not self._unindexed:
+            return
+        rows, self._unindexed = self._unindexed, {}
+        index = self.index
+        if index is not None:
+            index.write(rows)
+        self.gc()
+
+    @property
+    def index(self) -> Index | None:
+        """The index of the disk tier, or None where there is none."""
+        if self.disk is None or self.read_only or not os.path.isdir(self.disk.directory.path):
+            return None
+        if self._index is None:
+            try:
+                from jitload.tiers.index import Index
+            except ImportError as error:  # diskcache missing or broken: statistics are, kernels are not
+                log.warn_once("index", f"the cache has no index ({error}): pip install diskcache")
+                return None
+            self._index = Index(self.disk.directory)
+        return self._index
+
+    @property
+    def stores(self) -> tuple[DiskStore, ...]:
+        """The directories in the order in which they are asked."""
+        return self.layers if self.disk is None else (*self.layers, self.disk)
+
+    def _read_variants(self, digest: str) -> tuple[Variant, ...]:
+        found = [variant for store in self.stores for variant in _decode_variants(store, digest)]
+        variants = tuple(dict.fromkeys(found)) or self._variants.get(digest, ())
+        if variants:
+            self._remember(digest, variants)
+        return variants
+
+    def _remember(self, digest: str, variants: tuple[Variant, ...]) -> None:
+        if len(self._variants) >= MAX_REMEMBERED:
+            self._variants.clear()
+        self._variants[digest] = variants
+
+
+def _disk_store(directory: str | os.PathLike[str], max_bytes: int, *, read_only: bool) -> DiskStore:
+    path = os.path.abspath(os.path.expanduser(given_path("directory", directory)))
+    return DiskStore(path, max_bytes=max_bytes, read_only=read_only, verify=_verify_image)
+
+
+def _without(variant: Variant, variants: tuple[Variant, ...]) -> list[Variant]:
+    """The variants that are of other headers or of another compiler."""
+    same = (variant.closure, variant.toolchain)
+    return [other for other in variants if (other.closure, other.toolchain) != same]
+
+
+def _decode_variants(store: DiskStore, digest: str) -> tuple[Variant, ...]:
+    """The variants that one directory knows for a request; a damaged manifest is put aside."""
+    data = store.read_manifest(digest, MAX_MANIFEST_BYTES)
+    if data is None:
+        return ()
+    try:
+        return decode_manifest(data, digest)
+    except ArtifactError as error:
+        store.quarantine_manifest(digest, str(error))
+        return ()
+
+
+# Settings -> their cache. Threads may have different settings at once, so it is not the last one alone.
+_defaults: dict[tuple[object, ...], Cache] = {}
+_MAX_DEFAULTS = 16
+
+
+def default_cache() -> Cache:
+    """The cache that the settings in force name; one object per directory that is in force."""
+    settings = config.current()
+    wanted = (settings.cache_dir, settings.cache_max_bytes, settings.read_only_dirs)
+    known = _defaults.get(wanted)
+    return _make_default(settings, wanted) if known is None else known
+
+
+def _make_default(settings: config.Config, wanted: tuple[object, ...]) -> Cache:
+    if settings.cache_dir is None:
+        log.warn_once("home", "no home directory, so no cache on the disk: set JITLOAD_CACHE_DIR to have one")
+    for path in settings.read_only_dirs:
+        if not os.path.isdir(path):
+            log.warn_once(("layer", path), f"{path} is passed over: JITLOAD_READ_ONLY_DIRS names no directory there")
+    if len(_defaults) >= _MAX_DEFAULTS:
+        _defaults.pop(list(_defaults)[0], None)  # noqa: RUF015 - another thread may change it between two steps
+    made = Cache(settings.cache_dir, max_bytes=settings.cache_max_bytes, layers=settings.read_only_dirs)
+    return _defaults.setdefault(wanted, made)
+
+
+_verify: Callable[[str, bytes], None] | None = None
+
+
+def _verify_image(kind: str, data: bytes) -> None:
+    """`verify_image`, imported with the first entry that is read."""
+    global _verify
+    if _verify is None:
+        from jitload.loader.images import verify_image
+
+        _verify = verify_image
+    _verify(kind, data)
+
+
+def _flush_at_exit(reference: weakref.ref[Cache]) -> None:
+    cache = reference()
+    if cache is not None:
+        cache.flush()
