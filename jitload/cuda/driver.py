@@ -6,17 +6,28 @@ each of these can fail on a machine that is perfectly fine for compiling, so eac
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jitload import forks
 from jitload.errors import DriverError, LoadError
+from jitload.launch import latest
+from jitload.launch.streams import current_device as frameworks_device
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # CUresult values that are met with something better than a DriverError (cuda.h).
-NOT_INITIALIZED, NO_DEVICE, INVALID_CONTEXT, INVALID_HANDLE, NOT_FOUND = 3, 100, 201, 400, 500
+INVALID_VALUE, NOT_INITIALIZED, NO_DEVICE, INVALID_CONTEXT, INVALID_HANDLE, NOT_FOUND = 1, 3, 100, 201, 400, 500
+#: After these "the process must be terminated and relaunched" (cuda.h), and every call gives them: memory faults, time
+#: out, assert, illegal instruction and its kin, and a leak of tensor memory.
+_LOST = frozenset({700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721})
+
+_RELAXED = 2  # CUstreamCaptureMode
 
 # CUdevice_attribute values (cuda.h).
 _COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76
@@ -78,13 +89,19 @@ def check(call: str, outcome: tuple[Any, ...]) -> Any:
     return values[0] if len(values) == 1 else values or None
 
 
-def driver_error(call: str, status: Any, doing: str = "") -> DriverError:
+def is_lost(status: Any) -> bool:
+    """Whether a status says that a kernel failed and took the context with it, so that every call gives it."""
+    return int(status) in _LOST
+
+
+def driver_error(call: str, status: Any, doing: str = "", *, stream: int | None = None) -> DriverError:
     """The error for a status other than CUDA_SUCCESS, with the driver's own name and text for it.
 
     Args:
         call: the driver function.
         status: the CUresult, or its number.
         doing: what it was for, e.g. "launching saxpy".
+        stream: the stream that it was about.
     """
     module = _module()
     code = int(status)
@@ -95,13 +112,33 @@ def driver_error(call: str, status: Any, doing: str = "") -> DriverError:
     else:
         failed, text = module.cuGetErrorString(status)
         name, detail = status.name, f": {text.decode(errors='replace')}" if not failed and text else ""
-    return DriverError(
-        f"{call} failed{f' {doing}' if doing else ''} with {name} ({code}){detail}", code=code, name=name, call=call
-    )
+    said = f"{call} failed{f' {doing}' if doing else ''} with {name} ({code}){detail}"
+    if code in _LOST:
+        said = (
+            f"a kernel that was launched earlier has failed, and the CUDA context of this process is lost with it"
+            f"{latest.told(stream)}. Set JITLOAD_SYNC=1 to have every launch wait for its kernel, which shows the one "
+            f"that fails; then go on in a new process. ({said})"
+        )
+    return DriverError(said, code=code, name=name, call=call)
+
+
+@contextlib.contextmanager
+def beside_captures(module: Any) -> Iterator[None]:
+    """Let this thread load and unload while a stream is captured, which would forbid it, or break.
+
+    Nothing that is captured waits for that (CUDA driver API, cuThreadExchangeStreamCaptureMode).
+    """
+    _, before = module.cuThreadExchangeStreamCaptureMode(module.CUstreamCaptureMode(_RELAXED))
+    try:
+        yield
+    finally:
+        module.cuThreadExchangeStreamCaptureMode(before)
 
 
 def ensure_context() -> Any:
-    """Make sure that this thread has a current context; the primary one of device 0 when it had none.
+    """Make sure that this thread has a current context; when it had none, the primary one of a device.
+
+    The device is the one that torch or CuPy has selected, where one of them is in use, else 0.
 
     Returns:
         The bindings, so that callers need not ask twice.
@@ -112,7 +149,7 @@ def ensure_context() -> Any:
     """
     module = bindings()
     if int(check("cuCtxGetCurrent", module.cuCtxGetCurrent())) == 0:
-        check("cuCtxSetCurrent", module.cuCtxSetCurrent(_primary_context(module, 0)))
+        check("cuCtxSetCurrent", module.cuCtxSetCurrent(primary_context(frameworks_device() or 0)))
     return module
 
 
@@ -147,8 +184,9 @@ def address_of_entry(entry: Any) -> int:
     return ctypes.cast(entry, ctypes.c_void_p).value or 0
 
 
+@functools.cache
 def device_count() -> int:
-    """How many devices the driver has.
+    """How many devices the driver has, which does not change while a process lives.
 
     Raises:
         LoadError: CUDA cannot be used here.
@@ -158,14 +196,14 @@ def device_count() -> int:
 
 
 def current_device() -> int:
-    """The ordinal of this thread's device: that of its current context, else 0.
+    """The ordinal of this thread's device: that of its current context, else the one that `ensure_context` takes.
 
     Raises:
         LoadError: CUDA cannot be used here.
     """
     module = bindings()
     if int(check("cuCtxGetCurrent", module.cuCtxGetCurrent())) == 0:
-        return 0
+        return frameworks_device() or 0
     return int(check("cuCtxGetDevice", module.cuCtxGetDevice()))
 
 
@@ -282,7 +320,14 @@ def _library() -> ctypes.CDLL:
         raise LoadError(f"{_NO_DRIVER}; {_ELSEWHERE}") from error
 
 
-def _primary_context(module: Any, ordinal: int) -> Any:
+def primary_context(ordinal: int) -> Any:
+    """The primary context of a device, which is retained for as long as the process lives.
+
+    Raises:
+        LoadError: CUDA cannot be used here.
+        DriverError: there is no such device, or its context cannot be made.
+    """
+    module = bindings()
     with _lock:
         context = _primary.get(ordinal)
         if context is None:

@@ -6,42 +6,38 @@ import ctypes
 import functools
 from typing import TYPE_CHECKING, Any
 
-from jitload.cuda import driver
+from jitload.cuda import driver, placement, streams
 from jitload.cuda.configuration import launch_config
-from jitload.cuda.memory import DeviceMemory
+from jitload.cuda.library import ADVICE
+from jitload.cuda.memory import staging_memory
 from jitload.cuda.resources import ask_resources
 from jitload.errors import LaunchError, LoadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jitload.artifact import KernelInfo
-    from jitload.launch.kernel import Dim3, Memory
+    from jitload.cuda.library import Library
+    from jitload.cuda.limits import Limits
+    from jitload.launch.arrays import ArrayView
+    from jitload.launch.kernel import Dim3, StagingMemory
     from jitload.loader.module import Module
     from jitload.values import Resources
 
-# CUdevice_attribute and CUfunction_attribute values (cuda.h).
-_MAX_SHARED_PER_BLOCK_OPTIN = 97
-_SHARED_SIZE_BYTES, _MAX_DYNAMIC_SHARED_SIZE_BYTES, _NON_PORTABLE_CLUSTER_SIZE_ALLOWED = 1, 8, 14
-
-#: Every kernel may use this much shared memory; more needs an attribute on it first.
-DEFAULT_SHARED_BYTES = 48 * 1024
-#: Every GPU with clusters allows this many blocks in one; more needs an attribute on the kernel first.
-PORTABLE_CLUSTER_BLOCKS = 8
-
-# Statuses of a launch that come from its configuration (cuda.h).
-_CONFIGURATION_ERRORS = {
-    1: "a dimension or an attribute is not possible here",  # CUDA_ERROR_INVALID_VALUE
+_INVALID_CLUSTER_SIZE = 912
+# Statuses of a launch that come from its configuration, or from where it is launched (cuda.h).
+_REASONS = {
+    driver.INVALID_VALUE: "a dimension or an attribute is not possible here",
     701: "too many registers or too much shared memory for this block",  # CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES
     720: "a cooperative grid must fit on the device at once",  # CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE
-    912: "this cluster cannot be scheduled here",  # CUDA_ERROR_INVALID_CLUSTER_SIZE
+    901: "a call that is forbidden while a stream is captured broke the capture before",  # STREAM_CAPTURE_INVALIDATED
+    906: "the default stream cannot be used while a stream is captured that it waits for",  # STREAM_CAPTURE_IMPLICIT
+    _INVALID_CLUSTER_SIZE: "this cluster cannot be scheduled here",
 }
-
-_MEMORY = DeviceMemory()
 
 
 class CudaFunction:
-    """A CUkernel, as `jitload.launch.kernel.PreparedFunction`.
+    """A CUkernel, as `jitload.launch.kernel.PreparedFunction` and `StreamFunction`.
 
     Launches go through cuLaunchKernelEx for every kind of configuration: its four arguments are made once, and a launch
     converts none of them.
@@ -49,19 +45,22 @@ class CudaFunction:
     Args:
         info: its name and parameter layout.
         handle: the CUkernel of cuLibraryGetKernel.
+        limits: what the driver allows this kernel.
+        library: the image that it is of.
         module: kept alive for as long as this function lives.
     """
 
     device = "cuda"
-    memory: Memory = _MEMORY
+    memory = None
 
-    def __init__(self, info: KernelInfo, handle: Any, module: Module) -> None:
+    def __init__(self, info: KernelInfo, handle: Any, limits: Limits, library: Library, module: Module) -> None:
         self.info = info
         self._kernel = handle
         # A CUkernel is launched as a CUfunction (cuLaunchKernelEx). Every prepared launch holds this one object.
         self._function = ctypes.c_void_p(int(handle))
+        self._limits = limits
+        self._library = library
         self._module: Module | None = module
-        self._shared_limits: dict[int, int] = {}
 
     @property
     def handle(self) -> int:
@@ -108,7 +107,7 @@ class CudaFunction:
         buffer, submit = self.prepare(len(parameters), grid, block, shared_bytes, stream, cluster, cooperative)
         buffer[: len(parameters)] = parameters
         if outcome := submit():
-            self.refuse(outcome, submit)
+            self.refuse(outcome, submit, stream)
 
     def prepare(
         self,
@@ -129,8 +128,7 @@ class CudaFunction:
             DriverError: a driver call failed.
             LoadError: the module is closed.
         """
-        self._require_open()
-        self._allow(driver.ensure_context(), shared_bytes, cluster)
+        self._make_ready(shared_bytes, stream, cluster)
         count = len(self.info.params)
         start = (nbytes + 15) & ~15
         buffer = bytearray(start + 8 * count)
@@ -160,8 +158,7 @@ class CudaFunction:
             DriverError: a driver call failed.
             LoadError: the module is closed.
         """
-        self._require_open()
-        self._allow(driver.ensure_context(), shared_bytes, cluster)
+        ordinal = self._make_ready(shared_bytes, stream, cluster)
         config = launch_config(grid, block, shared_bytes, stream, cluster, cooperative)
         several = driver.device_count() > 1
         return (
@@ -169,12 +166,51 @@ class CudaFunction:
             ctypes.addressof(self._function),
             ctypes.addressof(config),
             (self._function, config),
-            driver.current_device() if several else -1,
+            ordinal if several else -1,
             driver.address_of_entry(driver.device_entry()) if several else 0,
         )
 
-    def refuse(self, outcome: object, submit: Callable[[], object]) -> None:
-        """Give a thread without a context the primary one and submit again; raise for every other status.
+    def settle(self, arrays: Mapping[int, ArrayView], stream: int) -> Callable[[], None] | None:
+        """Make the device of the stream or of the arrays current, and have the stream wait for work on the arrays.
+
+        Returns:
+            What makes the device that was current before current again, or None.
+
+        Raises:
+            ArgumentError: an array lies on another device.
+            LaunchError: a stream that is captured would have to wait for one that is not.
+            DriverError: a driver call failed.
+        """
+        undo = placement.place(self.info, arrays, stream) if driver.device_count() > 1 else None
+        try:
+            # Version 3 of the CUDA Array Interface: work of the producer may still be queued on its stream. 1 is the
+            # legacy default stream, which the driver also calls 0.
+            busy = {view.stream for view in arrays.values() if view.stream is not None and not view.host}
+            for producer in busy - {stream or 1}:
+                streams.wait_for(stream, producer, self.info.name)
+        except BaseException:
+            if undo is not None:
+                undo()
+            raise
+        return undo
+
+    def staging(self, stream: int) -> StagingMemory:
+        """The memory for the host arrays of a launch on `stream`.
+
+        Raises:
+            LaunchError: the stream is captured: a graph would copy from and to arrays that are long gone.
+            DriverError: a driver call failed.
+        """
+        driver.ensure_context()
+        if streams.capture_of(stream, self.info.name):
+            raise LaunchError(
+                f"kernel {self.info.name!r} got host arrays while stream {stream:#x} is captured: they would have to "
+                "be copied and waited for, which a graph cannot do; pass arrays that are in GPU memory"
+            )
+        return staging_memory(stream)
+
+    def refuse(self, outcome: object, submit: Callable[[], object], stream: int) -> None:
+        """Give a thread its context or a device its limits, and submit again; raise for every other status.
 
         Raises:
             LaunchError: the device cannot run this configuration.
@@ -182,25 +218,37 @@ class CudaFunction:
             LoadError: the module is closed, or this process was forked after CUDA had started.
         """
         self._require_open()
+        again = False
         if outcome in {driver.INVALID_CONTEXT, driver.NOT_INITIALIZED}:
             driver.ensure_context()
+            again = True
+        elif outcome in {driver.INVALID_VALUE, _INVALID_CLUSTER_SIZE} and driver.device_count() > 1:
+            # Prepared for one device, and launched where another one is current.
+            again = self._limits.allow_again(driver.current_device())
+        if again:
             outcome = submit()
             if not outcome:
                 return
-        error = driver.driver_error("cuLaunchKernelEx", outcome, f"launching kernel {self.info.name!r}")
-        reason = _CONFIGURATION_ERRORS.get(error.code)
+        error = driver.driver_error("cuLaunchKernelEx", outcome, f"launching kernel {self.info.name!r}", stream=stream)
+        if error.code in ADVICE:
+            raise self._library.explain(error)
+        reason = _REASONS.get(error.code)
         if reason is not None:
             raise LaunchError(f"{error}; {reason}") from error
         raise error
 
     def synchronize(self, stream: int) -> None:
-        """Wait with cuStreamSynchronize until what was launched on `stream` has run.
+        """Wait with cuStreamSynchronize until what was launched on `stream` has run; not for what is only recorded.
 
         Raises:
             DriverError: a kernel failed.
         """
         bindings = driver.ensure_context()
-        driver.check("cuStreamSynchronize", bindings.cuStreamSynchronize(stream))
+        if streams.is_captured(stream):
+            return
+        status = bindings.cuStreamSynchronize(stream)[0]
+        if status:
+            raise driver.driver_error("cuStreamSynchronize", status, stream=stream)
 
     def retire(self) -> None:
         """Make every prepared launch fail cleanly: its handle is about to be unloaded."""
@@ -211,30 +259,18 @@ class CudaFunction:
         if self._module is None:
             raise LoadError(f"kernel {self.info.name!r} cannot be launched: its module is closed")
 
-    def _allow(self, bindings: Any, shared_bytes: int, cluster: Dim3 | None) -> None:
-        """Set the attributes without which the device would refuse this much shared memory or this cluster."""
-        if shared_bytes:
-            self._allow_shared(bindings, shared_bytes)
-        if cluster is not None and cluster[0] * cluster[1] * cluster[2] > PORTABLE_CLUSTER_BLOCKS:
-            self._set_attribute(bindings, _NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1, driver.current_device())
-
-    def _allow_shared(self, bindings: Any, shared_bytes: int) -> None:
-        ordinal = driver.current_device()
-        device = driver.check("cuDeviceGet", bindings.cuDeviceGet(ordinal))
-        attribute = bindings.CUfunction_attribute(_SHARED_SIZE_BYTES)
-        static = driver.check("cuKernelGetAttribute", bindings.cuKernelGetAttribute(attribute, self._kernel, device))
-        if static + shared_bytes <= max(DEFAULT_SHARED_BYTES, self._shared_limits.get(ordinal, 0)):
-            return
-        limit = driver.device_attribute(_MAX_SHARED_PER_BLOCK_OPTIN, ordinal)
-        if static + shared_bytes > limit:
-            raise LaunchError(
-                f"kernel {self.info.name!r} asks for {shared_bytes} bytes of dynamic shared memory and has {static} "
-                f"static ones; {driver.device_arch(ordinal)} allows {limit} bytes per block together"
-            )
-        self._set_attribute(bindings, _MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes, ordinal)
-        self._shared_limits[ordinal] = static + shared_bytes
-
-    def _set_attribute(self, bindings: Any, number: int, value: int, ordinal: int) -> None:
-        device = driver.check("cuDeviceGet", bindings.cuDeviceGet(ordinal))
-        attribute = bindings.CUfunction_attribute(number)
-        driver.check("cuKernelSetAttribute", bindings.cuKernelSetAttribute(attribute, value, self._kernel, device))
+    def _make_ready(self, shared_bytes: int, stream: int, cluster: Dim3 | None) -> int:
+        """Everything that must have been done once before launches of this shape; gives the device of the stream."""
+        self._require_open()
+        driver.ensure_context()
+        ordinal = 0
+        if driver.device_count() > 1:
+            ordinal = placement.device_of_stream(stream)
+            undo = placement.enter(ordinal, stream)
+            try:
+                self._library.load_kernel(self._kernel)
+            finally:
+                if undo is not None:
+                    undo()
+        self._limits.allow(self.info.name, ordinal, shared_bytes, cluster)
+        return ordinal

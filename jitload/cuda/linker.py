@@ -1,4 +1,4 @@
-"""LTO-IR to a cubin for one arch with nvJitLink; the only file that knows its status codes."""
+"""LTO-IR, and PTX that a driver cannot compile, to a cubin with nvJitLink; no other file knows its status codes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 from jitload import events
 from jitload.compiler.toolkit import find_library
 from jitload.errors import LoadError
+
+_WHAT = {"ltoir": "LTO-IR", "ptx": "PTX", "fatbin": "a fatbin"}
 
 
 def link_ltoir(data: bytes, arch: str) -> bytes:
@@ -25,12 +27,29 @@ def link_ltoir(data: bytes, arch: str) -> bytes:
     Raises:
         LoadError: nvJitLink is not installed or refused the image; `.log` holds what it said.
     """
-    nvjitlink = _bindings()
+    return link_image("ltoir", data, arch)
+
+
+def link_image(kind: str, data: bytes, arch: str) -> bytes:
+    """Link one image to a cubin, whatever the driver knows of it.
+
+    Args:
+        kind: "ltoir", "ptx" or "fatbin"; of a fatbin the PTX is taken.
+        data: the image.
+        arch: the arch to link for, e.g. "sm_90".
+
+    Returns:
+        The cubin.
+
+    Raises:
+        LoadError: nvJitLink is not installed or refused the image; `.log` holds what it said.
+    """
+    nvjitlink = _bindings(kind)
     handle, started = 0, perf_counter()
-    options = ["-lto", f"-arch={arch}"]
+    options = [*(["-lto"] if kind == "ltoir" else []), f"-arch={arch}"]
     try:
         handle = nvjitlink.create(len(options), options)
-        nvjitlink.add_data(handle, nvjitlink.InputType.LTOIR, data, len(data), "jitload")
+        nvjitlink.add_data(handle, getattr(nvjitlink.InputType, kind.upper()), data, len(data), "jitload")
         nvjitlink.complete(handle)
         cubin = bytearray(nvjitlink.get_linked_cubin_size(handle))
         nvjitlink.get_linked_cubin(handle, cubin)
@@ -38,12 +57,10 @@ def link_ltoir(data: bytes, arch: str) -> bytes:
         log = _log(nvjitlink, handle) if handle else ""
         shown = f"\n{log}" if log else ""
         raise LoadError(
-            f"cannot link LTO-IR for {arch}: nvJitLink says {error}{shown}", kind="ltoir", log=log
+            f"cannot link {_WHAT[kind]} for {arch}: nvJitLink says {error}{shown}", kind=kind, log=log
         ) from error
     except RuntimeError as error:  # the bindings' way to say that libnvJitLink.so is missing
-        raise LoadError(
-            f"cannot link LTO-IR: {error}; pip install 'jitload[cu12]', or compile to a cubin or PTX", kind="ltoir"
-        ) from error
+        raise LoadError(f"cannot link {_WHAT[kind]}: {error}; {_ways_out(kind)}", kind=kind) from error
     finally:
         if handle:
             nvjitlink.destroy(handle)
@@ -52,7 +69,7 @@ def link_ltoir(data: bytes, arch: str) -> bytes:
     return bytes(cubin)
 
 
-def _bindings() -> Any:
+def _bindings(kind: str) -> Any:
     """The nvJitLink bindings, with the library loaded: they look for a package of it in the interpreter's site only."""
     path = find_library("nvJitLink")
     try:
@@ -60,13 +77,15 @@ def _bindings() -> Any:
             ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
         from cuda.bindings import nvjitlink
     except OSError as error:
-        raise LoadError(f"nvJitLink at {path} cannot be loaded: {error}", kind="ltoir") from error
+        raise LoadError(f"nvJitLink at {path} cannot be loaded: {error}", kind=kind) from error
     except ImportError as error:
-        raise LoadError(
-            "no nvJitLink bindings: pip install 'jitload[cu12]', or compile to a cubin or PTX instead of LTO-IR",
-            kind="ltoir",
-        ) from error
+        raise LoadError(f"no nvJitLink bindings: {_ways_out(kind)}", kind=kind) from error
     return nvjitlink
+
+
+def _ways_out(kind: str) -> str:
+    other = "a cubin or PTX instead of LTO-IR" if kind == "ltoir" else "a cubin"
+    return f"pip install 'jitload[cu12]' (or cu13), or compile to {other}"
 
 
 def _log(nvjitlink: Any, handle: int) -> str:

@@ -1,12 +1,120 @@
-"""Device memory for arguments that come from the host."""
+"""Device memory for arguments that come from the host, and the copies there and back."""
 
 from __future__ import annotations
 
+import threading
+from typing import TYPE_CHECKING, Any
+
+from jitload import forks
 from jitload.cuda import driver
 
+if TYPE_CHECKING:
+    from jitload.launch.kernel import StagingMemory
 
-class DeviceMemory:
-    """The current context's memory, as `jitload.launch.kernel.Memory`."""
+# CUdevice_attribute and CUmemPool_attribute values (cuda.h).
+_MEMORY_POOLS_SUPPORTED, _RELEASE_THRESHOLD = 115, 4
+
+#: What a device's pool keeps for the next launch. Copying more than this takes longer than allocating it anew.
+POOL_BYTES = 64 << 20
+
+_pools: dict[int, Any] = {}  # device ordinal -> our memory pool there, or None where it cannot have one
+_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+forks.after_fork(_renew_lock)
+
+
+def staging_memory(stream: int) -> StagingMemory:
+    """The current device's memory for the host arrays of one launch on a stream."""
+    pool = _pool(driver.current_device())
+    return BlockingMemory(stream) if pool is None else StreamMemory(stream, pool)
+
+
+class StreamMemory:
+    """Allocations and copies that are queued on the stream of a launch, before and behind it: the host never waits.
+
+    Args:
+        stream: the stream.
+        pool: a CUmemoryPool of its device.
+    """
+
+    def __init__(self, stream: int, pool: Any) -> None:
+        self._stream = stream
+        self._pool = pool
+        self._bindings = driver.bindings()
+
+    def allocate(self, nbytes: int, label: str) -> int:
+        """Reserve `nbytes` with cuMemAllocFromPoolAsync; 0 bytes are address 0, since it refuses them.
+
+        Raises:
+            DriverError: out of memory, or another driver error; the text names `label`.
+        """
+        if nbytes == 0:
+            return 0
+        status, address = self._bindings.cuMemAllocFromPoolAsync(nbytes, self._pool, self._stream)
+        if status:
+            raise driver.driver_error(
+                "cuMemAllocFromPoolAsync", status, f"for {nbytes} bytes of {label}", stream=self._stream
+            )
+        return int(address)
+
+    def free(self, address: int) -> None:
+        """Give an allocation back with cuMemFreeAsync, once the stream has got there.
+
+        Raises:
+            DriverError: a driver call failed.
+        """
+        if address:
+            self._check("cuMemFreeAsync", self._bindings.cuMemFreeAsync(address, self._stream))
+
+    def write(self, address: int, source: memoryview) -> None:
+        """Copy host bytes to the device; pageable ones have been read when this returns.
+
+        Raises:
+            DriverError: a driver call failed.
+        """
+        if source.nbytes:
+            outcome = self._bindings.cuMemcpyHtoDAsync(address, source, source.nbytes, self._stream)
+            self._check("cuMemcpyHtoDAsync", outcome)
+
+    def read(self, address: int, target: memoryview) -> None:
+        """Copy device bytes to the host; what is page-locked has arrived after `wait`.
+
+        Raises:
+            DriverError: the copy failed, or a kernel before it did.
+        """
+        if target.nbytes:
+            outcome = self._bindings.cuMemcpyDtoHAsync(target, address, target.nbytes, self._stream)
+            self._check("cuMemcpyDtoHAsync", outcome)
+
+    def wait(self) -> None:
+        """Wait until everything has been done, the launch too.
+
+        Raises:
+            DriverError: a kernel failed.
+        """
+        self._check("cuStreamSynchronize", self._bindings.cuStreamSynchronize(self._stream))
+
+    def _check(self, call: str, outcome: tuple[Any, ...]) -> None:
+        if outcome[0]:
+            raise driver.driver_error(call, outcome[0], stream=self._stream)
+
+
+class BlockingMemory:
+    """The same for a device without memory pools: each call waits until it is done.
+
+    Args:
+        stream: the stream.
+    """
+
+    def __init__(self, stream: int) -> None:
+        self._stream = stream
+        self._bindings = driver.ensure_context()
 
     def allocate(self, nbytes: int, label: str) -> int:
         """Reserve `nbytes` with cuMemAlloc; 0 bytes are address 0, since cuMemAlloc refuses them.
@@ -16,8 +124,7 @@ class DeviceMemory:
         """
         if nbytes == 0:
             return 0
-        module = driver.ensure_context()
-        status, address = module.cuMemAlloc(nbytes)
+        status, address = self._bindings.cuMemAlloc(nbytes)
         if status:
             raise driver.driver_error("cuMemAlloc", status, f"for {nbytes} bytes of {label}")
         return int(address)
@@ -29,8 +136,7 @@ class DeviceMemory:
             DriverError: cuMemFree failed.
         """
         if address:
-            module = driver.ensure_context()
-            driver.check("cuMemFree", module.cuMemFree(address))
+            driver.check("cuMemFree", self._bindings.cuMemFree(address))
 
     def write(self, address: int, source: memoryview) -> None:
         """Copy host bytes to the device and wait until they have arrived.
@@ -42,16 +148,47 @@ class DeviceMemory:
             DriverError: a driver call failed.
         """
         if source.nbytes:
-            module = driver.ensure_context()
-            driver.check("cuMemcpyHtoD", module.cuMemcpyHtoD(address, source, source.nbytes))
-            driver.check("cuStreamSynchronize", module.cuStreamSynchronize(0))
+            driver.check("cuMemcpyHtoD", self._bindings.cuMemcpyHtoD(address, source, source.nbytes))
+            driver.check("cuStreamSynchronize", self._bindings.cuStreamSynchronize(0))
 
     def read(self, address: int, target: memoryview) -> None:
-        """Copy device bytes to the host with cuMemcpyDtoH.
+        """Copy device bytes to the host, after what was launched on the stream.
 
         Raises:
             DriverError: the copy failed, or a kernel before it did.
         """
         if target.nbytes:
-            module = driver.ensure_context()
-            driver.check("cuMemcpyDtoH", module.cuMemcpyDtoH(target, address, target.nbytes))
+            self.wait()
+            driver.check("cuMemcpyDtoH", self._bindings.cuMemcpyDtoH(target, address, target.nbytes))
+
+    def wait(self) -> None:
+        """Wait until what was launched on the stream has run.
+
+        Raises:
+            DriverError: a kernel failed.
+        """
+        status = self._bindings.cuStreamSynchronize(self._stream)[0]
+        if status:
+            raise driver.driver_error("cuStreamSynchronize", status, stream=self._stream)
+
+
+def _pool(ordinal: int) -> Any:
+    """Our pool on a device: the default one gives all memory back at every wait, and is not ours to change."""
+    with _lock:
+        if ordinal not in _pools:
+            _pools[ordinal] = _make_pool(ordinal) if driver.device_attribute(_MEMORY_POOLS_SUPPORTED, ordinal) else None
+        return _pools[ordinal]
+
+
+def _make_pool(ordinal: int) -> Any:
+    bindings = driver.bindings()
+    wanted = bindings.CUmemPoolProps()
+    wanted.allocType = bindings.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
+    wanted.location.type = bindings.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
+    wanted.location.id = ordinal
+    status, pool = bindings.cuMemPoolCreate(wanted)
+    if status:
+        return None
+    attribute = bindings.CUmemPool_attribute(_RELEASE_THRESHOLD)
+    bindings.cuMemPoolSetAttribute(pool, attribute, bindings.cuuint64_t(POOL_BYTES))
+    return pool

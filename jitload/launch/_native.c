@@ -6,7 +6,7 @@
 #include "c/native.h"
 
 /* Raised with every change of what Python and this code say to each other (jitload/launch/native.py has the same). */
-#define REVISION 1
+#define REVISION 2
 
 #ifndef SOURCES_DIGEST
 #define SOURCES_DIGEST ""

@@ -21,13 +21,15 @@ class Launch:
         cls,
         plan: Plan,
         slow: Callable[..., None],
-        refused: Callable[[int, tuple[Any, ...]], None],
+        refused: Callable[[int, tuple[Any, ...], int], None],
         follows: bool,
         /,
     ) -> Self: ...
     def arm(
         self, entry: int, cell: int, configuration: int, keep: object, device: int, device_entry: int, /
     ) -> None: ...
+    def note(self, stream: int, /) -> None: ...
+    def latest(self) -> tuple[int, int]: ...
     def __call__(self, *args: Any) -> None: ...
 
 class Lookup:

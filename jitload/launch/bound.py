@@ -13,6 +13,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
+from jitload.launch import latest
 from jitload.launch.arguments import MISSING
 from jitload.launch.staging import run_staged
 from jitload.launch.streams import current_stream
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from jitload.launch import _native
     from jitload.launch.arguments import Signature
     from jitload.launch.configuration import Configuration
-    from jitload.launch.kernel import DeviceFunction
+    from jitload.launch.kernel import DeviceFunction, StagingMemory
+    from jitload.launch.staging import HostArray
 
 #: A parameter block and what submits it. Each is used by one launch at a time; a thread takes one from the list.
 Slot = tuple[Any, "Callable[[], object]"]
@@ -31,7 +33,7 @@ Slot = tuple[Any, "Callable[[], object]"]
 # Measured with four scalars and pointers on a do-nothing driver: comparing `tuple(map(type, args))` with a known tuple
 # costs three times these written-out comparisons. Defaults and `*more` turn a wrong count into an ArgumentError.
 _TEMPLATE = """\
-def specialize(take, give, make, pack_into, refuse, slow, modules, current_stream, elsewhere):
+def specialize(take, give, make, pack_into, refuse, slow, latest, here, name, modules, current_stream, elsewhere):
     {state}
     def launch({parameters}*more):
         {follow}
@@ -48,6 +50,7 @@ def specialize(take, give, make, pack_into, refuse, slow, modules, current_strea
                 return slow({names}*more)
             if outcome := submit():
                 refuse(outcome, submit)
+            latest[here] = name
             give(slot)
             return None
         return slow({names}*more)
@@ -84,6 +87,9 @@ class Launch:
         self._synchronous = synchronous
         self._plan = plan
         self._slots: list[Slot] = []
+        self._settle: Callable[..., Callable[[], None] | None] | None = getattr(function, "settle", None)
+        self._fast: _native.Launch | None = None
+        latest.make_room()
 
     def run(self, *args: Any) -> None:
         """Check and convert the arguments, stage host arrays, launch; every kind of argument is right here.
@@ -93,19 +99,32 @@ class Launch:
             LaunchError, DriverError, CpuFault: the device refused or stopped the kernel.
         """
         values, hosts, views = self._signature.convert(args, self._stream)
-        for view in views.values():
-            # Version 3 of the CUDA Array Interface: work of the producer may still be queued on its stream. 1 is
-            # the legacy default stream, which the driver also calls 0.
-            if view.stream is not None and not view.host and view.stream != (self._stream or 1):
-                self._function.synchronize(view.stream)
-        if hosts:
-            run_staged(self._function.memory, hosts, values, lambda: self._submit(values, wait=True))
-        else:
-            self._submit(values, wait=self._synchronous)
+        undo = self._settle(views, self._stream) if views and self._settle is not None else None
+        try:
+            if hosts:
+                self._run_staged(hosts, values)
+            else:
+                self._submit(values, wait=self._synchronous)
+        finally:
+            if undo is not None:
+                undo()
         if self._plan is not None:
             self._signature.learn(self._plan, args, views)
 
     run.__qualname__ = "launch"  # whatever road a launch takes, Python complains of its keywords in the same words
+
+    def latest(self) -> tuple[int, int, str]:
+        """When this was launched last (0 is never), on which stream, and the kernel's name."""
+        turn, stream = (0, 0) if self._fast is None else self._fast.latest()
+        return turn, stream, self._signature.info.name
+
+    def _run_staged(self, hosts: list[HostArray], values: list[Any]) -> None:
+        staging: Callable[[int], StagingMemory] | None = getattr(self._function, "staging", None)
+        if staging is not None:
+            memory = staging(self._stream)
+            run_staged(memory, hosts, values, lambda: self._submit(values, wait=False), memory.wait)
+        elif self._function.memory is not None:
+            run_staged(self._function.memory, hosts, values, lambda: self._submit(values, wait=True))
 
     def following(self, elsewhere: Callable[[int], Callable[..., None]]) -> Callable[..., None]:
         """`run`, on the current stream of a framework when there is one."""
@@ -137,11 +156,13 @@ class Launch:
                 make: Callable[..., tuple[int, int, int, object, int, int]] = self._function.submission  # type: ignore[attr-defined]
                 fast.arm(*make(grid, block, shared_bytes, self._stream, cluster, cooperative))
 
-        def refused(status: int, args: tuple[Any, ...]) -> None:
-            self._refuse(status, lambda: road(*args))
+        def refused(status: int, args: tuple[Any, ...], stream: int) -> None:
+            self._refuse(status, lambda: road(*args), stream)
 
         launch.__qualname__ = "launch"
         fast: _native.Launch = extension.Launch(self._plan, launch, refused, follow)
+        self._fast = fast
+        latest.watch(self)
         return fast
 
     def compiled(self, specialize: Callable[..., Callable[..., None]], elsewhere: Any) -> Callable[..., None]:
@@ -153,6 +174,9 @@ class Launch:
             self._signature.layout.pack_into,
             self._refuse,
             self.run,
+            latest.by_stream,
+            self._stream,
+            self._signature.info.name,
             sys.modules,
             current_stream,
             elsewhere,
@@ -167,6 +191,10 @@ class Launch:
         self._signature.layout.pack_into(buffer, 0, *values)
         if outcome := submit():
             self._refuse(outcome, submit)
+        if self._fast is not None:
+            self._fast.note(self._stream)
+        else:
+            latest.by_stream[self._stream] = self._signature.info.name
         self._slots.append(slot)
         if wait:
             self._function.synchronize(self._stream)
@@ -181,10 +209,10 @@ class Launch:
         buffer = bytearray(self._signature.layout.size)
         return buffer, functools.partial(self._function.launch, buffer, *rest)
 
-    def _refuse(self, outcome: object, submit: Callable[[], object]) -> None:
-        refuse: Callable[[object, Callable[[], object]], None] | None = getattr(self._function, "refuse", None)
+    def _refuse(self, outcome: object, submit: Callable[[], object], stream: int | None = None) -> None:
+        refuse: Callable[..., None] | None = getattr(self._function, "refuse", None)
         if refuse is not None:
-            refuse(outcome, submit)
+            refuse(outcome, submit, self._stream if stream is None else stream)
 
 
 def compile_launch(signature: Signature, *, follow: bool) -> Callable[..., Callable[..., None]] | None:

@@ -9,11 +9,12 @@ from jitload.errors import LaunchError, LoadError, UsageTypeError
 from jitload.launch import native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jitload.artifact import KernelInfo
     from jitload.launch import _native
     from jitload.launch.arguments import Signature
+    from jitload.launch.arrays import ArrayView
     from jitload.launch.configuration import Configuration
     from jitload.launch.lookup import PythonLookup as Lookup
     from jitload.values import Resources
@@ -46,18 +47,29 @@ class CheckedMemory(Memory, Protocol):
         """Whether the address is surely one of host memory, and none of this memory."""
 
 
+class StagingMemory(Memory, Protocol):
+    """A memory that is used in the order of a stream: what it is asked for happens before and after a launch there."""
+
+    def wait(self) -> None:
+        """Wait until all of it has happened."""
+
+
 class DeviceFunction(Protocol):
     """One kernel on one device, below all argument checking.
 
     `launch` gets the parameter block, laid out as `info.params` says, and may not keep it. On "cpu" it returns when
     the grid has run; on "cuda" when it is queued on the stream.
 
-    A function may also offer `prepare`, for launches that are repeated: see `PreparedFunction`.
+    A function may also offer `prepare`, for launches that are repeated: see `PreparedFunction`; and what a device with
+    streams needs: see `StreamFunction`.
     """
 
     info: KernelInfo
     device: str  # "cuda" or "cpu"
-    memory: Memory
+
+    @property
+    def memory(self) -> Memory | None:
+        """Where its pointers point; None where `staging` gives a memory for each launch."""
 
     def launch(
         self,
@@ -79,6 +91,30 @@ class DeviceFunction(Protocol):
 
     def synchronize(self, stream: int) -> None:
         """Wait until what was launched on `stream` has run."""
+
+
+class StreamFunction(DeviceFunction, Protocol):
+    """A device function whose launches are queued on streams, perhaps of several devices."""
+
+    def settle(self, arrays: Mapping[int, ArrayView], stream: int) -> Callable[[], None] | None:
+        """Make a launch on `stream` possible with these arrays (by position), without waiting for anything.
+
+        Returns:
+            What undoes it after the launch, or None.
+
+        Raises:
+            ArgumentError: an array lies on another device.
+            LaunchError: a stream that is captured would have to wait for one that is not.
+            DriverError: a driver call failed.
+        """
+
+    def staging(self, stream: int) -> StagingMemory:
+        """The memory for the host arrays of a launch on `stream`.
+
+        Raises:
+            LaunchError: host arrays cannot be passed there now.
+            DriverError: a driver call failed.
+        """
 
 
 class PreparedFunction(DeviceFunction, Protocol):
@@ -103,7 +139,7 @@ class PreparedFunction(DeviceFunction, Protocol):
             DriverError: a driver call failed.
         """
 
-    def refuse(self, outcome: object, submit: Callable[[], object]) -> None:
+    def refuse(self, outcome: object, submit: Callable[[], object], stream: int) -> None:
         """Deal with a launch that the device did not take: put it right and submit again, or raise.
 
         Raises:
@@ -137,7 +173,7 @@ class NativeFunction(DeviceFunction, Protocol):
             DriverError: a driver call failed.
         """
 
-    def refuse(self, outcome: object, submit: Callable[[], object]) -> None:
+    def refuse(self, outcome: object, submit: Callable[[], object], stream: int) -> None:
         """As in `PreparedFunction`."""
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jitload.launch.arguments import Signature
 
 #: Raised with every change of what Python and native code say to each other (jitload/launch/_native.c has the same).
-REVISION = 1
+REVISION = 2
 
 _REBUILD = "install jitload again where a C compiler and the headers of this Python are"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,11 +50,24 @@ class _Region:
         return memoryview((ctypes.c_ubyte * (self.end - self.start)).from_address(self.start)).cast("B")
 
 
-def run_staged(memory: Memory, arrays: Sequence[HostArray], values: list[object], launch: Callable[[], None]) -> None:
-    """Copy `arrays` over, put their addresses into `values`, `launch` (and wait), and copy back what may have changed.
+def run_staged(
+    memory: Memory,
+    arrays: Sequence[HostArray],
+    values: list[object],
+    launch: Callable[[], None],
+    wait: Callable[[], None] | None = None,
+) -> None:
+    """Copy `arrays` over, put their addresses into `values`, `launch`, and copy back what may have changed.
 
     Nothing is copied back when anything fails, but for a fault of the CPU executor: then the arrays hold what the
     kernel did until then. Every allocation is freed either way.
+
+    Args:
+        memory: where the kernel finds them.
+        arrays: the host arrays.
+        values: the values of all arguments.
+        launch: launches with `values`; without `wait` it also waits until the kernel has run.
+        wait: waits until everything has happened that was asked of `memory`, and the launch: it is all queued by then.
     """
     regions = _merge(arrays)
     placed: list[_Region] = []
@@ -71,15 +85,25 @@ def run_staged(memory: Memory, arrays: Sequence[HostArray], values: list[object]
             _copy_back(memory, regions)
             raise
         _copy_back(memory, regions)
-    except BaseException:
         for region in placed:
-            try:
-                memory.free(region.address)
-            except JitloadError:
-                continue
+            memory.free(region.address)
+            region.address = 0
+        if wait is not None:
+            wait()
+    except BaseException:
+        _abandon(memory, placed, wait)
         raise
-    for region in placed:
-        memory.free(region.address)
+
+
+def _abandon(memory: Memory, regions: Sequence[_Region], wait: Callable[[], None] | None) -> None:
+    """Free what can be freed, and wait: page-locked host memory may be in use until then."""
+    for region in regions:
+        if region.address:
+            with contextlib.suppress(JitloadError):
+                memory.free(region.address)
+    if wait is not None:
+        with contextlib.suppress(JitloadError):
+            wait()
 
 
 def _copy_back(memory: Memory, regions: Sequence[_Region]) -> None:

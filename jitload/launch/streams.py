@@ -77,6 +77,19 @@ def _cupy_source(cupy: Any) -> Any:
     return quick or _cupy_stream
 
 
+def current_device() -> int | None:
+    """The device that torch, else CuPy, has selected in this thread, among those that are in use; else None."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        cuda = getattr(torch, "cuda", None)  # None while torch itself is still being imported
+        if cuda is not None and cuda.is_initialized():
+            return int(cuda.current_device())
+    cupy = sys.modules.get("cupy")
+    if cupy is not None and (cuda := getattr(cupy, "cuda", None)) is not None:
+        return int(cuda.Device().id)
+    return None
+
+
 def _handle(stream: Any) -> int:
     if isinstance(stream, bool):
         raise ArgumentError("a bool is no stream; pass None, a handle, or an object with __cuda_stream__()")

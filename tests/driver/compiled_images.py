@@ -59,24 +59,29 @@ def watch_packer(module):
 
 
 def watch_linker(module):
-    """Around `jitload.cuda.linker`: nvJitLink gives PTX too, when it is asked again."""
-    link_ltoir = module.link_ltoir
+    """Around `jitload.cuda.linker`: of LTO-IR nvJitLink gives PTX too, when it is asked again."""
+    link_image = module.link_image
 
-    def linked(data, arch):
-        from cuda.bindings import nvjitlink
-
-        cubin = link_ltoir(data, arch)
-        options = ["-lto", "-ptx", f"-arch={arch}"]
-        handle = nvjitlink.create(len(options), options)
-        nvjitlink.add_data(handle, nvjitlink.InputType.LTOIR, data, len(data), "jitload")
-        nvjitlink.complete(handle)
-        text = bytearray(nvjitlink.get_linked_ptx_size(handle))
-        nvjitlink.get_linked_ptx(handle, text)
-        nvjitlink.destroy(handle)
-        keep(cubin, bytes(text).rstrip(b"\0"))
+    def linked(kind, data, arch):
+        cubin = link_image(kind, data, arch)
+        keep(cubin, linked_ptx(data, arch) if kind == "ltoir" else data if kind == "ptx" else ptx_of(data))
         return cubin
 
-    module.link_ltoir = linked
+    module.link_image = linked
+
+
+def linked_ptx(data, arch):
+    """What nvJitLink makes of LTO-IR before it makes a cubin."""
+    from cuda.bindings import nvjitlink
+
+    options = ["-lto", "-ptx", f"-arch={arch}"]
+    handle = nvjitlink.create(len(options), options)
+    nvjitlink.add_data(handle, nvjitlink.InputType.LTOIR, data, len(data), "jitload")
+    nvjitlink.complete(handle)
+    text = bytearray(nvjitlink.get_linked_ptx_size(handle))
+    nvjitlink.get_linked_ptx(handle, text)
+    nvjitlink.destroy(handle)
+    return bytes(text).rstrip(b"\0")
 
 
 WATCHED = {

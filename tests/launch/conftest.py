@@ -61,6 +61,7 @@ class RecordingFunction:
         self.memory = RecordingMemory()
         self.launches = []
         self.synchronized = []
+        self.awaited = []  # (stream of the launch, another stream)
         self.body = None
 
     def launch(self, parameters, grid, block, shared_bytes, stream, cluster, cooperative):
@@ -70,6 +71,10 @@ class RecordingFunction:
 
     def synchronize(self, stream):
         self.synchronized.append(stream)
+
+    def settle(self, arrays, stream):
+        busy = [view.stream for view in arrays.values() if view.stream not in (None, stream or 1)]
+        self.awaited += [(stream, other) for other in busy]
 
 
 _ENTRY = ctypes.CFUNCTYPE(
@@ -113,7 +118,7 @@ class NativeFunction(RecordingFunction):
             return 999
         return 0
 
-    def refuse(self, outcome, submit):
+    def refuse(self, outcome, submit, stream):
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure

@@ -185,12 +185,15 @@ def test_a_gpu_array_for_the_cpu_is_told_the_way(pack_one):
 
 
 def test_pending_work_of_the_producer_is_waited_for(make_kernel):
+    """By the device, which is told of every array that another stream still works on."""
     kernel, function = make_kernel(pointer())
+    kernel[1, 1](GpuArray(stream=77))
     kernel[1, 1](GpuArray(stream=77))
     kernel[1, 1](GpuArray(stream=None))
     kernel[1, 1](GpuArray(stream=1))  # the legacy default stream is the one launched on
     kernel[1, 1, 77](GpuArray(stream=77))
-    assert function.synchronized == [77]
+    assert function.awaited == [(0, 77), (0, 77)]
+    assert function.synchronized == []
 
 
 @pytest.mark.parametrize(

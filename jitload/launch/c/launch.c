@@ -24,7 +24,7 @@ typedef struct {
     PyObject *module;
     Plan *plan;
     PyObject *slow;    /* the long road */
-    PyObject *refused; /* refused(status, arguments): puts it right and launches, or raises */
+    PyObject *refused; /* refused(status, arguments, stream): puts it right and launches, or raises */
     bool follows;      /* the current stream of a framework */
     /* Of `arm`: */
     LaunchEntry _Atomic entry;
@@ -33,7 +33,19 @@ typedef struct {
     PyObject *keep; /* owns the two */
     int32_t device; /* the only device that this was made ready for, or -1 where there is no other */
     DeviceEntry device_entry;
+    /* When this was launched last, and on which stream: what to name when a kernel turns out to have failed. */
+    uint64_t _Atomic turn;
+    void *_Atomic stream;
 } Launch;
+
+/* Two threads may get the same turn where there is no lock: nothing is told then that matters. */
+static void remember(Launch *launch, void *stream)
+{
+    uint64_t turn = atomic_load_explicit(&launch->state->turns, memory_order_relaxed) + 1;
+    atomic_store_explicit(&launch->state->turns, turn, memory_order_relaxed);
+    atomic_store_explicit(&launch->turn, turn, memory_order_relaxed);
+    atomic_store_explicit(&launch->stream, stream, memory_order_relaxed);
+}
 
 static Outcome write_argument(const Launch *launch, int index, PyObject *value, Call *call)
 {
@@ -120,7 +132,7 @@ static void release(Call *call)
     }
 }
 
-static PyObject *refuse(const Launch *launch, int status, PyObject *const *arguments)
+static PyObject *refuse(const Launch *launch, int status, PyObject *const *arguments, const void *stream)
 {
     PyObject *tuple = PyTuple_New(launch->plan->count);
     if (tuple == NULL) {
@@ -129,7 +141,7 @@ static PyObject *refuse(const Launch *launch, int status, PyObject *const *argum
     for (int index = 0; index < launch->plan->count; index++) {
         PyTuple_SetItem(tuple, index, Py_NewRef(arguments[index]));
     }
-    PyObject *answer = PyObject_CallFunction(launch->refused, "iN", status, tuple);
+    PyObject *answer = PyObject_CallFunction(launch->refused, "iNK", status, tuple, (unsigned long long)(uintptr_t)stream);
     if (answer == NULL) {
         return NULL;
     }
@@ -160,8 +172,9 @@ static PyObject *launch_call(PyObject *self, PyObject *const *arguments, size_t 
         }
         if (outcome == WRITTEN && function != NULL) {
             if (status) {
-                return refuse(launch, status, arguments);
+                return refuse(launch, status, arguments, call.stream);
             }
+            remember(launch, call.stream);
             Py_RETURN_NONE;
         }
     }
@@ -223,6 +236,25 @@ static PyObject *launch_arm(PyObject *self, PyObject *arguments)
     Py_RETURN_NONE;
 }
 
+static PyObject *launch_note(PyObject *self, PyObject *stream)
+{
+    unsigned long long handle = PyLong_AsUnsignedLongLong(stream);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    remember((Launch *)self, (void *)(uintptr_t)handle);
+    Py_RETURN_NONE;
+}
+
+static PyObject *launch_latest(PyObject *self, PyObject *unused)
+{
+    Launch *launch = (Launch *)self;
+    (void)unused;
+    unsigned long long turn = atomic_load_explicit(&launch->turn, memory_order_relaxed);
+    void *stream = atomic_load_explicit(&launch->stream, memory_order_relaxed);
+    return Py_BuildValue("KK", turn, (unsigned long long)(uintptr_t)stream);
+}
+
 static int launch_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Launch *launch = (Launch *)self;
@@ -273,6 +305,8 @@ static PyMemberDef members[] = {
 
 static PyMethodDef methods[] = {
     {"arm", launch_arm, METH_VARARGS, "arm(entry, cell, configuration, keep, device, device_entry): what to call, from now on."},
+    {"note", launch_note, METH_O, "note(stream): this was launched there just now, by the long road."},
+    {"latest", launch_latest, METH_NOARGS, "latest() -> (turn, stream): when and where it was launched last; turn 0: never."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -70,6 +70,7 @@ typedef struct {
     PyObject *new_sources;         /* jitload.launch.streams.sources */
     Sources *_Atomic sources;
     Py_ssize_t _Atomic modules_seen;
+    uint64_t _Atomic turns; /* of launches, in their order; see Launch */
     PyTypeObject *plan_type, *launch_type, *lookup_type;
 } State;
 
