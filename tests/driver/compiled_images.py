@@ -25,23 +25,28 @@ def keep(image, ptx):
 
 
 def ptx_of(image):
-    """What `keep` filed."""
+    """What `keep` filed, or None."""
     directory = json.loads(os.environ["CHECKING_DRIVER"])["images"]
-    with open(os.path.join(directory, hashlib.sha256(image).hexdigest()), "rb") as file:
+    place = os.path.join(directory, hashlib.sha256(image).hexdigest())
+    if not os.path.exists(place):
+        return None
+    with open(place, "rb") as file:
         return file.read()
 
 
 def watch_compiler(module):
-    """Around `jitload.compiler.nvrtc`."""
-    compile_program = module.compile_program
+    """Around `cuda.bindings.nvrtc`, whoever calls it: jitload, tests, other libraries."""
+    get_cubin = module.nvrtcGetCUBIN
 
-    def compiled(*arguments, **options):
-        output = compile_program(*arguments, **options)
-        if str(options["kind"]) == "cubin":
-            keep(output.image, output.ptx.encode())
-        return output
+    def got(program, image):
+        outcome = get_cubin(program, image)
+        if not int(outcome[0]):
+            text = bytearray(module.nvrtcGetPTXSize(program)[1])
+            if not int(module.nvrtcGetPTX(program, text)[0]):
+                keep(image, bytes(text).rstrip(b"\0"))
+        return outcome
 
-    module.compile_program = compiled
+    module.nvrtcGetCUBIN = got
 
 
 def watch_packer(module):
@@ -52,7 +57,10 @@ def watch_packer(module):
         members = list(members)
         image = pack_fatbin(members)
         arch, last = members[-1]
-        keep(image, last if arch.startswith("compute_") else ptx_of(last))
+        # What was compiled on another machine can be packed and looked at; the driver refuses it.
+        text = last if arch.startswith("compute_") else ptx_of(last)
+        if text is not None:
+            keep(image, text)
         return image
 
     module.pack_fatbin = packed
@@ -64,7 +72,9 @@ def watch_linker(module):
 
     def linked(kind, data, arch):
         cubin = link_image(kind, data, arch)
-        keep(cubin, linked_ptx(data, arch) if kind == "ltoir" else data if kind == "ptx" else ptx_of(data))
+        text = linked_ptx(data, arch) if kind == "ltoir" else data if kind == "ptx" else ptx_of(data)
+        if text is not None:
+            keep(cubin, text)
         return cubin
 
     module.link_image = linked
@@ -85,7 +95,7 @@ def linked_ptx(data, arch):
 
 
 WATCHED = {
-    "jitload.compiler.nvrtc": watch_compiler,
+    "cuda.bindings.nvrtc": watch_compiler,
     "jitload.compiler.fatbin": watch_packer,
     "jitload.cuda.linker": watch_linker,
 }

@@ -57,16 +57,28 @@ if loads == "library":
     gives(218, load_bad())
 else:
     library = ok(load_bad())
-    assert not any(errors)
+    assert not errors[0]
     if loads == "kernel":
         gives(218, cu.cuLibraryGetKernel(library, b"fill"))
     else:
         kernel = ok(cu.cuLibraryGetKernel(library, b"fill"))
-        assert not any(errors)
+        assert not errors[0]
         gives(218, cu.cuKernelGetFunction(kernel))
 assert errors.startswith(b"ptxas error")
 """,
         loads=loads,
+    )
+
+
+def test_a_log_buffer_that_is_gone_is_never_written_to(driver):
+    driver(
+        LOG
+        + """
+kernel = kernel_of(ok(load_bad()))
+del errors
+gc.collect()
+refused(1, "a log buffer given to cuLibraryLoadData is gone", cu.cuKernelGetFunction(kernel))
+"""
     )
 
 

@@ -49,6 +49,16 @@ def read_image(code: int) -> bytes:
     return ctypes.string_at(code)
 
 
+def read_memory(address: int, nbytes: int) -> bytes:
+    """Bytes of this process, or none where nothing is mapped."""
+    try:
+        with open("/proc/self/mem", "rb", buffering=0) as memory:
+            memory.seek(address)
+            return memory.read(nbytes)
+    except OSError:
+        return b""
+
+
 def check_ptx(text: bytes, version: int, capability: tuple[int, int]) -> None:
     """What the driver's compiler refuses at once: newer PTX than it knows, or for a later GPU."""
     said = re.search(rb"^\s*\.version\s+(\d+)\.(\d+)", text, re.MULTILINE)
@@ -62,16 +72,42 @@ def check_ptx(text: bytes, version: int, capability: tuple[int, int]) -> None:
         raise Refused(status.NO_BINARY_FOR_GPU, f"PTX for sm_{target[1].decode()}", expected=True)
 
 
+class LogBuffer:
+    """A buffer of the caller's for what the compiler says; it must outlive the library, for that may be late.
+
+    It begins as an empty text with a mark behind its NUL. What has given the memory back writes over the mark, be that
+    the allocator or the next owner, and the driver would then write into what is no longer its to write.
+    """
+
+    def __init__(self, driver: Any, address: int, nbytes: int) -> None:
+        self.driver = driver
+        self.address = address
+        self.nbytes = nbytes
+        self.mark = b"\0a log buffer of the checking driver"[:nbytes]
+        if address:
+            driver.write_bytes(address, self.mark)
+
+    def write(self, text: str) -> None:
+        if not self.address:
+            return
+        if read_memory(self.address, len(self.mark)) != self.mark:
+            raise Refused(
+                status.INVALID_VALUE, f"a log buffer given to cuLibraryLoadData is gone, and {text!r} with it"
+            )
+        self.driver.write_bytes(self.address, text.encode()[: self.nbytes - 1] + b"\0")
+        self.address = 0
+
+
 class Library:
     """A loaded image.
 
     Attributes:
         kernels: symbol -> kernel, of those that were fetched.
         modules: device -> what is loaded there.
-        log: address and bytes of the buffer that an error of the compiler goes into, whenever it shows.
+        log: the buffer that an error of the compiler goes into, whenever it shows.
     """
 
-    def __init__(self, driver: Any, image: bytes, log: tuple[int, int]) -> None:
+    def __init__(self, driver: Any, image: bytes, log: LogBuffer) -> None:
         self.driver = driver
         self.image = image
         self.log = log
@@ -116,9 +152,7 @@ class Library:
             check_ptx(self.text, self.driver.version, device.capability)
 
     def _logged(self, refused: Refused) -> Refused:
-        buffer, nbytes = self.log
-        if buffer:
-            self.driver.write_bytes(buffer, f"ptxas error: {refused.why}".encode()[: nbytes - 1] + b"\0")
+        self.log.write(f"ptxas error: {refused.why}")
         return refused
 
 
@@ -173,7 +207,7 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
             raise Refused(status.INVALID_VALUE, "no image, an unknown option, or a log buffer without a size")
         driver.must_be_sound()
         driver.unsafe("cuLibraryLoadData")
-        library = Library(driver, read_image(code), (errors, errors_bytes))
+        library = Library(driver, read_image(code), LogBuffer(driver, errors, errors_bytes))
         if driver.scenario.loads == "library":
             library.on(here())
         driver.write(out, handles.add(library, "library"))
