@@ -101,9 +101,10 @@ def _array(tensor: Any) -> Any:
     """What the launch takes in place of a tensor."""
     if tensor.device.dlpack_device_type() not in {_CUDA, _CUDA_MANAGED}:
         return host_array(tensor)
-    _require_contiguous(tensor)
     shape = tuple(map(int, tensor.shape))
     interface = {"version": 3, "shape": shape, "typestr": _typestr(tensor.dtype), "data": (tensor.data_ptr(), False)}
+    if not tensor.is_contiguous():
+        interface["strides"] = tuple([int(stride) * tensor.dtype.itemsize for stride in tensor.strides])
     return GpuArray(interface)
 
 

@@ -65,22 +65,26 @@ def read_array(value: Any, stream: int, device: str) -> ArrayView | None:
     that require a gradient), then `__cuda_array_interface__`, then `__dlpack__`.
 
     Raises:
-        Misfit: an array that a kernel cannot take: strided, byte-swapped, on the wrong device.
+        Misfit: an array that a kernel cannot take: byte-swapped, lazily conjugated, on the wrong device, or of the host
+            and not contiguous. On a GPU strides are the kernel's affair, which may get them as arguments.
     """
     home = _homes.get(type(value)) or _home(type(value))
     if home == "torch":
         return _torch_view(value, sys.modules["torch"], device)
     if home == "numpy" and (device == "cpu" or not hasattr(value, "__cuda_array_interface__")):
         return _numpy_view(value)
+    interface, failure = None, None
     try:
         interface = getattr(value, "__cuda_array_interface__", None)
-    except Exception as error:  # a property of foreign code: any exception is its way to say no
-        raise Misfit(f"its __cuda_array_interface__ failed: {error}") from error
+    except Exception as error:  # noqa: BLE001 - a property of foreign code: any exception is its way to say no
+        failure = error
     if isinstance(interface, dict):
         _require_gpu(device)
         return _interface_view(interface, value, home)
     if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
-        return _dlpack_view(value, stream, device, home)
+        return _dlpack_view(value, stream, device, home, failure)
+    if failure is not None:
+        raise Misfit(f"its __cuda_array_interface__ failed: {failure}") from failure
     return None
 
 
@@ -146,7 +150,7 @@ def _torch_view(tensor: Any, torch: Any, device: str) -> ArrayView:
         raise Misfit("the tensor's memory holds the conjugates of what it shows; pass .resolve_conj()")
     if getattr(tensor, "is_neg", bool)():
         raise Misfit("the tensor's memory holds the negatives of what it shows; pass .resolve_neg()")
-    # On a GPU strides are the kernel's affair, which may get them as arguments; host memory is copied as one piece.
+    # Host memory is copied as one piece.
     if not (on_gpu or tensor.is_contiguous() or _is_dense(tensor.shape, tensor.stride())):
         raise Misfit(f"the tensor of shape {tuple(tensor.shape)} is not contiguous; pass .contiguous()")
     try:
@@ -197,11 +201,12 @@ def _interface_element(typestr: str, value: Any) -> Element:
     return element
 
 
-def _dlpack_view(value: Any, stream: int, device: str, home: str) -> ArrayView:
+def _dlpack_view(value: Any, stream: int, device: str, home: str, failure: Exception | None) -> ArrayView:
     try:
         tensor = dlpack.read_tensor(value, stream)
     except Exception as error:  # `__dlpack__` is foreign code: any exception is its way to say no
-        raise Misfit(f"its __dlpack__ failed: {error}") from error
+        first = "" if failure is None else f"its __cuda_array_interface__ failed: {failure}; and "
+        raise Misfit(f"{first}its __dlpack__ failed: {error}") from error
     on_gpu = tensor.device_type in {dlpack.CUDA, dlpack.CUDA_MANAGED}
     if not on_gpu and tensor.device_type not in {dlpack.CPU, dlpack.CUDA_HOST}:
         raise Misfit(f"the array is on DLPack device type {tensor.device_type}, neither host nor CUDA memory")

@@ -417,7 +417,8 @@ def test_a_gpu_tensor_is_passed_by_its_fields_and_chooses_the_device_of_the_stre
     assert kernel.stream == 0x33
 
 
-def test_a_gpu_tensor_with_gaps_is_refused():
-    source = GpuTensor(0x7F0000000000, 2, 32, ordinal=0, strides=(1, 2))
-    with pytest.raises(jitload.ArgumentError, match="not contiguous"):
-        call_kernel(Launches(), (tvm_ffi.from_dlpack(source), *DIMENSIONS))
+def test_the_strides_of_a_gpu_tensor_are_the_kernels_affair():
+    """As in every other launch: it may get them as arguments."""
+    kernel, source = Launches(), GpuTensor(0x7F0000000000, 2, 32, ordinal=0, strides=(1, 2))
+    call_kernel(kernel, (tvm_ffi.from_dlpack(source), *DIMENSIONS))
+    assert kernel.args[0].__cuda_array_interface__["strides"] == (4, 8)

@@ -11,6 +11,7 @@ import pytest
 from jitload import ArgumentError
 from jitload.artifact import Parameter
 from jitload.launch import dlpack
+from tests.launch.stand_ins import DLPack, Shown
 
 POINTER = Parameter(0, 8, 8, "u64", name="p", declared="float *", pointer=True)
 CONST = Parameter(0, 8, 8, "u64", name="p", declared="const float *", pointer=True, const=True)
@@ -126,6 +127,32 @@ def test_types_that_numpy_has_not(make_kernel):
     assert sent(function) == 0x7F00
     with pytest.raises(ArgumentError, match=r"elements of 1 bytes and '__nv_bfloat16 \*'"):
         kernel[1, 1](MadeTensor(code=10, bits=8))  # float8_e4m3fn
+
+
+class NoInterface(DLPack):
+    """As JAX's arrays of bfloat16 are: the interface has no word for their type, and raises."""
+
+    @property
+    def __cuda_array_interface__(self):
+        raise RuntimeError("no typestr for this")
+
+
+class Neither(NoInterface):
+    def __dlpack__(self, **options):
+        raise BufferError("not either")
+
+
+def test_an_array_whose_interface_raises_goes_by_dlpack(make_kernel):
+    kernel, function = make_kernel(POINTER)
+    array = NoInterface(Shown())
+    for stream in (0, 0, 7):
+        kernel[1, 1, stream](array)
+    assert [launch[0] for launch in function.launches] == [struct.pack("<Q", array.shown.address)] * 3
+    assert array.asked == (1, 1, 7)
+    with pytest.raises(
+        ArgumentError, match=r"interface__ failed: no typestr .*; and its __dlpack__ failed: not either"
+    ):
+        kernel[1, 1](Neither(Shown()))
 
 
 @pytest.mark.parametrize("device", [dlpack.CUDA, dlpack.CUDA_MANAGED])
