@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _CUDA, _CUDA_MANAGED = 2, 13  # DLDeviceType (dlpack.h)
 _LETTERS = {0: "i", 1: "u", 2: "f", 6: "b"}  # DLDataTypeCode (dlpack.h) -> NumPy's kind; tvm-ffi has no complex
 _DIMENSIONS = 6
+#: What a parameter is of which only the size is known. tvm-ffi has floats of its own, so its integers are none.
+_BITS = frozenset({"b16", "b32", "b64"})
 
 
 def call_kernel(kernel: Kernel, args: Sequence[Any]) -> None:
@@ -47,6 +49,8 @@ def call_kernel(kernel: Kernel, args: Sequence[Any]) -> None:
     stream = configuration[_DIMENSIONS + 1] if len(configuration) > _DIMENSIONS + 1 else None
     stream = _environment_stream(kernel, given) if stream is None else _address(stream)
     values = [_argument(value) for value in given]
+    if any(param.type in _BITS and not param.cpp and not param.declared for param in kernel.info.params):
+        values = [ctypes.c_int64(value) if type(value) is int else value for value in values]
     if stream is None and not shared_bytes:
         kernel[grid, block](*values)
     else:

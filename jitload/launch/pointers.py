@@ -54,7 +54,8 @@ class Pointer:
         self._foreign = foreign if self._known else None
         # Where addresses must be looked at, or an int must not have the highest bit, it is not packed as it is.
         is_signed = self._integer is not None and self._integer.high < 1 << 63
-        self.fast = "" if self._foreign or is_signed else "int"
+        sizes_only = self._integer is not None and self._integer.sizes_only
+        self.fast = "" if self._foreign or is_signed or sizes_only else "int"
 
     def row(self) -> Row:
         """What native code may know of it: which addresses it takes; which arrays, it learns."""
@@ -97,7 +98,8 @@ class Pointer:
         if address is None:
             raise Misfit(f"expected an array or an address, got {described(value)}{address_advice(value)}")
         if self._integer is not None:
-            return _bits(self._integer.convert(address))
+            self._integer.require_type(value)
+            return _bits(self._integer.checked(address))
         if not 0 <= address < 1 << 64:
             raise Misfit(f"{shown(address)} is not an address: it must be from 0 to 2**64 - 1")
         return self._checked(address)

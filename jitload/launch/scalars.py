@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from jitload.artifact import Parameter
 
 _INTEGER_FORMATS = {1: ("b", "B"), 2: ("h", "H"), 4: ("i", "I"), 8: ("q", "Q"), 16: ("16s", "16s")}
+#: Size -> the types of NumPy that have it.
+_SIZED_TYPES = {2: ("int16", "float16"), 4: ("int32", "float32"), 8: ("int64", "float64")}
 _FLOAT_FORMATS = {2: "e", 4: "f", 8: "d"}
 _FLOAT_NAMES = {"e": "half", "f": "float", "d": "double"}
 # `char` has a sign where NVRTC runs on x86-64; wchar_t has one on Linux.
@@ -39,14 +41,16 @@ class Integer:
         size: bytes.
         category: "signed", "unsigned" or "bool"; "" where either reading of the bits will do.
         raw: whether it may be no integer at all, so that a typed NumPy float or a structure of its size is as good.
+        sizes_only: whether nothing is known but the size, so that an int of Python, which has none, may be wrong.
     """
 
-    def __init__(self, size: int, category: str, *, raw: bool = False) -> None:
+    def __init__(self, size: int, category: str, *, raw: bool = False, sizes_only: bool = False) -> None:
         bits = 8 * size
         self.low = 0 if category in {"unsigned", "bool"} else -(1 << (bits - 1))
         self.high = 1 if category == "bool" else (1 << (bits - 1)) - 1 if category == "signed" else (1 << bits) - 1
         self.format = _INTEGER_FORMATS[size][category != "signed"]
-        self.fast = "" if size == 16 else "bool" if category == "bool" else "int"
+        self.sizes_only = sizes_only
+        self.fast = "" if size == 16 or sizes_only else "bool" if category == "bool" else "int"
         self._size = size
         self._mask = 0 if category == "signed" and size < 16 else (1 << bits) - 1
         self._raw = raw
@@ -62,13 +66,40 @@ class Integer:
         category = integer_category(known.scalar) if known is not None and known.nbytes == parameter.size else ""
         category = category or {"s": "signed", "p": "bool"}.get(parameter.type[:1], "")
         # A layout that came from the driver knows sizes only.
-        return cls(parameter.size, category, raw=parameter.type.startswith("b") and known is None)
+        raw = parameter.type.startswith("b") and known is None
+        sizes_only = raw and parameter.size in _SIZED_TYPES and not (parameter.cpp or parameter.declared)
+        return cls(parameter.size, category, raw=raw, sizes_only=sizes_only)
 
     def row(self) -> Row:
         """What native code may know of it: everything, where an int is packed as it is."""
         if not self.fast and self._size != 16:
             return Row.converted(self._size, self.convert)
         return Row("i", self._size, low=max(self.low, -(1 << 63)), high=min(self.high, (1 << 64) - 1))
+
+    def require_type(self, value: Any) -> None:
+        """Refuse an int of Python where only the size is known: the kernel may read its bits as a float's.
+
+        Raises:
+            Misfit: it is one, and not 0, which is the same for every type.
+        """
+        if self.sizes_only and isinstance(value, int) and value:
+            integer, floating = _SIZED_TYPES[self._size]
+            address = ", or ctypes.c_void_p(...) for an address" if self._size == 8 else ""
+            raise Misfit(
+                f"{shown(value)} may be wrong: the image tells the size of this parameter, {self._size} bytes, and "
+                f"not whether it is an integer or a float; pass np.{integer}(...) or np.{floating}(...){address}"
+            )
+
+    def checked(self, number: int) -> Any:
+        """An integer to pack, once it is known to be one; its bytes where it has 16 of them.
+
+        Raises:
+            Misfit: it is out of range.
+        """
+        if not self.low <= number <= self.high:
+            raise Misfit(f"{shown(number)} does not fit: the range is {self.low} to {self.high}")
+        number = number & self._mask if self._mask else int(number)
+        return number.to_bytes(16, "little") if self._size == 16 else number
 
     def convert(self, value: Any) -> Any:
         """The integer to pack; its bytes where it has 16 of them.
@@ -78,10 +109,8 @@ class Integer:
         """
         number = plain_number(value)
         if isinstance(number, int):
-            if not self.low <= number <= self.high:
-                raise Misfit(f"{shown(number)} does not fit: the range is {self.low} to {self.high}")
-            number = number & self._mask if self._mask else int(number)
-            return number.to_bytes(16, "little") if self._size == 16 else number
+            self.require_type(value)
+            return self.checked(number)
         if self._raw:
             raw = _numpy_float_bytes(value) if isinstance(number, float) else structure_bytes(value)
             if raw is not None and len(raw) == self._size:

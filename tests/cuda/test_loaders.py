@@ -163,7 +163,7 @@ def test_on_a_gpu(kind):
     kernel = LOADERS[kind](image_of(kind, driver.device_arch().removeprefix("sm_")))["saxpy"]
     assert [parameter.size for parameter in kernel.info.params] == [4, 8, 8, 4]
     x, y = np.arange(1000, dtype="f4"), np.ones(1000, "f4")
-    kernel[4, 256](np.float32(2), x, y, 1000)
+    kernel[4, 256](np.float32(2), x, y, np.int32(1000))
     np.testing.assert_array_equal(y, 1 + 2 * x)
 
 

@@ -223,9 +223,10 @@ kernel = saxpy_module(known=False)["saxpy"]
 assert [(p.offset, p.size, p.type, p.pointer) for p in kernel.info.params] == [
     (0, 4, "b32", False), (8, 8, "b64", None), (16, 8, "b64", None), (24, 4, "b32", False)]
 x, y = np.ones(4, "f4"), np.ones(4, "f4")
-kernel[1, 4](np.float32(2), x, y, 4)
+kernel[1, 4](np.float32(2), x, y, np.int32(4))
 assert y.tolist() == [3.0] * 4
-raises(ArgumentError, "pass np.float32(...)", kernel[1, 4], 2.0, x, y, 4)
+raises(ArgumentError, "pass np.float32(...)", kernel[1, 4], 2.0, x, y, np.int32(4))
+raises(ArgumentError, "pass np.int32(...) or np.float32(...)", kernel[1, 4], 2, x, y, np.int32(4))
 counter("version").value = 12030
 raises(LoadError, "has no parameter layout", saxpy_module(known=False).get_function, "saxpy")
 saxpy_module()["saxpy"]

@@ -10,6 +10,7 @@ import pytest
 tvm_ffi = pytest.importorskip("tvm_ffi", reason="apache-tvm-ffi is not installed")
 
 import jitload
+from jitload.artifact import KernelInfo, Parameter
 from jitload.errors import LoaderNotFoundError, LoadError
 from jitload.interop import tvm_ffi as bridge
 from jitload.interop import tvm_ffi_modules
@@ -335,7 +336,7 @@ def test_constructors_take_names_and_a_source(ptx, on_cpu):
 class Launches:
     """A GPU kernel of one parameter that only remembers how it was launched."""
 
-    info = type("Info", (), {"params": [0]})
+    info = KernelInfo("k", "k", [Parameter(0, 8, 8, "u64")])
     name, device = "k", "cuda"
 
     def __call__(self, *args, stream, **configuration):
@@ -415,6 +416,14 @@ def test_a_gpu_tensor_is_passed_by_its_fields_and_chooses_the_device_of_the_stre
     interface = kernel.args[0].__cuda_array_interface__
     assert interface == {"version": 3, "shape": (2, 3), "typestr": typestr, "data": (0x7F0000000100, False)}
     assert kernel.stream == 0x33
+
+
+def test_an_integer_of_theirs_says_that_it_is_one_where_an_image_tells_sizes_only():
+    kernel = Launches()
+    kernel.info = KernelInfo("k", "k", [Parameter(0, 4, 4, "b32", pointer=False)])
+    call_kernel(kernel, (7, *DIMENSIONS))
+    assert isinstance(kernel.args[0], ctypes.c_int64)
+    assert kernel.args[0].value == 7
 
 
 def test_the_strides_of_a_gpu_tensor_are_the_kernels_affair():

@@ -29,7 +29,7 @@ EXACT = [
     ("", "s32", "i"),
     ("", "s64", "q"),
 ]
-UNSIGNED_OR_NOT = [("u8", 1), ("u16", 2), ("u32", 4), ("b32", 4), ("u64", 8)]
+UNSIGNED_OR_NOT = [("u8", 1), ("u16", 2), ("u32", 4), ("u64", 8)]
 
 
 def integer(declared, ptx, size):
@@ -228,6 +228,26 @@ def test_bits_of_unknown_type_take_typed_floats_of_their_size_only(pack_one):
     for value in (1.5, np.float64(1.5)):
         with pytest.raises(ArgumentError, match=r"pass np\.float32"):
             pack_one(unknown, value)
+
+
+@pytest.mark.parametrize(("size", "names"), [(2, "int16 float16"), (4, "int32 float32"), (8, "int64 float64")])
+@pytest.mark.parametrize("pointer", [None, False])
+def test_where_only_a_size_is_known_an_int_has_to_say_what_it_is(pack_one, size, names, pointer):
+    """The kernel may read its bits as a float's, and nothing would be wrong but the numbers."""
+    unknown = Parameter(0, size, size, f"b{8 * size}", pointer=pointer)
+    for value in (3, -1, True):
+        with pytest.raises(
+            ArgumentError,
+            match=r"the size of this parameter, {} bytes.*pass np\.{}.* or np\.{}".format(size, *names.split()),
+        ):
+            pack_one(unknown, value)
+    for name in names.split():
+        assert pack_one(unknown, np.dtype(name).type(3)) == np.dtype(name).type(3).tobytes()
+    assert pack_one(unknown, 0) == bytes(size)
+    known = Parameter(0, size, size, f"b{8 * size}", cpp="n::Mode", pointer=False)
+    assert pack_one(known, 3) == (3).to_bytes(size, "little")
+    if size == 8:
+        assert pack_one(unknown, ctypes.c_void_p(2**64 - 1)) == b"\xff" * 8
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
