@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,16 @@ if TYPE_CHECKING:
 
 # CUdevice_attribute and CUmemPool_attribute values (cuda.h).
 _MEMORY_POOLS_SUPPORTED, _RELEASE_THRESHOLD = 115, 4
+_PORTABLE = 1  # CU_MEMHOSTALLOC_PORTABLE: page-locked for every context
 
 #: What a device's pool keeps for the next launch. Copying more than this takes longer than allocating it anew.
 POOL_BYTES = 64 << 20
 
+#: Page-locked memory for one launch, and the most of it that one array may have: larger ones take longer to copy twice
+#: than to wait for.
+LANDING_BYTES, LANDING_MOST = 1 << 20, 64 << 10
+
+_landings: list[_Landing] = []  # that no launch uses
 _pools: dict[int, Any] = {}  # device ordinal -> our memory pool there, or None where it cannot have one
 _lock = threading.Lock()
 
@@ -47,6 +54,7 @@ class StreamMemory:
         self._stream = stream
         self._pool = pool
         self._bindings = driver.bindings()
+        self._landing: _Landing | None = None
 
     def allocate(self, nbytes: int, label: str) -> int:
         """Reserve `nbytes` with cuMemAllocFromPoolAsync; 0 bytes are address 0, since it refuses them.
@@ -83,22 +91,37 @@ class StreamMemory:
             self._check("cuMemcpyHtoDAsync", outcome)
 
     def read(self, address: int, target: memoryview) -> None:
-        """Copy device bytes to the host; what is page-locked has arrived after `wait`.
+        """Copy device bytes to the host, where all have arrived after `finish`.
 
         Raises:
             DriverError: the copy failed, or a kernel before it did.
         """
         if target.nbytes:
-            outcome = self._bindings.cuMemcpyDtoHAsync(target, address, target.nbytes, self._stream)
+            # A copy to pageable memory has arrived when the call returns (CUDA driver API, "API synchronization
+            # behavior"), so each of them would wait. Small ones go by page-locked memory, and one wait is enough.
+            place: Any = self._land(target) or target
+            outcome = self._bindings.cuMemcpyDtoHAsync(place, address, target.nbytes, self._stream)
             self._check("cuMemcpyDtoHAsync", outcome)
 
-    def wait(self) -> None:
-        """Wait until everything has been done, the launch too.
+    def finish(self, deliver: bool, /) -> None:
+        """Wait until everything has been done, the launch too; only if `deliver`, write what was read.
 
         Raises:
             DriverError: a kernel failed.
         """
+        landing, self._landing = self._landing, None
         self._check("cuStreamSynchronize", self._bindings.cuStreamSynchronize(self._stream))
+        if landing is not None:  # after an error it is not used again: who knows what still writes to it
+            landing.deliver(wanted=deliver)
+            _landings.append(landing)
+
+    def _land(self, target: memoryview) -> int:
+        """Where in page-locked memory the bytes for `target` arrive, or 0."""
+        if target.nbytes > LANDING_MOST:
+            return 0
+        if self._landing is None:
+            self._landing = _take_landing(self._bindings)
+        return 0 if self._landing is None else self._landing.place(target)
 
     def _check(self, call: str, outcome: tuple[Any, ...]) -> None:
         if outcome[0]:
@@ -158,10 +181,10 @@ class BlockingMemory:
             DriverError: the copy failed, or a kernel before it did.
         """
         if target.nbytes:
-            self.wait()
+            self.finish(True)
             driver.check("cuMemcpyDtoH", self._bindings.cuMemcpyDtoH(target, address, target.nbytes))
 
-    def wait(self) -> None:
+    def finish(self, _deliver: bool, /) -> None:
         """Wait until what was launched on the stream has run.
 
         Raises:
@@ -170,6 +193,46 @@ class BlockingMemory:
         status = self._bindings.cuStreamSynchronize(self._stream)[0]
         if status:
             raise driver.driver_error("cuStreamSynchronize", status, stream=self._stream)
+
+
+class _Landing:
+    """Page-locked memory that small arrays come back through.
+
+    Args:
+        address: of LANDING_BYTES bytes.
+    """
+
+    def __init__(self, address: int) -> None:
+        self._address = address
+        self._bytes = memoryview((ctypes.c_ubyte * LANDING_BYTES).from_address(address)).cast("B")
+        self._used = 0
+        self._targets: list[tuple[int, memoryview]] = []
+
+    def place(self, target: memoryview) -> int:
+        """An address for the bytes of `target`, or 0 when there is no room."""
+        start = self._used
+        if start + target.nbytes > LANDING_BYTES:
+            return 0
+        self._used = (start + target.nbytes + 63) & ~63
+        self._targets.append((start, target))
+        return self._address + start
+
+    def deliver(self, *, wanted: bool) -> None:
+        """Copy to the targets what has arrived for them, if that is wanted, and forget them."""
+        targets, self._targets, self._used = self._targets, [], 0
+        if wanted:
+            for start, target in targets:
+                target[:] = self._bytes[start : start + target.nbytes]
+
+
+def _take_landing(bindings: Any) -> _Landing | None:
+    """One that no launch uses; there are as many as launches at one time."""
+    try:
+        return _landings.pop()
+    except IndexError:
+        with driver.beside_captures(bindings):
+            status, address = bindings.cuMemHostAlloc(LANDING_BYTES, _PORTABLE)
+        return None if status else _Landing(int(address))
 
 
 def _pool(ordinal: int) -> Any:

@@ -122,7 +122,7 @@ class Launch:
         staging: Callable[[int], StagingMemory] | None = getattr(self._function, "staging", None)
         if staging is not None:
             memory = staging(self._stream)
-            run_staged(memory, hosts, values, lambda: self._submit(values, wait=False), memory.wait)
+            run_staged(memory, hosts, values, lambda: self._submit(values, wait=False), memory.finish)
         elif self._function.memory is not None:
             run_staged(self._function.memory, hosts, values, lambda: self._submit(values, wait=True))
 

@@ -50,8 +50,8 @@ class CheckedMemory(Memory, Protocol):
 class StagingMemory(Memory, Protocol):
     """A memory that is used in the order of a stream: what it is asked for happens before and after a launch there."""
 
-    def wait(self) -> None:
-        """Wait until all of it has happened."""
+    def finish(self, deliver: bool, /) -> None:
+        """Wait until all of it has happened; then what was read is where it was wanted, if `deliver`."""
 
 
 class DeviceFunction(Protocol):

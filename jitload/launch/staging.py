@@ -55,7 +55,7 @@ def run_staged(
     arrays: Sequence[HostArray],
     values: list[object],
     launch: Callable[[], None],
-    wait: Callable[[], None] | None = None,
+    finish: Callable[[bool], None] | None = None,
 ) -> None:
     """Copy `arrays` over, put their addresses into `values`, `launch`, and copy back what may have changed.
 
@@ -66,8 +66,9 @@ def run_staged(
         memory: where the kernel finds them.
         arrays: the host arrays.
         values: the values of all arguments.
-        launch: launches with `values`; without `wait` it also waits until the kernel has run.
-        wait: waits until everything has happened that was asked of `memory`, and the launch: it is all queued by then.
+        launch: launches with `values`; without `finish` it also waits until the kernel has run.
+        finish: waits until everything has happened that was asked of `memory`, and the launch: all of it is queued.
+            It is told whether that went well, and the arrays may change.
     """
     regions = _merge(arrays)
     placed: list[_Region] = []
@@ -88,22 +89,22 @@ def run_staged(
         for region in placed:
             memory.free(region.address)
             region.address = 0
-        if wait is not None:
-            wait()
+        if finish is not None:
+            finish(True)
     except BaseException:
-        _abandon(memory, placed, wait)
+        _abandon(memory, placed, finish)
         raise
 
 
-def _abandon(memory: Memory, regions: Sequence[_Region], wait: Callable[[], None] | None) -> None:
-    """Free what can be freed, and wait: page-locked host memory may be in use until then."""
+def _abandon(memory: Memory, regions: Sequence[_Region], finish: Callable[[bool], None] | None) -> None:
+    """Free what can be freed, and wait: host memory may be in use until then."""
     for region in regions:
         if region.address:
             with contextlib.suppress(JitloadError):
                 memory.free(region.address)
-    if wait is not None:
+    if finish is not None:
         with contextlib.suppress(JitloadError):
-            wait()
+            finish(False)
 
 
 def _copy_back(memory: Memory, regions: Sequence[_Region]) -> None:

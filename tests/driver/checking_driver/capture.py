@@ -101,7 +101,8 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
 
     def state(stream: Stream) -> int:
         if stream.legacy and any(one.blocking for one in stream.context.capturing()):
-            raise Refused(status.STREAM_CAPTURE_IMPLICIT, "a question about the default stream in a capture")
+            why = "a question about the default stream in a capture"  # which breaks nothing
+            raise Refused(status.STREAM_CAPTURE_IMPLICIT, why, expected=True)
         return 0 if stream.capture is None else 2 if stream.capture.broken else 1
 
     def is_capturing(handle: int, out: int) -> None:
