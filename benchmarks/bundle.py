@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from jitload.artifact import Artifact, Kind, Toolchain, encode_entry
+from jitload.artifact import Artifact
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.format import encode_blob, encode_bundle
 from jitload.bundles.sign import generate_keys, sign_bundle
@@ -22,7 +22,9 @@ from jitload.compiler.key import key_of
 from jitload.compiler.manifest import Variant, encode_manifest
 from jitload.digest import sha256_hex
 from jitload.files.atomic import write_file
+from jitload.format.entry import encode_entry
 from jitload.pipeline import compile as compile_source
+from jitload.values import Kind, Toolchain
 
 ROUNDS = 25
 NEW_PROCESS = """

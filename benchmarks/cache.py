@@ -14,8 +14,8 @@ import tempfile
 import time
 
 import jitload
-from jitload.artifact import Kind
 from jitload.compiler import nvrtc
+from jitload.values import Kind
 
 # About 5 KB of cubin, the size that the budgets speak of.
 BODY = "".join(f"x[{number}] = n * {number};" for number in range(60))

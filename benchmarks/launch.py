@@ -99,8 +99,8 @@ def rows():
 
 def saxpy_kernel():
     """The kernel, loaded the way users load it; the stub never looks at the image."""
-    from jitload.artifact import KernelInfo, Parameter
     from jitload.cuda.module import CudaModule
+    from jitload.values import KernelInfo, Parameter
 
     parameters = [
         Parameter(0, 4, 4, "f32", name="a", declared="float", pointer=False),

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jitload.artifact import Kind
 from jitload.bundles.build import collect, refuse_unstable, write
 from jitload.bundles.record import recorded_workload
 from jitload.bundles.tier import bundles_in_force
@@ -22,6 +21,7 @@ from jitload.given import given_path
 from jitload.precompile import precompile
 from jitload.precompile_report import PrecompileReport, describe_request
 from jitload.tiers.cache import default_cache
+from jitload.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -16,12 +16,12 @@ from threading import Lock
 
 from jitload import forks
 from jitload.errors import UsageTypeError, UsageValueError
+from jitload.frozen import Value
 from jitload.settings.environment import ENCODED_NAMES, RAW, read_environment, unknown_variables
 from jitload.settings.environment import child_environment as child_environment
 from jitload.settings.option import DEFAULT_CACHE_MAX_BYTES as DEFAULT_CACHE_MAX_BYTES
 from jitload.settings.option import NO_REMOTE, OPTIONS
 from jitload.settings.option import byte_count as byte_count
-from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

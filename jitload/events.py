@@ -10,7 +10,7 @@ from _thread import _local, allocate_lock  # of `threading`, which costs 5 ms of
 
 from jitload import forks
 from jitload.errors import UsageTypeError
-from jitload.values import Value
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from jitload.artifact import Artifact
+    from jitload.values import Image
 
 
 class Event(Value):
@@ -139,7 +139,7 @@ def tell(name: str, **fields: Any) -> None:
         _telling.now = False
 
 
-def tell_of(name: str, artifact: Artifact, **fields: Any) -> None:
+def tell_of(name: str, artifact: Image, **fields: Any) -> None:
     """Tell an event of an artifact."""
     kernel = ", ".join(artifact.kernels) or artifact.name
     tell(name, kernel=kernel, key=artifact.key, kind=str(artifact.kind), arch=artifact.arch, **fields)

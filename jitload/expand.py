@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jitload.artifact import Kind
 from jitload.bundles.workload import Workload, planned_requests
 from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS
 from jitload.compiler.plan import PLAN_SUFFIX, Plan
@@ -15,6 +14,7 @@ from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
 from jitload.errors import UsageTypeError
 from jitload.target import default_target, device_options
+from jitload.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -21,11 +21,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jitload.artifact import Artifact, Kind
+    from jitload.artifact import Artifact
     from jitload.bundles.bundle import Bundle
     from jitload.compiler.request import CompileRequest
     from jitload.tiers.cache import Cache, Explainable
     from jitload.tiers.explain import Explanation
+    from jitload.values import Kind
 
 _sealed = False
 

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from jitload.artifact import Artifact, Kind, Toolchain
+    from jitload.artifact import Artifact
     from jitload.compiler.diagnostics import Diagnostic
     from jitload.compiler.headers import Closure
     from jitload.compiler.manifest import Variant
     from jitload.tiers.cache import Cache
+    from jitload.values import Kind, Toolchain
 
     Warn = Callable[[Iterable[Diagnostic]], object]
     Compiler = Callable[[CompileRequest, Closure, Toolchain], Artifact]

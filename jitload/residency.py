@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitload import config
-from jitload.artifact import Artifact, KernelInfo
+from jitload.artifact import Artifact
 from jitload.bundles.choose import judge_image
 from jitload.compiler.arch import normalize_arch
 from jitload.errors import UsageTypeError, UsageValueError
@@ -14,7 +14,7 @@ from jitload.launch.kernel import Kernel
 from jitload.launch.multiprocessor import multiprocessor
 from jitload.launch.occupancy import block_occupancy
 from jitload.loader.resources import resources_by_arch
-from jitload.values import Resources
+from jitload.values import KernelInfo, Resources
 
 if TYPE_CHECKING:
     from jitload.jit import JitKernel

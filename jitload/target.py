@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from jitload import config
-from jitload.artifact import Kind
 from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
 from jitload.errors import UsageValueError
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

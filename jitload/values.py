@@ -1,75 +1,120 @@
-"""Frozen value objects without `dataclasses`.
-
-The standard module brings `inspect` along: 14 ms at start-up on the machine this was measured on, a quarter of the
-budget for a whole new process with a verified hit. Everything on the hit path derives from `Value` instead.
-"""
+"""What the rooms hand to each other: kinds of images, compilers, kernels, and what those take. Frozen, no codec."""
 
 from __future__ import annotations
 
+from enum import Enum
+
+from jitload.frozen import Value
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, NoReturn
+    from collections.abc import Iterable, Mapping
+    from typing import Any, Protocol
 
-    from typing_extensions import Self
+    class Image(Protocol):
+        """What the rooms below an `Artifact` know of it: its fields."""
+
+        kind: Kind
+        data: bytes
+        arch: str
+        name: str
+        key: str
+        kernels: Mapping[str, KernelInfo]
+        toolchain: Toolchain
+        log: str
+        compile_seconds: float
 
 
-class Value:
-    """An immutable object whose identity is its `__slots__`: equality, hash, repr and pickling go by them."""
+class Kind(str, Enum):
+    """What the bytes of a module are. Members compare equal to their lower-case names."""
 
-    __slots__: tuple[str, ...] = ()
+    CUBIN = "cubin"
+    PTX = "ptx"
+    LTOIR = "ltoir"
+    FATBIN = "fatbin"
 
-    @classmethod
-    def _maker(cls) -> Callable[..., Self]:
-        """A function that makes an instance from the values of its slots, in their order, unchecked.
+    def __str__(self) -> str:
+        return str(self.value)
 
-        Six times as fast as `__init__`: it fills a class of the same layout that is not frozen yet, then makes it one
-        of this class. Like `collections.namedtuple`, it is compiled from the names of the fields.
-        """
-        names = cls.__slots__
-        text = f"def __init__(self, {', '.join(names)}):\n " + "; ".join([f"self.{name} = {name}" for name in names])
-        found: dict[str, Any] = {}
-        exec(text, found)  # noqa: S102 - the field names of our own classes
-        thawed = {"__slots__": names, "__init__": found["__init__"]}
-        thawed |= {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-        draft: Any = type(cls.__name__, (Value,), thawed)
+    def __format__(self, spec: str) -> str:
+        return format(str(self.value), spec)
 
-        def make(*values: object) -> Any:
-            made = draft(*values)
-            made.__class__ = cls
-            return made
 
-        return make
+class Toolchain(Value):
+    """The compiler behind an artifact.
 
-    def _set(self, **fields: object) -> None:
-        """Fill the slots, once, from `__init__`."""
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
+    Attributes:
+        name: "nvrtc".
+        version: its version with the build number, e.g. "12.9.86".
+        digest: SHA-256 (hex) over the compiler's libraries.
+    """
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be set")
+    __slots__ = ("digest", "name", "version")
+    name: str
+    version: str
+    digest: str
 
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be deleted")
+    def __init__(self, name: str, version: str, digest: str) -> None:
+        self._set(name=name, version=version, digest=digest)
 
-    def _fields(self) -> tuple[Any, ...]:
-        return tuple([getattr(self, name) for name in self.__slots__])
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} ({self.digest[:12]})"
 
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._fields() == other._fields()
 
-    def __hash__(self) -> int:
-        return hash((type(self), self._fields()))
+class Parameter(Value):
+    """One parameter of a kernel, as the parameter block holds it.
 
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
-        return f"{type(self).__name__}({fields})"
+    Attributes:
+        name: the C++ name, or "" when the source does not show it.
+        offset: bytes from the start of the parameter block (PTX ISA section 5.1.6, Parameter State Space).
+        size: bytes.
+        alignment: bytes.
+        type: the PTX type: "u64", "f32", ... or "b8" for a structure or array by value.
+        declared: the C++ type as written, e.g. "const T *", or "" when not known.
+        cpp: the canonical C++ type as instantiated, e.g. "const float *", or "" when not known for certain. Typedefs
+            are resolved ("unsigned long" for size_t, "float2" for cuFloatComplex), inline namespaces dropped.
+        pointer: True for a pointer, False for a value, None when a 64-bit integer could be either.
+        const: True for a pointer to const (its array is never written back).
+    """
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+    __slots__ = ("alignment", "const", "cpp", "declared", "name", "offset", "pointer", "size", "type")
+    name: str
+    offset: int
+    size: int
+    alignment: int
+    type: str
+    declared: str
+    cpp: str
+    pointer: bool | None
+    const: bool
+
+    def __init__(
+        self,
+        offset: int,
+        size: int,
+        alignment: int,
+        type: str,  # noqa: A002 - the field's word
+        *,
+        name: str = "",
+        declared: str = "",
+        cpp: str = "",
+        pointer: bool | None = None,
+        const: bool = False,
+    ) -> None:
+        self._set(
+            name=name,
+            offset=offset,
+            size=size,
+            alignment=alignment,
+            type=type,
+            declared=declared,
+            cpp=cpp,
+            pointer=pointer,
+            const=const,
+        )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._set(**state)
+        super().__setstate__({"cpp": "", **state})  # a pickle of a version without it
 
 
 class Resources(Value):
@@ -132,3 +177,61 @@ class Resources(Value):
             barriers=barriers,
             max_threads=max_threads,
         )
+
+
+class KernelInfo(Value):
+    """What a launch must know about one kernel.
+
+    Attributes:
+        name: what the user calls it: "saxpy", "reduce<float, 256>".
+        symbol: the lowered name in the image.
+        params: its parameters, in order.
+        max_threads: threads per block allowed by `__launch_bounds__` (PTX `.maxntid`), or None.
+        required_block: the block that PTX `.reqntid` demands, or None.
+        resources: what it takes of a multiprocessor, where the image is a cubin; None for every other kind, whose
+            machine code is made later (PTX, LTO-IR) or is there several times (fatbins: `jitload.occupancy`).
+    """
+
+    __slots__ = ("max_threads", "name", "params", "required_block", "resources", "symbol")
+    name: str
+    symbol: str
+    params: tuple[Parameter, ...]
+    max_threads: int | None
+    required_block: tuple[int, int, int] | None
+    resources: Resources | None
+
+    def __init__(
+        self,
+        name: str,
+        symbol: str,
+        params: Iterable[Parameter],
+        *,
+        max_threads: int | None = None,
+        required_block: tuple[int, int, int] | None = None,
+        resources: Resources | None = None,
+    ) -> None:
+        self._set(
+            name=name,
+            symbol=symbol,
+            params=tuple(params),
+            max_threads=max_threads,
+            required_block=required_block,
+            resources=resources,
+        )
+
+    def replace(self, **changes: Any) -> KernelInfo:
+        """The same with other values for some of its fields."""
+        return KernelInfo(**{**self.__getstate__(), **changes})
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The canonical C++ type of each parameter as instantiated ("const float *"), "" where it is not known."""
+        return tuple([p.cpp for p in self.params])
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Size of the parameter block in bytes."""
+        return max((p.offset + p.size for p in self.params), default=0)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"resources": None, **state})  # a pickle of a version without them

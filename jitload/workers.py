@@ -21,9 +21,9 @@ from jitload.compiler.prefix import SharedHeaders
 from jitload.compiler.program import compile_artifact
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileError, JitloadError
+from jitload.frozen import Value
 from jitload.pipeline import compile_request
 from jitload.tiers.cache import Cache
-from jitload.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence

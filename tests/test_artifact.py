@@ -13,24 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jitload.artifact import (
-    HEADER,
-    MAGIC,
-    MAX_ENTRY_BYTES,
-    Artifact,
-    KernelInfo,
-    Kind,
-    Parameter,
-    Toolchain,
-    canonical_json,
-    decode_entry,
-    decode_factors,
-    encode_entry,
-)
+from jitload.artifact import Artifact, decode_entry
 from jitload.digest import sha256
 from jitload.errors import ArtifactError, JitloadError
+from jitload.format.entry import HEADER, MAGIC, MAX_ENTRY_BYTES, decode_factors, encode_entry
+from jitload.format.json import canonical_json
 from jitload.loader.resources import read_resources
-from jitload.values import Resources
+from jitload.values import KernelInfo, Kind, Parameter, Resources, Toolchain
 
 KEY = "ab" * 32
 
@@ -240,7 +229,7 @@ def test_other_versions_are_refused_by_number(version):
 
 
 def test_more_than_the_cap_is_refused(monkeypatch):
-    monkeypatch.setattr("jitload.artifact.MAX_ENTRY_BYTES", 200)
+    monkeypatch.setattr("jitload.format.entry.MAX_ENTRY_BYTES", 200)
     with pytest.raises(ArtifactError, match="too long"):
         decode_entry(encode_entry(example()))
     assert MAX_ENTRY_BYTES == 1 << 30

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.artifact import Artifact, canonical_json, encode_entry
+from jitload.artifact import Artifact
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.format import encode_blob, encode_bundle
 from jitload.bundles.manifest import MAX_PROGRAMS
@@ -21,6 +21,8 @@ from jitload.compiler.unstable import why_unstable
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError, UsageValueError
 from jitload.files.atomic import write_file
+from jitload.format.entry import encode_entry
+from jitload.format.json import canonical_json
 from jitload.tiers.cache import default_cache
 
 if TYPE_CHECKING:

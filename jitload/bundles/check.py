@@ -6,14 +6,14 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from jitload.artifact import Kind
 from jitload.bundles.choose import CPU, PTX_RANK, judge_image
 from jitload.bundles.tier import choose_from, find_in
 from jitload.bundles.workload import BY_DEVICE, CHOSEN
 from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch
 from jitload.errors import BundleError, LoadError, UsageValueError
+from jitload.frozen import Value
 from jitload.loader.ptx import ptx_target
-from jitload.values import Value
+from jitload.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

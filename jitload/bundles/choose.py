@@ -12,7 +12,7 @@ themselves.
 from __future__ import annotations
 
 from jitload.compiler.arch import EXECUTOR_ARCH, capability
-from jitload.values import Value
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

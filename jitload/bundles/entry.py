@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from jitload.artifact import HEADER, canonical_json, decode_entry, decode_factors
+from jitload.artifact import decode_entry
 from jitload.bundles.format import split_blob
 from jitload.compiler.key import key_of
 from jitload.compiler.manifest import decode_manifest
 from jitload.errors import BundleError
-from jitload.format.json import check_marks
-from jitload.values import Value
+from jitload.format.entry import HEADER, decode_factors
+from jitload.format.json import canonical_json, check_marks
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import struct
 
-from jitload.artifact import MAX_ENTRY_BYTES, canonical_json
 from jitload.bundles.index import ALIGN, MAX_BLOB_BYTES, MAX_ROWS, ROW_BYTES, check_index, encode_row
 from jitload.bundles.manifest import MAX_SUMMARY_BYTES, check_manifest, decode_manifest_json
 from jitload.bundles.signature import HEAD as SIGNATURE_HEAD
@@ -36,7 +35,9 @@ from jitload.bundles.signature import MAX_SIGNATURE_BYTES
 from jitload.compiler.manifest import MAX_MANIFEST_BYTES, MAX_VARIANTS
 from jitload.digest import sha256
 from jitload.errors import BundleError
-from jitload.values import Value
+from jitload.format.entry import MAX_ENTRY_BYTES
+from jitload.format.json import canonical_json
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

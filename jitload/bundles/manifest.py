@@ -17,10 +17,10 @@ A field that is not known here is left alone: earlier readers took those that ca
 
 from __future__ import annotations
 
-from jitload.artifact import Kind, canonical_json
 from jitload.compiler.arch import normalize_archs
 from jitload.errors import BundleError
-from jitload.format.json import all_different, count_of, decode_json, list_of, name_of
+from jitload.format.json import all_different, canonical_json, count_of, decode_json, list_of, name_of
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from jitload.errors import NotPrecompiledError
 from jitload.tiers.explain import explain_request
 
 if TYPE_CHECKING:
-    from jitload.artifact import Toolchain
     from jitload.bundles.bundle import Bundle
     from jitload.compiler.request import CompileRequest
     from jitload.tiers.cache import Cache
+    from jitload.values import Toolchain
 
 #: Targets of a bundle that are named where they are not what is wanted.
 MAX_SHOWN = 8

@@ -14,8 +14,8 @@ from jitload.bundles.installed import INSTALLED
 from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.manifest import check_variant
 from jitload.errors import BundleError
+from jitload.frozen import Value
 from jitload.tiers.difference import differences, factors_now
-from jitload.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

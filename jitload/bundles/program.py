@@ -11,12 +11,12 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jitload.artifact import Kind
 from jitload.compiler.arch import normalize_archs
 from jitload.compiler.request import CompileRequest
 from jitload.errors import BundleError
 from jitload.format.json import all_different, list_of, object_of
-from jitload.values import Value
+from jitload.frozen import Value
+from jitload.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import struct
 
-from jitload.artifact import canonical_json
 from jitload.errors import BundleError
-from jitload.format.json import all_different, count_of, decode_json, name_of
-from jitload.values import Value
+from jitload.format.json import all_different, canonical_json, count_of, decode_json, name_of
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from jitload.artifact import Artifact, Kind
+    from jitload.artifact import Artifact
     from jitload.bundles.bundle import Bundle
     from jitload.bundles.choose import Verdict
     from jitload.compiler.request import CompileRequest
+    from jitload.values import Kind
 
 _used: list[Bundle] = []
 # (bundles, trust) of settings -> what they name, opened: one file is opened and verified once per process.

@@ -22,7 +22,7 @@ from jitload import config
 from jitload.digest import sha256_hex
 from jitload.errors import TrustError
 from jitload.format.json import all_different, count_of, decode_json, list_of, name_of, object_of
-from jitload.values import Value
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jitload.artifact import Kind  # noqa: TC001 - typer reads the annotations
 from jitload.cli.cache_report import damage_json, damage_lines, entry_json, entry_lines, stats_json, stats_lines
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.directory import check_writable, opened_cache
@@ -27,6 +26,7 @@ from jitload.cli.request import (
     kind_option,
 )
 from jitload.cli.tables import count_of, entries_of, format_bytes, parse_bytes
+from jitload.values import Kind  # noqa: TC001 - typer reads the annotations
 
 if TYPE_CHECKING:
     from jitload.tiers.audit import EntryInfo

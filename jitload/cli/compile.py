@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jitload.artifact import Artifact, Kind
+from jitload.artifact import Artifact
 from jitload.cli import output
 from jitload.cli.console import clean_failures, new_app
 from jitload.cli.request import (
@@ -24,6 +24,7 @@ from jitload.cli.request import (
 )
 from jitload.cli.tables import format_count
 from jitload.compiler.request import CompileRequest
+from jitload.values import Kind
 
 #: Kernels named on a line of the report; a library of templates can have hundreds.
 MAX_KERNELS_SHOWN = 5

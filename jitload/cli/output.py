@@ -11,7 +11,8 @@ from jitload.files.atomic import write_file
 from jitload.loader.files import ENTRY_SUFFIX
 
 if TYPE_CHECKING:
-    from jitload.artifact import Artifact, Kind
+    from jitload.artifact import Artifact
+    from jitload.values import Kind
 
 STDOUT = "-"
 PLACEHOLDER = "{arch}"

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from jitload.artifact import Kind
 from jitload.compiler.arch import normalize_arch
 from jitload.compiler.request import CompileRequest
+from jitload.values import Kind
 
 SourceFile = Annotated[Path, typer.Argument(metavar="FILE", help="CUDA C++ source.", show_default=False)]
 Archs = Annotated[

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from jitload.artifact import Kind
 from jitload.errors import UsageTypeError, UsageValueError
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from difflib import get_close_matches
 
 from jitload.compiler.headers import MISSING_ROOT
 from jitload.errors import CompileWarning
-from jitload.values import Value
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

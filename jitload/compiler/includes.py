@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from jitload.frozen import Value
 from jitload.headers.cpp import COMMENT, SPLICE, blanked, directives
-from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

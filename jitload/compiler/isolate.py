@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
-    from jitload.artifact import Artifact, Toolchain
+    from jitload.artifact import Artifact
     from jitload.compiler.headers import Closure
     from jitload.compiler.nvrtc import Output
     from jitload.compiler.request import CompileRequest
+    from jitload.values import Toolchain
 
 #: A compiler that has not answered by then is taken for hung. The slowest kernels in use take some minutes.
 BOUND_SECONDS = 1800.0

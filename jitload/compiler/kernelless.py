@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from jitload.artifact import Kind
 from jitload.compiler.deduce import kernel_templates
 from jitload.errors import CompileError
 from jitload.headers.cpp import BLANK, COMMENT, NEWLINE, tokens
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from jitload.digest import digest_factors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jitload.artifact import Toolchain
     from jitload.compiler.request import CompileRequest
+    from jitload.values import Toolchain
 
 
 def artifact_key(request: CompileRequest, closure_digest: str, toolchain: Toolchain) -> str:

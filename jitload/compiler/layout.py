@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from jitload.artifact import KernelInfo, Parameter
 from jitload.compiler.signature import typed_by_symbol, with_types
+from jitload.values import KernelInfo, Parameter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

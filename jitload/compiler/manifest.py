@@ -21,13 +21,14 @@ import os
 from contextlib import suppress
 from itertools import chain
 
-from jitload.artifact import Toolchain, canonical_json
 from jitload.compiler.roots import Roots
 from jitload.compiler.search import read_header
 from jitload.compiler.toolkit import file_stamp
 from jitload.digest import sha256_hex
 from jitload.errors import ArtifactError
-from jitload.values import Value
+from jitload.format.json import canonical_json
+from jitload.frozen import Value
+from jitload.values import Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

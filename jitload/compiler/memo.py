@@ -11,9 +11,10 @@ import json
 import re
 from contextlib import suppress
 
-from jitload.artifact import Toolchain, canonical_json
 from jitload.digest import sha256_hex
 from jitload.files.directory import Directory
+from jitload.format.json import canonical_json
+from jitload.values import Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

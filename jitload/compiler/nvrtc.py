@@ -10,10 +10,10 @@ import os
 from contextlib import contextmanager
 
 from jitload import forks
-from jitload.artifact import Kind
 from jitload.compiler import toolkit
 from jitload.compiler.arch import virtual_arch
 from jitload.errors import CompileError
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

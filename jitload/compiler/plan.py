@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
 from jitload.errors import UsageValueError
-from jitload.values import Value
+from jitload.frozen import Value
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    from jitload.artifact import Kind
+    from jitload.values import Kind
 
 #: What a plan is called where none is named, and by what it is told from a source.
 DEFAULT_PLAN = "precompile.toml"

@@ -27,8 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from jitload.artifact import Kind
     from jitload.compiler.nvrtc import Output
+    from jitload.values import Kind
 
 #: What a header of the toolkit brings into a closure and NVRTC never opens, the host's side behind `#if`: 1.13 to
 #: 1.34 MB for cuda_fp16.h, cuda_bf16.h, mma.h, <cuda/std/type_traits>, cooperative_groups.h and CUB.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from jitload.artifact import Artifact, Kind
+from jitload.artifact import Artifact
 from jitload.compiler import nvrtc, ptxas
 from jitload.compiler.advice import advise
 from jitload.compiler.arch import virtual_arch
@@ -27,15 +27,16 @@ from jitload.compiler.types.source import SourceKernels
 from jitload.digest import digest_factors
 from jitload.errors import CompileError
 from jitload.loader.resources import known_resources
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jitload.artifact import KernelInfo, Toolchain
     from jitload.compiler.headers import Closure
     from jitload.compiler.nvrtc import Output
     from jitload.compiler.request import CompileRequest
+    from jitload.values import KernelInfo, Toolchain
 
     CompileProgram = Callable[..., Output]
 

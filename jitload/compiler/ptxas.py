@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jitload.artifact import Toolchain
+    from jitload.values import Toolchain
 
 #: The option that makes ptxas tell, as canonical options have it.
 VERBOSE = "--ptxas-options=-v"

@@ -13,7 +13,7 @@ import tokenize
 from itertools import pairwise
 
 from jitload import forks
-from jitload.values import Value
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from jitload.compiler.options import canonical_options, macro_name, option_name
 from jitload.compiler.source_text import check_encodable, checked_text, read_source
 from jitload.digest import digest_factors, frame_all
 from jitload.errors import UsageTypeError, UsageValueError
-from jitload.values import Value
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from jitload.artifact import Kind
+    from jitload.values import Kind
 
 #: Raise it when the meaning of a factor changes: old entries are then simply not found.
 SCHEMA = b"1"

@@ -16,7 +16,7 @@ from jitload.compiler.source_text import BYTE_ORDER_MARK
 from jitload.compiler.toolkit import file_stamp
 from jitload.digest import sha256_hex
 from jitload.errors import CompileError
-from jitload.values import Value
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.artifact import KernelInfo, Parameter
 from jitload.compiler.types.cpptype import points_to_const, size_of, spell
 from jitload.compiler.types.lowered.cursor import Unreadable
 from jitload.compiler.types.lowered.instantiate import Instantiation, NotKnown
 from jitload.compiler.types.lowered.reader import read_lowered
+from jitload.values import KernelInfo, Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

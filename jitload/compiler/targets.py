@@ -10,9 +10,9 @@ fatbin   all archs together: one image
 
 from __future__ import annotations
 
-from jitload.artifact import Kind
 from jitload.compiler.arch import normalize_arch, parse_kind
 from jitload.errors import UsageTypeError, UsageValueError
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import re
 import sys
 
 from jitload import config
-from jitload.artifact import Toolchain
 from jitload.compiler import memo, places
-from jitload.values import Value
+from jitload.frozen import Value
+from jitload.values import Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

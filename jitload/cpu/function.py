@@ -15,10 +15,10 @@ from jitload.cpu.run.schedule import Scheduler
 from jitload.errors import CpuFault, LaunchError
 
 if TYPE_CHECKING:
-    from jitload.artifact import KernelInfo
     from jitload.cpu.code.kernel_code import KernelCode
     from jitload.cpu.memory.arena import Arena
     from jitload.launch.kernel import Dim3, Memory
+    from jitload.values import KernelInfo
 
 # Limits of every GPU that the CUDA C++ Programming Guide lists for compute capability 7.0 and later.
 MAX_BLOCK = (1024, 1024, 64)

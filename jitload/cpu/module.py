@@ -21,9 +21,9 @@ from jitload.loader.types import with_symbol_types
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from jitload.artifact import KernelInfo
     from jitload.cpu.memory.arena import Arena
     from jitload.cpu.text.ir import Function
+    from jitload.values import KernelInfo
 
 
 class PtxModule(Module):

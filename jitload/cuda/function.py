@@ -16,13 +16,12 @@ from jitload.errors import LaunchError, LoadError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jitload.artifact import KernelInfo
     from jitload.cuda.library import Library
     from jitload.cuda.limits import Limits
     from jitload.launch.arrays import ArrayView
     from jitload.launch.kernel import Dim3, StagingMemory
     from jitload.loader.module import Module
-    from jitload.values import Resources
+    from jitload.values import KernelInfo, Resources
 
 _INVALID_CLUSTER_SIZE = 912
 # Statuses of a launch that come from its configuration, or from where it is launched (cuda.h).

@@ -19,7 +19,7 @@ from jitload.loader.types import kernel_of_sizes, with_symbol_types
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from jitload.artifact import KernelInfo
+    from jitload.values import KernelInfo
 
 _WHAT = {"cubin": "a cubin", "fatbin": "a fatbin", "ltoir": "LTO-IR"}
 

@@ -11,8 +11,8 @@ from jitload.errors import ArgumentError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jitload.artifact import KernelInfo
     from jitload.launch.arrays import ArrayView
+    from jitload.values import KernelInfo
 
 # CUpointer_attribute and CUmemorytype values (cuda.h).
 _MEMORY_TYPE, _IS_MANAGED, _DEVICE_ORDINAL = 2, 8, 9

@@ -19,6 +19,12 @@ MAX_DIGITS = 20
 MAX_NAME_CHARS = 200
 
 
+def canonical_json(value: object) -> bytes:
+    """The one spelling of a JSON value: UTF-8, sorted keys, no spaces."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass")  # as json.loads decodes: file names need not be UTF-8
+
+
 def decode_json(data: bytes, *, max_bytes: int, max_marks: int) -> Any:
     """The one value in some bytes of UTF-8.
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tvm_ffi
 
@@ -29,6 +29,9 @@ from jitload.loader import registry
 from jitload.loader.create import create_module
 from jitload.loader.module import Module
 from jitload.loader.registry import KEY_PREFIX, load_module_from_bytes, loader_key
+
+if TYPE_CHECKING:
+    from jitload.loader.module import Loader
 
 __all__ = ["ForeignModule", "from_tvm_ffi", "include_directory", "install", "to_tvm_ffi", "uninstall"]
 
@@ -116,7 +119,7 @@ class _Installation:
             else:
                 self._withdraw(loader_key(kind))
 
-    def find(self, kind: str) -> registry.Loader | None:
+    def find(self, kind: str) -> Loader | None:
         """The loader that another has registered with tvm-ffi."""
         function = self._foreign(loader_key(kind))
         return None if function is None else lambda data: _module_of(function(data), kind, data)

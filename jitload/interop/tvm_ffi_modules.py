@@ -25,7 +25,7 @@ from jitload.loader.module import BINARY_SERIALIZABLE, Module
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from jitload.artifact import KernelInfo
+    from jitload.values import KernelInfo
 
 SYMBOL_PREFIX = "__tvm_ffi_"  # tvm/ffi/extra/module.h, symbol::tvm_ffi_symbol_prefix
 

@@ -20,9 +20,9 @@ from jitload.launch.staging import HostArray
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from jitload.artifact import KernelInfo, Parameter
     from jitload.launch import _native
     from jitload.launch.row import Row
+    from jitload.values import KernelInfo, Parameter
 
 
 class Missing:

@@ -13,7 +13,7 @@ from jitload.launch.structures import Structure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.artifact import Parameter
+    from jitload.values import Parameter
 
 Codec = Scalar | Lanes | Structure
 

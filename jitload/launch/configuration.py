@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jitload.errors import LaunchError
 
 if TYPE_CHECKING:
-    from jitload.artifact import KernelInfo
     from jitload.launch.kernel import Dim3
+    from jitload.values import KernelInfo
 
 # CUDA C++ Programming Guide, "Technical Specifications per Compute Capability": the same for every GPU since 3.0.
 MAX_BLOCK = (1024, 1024, 64)

@@ -11,13 +11,12 @@ from jitload.launch import native
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jitload.artifact import KernelInfo
     from jitload.launch import _native
     from jitload.launch.arguments import Signature
     from jitload.launch.arrays import ArrayView
     from jitload.launch.configuration import Configuration
     from jitload.launch.lookup import PythonLookup as Lookup
-    from jitload.values import Resources
+    from jitload.values import KernelInfo, Resources
 else:
     Lookup = native.lookup_type()
 

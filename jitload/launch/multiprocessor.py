@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from jitload.errors import UsageValueError
-from jitload.values import Value
+from jitload.frozen import Value
 
 WARP_THREADS = 32
 MAX_BLOCK_THREADS = 1024

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.errors import LaunchError
+from jitload.frozen import Value
 from jitload.launch.multiprocessor import (
     MAX_BLOCK_THREADS,
     PARTS,
@@ -18,14 +19,12 @@ from jitload.launch.multiprocessor import (
     launchable_threads,
     warp_registers,
 )
-from jitload.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.artifact import KernelInfo
     from jitload.launch.multiprocessor import Multiprocessor
-    from jitload.values import Resources
+    from jitload.values import KernelInfo, Resources
 
 #: The block that is suggested where nothing is known of the multiprocessors: on the CPU, on GPUs of the future.
 PLAIN_BLOCK_THREADS = 256

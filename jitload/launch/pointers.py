@@ -19,8 +19,8 @@ from jitload.launch.scalars import Integer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.artifact import Parameter
     from jitload.launch.cpp_type import CppType
+    from jitload.values import Parameter
 
 #: Host memory is copied to an address of the device's own, so what malloc gives (C11, max_align_t) is enough there.
 _HOST_ALIGNMENT = 16

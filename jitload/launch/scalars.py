@@ -15,7 +15,7 @@ from jitload.launch.row import Row
 from jitload.launch.structures import structure_bytes
 
 if TYPE_CHECKING:
-    from jitload.artifact import Parameter
+    from jitload.values import Parameter
 
 _INTEGER_FORMATS = {1: ("b", "B"), 2: ("h", "H"), 4: ("i", "I"), 8: ("q", "Q"), 16: ("16s", "16s")}
 #: Size -> the types of NumPy that have it.

@@ -6,12 +6,12 @@ wrote, and each kind has constructors with arguments of its own (there: the glob
 
 from __future__ import annotations
 
-from jitload.artifact import KernelInfo
 from jitload.errors import UsageTypeError
 from jitload.loader.inputs import as_bytes, checked_kind
 from jitload.loader.module import Module
 from jitload.loader.registry import load_module_from_bytes
 from jitload.loader.specs import IMAGE_KINDS
+from jitload.values import KernelInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

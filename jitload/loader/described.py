@@ -2,7 +2,7 @@
 
 A bare image is saved as it is. One that was loaded from an artifact, or made by `create_module` with functions, answers
 to names that the image does not hold, and knows parameters that it does not tell. Such a module is saved as an entry
-(`jitload.artifact`: self-verifying, with the kernels' layouts), whose free section holds other names and the source:
+(`format.entry`: self-verifying, with the kernels' layouts), whose free section holds other names and the source:
 
     factors := canonical JSON {"names": {name: symbol}, "source": text or null}
 
@@ -11,26 +11,38 @@ The loaders of the built-in kinds take both.
 
 from __future__ import annotations
 
-from jitload.artifact import (
-    MAGIC,
-    Artifact,
-    Kind,
-    Toolchain,
-    canonical_json,
-    decode_entry,
-    decode_factors,
-    encode_entry,
-)
 from jitload.digest import sha256
 from jitload.errors import LoadError
+from jitload.format.entry import MAGIC, decode_entry, decode_factors, encode_entry
+from jitload.format.json import canonical_json
+from jitload.frozen import Value
+from jitload.loader.resources import known_resources
+from jitload.values import Kind, Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from jitload.artifact import KernelInfo
-    from jitload.loader.module import Module
-    from jitload.loader.registry import Loader
+    from jitload.loader.module import Loader, Module
+    from jitload.values import KernelInfo
+
+
+class DescribedImage(Value):
+    """What such an entry holds: the fields of an `Artifact`, most of them empty."""
+
+    __slots__ = ("arch", "compile_seconds", "data", "kernels", "key", "kind", "log", "name", "toolchain")
+    kind: Kind
+    data: bytes
+    arch: str
+    name: str
+    key: str
+    kernels: Mapping[str, KernelInfo]
+    toolchain: Toolchain
+    log: str
+    compile_seconds: float
+
+
+_make = DescribedImage._maker()
 
 
 def encode_described(
@@ -45,16 +57,18 @@ def encode_described(
         names: other names, each with the symbol it stands for.
         source: the source that was attached, or None.
     """
-    artifact = Artifact(
+    described = _make(
         kind=Kind(kind),
         data=image,
         arch="",
         name="",
         key=sha256(image).hex(),
-        kernels=kernels,
+        kernels={kernel.name: kernel for kernel in kernels},
         toolchain=Toolchain("", "", ""),
+        log="",
+        compile_seconds=0.0,
     )
-    return encode_entry(artifact, canonical_json({"names": dict(names), "source": source}))
+    return encode_entry(described, canonical_json({"names": dict(names), "source": source}))
 
 
 def load_described(kind: str, loader: Loader, data: bytes) -> Module:
@@ -65,9 +79,9 @@ def load_described(kind: str, loader: Loader, data: bytes) -> Module:
         LoadError: it is of another kind, or its names are no names.
         Exception: whatever the loader raises comes through as it is.
     """
-    artifact = decode_entry(data)
-    if artifact.kind != kind:
-        raise LoadError(f"this is a saved module of kind {str(artifact.kind)!r}, not {kind!r}", kind=kind)
+    image = decode_entry(data, None, _make, known_resources)
+    if image.kind != kind:
+        raise LoadError(f"this is a saved module of kind {str(image.kind)!r}, not {kind!r}", kind=kind)
     # The entry of an artifact has the factors of its key here, and so neither names nor a source of its own.
     factors = decode_factors(data)
     names, source = factors.get("names", {}), factors.get("source")
@@ -76,8 +90,8 @@ def load_described(kind: str, loader: Loader, data: bytes) -> Module:
     named = isinstance(names, dict) and all(isinstance(symbol, str) for symbol in names.values())
     if not named or not isinstance(source, (str, type(None))):
         raise LoadError(f"a saved module of kind {kind!r} whose names or source are no text", kind=kind)
-    module = loader(artifact.data)
-    module.attach_kernels(artifact.kernels.values())
+    module = loader(image.data)
+    module.attach_kernels(image.kernels.values())
     module.attach_names(names)
     if source is not None:
         module.attach_source(source)
@@ -89,7 +103,7 @@ def with_descriptions(kind: str, loader: Loader) -> Loader:
 
     def load(data: bytes) -> Module:
         module = load_described(kind, loader, data) if data.startswith(MAGIC) else loader(data)
-        module.keeps_description = True
+        module.encode_described = encode_described
         return module
 
     return load

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from jitload.artifact import MAGIC, MAX_ENTRY_BYTES, Artifact
+from jitload.artifact import Artifact
 from jitload.errors import LoadError
+from jitload.format.entry import MAGIC, MAX_ENTRY_BYTES
 from jitload.given import given_path
 from jitload.loader.images import sniff_kind
 from jitload.loader.registry import load_artifact, load_module_from_bytes, registered_kinds

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, NoReturn
 
-    from jitload.artifact import KernelInfo
+    from jitload.values import KernelInfo
+
+    Loader = Callable[[bytes], "Module"]
+    EncodeDescribed = Callable[[str, bytes, Iterable[KernelInfo], Mapping[str, str], str | None], bytes]
 
 #: What a module can do, the bits of `get_property_mask` (apache/tvm-ffi, include/tvm/ffi/extra/module.h).
 BINARY_SERIALIZABLE, RUNNABLE, COMPILATION_EXPORTABLE = 0b001, 0b010, 0b100
@@ -46,8 +49,8 @@ class Module:
 
     #: Whether a whole module takes it for the host library around it, instead of saving it.
     exportable = False
-    #: Whether the loader of this kind takes an image with what was attached to it (`jitload.loader.described`).
-    keeps_description = False
+    #: Makes bytes of the image and of what was attached to it, where the loader of this kind takes such bytes.
+    encode_described: EncodeDescribed | None = None
     #: Makes a module of tvm-ffi of one of ours, while `jitload.interop.tvm_ffi` is installed.
     to_tvm_ffi: Callable[[Module], Any] | None = None
 
@@ -143,11 +146,10 @@ class Module:
         if self._data is None:
             raise LoadError(f"module of kind {self.kind!r} cannot be saved: it was not made from bytes", kind=self.kind)
         attached = self._kernels or self._aliases or self._attached_source is not None
-        if not (self.keeps_description and attached):
+        encode = self.encode_described
+        if encode is None or not attached:
             return self._data
-        from jitload.loader.described import encode_described
-
-        return encode_described(self._kind, self._data, self._kernels.values(), self._aliases, self._attached_source)
+        return encode(self._kind, self._data, self._kernels.values(), self._aliases, self._attached_source)
 
     def get_property_mask(self) -> int:
         """What the module can do: the sum of `BINARY_SERIALIZABLE`, `RUNNABLE` and `COMPILATION_EXPORTABLE`."""

@@ -36,10 +36,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer, Self
 
-    from jitload.artifact import Artifact
+    from jitload.loader.module import Loader
     from jitload.loader.specs import Offer, Peer
-
-    Loader = Callable[[bytes], Module]
+    from jitload.values import Image
 
 KEY_PREFIX = "ffi.Module.load_from_bytes."
 
@@ -186,7 +185,7 @@ def _load(kind: str, image: bytes) -> Module:
     return module
 
 
-def load_artifact(artifact: Artifact) -> Module:
+def load_artifact(artifact: Image) -> Module:
     """Load the image of an artifact; the module answers to its kernels' names, and knows their parameters.
 
     Raises:

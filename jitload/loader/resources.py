@@ -31,8 +31,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from jitload.artifact import Artifact
     from jitload.loader.cubin import Section
+    from jitload.values import Image
 
 _REGISTERS, _FRAME, _BOUND, _BARRIERS = 0x2F, 0x11, 0x05, 0x4C
 _SIZED = 4  # the format whose value follows
@@ -89,7 +89,7 @@ def known_resources(cubin: bytes, spilled: Mapping[str, tuple[int, int]] = NOTHI
         return {}
 
 
-def resources_by_arch(artifact: Artifact) -> dict[str, dict[str, Resources]]:
+def resources_by_arch(artifact: Image) -> dict[str, dict[str, Resources]]:
     """Arch -> the name that the user wrote -> resources, of the machine code in an artifact.
 
     That is one arch for a cubin, each "sm_*" of a fatbin, and none for PTX and LTO-IR.

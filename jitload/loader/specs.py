@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
-    from jitload.loader.registry import Loader
+    from jitload.loader.module import Loader
 
     class Peer(Protocol):
         """Another registry of loaders in this process, as `jitload.interop.tvm_ffi` connects one."""

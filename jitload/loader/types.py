@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jitload.artifact import KernelInfo, Parameter
+from jitload.values import KernelInfo, Parameter
 
 #: What PTX says of a parameter of these types, where an image says its size only.
 _PTX_TYPES = {"float": "f32", "double": "f64", "bool": "u8"}

@@ -11,7 +11,7 @@ import os
 import re
 
 from jitload.errors import UsageValueError
-from jitload.values import Value
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,9 +5,10 @@ None of this is on the way to a hit, and none of it counts as a use of an entry.
 
 from __future__ import annotations
 
-from jitload.artifact import Kind, decode_factors
 from jitload.errors import ArtifactError, LoadError
-from jitload.values import Value
+from jitload.format.entry import decode_factors
+from jitload.frozen import Value
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ import weakref
 from contextlib import suppress
 
 from jitload import config, events, log
-from jitload.artifact import Kind, canonical_json
 from jitload.compiler.manifest import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest
 from jitload.errors import ArtifactError
+from jitload.format.json import canonical_json
 from jitload.given import given_count, given_list, given_name, given_path
 from jitload.tiers.disk import DiskStore, tell_evicted
 from jitload.tiers.memory import MemoryStore
 from jitload.tiers.stats import counters
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,16 +7,17 @@ from jitload.compiler.search import VIRTUAL_ROOT, read_header
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.digest import sha256_hex
 from jitload.errors import CompileError
-from jitload.values import Value
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from jitload.artifact import Artifact, Toolchain
+    from jitload.artifact import Artifact
     from jitload.compiler.headers import Closure
     from jitload.compiler.request import CompileRequest
+    from jitload.values import Toolchain
 
 
 class Difference(Value):

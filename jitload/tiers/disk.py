@@ -18,10 +18,11 @@ import time
 from contextlib import suppress
 
 from jitload import events, log
-from jitload.artifact import MAX_ENTRY_BYTES, decode_entry, encode_entry
+from jitload.artifact import decode_entry
 from jitload.errors import ArtifactError, LoadError
 from jitload.files.directory import Directory
 from jitload.files.ownership import Foreign, Refused
+from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
 from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False

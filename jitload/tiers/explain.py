@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from jitload import config
-from jitload.artifact import decode_factors
 from jitload.compiler.headers import Closure
 from jitload.compiler.key import artifact_key
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileError, JitloadError
+from jitload.format.entry import decode_factors
+from jitload.frozen import Value
 from jitload.tiers.difference import differences, factors_now
 from jitload.tiers.lookup import Trail, ask_key, find_cached
-from jitload.values import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from jitload.artifact import Artifact, Toolchain
+    from jitload.artifact import Artifact
     from jitload.compiler.request import CompileRequest
     from jitload.tiers.cache import Cache
     from jitload.tiers.difference import Difference
     from jitload.tiers.disk import DiskStore
+    from jitload.values import Toolchain
 
 #: How many entries are compared, the most recently used first, and how many are shown.
 MAX_COMPARED = 5000

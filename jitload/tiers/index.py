@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import diskcache
 
 from jitload import forks, log
-from jitload.artifact import canonical_json
 from jitload.files.atomic import unguessable
 from jitload.files.ownership import Refused
+from jitload.format.json import canonical_json
 from jitload.tiers import database
 from jitload.tiers.database import MAX_ROW_BYTES, MAX_ROWS, TIMEOUT_SECONDS, is_row_key
 

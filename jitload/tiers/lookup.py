@@ -7,19 +7,20 @@ what it has, and nothing is counted, kept or touched.
 from __future__ import annotations
 
 from jitload import log
-from jitload.artifact import Kind
 from jitload.compiler.key import artifact_key
 from jitload.compiler.manifest import check_variant
 from jitload.compiler.toolkit import toolchain, toolkit_roots
 from jitload.errors import JitloadError
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jitload.artifact import Artifact, Toolchain
+    from jitload.artifact import Artifact
     from jitload.compiler.manifest import Variant
     from jitload.compiler.request import CompileRequest
     from jitload.tiers.cache import Cache
     from jitload.tiers.disk import DiskStore
+    from jitload.values import Toolchain
 
 _MAX_KEYS = 1024
 _keys: dict[tuple[str, str, str], str] = {}

@@ -6,7 +6,7 @@ from threading import Lock
 from types import MappingProxyType
 
 from jitload import forks
-from jitload.values import Value
+from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload.artifact import Artifact, Kind
+from jitload.artifact import Artifact
 from jitload.bundles import tier
 from jitload.bundles.build import create
 from jitload.bundles.check import DRIVERS, check_coverage
@@ -17,6 +17,7 @@ from jitload.bundles.workload import BY_KIND, CHOSEN, Workload, planned_requests
 from jitload.errors import NotPrecompiledError
 from jitload.pipeline import compile_request
 from jitload.target import ANY_IMAGE, default_target
+from jitload.values import Kind
 
 from .conftest import write_sources
 

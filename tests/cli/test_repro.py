@@ -7,11 +7,12 @@ import os
 import pytest
 
 import jitload
-from jitload.artifact import Artifact, KernelInfo, Toolchain
+from jitload.artifact import Artifact
 from jitload.bundles.build import collect, write
 from jitload.bundles.workload import Workload
 from jitload.compiler.key import artifact_key
 from jitload.compiler.manifest import Variant
+from jitload.values import KernelInfo, Toolchain
 
 ABOUT = {"builder": "", "licences": (), "name": "", "serial": 0}
 SYMBOL = "_ZN42_GLOBAL__N__00000000_4_k_cu_9c037531_112111qEPi"

@@ -7,9 +7,9 @@ import re
 import pytest
 
 import jitload
-from jitload.artifact import Kind
 from jitload.compiler import nvrtc
 from jitload.compiler.arch import EXECUTOR_ARCH, capability, normalize_arch, normalize_archs, parse_kind, virtual_arch
+from jitload.values import Kind
 
 SOURCE = b'extern "C" __global__ void k(int *out) { *out = 1; }\n'
 

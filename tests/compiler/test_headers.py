@@ -663,7 +663,7 @@ from pathlib import Path
 from jitload.compiler import nvrtc, toolkit
 from jitload.compiler.headers import Closure
 from jitload.compiler.request import CompileRequest
-from jitload.artifact import Kind
+from jitload.values import Kind
 request = CompileRequest(Path(sys.argv[1]), kind="ptx", arch="compute_75", include_dirs=[sys.argv[2]])
 source, headers = Closure(request, toolkit.toolkit_roots()).program()
 nvrtc.compile_program(source, "/jitload/source/k.cu", headers, ["-Xcudafe=--trace_includes"], kind=Kind.PTX, arch="compute_75")
@@ -688,8 +688,8 @@ def test_nvrtc_opens_nothing_but_what_was_hashed(write):
 
 def test_a_toolkit_that_gains_a_header_is_noticed(tmp_path):
     """`__has_include(<curand_kernel.h>)` was false; then somebody installs that package."""
-    from jitload.artifact import Toolchain
     from jitload.compiler.manifest import check_variant, variant_of
+    from jitload.values import Toolchain
 
     roots = (("toolkit/cuda", str(tmp_path / "include")),)
     (tmp_path / "include").mkdir()

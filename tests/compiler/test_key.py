@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jitload.artifact import Toolchain
 from jitload.compiler.headers import Closure
 from jitload.compiler.key import artifact_key
 from jitload.compiler.request import CompileRequest
+from jitload.values import Toolchain
 
 COMPILER = Toolchain("nvrtc", "12.9.86", "ab" * 32)
 SOURCE = '#include "value.h"\n#include <lib.h>\n#if __has_include(<option.h>)\n#endif\n'

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitload.artifact import Toolchain, canonical_json
 from jitload.compiler import search
 from jitload.compiler.headers import Closure
 from jitload.compiler.manifest import (
@@ -24,6 +23,8 @@ from jitload.compiler.manifest import (
 from jitload.compiler.request import CompileRequest
 from jitload.digest import sha256_hex
 from jitload.errors import ArtifactError
+from jitload.format.json import canonical_json
+from jitload.values import Toolchain
 
 DIGEST = "12" * 32
 COMPILER = Toolchain("nvrtc", "12.9.86", "ab" * 32)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import jitload
-from jitload.artifact import Kind
 from jitload.compiler import nvrtc, toolkit
 from jitload.loader.images import sniff_kind
+from jitload.values import Kind
 
 SOURCE = b'extern "C" __global__ void k(int *out) { *out = 1; }\n'
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from jitload.artifact import Kind
 from jitload.compiler import nvrtc, prefix
 from jitload.compiler.nvrtc import NvrtcFailure
 from jitload.compiler.prefix import SharedHeaders, leading_directives
+from jitload.values import Kind
 
 
 @pytest.mark.parametrize(

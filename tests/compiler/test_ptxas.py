@@ -7,12 +7,12 @@ import warnings
 import pytest
 
 import jitload
-from jitload.artifact import Kind, Toolchain
 from jitload.compiler import nvrtc
 from jitload.compiler.nvrtc import supported_archs
 from jitload.compiler.program import compile_artifact
 from jitload.compiler.ptxas import VERBOSE, asks_for_figures, clean_log, read_spills, tells_for_free
 from jitload.errors import CompileError, CompileWarning
+from jitload.values import Kind, Toolchain
 
 SPILLING = r"""
 extern "C" __global__ void __launch_bounds__(1024) warning(float *x, int n) {

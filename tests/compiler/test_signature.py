@@ -7,9 +7,10 @@ import pickle
 import pytest
 
 import jitload
-from jitload.artifact import Artifact, KernelInfo, Parameter
+from jitload.artifact import Artifact
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.signature import typed_by_symbol
+from jitload.values import KernelInfo, Parameter
 
 SOURCE = r"""
 typedef float real;

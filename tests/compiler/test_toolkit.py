@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from jitload.artifact import Toolchain, canonical_json
 from jitload.compiler import toolkit
 from jitload.compiler.toolkit import Nvrtc, find_nvrtc, nvrtc_version, toolchain, toolkit_roots
 from jitload.digest import sha256_hex
+from jitload.format.json import canonical_json
+from jitload.values import Toolchain
 
 
 @pytest.fixture

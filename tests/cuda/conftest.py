@@ -13,7 +13,7 @@ import ctypes, os, struct, sys
 import numpy as np
 import jitload
 from jitload import ArgumentError, DriverError, LaunchError, LoadError, SymbolNotFoundError
-from jitload.artifact import KernelInfo, Parameter
+from jitload.values import KernelInfo, Parameter
 from jitload.cuda import driver
 from jitload.cuda.module import CudaModule
 

@@ -3,7 +3,7 @@
 
 def test_names_of_one_kernel_share_their_limits(on_gpu):
     on_gpu("""
-from jitload.artifact import KernelInfo
+from jitload.values import KernelInfo
 module = load_module_from_bytes("ptx", ptx())
 params = module["room"].info.params
 module.attach_kernels([KernelInfo("big", "room", params), KernelInfo("alias", "room", params)])

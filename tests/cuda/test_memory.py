@@ -66,7 +66,7 @@ assert wrong == [] and calls("cuMemHostAlloc") <= 4
 
 def test_const_parameters_are_not_copied_back(on_gpu):
     on_gpu("""
-from jitload.artifact import KernelInfo, Parameter
+from jitload.values import KernelInfo, Parameter
 module = load_module_from_bytes("ptx", ptx())
 p, a, n = module["scale"].info.params
 const = Parameter(p.offset, p.size, p.alignment, p.type, name="p", cpp="const float *", pointer=True, const=True)

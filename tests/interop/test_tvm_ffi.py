@@ -10,7 +10,6 @@ import pytest
 tvm_ffi = pytest.importorskip("tvm_ffi", reason="apache-tvm-ffi is not installed")
 
 import jitload
-from jitload.artifact import KernelInfo, Parameter
 from jitload.errors import LoaderNotFoundError, LoadError
 from jitload.interop import tvm_ffi as bridge
 from jitload.interop import tvm_ffi_modules
@@ -18,6 +17,7 @@ from jitload.interop.tvm_ffi_kernels import call_kernel
 from jitload.loader.module import Module
 from jitload.loader.registry import load_module_from_bytes, register_loader, registered_kinds, unregister_loader
 from jitload.loader.whole import pack_module
+from jitload.values import KernelInfo, Parameter
 
 PREFIX = "ffi.Module.load_from_bytes."
 

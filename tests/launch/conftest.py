@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from jitload.artifact import KernelInfo, Parameter
 from jitload.cuda.configuration import LaunchConfig, launch_config
 from jitload.launch import native
 from jitload.launch.kernel import Kernel
+from jitload.values import KernelInfo, Parameter
 
 #: Read here, since no test sees a variable of jitload's from outside. Set where torch and JAX were installed on purpose.
 FRAMEWORKS_ARE_INSTALLED = os.environ.get("JITLOAD_TEST_FRAMEWORKS") == "1"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jitload import ArgumentError
-from jitload.artifact import Parameter
+from jitload.values import Parameter
 
 ADDRESS = struct.Struct("<Q")
 

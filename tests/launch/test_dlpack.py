@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from jitload import ArgumentError
-from jitload.artifact import Parameter
 from jitload.launch import dlpack
+from jitload.values import Parameter
 from tests.launch.stand_ins import DLPack, Shown
 
 POINTER = Parameter(0, 8, 8, "u64", name="p", declared="float *", pointer=True)

@@ -7,7 +7,7 @@ import pytest
 
 import jitload
 from jitload import ArgumentError, CpuFault
-from jitload.artifact import Parameter
+from jitload.values import Parameter
 
 POINTER = Parameter(0, 8, 8, "u64", name="p", declared="float *", cpp="float *", pointer=True)
 CONST = Parameter(0, 8, 8, "u64", name="p", declared="const float *", cpp="const float *", pointer=True, const=True)

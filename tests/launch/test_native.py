@@ -21,9 +21,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jitload import LaunchError
-from jitload.artifact import KernelInfo, Parameter
 from jitload.launch import native
 from jitload.launch.kernel import Kernel
+from jitload.values import KernelInfo, Parameter
 from tests.launch.conftest import SAXPY, NativeFunction
 from tests.launch.table import TYPES
 
@@ -454,7 +454,7 @@ int wait_a_while(void *config, void *function, void **p, void **extra) { usleep(
 _SOAK = """
 import ctypes, sys, threading
 sys.path.insert(0, {root!r})
-from jitload.artifact import KernelInfo, Parameter
+from jitload.values import KernelInfo, Parameter
 from jitload.cuda.configuration import launch_config
 from jitload.launch.kernel import Kernel
 

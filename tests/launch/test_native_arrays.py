@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 
-from jitload.artifact import Parameter
+from jitload.values import Parameter
 from tests.launch import stand_ins
 from tests.launch.stand_ins import Shown
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jitload import ArgumentError
-from jitload.artifact import Parameter
 from jitload.launch.cpp_type import element_type, value_type
+from jitload.values import Parameter
 
 fixture_is_stateless = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 

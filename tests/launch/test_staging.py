@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jitload import LaunchError
-from jitload.artifact import Parameter
+from jitload.values import Parameter
 
 
 def pointers(*names):

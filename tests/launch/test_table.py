@@ -14,8 +14,8 @@ import pytest
 
 import jitload
 from jitload import ArgumentError
-from jitload.artifact import Parameter
 from jitload.launch.cpp_type import element_type, value_type
+from jitload.values import Parameter
 from tests.launch.table import ELEMENTS, NUMBERS, TYPES, UNTYPED
 
 BY_CPP = {row.cpp: row for row in TYPES}

@@ -2,13 +2,14 @@
 
 import pytest
 
-from jitload.artifact import Artifact, KernelInfo, Kind, Parameter, Toolchain
+from jitload.artifact import Artifact
 from jitload.errors import ArtifactError, LoadError
 from jitload.loader.create import create_module
 from jitload.loader.files import load_module
 from jitload.loader.module import Module
 from jitload.loader.registry import load_artifact, load_module_from_bytes, register_loader
 from jitload.loader.whole import LibraryModule, pack_module
+from jitload.values import KernelInfo, Kind, Parameter, Toolchain
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jitload.artifact import Kind
 from jitload.errors import LoadError
 from jitload.loader.images import cubin_arch, kernel_symbols, sniff_kind, verify_image
 from jitload.loader.ptx import ptx_entries, ptx_target
+from jitload.values import Kind
 
 DATA = Path(__file__).parent / "data"
 IMAGES = {path.name: path.read_bytes() for path in sorted(DATA.iterdir()) if path.suffix != ".py"}

@@ -8,9 +8,9 @@ import weakref
 
 import pytest
 
-from jitload.artifact import KernelInfo
 from jitload.errors import JitloadError, LoadError, SymbolNotFoundError
 from jitload.loader.module import Module
+from jitload.values import KernelInfo
 
 
 class Image(Module):

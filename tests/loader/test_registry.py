@@ -5,7 +5,6 @@ import threading
 
 import pytest
 
-from jitload.artifact import Kind
 from jitload.errors import JitloadError, LoaderNotFoundError, LoadError
 from jitload.loader.module import Module
 from jitload.loader.registry import (
@@ -16,6 +15,7 @@ from jitload.loader.registry import (
     registered_kinds,
     unregister_loader,
 )
+from jitload.values import Kind
 
 KEY = "ffi.Module.load_from_bytes.echo"
 UPSTREAM = (

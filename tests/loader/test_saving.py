@@ -126,7 +126,7 @@ def test_damage_and_another_kind_are_refused(artifacts):
 
 @pytest.mark.parametrize("factors", [b'{"names":{"f":1},"source":null}', b'{"names":"f","source":null}'])
 def test_names_that_are_no_text_are_refused(artifacts, factors):
-    from jitload.artifact import encode_entry
+    from jitload.format.entry import encode_entry
 
     with pytest.raises(LoadError, match="no text"):
         load_module_from_bytes("cubin", encode_entry(artifacts["cubin"], factors))

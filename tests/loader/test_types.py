@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import jitload
-from jitload.artifact import Artifact, Kind, Toolchain
+from jitload.artifact import Artifact
 from jitload.loader.types import kernel_of_sizes
+from jitload.values import Kind, Toolchain
 
 PTX = b""".version 8.0
 .target sm_75

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jitload.artifact import Artifact, KernelInfo, Kind, Parameter, Toolchain
+from jitload.artifact import Artifact
 from jitload.digest import sha256_hex
+from jitload.values import KernelInfo, Kind, Parameter, Toolchain
 
 PTX = b"""//
 .version 8.4

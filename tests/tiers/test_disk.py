@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from jitload.artifact import MAX_ENTRY_BYTES, encode_entry
+from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
 from jitload.loader.images import verify_image
 from jitload.tiers.disk import STALE_SECONDS, TOUCH_SECONDS, DiskStore
 

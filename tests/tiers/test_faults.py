@@ -300,7 +300,7 @@ def test_a_hostile_directory_has_no_effect_outside_and_gives_no_wrong_bytes(tmp_
 
 @pytest.mark.parametrize("seed", range(4))
 def test_mutated_entries_give_our_errors_only(artifact, seed):
-    from jitload.artifact import encode_entry
+    from jitload.format.entry import encode_entry
 
     rng = random.Random(seed)
     data = encode_entry(artifact)

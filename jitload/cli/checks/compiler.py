@@ -8,10 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jitload.artifact import Kind
 from jitload.cli.checks.finding import missing, ok, problem
 from jitload.cli.checks.sample import PTX
 from jitload.errors import CompileError, JitloadError, LoadError
+from jitload.values import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

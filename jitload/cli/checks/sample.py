@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.artifact import Kind
 from jitload.compiler.arch import EXECUTOR_ARCH
 from jitload.config import configure
+from jitload.values import Kind
 
 if TYPE_CHECKING:
     from jitload.artifact import Artifact

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.artifact import KernelInfo, Parameter
 from jitload.cpu.code.control import Call
 from jitload.cpu.code.liveness import successors
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.names import plain_name
+from jitload.values import KernelInfo, Parameter
 
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitload.artifact import KernelInfo, Parameter
 from jitload.compiler.signature import symbol_types, typed_by_symbol
 from jitload.compiler.types.cpptype import spell
 from jitload.compiler.types.lowered.cursor import Unreadable
 from jitload.compiler.types.lowered.reader import MAX_SYMBOL, read_lowered
+from jitload.values import KernelInfo, Parameter
 
 
 def types_of(symbol):

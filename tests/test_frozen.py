@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from jitload.values import Value
+from jitload.frozen import Value
 
 
 class Point(Value):
@@ -45,7 +45,7 @@ def test_frozen():
 
 
 def test_a_maker_gives_instances_like_any_other():
-    point = Point._maker()(1, "a")
+    point = Point._maker()(x=1, y="a")
     assert type(point) is Point
     assert point == Point(1, "a")
     assert repr(point) == "Point(x=1, y='a')"
