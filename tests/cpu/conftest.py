@@ -20,7 +20,7 @@ def _compile(source: str, options: tuple[str, ...], arch: str) -> bytes:
 
     _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], [])
     includes = [f"-I{path}" for path in _include_directories()]
-    flags = [f"-arch={arch}", "-default-device", *includes, *options]
+    flags = [f"-arch={arch}", "-default-device", "--no-cache", *includes, *options]
     (status,) = nvrtc.nvrtcCompileProgram(program, len(flags), [flag.encode() for flag in flags])
     if int(status):
         _, size = nvrtc.nvrtcGetProgramLogSize(program)
