@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jitload import config
@@ -13,9 +12,6 @@ from jitload.errors import DriverError, LoadError
 if TYPE_CHECKING:
     from jitload.cli.checks.finding import Finding
     from jitload.cli.checks.sample import Sample
-
-#: No machine has more; and a driver that never says "no such device" must not make an endless list.
-MAX_GPUS = 64
 
 NO_GPU = "nothing, if this machine has no GPU: kernels run on the CPU executor"
 
@@ -85,7 +81,4 @@ def _list_gpus() -> list[tuple[str, str]]:
     """
     from jitload.cuda import driver
 
-    gpus = [(driver.device_name(0), driver.device_arch(0))]
-    with suppress(DriverError):  # cuDeviceGet's way to say that there is no such device
-        gpus.extend((driver.device_name(ordinal), driver.device_arch(ordinal)) for ordinal in range(1, MAX_GPUS))
-    return gpus
+    return [(driver.device_name(ordinal), driver.device_arch(ordinal)) for ordinal in range(driver.device_count())]
