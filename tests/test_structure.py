@@ -66,7 +66,6 @@ CIRCLES = (
     "cpu.code.block_code cpu.lanes.matrix",
     "cpu.emit.copy cpu.emit.mbarrier cpu.emit.memory",
     "cpu.emit.float cpu.emit.integer",
-    "cpu.profile.report cpu.profile.table",
     "tiers.cache tiers.explain tiers.lookup",
 )
 

@@ -13,85 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from jitload import config
 from jitload.cpu.profile.counter import Counter
-from jitload.cpu.profile.metrics import Metrics, Traffic, total
+from jitload.cpu.profile.kernel_profile import KernelProfile, LineProfile
+from jitload.cpu.profile.metrics import total
+from jitload.cpu.profile.table import kernel_table
 from jitload.cpu.run.observe import observing
 from jitload.errors import LaunchError, SymbolNotFoundError, UsageTypeError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from jitload.cpu.profile.counter import KernelCounts
+    from jitload.cpu.profile.metrics import Metrics
 
 _SCHEMA = 1
-
-
-class LineProfile(Metrics):
-    """The figures of one line.
-
-    Attributes:
-        name: "saxpy.cu:7", or "ptx:31" where the PTX was compiled without -lineinfo.
-    """
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-
-    @property
-    def number(self) -> int:
-        """The line number."""
-        return int(self.name.rpartition(":")[2])
-
-    @property
-    def file(self) -> str:
-        """The source file, or "ptx"."""
-        return self.name.rpartition(":")[0]
-
-    def is_called(self, line: int | str) -> bool:
-        """Whether a number of a CUDA line, or a name with or without its directories, means this line."""
-        if isinstance(line, int):
-            return line == self.number and self.file != "ptx"
-        return self.name == line or self.name.endswith(f"/{line}")
-
-    def __repr__(self) -> str:
-        return f"<LineProfile {self.name}: {self.inst_executed} warp instructions>"
-
-    def as_dict(self) -> dict[str, Any]:
-        """The name and the figures."""
-        return {"line": self.name, **super().as_dict()}
-
-
-class KernelProfile(Metrics):
-    """The figures of one kernel, over all its launches in the profile.
-
-    Attributes:
-        name: what the user calls it: "saxpy", "reduce<float, 256>".
-        symbol: its lowered name.
-        launches: how many.
-        shapes: (grid in blocks, block in threads, launches), in the order of the first launch of each.
-        lines: one per line that ran, by file and number.
-    """
-
-    __slots__ = ("launches", "lines", "name", "shapes", "symbol")
-
-    def __init__(self, counts: KernelCounts) -> None:
-        super().__init__()
-        self.name, self.symbol = counts.name, counts.symbol
-        self.shapes = tuple((grid, block, number) for (grid, block), number in counts.launches.items())
-        self.launches = sum(counts.launches.values())
-        self.lines = _lines(counts)
-        for line in self.lines:
-            self.add(line)
-
-    def __repr__(self) -> str:
-        return f"<KernelProfile {self.name}: {self.launches} launches, {self.inst_executed} warp instructions>"
-
-    def as_dict(self) -> dict[str, Any]:
-        """The name, the launches, the figures and those of every line."""
-        shapes = [{"grid": list(grid), "block": list(block), "launches": number} for grid, block, number in self.shapes]
-        head = {"kernel": self.name, "symbol": self.symbol, "launches": self.launches, "shapes": shapes}
-        return {**head, **super().as_dict(), "lines": [line.as_dict() for line in self.lines]}
 
 
 class CpuProfile:
@@ -178,8 +111,6 @@ class CpuProfile:
 
     def table(self) -> str:
         """Everything that happened, as text in aligned columns."""
-        from jitload.cpu.profile.table import kernel_table
-
         return "\n\n".join(kernel_table(kernel) for kernel in self.kernels) or "no launch on the CPU executor was seen"
 
     def __str__(self) -> str:
@@ -232,38 +163,3 @@ def _require_cpu(device: str) -> None:
             "cpu_profile counts what the CPU executor runs, and the device in force is a GPU: set JITLOAD_DEVICE=cpu, "
             'or use `with jitload.configure(device="cpu")` around it. On the GPU itself, use Nsight Compute (ncu)'
         )
-
-
-def _lines(counts: KernelCounts) -> tuple[LineProfile, ...]:
-    lines: dict[str, LineProfile] = {}
-
-    def line_at(site: int) -> LineProfile:
-        place = counts.places[site]
-        name = place.cuda_line or f"ptx:{place.ptx_line}"
-        found = lines.get(name)
-        if found is None:
-            found = lines[name] = LineProfile(name)
-        return found
-
-    for (first, end), (warps, threads) in counts.executed.items():
-        for site in range(first, end):
-            _count_instruction(counts, site, warps, threads, line_at(site))
-    for site, (warps, parted) in counts.branched.items():
-        line = line_at(site)
-        line.branches += warps
-        line.divergent_branches += parted
-    for (site, space, way), traffic in counts.traffic.items():
-        line_at(site).add_traffic(space, way, traffic)
-    return tuple(sorted(lines.values(), key=lambda line: (line.file, line.number)))
-
-
-def _count_instruction(counts: KernelCounts, site: int, warps: int, threads: int, line: LineProfile) -> None:
-    opcode = counts.opcodes[site]
-    line.count(opcode.instruction_class, warps, threads)
-    if opcode.is_barrier:
-        line.barriers += warps
-    if opcode.name == "ld" and "param" in opcode.modifiers and (site, "param", "load") not in counts.traffic:
-        # A parameter that is read by its name is no access that an observer hears of.
-        read = Traffic()
-        read.requests, read.accesses, read.bytes = warps, threads, threads * opcode.access_bytes
-        line.add_traffic("param", "load", read)

@@ -10,8 +10,8 @@ from jitload.cpu.profile.metrics import SPACES, WAYS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jitload.cpu.profile.kernel_profile import KernelProfile, LineProfile
     from jitload.cpu.profile.metrics import Traffic
-    from jitload.cpu.profile.report import KernelProfile, LineProfile
 
 _NOTHING = "-"
 
