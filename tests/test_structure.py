@@ -64,8 +64,6 @@ CIRCLES = (
     cpu.memory.copies cpu.memory.generic cpu.memory.mbarrier cpu.memory.strided cpu.run.barrier cpu.run.batch
     cpu.run.frame cpu.run.observe""",
     "cpu.code.block_code cpu.lanes.matrix",
-    "cpu.emit.copy cpu.emit.mbarrier cpu.emit.memory",
-    "cpu.emit.float cpu.emit.integer",
     "tiers.cache tiers.explain tiers.lookup",
 )
 

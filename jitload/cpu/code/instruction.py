@@ -8,7 +8,7 @@ from jitload.cpu.faults import Refused
 from jitload.cpu.types import TYPES, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from re import Pattern
 
     from jitload.cpu.code.writer import BlockWriter
@@ -18,17 +18,45 @@ if TYPE_CHECKING:
 
 #: Opcode -> the function that writes its code.
 EMITTERS: dict[str, Emitter] = {}
+#: The same for a part of an opcode's instructions, by (opcode, one of `_kinds_of`): it goes first.
+_NARROWED: dict[tuple[str, str], Emitter] = {}
 
 
-def emits(*opcodes: str) -> Callable[[Emitter], Emitter]:
-    """Register an emitter for opcodes."""
+def emits(*opcodes: str, of: tuple[str, ...] = ()) -> Callable[[Emitter], Emitter]:
+    """Register an emitter for opcodes.
+
+    Args:
+        opcodes: their names.
+        of: only for instructions with one of these modifiers, or with a type that is an "integer" or an "integer pair".
+    """
 
     def register(emitter: Emitter) -> Emitter:
         for opcode in opcodes:
-            EMITTERS[opcode] = emitter
+            if not of:
+                EMITTERS[opcode] = emitter
+            for kind in of:
+                _NARROWED[opcode, kind] = emitter
         return emitter
 
     return register
+
+
+def _find_emitter(instruction: Instruction) -> Emitter | None:
+    opcode = instruction.opcode
+    for kind in _kinds_of(instruction.modifiers):
+        if (opcode, kind) in _NARROWED:
+            return _NARROWED[opcode, kind]
+    return EMITTERS.get(opcode)
+
+
+def _kinds_of(modifiers: tuple[str, ...]) -> Iterator[str]:
+    """What an instruction is, for those that narrow their emitters: its modifiers, and what its type is."""
+    yield from modifiers
+    type_ = next((TYPES[part] for part in reversed(modifiers) if part in TYPES), None)
+    if type_ is not None and type_.is_integer:
+        yield "integer"
+    elif type_ is not None and type_.name in {"u16x2", "s16x2"}:
+        yield "integer pair"
 
 
 _TEXTURES = "textures are not supported by the CPU executor"
@@ -124,7 +152,7 @@ def emit(writer: BlockWriter, instruction: Instruction) -> None:
         raise Refused(REFUSED[instruction.opcode])
     if instruction.malformed is not None:
         raise Refused(instruction.malformed)
-    emitter = EMITTERS.get(instruction.opcode)
+    emitter = _find_emitter(instruction)
     if emitter is None:
         raise Refused("unknown instruction")
     modifiers = Modifiers(instruction.modifiers)

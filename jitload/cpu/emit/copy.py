@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.emit.address import address_name, take_hints
 from jitload.cpu.emit.mbarrier import emit_completion, emit_copy_arrival
-from jitload.cpu.emit.memory import address_name, take_hints
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.ir import Immediate, Register, Vector
 from jitload.cpu.types import TYPES
@@ -82,7 +82,8 @@ def _emit_bulk(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
         emit_completion(writer, found[3], size)
 
 
-def emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+@emits("st", of=("async", "bulk"))
+def _emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`st.async`, which tells an mbarrier, and `st.bulk`, which writes zeros."""
     modifiers.flag("weak")
     if modifiers.choice("bulk"):

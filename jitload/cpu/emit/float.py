@@ -1,11 +1,10 @@
-"""Code for floating-point arithmetic of every width, and for the opcodes it shares with integers."""
+"""Code for floating-point arithmetic of every width (PTX ISA sections 9.7.3 to 9.7.5)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
-from jitload.cpu.emit import integer as emit_integer
 from jitload.cpu.emit.form import FLOATS, ROUNDING, SUMS, Form, rounding
 from jitload.cpu.emit.mixed import emit_mixed_fused, emit_mixed_sum
 from jitload.cpu.faults import Refused
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 @emits("add", "sub")
 def _emit_add(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     type_ = modifiers.type()
-    if type_.is_integer or type_.name in {"u16x2", "s16x2"}:
-        emit_integer.emit_sum(writer, instruction, modifiers, type_)
-        return
     if type_.bits == 16 and modifiers.flag("f32"):
         emit_mixed_sum(writer, instruction, modifiers, type_)
         return
@@ -43,9 +39,6 @@ def _emit_add(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
 @emits("mul")
 def _emit_mul(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     type_ = modifiers.type()
-    if type_.is_integer:
-        emit_integer.emit_product(writer, instruction, modifiers, type_)
-        return
     d, a, b = operands(instruction, 3)
     mode = rounding(modifiers, type_)
     form = Form(writer, type_, modifiers, SUMS)
@@ -64,11 +57,17 @@ def _emit_fma(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     if type_.bits == 16 and modifiers.flag("f32"):
         emit_mixed_fused(writer, instruction, modifiers, type_)
     else:
-        emit_fused(writer, instruction, modifiers, type_)
+        _emit_fused(writer, instruction, modifiers, type_)
 
 
-def emit_fused(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, type_: Type) -> None:
-    """`fma` and the floating `mad`, which is the same since sm_20."""
+@emits("mad", "madc")
+def _emit_mad(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """The floating `mad`, which is `fma` since sm_20."""
+    operands(instruction, 4)
+    _emit_fused(writer, instruction, modifiers, modifiers.type())
+
+
+def _emit_fused(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, type_: Type) -> None:
     d, *sources = operands(instruction, 4)
     mode = rounding(modifiers, type_)
     relu = modifiers.flag("relu")
@@ -91,9 +90,6 @@ def emit_fused(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
 @emits("div")
 def _emit_div(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     type_ = modifiers.type()
-    if type_.is_integer:
-        emit_integer.emit_quotient(writer, instruction, type_)
-        return
     d, a, b = operands(instruction, 3)
     kind = modifiers.choice("approx", "full")
     mode = "" if kind else modifiers.choice(*ROUNDING)
@@ -171,13 +167,9 @@ def _emit_approximate(writer: BlockWriter, instruction: Instruction, modifiers: 
 
 @emits("min", "max")
 def _emit_extreme(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    clip = modifiers.flag("relu")  # NVRTC writes it behind the type, the ISA before it
-    type_ = modifiers.type()
-    if type_.is_integer or type_.name in {"u16x2", "s16x2"}:
-        emit_integer.emit_extreme(writer, instruction, type_, clip)
-        return
-    if clip:
+    if modifiers.flag("relu"):
         raise Refused(".relu exists for integers only here")
+    type_ = modifiers.type()
     d, *sources = operands(instruction, 3, 4)
     keep_nan = modifiers.flag("NaN")
     by_xor, magnitudes = modifiers.flag("xorsign"), modifiers.flag("abs")
@@ -202,9 +194,6 @@ def _emit_extreme(writer: BlockWriter, instruction: Instruction, modifiers: Modi
 @emits("abs", "neg")
 def _emit_sign(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     type_ = modifiers.type()
-    if type_.is_integer:
-        emit_integer.emit_sign(writer, instruction, type_)
-        return
     d, a = operands(instruction, 2)
     flush = modifiers.flag("ftz")
     if type_.name not in FLOATS or (flush and type_.name == "f64"):

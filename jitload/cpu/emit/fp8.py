@@ -9,7 +9,7 @@ from jitload.cpu.faults import Refused
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
-    from jitload.cpu.text.ir import Instruction
+    from jitload.cpu.text.ir import Instruction, Operand
 
 _EIGHT_BITS = ("e4m3x2", "e5m2x2")
 _SCALES = "ue8m0x2"
@@ -44,7 +44,7 @@ def _word(name: str) -> str:
     return "u8" if name == "e2m1x2" else "u16"
 
 
-def _numbers(writer: BlockWriter, instruction: Instruction, source_type: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _numbers(writer: BlockWriter, instruction: Instruction, source_type: str) -> tuple[str, str, Operand]:
     """The numbers for the upper and the lower part, and where the pair goes."""
     if source_type == "f32":
         d, a, b = operands(instruction, 3)

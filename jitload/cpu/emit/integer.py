@@ -10,7 +10,7 @@ from jitload.cpu.types import TYPES, Type, unsigned_rep
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
-    from jitload.cpu.text.ir import Instruction
+    from jitload.cpu.text.ir import Instruction, Operand
 
 
 def require_integer(type_: Type, *widths: int) -> None:
@@ -19,8 +19,10 @@ def require_integer(type_: Type, *widths: int) -> None:
         raise Refused(f"type .{type_.name} is not supported here")
 
 
-def emit_sum(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, type_: Type) -> None:
-    """`add` and `sub` of integers, also with carry out."""
+@emits("add", "sub", of=("integer", "integer pair"))
+def _emit_sum(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """Also with carry out."""
+    type_ = modifiers.type()
     d, a, b = operands(instruction, 3)
     name = instruction.opcode
     if type_.name in {"u16x2", "s16x2"}:
@@ -29,7 +31,7 @@ def emit_sum(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
         return
     require_integer(type_)
     if modifiers.flag("cc"):
-        emit_carry(writer, instruction, type_, carry_in=False, carry_out=True)
+        _emit_carry(writer, instruction, type_, carry_in=False, carry_out=True)
     elif modifiers.flag("sat"):
         if type_.name != "s32":
             raise Refused("integer .sat exists for .s32 only")
@@ -41,7 +43,7 @@ def emit_sum(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
         writer.result(d, rep, total, affine=True)
 
 
-def emit_carry(writer: BlockWriter, instruction: Instruction, type_: Type, *, carry_in: bool, carry_out: bool) -> None:
+def _emit_carry(writer: BlockWriter, instruction: Instruction, type_: Type, *, carry_in: bool, carry_out: bool) -> None:
     """Addition or subtraction through the carry flag; the operands are the last two of the instruction."""
     d, a, b = operands(instruction, 3)
     require_integer(type_, 32, 64)
@@ -58,18 +60,20 @@ def emit_carry(writer: BlockWriter, instruction: Instruction, type_: Type, *, ca
 @emits("addc", "subc")
 def _emit_carry_in(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     out = modifiers.flag("cc")
-    emit_carry(writer, instruction, modifiers.type(), carry_in=True, carry_out=out)
+    _emit_carry(writer, instruction, modifiers.type(), carry_in=True, carry_out=out)
 
 
-def emit_product(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, type_: Type) -> None:
-    """`mul` of integers."""
+@emits("mul", of=("integer",))
+def _emit_mul(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    type_ = modifiers.type()
     d, a, b = operands(instruction, 3)
     part = modifiers.need("lo", "hi", "wide")
     rep, expression = _product(writer, a, b, type_, part)
     writer.result(d, rep, expression, affine=part != "hi")
 
 
-def _product(writer: BlockWriter, a, b, type_: Type, part: str) -> tuple[str, str]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _product(writer: BlockWriter, a: Operand, b: Operand, type_: Type, part: str) -> tuple[str, str]:
+    """(representation, expression) of the part of a product that is wanted."""
     require_integer(type_, *((16, 32) if part == "wide" else (16, 32, 64)))
     if part == "lo":
         rep = unsigned_rep(type_.bits)
@@ -81,15 +85,10 @@ def _product(writer: BlockWriter, a, b, type_: Type, part: str) -> tuple[str, st
     return TYPES[f"{rep[0]}{type_.bits * 2}"].rep, f"mul_wide({left}, {right})"
 
 
-@emits("mad", "madc")
+@emits("mad", "madc", of=("integer",))
 def _emit_mad(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    from jitload.cpu.emit.float import emit_fused
-
     d, a, b, c = operands(instruction, 4)
     type_ = modifiers.type()
-    if not type_.is_integer:
-        emit_fused(writer, instruction, modifiers, type_)
-        return
     part = modifiers.need("lo", "hi", "wide")
     rep, product = _product(writer, a, b, type_, part)
     carry_out = modifiers.flag("cc")
@@ -139,12 +138,9 @@ def _emit_sad(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
 
 
 @emits("rem")
-def _emit_rem(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    emit_quotient(writer, instruction, modifiers.type())
-
-
-def emit_quotient(writer: BlockWriter, instruction: Instruction, type_: Type) -> None:
-    """`div` and `rem` of integers."""
+@emits("div", of=("integer",))
+def _emit_quotient(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    type_ = modifiers.type()
     d, a, b = operands(instruction, 3)
     require_integer(type_)
     rep = type_.rep
@@ -152,8 +148,10 @@ def emit_quotient(writer: BlockWriter, instruction: Instruction, type_: Type) ->
     writer.result(d, rep, f"{name}({writer.source(a, rep)}, {writer.source(b, rep)})")
 
 
-def emit_extreme(writer: BlockWriter, instruction: Instruction, type_: Type, clip: bool) -> None:
-    """`min` and `max` of integers."""
+@emits("min", "max", of=("integer", "integer pair"))
+def _emit_extreme(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    clip = modifiers.flag("relu")  # NVRTC writes it behind the type, the ISA before it
+    type_ = modifiers.type()
     d, a, b = operands(instruction, 3)
     function = "np_minimum" if instruction.opcode == "min" else "np_maximum"
     if type_.name in {"u16x2", "s16x2"}:
@@ -174,8 +172,9 @@ def emit_extreme(writer: BlockWriter, instruction: Instruction, type_: Type, cli
     writer.result(d, rep, value)
 
 
-def emit_sign(writer: BlockWriter, instruction: Instruction, type_: Type) -> None:
-    """`abs` and `neg` of integers."""
+@emits("abs", "neg", of=("integer",))
+def _emit_sign(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    type_ = modifiers.type()
     d, a = operands(instruction, 2)
     require_integer(type_)
     if instruction.opcode == "neg":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.block_code import MeetingCode
 from jitload.cpu.code.function_writer import canonical
 from jitload.cpu.code.instruction import Modifiers, emits, operands
-from jitload.cpu.emit.memory import address_parts
+from jitload.cpu.emit.address import address_parts
 from jitload.cpu.faults import Refused
 from jitload.cpu.lanes.matrix import ELEMENT_BITS, Product
 from jitload.cpu.text.ir import Operand, Register, Sink, Vector

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
-from jitload.cpu.emit.memory import address_name
+from jitload.cpu.emit.address import address_name
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.ir import Memory, Sink
 

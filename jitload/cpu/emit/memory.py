@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.emit.address import HINTS, SCOPES, address_name, take_hints
 from jitload.cpu.faults import Refused
-from jitload.cpu.text.ir import Memory, Register, Sink, Symbol, Vector
+from jitload.cpu.text.ir import Memory, Sink, Symbol, Vector
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
@@ -21,12 +22,6 @@ _SPACES = {
     "global": "global", "const": "const", "shared": "shared", "shared::cta": "shared", "shared::cluster": "shared",
     "local": "local", "param": "param", "param::entry": "param", "param::func": "param",
 }  # fmt: skip
-_ORDER = ("weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "mmio", "sc")
-_SCOPES = ("cta", "cluster", "gpu", "sys")
-_HINTS = (
-    *("ca", "cg", "cs", "lu", "cv", "wb", "wt", "nc", "unified", "L2::64B", "L2::128B", "L2::256B", "L1::no_allocate"),
-    *(f"L{level}::evict_{how}" for level in (1, 2) for how in ("normal", "unchanged", "first", "last")),
-)
 _OPERATIONS = ("add", "and", "or", "xor", "min", "max", "inc", "dec", "exch", "cas")
 _ATOMIC_TYPES = {
     "add": ("u32", "s32", "u64", "s64", "f32", "f64", "f16", "bf16", "f16x2", "bf16x2"),
@@ -41,44 +36,11 @@ def _space(modifiers: Modifiers) -> str:
     return _SPACES.get(modifiers.choice(*_SPACES), "generic")
 
 
-def take_hints(modifiers: Modifiers, instruction: Instruction) -> tuple[Operand, ...]:
-    """Take what only concerns caches and ordering; give the operands without a cache policy."""
-    modifiers.flag(*_ORDER)
-    modifiers.flag(*_SCOPES)
-    modifiers.flag(*_HINTS)
-    if modifiers.flag("L2::cache_hint"):
-        return instruction.operands[:-1]
-    return instruction.operands
-
-
-def address_name(writer: BlockWriter, space: str, operand: Operand) -> tuple[str, int]:
-    """(name of the checked addresses, constant offset) of an operand in brackets."""
-    if not isinstance(operand, Memory):
-        raise Refused("an address in brackets is expected")
-    if space == "param":
-        if isinstance(operand.base, Symbol):
-            space = writer.function.resolve(operand.base)[0]
-        elif not writer.function.entry:
-            space = "local"
-    return writer.address("global" if space == "const" else space, operand)
-
-
 def _element_type(modifiers: Modifiers) -> Type:
     type_ = modifiers.type()
     if type_.kind not in {"u", "s", "b", "f", "bf"} and type_.name not in {"f16x2", "bf16x2"}:
         raise Refused(f"type .{type_.name} is not supported here")
     return type_
-
-
-def address_parts(writer: BlockWriter, space: str, operand: Operand) -> tuple[str, str, int]:
-    """(space, expression of the base as lanes, constant offset), for accesses that add offsets of their own."""
-    if not isinstance(operand, Memory):
-        raise Refused("an address in brackets is expected")
-    space, text, offset = writer.address_text(space, operand)
-    if not isinstance(operand.base, Register):
-        return space, f"u64({text})", offset
-    signed = ".view(s32)" if operand.base.type.bits == 32 else ""
-    return space, f"{text}{signed}.astype(u64)", offset
 
 
 @emits("ld", "ldu")
@@ -127,11 +89,6 @@ def _is_plain_parameter(writer: BlockWriter, space: str, operand: Operand, type_
 
 @emits("st")
 def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    if {"async", "bulk"} & {*instruction.modifiers}:
-        from jitload.cpu.emit.copy import emit_special_store
-
-        emit_special_store(writer, instruction, modifiers)
-        return
     found = take_hints(modifiers, instruction)
     if len(found) != 2:
         raise Refused(f"{len(found)} operands where 2 are expected")
@@ -207,7 +164,7 @@ def _emit_vector_atomic(
 @emits("membar", "fence")
 def _emit_fence(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     operands(instruction, 0)
-    modifiers.flag("gl", "sc", "acq_rel", "acquire", "release", "mbarrier_init", *_SCOPES)
+    modifiers.flag("gl", "sc", "acq_rel", "acquire", "release", "mbarrier_init", *SCOPES)
     # There is one proxy here, and copies are complete at once.
     modifiers.flag("proxy", "alias", "async", "generic", "async::generic", "global", "shared::cta", "shared::cluster")
 
@@ -215,19 +172,19 @@ def _emit_fence(_writer: BlockWriter, instruction: Instruction, modifiers: Modif
 @emits("applypriority", "discard")
 def _emit_cache_line(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     operands(instruction, 2)
-    modifiers.flag("global", "L2", *_HINTS)
+    modifiers.flag("global", "L2", *HINTS)
 
 
 @emits("prefetch", "prefetchu")
 def _emit_prefetch(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     operands(instruction, 1)
-    modifiers.flag("global", "local", "const", "param", "tensormap", "L1", "L2", *_HINTS)
+    modifiers.flag("global", "local", "const", "param", "tensormap", "L1", "L2", *HINTS)
 
 
 @emits("createpolicy")
 def _emit_policy(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     modifiers.type()
-    modifiers.flag("fractional", "range", "cvt", "L2", "global", *_HINTS)
+    modifiers.flag("fractional", "range", "cvt", "L2", "global", *HINTS)
     writer.result(instruction.operands[0], "u64", writer.function.constant("u64", 0), shared=True)
 
 
