@@ -63,7 +63,6 @@ CIRCLES = (
     cpu.code.kernel_code cpu.code.namespace cpu.emit cpu.emit.meeting cpu.memory.access cpu.memory.atomics
     cpu.memory.copies cpu.memory.generic cpu.memory.mbarrier cpu.memory.strided cpu.run.barrier cpu.run.batch
     cpu.run.frame cpu.run.observe""",
-    "cpu.code.block_code cpu.lanes.matrix",
     "tiers.cache tiers.explain tiers.lookup",
 )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from jitload.cpu.lanes import approximate, convert, floats, fp8, integers, matrix, packed, video
 from jitload.cpu.lanes.affine import Affine, dense
-from jitload.cpu.memory import atomics, copies, generic, mbarrier
+from jitload.cpu.memory import atomics, copies, fragments, generic, mbarrier
 from jitload.cpu.types import DTYPES
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def _names() -> dict[str, Any]:
         copies,
         floats,
         fp8,
+        fragments,
         generic,
         integers,
         matrix,

@@ -10,16 +10,13 @@ order, and again from the start when more registers are there than elements.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jitload.cpu.lanes.convert import from_bf16
 from jitload.cpu.lanes.fp8 import from_narrow
 from jitload.cpu.lanes.quads import pair_quads, quad_layout, unpair_quads
-
-if TYPE_CHECKING:
-    from jitload.cpu.code.block_code import MeetingCode
 
 Array = np.ndarray[Any, Any]
 
@@ -68,7 +65,7 @@ class Product(NamedTuple):
         return self.counts[2] * ELEMENT_BITS[self.d] // ELEMENT_BITS[self.c]
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
     """Row and column of every element: arrays of (lane, register, element in register)."""
 
     rows: Array
@@ -76,15 +73,15 @@ class _Layout(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def opaque_layout(rows: int, columns: int, registers: int, per_register: int) -> _Layout:
+def opaque_layout(rows: int, columns: int, registers: int, per_register: int) -> Layout:
     """Where the elements of a `wmma` fragment belong."""
     register, element = np.arange(registers)[None, :, None], np.arange(per_register)[None, None, :]
     index = ((register * 32 + _LANES[:, None, None]) * per_register + element) % (rows * columns)
-    return _Layout(index // columns, index % columns)
+    return Layout(index // columns, index % columns)
 
 
 @lru_cache(maxsize=256)
-def _exact_layout(which: str, registers: int, per_register: int) -> _Layout:
+def _exact_layout(which: str, registers: int, per_register: int) -> Layout:
     register, element = np.arange(registers)[None, :, None], np.arange(per_register)[None, None, :]
     group, place = (_LANES >> 2)[:, None, None], (_LANES & 3)[:, None, None]
     along = place * per_register + element
@@ -96,19 +93,19 @@ def _exact_layout(which: str, registers: int, per_register: int) -> _Layout:
         item = register * per_register + element
         found = group + 8 * (item >> 1), 2 * place + (item & 1)
     rows, columns = np.broadcast_arrays(*found)
-    return _Layout(rows, columns)
+    return Layout(rows, columns)
 
 
-def _layout(product: Product, which: str, registers: int, per_register: int) -> _Layout:
+def _layout(product: Product, which: str, registers: int, per_register: int) -> Layout:
     if product.quads:
         by = product.quads.split(".")["ab".index(which)] if which in "ab" else ""
-        return _Layout(*quad_layout(which, by, per_register == 1))
+        return Layout(*quad_layout(which, by, per_register == 1))
     if not product.opaque:
         return _exact_layout(which, registers, per_register)
     shape = {"a": (product.m, product.k), "b": (product.k, product.n)}.get(which, (product.m, product.n))
     if which == "b" and ELEMENT_BITS[product.b] < 8:  # words hold parts of columns
         turned = opaque_layout(*reversed(shape), registers, per_register)
-        return _Layout(turned.columns, turned.rows)
+        return Layout(turned.columns, turned.rows)
     return opaque_layout(*shape, registers, per_register)
 
 
@@ -210,74 +207,11 @@ def exchange_rows(address: Array, count: int, turned: bool) -> list[Array]:
     return [np.ascontiguousarray(one).reshape(-1) for one in found]
 
 
-def run_matrix(code: MeetingCode, values: list[Array]) -> list[Array]:
-    """A meeting of whole warps, lanes in order."""
-    if code.product is not None:
-        return multiply(code.product, values)
-    if code.name == "movmatrix":
+def run_matrix(name: str, product: Product | None, values: list[Array]) -> list[Array]:
+    """Carry out an operation of whole warps, lanes in order: a product, "movmatrix" or "rows.<count>.<turned>"."""
+    if product is not None:
+        return multiply(product, values)
+    if name == "movmatrix":
         return [move_transposed(values[0])]
-    _, count, turned = code.name.split(".")
+    _, count, turned = name.split(".")
     return exchange_rows(values[0], int(count), turned == "True")
-
-
-def lane_numbers(batch: Any) -> Array:
-    """The current lanes' places in their warps."""
-    slots = batch.slots if batch.lanes is None else batch.slots[batch.lanes]
-    return np.asarray(slots & 31)
-
-
-def _fragment_offsets(batch: Any, layout: _Layout, by_row: bool, stride: Any, size: int) -> list[list[Array]]:
-    """Byte offsets from the matrix's start, per register and element."""
-    lanes = lane_numbers(batch)
-    major, minor = (layout.rows, layout.columns) if by_row else (layout.columns, layout.rows)
-    step = stride.astype(np.int64)
-    count, inner = layout.rows.shape[1:]
-    return [
-        [(major[lanes, register, item] * step + minor[lanes, register, item]) * size for item in range(inner)]
-        for register in range(count)
-    ]
-
-
-def load_packed_fragment(
-    batch: Any, at: Any, base: Any, offset: int, length: int, bits: int, count: int, stride: Any, site: int
-) -> list[Any]:
-    """`wmma.load` of elements smaller than a byte: words of rows of A, or of columns of B, that are `length` long."""
-    lanes = lane_numbers(batch)
-    per_line = length * bits // 32
-    words = []
-    for register in range(count):
-        number = lanes + 32 * register
-        places = (number // per_line) * (stride.astype(np.int64) * bits // 8) + number % per_line * 4
-        words.append(at(batch, base + places.astype(np.uint64)).load(offset, "u32", 4, site))
-    return words
-
-
-def load_fragment(
-    batch: Any, at: Any, base: Any, offset: int, shape: tuple[int, int], count: int, rep: str, by_row: bool,
-    stride: Any, site: int,
-) -> list[Any]:  # fmt: skip
-    """`wmma.load`: the registers of a fragment; `rep` is how an element lies in memory."""
-    size = int(rep[1:]) // 8
-    inner = max(4 // size, 1)
-    words = []
-    for places in _fragment_offsets(batch, opaque_layout(*shape, count, inner), by_row, stride, size):
-        parts = [at(batch, base + place.astype(np.uint64)).load(offset, rep, size, site) for place in places]
-        columns = [np.broadcast_to(part, places[0].shape) for part in parts]
-        rows = np.ascontiguousarray(np.stack(columns, axis=1))
-        words.append(rows.view(np.uint64 if size == 8 else np.uint32).reshape(-1))
-    return words
-
-
-def store_fragment(
-    batch: Any, at: Any, base: Any, offset: int, shape: tuple[int, int], rep: str, by_row: bool, stride: Any,
-    site: int, words: list[Any],
-) -> None:  # fmt: skip
-    """`wmma.store`."""
-    size = int(rep[1:]) // 8
-    inner = max(4 // size, 1)
-    layout = opaque_layout(*shape, len(words), inner)
-    for places, word in zip(_fragment_offsets(batch, layout, by_row, stride, size), words, strict=True):
-        parts = np.ascontiguousarray(np.broadcast_to(word, places[0].shape)).view(f"u{size}").reshape(-1, inner)
-        for column, place in enumerate(places):
-            target = at(batch, base + place.astype(np.uint64))
-            target.store(offset, rep, size, site, parts[:, column])

@@ -179,7 +179,8 @@ class Meetings:
             return run_warp(code.name, slots, masks, values, self._batch.slot_count)
         if len(slots) % 32 or (slots.reshape(-1, 32) & 31 != np.arange(32)).any():
             self._batch.fail(code.site, 0, "a matrix operation without all 32 threads of the warp")
-        return run_matrix(code, [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values])
+        values = [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values]
+        return run_matrix(code.name, code.product, values)
 
     def _all_here(self, slots: Array, masks: Any) -> bool:
         return bool(self._arrived(slots, masks).all())
