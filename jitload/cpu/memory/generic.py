@@ -13,7 +13,8 @@ from jitload.cpu.memory.strided import StridedGlobalAddresses, StridedSlabAddres
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitload.cpu.memory.access import Addresses, Slab
+    from jitload.cpu.memory.access import Addresses
+    from jitload.cpu.memory.slab import Slab
     from jitload.cpu.run.batch import Batch
 
     Array = np.ndarray[Any, Any]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitload.cpu.memory.access import Addresses, GlobalAddresses, Slab, SlabAddresses
+from jitload.cpu.memory.access import Addresses, GlobalAddresses, SlabAddresses
 from jitload.cpu.types import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jitload.cpu.lanes.affine import Affine
+    from jitload.cpu.memory.slab import Slab
     from jitload.cpu.run.batch import Batch
 
     Array = np.ndarray[Any, Any]

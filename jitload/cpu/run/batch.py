@@ -11,8 +11,9 @@ from jitload.cpu.code.function_writer import AFFINE_SPECIALS
 from jitload.cpu.faults import run_fault
 from jitload.cpu.lanes.affine import AFFINE_LANES
 from jitload.cpu.lanes.coordinates import Coordinates
-from jitload.cpu.memory.access import GlobalAddresses, Slab, SlabAddresses
+from jitload.cpu.memory.access import GlobalAddresses, SlabAddresses
 from jitload.cpu.memory.arena import Allocation
+from jitload.cpu.memory.slab import Slab
 
 if TYPE_CHECKING:
     from jitload.cpu.code.kernel_code import KernelCode

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitload.cpu.memory.access import UNSET
 from jitload.cpu.memory.arena import ARENA_WINDOW, LOCAL_WINDOW, SHARED_WINDOW, WINDOW_BYTES
+from jitload.cpu.memory.slab import UNSET
 from jitload.errors import CpuFault
 
 if TYPE_CHECKING:
