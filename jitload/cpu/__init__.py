@@ -2,14 +2,18 @@
 
 The rooms, each importing only from those before it:
 
-    types, faults    how values are held; how the executor says no
+    types            how values are held
+    faults           how the executor says no
     text             reading PTX: tokens, statements, operands
     lanes            arithmetic on arrays of lanes
     memory           the state spaces: checked addresses, atomics, copies
-    code, emit       from functions of PTX to generated Python; one file of `emit` per family of instructions
+    code             from functions of PTX to generated Python: blocks, liveness, registers, the writer
+    emit             the code of each instruction, one file per family
+    kernel_code      a decoded kernel, put together from the code of its functions
     run              batches of thread blocks, who runs next, where lanes wait, who watches
     checks, profile  observers: races and the like; counting
-    function, module a kernel that can be launched; the loader
+    function         a kernel that can be launched
+    module           the loader
 """
 
 from jitload.cpu.module import PtxModule, load_ptx

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload import forks
+from jitload import config, forks
 from jitload.cpu.lanes.coordinates import split_grid
 from jitload.cpu.run.batch import Batch, Launch
-from jitload.cpu.run.observe import observer_in_force
+from jitload.cpu.run.observer import Observer, Observers, observers
 from jitload.cpu.run.schedule import Scheduler
 from jitload.errors import CpuFault, LaunchError
 
 if TYPE_CHECKING:
-    from jitload.cpu.code.kernel_code import KernelCode
+    from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.memory.arena import Arena
     from jitload.launch.kernel import Dim3, Memory
     from jitload.values import KernelInfo
@@ -97,23 +97,25 @@ class CpuFunction:
         elif self.code.needs_grid:
             raise self._needs_cooperation()
         launch = Launch(self.code, self._arena, parameters, grid, block, shared_bytes)
-        launch.name, launch.observer = self.info.name, observer_in_force()
+        launch.name, observer = self.info.name, observer_in_force()
+        if observer is not None:
+            launch.on_access = observer.accessed
         # One launch at a time: atomics of two launches must not interleave between NumPy calls.
         with _launching, np.errstate(all="ignore"):
             if not cooperative:
-                self._run_alone(launch)
+                self._run_alone(launch, observer)
                 return
             launch.workspace = self._arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
             self._arena.write(launch.workspace, memoryview(bytes(_WORKSPACE_BYTES)))
             try:
-                _run_watched(launch, True)
+                _run_watched(launch, observer, True)
             finally:
                 self._arena.free(launch.workspace)
 
-    def _run_alone(self, launch: Launch) -> None:
+    def _run_alone(self, launch: Launch, observer: Observer | None) -> None:
         """Run blocks that need not be there together; one that waits for its grid after all is a launch error."""
         try:
-            _run_watched(launch, False)
+            _run_watched(launch, observer, False)
         except CpuFault as fault:
             if fault.ptx_line in self.code.grid_traps or _traps_in_groups(fault):
                 raise self._needs_cooperation() from fault
@@ -192,17 +194,27 @@ def batch_blocks(launch: Launch) -> int:
     return max(1, min(lanes // launch.threads, by_shared, launch.blocks))
 
 
-def _run_watched(launch: Launch, cooperative: bool) -> None:
+def observer_in_force() -> Observer | None:
+    """Who watches a launch that begins now: the checks of the settings, and whoever is `observing`; None for nobody."""
+    members, names = observers(), config.current().cpu_check
+    if names:
+        from jitload.cpu.checks import make_checks  # six files that most processes never need
+
+        members = (*make_checks(names), *members)
+    return None if not members else members[0] if len(members) == 1 else Observers(members)
+
+
+def _run_watched(launch: Launch, observer: Observer | None, cooperative: bool) -> None:
     """Run every block of the grid, and tell the observer of the launch, if there is one."""
-    if launch.observer is None:
-        run_grid(launch, cooperative)
+    if observer is None:
+        run_grid(launch, None, cooperative)
         return
-    launch.observer.launched(launch)
-    run_grid(launch, cooperative)
-    launch.observer.finished(launch)
+    observer.launched(launch)
+    run_grid(launch, observer, cooperative)
+    observer.finished(launch)
 
 
-def run_grid(launch: Launch, cooperative: bool) -> None:
+def run_grid(launch: Launch, observer: Observer | None, cooperative: bool) -> None:
     """Run every block of the grid.
 
     Batches run one after the other. When one only waits, perhaps for a block that has not started, the next is let in
@@ -213,7 +225,7 @@ def run_grid(launch: Launch, cooperative: bool) -> None:
     crowd = _BATCHES_AT_ONCE if cooperative else 1
     while True:
         while len(running) < crowd and (span := next(spans, None)) is not None:
-            running.append(Scheduler(Batch(launch, *span)))
+            running.append(Scheduler(Batch(launch, *span), observer))
         if not running:
             return
         budget = _SLICE_STEPS if crowd == 1 else _SHORT_SLICE_STEPS

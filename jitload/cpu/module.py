@@ -6,11 +6,11 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from jitload import forks
-from jitload.cpu.code.kernel_code import KernelCode
 from jitload.cpu.code.layout import kernel_info, parameter_offsets
 from jitload.cpu.code.link import Linker
 from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.function import CpuFunction
+from jitload.cpu.kernel_code import KernelCode
 from jitload.cpu.memory.arena import process_arena
 from jitload.cpu.text.lines import spell_lines_of
 from jitload.cpu.text.program import read_program

@@ -11,7 +11,7 @@ from jitload.cpu.checks.race import RaceCheck
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jitload.cpu.run.observe import Observer
+    from jitload.cpu.run.observer import Observer
 
 _CHECKS: dict[str, type[Observer]] = {"memory": MemoryCheck, "race": RaceCheck, "init": InitCheck}
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from jitload.cpu.checks.shadow import Shadow, byte_positions, lazy_zeros
 from jitload.cpu.memory.arena import ARENA_WINDOW
-from jitload.cpu.run.observe import Observer
+from jitload.cpu.run.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,7 @@ class InitCheck(Observer):
 
     def accessed(
         self,
+        batch: Batch,
         addresses: Addresses,
         offset: int,
         nbytes: int,
@@ -57,7 +58,7 @@ class InitCheck(Observer):
             return
         if addresses.space not in self._spaces:
             return
-        written = self._slabs(addresses.batch)[addresses.space]
+        written = self._slabs(batch)[addresses.space]
         rows, places = _rows(written, nbytes, byte_positions(addresses, offset))
         if how != "store":
             missing = np.flatnonzero(~np.atleast_2d(rows[places]).any(axis=-1))

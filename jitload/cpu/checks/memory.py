@@ -10,7 +10,7 @@ from jitload.cpu.checks.shadow import byte_positions
 from jitload.cpu.faults import run_fault
 from jitload.cpu.lanes.warp import groups_of, shuffle_sources
 from jitload.cpu.memory.arena import ARENA_WINDOW
-from jitload.cpu.run.observe import Observer
+from jitload.cpu.run.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +78,7 @@ class MemoryCheck(Observer):
 
     def accessed(
         self,
+        batch: Batch,
         addresses: Addresses,
         offset: int,
         nbytes: int,
@@ -88,7 +89,7 @@ class MemoryCheck(Observer):
         """Look for writes to constants."""
         if how == "load" or addresses.space != "global":
             return
-        bounds = addresses.batch.arena.bounds()
+        bounds = batch.arena.bounds()
         if not bounds.constant.any():
             return
         places = np.atleast_1d(np.asarray(byte_positions(addresses, offset)))

@@ -19,8 +19,9 @@ import numpy as np
 from jitload.cpu.checks.order import Order, Strength, strength_of
 from jitload.cpu.checks.shadow import Shadow, byte_positions, writes_what_is_there
 from jitload.cpu.faults import describe_place, run_fault
+from jitload.cpu.memory.access import lanes_of
 from jitload.cpu.memory.arena import ARENA_WINDOW
-from jitload.cpu.run.observe import Observer, lanes_of
+from jitload.cpu.run.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,9 +67,11 @@ class _Events:
 class _Access:
     """One access of some lanes, as it is compared and recorded; see `Observer.accessed`."""
 
-    def __init__(self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, strong: bool) -> None:
+    def __init__(
+        self, batch: Batch, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, strong: bool
+    ) -> None:
+        self.batch = batch
         self.addresses = addresses
-        self.batch = addresses.batch
         self.offset = offset
         self.nbytes = nbytes
         self.site = site
@@ -146,7 +149,14 @@ class RaceCheck(Observer):
             array[first : first + (nbytes + 3) // 4] = 0
 
     def accessed(
-        self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()
+        self,
+        batch: Batch,
+        addresses: Addresses,
+        offset: int,
+        nbytes: int,
+        site: int,
+        how: str,
+        values: Sequence[Any] = (),
     ) -> None:
         """Compare an access with those before it, and remember it."""
         if addresses.space not in {"shared", "global"}:
@@ -154,7 +164,7 @@ class RaceCheck(Observer):
         self._pass_fences(site)
         strong, releases, _ = self._strengths[site]
         strong = strong or how == "atomic"
-        access = _Access(addresses, offset, nbytes, site, how, strong)
+        access = _Access(batch, addresses, offset, nbytes, site, how, strong)
         arrays = self._arrays(access)
         for number, (words, bits) in enumerate(access.columns()):
             if strong:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     from jitload.cpu.lanes.matrix import Product
 
+BARRIERS = 16  # per thread block
+
 
 class MeetingCode(NamedTuple):
     """What the scheduler needs to know about one meeting.

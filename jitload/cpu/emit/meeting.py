@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.block_code import MeetingCode
+from jitload.cpu.code.block_code import BARRIERS, MeetingCode
 from jitload.cpu.code.function_writer import canonical
 from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.emit.matrix import MEETINGS as MATRIX_MEETINGS
 from jitload.cpu.faults import Refused
-from jitload.cpu.run.barrier import BARRIERS
 from jitload.cpu.text.ir import Pair, Register, Sink
 
 if TYPE_CHECKING:

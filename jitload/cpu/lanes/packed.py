@@ -31,6 +31,11 @@ def join(halves: Lanes, word: Any = np.uint32) -> Lanes:
     return words.reshape(-1) if halves.ndim == 2 else words[0]
 
 
+def column(value: Lanes) -> Lanes:
+    """A predicate per lane, to go with both halves of packed values."""
+    return value[:, None] if value.ndim else value
+
+
 def unpack(words: Lanes, dtype: Any, count: int) -> list[Lanes]:
     """The elements of a wide value, the lowest first: `mov.b64 {a, b}, c`."""
     if words.ndim:

@@ -7,7 +7,7 @@ on a view of the memory that starts at the offset.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -16,10 +16,56 @@ from jitload.cpu.memory.arena import ARENA_WINDOW, NULL_PAGE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jitload.cpu.memory.arena import Allocation, Arena
     from jitload.cpu.memory.slab import Slab
-    from jitload.cpu.run.batch import Batch
 
     Array = np.ndarray[Any, Any]
+
+
+class RunningLanes(Protocol):
+    """What memory must know of the lanes that use it; a `Batch` is that.
+
+    Attributes:
+        lanes_total: how many lanes there are.
+        lanes: the numbers of those that run now; None for all of them.
+        count: how many run now.
+        slots: of every lane, 32 times its warp plus its place in the warp.
+        arena: global memory.
+        near: the allocation of it that was used last.
+        shared: the shared memory of every thread block.
+        local: the local memory of every lane.
+        params: the parameter block.
+        global_addresses: the class of addresses in the arena.
+        slab_addresses: the class of addresses in the other spaces.
+    """
+
+    lanes_total: int
+    lanes: Array | None
+    count: int
+    slots: Array
+    arena: Arena
+    near: Allocation
+    shared: Slab
+    local: Slab
+    params: Slab
+    global_addresses: type[GlobalAddresses]
+    slab_addresses: type[SlabAddresses]
+
+    def lane_slabs(self, space: str) -> Array | int:
+        """Where the current lanes' slabs start."""
+
+    def slab_strides(self, slab: Slab) -> tuple[int, ...]:
+        """What each coordinate adds to where a lane's slab starts."""
+
+    def report(
+        self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()
+    ) -> None:
+        """Tell whoever watches of an access."""
+
+    def fail(
+        self, site: int, position: int, what: str, address: int | None = None, nearest: str | None = None
+    ) -> NoReturn:
+        """Stop the kernel because of one of the current lanes."""
 
 
 class Addresses:
@@ -36,7 +82,9 @@ class Addresses:
     space: str
     window: int
 
-    def __init__(self, batch: Batch, offsets: Array | int, slabs: Array | int, positions: Array | None = None) -> None:
+    def __init__(
+        self, batch: RunningLanes, offsets: Array | int, slabs: Array | int, positions: Array | None = None
+    ) -> None:
         self.batch = batch
         self.offsets = offsets
         self.slabs = slabs
@@ -193,7 +241,7 @@ class SlabAddresses(Addresses):
     __slots__ = ("slab", "space", "window")
 
     def __init__(
-        self, batch: Batch, slab: Slab, offsets: Array | int, slabs: Array | int, positions: Array | None = None
+        self, batch: RunningLanes, slab: Slab, offsets: Array | int, slabs: Array | int, positions: Array | None = None
     ) -> None:
         super().__init__(batch, offsets, slabs, positions)
         self.slab = slab
@@ -216,3 +264,10 @@ class SlabAddresses(Addresses):
     def describe_nearest(self, offset: int, size: int) -> str | None:
         """The variable that lies there, or the size of the slab."""
         return self.slab.describe(offset, size)
+
+
+def lanes_of(addresses: Addresses) -> Array:
+    """The lanes that addresses belong to, one per address (all current lanes where the addresses are one int)."""
+    batch = addresses.batch
+    lanes = np.arange(batch.lanes_total) if batch.lanes is None else batch.lanes
+    return lanes if addresses.positions is None else lanes[addresses.positions]

@@ -18,8 +18,7 @@ from jitload.cpu.memory.generic import MixedAddresses
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.cpu.memory.access import Addresses
-    from jitload.cpu.run.batch import Batch
+    from jitload.cpu.memory.access import Addresses, RunningLanes
 
     Array = np.ndarray[Any, Any]
 
@@ -38,7 +37,7 @@ _ROUNDS = 16
 
 
 def atomic(
-    batch: Batch,
+    batch: RunningLanes,
     addresses: Addresses | MixedAddresses,
     offset: int,
     type_name: str,

@@ -13,16 +13,15 @@ from jitload.cpu.memory.strided import StridedGlobalAddresses, StridedSlabAddres
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitload.cpu.memory.access import Addresses
+    from jitload.cpu.memory.access import Addresses, RunningLanes
     from jitload.cpu.memory.slab import Slab
-    from jitload.cpu.run.batch import Batch
 
     Array = np.ndarray[Any, Any]
 
 _WINDOWS = {"shared": SHARED_WINDOW, "local": LOCAL_WINDOW, "param": PARAM_WINDOW}
 
 
-def at_global(batch: Batch, value: Any) -> Addresses:
+def at_global(batch: RunningLanes, value: Any) -> Addresses:
     """Addresses of the arena; an int is a uniform address."""
     if isinstance(value, np.ndarray) and value.ndim:
         return batch.global_addresses(batch, value.view(np.int64) - ARENA_WINDOW, 0)
@@ -35,17 +34,17 @@ def at_global(batch: Batch, value: Any) -> Addresses:
     return batch.global_addresses(batch, int(value) - ARENA_WINDOW, 0)
 
 
-def at_shared(batch: Batch, value: Any) -> Addresses:
+def at_shared(batch: RunningLanes, value: Any) -> Addresses:
     """Addresses in shared memory; a `cvta`-free kernel may still hold generic ones in 64-bit registers."""
     return _in_slab(batch, batch.shared, _offsets(value), batch.lane_slabs("shared"))
 
 
-def at_local(batch: Batch, value: Any) -> Addresses:
+def at_local(batch: RunningLanes, value: Any) -> Addresses:
     """Addresses in the local memory of each lane."""
     return _in_slab(batch, batch.local, _offsets(value), batch.lane_slabs("local"))
 
 
-def at_param(batch: Batch, value: Any) -> Addresses:
+def at_param(batch: RunningLanes, value: Any) -> Addresses:
     """Addresses in the parameter block of the launch."""
     return _in_slab(batch, batch.params, _offsets(value), 0)
 
@@ -61,7 +60,7 @@ def _offsets(value: Any) -> Array | Affine | int:
     return int(signed)
 
 
-def _in_slab(batch: Batch, slab: Slab, offsets: Array | Affine | int, slabs: Array | int) -> Addresses:
+def _in_slab(batch: RunningLanes, slab: Slab, offsets: Array | Affine | int, slabs: Array | int) -> Addresses:
     if isinstance(offsets, Affine):
         limits = offsets.limits()
         if limits is not None:
@@ -70,7 +69,7 @@ def _in_slab(batch: Batch, slab: Slab, offsets: Array | Affine | int, slabs: Arr
     return batch.slab_addresses(batch, slab, offsets, slabs)
 
 
-def at_generic(batch: Batch, value: Any) -> Addresses | MixedAddresses:
+def at_generic(batch: RunningLanes, value: Any) -> Addresses | MixedAddresses:
     """Addresses of whatever space each value points into."""
     if type(value) is Affine:
         limits = value.limits()
@@ -91,7 +90,7 @@ def at_generic(batch: Batch, value: Any) -> Addresses | MixedAddresses:
     return MixedAddresses(batch, dense(value))
 
 
-def _in_window(batch: Batch, space: str, window: int, value: Any, positions: Array | None = None) -> Addresses:
+def _in_window(batch: RunningLanes, space: str, window: int, value: Any, positions: Array | None = None) -> Addresses:
     many = type(value) is Affine or (isinstance(value, np.ndarray) and value.ndim)
     offsets = value.view(np.int64) - np.int64(window) if many else int(value) - window
     slabs = 0 if space == "param" else batch.lane_slabs(space)
@@ -103,7 +102,7 @@ def _in_window(batch: Batch, space: str, window: int, value: Any, positions: Arr
     return batch.slab_addresses(batch, slab, offsets, slabs, positions)
 
 
-def space_of(value: Any, space: str, batch: Batch) -> Any:
+def space_of(value: Any, space: str, batch: RunningLanes) -> Any:
     """`isspacep`: whether generic addresses point into a space."""
     if space in _WINDOWS:
         window = np.uint64(_WINDOWS[space])
@@ -116,7 +115,7 @@ def space_of(value: Any, space: str, batch: Batch) -> Any:
     return found if np.ndim(value) else np.bool_(found[0])
 
 
-def check_rank(batch: Batch, rank: Any, site: int) -> None:
+def check_rank(batch: RunningLanes, rank: Any, site: int) -> None:
     """Clusters have one thread block: only rank 0 exists."""
     bad = np.flatnonzero(rank)
     if len(bad):
@@ -129,7 +128,7 @@ class MixedAddresses:
 
     __slots__ = ("batch", "parts")
 
-    def __init__(self, batch: Batch, value: Array) -> None:
+    def __init__(self, batch: RunningLanes, value: Array) -> None:
         self.batch = batch
         self.parts: list[tuple[Array, Addresses]] = []
         rest = np.ones(len(value), np.bool_)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jitload.cpu.lanes.affine import Affine
+    from jitload.cpu.memory.access import RunningLanes
     from jitload.cpu.memory.slab import Slab
-    from jitload.cpu.run.batch import Batch
 
     Array = np.ndarray[Any, Any]
 
@@ -34,7 +34,7 @@ class _StridedAddresses(Addresses):
     _start: int
 
     def _init_strided(
-        self, batch: Batch, affine: Affine, limits: tuple[int, int, int], slab_strides: Sequence[int]
+        self, batch: RunningLanes, affine: Affine, limits: tuple[int, int, int], slab_strides: Sequence[int]
     ) -> None:
         self.batch = batch
         self.positions = None
@@ -91,7 +91,7 @@ class _StridedAddresses(Addresses):
 class StridedGlobalAddresses(_StridedAddresses, GlobalAddresses):
     """Addresses in the arena."""
 
-    def __init__(self, batch: Batch, affine: Affine, limits: tuple[int, int, int]) -> None:
+    def __init__(self, batch: RunningLanes, affine: Affine, limits: tuple[int, int, int]) -> None:
         self.slabs = 0
         self._init_strided(batch, affine, limits, (0,) * len(affine.strides))
 
@@ -100,7 +100,7 @@ class StridedSlabAddresses(_StridedAddresses, SlabAddresses):
     """Addresses in shared, local or parameter memory."""
 
     def __init__(
-        self, batch: Batch, slab: Slab, affine: Affine, limits: tuple[int, int, int], slabs: Array | int
+        self, batch: RunningLanes, slab: Slab, affine: Affine, limits: tuple[int, int, int], slabs: Array | int
     ) -> None:
         self.slab = slab
         self.space = slab.space

@@ -21,7 +21,7 @@ from jitload.cpu.profile.warp_access import (
     local_sectors,
     shared_wavefronts,
 )
-from jitload.cpu.run.observe import Observer
+from jitload.cpu.run.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,6 +114,7 @@ class Counter(Observer):
 
     def accessed(
         self,
+        batch: Batch,
         addresses: Addresses,
         offset: int,
         nbytes: int,
@@ -122,7 +123,7 @@ class Counter(Observer):
         values: Sequence[Any] = (),  # noqa: ARG002 - a method of observers
     ) -> None:
         """Count an access."""
-        batch, positions = addresses.batch, addresses.positions
+        positions = addresses.positions
         declared = self._counts.opcodes[site].modifiers
         space = next((name for name in ("const", "param") if name in declared), addresses.space)
         key = (site, space, how)

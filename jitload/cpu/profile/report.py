@@ -16,7 +16,7 @@ from jitload.cpu.profile.counter import Counter
 from jitload.cpu.profile.kernel_profile import KernelProfile, LineProfile
 from jitload.cpu.profile.metrics import total
 from jitload.cpu.profile.table import kernel_table
-from jitload.cpu.run.observe import observing
+from jitload.cpu.run.observer import observing
 from jitload.errors import LaunchError, SymbolNotFoundError, UsageTypeError
 
 if TYPE_CHECKING:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-BARRIERS = 16  # per thread block
-
 
 class Waiting(NamedTuple):
     """Lanes that stand at one barrier instruction."""

@@ -13,12 +13,15 @@ from jitload.cpu.lanes.affine import AFFINE_LANES
 from jitload.cpu.lanes.coordinates import Coordinates
 from jitload.cpu.memory.access import GlobalAddresses, SlabAddresses
 from jitload.cpu.memory.arena import Allocation
+from jitload.cpu.memory.reporting import ReportingGlobalAddresses, ReportingSlabAddresses
 from jitload.cpu.memory.slab import Slab
 
 if TYPE_CHECKING:
-    from jitload.cpu.code.kernel_code import KernelCode
+    from collections.abc import Callable, Sequence
+
+    from jitload.cpu.kernel_code import KernelCode
+    from jitload.cpu.memory.access import Addresses
     from jitload.cpu.memory.arena import Arena
-    from jitload.cpu.run.observe import Observer
     from jitload.launch.kernel import Dim3
 
     Array = np.ndarray[Any, Any]
@@ -43,11 +46,11 @@ class Launch:
         name: what the user calls the kernel.
         steps: scheduler steps since a batch ended, for the watchdog.
         workspace: the address of what the blocks of a cooperative launch synchronize through, or 0.
-        observer: who watches; set before the first batch is made.
+        on_access: who is told of every access, as `Observer.accessed` is; set before the first batch is made.
     """
 
     workspace = 0
-    observer: Observer | None = None
+    on_access: Callable[[Batch, Addresses, int, int, int, str, Sequence[Any]], None] | None = None
 
     def __init__(
         self, code: KernelCode, arena: Arena, params: bytes | bytearray, grid: Dim3, block: Dim3, shared_bytes: int
@@ -138,13 +141,11 @@ class Batch:
         self._specials: dict[str, Any] = {}
         self._shape_specials = shape.specials
         self.coordinates: Coordinates | None = None
-        if launch.observer is None and self.lanes_total >= AFFINE_LANES:
+        if launch.on_access is not None:
+            self.global_addresses = ReportingGlobalAddresses
+            self.slab_addresses = ReportingSlabAddresses
+        elif self.lanes_total >= AFFINE_LANES:
             self.coordinates = Coordinates(launch.block, launch.grid, first, blocks)
-        elif launch.observer is not None:
-            from jitload.cpu.run import observe
-
-            self.global_addresses = observe.ReportingGlobalAddresses
-            self.slab_addresses = observe.ReportingSlabAddresses
 
     def _all_bits(self) -> Array:
         bits = np.full((self.blocks, self.launch.warps), _FULL_WARP, np.uint32)
@@ -243,6 +244,13 @@ class Batch:
         if base in {"clock64", "globaltimer"}:
             return np.uint64(ticks)
         return np.uint32((ticks >> 32 if base.endswith("_hi") else ticks) & 0xFFFFFFFF)
+
+    def report(
+        self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()
+    ) -> None:
+        """Tell whoever watches of an access."""
+        assert self.launch.on_access is not None
+        self.launch.on_access(self, addresses, offset, nbytes, site, how, values)
 
     def thread_at(self, lane: int) -> tuple[Dim3, Dim3]:
         """(thread, block) coordinates of a lane."""

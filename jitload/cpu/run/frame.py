@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitload.cpu.code.namespace import put
+from jitload.cpu.code.registers import put
+from jitload.cpu.types import DTYPES
 
 if TYPE_CHECKING:
     from jitload.cpu.code.block_code import CallCode, FunctionCode
@@ -44,8 +45,6 @@ class Frame:
 
 def write_register(batch: Batch, frame: Frame, number: int, rep: str, lanes: Array | None, value: Any) -> None:
     """Write a register from outside generated code; `rep` is how the register file holds it."""
-    from jitload.cpu.types import DTYPES
-
     if value.dtype != DTYPES[rep]:
         value = value.view(DTYPES[rep])
     if lanes is None:
@@ -56,10 +55,6 @@ def write_register(batch: Batch, frame: Frame, number: int, rep: str, lanes: Arr
 
 def copy_local(batch: Batch, lanes: Array | None, source: int, target: int, nbytes: int) -> None:
     """Copy bytes within each lane's local memory: arguments and results of calls."""
-    if not nbytes:
-        return
-    if batch.launch.observer is not None:
-        batch.launch.observer.copied(batch, lanes, source, target, nbytes)
     memory = batch.local.views["u8"]
     stride = batch.local.stride
     if lanes is None:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from jitload.cpu.code.block_code import BARRIERS
 from jitload.cpu.faults import describe_place
 from jitload.cpu.lanes.matrix import run_matrix
 from jitload.cpu.lanes.warp import ballot, groups_of, run_warp
-from jitload.cpu.run.barrier import BARRIERS, Barrier, Waiting
+from jitload.cpu.run.barrier import Barrier, Waiting
 from jitload.cpu.run.frame import write_register
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.block_code import MeetingCode
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
+    from jitload.cpu.run.observer import Observer
 
     Array = np.ndarray[Any, Any]
 
@@ -44,12 +46,15 @@ class Meetings:
     Args:
         batch: the batch.
         push: makes lanes runnable: (frame, block, lanes).
+        observer: who watches.
     """
 
-    def __init__(self, batch: Batch, push: Callable[[Frame, int, Array | None], None]) -> None:
+    def __init__(
+        self, batch: Batch, push: Callable[[Frame, int, Array | None], None], observer: Observer | None
+    ) -> None:
         self._batch = batch
         self._push = push
-        self._observer = batch.launch.observer
+        self._observer = observer
         self._barriers: dict[int, Barrier] = {}
         self._parties: dict[tuple[str, str], list[_Party]] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.block_code import CallCode
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
+    from jitload.cpu.run.observer import Observer
 
     Array = np.ndarray[Any, Any]
 
@@ -26,22 +27,38 @@ _LONGEST_STRING = 1 << 16
 _LONG = {"l", "ll", "j", "z", "t"}
 
 
-def run_builtin(name: str, batch: Batch, frame: Frame, call: CallCode, lanes: Array | None) -> None:
+class _Caller(NamedTuple):
+    """The lane that calls, and where."""
+
+    batch: Batch
+    lane: int
+    site: int
+    observer: Observer | None
+
+    def fail(self, what: str, address: int | None = None, nearest: str | None = None) -> NoReturn:
+        """Stop the kernel because of this lane."""
+        self.batch.fail_lane(self.site, self.lane, what, address, nearest)
+
+
+def run_builtin(
+    name: str, batch: Batch, frame: Frame, call: CallCode, lanes: Array | None, observer: Observer | None
+) -> None:
     """Carry out a call of the runtime for the current lanes, one after the other.
 
     Raises:
         CpuFault: an assertion failed, or a pointer is bad.
     """
     everyone = range(batch.lanes_total) if lanes is None else lanes.tolist()
-    if call.results and batch.launch.observer is not None:
+    if call.results and observer is not None:
         place, size = call.results[0]
-        batch.launch.observer.copied(batch, lanes, None, frame.base + place, size)
+        observer.copied(batch, lanes, None, frame.base + place, size)
     for lane in everyone:
+        caller = _Caller(batch, lane, call.site, observer)
         arguments = [_read_argument(batch, lane, frame.base + place, size) for place, size in call.arguments]
         try:
-            result = _HANDLERS[name](batch, lane, call.site, arguments)
+            result = _HANDLERS[name](caller, arguments)
         except (IndexError, struct.error) as error:
-            batch.fail_lane(call.site, lane, f"call of {name} with arguments that it cannot have: {error}")
+            caller.fail(f"call of {name} with arguments that it cannot have: {error}")
         if call.results:
             place, size = call.results[0]
             start = lane * batch.local.stride + frame.base + place
@@ -54,35 +71,36 @@ def _read_argument(batch: Batch, lane: int, place: int, size: int) -> int:
     return int.from_bytes(batch.local.views["u8"][start : start + size].tobytes(), "little")
 
 
-def _bytes_at(batch: Batch, lane: int, site: int, address: int, limit: int) -> bytes:
+def _bytes_at(caller: _Caller, address: int, limit: int) -> bytes:
     """Up to `limit` bytes that a lane sees at a generic address."""
+    batch = caller.batch
     if LOCAL_WINDOW <= address < LOCAL_WINDOW + WINDOW_BYTES:
-        slab, start, copy = batch.local, address - LOCAL_WINDOW, lane
+        slab, start, copy = batch.local, address - LOCAL_WINDOW, caller.lane
     elif SHARED_WINDOW <= address < SHARED_WINDOW + WINDOW_BYTES:
-        slab, start, copy = batch.shared, address - SHARED_WINDOW, int(batch.block_slot[lane])
+        slab, start, copy = batch.shared, address - SHARED_WINDOW, int(batch.block_slot[caller.lane])
     else:
         found = batch.arena.find(address - ARENA_WINDOW)
         if found is None or address - ARENA_WINDOW >= found.end:
             nearest = batch.arena.nearest(address - ARENA_WINDOW, 1)
-            batch.fail_lane(site, lane, f"out of bounds: pointer {address:#x} given to the runtime", address, nearest)
+            caller.fail(f"out of bounds: pointer {address:#x} given to the runtime", address, nearest)
         first = address - ARENA_WINDOW
         return batch.arena.views["u8"][first : min(first + limit, found.end)].tobytes()
     first = copy * slab.stride + start
     return slab.views["u8"][first : first + min(limit, max(slab.nbytes - start, 0))].tobytes()
 
 
-def _string_at(batch: Batch, lane: int, site: int, address: int) -> bytes:
+def _string_at(caller: _Caller, address: int) -> bytes:
     if not address:
         return b"(null)"
-    return _bytes_at(batch, lane, site, address, _LONGEST_STRING).partition(b"\0")[0]
+    return _bytes_at(caller, address, _LONGEST_STRING).partition(b"\0")[0]
 
 
-def _print(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:
+def _print(caller: _Caller, arguments: list[int]) -> int:
     """`vprintf(format, arguments)`; the arguments are packed with their natural alignment."""
-    form = _string_at(batch, lane, site, arguments[0])
-    packed = _bytes_at(batch, lane, site, arguments[1], _LONGEST_STRING) if arguments[1] else b""
+    form = _string_at(caller, arguments[0])
+    packed = _bytes_at(caller, arguments[1], _LONGEST_STRING) if arguments[1] else b""
     reader = _Packed(packed)
-    text = _FORMAT.sub(lambda match: _format_one(batch, lane, site, match, reader), form)
+    text = _FORMAT.sub(lambda match: _format_one(caller, match, reader), form)
     sys.stdout.write(text.decode("utf-8", "replace"))
     return reader.count
 
@@ -105,7 +123,7 @@ class _Packed:
         return value
 
 
-def _format_one(batch: Batch, lane: int, site: int, match: re.Match[bytes], reader: _Packed) -> bytes:
+def _format_one(caller: _Caller, match: re.Match[bytes], reader: _Packed) -> bytes:
     flags, width, precision, length, letter = (part.decode() if part else "" for part in match.groups())
     if letter == "%":
         return b"%"
@@ -130,7 +148,7 @@ def _format_one(batch: Batch, lane: int, site: int, match: re.Match[bytes], read
     if letter == "c":
         return bytes((spec + "c").encode() % bytes([reader.take("i") & 0xFF]))
     if letter == "s":
-        return (spec + "s").encode() % _string_at(batch, lane, site, reader.take("Q"))
+        return (spec + "s").encode() % _string_at(caller, reader.take("Q"))
     if letter == "p":
         return f"%{flags}{width}s".encode() % hex(reader.take("Q")).encode()
     return b""
@@ -156,37 +174,36 @@ def _narrowed(value: int, length: str) -> int:
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-def _fail_assertion(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:
+def _fail_assertion(caller: _Caller, arguments: list[int]) -> int:
     """`__assertfail(message, file, line, function, size of char)`."""
-    message, file, function = (
-        _string_at(batch, lane, site, arguments[place]).decode("utf-8", "replace") for place in (0, 1, 3)
-    )
-    line = batch.launch.code.linker.program.spell_line(file, arguments[2] & 0xFFFFFFFF)
-    batch.fail_lane(site, lane, f"assertion `{message}` failed in {function}, {line}")
+    message, file, function = (_string_at(caller, arguments[place]).decode("utf-8", "replace") for place in (0, 1, 3))
+    line = caller.batch.launch.code.linker.program.spell_line(file, arguments[2] & 0xFFFFFFFF)
+    caller.fail(f"assertion `{message}` failed in {function}, {line}")
 
 
-def _allocate(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:
-    nbytes = arguments[0]
+def _allocate(caller: _Caller, arguments: list[int]) -> int:
+    batch, nbytes = caller.batch, arguments[0]
     if not nbytes:
         return 0
-    thread, block = batch.thread_at(lane)
+    thread, block = batch.thread_at(caller.lane)
     address = batch.arena.allocate(nbytes, f"malloc of thread {thread} of block {block}")
     start = address - ARENA_WINDOW
     batch.arena.views["u16"][start // 2 : (start + nbytes + 1) // 2] = UNSET
-    if batch.launch.observer is not None:
-        batch.launch.observer.allocated(batch, lane, site, address, nbytes)
+    if caller.observer is not None:
+        caller.observer.allocated(batch, caller.lane, caller.site, address, nbytes)
     return address
 
 
-def _free(batch: Batch, lane: int, site: int, arguments: list[int]) -> int:
-    if arguments[0]:
-        if batch.launch.observer is not None:
-            batch.launch.observer.freed(batch, lane, site, arguments[0])
+def _free(caller: _Caller, arguments: list[int]) -> int:
+    address = arguments[0]
+    if address:
+        if caller.observer is not None:
+            caller.observer.freed(caller.batch, caller.lane, caller.site, address)
         try:
-            batch.arena.free(arguments[0])
+            caller.batch.arena.free(address)
         except CpuFault:
-            nearest = batch.arena.nearest(arguments[0] - ARENA_WINDOW, 0)
-            batch.fail_lane(site, lane, "free of a pointer that malloc did not give", arguments[0], nearest)
+            nearest = caller.batch.arena.nearest(address - ARENA_WINDOW, 0)
+            caller.fail("free of a pointer that malloc did not give", address, nearest)
     return 0
 
 

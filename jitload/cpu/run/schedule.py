@@ -22,6 +22,7 @@ from jitload.cpu.run.runtime_calls import run_builtin
 if TYPE_CHECKING:
     from jitload.cpu.code.block_code import BlockCode, CallCode
     from jitload.cpu.run.batch import Batch
+    from jitload.cpu.run.observer import Observer
 
     Array = np.ndarray[Any, Any]
 
@@ -38,16 +39,21 @@ Key = tuple[int, int, int]
 class Scheduler:
     """Runs one batch, in slices.
 
+    Args:
+        batch: what to run.
+        observer: who watches.
+
     Attributes:
         spun: whether a loop that waits for other threads ran in the last slice.
     """
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, observer: Observer | None) -> None:
         self.batch = batch
+        self._observer = observer
         code = batch.launch.code
         self.root = Frame(code.functions[code.name], 0, None, None, 0)
         self.root.lanes_inside = batch.lanes_total
-        self.meetings = Meetings(batch, self.push)
+        self.meetings = Meetings(batch, self.push, observer)
         self.spun = False
         self._heap: list[Key] = []
         self._ready: dict[Key, list[Array | None]] = {}
@@ -115,8 +121,7 @@ class Scheduler:
 
     def _run_lanes(self, frame: Frame, number: int, lanes: Array | None, end: int, turn_end: int) -> None:
         """Run lanes from block to block for as long as nobody else should go first."""
-        batch, heap = self.batch, self._heap
-        observer = batch.launch.observer
+        batch, heap, observer = self.batch, self._heap, self._observer
         place = (-frame.depth, frame.serial)
         while True:
             block = frame.code.blocks[number]
@@ -156,8 +161,8 @@ class Scheduler:
     def _branch(self, frame: Frame, block: BlockCode, lanes: Array | None, taken: Any) -> int | None:
         """Part the lanes; the next block if they all go the same way."""
         first, second = block.targets
-        if self.batch.launch.observer is not None:
-            self.batch.launch.observer.branched(self.batch, block, lanes, taken)
+        if self._observer is not None:
+            self._observer.branched(self.batch, block, lanes, taken)
         if not taken.ndim:
             return first if taken else second
         count = np.count_nonzero(taken)
@@ -200,8 +205,8 @@ class Scheduler:
             del frame.parent.children[frame.call.site, frame.code.name]
 
     def _table(self, frame: Frame, block: BlockCode, lanes: Array | None, index: Any) -> None:
-        if self.batch.launch.observer is not None:
-            self.batch.launch.observer.branched(self.batch, block, lanes, index)
+        if self._observer is not None:
+            self._observer.branched(self.batch, block, lanes, index)
         everyone = self._lane_array(lanes)
         chosen = np.broadcast_to(index, everyone.shape)
         for number, target in enumerate(block.targets):
@@ -235,7 +240,7 @@ class Scheduler:
     def _enter(self, frame: Frame, call: CallCode, name: str, lanes: Array | None) -> None:
         batch = self.batch
         if name in BUILTINS:
-            run_builtin(name, batch, frame, call, lanes)
+            run_builtin(name, batch, frame, call, lanes, self._observer)
             self.push(frame, call.target, lanes)
             return
         code = batch.launch.code.functions[name]
@@ -249,15 +254,23 @@ class Scheduler:
             self._frames[self._serial] = child
         child.lanes_inside += batch.lanes_total if lanes is None else len(lanes)
         for (source, size), (formal, room) in zip(call.arguments, code.formals, strict=False):
-            copy_local(batch, lanes, frame.base + source, child.base + formal, min(size, room))
+            self._copy(lanes, frame.base + source, child.base + formal, min(size, room))
         self.push(child, 0, lanes)
+
+    def _copy(self, lanes: Array | None, source: int, target: int, nbytes: int) -> None:
+        """Move an argument or a result of a call within local memory."""
+        if not nbytes:
+            return
+        if self._observer is not None:
+            self._observer.copied(self.batch, lanes, source, target, nbytes)
+        copy_local(self.batch, lanes, source, target, nbytes)
 
     def _return(self, frame: Frame, lanes: Array | None) -> None:
         parent, call = frame.parent, frame.call
         assert parent is not None
         assert call is not None
         for (target, room), (source, size) in zip(call.results, frame.code.results, strict=False):
-            copy_local(self.batch, lanes, frame.base + source, parent.base + target, min(size, room))
+            self._copy(lanes, frame.base + source, parent.base + target, min(size, room))
         self.push(parent, call.target, lanes)
         self._forget(frame, self.batch.lanes_total if lanes is None else len(lanes))
 

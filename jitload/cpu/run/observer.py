@@ -1,4 +1,4 @@
-"""Watching a launch: who is told what, and how a launch comes by its observers.
+"""Watching a launch: who is told what.
 
 A launch that nobody watches pays nothing on its hot path: addresses that report are classes of their own, which a
 batch chooses once, and the scheduler asks once per block that it runs.
@@ -10,15 +10,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from jitload import config
-from jitload.cpu.memory.access import Addresses, GlobalAddresses, SlabAddresses
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
+
     from jitload.cpu.code.block_code import BlockCode, MeetingCode
+    from jitload.cpu.memory.access import Addresses
     from jitload.cpu.run.batch import Batch, Launch
     from jitload.cpu.run.frame import Frame
 
@@ -52,7 +50,14 @@ class Observer:
         """
 
     def accessed(
-        self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()
+        self,
+        batch: Batch,
+        addresses: Addresses,
+        offset: int,
+        nbytes: int,
+        site: int,
+        how: str,
+        values: Sequence[Any] = (),
     ) -> None:
         """The current lanes access `nbytes` at `offset` from each address: in bounds, and not done yet.
 
@@ -60,7 +65,8 @@ class Observer:
         by its name does not.
 
         Args:
-            addresses: carries `batch`, `space`, `offsets`, `slabs`, `positions`; see also `lanes_of`.
+            batch: whose lanes these are.
+            addresses: carries `space`, `offsets`, `slabs`, `positions`; see also `lanes_of`.
             offset: what the instruction adds.
             nbytes: of the whole access; a vector is one access.
             site: the instruction.
@@ -111,11 +117,18 @@ class Observers(Observer):
             one.branched(batch, block, lanes, ways)
 
     def accessed(
-        self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()
+        self,
+        batch: Batch,
+        addresses: Addresses,
+        offset: int,
+        nbytes: int,
+        site: int,
+        how: str,
+        values: Sequence[Any] = (),
     ) -> None:
         """The current lanes access memory."""
         for one in self.members:
-            one.accessed(addresses, offset, nbytes, site, how, values)
+            one.accessed(batch, addresses, offset, nbytes, site, how, values)
 
     def released(self, batch: Batch, lanes: Array | None) -> None:
         """A barrier of thread blocks lets these lanes go."""
@@ -156,68 +169,6 @@ def observing(observer: Observer) -> Iterator[Observer]:
         _watching.reset(token)
 
 
-def observer_in_force() -> Observer | None:
-    """Who watches a launch that begins now: the checks of the settings, and whoever is `observing`; None for nobody."""
-    members = _watching.get()
-    names = config.current().cpu_check
-    if names:
-        from jitload.cpu.checks import make_checks
-
-        members = (*make_checks(names), *members)
-    return None if not members else members[0] if len(members) == 1 else Observers(members)
-
-
-def lanes_of(addresses: Addresses) -> Array:
-    """The lanes that addresses belong to, one per address (all current lanes where the addresses are one int)."""
-    batch = addresses.batch
-    lanes = np.arange(batch.lanes_total) if batch.lanes is None else batch.lanes
-    return lanes if addresses.positions is None else lanes[addresses.positions]
-
-
-class _ReportingAddresses(Addresses):
-    """Addresses that tell the observer of their launch of every access: after the checks, before memory is touched."""
-
-    __slots__ = ()
-
-    def _report(self, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()) -> None:
-        self.place(offset, nbytes, site)
-        observer = self.batch.launch.observer
-        assert observer is not None
-        observer.accessed(self, offset, nbytes, site, how, values)
-
-    def load(self, offset: int, rep: str, size: int, site: int) -> Any:
-        """What the lanes read."""
-        self._report(offset, size, site, "load")
-        return super().load(offset, rep, size, site)
-
-    def store(self, offset: int, rep: str, size: int, site: int, value: Any) -> None:
-        """Write a value per lane."""
-        self._report(offset, size, site, "store", (value,))
-        super().store(offset, rep, size, site, value)
-
-    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Any]:
-        """`count` elements per lane."""
-        self._report(offset, size * count, site, "load")
-        return super().load_vector(offset, rep, size, count, site)
-
-    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Any]) -> None:
-        """Write a vector per lane."""
-        self._report(offset, size * len(values), site, "store", values)
-        super().store_vector(offset, rep, size, site, values)
-
-    def elements(self, offset: int, rep: str, size: int, site: int) -> tuple[Array, Array]:
-        """(view, index per lane) for a read-modify-write."""
-        self._report(offset, size, site, "atomic")
-        return super().elements(offset, rep, size, site)
-
-
-class ReportingGlobalAddresses(_ReportingAddresses, GlobalAddresses):
-    """Addresses in the arena, watched."""
-
-    __slots__ = ()
-
-
-class ReportingSlabAddresses(_ReportingAddresses, SlabAddresses):
-    """Addresses in shared, local or parameter memory, watched."""
-
-    __slots__ = ()
+def observers() -> tuple[Observer, ...]:
+    """Whoever is `observing` in this context, in order."""
+    return _watching.get()

@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jitload.cpu.run.observe import (
-    Observer,
-    Observers,
-    ReportingGlobalAddresses,
-    lanes_of,
-    observer_in_force,
-    observing,
-)
+from jitload.cpu.function import observer_in_force
+from jitload.cpu.memory.access import lanes_of
+from jitload.cpu.memory.reporting import ReportingGlobalAddresses
+from jitload.cpu.run.observer import Observer, Observers, observing
 
 SOURCE = """
 struct Pair { int a, b; };
@@ -56,8 +52,8 @@ class Notebook(Observer):
         text = batch.launch.code.places[block.sites[-1]].text
         self.branches.append((text.split()[1], np.unique(ways).tolist()))
 
-    def accessed(self, addresses, offset, nbytes, site, how, values=()):
-        text = addresses.batch.launch.code.places[site].text
+    def accessed(self, batch, addresses, offset, nbytes, site, how, values=()):
+        text = batch.launch.code.places[site].text
         self.accesses.append((addresses.space, how, nbytes, len(lanes_of(addresses)), len(values), text.split()[0]))
 
     def released(self, batch, lanes):
