@@ -9,7 +9,7 @@ import numpy as np
 
 from jitload import config, forks
 from jitload.cpu.lanes.coordinates import split_grid
-from jitload.cpu.run.batch import Batch, Launch
+from jitload.cpu.run.batch import Batch, Grid
 from jitload.cpu.run.observer import Observer, Observers, observers
 from jitload.cpu.run.schedule import Scheduler
 from jitload.errors import CpuFault, LaunchError
@@ -96,26 +96,26 @@ class CpuFunction:
             self._check_residence(grid, block, self.code.shared_bytes(shared_bytes))
         elif self.code.needs_grid:
             raise self._needs_cooperation()
-        launch = Launch(self.code, self._arena, parameters, grid, block, shared_bytes)
-        launch.name, observer = self.info.name, observer_in_force()
+        whole = Grid(self.code, self._arena, parameters, grid, block, shared_bytes)
+        whole.name, observer = self.info.name, observer_in_force()
         if observer is not None:
-            launch.on_access = observer.accessed
+            whole.on_access = observer.accessed
         # One launch at a time: atomics of two launches must not interleave between NumPy calls.
         with _launching, np.errstate(all="ignore"):
             if not cooperative:
-                self._run_alone(launch, observer)
+                self._run_alone(whole, observer)
                 return
-            launch.workspace = self._arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
-            self._arena.write(launch.workspace, memoryview(bytes(_WORKSPACE_BYTES)))
+            whole.workspace = self._arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
+            self._arena.write(whole.workspace, memoryview(bytes(_WORKSPACE_BYTES)))
             try:
-                _run_watched(launch, observer, True)
+                _run_watched(whole, observer, True)
             finally:
-                self._arena.free(launch.workspace)
+                self._arena.free(whole.workspace)
 
-    def _run_alone(self, launch: Launch, observer: Observer | None) -> None:
+    def _run_alone(self, grid: Grid, observer: Observer | None) -> None:
         """Run blocks that need not be there together; one that waits for its grid after all is a launch error."""
         try:
-            _run_watched(launch, observer, False)
+            _run_watched(grid, observer, False)
         except CpuFault as fault:
             if fault.ptx_line in self.code.grid_traps or _traps_in_groups(fault):
                 raise self._needs_cooperation() from fault
@@ -183,15 +183,15 @@ def _traps_in_groups(fault: CpuFault) -> bool:
     return (fault.instruction or "").startswith("trap") and "cooperative_groups" in (fault.cuda_line or "")
 
 
-def batch_blocks(launch: Launch) -> int:
+def batch_blocks(grid: Grid) -> int:
     """How many thread blocks run side by side."""
-    code = launch.code
+    code = grid.code
     lanes = SPINNING_BATCH_LANES if code.spins else BATCH_LANES
     if code.local_bytes:
         lanes = min(lanes, max(_BATCH_LOCAL_BYTES // code.local_bytes, 1))
-    shared = code.shared_bytes(launch.shared_bytes)
-    by_shared = _BATCH_SHARED_BYTES // shared if shared else launch.blocks
-    return max(1, min(lanes // launch.threads, by_shared, launch.blocks))
+    shared = code.shared_bytes(grid.shared_bytes)
+    by_shared = _BATCH_SHARED_BYTES // shared if shared else grid.blocks
+    return max(1, min(lanes // grid.threads, by_shared, grid.blocks))
 
 
 def observer_in_force() -> Observer | None:
@@ -204,28 +204,28 @@ def observer_in_force() -> Observer | None:
     return None if not members else members[0] if len(members) == 1 else Observers(members)
 
 
-def _run_watched(launch: Launch, observer: Observer | None, cooperative: bool) -> None:
+def _run_watched(grid: Grid, observer: Observer | None, cooperative: bool) -> None:
     """Run every block of the grid, and tell the observer of the launch, if there is one."""
     if observer is None:
-        run_grid(launch, None, cooperative)
+        run_grid(grid, None, cooperative)
         return
-    observer.launched(launch)
-    run_grid(launch, observer, cooperative)
-    observer.finished(launch)
+    observer.launched(grid)
+    run_grid(grid, observer, cooperative)
+    observer.finished(grid)
 
 
-def run_grid(launch: Launch, observer: Observer | None, cooperative: bool) -> None:
+def run_grid(grid: Grid, observer: Observer | None, cooperative: bool) -> None:
     """Run every block of the grid.
 
     Batches run one after the other. When one only waits, perhaps for a block that has not started, the next is let in
     beside it and they take turns; a cooperative launch starts like that.
     """
-    spans = split_grid(launch.grid, batch_blocks(launch))
+    spans = split_grid(grid.shape, batch_blocks(grid))
     running: list[Scheduler] = []
     crowd = _BATCHES_AT_ONCE if cooperative else 1
     while True:
         while len(running) < crowd and (span := next(spans, None)) is not None:
-            running.append(Scheduler(Batch(launch, *span), observer))
+            running.append(Scheduler(Batch(grid, *span), observer))
         if not running:
             return
         budget = _SLICE_STEPS if crowd == 1 else _SHORT_SLICE_STEPS

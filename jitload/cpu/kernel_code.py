@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jitload.cpu import emit as _opcodes  # noqa: F401 - importing the package registers them
 from jitload.cpu.code.block_code import BlockCode, CallCode, FunctionCode
 from jitload.cpu.code.control import Branch, Call, Exit, Jump, Meeting, Return, Table
-from jitload.cpu.code.draft import BUILTINS, Draft, Reader, guarded
+from jitload.cpu.code.draft import BUILTINS, Draft, Reader, decode_or_fault
 from jitload.cpu.code.function_writer import FunctionWriter, canonical
 from jitload.cpu.code.grid_sync import GridSync
 from jitload.cpu.code.instruction import emit, operands
@@ -45,7 +45,7 @@ class KernelCode:
         places: where instructions stand, by site number.
         local_bytes: local memory per lane.
         spins: whether some loop waits for other lanes.
-        depends: whether some loop may go round until other lanes have done something.
+        depends_on_others: whether some loop may go round until other lanes have done something.
         parameter_places: (offset, bytes, name) of the parameters.
         reserved_bytes: at the start of shared memory, zeros when a block begins.
         needs_grid: whether every thread waits for its whole grid.
@@ -72,10 +72,10 @@ class KernelCode:
         for draft in drafts.values():
             with suppress(*([CpuFault] if draft.foreign else [])):
                 name = draft.function.name
-                self.functions[name] = guarded(self.name, name, partial(self._translate, draft))
+                self.functions[name] = decode_or_fault(self.name, name, partial(self._translate, draft))
         self._check_calls()
         self.local_bytes = self._stack_bytes(entry.name)
-        self.depends = any(depends_on_others(draft.blocks) for draft in drafts.values())
+        self.depends_on_others = any(depends_on_others(draft.blocks) for draft in drafts.values())
         syncs = {name: GridSync(draft.blocks) for name, draft in drafts.items()}
         self.needs_grid = syncs[entry.name].always
         self.grid_traps = frozenset(line for sync in syncs.values() for line in sync.traps)

@@ -42,7 +42,7 @@ _TAIL = """
 )
 def test_which_loops_may_depend_on_other_threads(ptx, inside, depends):
     device = ptx(f"{_HEAD}\nLOOP: {inside};{_TAIL}")
-    assert device.module.device_function("k").code.depends is depends
+    assert device.module.device_function("k").code.depends_on_others is depends
 
 
 def test_a_thread_that_waits_for_a_plain_store_is_not_left_alone(ptx):

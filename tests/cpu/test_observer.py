@@ -39,21 +39,21 @@ class Notebook(Observer):
     def __init__(self):
         self.accesses, self.events, self.blocks, self.branches = [], [], [], []
 
-    def launched(self, launch):
-        self.events.append(("launched", launch.blocks))
+    def launched(self, grid):
+        self.events.append(("launched", grid.blocks))
 
-    def finished(self, launch):
-        self.events.append(("finished", launch.blocks))
+    def finished(self, grid):
+        self.events.append(("finished", grid.blocks))
 
     def runs(self, batch, frame, block, lanes):
         self.blocks.append((frame.code.name, block.sites, batch.count if lanes is None else len(lanes)))
 
     def branched(self, batch, block, lanes, ways):
-        text = batch.launch.code.places[block.sites[-1]].text
+        text = batch.grid.code.places[block.sites[-1]].text
         self.branches.append((text.split()[1], np.unique(ways).tolist()))
 
     def accessed(self, batch, addresses, offset, nbytes, site, how, values=()):
-        text = batch.launch.code.places[site].text
+        text = batch.grid.code.places[site].text
         self.accesses.append((addresses.space, how, nbytes, len(lanes_of(addresses)), len(values), text.split()[0]))
 
     def released(self, batch, lanes):
@@ -66,7 +66,7 @@ class Notebook(Observer):
         self.events.append(("copied", source is None, nbytes))
 
     def allocated(self, batch, lane, site, address, nbytes):
-        self.events.append(("allocated", lane, nbytes, batch.launch.code.places[site].text.split()[0]))
+        self.events.append(("allocated", lane, nbytes, batch.grid.code.places[site].text.split()[0]))
 
     def freed(self, batch, lane, site, address):
         self.events.append(("freed", lane))

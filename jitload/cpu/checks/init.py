@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jitload.cpu.memory.access import Addresses
-    from jitload.cpu.run.batch import Batch, Launch
+    from jitload.cpu.run.batch import Batch, Grid
 
     Array = np.ndarray[Any, Any]
 
@@ -35,10 +35,10 @@ class InitCheck(Observer):
         self._heap: Shadow | None = None
         self._spaces = {"shared", "local"}
 
-    def launched(self, launch: Launch) -> None:
+    def launched(self, grid: Grid) -> None:
         """A launch begins."""
         self._heap = None
-        if launch.code.linker.program.debug:
+        if grid.code.linker.program.debug:
             self._spaces = {"shared"}
 
     def accessed(
@@ -70,7 +70,7 @@ class InitCheck(Observer):
     def _access_heap(self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str) -> None:
         assert self._heap is not None
         places = byte_positions(addresses, offset)
-        unset = self._heap.reach(int(np.max(places)) + 32)["unset"]
+        unset = self._heap.grown_to(int(np.max(places)) + 32)["unset"]
         rows, places = _rows(unset, nbytes, places)
         if how != "store":
             missing = np.flatnonzero((np.atleast_2d(rows[places]) == _all_ones(rows)).all(axis=-1))
@@ -92,14 +92,14 @@ class InitCheck(Observer):
         if self._heap is None:
             self._heap = Shadow({"unset": np.uint8}, batch.arena.extent + 32)
         start = address - ARENA_WINDOW
-        self._heap.reach(start + nbytes + 32)["unset"][start : start + nbytes] = 1
+        self._heap.grown_to(start + nbytes + 32)["unset"][start : start + nbytes] = 1
 
     def _slabs(self, batch: Batch) -> dict[str, Array]:
         found = self._written.get(batch)
         if found is None:
             sizes = {"shared": batch.shared.stride * batch.blocks, "local": batch.local.stride * batch.lanes_total}
             found = self._written[batch] = {space: lazy_zeros(size + 32, np.uint8) for space, size in sizes.items()}
-            reserved = batch.launch.code.reserved_bytes  # the system sets it when a block begins
+            reserved = batch.grid.code.reserved_bytes  # the system sets it when a block begins
             if reserved:
                 found["shared"][: sizes["shared"]].reshape(batch.blocks, -1)[:, :reserved] = 1
         return found

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.block_code import MeetingCode
     from jitload.cpu.memory.access import Addresses
     from jitload.cpu.memory.arena import Arena
-    from jitload.cpu.run.batch import Batch, Launch
+    from jitload.cpu.run.batch import Batch, Grid
     from jitload.errors import CpuFault
 
     Array = np.ndarray[Any, Any]
@@ -54,19 +54,19 @@ class MemoryCheck(Observer):
         call = _Call(site, *batch.thread_at(lane))
         before = self._freed.get(address)
         if before is not None:
-            other = _fault_of(batch.launch, before, "free", address)
+            other = _fault_of(batch.grid, before, "free", address)
             what = f"second free of {address:#x}, which thread {before.thread} of block {before.block} freed before,"
-            raise _fault_of(batch.launch, call, what, address, other)
+            raise _fault_of(batch.grid, call, what, address, other)
         self._live.pop(address, None)
         self._freed[address] = call
 
-    def finished(self, launch: Launch) -> None:
+    def finished(self, grid: Grid) -> None:
         """A launch has run to its end.
 
         Raises:
             CpuFault: memory from `malloc` is still there, and no pointer to it is.
         """
-        kept = _reachable(launch.arena, list(self._live)) if self._live else set()
+        kept = _reachable(grid.arena, list(self._live)) if self._live else set()
         lost = [address for address in self._live if address not in kept]
         if not lost:
             return
@@ -74,7 +74,7 @@ class MemoryCheck(Observer):
         total = sum(self._live[address].nbytes for address in lost)
         rest = f" ({total} bytes in {len(lost)} allocations in all)" if len(lost) > 1 else ""
         what = f"leak: {call.nbytes} bytes from malloc are never freed and nothing points to them{rest}; allocated"
-        raise _fault_of(launch, call, what, lost[0])
+        raise _fault_of(grid, call, what, lost[0])
 
     def accessed(
         self,
@@ -114,9 +114,9 @@ class MemoryCheck(Observer):
             batch.fail_lane(code.site, lane, what)
 
 
-def _fault_of(launch: Launch, call: _Call, what: str, address: int, other: CpuFault | None = None) -> CpuFault:
-    place = launch.code.places[call.site]
-    return run_fault(launch.code.name, place, what, thread=call.thread, block=call.block, address=address, other=other)
+def _fault_of(grid: Grid, call: _Call, what: str, address: int, other: CpuFault | None = None) -> CpuFault:
+    place = grid.code.places[call.site]
+    return run_fault(grid.code.name, place, what, thread=call.thread, block=call.block, address=address, other=other)
 
 
 def _reachable(arena: Arena, heap: list[int]) -> set[int]:

@@ -1,7 +1,7 @@
 """What is ordered before what, as far as a race check must know.
 
 Time is a counter that goes on at every synchronization. Of each thread it is kept until when it knows everything that
-happened: in its warp, in its thread block, in the launch. That is coarser than a vector clock and errs on one side:
+happened: in its warp, in its thread block, in the grid. That is coarser than a vector clock and errs on one side:
 whatever is ordered is seen to be ordered, so a correct program is never reported.
 
 - A barrier of the block lets its threads know what the block did, `__syncwarp` what the warp did, and each hands on
@@ -53,14 +53,14 @@ def strength_of(place: Place) -> Strength:
     return Strength(strong, releases, opcode in {"fence", "membar"})
 
 
-class Lanes:
+class Knowledge:
     """What each lane of a batch knows.
 
     Attributes:
         warp: until when it knows what its warp did.
         block: ... what its thread block did.
         block_floor: ... which holds for all of the batch.
-        launch: ... what any thread did.
+        grid: ... what any thread of the grid did.
         fenced: the time of its last fence, or of one that a barrier told it of.
     """
 
@@ -68,12 +68,12 @@ class Lanes:
         self.warp = np.zeros(total, np.int64)
         self.block = np.zeros(total, np.int64)
         self.block_floor = 0
-        self.launch = np.zeros(total, np.int64)
+        self.grid = np.zeros(total, np.int64)
         self.fenced = np.zeros(total, np.int64)
 
 
 class Order:
-    """The order of one launch.
+    """The order of what happens in one grid.
 
     Attributes:
         now: the time; what happens later has a larger one.
@@ -83,13 +83,13 @@ class Order:
     def __init__(self) -> None:
         self.now = 1
         self.published = False
-        self._known: WeakKeyDictionary[Batch, Lanes] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[Batch, Knowledge] = WeakKeyDictionary()
 
-    def known(self, batch: Batch) -> Lanes:
+    def known(self, batch: Batch) -> Knowledge:
         """What the lanes of a batch know."""
         found = self._known.get(batch)
         if found is None:
-            found = self._known[batch] = Lanes(batch.lanes_total)
+            found = self._known[batch] = Knowledge(batch.lanes_total)
         return found
 
     def _tick(self) -> int:
@@ -99,14 +99,14 @@ class Order:
     def release(self, batch: Batch, lanes: Array | None) -> None:
         """A barrier lets lanes go."""
         known = self.known(batch)
-        _share(lanes, batch.block_slot, (known.launch, known.fenced))
+        _share(lanes, batch.block_slot, (known.grid, known.fenced))
         known.block[slice(None) if lanes is None else lanes] = self._tick()
         known.block_floor = int(known.block.min())
 
     def meet(self, batch: Batch, lanes: Array | None) -> None:
         """`__syncwarp` of lanes."""
         known = self.known(batch)
-        _share(lanes, batch.slots >> 5, (known.block, known.launch, known.fenced))
+        _share(lanes, batch.slots >> 5, (known.block, known.grid, known.fenced))
         known.warp[slice(None) if lanes is None else lanes] = self._tick()
 
     def fence(self, batch: Batch, lanes: Array | None) -> None:
@@ -128,8 +128,8 @@ class Order:
     def acquire(self, batch: Batch, lanes: Array, words: Array, released: Array) -> None:
         """A strong read of lanes from words."""
         if self.published:
-            launch = self.known(batch).launch
-            launch[lanes] = np.maximum(launch[lanes], released[words])
+            known = self.known(batch).grid
+            known[lanes] = np.maximum(known[lanes], released[words])
 
 
 def _share(lanes: Array | None, groups: Array, columns: tuple[Array, ...]) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.block_code import BlockCode, MeetingCode
     from jitload.cpu.memory.access import Addresses
-    from jitload.cpu.run.batch import Batch, Launch
+    from jitload.cpu.run.batch import Batch, Grid
     from jitload.cpu.run.frame import Frame
 
     Array = np.ndarray[Any, Any]
@@ -109,10 +109,10 @@ class RaceCheck(Observer):
         self._shared: WeakKeyDictionary[Batch, Shadow] = WeakKeyDictionary()
         self._global = Shadow(_RECORDS, 0)
 
-    def launched(self, launch: Launch) -> None:
+    def launched(self, grid: Grid) -> None:
         """A launch begins."""
-        self._strengths = {site: strength_of(place) for site, place in enumerate(launch.code.places)}
-        self._global = Shadow(_RECORDS, launch.arena.extent // 4)
+        self._strengths = {site: strength_of(place) for site, place in enumerate(grid.code.places)}
+        self._global = Shadow(_RECORDS, grid.arena.extent // 4)
 
     def runs(self, batch: Batch, frame: Frame, block: BlockCode, lanes: Array | None) -> None:  # noqa: ARG002
         """Lanes are about to run a basic block: its fences take effect between the accesses around them."""
@@ -144,7 +144,7 @@ class RaceCheck(Observer):
     def allocated(self, batch: Batch, lane: int, site: int, address: int, nbytes: int) -> None:  # noqa: ARG002
         """What was there before belongs to nobody."""
         first = (address - ARENA_WINDOW) >> 2
-        arrays = self._global.reach(first + (nbytes + 3) // 4)
+        arrays = self._global.grown_to(first + (nbytes + 3) // 4)
         for array in arrays.values():
             array[first : first + (nbytes + 3) // 4] = 0
 
@@ -187,7 +187,7 @@ class RaceCheck(Observer):
 
     def _arrays(self, access: _Access) -> dict[str, Array]:
         if not access.shared:
-            return self._global.reach((int(access.places.max()) + access.nbytes + 3) // 4)
+            return self._global.grown_to((int(access.places.max()) + access.nbytes + 3) // 4)
         found = self._shared.get(access.batch)
         if found is None:
             slab = access.batch.shared
@@ -226,7 +226,7 @@ class RaceCheck(Observer):
         batch, events, known = access.batch, self._events, self._order.known(access.batch)
         number, other = records >> _EVENT_SHIFT, (records >> _MASK_BITS) & _LANE_MASK
         times, strong, reads = events.times[number], events.strong[number], events.how[number] == 0
-        racing = times > known.launch[lanes]
+        racing = times > known.grid[lanes]
         if access.strong:
             racing &= ~strong
         if not access.shared and access.how == "load" and not access.strong:
@@ -234,8 +234,8 @@ class RaceCheck(Observer):
         if not access.shared and access.strong:
             racing &= ~reads
         here = events.first_blocks[number] == batch.first
-        block = here & (other // batch.launch.threads == batch.block_slot[lanes])
-        warp = block & (other % batch.launch.threads >> 5 == batch.thread[lanes] >> 5)
+        block = here & (other // batch.grid.threads == batch.block_slot[lanes])
+        warp = block & (other % batch.grid.threads >> 5 == batch.thread[lanes] >> 5)
         racing &= ~(block & (times <= known.block[lanes]))
         racing &= ~(warp & (times <= known.warp[lanes]))
         return np.asarray(racing)
@@ -269,13 +269,13 @@ class RaceCheck(Observer):
     def _fail(self, access: _Access, position: int, record: int, number: int) -> None:
         """Report the access of one lane, and the one that its record tells of."""
         batch, addresses, events = access.batch, access.addresses, self._events
-        launch, event = batch.launch, record >> _EVENT_SHIFT
+        grid, event = batch.grid, record >> _EVENT_SHIFT
         lane = (record >> _MASK_BITS) & _LANE_MASK
-        lane += (int(events.first_blocks[event]) - batch.first) * launch.threads
+        lane += (int(events.first_blocks[event]) - batch.first) * grid.threads
         offsets = addresses.offsets
         offset = (offsets if isinstance(offsets, int) else int(offsets[position])) + access.offset
         address = offset + addresses.window + 4 * number
-        places, name = launch.code.places, launch.code.name
+        places, name = grid.code.places, grid.code.name
         verbs = list(_VERBS.values())
         where = f"{access.nbytes} bytes at {addresses.space} address {address:#x}"
         thread, block = batch.thread_at(lane)

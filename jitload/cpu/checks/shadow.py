@@ -37,7 +37,7 @@ class Shadow:
         self.arrays = {name: lazy_zeros(count, dtype) for name, dtype in dtypes.items()}
         self._count = count
 
-    def reach(self, end: int) -> dict[str, Array]:
+    def grown_to(self, end: int) -> dict[str, Array]:
         """The arrays, long enough for elements before `end`."""
         if end > self._count:
             count = 2 * end + _SLACK

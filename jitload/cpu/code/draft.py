@@ -45,7 +45,7 @@ class Draft:
         self.frame_bytes = 0
 
 
-def guarded(kernel: str, name: str, work: Callable[[], Any]) -> Any:
+def decode_or_fault(kernel: str, name: str, work: Callable[[], Any]) -> Any:
     """Do some decoding; what is refused, or makes no sense, becomes a CpuFault."""
     try:
         return work()
@@ -104,8 +104,10 @@ class Reader:
             function = functions[waiting.pop()]
             if function.name in self._drafts or function.span is None:
                 continue
-            body = guarded(self._kernel, function.name, partial(read_body, self._linker.program, function))
-            draft = guarded(self._kernel, function.name, partial(Draft, function, body, functions, foreign=foreign))
+            body = decode_or_fault(self._kernel, function.name, partial(read_body, self._linker.program, function))
+            draft = decode_or_fault(
+                self._kernel, function.name, partial(Draft, function, body, functions, foreign=foreign)
+            )
             self._drafts[function.name] = draft
             for block in draft.blocks:
                 if isinstance(block.end, Call):

@@ -41,7 +41,7 @@ def keep(batch: RunningLanes, frame: RegisterFile, lanes: Any, numbers: tuple[in
             registers[number] = value
     else:
         for number, value in zip(numbers, values, strict=True):
-            put(registers, number, lanes, value, batch.lanes_total)
+            write_lanes(registers, number, lanes, value, batch.lanes_total)
 
 
 def keep_copies(batch: RunningLanes, frame: RegisterFile, lanes: Any, numbers: tuple[int, ...], *values: Lanes) -> None:
@@ -52,7 +52,7 @@ def keep_copies(batch: RunningLanes, frame: RegisterFile, lanes: Any, numbers: t
         keep(batch, frame, lanes, numbers, *values)
 
 
-def put(registers: list[Lanes], number: int, lanes: Any, value: Lanes, total: int) -> None:
+def write_lanes(registers: list[Lanes], number: int, lanes: Any, value: Lanes, total: int) -> None:
     """Write the current lanes of a register. Only here is an array changed in place, and it has one owner."""
     current = registers[number]
     if type(current) is Affine:

@@ -103,3 +103,8 @@ def split_grid(grid: Dim3, most: int) -> Iterator[tuple[int, int]]:
     for start in range(0, plane * grid[2], whole):
         for first in range(start, start + whole, size):
             yield first, min(size, start + whole - first)
+
+
+def unfold(linear: int, extents: Dim3) -> Dim3:
+    """(x, y, z) of a linear number."""
+    return linear % extents[0], linear // extents[0] % extents[1], linear // (extents[0] * extents[1])

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 _31 = np.int64(31)
+_FULL_WARP = 0xFFFFFFFF
 _LANES = np.arange(32)
+
+
+def lane_mask(which: str, lane: Array) -> Array:
+    """`%lanemask_eq` and the others, by their last part: the lanes of the warp that are equal, below, ..."""
+    bit = np.left_shift(1, lane.astype(np.int64))
+    below = bit - 1
+    mask = {"eq": bit, "lt": below, "le": below | bit, "gt": ~(below | bit), "ge": ~below}[which]
+    return (mask & _FULL_WARP).astype(np.uint32)
 
 
 def groups_of(slots: Array, masks: Any) -> tuple[Array, int]:

@@ -31,7 +31,7 @@ class RunningLanes(Protocol):
         count: how many run now.
         slots: of every lane, 32 times its warp plus its place in the warp.
         arena: global memory.
-        near: the allocation of it that was used last.
+        last_used: the allocation of it that was used last.
         shared: the shared memory of every thread block.
         local: the local memory of every lane.
         params: the parameter block.
@@ -44,7 +44,7 @@ class RunningLanes(Protocol):
     count: int
     slots: Array
     arena: Arena
-    near: Allocation
+    last_used: Allocation
     shared: Slab
     local: Slab
     params: Slab
@@ -102,7 +102,7 @@ class Addresses:
         """The buffer behind the space, as an array of each representation."""
         raise NotImplementedError
 
-    def reach(self, offset: int, size: int, site: int) -> None:
+    def check(self, offset: int, size: int, site: int) -> None:
         """Check an access of `size` bytes at `offset` from every address.
 
         Raises:
@@ -110,11 +110,11 @@ class Addresses:
         """
         raise NotImplementedError
 
-    def place(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
+    def locate(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
         """Check, and give (start, index) so that element `start + index` of a view of that element size is meant."""
         if (self.bits | offset) & (size - 1) or self.lo < 0:
-            return self._place_split(offset, size, site)
-        self.reach(offset, size, site)
+            return self._locate_by_sum(offset, size, site)
+        self.check(offset, size, site)
         shift = size.bit_length() - 1
         index = self._indices.get(shift)
         if index is None:
@@ -124,7 +124,7 @@ class Addresses:
 
     def load(self, offset: int, rep: str, size: int, site: int) -> Any:
         """What the lanes read; a scalar when they all read one place."""
-        start, index = self.place(offset, size, site)
+        start, index = self.locate(offset, size, site)
         view = self.views[rep]
         if isinstance(index, int):
             return view[start + index]
@@ -132,7 +132,7 @@ class Addresses:
 
     def store(self, offset: int, rep: str, size: int, site: int, value: Any) -> None:
         """Write a value per lane; where lanes meet in one place the last lane wins."""
-        start, index = self.place(offset, size, site)
+        start, index = self.locate(offset, size, site)
         view = self.views[rep]
         if isinstance(index, int):
             view[start + index] = value[-1] if value.ndim else value
@@ -143,7 +143,7 @@ class Addresses:
 
     def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Any]:
         """`count` elements per lane (PTX ISA section 9.7.9.8: the whole vector must be aligned)."""
-        start, index = self.place(offset, size * count, site)
+        start, index = self.locate(offset, size * count, site)
         rows = self.views[rep].reshape(-1, count)
         if isinstance(index, int):
             return list(rows[start + index])
@@ -151,7 +151,7 @@ class Addresses:
 
     def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Any]) -> None:
         """Write a vector per lane."""
-        start, index = self.place(offset, size * len(values), site)
+        start, index = self.locate(offset, size * len(values), site)
         rows = self.views[rep].reshape(-1, len(values))
         if isinstance(index, int):
             rows[start + index] = [value[-1] if value.ndim else value for value in values]
@@ -163,7 +163,7 @@ class Addresses:
 
     def elements(self, offset: int, rep: str, size: int, site: int) -> tuple[Array, Array]:
         """(view, index per lane) for a read-modify-write."""
-        start, index = self.place(offset, size, site)
+        start, index = self.locate(offset, size, site)
         count = self.batch.count if self.positions is None else len(self.positions)
         indices = np.full(count, start + index) if isinstance(index, int) else index + start
         return self.views[rep], indices
@@ -175,14 +175,14 @@ class Addresses:
         found = bytes(self.views["u8"][offset : offset + limit])
         return found.partition(b"\0")[0]
 
-    def _place_split(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
+    def _locate_by_sum(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
         """Base or offset is misaligned or below zero alone; what counts is the sum."""
         sums: Array | int = self.offsets + offset
         bad = np.flatnonzero(np.atleast_1d(np.asarray(sums)) & (size - 1))
         if len(bad):
             address = int(np.atleast_1d(np.asarray(sums))[bad[0]])
             self.fail(int(bad[0]), address, size, site, "misaligned")
-        self.reach(offset, size, site)
+        self.check(offset, size, site)
         places: Array | int = sums + self.slabs
         return 0, places >> (size.bit_length() - 1)
 
@@ -211,16 +211,16 @@ class GlobalAddresses(Addresses):
         """The arena."""
         return self.batch.arena.views
 
-    def reach(self, offset: int, size: int, site: int) -> None:
+    def check(self, offset: int, size: int, site: int) -> None:
         """Check against the allocation that was used last, then against the one below, then lane by lane."""
         lo, hi = self.lo + offset, self.hi + offset + size
         batch = self.batch
-        near = batch.near
-        if near.start <= lo and hi <= near.end:
+        last = batch.last_used
+        if last.start <= lo and hi <= last.end:
             return
         found = batch.arena.find(lo)
         if found is not None and found.start <= lo and hi <= found.end:
-            batch.near = found
+            batch.last_used = found
             return
         offsets = np.atleast_1d(np.asarray(self.offsets)).astype(np.int64) + offset
         bad = np.flatnonzero(batch.arena.bounds().holding(offsets, size) < 0)
@@ -253,7 +253,7 @@ class SlabAddresses(Addresses):
         """The slabs, one after the other."""
         return self.slab.views
 
-    def reach(self, offset: int, size: int, site: int) -> None:
+    def check(self, offset: int, size: int, site: int) -> None:
         """Check against the size of one slab."""
         limit = self.slab.nbytes
         if self.lo + offset < 0 or self.hi + offset + size > limit:

@@ -20,7 +20,7 @@ class _ReportingAddresses(Addresses):
     __slots__ = ()
 
     def _report(self, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()) -> None:
-        self.place(offset, nbytes, site)
+        self.locate(offset, nbytes, site)
         self.batch.report(self, offset, nbytes, site, how, values)
 
     def load(self, offset: int, rep: str, size: int, site: int) -> Any:

@@ -57,7 +57,7 @@ class _StridedAddresses(Addresses):
         """What the lanes read; a scalar when they all read one place."""
         if (self.bits | offset) & (size - 1):
             return super().load(offset, rep, size, site)
-        self.reach(offset, size, site)
+        self.check(offset, size, site)
         return read_strided(self.views["u8"], DTYPES[rep], self._start + offset, self._axes)
 
     def store(self, offset: int, rep: str, size: int, site: int, value: Any) -> None:
@@ -65,14 +65,14 @@ class _StridedAddresses(Addresses):
         if (self.bits | offset) & (size - 1) or self._room < size:
             super().store(offset, rep, size, site, value)
             return
-        self.reach(offset, size, site)
+        self.check(offset, size, site)
         write_strided(self.views["u8"], DTYPES[rep], self._start + offset, self._axes, value)
 
     def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Any]:
         """`count` elements per lane."""
         if (self.bits | offset) & (size * count - 1):
             return super().load_vector(offset, rep, size, count, site)
-        self.reach(offset, size * count, site)
+        self.check(offset, size * count, site)
         view, start = self.views["u8"], self._start + offset
         return [read_strided(view, DTYPES[rep], start + size * number, self._axes) for number in range(count)]
 
@@ -82,7 +82,7 @@ class _StridedAddresses(Addresses):
         if (self.bits | offset) & (nbytes - 1) or self._room < nbytes:
             super().store_vector(offset, rep, size, site, values)
             return
-        self.reach(offset, nbytes, site)
+        self.check(offset, nbytes, site)
         view, start = self.views["u8"], self._start + offset
         for number, value in enumerate(values):
             write_strided(view, DTYPES[rep], start + size * number, self._axes, value)

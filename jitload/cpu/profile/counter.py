@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.block_code import BlockCode
     from jitload.cpu.memory.access import Addresses
-    from jitload.cpu.run.batch import Batch, Launch
+    from jitload.cpu.run.batch import Batch, Grid
     from jitload.cpu.run.frame import Frame
     from jitload.cpu.text.ir import Place
     from jitload.launch.kernel import Dim3
@@ -76,14 +76,14 @@ class Counter(Observer):
         self._whole: dict[int, Warps] = {}
         self._accessed: set[tuple[int, str, str]] = set()
 
-    def launched(self, launch: Launch) -> None:
+    def launched(self, grid: Grid) -> None:
         """Find or begin the counts of this kernel; equal code under one name is one kernel."""
-        code = launch.code
+        code = grid.code
         found = next((one for one in self.kernels if one.symbol == code.name and one.places == code.places), None)
         if found is None:
-            found = KernelCounts(launch.name, code.name, code.places)
+            found = KernelCounts(grid.name, code.name, code.places)
             self.kernels.append(found)
-        key = (launch.grid, launch.block)
+        key = (grid.shape, grid.block_shape)
         found.launches[key] = found.launches.get(key, 0) + 1
         self._counts = found
         self._whole.clear()

@@ -44,7 +44,7 @@ class Barrier:
         self._true = np.zeros(batch.blocks, np.int64)
         self._expected = np.full(batch.blocks, -1, np.int64)
         self.waiting: list[Waiting] = []
-        threads = batch.launch.threads
+        threads = batch.grid.threads
         self._missing = -threads % 32
 
     def arrive(self, lanes: Array, count: Array | None, predicate: Any) -> None:
@@ -53,7 +53,7 @@ class Barrier:
         number = self._batch.blocks
         arrived = np.bincount(blocks, minlength=number)
         self._arrived += arrived
-        last = self._batch.thread[lanes] == self._batch.launch.threads - 1
+        last = self._batch.thread[lanes] == self._batch.grid.threads - 1
         self._weighted += arrived + self._missing * np.bincount(blocks[last], minlength=number)
         if predicate is not None:
             chosen = np.broadcast_to(predicate, lanes.shape)

@@ -10,7 +10,8 @@ import numpy as np
 from jitload.cpu.code.function_writer import AFFINE_SPECIALS
 from jitload.cpu.faults import run_fault
 from jitload.cpu.lanes.affine import AFFINE_LANES
-from jitload.cpu.lanes.coordinates import Coordinates
+from jitload.cpu.lanes.coordinates import Coordinates, unfold
+from jitload.cpu.lanes.warp import lane_mask
 from jitload.cpu.memory.access import GlobalAddresses, SlabAddresses
 from jitload.cpu.memory.arena import Allocation
 from jitload.cpu.memory.reporting import ReportingGlobalAddresses, ReportingSlabAddresses
@@ -31,19 +32,22 @@ _NOTHING = Allocation(0, 0, "", False)
 _FULL_WARP = 0xFFFFFFFF
 
 
-class Launch:
-    """What is the same for every batch of a launch.
+class Grid:
+    """The thread blocks of one launch, and what is the same for every batch of them.
 
     Args:
         code: the decoded kernel.
         arena: device memory.
         params: the parameter block.
-        grid: blocks.
-        block: threads per block.
+        shape: thread blocks along x, y and z.
+        block_shape: threads per block along x, y and z.
         shared_bytes: dynamic shared memory per block.
 
     Attributes:
         name: what the user calls the kernel.
+        threads: per block.
+        blocks: in all.
+        warps: per block, the last one perhaps in part.
         steps: scheduler steps since a batch ended, for the watchdog.
         workspace: the address of what the blocks of a cooperative launch synchronize through, or 0.
         on_access: who is told of every access, as `Observer.accessed` is; set before the first batch is made.
@@ -53,32 +57,38 @@ class Launch:
     on_access: Callable[[Batch, Addresses, int, int, int, str, Sequence[Any]], None] | None = None
 
     def __init__(
-        self, code: KernelCode, arena: Arena, params: bytes | bytearray, grid: Dim3, block: Dim3, shared_bytes: int
+        self,
+        code: KernelCode,
+        arena: Arena,
+        params: bytes | bytearray,
+        shape: Dim3,
+        block_shape: Dim3,
+        shared_bytes: int,
     ) -> None:
         self.code = code
         self.name = code.name
         self.arena = arena
-        self.grid = grid
-        self.block = block
+        self.shape = shape
+        self.block_shape = block_shape
         self.shared_bytes = shared_bytes
-        self.threads = block[0] * block[1] * block[2]
-        self.blocks = grid[0] * grid[1] * grid[2]
+        self.threads = block_shape[0] * block_shape[1] * block_shape[2]
+        self.blocks = shape[0] * shape[1] * shape[2]
         self.warps = -(-self.threads // 32)
         self.params = Slab("param", len(params), 1, code.parameter_places)
         self.params.views["u8"][: len(params)] = np.frombuffer(params, np.uint8)
         self.started_ns = time.time_ns()
         self.steps = 0
-        self._shapes: dict[int, Shape] = {}
+        self._numberings: dict[int, Numbering] = {}
 
-    def shape(self, blocks: int) -> Shape:
+    def numbering(self, blocks: int) -> Numbering:
         """The numbering of lanes in batches of so many blocks; made once per launch."""
-        found = self._shapes.get(blocks)
+        found = self._numberings.get(blocks)
         if found is None:
-            found = self._shapes[blocks] = Shape(self, blocks)
+            found = self._numberings[blocks] = Numbering(self, blocks)
         return found
 
 
-class Shape:
+class Numbering:
     """How lanes are numbered in a batch: what depends on the number of its blocks only.
 
     Attributes:
@@ -88,10 +98,10 @@ class Shape:
         specials: special registers that no block number goes into.
     """
 
-    def __init__(self, launch: Launch, blocks: int) -> None:
-        self.thread = np.tile(np.arange(launch.threads), blocks)
-        self.block_slot = np.repeat(np.arange(blocks), launch.threads)
-        self.slots = self.block_slot * (launch.warps * 32) + self.thread
+    def __init__(self, grid: Grid, blocks: int) -> None:
+        self.thread = np.tile(np.arange(grid.threads), blocks)
+        self.block_slot = np.repeat(np.arange(blocks), grid.threads)
+        self.slots = self.block_slot * (grid.warps * 32) + self.thread
         self.specials: dict[str, Any] = {}
 
 
@@ -103,7 +113,7 @@ class Batch:
     Attributes:
         lanes: the lanes that run now; None for all of the batch.
         count: how many they are.
-        near: the allocation that was used last.
+        last_used: the allocation that was used last.
         coordinates: what the lanes count through; None in small batches, and where the launch is watched.
         global_addresses: the class of addresses in the arena; another one where the launch is watched.
         slab_addresses: the class of addresses in the other spaces.
@@ -112,44 +122,44 @@ class Batch:
     global_addresses: type[GlobalAddresses] = GlobalAddresses
     slab_addresses: type[SlabAddresses] = SlabAddresses
 
-    def __init__(self, launch: Launch, first: int, blocks: int) -> None:
-        code = launch.code
-        self.launch = launch
-        self.arena = launch.arena
-        self.params = launch.params
+    def __init__(self, grid: Grid, first: int, blocks: int) -> None:
+        code = grid.code
+        self.grid = grid
+        self.arena = grid.arena
+        self.params = grid.params
         self.first = first
         self.blocks = blocks
-        self.lanes_total = blocks * launch.threads
+        self.lanes_total = blocks * grid.threads
         self.lanes: Array | None = None
         self.count = self.lanes_total
-        self.near = _NOTHING
-        dynamic = launch.shared_bytes
+        self.last_used = _NOTHING
+        dynamic = grid.shared_bytes
         places = code.shared_places(dynamic)
         self.shared = Slab("shared", code.shared_bytes(dynamic), blocks, places, unset=True)
         if code.reserved_bytes:
             self.shared.views["u8"].reshape(blocks, -1)[:, : code.reserved_bytes] = 0
         self.local = Slab("local", code.local_bytes, self.lanes_total, unset=True)
-        shape = launch.shape(blocks)
-        self.thread, self.block_slot, self.slots = shape.thread, shape.block_slot, shape.slots
-        self.slot_count = blocks * launch.warps * 32
-        self.live_threads = np.full(blocks, launch.threads)
+        numbering = grid.numbering(blocks)
+        self.thread, self.block_slot, self.slots = numbering.thread, numbering.block_slot, numbering.slots
+        self.slot_count = blocks * grid.warps * 32
+        self.live_threads = np.full(blocks, grid.threads)
         self.live_bits = self._all_bits()
         self._slabs: dict[str, Array | int] = {
             "shared": self.block_slot * self.shared.stride if blocks > 1 else 0,
             "local": np.arange(self.lanes_total) * self.local.stride if self.local.stride else 0,
         }
         self._specials: dict[str, Any] = {}
-        self._shape_specials = shape.specials
+        self._lasting_specials = numbering.specials
         self.coordinates: Coordinates | None = None
-        if launch.on_access is not None:
+        if grid.on_access is not None:
             self.global_addresses = ReportingGlobalAddresses
             self.slab_addresses = ReportingSlabAddresses
         elif self.lanes_total >= AFFINE_LANES:
-            self.coordinates = Coordinates(launch.block, launch.grid, first, blocks)
+            self.coordinates = Coordinates(grid.block_shape, grid.shape, first, blocks)
 
     def _all_bits(self) -> Array:
-        bits = np.full((self.blocks, self.launch.warps), _FULL_WARP, np.uint32)
-        rest = self.launch.threads % 32
+        bits = np.full((self.blocks, self.grid.warps), _FULL_WARP, np.uint32)
+        rest = self.grid.threads % 32
         if rest:
             bits[:, -1] = (1 << rest) - 1
         return bits.reshape(-1)
@@ -177,13 +187,13 @@ class Batch:
             return value if self.lanes is None or not value.ndim else value.take(self.lanes)
         value = self._specials.get(name)
         if value is None:
-            value = self._shape_specials.get(name)
+            value = self._lasting_specials.get(name)
         if value is None:
             value = self._make_special(name)
             if name.startswith(("ctaid", "clusterid")):
                 self._specials[name] = value
             elif not name.startswith(("clock", "globaltimer")):
-                self._shape_specials[name] = value
+                self._lasting_specials[name] = value
         return value if self.lanes is None or not value.ndim else value.take(self.lanes)
 
     def _make_special(self, name: str) -> Any:
@@ -191,22 +201,22 @@ class Batch:
         if base in {"tid", "ntid", "ctaid", "nctaid"}:
             return self._position(base, axis)
         if base.startswith("lanemask_"):
-            return _lane_mask(base[9:], self.thread % 32)
+            return lane_mask(base[9:], self.thread % 32)
         if base.startswith(("clock", "globaltimer")):
             return self._time(base)
         constants = {
-            "nwarpid": self.launch.warps,
+            "nwarpid": self.grid.warps,
             "nsmid": 1,
-            "dynamic_smem_size": self.launch.shared_bytes,
+            "dynamic_smem_size": self.grid.shared_bytes,
             "total_smem_size": self.shared.nbytes,
             "aggr_smem_size": self.shared.nbytes,
             "cluster_nctarank": 1,
-            "reserved_smem_offset_end": self.launch.code.reserved_bytes,
-            "reserved_smem_offset_cap": self.launch.code.reserved_bytes,
-            "reserved_smem_offset_1": self.launch.code.reserved_bytes // 2,
+            "reserved_smem_offset_end": self.grid.code.reserved_bytes,
+            "reserved_smem_offset_cap": self.grid.code.reserved_bytes,
+            "reserved_smem_offset_1": self.grid.code.reserved_bytes // 2,
             # Where cooperative groups look for the workspace of the grid.
-            "envreg1": self.launch.workspace >> 32,
-            "envreg2": self.launch.workspace & 0xFFFFFFFF,
+            "envreg1": self.grid.workspace >> 32,
+            "envreg2": self.grid.workspace & 0xFFFFFFFF,
         }
         if base == "laneid":
             return (self.thread % 32).astype(np.uint32)
@@ -224,21 +234,21 @@ class Batch:
         if axis == "w":
             return np.uint32(0)
         place = _AXES.index(axis)
-        extents = self.launch.block if base.endswith("ntid") or base == "tid" else self.launch.grid
+        extents = self.grid.block_shape if base.endswith("ntid") or base == "tid" else self.grid.shape
         if base[0] == "n":
             return np.uint32(extents[place])
         if extents[place] == 1:
             return np.uint32(0)
         before = (1, extents[0], extents[0] * extents[1])[place]
         if base == "tid":
-            threads = np.arange(self.launch.threads) // before % extents[place]
+            threads = np.arange(self.grid.threads) // before % extents[place]
             return np.tile(threads.astype(np.uint32), self.blocks)
         blocks = (np.arange(self.first, self.first + self.blocks) // before % extents[place]).astype(np.uint32)
-        return blocks[0] if self.blocks == 1 else np.repeat(blocks, self.launch.threads)
+        return blocks[0] if self.blocks == 1 else np.repeat(blocks, self.grid.threads)
 
     def _time(self, base: str) -> Any:
         if base.startswith("clock"):
-            ticks = (time.time_ns() - self.launch.started_ns) & 0x7FFFFFFFFFFFFFFF
+            ticks = (time.time_ns() - self.grid.started_ns) & 0x7FFFFFFFFFFFFFFF
         else:
             ticks = time.time_ns()
         if base in {"clock64", "globaltimer"}:
@@ -249,13 +259,13 @@ class Batch:
         self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()
     ) -> None:
         """Tell whoever watches of an access."""
-        assert self.launch.on_access is not None
-        self.launch.on_access(self, addresses, offset, nbytes, site, how, values)
+        assert self.grid.on_access is not None
+        self.grid.on_access(self, addresses, offset, nbytes, site, how, values)
 
     def thread_at(self, lane: int) -> tuple[Dim3, Dim3]:
         """(thread, block) coordinates of a lane."""
-        block, thread = divmod(lane, self.launch.threads)
-        return _unfold(thread, self.launch.block), _unfold(block + self.first, self.launch.grid)
+        block, thread = divmod(lane, self.grid.threads)
+        return unfold(thread, self.grid.block_shape), unfold(block + self.first, self.grid.shape)
 
     def lane_at(self, position: int) -> int:
         """The lane at a position among the current ones."""
@@ -280,18 +290,5 @@ class Batch:
             CpuFault: always.
         """
         thread, block = self.thread_at(lane)
-        place = self.launch.code.places[site]
-        raise run_fault(
-            self.launch.code.name, place, what, thread=thread, block=block, address=address, nearest=nearest
-        )
-
-
-def _unfold(linear: int, extents: Dim3) -> Dim3:
-    return linear % extents[0], linear // extents[0] % extents[1], linear // (extents[0] * extents[1])
-
-
-def _lane_mask(which: str, lane: Array) -> Array:
-    bit = np.left_shift(1, lane.astype(np.int64))
-    below = bit - 1
-    mask = {"eq": bit, "lt": below, "le": below | bit, "gt": ~(below | bit), "ge": ~below}[which]
-    return (mask & _FULL_WARP).astype(np.uint32)
+        place = self.grid.code.places[site]
+        raise run_fault(self.grid.code.name, place, what, thread=thread, block=block, address=address, nearest=nearest)

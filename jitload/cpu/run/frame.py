@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitload.cpu.code.registers import put
+from jitload.cpu.code.registers import write_lanes
 from jitload.cpu.types import DTYPES
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def write_register(batch: Batch, frame: Frame, number: int, rep: str, lanes: Arr
     if lanes is None:
         frame.registers[number] = value
     else:
-        put(frame.registers, number, lanes, value, batch.lanes_total)
+        write_lanes(frame.registers, number, lanes, value, batch.lanes_total)
 
 
 def copy_local(batch: Batch, lanes: Array | None, source: int, target: int, nbytes: int) -> None:

@@ -112,7 +112,7 @@ class Meetings:
             return
         lanes, site = stuck[0]
         others = sorted({other for _, other in stuck[1:] if other != site})
-        places = self._batch.launch.code.places
+        places = self._batch.grid.code.places
         also = "".join(f"; others wait at {describe_place(places[other])}" for other in others[:3])
         self._batch.fail_lane(site, int(lanes[0]), kind + also)
 

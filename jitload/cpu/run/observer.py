@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.block_code import BlockCode, MeetingCode
     from jitload.cpu.memory.access import Addresses
-    from jitload.cpu.run.batch import Batch, Launch
+    from jitload.cpu.run.batch import Batch, Grid
     from jitload.cpu.run.frame import Frame
 
     Array = np.ndarray[Any, Any]
@@ -27,13 +27,13 @@ class Observer:
     """What a launch tells; every method does nothing here. One that raises a CpuFault stops the launch.
 
     Lanes are arrays of lane numbers of the batch, in rising order unless said otherwise; None stands for all of them.
-    A site is a place in `launch.code.places`.
+    A site is a place in `grid.code.places`.
     """
 
-    def launched(self, launch: Launch) -> None:
+    def launched(self, grid: Grid) -> None:
         """A launch begins."""
 
-    def finished(self, launch: Launch) -> None:
+    def finished(self, grid: Grid) -> None:
         """A launch has run to its end; one that a fault stopped does not come here."""
 
     def runs(self, batch: Batch, frame: Frame, block: BlockCode, lanes: Array | None) -> None:
@@ -96,15 +96,15 @@ class Observers(Observer):
     def __init__(self, members: Sequence[Observer]) -> None:
         self.members = tuple(members)
 
-    def launched(self, launch: Launch) -> None:
+    def launched(self, grid: Grid) -> None:
         """A launch begins."""
         for one in self.members:
-            one.launched(launch)
+            one.launched(grid)
 
-    def finished(self, launch: Launch) -> None:
+    def finished(self, grid: Grid) -> None:
         """A launch has run to its end."""
         for one in self.members:
-            one.finished(launch)
+            one.finished(grid)
 
     def runs(self, batch: Batch, frame: Frame, block: BlockCode, lanes: Array | None) -> None:
         """Lanes are about to run a basic block."""

@@ -50,7 +50,7 @@ class Scheduler:
     def __init__(self, batch: Batch, observer: Observer | None) -> None:
         self.batch = batch
         self._observer = observer
-        code = batch.launch.code
+        code = batch.grid.code
         self.root = Frame(code.functions[code.name], 0, None, None, 0)
         self.root.lanes_inside = batch.lanes_total
         self.meetings = Meetings(batch, self.push, observer)
@@ -83,7 +83,7 @@ class Scheduler:
             CpuFault: a lane faulted, or nobody can go on.
         """
         end = self._steps + budget
-        depends = self.batch.launch.code.depends
+        depends = self.batch.grid.code.depends_on_others
         self.spun = False
         turn_end = 0
         last_fair = self._steps
@@ -106,7 +106,7 @@ class Scheduler:
             del self._since[key]
             self._run_lanes(self._frames[key[1]], key[2], lanes, min(end, last_fair + FAIR_STEPS), turn_end)
         self.meetings.expect_nobody()
-        self.batch.launch.steps = 0
+        self.batch.grid.steps = 0
         return True
 
     def _merge(self, parts: list[Array | None]) -> Array | None:
@@ -226,11 +226,11 @@ class Scheduler:
             return
         everyone = self._lane_array(lanes)
         addresses = np.broadcast_to(target, everyone.shape)
-        linker = self.batch.launch.code.linker
+        linker = self.batch.grid.code.linker
         for address in np.unique(addresses):
             chosen = addresses == address
             name = linker.function_at(int(address))
-            if name is None or (name not in self.batch.launch.code.functions and name not in BUILTINS):
+            if name is None or (name not in self.batch.grid.code.functions and name not in BUILTINS):
                 position = int(np.flatnonzero(chosen)[0])
                 what = f"call of {int(address):#x}, which is no function that can run here"
                 self.batch.fail(call.site, position, what, int(address))
@@ -243,7 +243,7 @@ class Scheduler:
             run_builtin(name, batch, frame, call, lanes, self._observer)
             self.push(frame, call.target, lanes)
             return
-        code = batch.launch.code.functions[name]
+        code = batch.grid.code.functions[name]
         child = frame.children.get((call.site, name))
         if child is None:
             base = frame.base + frame.code.frame_bytes
@@ -275,11 +275,11 @@ class Scheduler:
         self._forget(frame, self.batch.lanes_total if lanes is None else len(lanes))
 
     def _sample(self, block: BlockCode) -> None:
-        launch = self.batch.launch
-        launch.steps += _SAMPLE_STEPS
+        grid = self.batch.grid
+        grid.steps += _SAMPLE_STEPS
         self._samples[block.site] += 1
-        if launch.steps > STEP_LIMIT:
+        if grid.steps > STEP_LIMIT:
             site = self._samples.most_common(1)[0][0]
             thread, where = self.batch.thread_at(self.batch.lane_at(0))
-            what = f"still running after {launch.steps} scheduler steps, an endless loop"
-            raise run_fault(launch.code.name, launch.code.places[site], what, thread=thread, block=where)
+            what = f"still running after {grid.steps} scheduler steps, an endless loop"
+            raise run_fault(grid.code.name, grid.code.places[site], what, thread=thread, block=where)
