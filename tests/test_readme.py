@@ -60,6 +60,12 @@ def test_the_other_python_blocks_run_too(tmp_path, monkeypatch):
     jitload.unregister_loader("echo")
 
 
+def test_the_python_block_about_resources_runs(capsys):
+    (block,) = blocks("python", (ROOT / "docs" / "resources.md").read_text())
+    exec(block, {})
+    assert capsys.readouterr().out.strip() in block, "what it prints stands behind it"
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/bundles.md"])
 def test_the_way_through_the_air_gap_works_as_written(page, tmp_path):
     """Every shell command of it, typed in by bash: first those of the build side, then those where it is deployed."""

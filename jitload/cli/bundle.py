@@ -16,6 +16,7 @@ from jitload.cli.bundle_keys import describe_signature, keygen, sign, trust_file
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import destination
 from jitload.cli.request import Kinds
+from jitload.cli.resources import ShowResources, resource_lines, resource_rows
 from jitload.cli.tables import (
     SHORT_KEY_DIGITS,
     describe_kernels,
@@ -92,11 +93,11 @@ def create(
 
 
 @app.command()
-def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
+def inspect(bundle: BundleFile, resources: ShowResources = False, as_json: AsJson = False) -> None:
     """Show what is in a bundle, and by which keys it is signed. Digests are verified, signatures are not."""
     with clean_failures():
         opened = Bundle.open(bundle, trust="unsigned")
-        rows = sorted(map(_row, opened.entries()), key=_order)
+        rows = sorted((_row(entry, resources=resources) for entry in opened.entries()), key=_order)
         if as_json:
             signatures = list(map(_signature_row, opened.signatures))
             typer.echo(json.dumps({"manifest": opened.manifest, "signatures": signatures, "entries": rows}, indent=2))
@@ -119,6 +120,9 @@ def inspect(bundle: BundleFile, as_json: AsJson = False) -> None:
             typer.echo(f"  signature  {describe_signature(signature)}, not verified")
         if rows:
             typer.echo("\n".join(f"  {line}" for line in _entry_lines(rows)))
+        if resources:
+            shown = [(row["program"], row["options"], row["resources"]) for row in rows]
+            typer.echo("\n".join(f"  {line}" for line in resource_lines(shown)))
 
 
 @app.command()
@@ -213,7 +217,7 @@ def _name(entry: Entry) -> str:
     return f"{artifact.name} ({artifact.kind}, {artifact.arch}) {artifact.key[:12]}"
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry, *, resources: bool) -> dict[str, Any]:
     artifact = entry.artifact
     return {
         "program": artifact.name,
@@ -225,6 +229,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "key": artifact.key,
         "request": entry.request,
         "toolchain": str(artifact.toolchain),
+        **({"resources": resource_rows(artifact)} if resources else {}),
     }
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ from jitload.cli.request import (
     chosen_by_device,
     kind_option,
 )
+from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
 from jitload.cli.tables import format_count
 from jitload.compiler.request import CompileRequest
 from jitload.values import Kind
@@ -40,6 +41,8 @@ class Image:
     artifact: Artifact
     origin: str
     seconds: float
+    options: str
+    resources: list[dict[str, Any]] | None = field(default=None)
 
 
 @app.command()
@@ -67,6 +70,7 @@ def compile_file(
     defines: Defines = None,
     names: Names = None,
     options: Options = None,
+    resources: ShowResources = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON: a list with one object per image.")] = False,
 ) -> None:
     """Compile a CUDA C++ file; no GPU is needed.
@@ -93,7 +97,7 @@ def compile_file(
         pattern = _checked_pattern(out, file, wanted, len(requests))
         paths = [output.destination(pattern, request.arch) for request in requests]
         images = [
-            _make(request, path, **chosen_by_device(request, kind or _kind_of(out), arch))
+            _make(request, path, resources=resources, **chosen_by_device(request, kind or _kind_of(out), arch))
             for request, path in zip(requests, paths, strict=True)
         ]
         for image in images:
@@ -125,7 +129,7 @@ def _checked_pattern(out: str | None, file: Path, kind: Kind, images: int) -> st
     return out
 
 
-def _make(request: CompileRequest, path: Path | None, **chosen: Any) -> Image:
+def _make(request: CompileRequest, path: Path | None, *, resources: bool, **chosen: Any) -> Image:
     from jitload.compiler.kernelless import refuse_unlaunchable
     from jitload.pipeline import compile_request
     from jitload.tiers.stats import stats
@@ -136,7 +140,8 @@ def _make(request: CompileRequest, path: Path | None, **chosen: Any) -> Image:
     after, seconds = stats(), time.perf_counter() - started
     tiers = [tier for tier, count in after.hits.items() if count > before.hits[tier]]
     origin = "compiled" if after.compiles > before.compiles or not tiers else tiers[0]
-    return Image(path, artifact, origin, seconds)
+    rows = resource_rows(artifact, request) if resources else None
+    return Image(path, artifact, origin, seconds, request_options(request), rows)
 
 
 def _report(images: list[Image], *, as_json: bool, to_stderr: bool) -> None:
@@ -149,6 +154,9 @@ def _report(images: list[Image], *, as_json: bool, to_stderr: bool) -> None:
         return
     for image in images:
         typer.echo(_line(image), err=to_stderr)
+    shown = [(image.artifact.name, image.options, image.resources) for image in images if image.resources is not None]
+    if shown:
+        typer.echo("\n".join(resource_lines(shown)), err=to_stderr)
 
 
 def _line(image: Image) -> str:
@@ -178,4 +186,5 @@ def _row(image: Image) -> dict[str, object]:
         "key": artifact.key,
         "toolchain": f"{artifact.toolchain.name} {artifact.toolchain.version}",
         "log": artifact.log,
+        **({} if image.resources is None else {"resources": image.resources}),
     }

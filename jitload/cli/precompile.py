@@ -10,10 +10,12 @@ import typer
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options
+from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
 from jitload.compiler.plan import DEFAULT_PLAN, PLAN_SUFFIX
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_kinds
 from jitload.expand import WORKLOAD_SUFFIX
+from jitload.lookup import look_up
 from jitload.precompile import precompile
 from jitload.precompile_report import PrecompileReport
 from jitload.target import default_target, device_options
@@ -41,6 +43,7 @@ def precompile_files(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Worker processes. Default: one per core.")
     ] = None,
+    resources: ShowResources = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON: a list with one object per image.")] = False,
 ) -> None:
     """Compile what the cache lacks, on all cores.
@@ -64,12 +67,22 @@ def precompile_files(
         fields = {name: value for name, value in fields.items() if value}
         items = [_item(file, arch, kind, fields) for file in files or [_default_plan()]]
         _expect_writable_cache()
+        taken: dict[CompileRequest, list[dict[str, Any]]] = {}
         with shown_progress(lines_to_stderr=as_json) as advance:
-            report = precompile(items, arch, kinds=kind, jobs=jobs, progress=advance)
+
+            def note(done: int, total: int, request: CompileRequest, outcome: str) -> None:
+                advance(done, total, request, outcome)
+                if resources and outcome != "failed":  # the headers of a workload are there for as long as this runs
+                    taken[request] = _resources(request)
+
+            report = precompile(items, arch, kinds=kind, jobs=jobs, progress=note)
         if as_json:
-            typer.echo(json.dumps(_rows(report), indent=2))
+            typer.echo(json.dumps(_rows(report, taken if resources else None), indent=2))
         else:
             typer.echo(str(report).splitlines()[0])
+        if resources and not as_json:
+            shown = [(request.name, request_options(request), rows) for request, rows in taken.items()]
+            typer.echo("\n".join(resource_lines(shown)))
         for _, text in report.errors:
             typer.echo(f"jitload: {text}", err=True)
     if not report.ok:
@@ -120,7 +133,14 @@ def _default_plan() -> Path:
     return plan
 
 
-def _rows(report: PrecompileReport) -> list[dict[str, object]]:
+def _resources(request: CompileRequest) -> list[dict[str, Any]]:
+    artifact, _ = look_up(request, default_cache())
+    return [] if artifact is None else resource_rows(artifact, request)
+
+
+def _rows(
+    report: PrecompileReport, resources: dict[CompileRequest, list[dict[str, Any]]] | None
+) -> list[dict[str, object]]:
     outcomes = [(request, "compiled", None) for request in report.compiled]
     outcomes += [(request, "cached", None) for request in report.cached]
     rows = [*outcomes, *((request, "failed", str(error)) for request, error in report.failed)]
@@ -132,6 +152,7 @@ def _rows(report: PrecompileReport) -> list[dict[str, object]]:
             "names": list(request.names),
             "outcome": outcome,
             "error": error,
+            **({} if resources is None else {"resources": resources.get(request, [])}),
         }
         for request, outcome, error in rows
     ]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 import jitload
 from jitload.compiler.nvrtc import supported_archs
+from jitload.compiler.plan import Plan
 from jitload.errors import LoadError
 from jitload.loader.resources import known_resources, read_resources
+from jitload.pipeline import compile_request
 from jitload.values import Resources
 
 SOURCE = r"""
@@ -53,14 +56,10 @@ SAID = re.compile(
 )
 
 
-@pytest.mark.parametrize("number", [number for number in supported_archs() if number >= 70])
-def test_what_a_cubin_says_is_what_ptxas_says(number):
-    artifact = jitload.compile(
-        SOURCE, kind="cubin", arch=f"sm_{number}", options=["--ptxas-options=-v"], names=["scale<double>"]
-    )
+def check(artifact):
+    """The figures of every kernel of a cubin are those of ptxas in the log; gives them by symbol."""
     found = {kernel.symbol: kernel.resources for kernel in artifact.kernels.values()}
     said = {match["symbol"]: match for match in SAID.finditer(artifact.log)}
-    assert len(said) == 7
     assert set(said) == set(found) == set(read_resources(artifact.data))
     for symbol, match in said.items():
         resources = found[symbol]
@@ -74,9 +73,28 @@ def test_what_a_cubin_says_is_what_ptxas_says(number):
         assert resources.code_bytes > 0
         if constant:  # not said from sm_90 on
             assert resources.constant_bytes == int(constant[1]), symbol
+    return found
+
+
+@pytest.mark.parametrize("number", [number for number in supported_archs() if number >= 70])
+def test_what_a_cubin_says_is_what_ptxas_says(number):
+    artifact = jitload.compile(
+        SOURCE, kind="cubin", arch=f"sm_{number}", options=["--ptxas-options=-v"], names=["scale<double>"]
+    )
+    found = check(artifact)
+    assert len(found) == 7
     assert found["spilled"].spill_store_bytes > 0
     assert found["spilled"].max_threads == 1024
     assert found["bounded"].max_threads == 128
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_100"])
+def test_every_kernel_of_this_repository_has_the_figures_of_ptxas(arch):
+    requests = Plan.read(Path(__file__).parents[2] / "kernels" / "precompile.toml").requests((arch,), None)
+    count = 0
+    for request in requests:
+        count += len(check(compile_request(request.replace(options=[*request.options, "--ptxas-options=-v"]))))
+    assert count >= 26
 
 
 @pytest.mark.parametrize("number", [number for number in supported_archs() if number >= 70])
