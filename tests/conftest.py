@@ -15,6 +15,7 @@ import jitload
 from jitload import log
 from jitload.compiler.fatbin import FATBIN_MISSING
 from jitload.compiler.toolkit import find_library
+from jitload.cuda.driver import missing_gpu
 from tests.driver import run as driver_run
 
 # The one profile, in force before any test module is imported: no deadlines, since a machine that is shared is now and
@@ -25,9 +26,16 @@ hypothesis.settings.load_profile("jitload")
 #: Skipped without these, but where JITLOAD_TEST_FRAMEWORKS says that they are there.
 FRAMEWORKS = ("jax is not installed", "torch is not installed")
 MUST_RUN = FRAMEWORKS if os.environ.get("JITLOAD_TEST_FRAMEWORKS") else ()
-#: What CI does not provide, as the marker or the words of the reason; everything else must run there. A stage of it
-#: that goes without more says so in JITLOAD_TEST_WITHOUT, in such words, with ";" between them.
-MAY_SKIP_IN_CI = ("no NVIDIA GPU", "no GPU", "NVRTC 13", "rustc", "need Python 3.12", *FRAMEWORKS)
+NO_GPU, ABOUT_NO_GPU = "needs a GPU", "a GPU is here, and this test is about machines without one"
+#: What CI does not provide, as the words of the reason; everything else must run there. A stage of it that goes without
+#: more says so in JITLOAD_TEST_WITHOUT, in such words, with ";" between them; one has the checking driver's GPUs.
+MAY_SKIP_IN_CI = (
+    ABOUT_NO_GPU if os.environ.get("CHECKING_DRIVER") else NO_GPU,
+    "NVRTC 13",
+    "rustc",
+    "need Python 3.12",
+)
+MAY_SKIP_IN_CI += FRAMEWORKS
 MAY_SKIP_IN_CI += tuple(filter(None, os.environ.get("JITLOAD_TEST_WITHOUT", "").split(";")))
 
 
@@ -63,7 +71,7 @@ def pytest_runtest_makereport(item, call):
         report.longrepr = (str(item.path), item.location[1], "Skipped: nvFatbin is not installed")
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = str(report.longrepr)
-        allowed = item.get_closest_marker("gpu") is not None or any(words in reason for words in MAY_SKIP_IN_CI)
+        allowed = any(words in reason for words in MAY_SKIP_IN_CI)
         if any(words in reason for words in MUST_RUN) or (os.environ.get("CI") and not allowed):
             report.outcome = "failed"
             report.longrepr = f"skipped where everything that this test needs is to be there: {reason}"
@@ -129,6 +137,20 @@ def needs_nvrtc():
             pytest.skip(f"needs NVRTC {least}, and {found} is installed")
 
     return check
+
+
+@pytest.fixture(scope="session")
+def needs_gpu():
+    """Skip where no GPU is: the checking driver of tests/driver and a real one both have some."""
+    if why := missing_gpu():
+        pytest.skip(f"{NO_GPU}: {why}")
+
+
+@pytest.fixture(scope="session")
+def needs_no_gpu():
+    """Skip where a GPU is: the test is about what a machine without one says and does."""
+    if missing_gpu() is None:
+        pytest.skip(ABOUT_NO_GPU)
 
 
 @pytest.fixture

@@ -686,12 +686,9 @@ def test_a_kernel_goes_to_a_worker_process_by_its_name(tmp_path):
     assert (done.returncode, done.stdout) == (0, "1 7\n"), done.stderr
 
 
+@pytest.mark.usefixtures("needs_no_gpu")
 @pytest.mark.parametrize("options", [{"arch": "sm_90"}, {"arch": "90"}, {"arch": ["sm_80", "sm_90"]}], ids=str)
 def test_machine_code_where_there_is_no_gpu_is_told_what_runs_here(options):
-    from jitload.cuda.driver import missing_gpu
-
-    if missing_gpu() is None:
-        pytest.skip("this machine has a GPU")
     kernel = make(**options)
     with pytest.raises(jitload.LoadError, match=r"runs on a GPU alone\. What runs here.*leave kind= and arch= out"):
         kernel[1, 8](2.0, ones(), ones(), 8)

@@ -374,22 +374,16 @@ def test_a_full_disk_behind_stdout_is_no_traceback(spawn):
     assert result.stderr == b"jitload: No space left on device\n"
 
 
+@pytest.mark.usefixtures("needs_no_gpu")
 def test_a_gpu_that_is_demanded_and_absent_is_not_ready(spawn):
-    from jitload.cuda.driver import is_available
-
-    if is_available():
-        pytest.skip("a GPU is here, and this test is about machines with no GPU")
     checks = findings(spawn("doctor", "--json", JITLOAD_DEVICE="cuda"), 1)
     assert checks["device"]["status"] == "problem"
     assert checks["gpu"]["status"] == "missing"
 
 
 @pytest.mark.gpu
+@pytest.mark.usefixtures("needs_gpu")
 def test_a_gpu_really_runs_a_kernel(spawn):
-    from jitload.cuda.driver import is_available
-
-    if not is_available():
-        pytest.skip("no NVIDIA GPU")
     checks = findings(spawn("doctor", "--json"), 0)
     assert checks["gpu"]["status"] == "ok"
     assert "ran cubin compiled for" in checks["gpu"]["found"]

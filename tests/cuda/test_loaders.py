@@ -1,6 +1,5 @@
 """Loading where there may be no driver: images are checked, modules can be looked at and saved."""
 
-import ctypes
 import subprocess
 import sys
 
@@ -19,14 +18,6 @@ extern "C" __global__ void saxpy(float a, const float *x, float *y, int n) {
   if (i < n) y[i] += a * x[i];
 }
 """
-
-
-def has_driver():
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def compiled(kind, arch="75"):
@@ -68,10 +59,9 @@ def test_a_module_can_be_looked_at_and_saved_anywhere(kind):
         module.get_function("saxpy")
 
 
+@pytest.mark.usefixtures("needs_no_gpu")
 @pytest.mark.parametrize("kind", sorted(LOADERS))
 def test_a_fetch_without_a_driver_says_what_to_do(kind):
-    if has_driver():
-        pytest.skip("this machine has a CUDA driver; no GPU is what this test is about")
     module = LOADERS[kind](image_of(kind))
     with pytest.raises(LoadError) as caught:
         module.get_function("saxpy")
@@ -154,7 +144,7 @@ def test_linker_errors_carry_the_log():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not has_driver() or not driver.is_available(), reason="no NVIDIA GPU here")
+@pytest.mark.usefixtures("needs_gpu")
 @pytest.mark.parametrize("kind", sorted(LOADERS))
 def test_on_a_gpu(kind):
     """Every kind runs saxpy on arrays of the host; the driver itself tells the layout."""

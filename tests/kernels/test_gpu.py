@@ -3,16 +3,13 @@
 import pytest
 
 import jitload
-from jitload.cuda import driver
 from tests.kernels.cases import EMPTY_SAMPLES, SAMPLES, launch_all, run, sample_id
 
 pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture(scope="module", autouse=True)
-def gpu():
-    if not driver.is_available():
-        pytest.skip("no NVIDIA GPU, or no driver for it")
+def gpu(needs_gpu):
     with jitload.configure(device="cuda"):
         yield
 
