@@ -97,7 +97,15 @@ def _reference(text: bytes, word: Token, start: int) -> Include:
     name = _SPLICE.sub(b"", written)[1:-1]
     quoted = written.startswith(b'"')
     end = start + len(written)
-    return _make_include(end, gap, decode_name(keyword), decode_name(name), _is_next(keyword), quoted, word[1])
+    return _make_include(
+        end=end,
+        gap=gap,
+        keyword=decode_name(keyword),
+        name=decode_name(name),
+        next=_is_next(keyword),
+        quoted=quoted,
+        start=word[1],
+    )
 
 
 def _rest_of_line(text: bytes, start: int) -> bytes:
@@ -183,7 +191,15 @@ def _questions(text: bytes) -> tuple[list[Include], bool] | None:
 def _plain(match: re.Match[bytes], word: bytes, start: int) -> Include:
     """The reference by this word; the match has groups for the gap, the name in quotes and the name in brackets."""
     name = decode_name(match[3] if match[2] is None else match[2])
-    return _make_include(match.end(), match[1], decode_name(word), name, _is_next(word), match[2] is not None, start)
+    return _make_include(
+        end=match.end(),
+        gap=match[1],
+        keyword=decode_name(word),
+        name=name,
+        next=_is_next(word),
+        quoted=match[2] is not None,
+        start=start,
+    )
 
 
 def _is_next(word: bytes) -> bool:
