@@ -5,6 +5,7 @@ Paths are in it only to find headers and to talk to the user; no path is ever a 
 
 from __future__ import annotations
 
+import math
 import os
 import re
 
@@ -268,9 +269,21 @@ def _checked_definitions(pairs: list[tuple[str, str | None]]) -> dict[str, str |
 def _definition_text(value: object) -> str | None:
     if value is None:
         return None
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return str(value)
+    if isinstance(value, str):
+        return str.__str__(value)  # of a member of an enumeration too
+    number = value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+    if isinstance(number, bool):
+        return "1" if number else "0"
+    if isinstance(number, float) and not math.isfinite(number):
+        raise UsageValueError(
+            f"{value!r} has no literal in C++, so no macro can be it: write what stands for it as text, such as "
+            f"'__int_as_float(0x7f800000)'"
+        )
+    if isinstance(number, int):
+        return int.__repr__(number)
+    if isinstance(number, float):  # NumPy writes as many digits as its own type has
+        return str(value) if type(value).__module__ == "numpy" else str(number)
+    raise UsageTypeError(f"a macro is text, a number or a bool, got {type(value).__name__}: {value!r}")
 
 
 def _define_bytes(value: str | None) -> bytes:

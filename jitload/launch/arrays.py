@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from jitload.launch import dlpack
 from jitload.launch.advice import dense_copy, shown
-from jitload.launch.elements import MEMORY, Element, numpy_element, torch_element, typestr_element
+from jitload.launch.elements import MEMORY, Element, is_native, numpy_element, torch_element, typestr_element
 from jitload.launch.misfit import Misfit
 
 #: Libraries whose arrays never change, whatever their DLPack flags say (JAX 0.10 sets none).
@@ -114,10 +114,9 @@ def _numpy_view(array: Any) -> ArrayView:
     dtype = array.dtype
     if dtype.hasobject:
         raise Misfit(f"an array of dtype {dtype} holds Python objects")
-    if not dtype.isnative:
-        raise Misfit(
-            f"the array's bytes are swapped (dtype {dtype.str}); pass array.astype(array.dtype.newbyteorder('='))"
-        )
+    if not (dtype.isnative if dtype.fields is None else is_native(dtype)):
+        name = dtype.str if dtype.fields is None else str(dtype)
+        raise Misfit(f"the array's bytes are swapped (dtype {name}); pass array.astype(array.dtype.newbyteorder('='))")
     if type(array).__name__ == "MaskedArray":
         raise Misfit("a masked array cannot be passed to a kernel, which would not see the mask; pass .filled(...)")
     flags = array.flags

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.launch.cpp_type import is_pointer, value_type
+from jitload.launch.cpp_type import is_pointer, value_of
 from jitload.launch.lanes import Lanes
 from jitload.launch.pointers import Pointer
 from jitload.launch.scalars import Integer, Scalar, scalar_codec
@@ -36,13 +36,13 @@ def field_codec(parameter: Parameter, device: str, foreign: Callable[[int], bool
 
 def _could_be_pointer(parameter: Parameter) -> bool:
     if parameter.pointer is None and parameter.type in _ADDRESS_TYPES:
-        return not parameter.cpp or is_pointer(parameter.cpp) or value_type(parameter.cpp) is None
+        return not parameter.cpp or is_pointer(parameter.cpp) or value_of(parameter) is None
     return bool(parameter.pointer)
 
 
 def value_codec(parameter: Parameter) -> Codec:
     """How values of a parameter that is no pointer are converted."""
-    known = value_type(parameter.cpp or parameter.declared)
+    known = value_of(parameter)
     if known is not None and known.nbytes == parameter.size:
         lane = scalar_codec("float4_e2m1fn" if known.scalar == "fp4x2" else known.scalar, known.scalar_bytes)
         if lane is not None and (known.lanes > 1 or known.scalar == "fp4x2" or _is_vector(parameter)):

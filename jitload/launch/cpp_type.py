@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from jitload.artifact import Parameter
 
 
 class CppType(NamedTuple):
@@ -99,19 +102,42 @@ for _cuda, _field in (
 _ADDRESS = CppType("address", 1, 8, 8)
 
 
-@functools.cache
-def value_type(text: str) -> CppType | None:
-    """The type of a value that is passed as it is, or None when it is a pointer or not known here."""
-    return None if _split_pointer(text) is not None else _named(text)
+#: What canonical text never has, because it is a typedef or stands in a namespace: there a class of the user's own.
+_NEVER_CANONICAL = re.compile(
+    r"(?:half|nv_bfloat16)2?|cu(?:|Float|Double)Complex|u(?:int|short|char|long)|(?:size|ptrdiff|u?intptr)_t|byte|"
+    r"complex ?<.*|" + _FIXED.pattern
+)
+_BEHIND_NAMESPACE = re.compile(r"(?:(?:const|volatile) )*(?:cuda|std|thrust)::")
+
+
+def value_of(parameter: Parameter) -> CppType | None:
+    """`value_type` of a parameter, by its canonical type if it has one."""
+    return value_type(parameter.cpp, canonical=True) if parameter.cpp else value_type(parameter.declared)
+
+
+def element_of(parameter: Parameter) -> CppType | None:
+    """`element_type` of a parameter, by its canonical type if it has one."""
+    return element_type(parameter.cpp, canonical=True) if parameter.cpp else element_type(parameter.declared)
 
 
 @functools.cache
-def element_type(text: str) -> CppType | None:
+def value_type(text: str, *, canonical: bool = False) -> CppType | None:
+    """The type of a value that is passed as it is, or None when it is a pointer or not known here.
+
+    Args:
+        text: the type.
+        canonical: whether all typedefs in it are resolved, so that `half` is no `__half` but a class of that name.
+    """
+    return None if _split_pointer(text) is not None else _named(text, canonical)
+
+
+@functools.cache
+def element_type(text: str, *, canonical: bool = False) -> CppType | None:
     """What a pointer points to, or None when that is `void` or not known here, or when it is no pointer."""
     pointee = _split_pointer(text)
     if pointee is None:
         return None
-    return _ADDRESS if _split_pointer(pointee) is not None else _named(pointee)
+    return _ADDRESS if _split_pointer(pointee) is not None else _named(pointee, canonical)
 
 
 def is_pointer(text: str) -> bool:
@@ -145,8 +171,10 @@ def _without_template_arguments(text: str) -> str:
     return text
 
 
-def _named(text: str) -> CppType | None:
+def _named(text: str, canonical: bool) -> CppType | None:
     name = " ".join(_QUALIFIERS.sub(" ", text).split())
+    if canonical and not _BEHIND_NAMESPACE.match(text) and _NEVER_CANONICAL.fullmatch(name):
+        return None
     if found := _NAMED.get(name):
         return found
     if scalar := _scalar(name):
@@ -158,7 +186,7 @@ def _named(text: str) -> CppType | None:
         alignment = int(match[3] or 0) or (min(lanes * nbytes, 16) if lanes in {2, 4} else nbytes)
         return CppType("u" * unsigned + scalar_name, lanes, nbytes, alignment)
     if match := _COMPLEX.fullmatch(name):
-        part = _named(match[1])
+        part = _named(match[1], canonical)
         if part is not None and part.lanes == 1 and "float" in part.scalar:
             return CppType(part.scalar, 2, part.scalar_bytes, part.nbytes * 2, complex=True)
     return None

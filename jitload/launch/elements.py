@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jitload.launch.cpp_type import CppType
 
 
@@ -119,6 +123,41 @@ def numpy_element(dtype: Any) -> Element:
     # An extension type (bfloat16) is of kind V as well, but its scalars are no np.void.
     plain = {"S": "bytes", "U": "str", "V": "void" if dtype.type.__name__ == "void" else name}.get(kind, name)
     return Element(name, nbytes, plain)
+
+
+def is_native(dtype: Any) -> bool:
+    """Whether no number in a NumPy dtype has swapped bytes; `dtype.isnative` does not look into arrays in fields."""
+    if dtype.fields is not None:
+        return all(is_native(field[0]) for field in dtype.fields.values())
+    return bool(dtype.base.isnative if dtype.subdtype is None else is_native(dtype.base))
+
+
+#: ctypes' codes of the simple types that are no integers.
+_CTYPES = {"f": "float32", "d": "float64", "g": "float128", "?": "bool", "c": "bytes", "u": "str"}
+
+
+@functools.cache
+def ctypes_element(kind: Any) -> Element:
+    """The numbers in a ctypes structure, union or array; "swapped" for those with their bytes in the wrong order."""
+    return Element(kind.__name__, ctypes.sizeof(kind), "record", fields=tuple(_ctypes_fields(kind, 0)))
+
+
+def _ctypes_fields(kind: Any, offset: int) -> Iterator[tuple[int, str]]:
+    """(offset, scalar) of every number."""
+    if issubclass(kind, ctypes.Array):
+        size = ctypes.sizeof(kind._type_)
+        for index in range(kind._length_):
+            yield from _ctypes_fields(kind._type_, offset + index * size)
+    elif issubclass(kind, ctypes.Structure | ctypes.Union):
+        for owner in reversed(kind.__mro__):
+            for name, field, *_ in owner.__dict__.get("_fields_", ()):
+                yield from _ctypes_fields(field, offset + getattr(kind, name).offset)
+    elif getattr(kind, f"__ctype_{sys.byteorder[0]}e__", kind) is not kind:
+        yield offset, "swapped"
+    else:
+        code: str = kind._type_ if isinstance(kind._type_, str) else "P"
+        integer = f"{'u' * code.isupper()}int{8 * ctypes.sizeof(kind)}" if code in "bhilqBHILQ" else "address"
+        yield offset, _CTYPES.get(code, integer)
 
 
 def _flattened(dtype: Any, offset: int) -> list[tuple[int, str]]:

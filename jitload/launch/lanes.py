@@ -7,16 +7,20 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from jitload.launch.advice import described
+from jitload.launch.elements import lanes_needed
 from jitload.launch.misfit import Misfit
 from jitload.launch.numbers import plain_number
 from jitload.launch.row import Row
-from jitload.launch.structures import Structure, structure_bytes
+from jitload.launch.structures import Structure, structure_bytes, structure_element
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jitload.launch.cpp_type import CppType
     from jitload.launch.scalars import Scalar
+
+#: How the scalars begin that ctypes has a type for.
+_IN_CTYPES = ("int", "uint", "float32", "float64")
 
 
 class Lanes:
@@ -34,6 +38,7 @@ class Lanes:
         # Two numbers of fp4 share a byte; the first is in the lower half (cuda_fp4.hpp).
         self._halves = ctype.scalar == "fp4x2"
         self._count = ctype.lanes * 2 if self._halves else ctype.lanes
+        self._ctype = ctype
         self._lane = lane
         self._complex = ctype.complex or (ctype.lanes == 2 and ctype.scalar in {"float32", "float64"})
         self._real = real or self._count == 1
@@ -56,6 +61,7 @@ class Lanes:
             raw = structure_bytes(value)
             if raw is None:
                 raise Misfit(f"expected {self._expected()}, got {described(value)}")
+            self._check_fields(value)
             return self._whole.convert(value)
         if len(parts) != self._count:
             raise Misfit(f"expected {self._count} numbers, got {len(parts)}")
@@ -63,6 +69,19 @@ class Lanes:
         if self._halves:
             numbers = [low | high << 4 for low, high in zip(numbers[::2], numbers[1::2], strict=True)]
         return self._pack(*numbers)
+
+    def _check_fields(self, value: Any) -> None:
+        """A structure has the bytes of a vector only where its fields are of the vector's own kind."""
+        element = structure_element(value)
+        if element is None or element.nbytes != self._whole.size or lanes_needed(element, self._ctype):
+            return
+        scalar = self._ctype.scalar
+        if not hasattr(value, "dtype") and not scalar.startswith(_IN_CTYPES):
+            return  # bits, in the place of numbers that ctypes does not have
+        raise Misfit(
+            f"the fields of {described(value)} are not {self._ctype.lanes} of {scalar}; pass a tuple of the numbers, "
+            f"or bytes where the bits are meant"
+        )
 
     def _parts(self, value: Any) -> Sequence[Any] | None:
         if isinstance(value, tuple | list):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jitload.launch.advice import address_advice, described, element_advice, shown, whole_name, writable_copy
 from jitload.launch.arrays import ArrayView, read_array
-from jitload.launch.cpp_type import element_type, is_pointer, is_pointer_to_const
+from jitload.launch.cpp_type import element_of, is_pointer, is_pointer_to_const
 from jitload.launch.elements import Element, lanes_needed
 from jitload.launch.misfit import Misfit
 from jitload.launch.row import Row
@@ -159,7 +159,7 @@ def _bits(number: int) -> int:
 
 def _pointee(parameter: Parameter) -> CppType | None:
     """What a parameter points to. cuFloatComplex is float2, and a real array is no array of it."""
-    found = element_type(parameter.cpp or parameter.declared)
+    found = element_of(parameter)
     if found is not None and found.lanes == 2 and "omplex" in parameter.declared:
         return found._replace(complex=True)
     return found

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from jitload.launch.advice import described, shown
-from jitload.launch.cpp_type import value_type
+from jitload.launch.cpp_type import value_of
 from jitload.launch.misfit import Misfit
 from jitload.launch.numbers import plain_number
 from jitload.launch.row import Row
@@ -62,7 +62,7 @@ class Integer:
         A PTX `.u32` (or `.b32`) is what NVRTC writes for `int` too, so without the C++ type both readings of the bits
         are accepted: -2**31 to 2**32 - 1. The C++ type makes the range exact.
         """
-        known = value_type(parameter.cpp or parameter.declared)
+        known = value_of(parameter)
         category = integer_category(known.scalar) if known is not None and known.nbytes == parameter.size else ""
         category = category or {"s": "signed", "p": "bool"}.get(parameter.type[:1], "")
         # A layout that came from the driver knows sizes only.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jitload.launch.advice import described
+from jitload.launch.elements import ctypes_element, is_native, numpy_element
 from jitload.launch.misfit import Misfit
 from jitload.launch.row import Row
+
+if TYPE_CHECKING:
+    from jitload.launch.elements import Element
 
 _TENSOR_MAP_BYTES = 128  # cuda.h, CU_TENSOR_MAP_NUM_QWORDS
 
@@ -47,11 +51,13 @@ def structure_bytes(value: Any) -> bytes | None:
     """The bytes of a structure by value, or None when it is not one.
 
     Raises:
-        Misfit: a NumPy structure in the wrong byte order, or holding Python objects.
+        Misfit: a structure in the wrong byte order, or one of NumPy that holds Python objects.
     """
     if isinstance(value, bytes | bytearray):
         return bytes(value)
     if isinstance(value, ctypes.Structure | ctypes.Union | ctypes.Array):
+        if any(scalar == "swapped" for _, scalar in ctypes_element(type(value)).fields or ()):
+            raise Misfit(f"{type(value).__name__} holds swapped bytes")
         return bytes(value)
     if type(value).__name__ == "CUtensorMap":  # the driver bindings, which this layer does not import
         return ctypes.string_at(int(value.getPtr()), _TENSOR_MAP_BYTES)
@@ -61,7 +67,15 @@ def structure_bytes(value: Any) -> bytes | None:
     if isinstance(value, numpy.void) or (
         isinstance(value, numpy.ndarray) and value.ndim == 0 and value.dtype.type is numpy.void
     ):
-        if value.dtype.hasobject or not value.dtype.isnative:
+        if value.dtype.hasobject or not is_native(value.dtype):
             raise Misfit(f"a structure of dtype {value.dtype} holds Python objects or swapped bytes")
         return bytes(value.tobytes())
     return None
+
+
+def structure_element(value: Any) -> Element | None:
+    """The numbers that a structure by value holds; None for bytes, which hold whatever is wanted."""
+    if isinstance(value, ctypes.Structure | ctypes.Union | ctypes.Array):
+        element = ctypes_element(type(value))
+        return None if all(scalar == "bytes" for _, scalar in element.fields or ()) else element
+    return None if getattr(getattr(value, "dtype", None), "fields", None) is None else numpy_element(value.dtype)

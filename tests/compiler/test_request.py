@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import enum
 import pickle
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jitload
@@ -46,6 +49,11 @@ def make(source="", **changes):
         ({"defines": {"A": "x\ny"}}, ValueError, "cannot be defined"),
         ({"defines": ["=4"]}, ValueError, "cannot be defined"),
         ({"defines": {"A B": 1}}, ValueError, "'A B' cannot be defined"),
+        ({"defines": {"A": float("nan")}}, ValueError, "nan has no literal in C"),
+        ({"defines": {"A": np.float32("inf")}}, ValueError, "has no literal in C"),
+        ({"defines": {"A": [1]}}, TypeError, r"a macro is text, a number or a bool, got list: \[1\]"),
+        ({"defines": {"A": Fraction(1, 2)}}, TypeError, "got Fraction"),
+        ({"defines": {"A": 1j}}, TypeError, "got complex"),
         ({"options": 7}, TypeError, "options"),
         ({"options": ["-D4N"]}, ValueError, "'4N' cannot be defined"),
         ({"options": ["-D"]}, ValueError, "needs a value"),
@@ -110,6 +118,35 @@ def test_definitions_in_every_form():
     assert make(defines={"A": None, "B": 4, "C": True, "D": False, "E": "x=y", "F": 1.5}).defines == expected
     assert make(defines=["F=1.5", "E=x=y", "D=0", "C=1", "B=4", "A"]).defines == expected
     assert make(options=["-DA", "-DB=4", "-DC=1"], defines={"D": False, "E": "x=y", "F": 1.5}).defines == expected
+
+
+class Order(enum.IntEnum):
+    ROWS = 3
+
+
+class Word(str, enum.Enum):
+    FLOAT = "float"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.True_, "1"),
+        (np.False_, "0"),
+        (np.array(True), "1"),
+        (np.int8(-4), "-4"),
+        (np.array(7), "7"),
+        (np.float32(0.1), "0.1"),
+        (np.float64(1e300), "1e+300"),
+        (Order.ROWS, "3"),
+        (Word.FLOAT, "float"),
+        (-0.0, "-0.0"),
+        (1 << 70, str(1 << 70)),
+    ],
+)
+def test_a_macro_has_the_value_of_what_it_is_defined_as(value, text):
+    """In an `#if`, the word True is 0."""
+    assert make(defines={"N": value}).defines == (("N", text),)
 
 
 @pytest.mark.parametrize(

@@ -321,6 +321,9 @@ def test_strided_host_arrays_are_told_the_way(make_kernel):
 def test_swapped_and_object_arrays_are_refused(pack_one):
     with pytest.raises(ArgumentError, match="bytes are swapped"):
         pack_one(pointer(), np.zeros(3, ">f4"))
+    for dtype in ([("v", ">f4", (2,))], [("v", [("x", ">f4")], (2,))], [("x", "<f4"), ("y", ">f4")]):
+        with pytest.raises(ArgumentError, match="bytes are swapped"):
+            pack_one(pointer("float2 *"), np.zeros(3, dtype))
     with pytest.raises(ArgumentError, match="Python objects"):
         pack_one(pointer(""), np.zeros(3, object))
 

@@ -221,6 +221,83 @@ def test_a_structure_of_another_size_is_refused(pack_one):
         pack_one(parameter, swapped)
 
 
+class Swapped(ctypes.BigEndianStructure):
+    _fields_ = [("x", ctypes.c_int), ("y", ctypes.c_float)]
+
+
+class Around(ctypes.Structure):
+    _fields_ = [("one", Swapped * 1)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Swapped(1, 2.0),
+        (Swapped * 1)(),
+        Around(),
+        np.zeros((), [("v", ">i4", (2,))]),
+        np.zeros((), [("v", [("x", ">f4")], (2,))])[()],
+    ],
+)
+@pytest.mark.parametrize("cpp", ["Pair", "float2"])
+def test_swapped_bytes_are_found_in_every_field_of_a_structure(pack_one, value, cpp):
+    with pytest.raises(ArgumentError, match="swapped bytes"):
+        pack_one(Parameter(0, 8, 4, "b8", name="pair", cpp=cpp, pointer=False), value)
+
+
+class Floats(ctypes.Structure):
+    _fields_ = [("x", ctypes.c_float), ("y", ctypes.c_float)]
+
+
+class MoreFloats(Floats):
+    _fields_ = [("z", ctypes.c_float * 2)]
+
+
+def test_the_fields_of_a_structure_are_those_of_the_vector(pack_one):
+    """Or the bits of an int would be read as a float; bytes without fields are bits and nothing else."""
+    pair, words = struct.pack("<ff", 1.5, 2.5), struct.pack("<ii", 3, -4)
+    floats, integers = np.array((1.5, 2.5), "f4,f4"), np.array((3, -4), "i4,i4")
+    float2 = Parameter(0, 8, 8, "b8", name="v", cpp="float2", pointer=False)
+    int2 = Parameter(0, 8, 8, "b8", name="v", cpp="int2", pointer=False)
+    for value in (floats, floats[()], Floats(1.5, 2.5), (ctypes.c_float * 2)(1.5, 2.5), pair, np.void(pair)):
+        assert pack_one(float2, value) == pair
+    for value in (integers, integers[()], (ctypes.c_int * 2)(3, -4), (ctypes.c_char * 8)(*words), words):
+        assert pack_one(int2, value) == words
+    for parameter, value in (
+        (float2, integers[()]),
+        (float2, (ctypes.c_int * 2)(3, -4)),
+        (float2, np.zeros((), "f8")[()].view("V8").view([("d", "f8")])),
+        (int2, floats),
+        (int2, Floats(1.5, 2.5)),
+        (int2, (ctypes.c_uint * 2)(3, 4)),
+    ):
+        with pytest.raises(ArgumentError, match=r"the fields of .* are not 2 of \w+; pass a tuple of the numbers"):
+            pack_one(parameter, value)
+    four = Parameter(0, 16, 16, "b8", name="v", cpp="float4", pointer=False)
+    assert pack_one(four, MoreFloats(1, 2, (3, 4))) == struct.pack("<ffff", 1, 2, 3, 4)
+
+
+def test_ctypes_has_bits_alone_for_half(pack_one):
+    half2 = Parameter(0, 4, 4, "b8", name="v", cpp="__half2", pointer=False)
+    assert pack_one(half2, (ctypes.c_uint16 * 2)(0x3C00, 0xC000)) == np.array([1, -2], "f2").tobytes()
+    with pytest.raises(ArgumentError, match="are not 2 of float16"):
+        pack_one(half2, np.zeros((), "u2,u2"))
+
+
+@pytest.mark.parametrize("name", ["half", "byte", "complex<float>", "uint", "size_t", "cuComplex", "uint8_t"])
+def test_a_class_of_the_users_own_is_no_type_of_cudas(pack_one, make_kernel, name):
+    """Canonical text says `__half`, `std::byte`, `cuda::std::complex<float>`: the short names are of other classes."""
+    value = Parameter(0, 12, 4, "b8", name="v", cpp=name, pointer=False)
+    assert pack_one(value, b"0123456789ab") == b"0123456789ab"
+    behind = Parameter(0, 8, 8, "u64", name="p", cpp=f"const {name} *", pointer=True, const=True)
+    kernel, _ = make_kernel(behind)
+    for dtype in ("f4", "f8", "c16", "u1", "i8"):
+        kernel[1, 1](np.zeros(4, dtype))
+    assert value_type(name, canonical=True) is None
+    assert value_type(name) is not None
+    assert value_type(f"cuda::std::{name}", canonical=True) == value_type(name)
+
+
 def test_bits_of_unknown_type_take_typed_floats_of_their_size_only(pack_one):
     unknown = Parameter(0, 4, 4, "b32", pointer=False)
     assert pack_one(unknown, np.float32(1.5)) == np.float32(1.5).tobytes()
