@@ -1,153 +1,101 @@
 """What a launch costs in Python, beside what the same launch costs others.
 
-No GPU is needed: a do-nothing libcuda is built with gcc and put in front of the real one in a child process, so every
-figure is Python and bindings alone. Ratios are what to look at; nanoseconds belong to the machine.
+No GPU is needed: a do-nothing libcuda is built with a C compiler and put in front of the real one in a child process,
+so every figure is Python and bindings alone. With `--driver real` the same rows run on the GPU that is there, and with
+tensors of torch and CuPy too. Ratios are what to look at; nanoseconds belong to the machine.
 
     python benchmarks/launch.py
+    JITLOAD_NATIVE=0 python benchmarks/launch.py      # launches in pure Python
+    python benchmarks/launch.py --driver real         # on a GPU
 """
 
 import argparse
 import ctypes
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-STUB = r"""
-#include <stdint.h>
-#include <string.h>
-typedef int R;
-R nothing(void) { return 0; }
-R cuInit(unsigned f) { return 0; }
-R cuDriverGetVersion(int *v) { *v = 12090; return 0; }
-R cuDeviceGetCount(int *n) { *n = 1; return 0; }
-R cuDeviceGet(int *d, int o) { *d = o; return 0; }
-R cuDeviceGetAttribute(int *v, int a, int d) { *v = a == 75 ? 9 : a == 76 ? 0 : 1024; return 0; }
-R cuCtxGetCurrent(void **c) { *c = (void *)0x1000; return 0; }
-R cuCtxGetDevice(int *d) { *d = 0; return 0; }
-R cuLibraryLoadData(void **l, const void *p, void *a, void *b, unsigned c, void *d, void *e, unsigned f) {
-  *l = (void *)0x2000; return 0; }
-R cuLibraryGetKernel(void **k, void *l, const char *n) { *k = (void *)0x3000; return 0; }
-R cuKernelGetParamInfo(void *k, size_t i, size_t *o, size_t *s) {
-  static const int offset[] = {0, 8, 16, 24}, size[] = {4, 8, 8, 4};
-  if (i > 3) return 1;
-  *o = offset[i]; *s = size[i]; return 0; }
-R cuLaunchKernel(void *f, unsigned a, unsigned b, unsigned c, unsigned d, unsigned e, unsigned g, unsigned s,
-                 void *st, void **p, void **x) { return 0; }
-R cuLaunchKernelEx(void *c, void *f, void **p, void **x) { return 0; }
-#define ONE(n) if (!strcmp(s, #n)) { *p = (void *)n; if (q) *q = 0; return 0; }
-R cuGetProcAddress_v2(const char *s, void **p, int v, uint64_t f, int *q) {
-  ONE(cuInit) ONE(cuDriverGetVersion) ONE(cuDeviceGetCount) ONE(cuDeviceGet) ONE(cuDeviceGetAttribute)
-  ONE(cuCtxGetCurrent) ONE(cuCtxGetDevice) ONE(cuLibraryLoadData) ONE(cuLibraryGetKernel) ONE(cuKernelGetParamInfo)
-  ONE(cuLaunchKernel) ONE(cuLaunchKernelEx)
-  if (!strcmp(s, "cuGetProcAddress")) { *p = (void *)cuGetProcAddress_v2; return 0; }
-  *p = (void *)nothing; if (q) *q = 0; return 0; }
-R cuGetProcAddress(const char *s, void **p, int v, uint64_t f) { return cuGetProcAddress_v2(s, p, v, f, 0); }
-"""
+from launches import rows
+
+#: Calls per turn of a row. The queue of a GPU takes 1,024 launches before a launch waits; it is emptied between turns.
+LOOPS = 700
+EMPTY = "an empty call"
+#: Largest ratio to the raw call, for launches in native code.
+BUDGETS = {
+    "jitload bound(a, x, y, n)": 0.35,
+    "jitload kernel[1, 256](a, x, y, n)": 0.45,
+    "jitload bound, two tensors, exchange API": 0.7,
+    "jitload bound, two arrays, __cuda_array_interface__": 3.0,
+    "jitload bound, 19 arguments, 5 tensors": 2.0,
+}
 
 
 def main() -> None:
-    """Measure in a child process that sees the do-nothing driver."""
+    """Measure in a child process that sees the driver that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--driver", choices=["nothing", "real"], default="nothing", help="what is launched on")
     parser.add_argument("--rounds", type=int, default=300, help="rounds over all rows; the best of each is kept")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--loops", type=int, default=LOOPS, help="calls per row and round")
+    parser.add_argument("--json", type=Path, help="write {row: [nanoseconds, ratio]} to this file too")
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        report(measure(rows(), options.rounds))
+        run(options)
         return
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "stub.c")
-        source.write_text(STUB)
-        library = str(Path(folder, "libcuda.so.1"))
-        subprocess.run(["gcc", "-w", "-O2", "-shared", "-fPIC", "-o", library, str(source)], check=True)
-        command = [sys.executable, __file__, "--child", "--rounds", str(options.rounds)]
-        subprocess.run(command, env={**os.environ, "LD_LIBRARY_PATH": folder}, check=True)
+        environment = {**os.environ, "JITLOAD_CACHE_DIR": str(Path(folder, "cache")), "JITLOAD_DEVICE": "cuda"}
+        build(Path(folder, "nothing.so"))
+        if options.driver == "nothing":
+            build(Path(folder, "libcuda.so.1"), "-DDRIVER")
+            environment["LD_LIBRARY_PATH"] = os.pathsep.join([folder, environment.get("LD_LIBRARY_PATH", "")])
+        command = [sys.executable, __file__, *sys.argv[1:], "--child", folder]
+        sys.exit(subprocess.run(command, env=environment, check=False).returncode)
 
 
-def rows():
-    """Every call that is measured, by name; `a, x, y, n` are what a user has in hand."""
-    from cuda.bindings import driver
-
-    kernel = saxpy_kernel()
-    a, x, y, n = 2.0, 0x7F0000000000, 0x7F0000010000, 100
-    block = ctypes.create_string_buffer(32)
-    pointers = (ctypes.c_void_p * 4)(*[ctypes.addressof(block) + offset for offset in (0, 8, 16, 24)])
-    function, stream, address = driver.CUfunction(0x3000), driver.CUstream(0), ctypes.addressof(pointers)
-    rows.keep = (block, pointers)
-    launch = driver.cuLaunchKernel
-    bound = kernel.bind(grid=1, block=256)
-    types = (ctypes.c_float, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
-    measured = {
-        "an empty call": lambda: None,
-        "cuda.bindings cuLaunchKernel, packed before": lambda: launch(
-            function, 1, 1, 1, 256, 1, 1, 0, stream, address, 0
-        ),
-        "cuda.bindings cuLaunchKernel, (values, types)": lambda: launch(
-            function, 1, 1, 1, 256, 1, 1, 0, stream, ((a, x, y, n), types), 0
-        ),
-        "jitload bound(a, x, y, n)": lambda: bound(a, x, y, n),
-        "jitload kernel[1, 256](a, x, y, n)": lambda: kernel[1, 256](a, x, y, n),
-        "jitload kernel[(1,), (256,)](a, x, y, n)": lambda: kernel[(1,), (256,)](a, x, y, n),
-        "jitload kernel(a, x, y, n, grid=1, block=256)": lambda: kernel(a, x, y, n, grid=1, block=256),
-        "jitload bound, arrays with __cuda_array_interface__": array_call(bound, a, n),
-    }
-    measured.update(cuda_core_rows(a, x, y, n))
-    return measured
+def build(library: Path, *flags: str) -> None:
+    """Compile do_nothing.c."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        sys.exit("a C compiler is needed: the figures are made in front of a library that does nothing")
+    source = Path(rows.__file__).with_name("do_nothing.c")
+    subprocess.run([compiler, "-w", "-O2", "-shared", "-fPIC", *flags, "-o", library, source], check=True)
 
 
-def saxpy_kernel():
-    """The kernel, loaded the way users load it; the stub never looks at the image."""
-    from jitload.cuda.module import CudaModule
-    from jitload.values import KernelInfo, Parameter
+def run(options: argparse.Namespace) -> None:
+    """All rows, in turns; then those that need a framework, beside the raw call again."""
+    import jitload
+    from jitload.launch import native
 
-    parameters = [
-        Parameter(0, 4, 4, "f32", name="a", declared="float", pointer=False),
-        Parameter(8, 8, 8, "u64", name="x", declared="const float *", pointer=True, const=True),
-        Parameter(16, 8, 8, "u64", name="y", declared="float *", pointer=True),
-        Parameter(24, 4, 4, "u32", name="n", declared="int", pointer=False),
-    ]
-    module = CudaModule("cubin", b"stub")
-    module.attach_kernels([KernelInfo("saxpy", "saxpy", parameters)])
-    return module["saxpy"]
-
-
-class DeviceArray:
-    """The least that is a GPU array."""
-
-    __cuda_array_interface__ = {"shape": (100,), "typestr": "<f4", "data": (0x7F0000000000, False), "version": 3}
-
-
-def array_call(bound, a, n):
-    """A launch on two device arrays."""
-    x, y = DeviceArray(), DeviceArray()
-    return lambda: bound(a, x, y, n)
+    artifact = jitload.compile(rows.SOURCE, kind="cubin", name="launch")
+    library = ctypes.CDLL(str(options.child / "nothing.so"))
+    raw = rows.raw_rows(artifact)
+    measured = {EMPTY: lambda: None, **raw, **rows.jitload_rows(artifact, library), **rows.cuda_core_rows(artifact)}
+    by_native = native.extension() is not None
+    print(f"driver: {describe(options.driver)}; launches: {'native code' if by_native else 'pure Python'}")
+    budgets = BUDGETS if by_native else {}
+    results = report(measure(measured, options.rounds, options.loops), budgets)
+    if options.driver == "real":
+        frameworks = rows.framework_rows(artifact)
+        if frameworks:
+            frameworks = {EMPTY: measured[EMPTY], rows.RAW: raw[rows.RAW], **frameworks}
+            results.update(report(measure(frameworks, options.rounds, options.loops), budgets))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
-def cuda_core_rows(a, x, y, n):
-    """The same launch with cuda.core, where it is installed."""
-    try:
-        import numpy as np
-        from cuda.core import Device, LaunchConfig, ObjectCode, launch
-    except ImportError:
-        print("cuda.core is not installed: its rows are left out")
-        return {}
-    device = Device(0)
-    device.set_current()
-    stream = device.create_stream()
-    kernel = ObjectCode.from_cubin(b"stub").get_kernel("saxpy")
-    config = LaunchConfig(grid=1, block=256)
-    boxed = (np.float32(a), x, y, np.int32(n))
-    return {
-        "cuda.core launch, scalars boxed before": lambda: launch(stream, config, kernel, *boxed),
-        "cuda.core launch, plain Python values": lambda: launch(
-            stream, config, kernel, np.float32(a), x, y, np.int32(n)
-        ),
-    }
+def describe(asked: str) -> str:
+    """What the figures are made on."""
+    from jitload.cuda import driver
+
+    return "none, calls do nothing" if asked == "nothing" else f"CUDA {driver.driver_version()}, {driver.device_arch()}"
 
 
-def measure(calls, rounds, loops=700):
+def measure(calls, rounds, loops):
     """Best nanoseconds per call; the rows take turns, so that a slow moment of the machine hits all of them."""
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(rounds):
@@ -156,16 +104,28 @@ def measure(calls, rounds, loops=700):
             for _ in range(loops):
                 call()
             best[name] = min(best[name], (time.perf_counter_ns() - start) / loops)
+            synchronize()
     return best
 
 
-def report(best) -> None:
-    """Print the rows, without the cost of the loop and the lambda, beside the raw call."""
-    floor = best.pop("an empty call")
-    raw = best["cuda.bindings cuLaunchKernel, packed before"] - floor
-    print(f"{'':54} {'ns':>6}  ratio   (loop and lambda taken off: {floor:.0f} ns)")
-    for name, nanoseconds in best.items():
-        print(f"{name:54} {nanoseconds - floor:6.0f}  {(nanoseconds - floor) / raw:5.2f}")
+def synchronize() -> None:
+    """Wait for the GPU."""
+    from cuda.bindings import driver
+
+    (status,) = driver.cuCtxSynchronize()
+    assert not status, status
+
+
+def report(best, budgets):
+    """Print the rows, without the cost of the loop and the lambda, beside the raw call; gives them."""
+    floor = best.pop(EMPTY)
+    raw = best[rows.RAW] - floor
+    results = {name: (nanoseconds - floor, (nanoseconds - floor) / raw) for name, nanoseconds in best.items()}
+    print(f"{'':54} {'ns':>6}  ratio  budget   (loop and lambda taken off: {floor:.0f} ns)")
+    for name, (nanoseconds, ratio) in results.items():
+        budget = f"{budgets[name]:7.2f}" if name in budgets else ""
+        print(f"{name:54} {nanoseconds:6.0f}  {ratio:5.2f} {budget}".rstrip())
+    return results
 
 
 if __name__ == "__main__":

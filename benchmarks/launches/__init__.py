@@ -1,0 +1,1 @@
+"""What benchmarks/launch.py measures: the rows, and a driver and tensors that cost nothing themselves."""
