@@ -193,8 +193,8 @@ def version_counter(torch: Any) -> Any:
 
 def _address(value: Any) -> int | None:
     """The integer behind an address, or None; a bool or a float is not one."""
-    if isinstance(value, bool | float | str | bytes):
-        return None
+    if isinstance(value, bool | float | str | bytes) or getattr(getattr(value, "dtype", None), "kind", "") == "b":
+        return None  # NumPy's bools have an `__index__` before 2.4, with a warning
     if isinstance(value, _ADDRESS_TYPES):
         return value.value or 0
     if isinstance(value, ctypes._Pointer):
