@@ -561,6 +561,17 @@ def test_other_threads_run_while_the_driver_is_called(roads, entries):
     assert turns > 10
 
 
+def test_the_benchmark_runs(entries):
+    """One call of every row, on the do-nothing driver."""
+    command = [sys.executable, LAUNCH.parents[1] / "benchmarks" / "launch.py", "--rounds", "1", "--loops", "1"]
+    if not command[1].exists():
+        pytest.skip("these are the tests of an installed package, which has no benchmarks")
+    pytest.importorskip("cuda.bindings")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "19 arguments" in done.stdout
+
+
 _INTERPRETERS = """
 import ctypes, sys, threading
 sys.path.insert(0, {root!r})
@@ -603,6 +614,14 @@ exec(code)
 assert failures == [None] * 4, failures
 assert ctypes.c_longlong.in_dll(library, "launches").value == 5 * 20_000
 """
+
+
+@pytest.mark.skipif(getattr(sys, "_is_gil_enabled", lambda: True)(), reason="this Python has a global lock")
+def test_the_global_lock_stays_off():
+    """The extension says that it needs none; otherwise its import would bring the lock back for the whole process."""
+    code = "import sys, jitload.launch._native; assert not sys._is_gil_enabled()"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters of their own need Python 3.12")
