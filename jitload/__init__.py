@@ -55,6 +55,7 @@ _PUBLIC = {
         "JitKernel",
         "jit_kernel",
     ),
+    "launch.device_global": ("DeviceGlobal",),
     "launch.kernel": ("Kernel",),
     "launch.occupancy": ("Occupancy",),
     "loader.create": (

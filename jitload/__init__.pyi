@@ -30,6 +30,7 @@ from jitload.events import Event as Event
 from jitload.events import on_event as on_event
 from jitload.jit import JitKernel as JitKernel
 from jitload.jit import jit_kernel as jit_kernel
+from jitload.launch.device_global import DeviceGlobal as DeviceGlobal
 from jitload.launch.kernel import Kernel as Kernel
 from jitload.launch.occupancy import Occupancy as Occupancy
 from jitload.loader.create import create_module as create_module
@@ -76,6 +77,7 @@ __all__ = [
     "CompileWarning",
     "CpuFault",
     "CpuProfile",
+    "DeviceGlobal",
     "DriverError",
     "Event",
     "JitKernel",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jitload.compiler.types.cpptype import points_to_const, size_of, spell
 from jitload.compiler.types.lowered.cursor import Unreadable
 from jitload.compiler.types.lowered.instantiate import Instantiation, NotKnown
-from jitload.compiler.types.lowered.reader import read_lowered
+from jitload.compiler.types.lowered.reader import read_lowered, read_variable
 from jitload.values import KernelInfo, Parameter
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ def symbol_types(symbol: str, resolve: Resolve | None = None) -> list[Node | Non
         return Instantiation(resolve).parameters(parameters)
     except (Unreadable, NotKnown, RecursionError):
         return None
+
+
+def lowered_name(symbol: str) -> str:
+    """The name in C++ of a variable by its lowered name, "" where that is not one that is understood."""
+    try:
+        return Instantiation().name(read_variable(symbol))
+    except (Unreadable, NotKnown, RecursionError):
+        return ""
 
 
 def typed_by_symbol(kernel: KernelInfo, resolve: Resolve | None = None) -> KernelInfo:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from jitload.cpu.memory.arena import Arena
     from jitload.cpu.text.ir import Function
+    from jitload.launch.arrays import ArrayView
+    from jitload.launch.device_global import DeviceGlobal
     from jitload.values import KernelInfo
 
 
@@ -59,22 +61,6 @@ class PtxModule(Module):
         """
         return super().get_function(name, query_imports)
 
-    def get_global(self, name: str) -> tuple[int, int]:
-        """(address, bytes) of a `.global` or `.const` variable, for reading and writing it through `memory`.
-
-        Raises:
-            SymbolNotFoundError: there is none.
-            CpuFault: it is declared, but not defined here.
-        """
-        variable = self._program.variables.get(name)
-        if variable is None or variable.space not in {"global", "const"}:
-            names = tuple(one.name for one in self._program.variables.values() if one.space in {"global", "const"})
-            raise SymbolNotFoundError(f"no variable {name!r} in this PTX", name=name, available=names)
-        try:
-            return self._linker.address(variable), variable.size
-        except Refused as refusal:
-            raise decode_fault(name, None, refusal.why) from refusal
-
     def device_function(self, symbol: str, kernel: KernelInfo | None = None) -> CpuFunction:
         """The kernel below all argument checking.
 
@@ -101,6 +87,22 @@ class PtxModule(Module):
     def _symbols(self) -> Iterable[str]:
         return self._program.entries
 
+    def _load_global(self, name: str) -> tuple[DeviceGlobal | None, tuple[str, ...]]:
+        from jitload.launch.device_global import DeviceGlobal
+        from jitload.loader.variables import lowered_variable
+
+        variables = self._program.variables.values()
+        known = tuple(one.name for one in variables if one.space in {"global", "const"})
+        symbol = lowered_variable(name, known)
+        if symbol is None or symbol not in known:
+            return None, known
+        variable = self._program.variables[symbol]
+        try:
+            address = self._linker.address(variable)
+        except Refused as refusal:
+            raise decode_fault(symbol, None, refusal.why) from refusal
+        return DeviceGlobal(symbol, address, variable.size, VariableMemory(self.memory), lambda: self._closed), known
+
     def _load_function(self, symbol: str, kernel: KernelInfo | None) -> Callable[..., Any] | None:
         if symbol not in self._program.entries:
             return None
@@ -112,6 +114,29 @@ class PtxModule(Module):
     def _unload(self) -> None:
         self._code.clear()
         self._linker.release()
+
+
+class VariableMemory:
+    """The executor's memory, as `jitload.launch.device_global.GlobalMemory`: its launches are over when they return."""
+
+    device = "cpu"
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena = arena
+
+    def write(self, address: int, source: memoryview, _stream: int) -> None:
+        """Copy host bytes to `address`."""
+        self._arena.write(address, source)
+
+    def read(self, address: int, target: memoryview, _stream: int) -> None:
+        """Copy from `address` to host bytes."""
+        self._arena.read(address, target)
+
+    def move(self, target: int, source: int, nbytes: int, _stream: int, _view: ArrayView) -> None:
+        """Copy from one address to another."""
+        between = memoryview(bytearray(nbytes))
+        self._arena.read(source, between)
+        self._arena.write(target, between)
 
 
 def _checked_info(entry: Function, kernel: KernelInfo | None) -> KernelInfo:

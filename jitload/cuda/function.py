@@ -186,7 +186,7 @@ class CudaFunction:
             # legacy default stream, which the driver also calls 0.
             busy = {view.stream for view in arrays.values() if view.stream is not None and not view.host}
             for producer in busy - {stream or 1}:
-                streams.wait_for(stream, producer, self.info.name)
+                streams.wait_for(stream, producer, f"kernel {self.info.name!r}")
         except BaseException:
             if undo is not None:
                 undo()
@@ -201,7 +201,7 @@ class CudaFunction:
             DriverError: a driver call failed.
         """
         driver.ensure_context()
-        if streams.capture_of(stream, self.info.name):
+        if streams.capture_of(stream, f"kernel {self.info.name!r}"):
             raise LaunchError(
                 f"kernel {self.info.name!r} got host arrays while stream {stream:#x} is captured: they would have to "
                 "be copied and waited for, which a graph cannot do; pass arrays that are in GPU memory"

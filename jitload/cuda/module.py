@@ -11,7 +11,8 @@ from jitload.cuda import driver
 from jitload.cuda.function import CudaFunction
 from jitload.cuda.library import PARAMETER_INFO_VERSION, Library
 from jitload.cuda.limits import Limits
-from jitload.errors import LoadError, SymbolNotFoundError
+from jitload.cuda.variable import VariableMemory
+from jitload.errors import LoadError
 from jitload.launch.kernel import Kernel
 from jitload.loader.module import Module
 from jitload.loader.types import kernel_of_sizes, with_symbol_types
@@ -19,6 +20,7 @@ from jitload.loader.types import kernel_of_sizes, with_symbol_types
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from jitload.launch.device_global import DeviceGlobal
     from jitload.values import KernelInfo
 
 _WHAT = {"cubin": "a cubin", "fatbin": "a fatbin", "ltoir": "LTO-IR"}
@@ -57,22 +59,6 @@ class CudaModule(Module):
         forks.after_fork(self._renew_lock)
         self._cuda_functions: list[CudaFunction] = []
 
-    def get_global(self, name: str) -> tuple[int, int]:
-        """Address and size in bytes of a `__device__` or `__constant__` variable (cuLibraryGetGlobal).
-
-        Args:
-            name: its lowered name; variables that are `extern "C"` keep theirs.
-
-        Raises:
-            SymbolNotFoundError: there is none of that name.
-            LoadError: there is no driver or device, or the image cannot be loaded.
-        """
-        with self._lock:
-            found = self._loaded().variable(name)
-        if found is None:
-            raise SymbolNotFoundError(f"no global {name!r} in this module of kind {self.kind!r}", name=name)
-        return found
-
     def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
@@ -97,6 +83,21 @@ class CudaModule(Module):
         function = CudaFunction(kernel, handle, limits, library, self)
         self._cuda_functions.append(function)
         return Kernel(kernel, function)
+
+    def _load_global(self, name: str) -> tuple[DeviceGlobal | None, tuple[str, ...]]:
+        from jitload.launch.device_global import DeviceGlobal
+        from jitload.loader.variables import image_variables, lowered_variable
+
+        kind = "cubin" if self.kind == "ltoir" else self.kind
+        with self._lock:
+            library = self._loaded()  # which links LTO-IR
+            known = image_variables(kind, self._image)
+            symbol = lowered_variable(name, known)
+            found = None if symbol is None else library.variable(symbol)
+        if symbol is None or found is None:
+            return None, known
+        memory = VariableMemory(driver.current_device())
+        return DeviceGlobal(symbol, *found, memory, lambda: self._closed), known
 
     def _described(self, symbol: str, layout: list[tuple[int, int]] | None) -> KernelInfo:
         """What the image itself tells of a kernel: PTX its parameters' types, the symbol their types in C++."""

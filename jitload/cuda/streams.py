@@ -14,8 +14,8 @@ _CAPTURE_IMPLICIT = 906
 DEFAULT_STREAMS = frozenset({0, 1, 2})
 
 
-def capture_of(stream: int, kernel: str) -> int:
-    """The number of the capture that a stream takes part in, or 0.
+def capture_of(stream: int, what: str) -> int:
+    """The number of the capture that a stream takes part in, or 0; `what` needs to know, for messages.
 
     Raises:
         LaunchError: the default stream, while a stream that it would wait for is captured.
@@ -25,7 +25,7 @@ def capture_of(stream: int, kernel: str) -> int:
     status, capturing, number, *_ = bindings.cuStreamGetCaptureInfo(stream)
     if int(status) == _CAPTURE_IMPLICIT:
         raise LaunchError(
-            f"kernel {kernel!r} has to use the default stream while another stream is captured that it waits for; "
+            f"{what} has to use the default stream while another stream is captured that it waits for; "
             "launch on the stream that is captured, or begin the capture on a non-blocking stream"
         )
     driver.check("cuStreamGetCaptureInfo", (status,))
@@ -39,20 +39,20 @@ def is_captured(stream: int) -> bool:
     return not int(status) and int(capturing) != 0
 
 
-def wait_for(stream: int, other: int, kernel: str) -> None:
-    """Let a stream wait for what is queued on another one; the host does not.
+def wait_for(stream: int, other: int, what: str) -> None:
+    """Let a stream wait for what is queued on another one, which `what` needs; the host does not wait.
 
     Raises:
         LaunchError: one of them is captured and the other is not, or into another graph.
         DriverError: a driver call failed.
     """
     bindings = driver.ensure_context()
-    own, foreign = capture_of(stream, kernel), capture_of(other, kernel)
+    own, foreign = capture_of(stream, what), capture_of(other, what)
     if own != foreign:
         if not foreign and _is_idle(bindings, other):
             return  # its work is done, and no graph need know of it
         raise LaunchError(
-            f"kernel {kernel!r} gets an array that stream {other:#x} still works on, and of the two streams "
+            f"{what} gets an array that stream {other:#x} still works on, and of the two streams "
             f"{'only that one' if foreign else 'only the one of the launch'} is captured: a graph cannot wait for what "
             "is not in it; synchronize before the capture begins, or capture both streams"
         )

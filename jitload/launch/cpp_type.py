@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from jitload.artifact import Parameter
+    from jitload.values import Parameter
 
 
 class CppType(NamedTuple):

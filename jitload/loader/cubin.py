@@ -24,6 +24,7 @@ from jitload.errors import LoadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 ELF_MAGIC = b"\x7fELF"
@@ -34,7 +35,7 @@ SHT_SYMTAB, SHT_STRTAB, SHT_NOBITS, SHT_CUDA_COMPAT = 2, 3, 8, 0x70000086
 # on NVRTC 12.1 to 13.5): .nv.global, .nv.local, .nv.shared.* and .nv.shared.reserved.0; linked, they are SHT_NOBITS.
 NO_BYTES = frozenset({SHT_NOBITS, 0x70000007, 0x70000009, 0x7000000A, 0x70000015})
 SHN_XINDEX = 0xFFFF
-STT_FUNC = 2
+STT_OBJECT, STT_FUNC = 1, 2
 STO_CUDA_ENTRY = 0x10  # st_other of a kernel; device functions do not have it
 COMPAT_ARCH_SPECIFIC = 9
 # Names may share their endings in a string table, but thousands of names that are each the whole table are an attack.
@@ -138,12 +139,30 @@ def kernel_symbols(data: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(number_kernels(data, read_sections(data)).values()))
 
 
+def variable_symbols(data: bytes) -> tuple[str, ...]:
+    """The symbols of the variables in a cubin, in the order of its symbol table.
+
+    Raises:
+        LoadError: not a cubin, or its symbol table is damaged.
+    """
+    names = _number_symbols(data, read_sections(data), "variables", lambda info, _: info & 0xF == STT_OBJECT)
+    return tuple(dict.fromkeys(names.values()))
+
+
 def number_kernels(data: bytes, sections: list[Section]) -> dict[int, str]:
     """Row in the symbol table -> symbol, of the kernels of a cubin.
 
     Raises:
         LoadError: its symbol table is damaged.
     """
+    return _number_symbols(
+        data, sections, "kernels", lambda info, other: info & 0xF == STT_FUNC and other & STO_CUDA_ENTRY != 0
+    )
+
+
+def _number_symbols(
+    data: bytes, sections: list[Section], whose: str, wanted: Callable[[int, int], bool]
+) -> dict[int, str]:
     table = next((section for section in sections if section[1] == SHT_SYMTAB), None)
     if table is None:
         return {}
@@ -153,12 +172,8 @@ def number_kernels(data: bytes, sections: list[Section]) -> dict[int, str]:
     if size % _SYMBOL.size:
         _refuse(f"symbol table of {size} bytes, not a multiple of {_SYMBOL.size}")
     rows = enumerate(_SYMBOL.iter_unpack(data[start : start + size]))
-    starts = {
-        row: name_at
-        for row, (name_at, info, other, home) in rows
-        if info & 0xF == STT_FUNC and other & STO_CUDA_ENTRY and home
-    }
-    return _names(section_bytes(data, sections[link]), starts, "kernels")
+    starts = {row: name_at for row, (name_at, info, other, home) in rows if home and wanted(info, other)}
+    return _names(section_bytes(data, sections[link]), starts, whose)
 
 
 def name_sections(data: bytes, sections: list[Section]) -> dict[int, str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, NoReturn
 
+    from jitload.launch.device_global import DeviceGlobal
     from jitload.values import KernelInfo
 
     Loader = Callable[[bytes], "Module"]
@@ -125,6 +126,26 @@ class Module:
                 f"no function {name!r} in this module of kind {self.kind!r}: it has {listed}",
                 name=name,
                 available=names,
+            )
+        return found
+
+    def get_global(self, name: str) -> DeviceGlobal:
+        """A `__device__` or `__constant__` variable of the image.
+
+        Args:
+            name: its C++ name ("n::coeff", "table<float>"; unnamed namespaces are left out), or its lowered name.
+
+        Raises:
+            SymbolNotFoundError: there is none.
+            LoadError: the module is closed, or its kind cannot give variables on this machine.
+        """
+        if self._closed:
+            raise LoadError(f"module of kind {self.kind!r} is closed", kind=self.kind)
+        found, known = self._load_global(given_name("name", name))
+        if found is None:
+            listed = f": it has {', '.join(known[:20])}" if known else ""
+            raise SymbolNotFoundError(
+                f"no variable {name!r} in this module of kind {self.kind!r}{listed}", name=name, available=tuple(known)
             )
         return found
 
@@ -270,6 +291,10 @@ class Module:
     def _load_function(self, symbol: str, kernel: KernelInfo | None) -> Callable[..., Any] | None:  # noqa: ARG002
         """The function of that symbol, or None when the image has none; `kernel` is its layout when known."""
         return None
+
+    def _load_global(self, name: str) -> tuple[DeviceGlobal | None, tuple[str, ...]]:  # noqa: ARG002
+        """The variable of that name in C++, or that symbol, or None; and the symbols of those that there are."""
+        return None, ()
 
     def _unload(self) -> None:
         """Release the image."""

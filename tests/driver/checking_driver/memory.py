@@ -199,6 +199,21 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
             stream.wait()
             stream.context.raise_fault()
 
+    def within(target: int, source: int, nbytes: int, handle: int) -> None:
+        stream = driver.stream(handle)
+        stream.context.raise_fault()
+        check(target, nbytes)
+        check(source, nbytes)
+
+        def copy() -> None:
+            memory.must_be_usable(target, stream.context)
+            memory.must_be_usable(source, stream.context)
+            between = bytearray(nbytes)
+            memory.arena.read(source, memoryview(between))
+            memory.put(target, bytes(between))
+
+        stream.submit("a copy on the device", copy)
+
     def copy_to_host(host: int, address: int, nbytes: int) -> None:
         context = driver.current()
         to_host(context.legacy, host, address, nbytes)
@@ -246,6 +261,7 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         "cuMemcpyDtoH": copy_to_host,
         "cuMemcpyHtoDAsync": lambda address, host, n, stream: to_device(driver.stream(stream), address, host, n),
         "cuMemcpyDtoHAsync": lambda host, address, n, stream: to_host(driver.stream(stream), host, address, n),
+        "cuMemcpyDtoDAsync": within,
         "cuMemHostAlloc": host_allocate,
         "cuMemFreeHost": host_free,
         "cuPointerGetAttribute": pointer_attribute,

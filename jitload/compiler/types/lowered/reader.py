@@ -48,6 +48,25 @@ def read_lowered(symbol: str) -> tuple[Node, tuple[Node, ...]]:
     return name, parameters
 
 
+def read_variable(symbol: str) -> Node:
+    """The name in the lowered name of a variable.
+
+    Raises:
+        Unreadable: it is not one.
+    """
+    if not symbol.startswith("_Z") or len(symbol) > MAX_SYMBOL:
+        raise Unreadable(symbol[:80])
+    reader = _Reader(symbol)
+    reader.at = 2
+    try:
+        name = reader.name()
+    except (IndexError, RecursionError, ValueError):
+        raise Unreadable(symbol[:80]) from None
+    if reader.at != len(symbol):
+        raise Unreadable(symbol[:80])
+    return name
+
+
 class _Reader(Types):
     """One symbol; `at` is where it is read next."""
 
