@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+#: A driver that takes longer to say what the card is will not do for the rest.
+MACHINE_SECONDS = 120
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from gpu.check import FAIL, NO_TIME, Result  # noqa: E402
@@ -86,12 +88,12 @@ def spend_day(out: Path, only: tuple[str, ...], minutes: float, short: bool) -> 
     out.mkdir(parents=True, exist_ok=True)
     settle(out)
     print(f"native code of launches: {adopt()}", flush=True)
-    done = subprocess.run([sys.executable, "-m", "gpu.machine"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"no GPU to ask: {(done.stdout or done.stderr).strip()}")
+    machine, why = ask_machine()
+    if machine is None:
+        print(f"no GPU to ask: {why}")
         print("to check this program itself: python tests/driver/run.py python benchmarks/gpu_day.py --short --out DIR")
         return 2
-    day = {"machine": json.loads(done.stdout.splitlines()[-1]), "steps": [], "short": short}
+    day = {"machine": machine, "steps": [], "short": short}
     print(f"{day['machine']['card']}, {day['machine']['arch']}; results go to {out}", flush=True)
     # Whoever ends this program early gets what is known by then.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -102,6 +104,18 @@ def spend_day(out: Path, only: tuple[str, ...], minutes: float, short: bool) -> 
     write(day, out)
     shutil.rmtree(caches_in(out), ignore_errors=True)
     return report(day)
+
+
+def ask_machine() -> tuple[dict | None, str]:
+    """What `gpu.machine` says in a process of its own, or None and why there is no GPU."""
+    command = [sys.executable, "-m", "gpu.machine"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=MACHINE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return None, f"its driver does not answer within {MACHINE_SECONDS} s"
+    if done.returncode:
+        return None, (done.stdout or done.stderr).strip()
+    return json.loads(done.stdout.splitlines()[-1]), ""
 
 
 def settle(out: Path) -> None:

@@ -22,7 +22,7 @@ def main() -> None:
     orders = json.loads(sys.stdin.read())
 
     def say(**words: Any) -> None:
-        os.write(pipe, json.dumps(words).encode() + b"\n")
+        os.write(pipe, json.dumps(words, default=str).encode() + b"\n")
 
     Time.until, Time.slack = time.monotonic() + orders["seconds"], orders["slack"]
     checks = importlib.import_module(orders["module"]).checks(orders["short"])

@@ -76,10 +76,7 @@ def own_wheel(directory: Path, python: str) -> str:
     there = tuple(int(part) for part in python.split(".")[:2])
     here = sys.version_info[:2]
     if there != here and not (there >= ABI3 and here >= ABI3):
-        return (
-            f"the native code of launches is to be built there (python setup.py build_ext --inplace), or here with "
-            f"Python {python}"
-        )
+        return f"the native code of launches is not among them: prepare with Python {python}, or install jitload there"
     command = [*_pip("wheel"), "--no-deps", "-w", str(directory), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

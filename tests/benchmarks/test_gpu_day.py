@@ -4,10 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
-from tests.driver.run import compiler
+from tests.driver import run as driver_run
 
 from .conftest import BENCHMARKS
 
@@ -33,7 +34,7 @@ NEEDS_HARDWARE = {"the card is idle", "closed while running", "occupancy", "memc
 @pytest.mark.slow(keep=1)
 @pytest.mark.timeout(1500)
 def test_the_day_passes_on_the_checking_driver(tmp_path):
-    if compiler() is None:
+    if driver_run.compiler() is None:
         pytest.skip("no C compiler to build the checking driver with")
     command = [sys.executable, RUN, sys.executable, PROGRAM, "--short", "--out", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1400, check=False)
@@ -53,6 +54,28 @@ def test_the_day_passes_on_the_checking_driver(tmp_path):
     assert table.startswith("## On a GPU: Checking Driver")
     assert "**Not a GPU" in table
     assert [path.name for path in (tmp_path / "out").glob("caches*")] == []
+
+
+@pytest.mark.slow(keep=1)
+@pytest.mark.timeout(600)
+def test_who_ends_the_day_early_has_what_was_known(checking_driver, tmp_path):
+    out = tmp_path / "out"
+    variables = driver_run.environment(checking_driver)
+    command = [sys.executable, PROGRAM, "--short", "--only", "environment,smoke", "--out", out]
+    day = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 300
+        while not (out / "smoke.json").exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        day.terminate()
+        assert day.wait(timeout=60) == 143
+    finally:
+        day.kill()
+    steps = {step["name"]: step["results"] for step in json.loads((out / "results.json").read_text())["steps"]}
+    assert len(steps["environment"]) == 6
+    assert steps["smoke"]
+    assert "| smoke |" in (out / "table.md").read_text()
 
 
 def test_without_a_gpu_it_says_why(tmp_path):
