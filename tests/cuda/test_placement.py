@@ -70,6 +70,29 @@ assert int(ok(cu.cuCtxGetDevice())) == 0
 
 
 @ROADS
+def test_arrays_that_tell_their_device_are_held_against_that_of_the_stream(on_gpu, native):
+    """Native code takes them without asking the driver."""
+    on_gpu(
+        f"""os.environ["JITLOAD_NATIVE"] = "{native}"\n"""
+        + TWO
+        + """
+from tests.launch.stand_ins import DLPack, Shown
+on_first = DLPack(Shown(address=x.address, shape=(2,), device=0))
+on_second = DLPack(Shown(address=y.address, shape=(2,), device=1))
+bound = kernel.bind(grid=1, block=2, stream=there)
+for ordinal in (0, 1, 1, 0):
+    use(ordinal)
+    bound(on_second, 2.0, 2)
+    assert where() == 1
+    raises(ArgumentError, "lies on device 0, and the launch runs on device 1", bound, on_first, 2.0, 2)
+finish()
+assert y.now() == [16.0, 32.0] and x.now() == [1.0, 2.0]
+""",
+        **GPUS,
+    )
+
+
+@ROADS
 def test_a_prepared_launch_is_allowed_on_every_device(on_gpu, native):
     on_gpu(
         f"""os.environ["JITLOAD_NATIVE"] = "{native}"\n"""
