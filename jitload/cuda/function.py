@@ -127,7 +127,7 @@ class CudaFunction:
             DriverError: a driver call failed.
             LoadError: the module is closed.
         """
-        self._make_ready(shared_bytes, stream, cluster)
+        self._make_ready(block, shared_bytes, stream, cluster)
         count = len(self.info.params)
         start = (nbytes + 15) & ~15
         buffer = bytearray(start + 8 * count)
@@ -157,7 +157,7 @@ class CudaFunction:
             DriverError: a driver call failed.
             LoadError: the module is closed.
         """
-        ordinal = self._make_ready(shared_bytes, stream, cluster)
+        ordinal = self._make_ready(block, shared_bytes, stream, cluster)
         config = launch_config(grid, block, shared_bytes, stream, cluster, cooperative)
         several = driver.device_count() > 1
         return (
@@ -258,7 +258,7 @@ class CudaFunction:
         if self._module is None:
             raise LoadError(f"kernel {self.info.name!r} cannot be launched: its module is closed")
 
-    def _make_ready(self, shared_bytes: int, stream: int, cluster: Dim3 | None) -> int:
+    def _make_ready(self, block: Dim3, shared_bytes: int, stream: int, cluster: Dim3 | None) -> int:
         """Everything that must have been done once before launches of this shape; gives the device of the stream."""
         self._require_open()
         driver.ensure_context()
@@ -271,5 +271,7 @@ class CudaFunction:
             finally:
                 if undo is not None:
                     undo()
+        if self.info.resources is None:  # else the block was held against them before
+            self._limits.refuse_larger(self.info.name, ordinal, block)
         self._limits.allow(self.info.name, ordinal, shared_bytes, cluster)
         return ordinal

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # CUdevice_attribute and CUfunction_attribute values (cuda.h).
 _MAX_SHARED_PER_BLOCK_OPTIN = 97
+_MAX_THREADS_PER_BLOCK, _NUM_REGS = 0, 4
 _SHARED_SIZE_BYTES, _MAX_DYNAMIC_SHARED_SIZE_BYTES, _NON_PORTABLE_CLUSTER_SIZE_ALLOWED = 1, 8, 14
 
 #: Every kernel may use this much shared memory; more needs an attribute on it first.
@@ -37,8 +38,28 @@ class Limits:
         self._shared_bytes = 0  # the most that was asked for
         self._raised: dict[int, int] = {}  # device ordinal -> the dynamic shared memory that it accepts by now
         self._large_clusters = False
+        self._threads: dict[int, int] = {}  # device ordinal -> the most threads of a block
         self._lock = threading.Lock()
         forks.after_fork(self._renew_lock)
+
+    def refuse_larger(self, name: str, ordinal: int, block: Dim3) -> None:
+        """Nothing for a block that the machine code of a device allows, which may be the driver's own compile.
+
+        Raises:
+            LaunchError: it has more threads than launch bounds and registers allow; a launch would say
+                CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES.
+            DriverError: a driver call failed.
+        """
+        most = self._threads.get(ordinal)
+        if most is None:
+            most = self._threads[ordinal] = self._get(_MAX_THREADS_PER_BLOCK, ordinal)
+        threads = block[0] * block[1] * block[2]
+        if threads > most:
+            raise LaunchError(
+                f"kernel {name!r} takes {self._get(_NUM_REGS, ordinal)} registers per thread on "
+                f"{driver.device_arch(ordinal)}, where a block has at most {most} threads of it; block {block} has "
+                f"{threads}: launch smaller blocks, or compile it with __launch_bounds__({threads})"
+            )
 
     def allow(self, name: str, ordinal: int, shared_bytes: int, cluster: Dim3 | None) -> None:
         """Have a device accept launches with this much dynamic shared memory and this cluster.

@@ -91,6 +91,25 @@ assert not model.forbidden
     )
 
 
+@pytest.mark.parametrize("arch", ["compute_80", "sm_80,sm_86"])
+def test_a_block_that_is_too_large_for_what_the_driver_compiled_is_refused_before_the_launch(program, arch):
+    """PTX, and a fatbin, whose kernels have figures for each of its images."""
+    program(
+        f"""
+artifact = jitload.compile(SOURCE, arch={arch.split(",")})
+kernel = artifact.load()["tile"]
+x = np.zeros(8, np.float32)
+for launch in (lambda: kernel[1, 800](x), lambda: kernel(x, grid=1, block=(32, 25), shared_bytes=64)):
+    refused("takes 80 registers per thread on sm_86, where a block has at most 768 threads of it", launch)
+kernel.bind(grid=1, block=768)
+kernel[1, 512](np.zeros(512, np.float32))
+assert len(model.launches) == 1 and not model.forbidden
+""",
+        capabilities=[[8, 6]],
+        registers=80,
+    )
+
+
 def test_the_best_block_is_of_the_current_device(program):
     program(
         """
