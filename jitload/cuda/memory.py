@@ -249,7 +249,8 @@ def _make_pool(ordinal: int) -> Any:
     wanted.allocType = bindings.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
     wanted.location.type = bindings.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
     wanted.location.id = ordinal
-    status, pool = bindings.cuMemPoolCreate(wanted)
+    with driver.beside_captures(bindings):
+        status, pool = bindings.cuMemPoolCreate(wanted)
     if status:
         return None
     attribute = bindings.CUmemPool_attribute(_RELEASE_THRESHOLD)

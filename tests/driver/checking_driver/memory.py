@@ -154,6 +154,7 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
 
     def make_pool(out: int, kind: int, handle_types: int, location: int, ordinal: int) -> None:
         device = driver.device_of(ordinal)
+        driver.unsafe("cuMemPoolCreate")  # the documentation does not say; so the worst
         if (kind, handle_types, location) != (1, 0, 1):
             raise Refused(status.INVALID_VALUE, f"allocation type {kind}, handles {handle_types}, location {location}")
         require_pools(device)
