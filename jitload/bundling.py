@@ -98,12 +98,12 @@ class Images:
 
     def _sources(self, found: Found, *, with_workload: bool) -> Workload | str:
         """The workload of all images; without a wish to carry it, only where the items are workloads altogether."""
-        own = [(request, cache) for cache, plan in self._plans.items() for request in plan if plan[request] is None]
+        own = [request for plan in self._plans.values() for request in plan if plan[request] is None]
         if not own:
             return self._workload if self._workload.programs else ""
         if not with_workload:
             return ""
-        served = [(request, next(iter(found[request.digest].values()))[2], cache) for request, cache in own]
+        served = [(request, next(iter(found[request.digest].values()))[0]) for request in own]
         return self._workload.merged(recorded_workload(served))
 
 

@@ -22,7 +22,7 @@ from jitload.given import given_cache
 from jitload.launch.signature import split_signature
 from jitload.lookup import explain
 from jitload.pipeline import compile_request
-from jitload.target import default_target, device_options, stand_ins
+from jitload.target import NO_STAND_INS, StandIns, default_target, device_options, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -135,14 +135,15 @@ class JitKernel:
         """
         options = self._options
         request = self.request(arch=arch, kind=kind)
-        return compile_request(request, options["cache"], **self.stand_ins(request, arch=arch, kind=kind))
+        chosen = self.stand_ins(request, arch=arch, kind=kind)
+        return compile_request(request, options["cache"], device=chosen.device, kinds=chosen.kinds)
 
     def stand_ins(
         self, request: CompileRequest, *, arch: str | Iterable[str] | None = None, kind: str | None = None
-    ) -> dict[str, Any]:
-        """`device` and `kinds` of `jitload.explain` for a request of this kernel; empty where the arch was chosen."""
+    ) -> StandIns:
+        """What will do for a request of this kernel; nothing else where the arch was chosen."""
         if arch or self._options["arch"]:
-            return {}
+            return NO_STAND_INS
         return stand_ins(request, config.resolve_device(), kind or self._options["kind"])
 
     def precompile(
@@ -170,7 +171,8 @@ class JitKernel:
         A kernel that is loaded in this process is not asked for again: `jitload.stats()` has what it got.
         """
         request = self.request(arch=arch, kind=kind)
-        return explain(request, self._options["cache"], **self.stand_ins(request, arch=arch, kind=kind))
+        chosen = self.stand_ins(request, arch=arch, kind=kind)
+        return explain(request, self._options["cache"], device=chosen.device, kinds=chosen.kinds)
 
     def kernel(self) -> Kernel:
         """The loaded kernel for the device in force: compiled or found, and loaded, at the first call.

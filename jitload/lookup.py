@@ -5,23 +5,22 @@
     stand-ins                  where nothing can be compiled, and nobody chose the arch: the best image of a bundle for
                                the device; for the CPU executor also the request as written, in memory and directories
 
-A launch takes the first hit; `explain` walks the same way with a `Trail` and takes nothing.
+A launch takes the first hit; `explain` walks the same way and takes nothing.
 """
 
 from __future__ import annotations
 
 from jitload import config
-from jitload.bundles.tier import bundles_in_force, choose_from, find_in
+from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.request import request_of
 from jitload.target import ANY_IMAGE
 from jitload.tiers.cache import default_cache
-from jitload.tiers.lookup import Trail, current_toolchain, find_cached
+from jitload.tiers.lookup import Answer, ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jitload.artifact import Artifact
     from jitload.bundles.bundle import Bundle
     from jitload.compiler.request import CompileRequest
     from jitload.tiers.cache import Cache, Explainable
@@ -43,9 +42,9 @@ def is_sealed() -> bool:
 
 
 def look_up(
-    request: CompileRequest, cache: Cache, settings: config.Config | None = None, trail: Trail | None = None
-) -> tuple[Artifact | None, str]:
-    """The artifact of a request from a bundle or a cache, or None and why not. NVRTC is not loaded for it.
+    request: CompileRequest, cache: Cache, settings: config.Config | None = None, *, use: bool = True
+) -> Answer:
+    """What the bundles in force and a cache have for a request. NVRTC is not loaded for it.
 
     A bundle comes first, whatever compiled it. In strict mode only bundles are asked.
 
@@ -53,73 +52,60 @@ def look_up(
         request: what is wanted.
         cache: the memory and directories to ask.
         settings: `config.current()`, where the caller has it already.
-        trail: for an explanation: takes what each place said; nothing is counted then.
+        use: False for an explanation: nothing is counted or kept then, and every tier of the cache is asked.
 
     Raises:
         BundleError, TrustError: a bundle in force is refused.
     """
     now = config.current() if settings is None else settings
     bundles = bundles_in_force(now)
-    reason = "absent"
+    answer: Answer | None = None
     if bundles:
-        artifact, reason = _find_bundled(request, bundles, trail)
-        if artifact is None and request.device_options:  # bundles are built from what applications write
-            written = request.as_written()
-            if trail is not None:
-                trail.begin(_without(request))
-            artifact, reason = _find_bundled(written, bundles, trail)
-        if artifact is not None:
-            return artifact, "hit"
+        answer = _ask_bundles(request, bundles, use=use)
+        if answer.artifact is None and request.device_options:  # bundles are built from what applications write
+            answer = _ask_bundles(request.as_written(), bundles, before=answer, about=_without(request), use=use)
+        if answer.artifact is not None:
+            return answer
     if now.strict:
-        return None, reason
-    if trail is not None:
-        trail.begin("")
-    return find_cached(request, cache, trail)
+        return Answer(request) if answer is None else answer
+    return ask(request, cache.tiers, cache.compiler, before=answer, use=use)
 
 
 def find_stand_in(
-    request: CompileRequest, cache: Cache, device: str, kinds: Iterable[Kind], trail: Trail | None = None
-) -> Artifact | None:
-    """What serves on a device in place of the exact image, where that cannot be compiled; or None.
+    request: CompileRequest,
+    cache: Cache,
+    device: str,
+    kinds: Iterable[Kind],
+    *,
+    before: Answer | None = None,
+    use: bool = True,
+) -> Answer:
+    """What serves on a device in place of the exact image, where that cannot be compiled.
 
     Args:
         request: what is wanted: a request that took its arch from the device.
         cache: the memory and directories to ask.
         device: "sm_90", or "cpu" for the CPU executor.
         kinds: the kinds that will do.
-        trail: as for `look_up`.
+        before: what was said before, for the answer.
+        use: as for `look_up`.
 
     Raises:
         BundleError, TrustError: a bundle in force is refused.
     """
+    from jitload.bundles.choose import choose_from  # not on the way to a hit
+
     settings = config.current()
-    bundles = bundles_in_force(settings)
-    artifact, verdicts = choose_from(bundles, request, device, kinds, serve=trail is None)
-    if trail is not None:
-        trail.begin(f"for {device}")
-        for verdict in verdicts:
-            trail.note(f"{verdict.kind} {verdict.arch} in bundles", verdict.reason)
-        if artifact is not None:
-            _note_stand_in(request, artifact, bundles, trail)
-    if artifact is None and request.device_options and not settings.strict:
-        if trail is not None:
-            trail.begin(_without(request))
-        artifact, _ = find_cached(request.as_written(), cache, trail)
-    return artifact
-
-
-def _note_stand_in(request: CompileRequest, artifact: Artifact, bundles: Iterable[Bundle], trail: Trail) -> None:
-    made_for = request.replace(kind=artifact.kind, arch=artifact.arch.split(","))
-    for bundle in bundles:
-        if any(key == artifact.key for _, key in bundle.variants(made_for.digest)):
-            trail.note(f"bundle {bundle.path}", f"hit: {artifact.kind} {artifact.arch}")
-            trail.serve(artifact, f"bundle {bundle.path}", _tier(bundle, artifact))
-            return
+    answer, _ = choose_from(bundles_in_force(settings), request, device, kinds, before=before, use=use)
+    if answer.artifact is None and request.device_options and not settings.strict:
+        written = request.as_written()
+        answer = ask(written, cache.tiers, cache.compiler, before=answer, about=_without(request), use=use)
+    return answer
 
 
 def cannot_compile(request: CompileRequest, cache: Cache, policy: str) -> bool:
     """Whether a request can only be served: compiling is off, or no compiler is installed."""
-    return _sealed or policy == "never" or current_toolchain(request, cache) is None
+    return _sealed or policy == "never" or cache.compiler(request) is None
 
 
 def explain(
@@ -147,59 +133,50 @@ def explain(
     wanted = request_of(request)
     if device is None and hasattr(request, "stand_ins"):
         chosen = request.stand_ins(wanted)
-        device, kinds = chosen.get("device"), chosen.get("kinds", kinds)
+        device, kinds = chosen.device, kinds if chosen.kinds is ANY_IMAGE else chosen.kinds
     own = getattr(request, "cache", None) if cache is None else cache
     store = default_cache() if own is None else own
     settings = config.current()
-    trail = Trail()
     if settings.compile == "always":
         bundles_in_force(settings)
-        trail.note("no place is asked", "compile=always")
+        answer = Answer(wanted)
+        answer.notes = [("no place is asked", "compile=always")]
     else:
-        look_up(wanted, store, settings, trail)
-        if trail.served is None and device is not None and cannot_compile(wanted, store, settings.compile):
-            find_stand_in(wanted, store, device, kinds, trail)
-    if trail.served is None or not trail.place.startswith("bundle "):
-        _note_nearest(wanted, trail)
-    toolchain = current_toolchain(wanted, store)
+        answer = look_up(wanted, store, settings, use=False)
+        if answer.artifact is None and device is not None and cannot_compile(wanted, store, settings.compile):
+            answer = find_stand_in(wanted, store, device, kinds, before=answer, use=False)
+    near = [] if _is_bundled(answer) else _nearest_bundled(wanted)
+    toolchain = store.compiler(wanted)
     hindered = obstacle(settings, toolchain, sealed=_sealed)
-    return explanation_of(wanted, store, toolchain, trail, hindered, scan=settings.compile != "always")
+    scan = settings.compile != "always"
+    return explanation_of(wanted, store, toolchain, answer, hindered, scan=scan, notes=near)
 
 
-def _note_nearest(request: CompileRequest, trail: Trail) -> None:
+def _is_bundled(answer: Answer) -> bool:
+    """Whether an artifact is of a bundle."""
+    return answer.artifact is not None and answer.tiers[-1].name == "bundle"
+
+
+def _nearest_bundled(request: CompileRequest) -> list[tuple[str, str]]:
     """What the bundles in force have of the program that is not served from one."""
     from jitload.bundles.nearest import nearest_in
 
-    trail.begin("")
-    for bundle in bundles_in_force():
-        if near := nearest_in(bundle, request):
-            trail.note(f"bundle {bundle.path} has", str(near[0]))
+    near = [(bundle, nearest_in(bundle, request)) for bundle in bundles_in_force()]
+    return [(f"bundle {bundle.path} has", str(images[0])) for bundle, images in near if images]
 
 
-def _find_bundled(
-    request: CompileRequest, bundles: Iterable[Bundle], trail: Trail | None
-) -> tuple[Artifact | None, str]:
-    """The artifact of a request from the first bundle that has it, or None and why not.
+def _ask_bundles(
+    request: CompileRequest, bundles: Iterable[Bundle], before: Answer | None = None, about: str = "", *, use: bool
+) -> Answer:
+    """What the first bundle that has a request says, else the last.
 
     Its headers are checked as far as they are the user's; the toolkit that was there when it was built need not be.
     """
-    reason = "absent"
     for bundle in bundles:
-        artifact, answer = find_in(bundle, request, serve=trail is None)
-        if trail is not None:
-            trail.note(f"bundle {bundle.path}", answer)
-            if artifact is not None:
-                trail.serve(artifact, f"bundle {bundle.path}", _tier(bundle, artifact))
-        if artifact is not None:
-            return artifact, "hit"
-        if answer != "absent":
-            reason = answer
-    return None, reason
-
-
-def _tier(bundle: Bundle, artifact: Artifact) -> str:
-    """The tier for which a hit in a bundle would be counted: what it has served before is in memory."""
-    return "memory" if bundle.served.read(artifact.key)[0] is not None else "bundle"
+        before = ask(request, bundle.tiers, before=before, about=about, use=use)
+        if before.artifact is not None:
+            break
+    return before or Answer(request)
 
 
 def _without(request: CompileRequest) -> str:

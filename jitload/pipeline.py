@@ -11,7 +11,7 @@ from functools import partial
 from jitload import config, events, log
 from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.arch import EXECUTOR_OPTIONS
-from jitload.compiler.key import artifact_key
+from jitload.compiler.key import artifact_key, readable_factors
 from jitload.compiler.options import outlive_compile
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.toolkit import toolkit_roots
@@ -19,10 +19,9 @@ from jitload.errors import BundleError, CompileDisabledError, CompileError, Trus
 from jitload.given import given_cache
 from jitload.lookup import cannot_compile, find_stand_in, is_sealed, look_up
 from jitload.lookup import seal as seal
-from jitload.target import ANY_IMAGE, default_target, stand_ins
+from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, stand_ins
 from jitload.tiers.cache import default_cache
-from jitload.tiers.flight import single_flight
-from jitload.tiers.lookup import current_toolchain
+from jitload.tiers.lookup import Answer
 from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
 
     Warn = Callable[[Iterable[Diagnostic]], object]
     Compiler = Callable[[CompileRequest, Closure, Toolchain], Artifact]
+    #: The artifact, the headers that it was compiled with (None where it cannot be kept), and the compiler's warnings.
+    Provided = tuple[Artifact, Variant | None, list[Diagnostic]]
 
 
 # Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
@@ -79,24 +80,27 @@ def compile_request(
     settings = config.current()
     try:
         if settings.compile != "always":
-            artifact, reason = look_up(request, store, settings)
+            answer = look_up(request, store, settings)
         else:
             bundles_in_force(settings)  # one that is refused stops this too
-            artifact, reason = None, "compile=always"
+            answer = Answer(request)
     except (BundleError, TrustError) as error:
         if events.listeners:
             _tell("reject", request, tier="bundle", reason=str(error))
         raise
+    artifact, variant = answer.artifact, answer.variant
     said: list[Diagnostic] = []
     if artifact is None:
         alone = outlive_compile(request.options)
         worker = compiler if compiler and not alone else partial(_compile_here, isolate=isolate or alone)
-        artifact, said = _provide(request, store, settings.compile, reason, worker, device, kinds)
+        artifact, variant, said = _provide(
+            request, answer, store, settings.compile, worker, StandIns(device, tuple(kinds))
+        )
     if settings.record is not None:
         from jitload.bundles.record import note_request
 
         chosen = kinds is not ANY_IMAGE
-        note_request(request, artifact, store, settings.record, device=device is not None, kind=chosen)
+        note_request(request, artifact, variant, settings.record, device=device is not None, kind=chosen)
     if said:  # last, so that a warning that is an error loses nothing
         from jitload.compiler.diagnostics import give_warnings
 
@@ -105,33 +109,30 @@ def compile_request(
 
 
 def _provide(
-    request: CompileRequest,
-    store: Cache,
-    policy: str,
-    reason: str,
-    compiler: Compiler,
-    device: str | None,
-    kinds: Iterable[Kind],
-) -> tuple[Artifact, list[Diagnostic]]:
+    request: CompileRequest, asked: Answer, store: Cache, policy: str, compiler: Compiler, stand_ins: StandIns
+) -> Provided:
     """What no tier has as it was asked for: an image that stands in, or a compile, and what the compiler warns of."""
+    device = stand_ins.device
     if device is not None and policy != "always" and cannot_compile(request, store, policy):
-        artifact = find_stand_in(request, store, device, kinds)
-        if artifact is not None:
-            return artifact, []
+        answer = find_stand_in(request, store, device, stand_ins.kinds, before=asked)
+        if answer.artifact is not None:
+            return answer.artifact, answer.variant, []
+    from jitload.tiers.flight import single_flight  # not on the way to a hit
+
+    reason = _reason(asked, policy)
     counters.count_miss(reason)
     if events.listeners:
         _tell("miss", request, reason=reason)
     log.debug("miss: %s (%s)", request, reason)
-    refuse_if_off(request, store, policy, reason, device)
+    refuse_if_off(request, asked, store, policy, device)
     directory = None if store.disk is None else store.disk.directory
     waited = partial(_tell_wait, request) if events.listeners else None
     what = f"{request.name} ({request.kind}, {request.arch})"
     with single_flight(request.digest, directory, what=what, waited=waited):
         if policy != "always":
-            store.forget_variants(request.digest)
-            artifact, _ = look_up(request, store)
-            if artifact is not None:
-                return artifact, []
+            answer = look_up(request, store)
+            if answer.artifact is not None:
+                return answer.artifact, answer.variant, []
         return _compile(request, store, compiler, scan_first=policy != "always")
 
 
@@ -148,15 +149,14 @@ def _compile_here(request: CompileRequest, closure: Closure, current: Toolchain,
     return compile_artifact(request, closure, current)
 
 
-def _compile(
-    request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_first: bool
-) -> tuple[Artifact, list[Diagnostic]]:
+def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_first: bool) -> Provided:
     """Compile, count, keep; or find by its headers what a lost manifest no longer names. With the warnings of it."""
     from jitload.compiler.diagnostics import users_warnings
     from jitload.compiler.headers import Closure
+    from jitload.compiler.manifest import variant_of
     from jitload.compiler.nvrtc import MISSING
 
-    current = current_toolchain(request, cache)
+    current = cache.compiler(request)
     if current is None:
         from jitload.bundles.nearest import describe_nearest
 
@@ -169,8 +169,9 @@ def _compile(
     if scan_first and unsharable is None:
         artifact, _ = cache.find(artifact_key(request, closure.digest(), current))
         if artifact is not None:
-            _remember(request, cache, closure, current)
-            return artifact, []
+            variant = variant_of(closure, current)
+            cache.add_variant(request.digest, variant)
+            return artifact, variant, []
     artifact = compiler(request, closure, current)
     unsharable = unsharable or closure.unsharable()  # a header that a macro names was not there to be asked before
     counters.count_compile(artifact.compile_seconds)
@@ -182,14 +183,15 @@ def _compile(
         log.warn_once(
             ("unsharable", request.digest), f"{request.name} is compiled anew each time: it uses {unsharable}"
         )
-        return artifact, said
-    cache.put(artifact, factors_of(request, closure))
-    _remember(request, cache, closure, current)
+        return artifact, None, said
+    variant = variant_of(closure, current)
+    cache.put(artifact, readable_factors(request, variant.headers()))
+    cache.add_variant(request.digest, variant)
     if bundles_in_force():
         from jitload.bundles.nearest import warn_of_stale_bundles
 
         warn_of_stale_bundles(request, artifact)
-    return artifact, said
+    return artifact, variant, said
 
 
 def _tell_wait(request: CompileRequest, seconds: float, reason: str) -> None:
@@ -204,46 +206,34 @@ def _tell(name: str, request: CompileRequest, **fields: Any) -> None:
     events.tell(name, kernel=kernel, key=request.digest, kind=str(request.kind), arch=request.arch, **fields)
 
 
-def _remember(request: CompileRequest, cache: Cache, closure: Closure, current: Toolchain) -> None:
-    from jitload.compiler.manifest import variant_of
+def refuse_if_off(request: CompileRequest, asked: Answer, cache: Cache, policy: str, device: str | None = None) -> None:
+    """Nothing where what no tier has may be compiled.
 
-    variant: Variant = variant_of(closure, current)
-    cache.add_variant(request.digest, variant)
-
-
-def factors_of(request: CompileRequest, closure: Closure) -> dict[str, Any]:
-    """What the key was made of, readable: kept in the entry for `explain`. No path of this machine is in it."""
-    from jitload.digest import sha256_hex
-
-    return {
-        "defines": dict(request.defines),
-        "headers": {header.name: header.digest for header in closure.headers.values()},
-        "name expressions": list(request.names),
-        "options": list(request.options),
-        "request": request.digest,
-        "source": sha256_hex(request.source.encode("utf-8", "surrogateescape")),
-        "undefines": list(request.undefines),
-    }
-
-
-def refuse_if_off(request: CompileRequest, cache: Cache, policy: str, reason: str, device: str | None = None) -> None:
-    """Nothing where compiling is allowed.
+    Args:
+        request: what is wanted.
+        asked: what the tiers said.
+        cache: the cache that was asked.
+        policy: the setting `compile`.
+        device: the device whose arch the request took, or None where it was chosen.
 
     Raises:
         CompileDisabledError: this process is sealed, or the policy is "never".
     """
-    what = f"{request.name} ({request.kind}, {request.arch})"
     if is_sealed():
         from jitload.bundles.nearest import describe_nearest
 
         raise CompileDisabledError(
-            f"{what} needs a compile ({reason}), and this process is sealed: compile it before jitload.seal()"
-            f"{describe_nearest(request)}"
+            f"{request.name} ({request.kind}, {request.arch}) needs a compile ({_reason(asked, policy)}), and this "
+            f"process is sealed: compile it before jitload.seal(){describe_nearest(request)}"
         )
     if policy == "never":
         from jitload.bundles.missing import not_precompiled
 
-        raise not_precompiled(request, cache, current_toolchain(request, cache), reason, device)
+        raise not_precompiled(request, asked, cache, device)
+
+
+def _reason(asked: Answer, policy: str) -> str:
+    return "compile=always" if policy == "always" else asked.reason
 
 
 def compile(  # noqa: A001 - the public name, as in `re.compile`
@@ -311,7 +301,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             if len(_requests) >= _MAX_REQUESTS:
                 _requests.clear()
             _requests[memo] = request
-    return compile_request(request, cache, isolate=isolate, **(stand_ins(request, device, kind) if device else {}))
+    chosen = stand_ins(request, device, kind) if device else NO_STAND_INS
+    return compile_request(request, cache, isolate=isolate, device=chosen.device, kinds=chosen.kinds)
 
 
 def _frozen(value: Any) -> Any:

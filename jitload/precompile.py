@@ -30,6 +30,7 @@ from jitload.lookup import cannot_compile, look_up
 from jitload.pipeline import refuse_if_off
 from jitload.precompile_report import PrecompileReport
 from jitload.tiers.cache import default_cache
+from jitload.tiers.lookup import Answer
 from jitload.workers import Batch, Result, compile_batch, compile_in_processes
 
 if TYPE_CHECKING:
@@ -143,14 +144,14 @@ def _run(
     bundles_in_force(settings)  # one that is refused stops this as it stops a launch
     missing: list[CompileRequest] = []
     for request in wanted:
-        reason = "compile=always"
+        answer = Answer(request)
         if policy != "always":
-            artifact, reason = look_up(request, store)
-            if artifact is not None:
-                yield _cached(request, artifact)
+            answer = look_up(request, store)
+            if answer.artifact is not None:
+                yield _cached(request, answer.artifact)
                 continue
         try:
-            refuse_if_off(request, store, policy, reason)
+            refuse_if_off(request, answer, store, policy)
         except JitloadError as error:
             yield Result(request, "failed", error)
         else:
@@ -223,7 +224,6 @@ def _executor_error(request: CompileRequest, error: Exception) -> CompileError:
 
 def _take_in(result: Result, store: Cache) -> None:
     """Make what a worker compiled known to this process."""
-    store.forget_variants(result.request.digest)
     if result.artifact is not None:
         store.put(result.artifact)
         for variant in reversed(result.variants):

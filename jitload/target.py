@@ -5,6 +5,7 @@ from __future__ import annotations
 from jitload import config
 from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
 from jitload.errors import UsageValueError
+from jitload.frozen import Value
 from jitload.values import Kind
 
 TYPE_CHECKING = False
@@ -54,13 +55,33 @@ def device_options(arch: object) -> tuple[str, ...]:
     return () if arch is not None or config.resolve_device() == "cuda" else EXECUTOR_OPTIONS
 
 
-def stand_ins(request: CompileRequest, device: str, kind: str | Kind | None) -> dict[str, Any]:
-    """`device` and `kinds` of `compile_request`, for a request that took its arch from "cuda" or "cpu".
+class StandIns(Value):
+    """What may serve in place of the image that was asked for, where that is not to be had.
+
+    Attributes:
+        device: the device whose arch the request took: "sm_90", or "cpu"; None where the arch was chosen, and nothing
+            else will do.
+        kinds: the kinds that will do.
+    """
+
+    __slots__ = ("device", "kinds")
+    device: str | None
+    kinds: tuple[Kind, ...]
+
+    def __init__(self, device: str | None = None, kinds: tuple[Kind, ...] = ANY_IMAGE) -> None:
+        self._set(device=device, kinds=kinds)
+
+
+#: For a request whose arch was chosen.
+NO_STAND_INS = StandIns()
+
+
+def stand_ins(request: CompileRequest, device: str, kind: str | Kind | None) -> StandIns:
+    """What will do for a request that took its arch from "cuda" or "cpu".
 
     Args:
         request: the request.
         device: `config.resolve_device()`.
         kind: the kind that the user asked for, or None.
     """
-    chosen: dict[str, Any] = {"device": request.arch if device == "cuda" else "cpu"}
-    return chosen if kind is None else {**chosen, "kinds": (parse_kind(kind),)}
+    return StandIns(request.arch if device == "cuda" else "cpu", ANY_IMAGE if kind is None else (parse_kind(kind),))

@@ -83,7 +83,7 @@ def test_a_memory_tier_that_was_torn_counts_its_bytes_again(artifact_of):
 
 @pytest.fixture
 def artifact_of():
-    from .cache.conftest import make_artifact
+    from .tiers.conftest import make_artifact
 
     return make_artifact
 

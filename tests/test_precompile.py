@@ -62,8 +62,8 @@ def test_what_is_compiled_is_in_the_cache_of_this_process_and_on_the_disk(cache,
     assert report.compiled == tuple(requests)
     assert report.ok
     for request in requests:
-        assert look_up(request, cache)[0] == compile_request(request, Cache())
-        assert look_up(request, Cache(tmp_path / "cache"))[0] is not None
+        assert look_up(request, cache).artifact == compile_request(request, Cache())
+        assert look_up(request, Cache(tmp_path / "cache")).artifact is not None
     assert {entry.name for entry in cache.entries()} == {"k1.cu", "half1.cu"}, "the workers wrote the index"
 
 
@@ -293,7 +293,7 @@ def test_a_kernel_knows_its_request(cache):
 
     report = precompile([scale], ["sm_90"], cache=cache)
     assert report.compiled == (scale.request(arch="sm_90"),)
-    assert look_up(scale.request(arch="sm_90"), cache)[0] is not None
+    assert look_up(scale.request(arch="sm_90"), cache).artifact is not None
 
 
 def test_several_kinds_at_once_and_only_what_is_missing_again(cache, tmp_path):
@@ -369,7 +369,7 @@ def test_a_cache_in_memory_gets_the_artifacts_themselves():
     cache = Cache()
     assert outcomes(precompile([simple(1)], cache=cache)) == (1, 0, 0)
     assert outcomes(precompile([simple(1)], cache=cache)) == (0, 1, 0)
-    assert look_up(simple(1), cache)[0] == compile_request(simple(1), Cache())
+    assert look_up(simple(1), cache).artifact == compile_request(simple(1), Cache())
 
 
 def test_a_read_only_cache_stays_as_it_is(tmp_path):
@@ -377,7 +377,7 @@ def test_a_read_only_cache_stays_as_it_is(tmp_path):
     before = sorted(tmp_path.rglob("*"))
     cache = Cache(tmp_path / "cache", read_only=True)
     assert outcomes(precompile([simple(1), simple(2)], cache=cache)) == (1, 1, 0)
-    assert look_up(simple(2), cache)[0] is not None
+    assert look_up(simple(2), cache).artifact is not None
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -385,7 +385,7 @@ def test_an_unwritable_cache_costs_a_warning_and_no_result(tmp_path):
     (tmp_path / "file").write_text("")
     cache = Cache(tmp_path / "file" / "cache")
     assert outcomes(precompile([simple(1)], cache=cache)) == (1, 0, 0)
-    assert look_up(simple(1), cache)[0] is not None
+    assert look_up(simple(1), cache).artifact is not None
 
 
 def test_what_depends_on_the_time_of_day_cannot_be_kept(cache):
@@ -458,7 +458,7 @@ def test_a_batch_is_its_own_whole(cache):
     """What an executor runs in some worker: no cache object, no settings, no scratch directory of ours."""
     (result,) = compile_batch(Batch([simple(1)], cache, "/nowhere", "missing"))
     assert result.outcome == "compiled"
-    assert look_up(simple(1), cache)[0] is not None
+    assert look_up(simple(1), cache).artifact is not None
 
 
 # A compiler that dies
@@ -622,7 +622,7 @@ def test_shared_headers_change_no_byte(cache, tmp_path, options):
     assert files == {".pch"}
     assert not list(scratch.rglob("*")), "nothing outlives the batch"
     for request in requests[:3]:
-        shared, single = look_up(request, cache)[0], compile_request(request, Cache())
+        shared, single = look_up(request, cache).artifact, compile_request(request, Cache())
         assert (shared.key, shared.data, shared.log) == (single.key, single.data, single.log)
         assert shared.kernels == single.kernels
 
@@ -643,7 +643,7 @@ extern "C" __global__ void total(const float *x, float *sum) {
     results, files = answer_of_worker(requests, cache, scratch)
     assert [result.outcome for result in results] == ["compiled"] * 2
     assert files == {".pch"}
-    shared, single = look_up(requests[1], cache)[0], compile_request(requests[1], Cache())
+    shared, single = look_up(requests[1], cache).artifact, compile_request(requests[1], Cache())
     assert (shared.key, shared.data, shared.log) == (single.key, single.data, single.log)
     assert shared.kernels == single.kernels
 

@@ -59,9 +59,8 @@ ONLY_IMPORTER = {
 CIRCLES = (
     """config cuda.driver launch.arguments launch.bound launch.configuration launch.kernel launch.latest launch.lookup
     launch.native launch.staging log""",
-    """bundles.build bundles.bundle bundles.installed bundles.missing bundles.nearest bundles.record bundles.sign
-    bundles.tier bundles.trust bundling expand jit lookup pipeline precompile workers""",
-    "tiers.cache tiers.explain tiers.lookup",
+    """bundles.build bundles.bundle bundles.installed bundles.missing bundles.nearest bundles.sign bundles.tier
+    bundles.trust bundling expand jit lookup pipeline precompile workers""",
 )
 
 

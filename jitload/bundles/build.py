@@ -12,11 +12,9 @@ from jitload.artifact import Artifact
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.format import encode_blob, encode_bundle
 from jitload.bundles.manifest import MAX_PROGRAMS
-from jitload.compiler.headers import VIRTUAL_ROOT
-from jitload.compiler.key import artifact_key
-from jitload.compiler.manifest import MAX_VARIANTS, Variant, check_variant, encode_manifest
+from jitload.compiler.key import readable_factors
+from jitload.compiler.manifest import MAX_VARIANTS, Variant, encode_manifest
 from jitload.compiler.request import request_of
-from jitload.compiler.toolkit import toolkit_roots
 from jitload.compiler.unstable import why_unstable
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError, UsageValueError
@@ -24,6 +22,7 @@ from jitload.files.atomic import write_file
 from jitload.format.entry import encode_entry
 from jitload.format.json import canonical_json
 from jitload.tiers.cache import default_cache
+from jitload.tiers.lookup import ask
 
 if TYPE_CHECKING:
     import os
@@ -231,27 +230,25 @@ def _describe(request: CompileRequest) -> str:
     return f"{request.name} ({request.kind}, {request.arch})"
 
 
-def _take_bundled(request: CompileRequest, bundles: Iterable[Bundle]) -> Row | None:
-    for bundle in bundles:
-        for entry in bundle.read(request.digest):
-            if check_variant(entry.variant, request, (), skip_toolkit=True) is None:
-                return entry.variant, entry.data, entry.artifact
-    return None
-
-
 def _take(request: CompileRequest, cache: Cache, absent: Absent | None) -> Row | None:
-    """The artifact of a request as the cache has it now, made the same for every builder; or None."""
-    toolkit = toolkit_roots()
-    for variant in cache.variants(request.digest):
-        if check_variant(variant, request, toolkit) is not None:
-            continue
-        artifact = cache.get(artifact_key(request, variant.closure, variant.toolchain))
-        if artifact is None:
-            continue
-        files = sorted((root, relative, digest, None) for root, relative, digest, _ in variant.files)
-        plain = Variant(variant.closure, variant.toolchain, files, sorted(variant.absent if absent is None else absent))
-        factors = canonical_json(_factors(request, plain))
-        return plain, encode_entry(_reproducible(artifact), factors), artifact
+    """The artifact of a request as the cache has it, whatever compiled it, the same for every builder; or None."""
+    answer = ask(request, cache.tiers)
+    artifact, variant = answer.artifact, answer.variant
+    if artifact is None or variant is None:
+        return None
+    files = sorted((root, relative, digest, None) for root, relative, digest, _ in variant.files)
+    plain = Variant(variant.closure, variant.toolchain, files, sorted(variant.absent if absent is None else absent))
+    factors = canonical_json(readable_factors(request, plain.headers()))
+    return plain, encode_entry(_reproducible(artifact), factors), artifact
+
+
+def _take_bundled(request: CompileRequest, bundles: Iterable[Bundle]) -> Row | None:
+    """The same as the first bundle that has it was built with it."""
+    for bundle in bundles:
+        found = ask(request, bundle.tiers, use=False).artifact
+        for entry in bundle.read(request.digest) if found is not None else ():
+            if found is not None and entry.artifact.key == found.key:
+                return entry.variant, entry.data, entry.artifact
     return None
 
 
@@ -265,16 +262,3 @@ def _reproducible(artifact: Artifact) -> Artifact:
         kernels=artifact.kernels.values(),
         toolchain=artifact.toolchain,
     )
-
-
-def _factors(request: CompileRequest, variant: Variant) -> dict[str, Any]:
-    """As `pipeline.factors_of` has them, from what is known without the headers' texts."""
-    return {
-        "defines": dict(request.defines),
-        "headers": {f"{VIRTUAL_ROOT}{root}/{relative}": digest for root, relative, digest, _ in variant.files},
-        "name expressions": list(request.names),
-        "options": list(request.options),
-        "request": request.digest,
-        "source": sha256_hex(request.source.encode("utf-8", "surrogateescape")),
-        "undefines": list(request.undefines),
-    }

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from jitload.bundles.entry import decode_blob
-from jitload.bundles.format import BLOB_HEAD_BYTES, HEADER_BYTES, blob_sizes, blobs_end, decode_front, decode_header
-from jitload.bundles.index import ALIGN, find_row, request_column
+from jitload.bundles.blobs import Blobs
+from jitload.bundles.format import HEADER_BYTES, blobs_end, decode_front, decode_header
+from jitload.bundles.index import request_column
 from jitload.bundles.signature import decode_signatures
 from jitload.bundles.source import FileSource, MemorySource
 from jitload.bundles.trust import verify_serial, verify_trust
-from jitload.digest import sha256, sha256_parts
-from jitload.errors import ArtifactError, BundleError, LoadError
+from jitload.errors import BundleError
 from jitload.given import given_file
 from jitload.tiers.memory import MemoryStore
 
@@ -26,16 +25,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import Any
 
-    from jitload.artifact import Artifact
     from jitload.bundles.entry import Entry
     from jitload.bundles.source import Source
     from jitload.bundles.workload import Workload
-    from jitload.compiler.manifest import Variant
     from jitload.compiler.request import CompileRequest
     from jitload.tiers.cache import Cache
-
-#: Parts beyond this are hashed before they are read as a whole, in steps.
-_LARGE_BYTES, _STEP_BYTES = 32 << 20, 1 << 20
+    from jitload.tiers.tier import Tier
 
 
 class Bundle:
@@ -46,7 +41,9 @@ class Bundle:
         manifest: archs, kinds, targets, toolchains, builder, licences, workload and number of requests (manifest.py).
         signatures: what came with it, with names and times that are the signers' own words.
         signers: names of the trusted keys that signed it; empty for one that was opened as "unsigned".
-        served: what was read of it for use, in memory.
+        tiers: what a look-up asks: what was read of it for use, in memory, and its entries. It has a memory of its own,
+            for what a cache has in memory under the same key may come from a directory, and would then stand in for
+            what was signed.
     """
 
     def __init__(self, source: Source, trust: Iterable[Any] | str | None) -> None:
@@ -61,9 +58,8 @@ class Bundle:
         rest = source.read(self._header.index_end, self._header.blobs_start - self._header.index_end)
         self._prefixes, self.manifest = decode_front(self._header, self._index, rest)
         self._head = head
-        self._known: dict[str, tuple[tuple[Variant, str], ...]] = {}
-        self.served = MemoryStore()
-        self._fresh: tuple[str, list[Entry]] = ("", [])  # what `variants` had to read anyway, for `take`
+        self._blobs = Blobs(source, self._index, self._prefixes, self.manifest["targets"])
+        self.tiers: tuple[Tier, ...] = (MemoryStore(place=self._blobs.place, checks_toolkit=False), self._blobs)
         if self.manifest["requests"] != len(self):
             raise BundleError(
                 f"bundle whose manifest speaks of {self.manifest['requests']} requests, its index of {len(self)}"
@@ -173,7 +169,7 @@ class Bundle:
         return len(self._prefixes)
 
     def __contains__(self, request: object) -> bool:
-        return isinstance(request, str) and self._place(request) is not None
+        return isinstance(request, str) and self._blobs.row(request) is not None
 
     def __repr__(self) -> str:
         return f"Bundle({self.path!r}, {len(self)} requests, signed by {', '.join(self.signers) or 'nobody'})"
@@ -201,53 +197,13 @@ class Bundle:
         """
         return self._source.read(0, self._header.end)
 
-    def variants(self, request: str) -> tuple[tuple[Variant, str], ...]:
-        """(variant, key) of every artifact for a request digest; none where the bundle has none.
-
-        Raises:
-            BundleError: the bytes are not what the index promises.
-        """
-        known = self._known.get(request)
-        if known is None:
-            entries = self.read(request)
-            known = tuple([(entry.variant, entry.artifact.key) for entry in entries])
-            if known:
-                self._fresh = (request, entries)
-                self._known[request] = known
-        return known
-
-    def take(self, request: str, key: str) -> Artifact:
-        """The artifact of that key, which `variants` has named.
-
-        Raises:
-            BundleError: the bytes are not what the index promises.
-        """
-        fresh, self._fresh = self._fresh, ("", [])
-        entries = fresh[1] if fresh[0] == request else self.read(request)
-        for entry in entries:
-            if entry.artifact.key == key:
-                return entry.artifact
-        raise BundleError(f"{self.path}: it has no entry {key[:12]} for request {request[:12]}")
-
     def read(self, request: str) -> list[Entry]:
         """Every artifact for a request digest, verified; none where the bundle has none.
 
         Raises:
             BundleError: the bytes are not what the index promises.
         """
-        place = self._place(request)
-        if place is None:
-            return []
-        offset, size, digest = place
-        try:
-            if size > _LARGE_BYTES:
-                blob_sizes(self._source.read(offset, BLOB_HEAD_BYTES), size)  # a size that lies is seen before it costs
-            blob = self._read_part(offset, size, digest)
-            if blob is None:
-                raise BundleError("it does not match its digest: damaged or altered since the bundle was opened")
-            return decode_blob(request, blob, self.manifest["targets"])
-        except (BundleError, ArtifactError, LoadError) as error:
-            raise BundleError(f"{self.path}: entry of request {request[:12]}: {error}") from None
+        return self._blobs.entries(request)
 
     def entries(self) -> Iterator[Entry]:
         """Every artifact, verified, in the order of the index.
@@ -270,7 +226,7 @@ class Bundle:
         from jitload.bundles.workload import decode_workload
 
         start = blobs_end(self._header, self.manifest)
-        data = self._read_part(start, size, bytes.fromhex(self.manifest["workload"]))
+        data = self._blobs.read_part(start, size, bytes.fromhex(self.manifest["workload"]))
         if data is None:
             raise BundleError(f"{self.path}: its sources do not match their digest: damaged or altered")
         return decode_workload(data)
@@ -300,24 +256,3 @@ class Bundle:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _place(self, request: str) -> tuple[int, int, bytes] | None:
-        try:
-            digest = bytes.fromhex(request)
-        except ValueError:
-            return None  # no digest, so nothing has it
-        return find_row(self._index, self._prefixes, digest)
-
-    def _read_part(self, offset: int, size: int, digest: bytes) -> bytes | None:
-        """A blob or the sources, without the zeros behind them; None where they do not match their digest."""
-        if size > _LARGE_BYTES and not self._matches(offset, size, digest):
-            return None
-        padded = -(-size // ALIGN) * ALIGN
-        data = self._source.read(offset, padded)
-        part = data[:size]  # hashed again, where it is large: what was hashed is what is used
-        return None if sha256(part) != digest or any(data[size:]) else part
-
-    def _matches(self, offset: int, size: int, digest: bytes) -> bool:
-        """Whether a part matches its digest, found out without holding it: a false size must not cost the memory."""
-        steps = range(0, size, _STEP_BYTES)
-        return sha256_parts(self._source.read(offset + at, min(_STEP_BYTES, size - at)) for at in steps) == digest

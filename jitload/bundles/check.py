@@ -6,13 +6,13 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from jitload.bundles.choose import CPU, PTX_RANK, judge_image
-from jitload.bundles.tier import choose_from, find_in
+from jitload.bundles.choose import CPU, PTX_RANK, choose_from, judge_image
 from jitload.bundles.workload import BY_DEVICE, CHOSEN
 from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch
 from jitload.errors import BundleError, LoadError, UsageValueError
 from jitload.frozen import Value
 from jitload.loader.ptx import ptx_target
+from jitload.tiers.lookup import ask
 from jitload.values import Kind
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Artifact
     from jitload.bundles.bundle import Bundle
-    from jitload.bundles.choose import Verdict
     from jitload.bundles.workload import Program, Workload
     from jitload.compiler.request import CompileRequest
 
@@ -142,14 +141,15 @@ def _check(
     reasons: list[str] = []
     if how == CHOSEN:
         for bundle in bundles:
-            artifact, reason = find_in(bundle, request)
+            answer = ask(request, bundle.tiers, use=False)
+            artifact = answer.artifact
             if artifact is not None:
                 break
-            reasons.append(f"{os.path.basename(bundle.path)}: {reason}")
+            reasons.append(f"{os.path.basename(bundle.path)}: {answer.said}")
     else:
         kinds = (Kind.CUBIN, Kind.FATBIN, Kind.PTX) if how == BY_DEVICE else (Kind(kind),)
-        verdicts: list[Verdict]
-        artifact, verdicts = choose_from(bundles, request, device, kinds)
+        answer, verdicts = choose_from(bundles, request, device, kinds, use=False)
+        artifact = answer.artifact
         reasons = [str(verdict) for verdict in verdicts]
         if artifact is None and device == CPU:
             artifact = _as_the_executor_asks(request, bundles)
@@ -164,7 +164,7 @@ def _check(
 def _as_the_executor_asks(request: CompileRequest, bundles: Sequence[Bundle]) -> Artifact | None:
     """What a bundle has for a request with the options that the CPU executor adds."""
     wanted = request.replace(device_options=EXECUTOR_OPTIONS)
-    found = (find_in(bundle, wanted)[0] for bundle in bundles)
+    found = (ask(wanted, bundle.tiers, use=False).artifact for bundle in bundles)
     return next((artifact for artifact in found if artifact is not None), None)
 
 

@@ -13,12 +13,30 @@ from __future__ import annotations
 
 from jitload.compiler.arch import EXECUTOR_ARCH, capability
 from jitload.frozen import Value
+from jitload.tiers.lookup import Answer, ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any, Protocol
+
+    from jitload.compiler.request import CompileRequest
+    from jitload.tiers.tier import Tier
+    from jitload.values import Kind
 
     Rank = tuple[int, int, int]
+
+    class Stock(Protocol):
+        """A bundle, as far as a choice asks it.
+
+        Attributes:
+            manifest: of its entries.
+            tiers: what a look-up asks.
+        """
+
+        manifest: dict[str, Any]
+        tiers: tuple[Tier, ...]
+
 
 #: The device that stands for the CPU executor, beside "sm_90" and the like.
 CPU = "cpu"
@@ -88,6 +106,66 @@ def judge_all(targets: Iterable[tuple[str, str]], device: str) -> list[Verdict]:
     fitting = [(verdict.rank, verdict.kind, verdict.arch, verdict) for verdict in verdicts if verdict.rank is not None]
     ordered = [row[3] for row in sorted(fitting, key=lambda row: row[:3])]
     return [*ordered, *(verdict for verdict in verdicts if verdict.rank is None)]
+
+
+def choose_from(
+    bundles: Iterable[Stock],
+    request: CompileRequest,
+    device: str,
+    kinds: Iterable[Kind],
+    *,
+    before: Answer | None = None,
+    use: bool = True,
+) -> tuple[Answer, list[Verdict]]:
+    """The best image that bundles have for a device, and what became of each other that they have.
+
+    Args:
+        bundles: where to look, in order.
+        request: the request for the device's own arch.
+        device: "sm_90", or "cpu" for the CPU executor.
+        kinds: the kinds that will do.
+        before: what was said before, for the answer.
+        use: as for `ask`.
+
+    Raises:
+        BundleError: a bundle is damaged.
+    """
+    wanted = {kind.value for kind in kinds}
+    opened = list(bundles)
+    targets = dict.fromkeys((kind, arch) for bundle in opened for kind, arch in bundle.manifest["targets"])
+    verdicts: list[Verdict] = []
+    chosen: Answer | None = None
+    for verdict in judge_all([target for target in targets if target[0] in wanted], device):
+        if verdict.rank is None:
+            verdicts.append(verdict)
+            continue
+        if chosen is not None:
+            verdicts.append(Verdict(verdict.kind, verdict.arch, None, "a better one was found"))
+            continue
+        answer = _ask_for_image(
+            opened, request.replace(kind=verdict.kind, arch=verdict.arch.split(",")), device, use=use
+        )
+        if answer.artifact is not None:
+            chosen = answer
+        else:
+            why = "this kernel is not in it" if answer.said == "absent" else answer.said
+            verdicts.append(Verdict(verdict.kind, verdict.arch, None, why))
+    noted = Answer(request, before=before, about=f"for {device}")
+    noted.notes = [(f"{verdict.kind} {verdict.arch} in bundles", verdict.reason) for verdict in verdicts]
+    if chosen is None:
+        return noted, verdicts
+    chosen.before = noted
+    return chosen, verdicts
+
+
+def _ask_for_image(bundles: Iterable[Stock], image: CompileRequest, device: str, *, use: bool) -> Answer:
+    """What the first bundle that has an image says, else the last."""
+    answer = Answer(image)
+    for bundle in bundles:
+        answer = ask(image, bundle.tiers, about=f"for {device}", use=use)
+        if answer.artifact is not None:
+            break
+    return answer
 
 
 def _judge_cubin(arch: str, device: str) -> tuple[Rank | None, str]:

@@ -8,48 +8,45 @@ from typing import TYPE_CHECKING
 from jitload import config
 from jitload.bundles.choose import judge_image
 from jitload.bundles.nearest import nearest_in
-from jitload.bundles.tier import bundles_in_force, find_in
+from jitload.bundles.tier import bundles_in_force
 from jitload.digest import sha256_hex
 from jitload.errors import NotPrecompiledError
 from jitload.tiers.explain import explain_request
+from jitload.tiers.lookup import ask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jitload.bundles.bundle import Bundle
     from jitload.compiler.request import CompileRequest
     from jitload.tiers.cache import Cache
-    from jitload.values import Toolchain
+    from jitload.tiers.lookup import Answer
 
 #: Targets of a bundle that are named where they are not what is wanted.
 MAX_SHOWN = 8
 
 
 def not_precompiled(
-    request: CompileRequest, cache: Cache, toolchain: Toolchain | None, reason: str, device: str | None = None
+    request: CompileRequest, asked: Answer, cache: Cache, device: str | None = None
 ) -> NotPrecompiledError:
     """The error for a request that no tier answers while compiling is off.
 
     Args:
-        request: the request.
+        request: what is wanted.
+        asked: what the tiers said to it.
         cache: the cache that was searched.
-        toolchain: the compiler that is installed, or None.
-        reason: what the directories said.
         device: the device whose arch the request took, or None when it was chosen.
     """
+    toolchain = cache.compiler(request)
     source = sha256_hex(request.source.encode("utf-8", "surrogateescape"))
     compiler = f"nvrtc {toolchain.version}" if toolchain is not None else "no compiler installed"
     wanted = f"{request.kind} {request.arch}  request {request.digest[:12]}  source {source[:12]}  {compiler}"
-    bundles = bundles_in_force()
-    searched = ["memory: absent"]
-    searched += [f"bundle {bundle.path} ({_describe(bundle)}): {find_in(bundle, request)[1]}" for bundle in bundles]
-    if not bundles:
-        searched.append("bundles: none in force (JITLOAD_BUNDLES)")
     strict = config.current().strict
-    if strict:
-        reason = "not asked: in strict mode bundles alone answer"
-    searched.append(f"disk {cache.directory}: {reason}" if cache.directory else "disk: none")
+    bundles = bundles_in_force()
+    searched = ["memory: absent", *_searched_bundles(asked, bundles), _searched_disk(asked, cache, strict=strict)]
     nearest = [line for bundle in bundles for line in _nearest_lines(bundle, request, device)]
     if not strict:
-        nearest += _nearest_on_disk(request, cache, toolchain)
+        nearest += _nearest_on_disk(request, cache)
     what = f"the workload with --arch {request.arch}"
     fix = (
         f"where compiling is allowed, `jitload bundle create APP.jlw -o K.jlb --arch {request.arch}`, and name K.jlb "
@@ -68,6 +65,20 @@ def not_precompiled(
     )
 
 
+def _searched_bundles(asked: Answer, bundles: Iterable[Bundle]) -> list[str]:
+    """What each bundle said to the request itself, not to one that would do as well."""
+    answers = {one.tiers: one.said for one in asked.history() if not one.about}
+    found = [f"bundle {one.path} ({_describe(one)}): {answers.get(one.tiers, 'absent')}" for one in bundles]
+    return found or ["bundles: none in force (JITLOAD_BUNDLES)"]
+
+
+def _searched_disk(asked: Answer, cache: Cache, *, strict: bool) -> str:
+    if not cache.directory:
+        return "disk: none"
+    said = "not asked: in strict mode bundles alone answer" if strict else asked.reason
+    return f"disk {cache.directory}: {said}"
+
+
 def _block(label: str, lines: list[str]) -> list[str]:
     return [f"  {label if number == 0 else '':<9}: {line}" for number, line in enumerate(lines)]
 
@@ -84,18 +95,19 @@ def _nearest_lines(bundle: Bundle, request: CompileRequest, device: str | None) 
         other = request.replace(kind=kind, arch=arch.split(","))
         if other.digest == request.digest or other.digest not in bundle:
             continue
-        _, answer = find_in(bundle, other)
-        if answer == "hit":
+        answer = ask(other, bundle.tiers, use=False)
+        said = answer.said
+        if answer.artifact is not None:
             asked = f"asked for was {request.kind} {request.arch}"
-            answer = asked if device is None else judge_image(kind, arch, device).reason
-        found.append(f"same program as {kind} {arch} in {os.path.basename(bundle.path)}: {answer}")
+            said = asked if device is None else judge_image(kind, arch, device).reason
+        found.append(f"same program as {kind} {arch} in {os.path.basename(bundle.path)}: {said}")
     if not found:
         found = [str(near) for near in nearest_in(bundle, request)]
     return found[:MAX_SHOWN]
 
 
-def _nearest_on_disk(request: CompileRequest, cache: Cache, toolchain: Toolchain | None) -> list[str]:
-    explanation = explain_request(request, cache, toolchain)
+def _nearest_on_disk(request: CompileRequest, cache: Cache) -> list[str]:
+    explanation = explain_request(request, cache)
     found = []
     for entry in explanation.nearest:
         differences = "; ".join(map(str, entry.differences)) or "no factor differs"

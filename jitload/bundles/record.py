@@ -20,7 +20,6 @@ from jitload import config, forks, log
 from jitload.bundles.aliases import header_aliases, spot
 from jitload.bundles.manifest import MAX_WORKLOAD_BYTES
 from jitload.bundles.program import program_of
-from jitload.bundles.tier import bundles_in_force
 from jitload.bundles.workload import (
     BY_DEVICE,
     BY_KIND,
@@ -30,7 +29,6 @@ from jitload.bundles.workload import (
     decode_workload,
     encode_line,
 )
-from jitload.compiler.key import artifact_key
 from jitload.compiler.roots import Roots
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.digest import sha256_hex
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
     from jitload.bundles.workload import Workload
     from jitload.compiler.manifest import Variant
     from jitload.compiler.request import CompileRequest
-    from jitload.tiers.cache import Cache
 
 # (file, request, how) and (file, text) that this process has written; files to put in order at exit.
 _written: set[tuple[str, str, str]] = set()
@@ -101,14 +98,14 @@ class record:  # noqa: N801 - called like a function, used in a `with` statement
 
 
 def note_request(
-    request: CompileRequest, artifact: Artifact, cache: Cache, path: str, *, device: bool, kind: bool
+    request: CompileRequest, artifact: Artifact, variant: Variant | None, path: str, *, device: bool, kind: bool
 ) -> None:
     """Write a request that was served to the workload at `path`; a file that cannot be written costs a warning.
 
     Args:
         request: the request.
         artifact: what it got.
-        cache: where the headers that it has are known.
+        variant: the headers that it was compiled with; None where they are not kept.
         path: the workload.
         device: True when arch (and kind) were the device's.
         kind: True when the kind was the application's choice all the same.
@@ -118,7 +115,7 @@ def note_request(
     if mark in _written:
         return
     try:
-        lines = _lines(request, artifact, cache, how)
+        lines = _lines(request, variant, how)
     except OSError as error:  # a header that went away since it was looked at
         log.warn(f"{request.name} is not recorded: {error}")
         return
@@ -140,15 +137,15 @@ def note_request(
             _to_tidy.add(path)
 
 
-def recorded_workload(served: Iterable[tuple[CompileRequest, Artifact, Cache]]) -> Workload:
-    """The workload of some requests, each as if it had been chosen so, with what each got from its cache.
+def recorded_workload(served: Iterable[tuple[CompileRequest, Variant]]) -> Workload:
+    """The workload of some requests, each as if it had been chosen so, with the headers that each had.
 
     Raises:
         BundleError: one cannot be recorded, so it could not be made again elsewhere; a warning says why.
     """
     lines: set[bytes] = set()
-    for request, artifact, cache in served:
-        found = _lines(request, artifact, cache, CHOSEN)
+    for request, variant in served:
+        found = _lines(request, variant, CHOSEN)
         if found is None:
             raise BundleError(
                 f"the sources of {request.name} ({request.kind}, {request.arch}) cannot be carried: a warning says why"
@@ -193,9 +190,8 @@ def _read_file(path: str) -> bytes | None:
         return file.read()
 
 
-def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) -> dict[str, bytes] | None:
+def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[str, bytes] | None:
     """The lines of a request: by digest those of its texts, by "" its own; None when it cannot be recorded."""
-    variant = _variant(request, artifact, cache)
     if variant is None:
         log.warn_once(("record", request.digest), f"{request.name} is not recorded: its output cannot be kept")
         return None
@@ -251,21 +247,6 @@ def _lines(request: CompileRequest, artifact: Artifact, cache: Cache, how: str) 
         log.warn(f"{request.name} is not recorded: {error}")
         return None
     return lines
-
-
-def _variant(request: CompileRequest, artifact: Artifact, cache: Cache) -> Variant | None:
-    """The headers that the artifact was compiled with."""
-    same = (request.kind, request.arch) == (artifact.kind, artifact.arch)
-    made = request if same else request.replace(kind=artifact.kind, arch=artifact.arch.split(","))
-    for one in dict.fromkeys((made, made.as_written())):
-        for variant in cache.variants(one.digest):
-            if artifact_key(one, variant.closure, variant.toolchain) == artifact.key:
-                return variant
-        for bundle in bundles_in_force():
-            for variant, key in bundle.variants(one.digest):
-                if key == artifact.key:
-                    return variant
-    return None
 
 
 def _append(path: str, data: bytes, *, alone: bool) -> None:

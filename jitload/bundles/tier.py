@@ -1,4 +1,4 @@
-"""The bundle tier: which bundles are in force, and what they answer. Asked after memory, before every directory.
+"""The bundle tier: which bundles are in force. They are asked before every directory.
 
 A bundle that is refused, by its digests or by the trust policy, is an error of whoever asks for a kernel, each time: it
 is never passed over, because what would be compiled in its place is not what was signed.
@@ -9,21 +9,15 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from jitload import config, events, log
-from jitload.compiler.manifest import check_variant
+from jitload import config
 from jitload.errors import BundleError, TrustError
-from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from jitload.artifact import Artifact
     from jitload.bundles.bundle import Bundle
-    from jitload.bundles.choose import Verdict
-    from jitload.compiler.request import CompileRequest
-    from jitload.values import Kind
 
 _used: list[Bundle] = []
 # (bundles, trust) of settings -> what they name, opened: one file is opened and verified once per process.
@@ -137,80 +131,6 @@ def _refuse_unsigned(bundle: Bundle) -> None:
             f"{bundle.path}: it was opened without asking for a signature, and in strict mode (JITLOAD_STRICT) every "
             f"bundle in force must be signed: name its key in trust= or JITLOAD_TRUST, or take it out of use"
         )
-
-
-def find_in(bundle: Bundle, request: CompileRequest, *, serve: bool = False) -> tuple[Artifact | None, str]:
-    """The artifact of a request from one bundle, or None and why not.
-
-    Args:
-        bundle: where to look.
-        request: what for.
-        serve: count the hit, and keep the artifact in the bundle's own memory: what a cache has in memory under the
-            same key may come from a directory, and would then stand in for what was signed.
-
-    Raises:
-        BundleError: the bundle is damaged.
-    """
-    reason = "absent"
-    for variant, key in bundle.variants(request.digest):
-        stale = check_variant(variant, request, (), skip_toolkit=True) if variant.files or variant.absent else None
-        if stale is not None:
-            reason = stale
-            log.debug("stale in %s: %s: %s", bundle.path, request, stale)
-            continue
-        artifact = bundle.served.read(key)[0]
-        tier = "bundle" if artifact is None else "memory"
-        if artifact is None:
-            artifact = bundle.take(request.digest, key)
-        if serve:
-            counters.count_hit(tier, artifact.compile_seconds)
-            if events.listeners:
-                events.tell_of("hit", artifact, tier=tier)
-            bundle.served.put(artifact)
-        return artifact, "hit"
-    return None, reason
-
-
-def choose_from(
-    bundles: Iterable[Bundle], request: CompileRequest, device: str, kinds: Iterable[Kind], *, serve: bool = False
-) -> tuple[Artifact | None, list[Verdict]]:
-    """The best image that bundles have for a device, and what became of each other that they have.
-
-    Args:
-        bundles: where to look, in order.
-        request: the request for the device's own arch.
-        device: "sm_90", or "cpu" for the CPU executor.
-        kinds: the kinds that will do.
-        serve: as for `find_in`.
-
-    Raises:
-        BundleError: a bundle is damaged.
-    """
-    from jitload.bundles.choose import Verdict, judge_all
-
-    wanted = {kind.value for kind in kinds}
-    opened = list(bundles)
-    targets = dict.fromkeys((kind, arch) for bundle in opened for kind, arch in bundle.manifest["targets"])
-    verdicts: list[Verdict] = []
-    chosen: Artifact | None = None
-    for verdict in judge_all([target for target in targets if target[0] in wanted], device):
-        if verdict.rank is None:
-            verdicts.append(verdict)
-            continue
-        if chosen is not None:
-            verdicts.append(Verdict(verdict.kind, verdict.arch, None, "a better one was found"))
-            continue
-        candidate = request.replace(kind=verdict.kind, arch=verdict.arch.split(","))
-        reason = "absent"
-        for bundle in opened:
-            artifact, reason = find_in(bundle, candidate, serve=serve)
-            if artifact is not None:
-                chosen = artifact
-                break
-        if chosen is None:
-            why = "this kernel is not in it" if reason == "absent" else reason
-            verdicts.append(Verdict(verdict.kind, verdict.arch, None, why))
-    return chosen, verdicts
 
 
 def _configured_bundles(settings: config.Config) -> tuple[Bundle, ...]:

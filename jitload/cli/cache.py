@@ -247,7 +247,8 @@ def explain(
         _, requests = build_requests(
             file, kind, arch, include_dirs=include_dirs, defines=defines, names=names, options=options
         )
-        explanations = [lookup.explain(request, cache, **chosen_by_device(request, kind, arch)) for request in requests]
+        chosen = [(request, chosen_by_device(request, kind, arch)) for request in requests]
+        explanations = [lookup.explain(request, cache, device=one.device, kinds=one.kinds) for request, one in chosen]
         if as_json:
             _print_json([explanation.to_json() for explanation in explanations])
         else:

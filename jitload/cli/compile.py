@@ -25,6 +25,7 @@ from jitload.cli.request import (
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
 from jitload.cli.tables import format_count
 from jitload.compiler.request import CompileRequest
+from jitload.target import StandIns
 from jitload.values import Kind
 
 #: Kernels named on a line of the report; a library of templates can have hundreds.
@@ -97,7 +98,7 @@ def compile_file(
         pattern = _checked_pattern(out, file, wanted, len(requests))
         paths = [output.destination(pattern, request.arch) for request in requests]
         images = [
-            _make(request, path, resources=resources, **chosen_by_device(request, kind or _kind_of(out), arch))
+            _make(request, path, chosen_by_device(request, kind or _kind_of(out), arch), resources=resources)
             for request, path in zip(requests, paths, strict=True)
         ]
         for image in images:
@@ -129,13 +130,14 @@ def _checked_pattern(out: str | None, file: Path, kind: Kind, images: int) -> st
     return out
 
 
-def _make(request: CompileRequest, path: Path | None, *, resources: bool, **chosen: Any) -> Image:
+def _make(request: CompileRequest, path: Path | None, chosen: StandIns, *, resources: bool) -> Image:
     from jitload.compiler.kernelless import refuse_unlaunchable
     from jitload.pipeline import compile_request
     from jitload.tiers.stats import stats
 
     before, started = stats(), time.perf_counter()
-    artifact = compile_request(request, **chosen, warn=list)  # the log is shown below, of a hit as well
+    # The log is shown below, of a hit as well.
+    artifact = compile_request(request, device=chosen.device, kinds=chosen.kinds, warn=list)
     refuse_unlaunchable(request, artifact)
     after, seconds = stats(), time.perf_counter() - started
     tiers = [tier for tier, count in after.hits.items() if count > before.hits[tier]]

@@ -134,7 +134,7 @@ def _default_plan() -> Path:
 
 
 def _resources(request: CompileRequest) -> list[dict[str, Any]]:
-    artifact, _ = look_up(request, default_cache())
+    artifact = look_up(request, default_cache()).artifact
     return [] if artifact is None else resource_rows(artifact, request)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jitload.compiler.arch import normalize_arch
 from jitload.compiler.request import CompileRequest
 from jitload.values import Kind
+
+if TYPE_CHECKING:
+    from jitload.target import StandIns
 
 SourceFile = Annotated[Path, typer.Argument(metavar="FILE", help="CUDA C++ source.", show_default=False)]
 Archs = Annotated[
@@ -78,9 +81,9 @@ def build_requests(
     return wanted, [CompileRequest(file, kind=wanted, arch=group, **fields) for group in groups]
 
 
-def chosen_by_device(request: CompileRequest, kind: Kind | None, archs: list[str] | None) -> dict[str, Any]:
-    """`device` and `kinds` of `compile_request` where no arch was given: another image that the device runs will do."""
+def chosen_by_device(request: CompileRequest, kind: Kind | None, archs: list[str] | None) -> StandIns:
+    """What will do where no arch was given: another image that the device runs."""
     from jitload import config
-    from jitload.target import stand_ins
+    from jitload.target import NO_STAND_INS, stand_ins
 
-    return {} if archs else stand_ins(request, config.resolve_device(), kind)
+    return NO_STAND_INS if archs else stand_ins(request, config.resolve_device(), kind)

@@ -7,10 +7,13 @@ no time, no device.
 
 from __future__ import annotations
 
-from jitload.digest import digest_factors
+from jitload.digest import digest_factors, sha256_hex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from jitload.compiler.request import CompileRequest
     from jitload.values import Toolchain
 
@@ -37,3 +40,23 @@ def key_of(request_digest: str, closure_digest: str, toolchain: Toolchain) -> st
             ("compiler digest", toolchain.digest.encode()),
         ]
     )
+
+
+def readable_factors(request: CompileRequest, headers: Mapping[str, str]) -> dict[str, Any]:
+    """What a key is made of, to be read by people: entries keep it, for `explain`. No path of this machine is in it.
+
+    The kind, the arch, the program name and the compiler are not in it: they are in the artifact.
+
+    Args:
+        request: what is compiled.
+        headers: virtual name -> SHA-256 (hex) of every header (`Variant.headers`).
+    """
+    return {
+        "defines": dict(request.defines),
+        "headers": dict(headers),
+        "name expressions": list(request.names),
+        "options": list(request.options),
+        "request": request.digest,
+        "source": sha256_hex(request.source.encode("utf-8", "surrogateescape")),
+        "undefines": list(request.undefines),
+    }

@@ -22,7 +22,7 @@ from contextlib import suppress
 from itertools import chain
 
 from jitload.compiler.roots import Roots
-from jitload.compiler.search import read_header
+from jitload.compiler.search import VIRTUAL_ROOT, read_header
 from jitload.compiler.toolkit import file_stamp
 from jitload.digest import sha256_hex
 from jitload.errors import ArtifactError
@@ -69,6 +69,10 @@ class Variant(Value):
         self, closure: str, toolchain: Toolchain, files: Iterable[FileRow], absent: Iterable[tuple[str, str]]
     ) -> None:
         self._set(closure=closure, toolchain=toolchain, files=tuple(files), absent=tuple(absent))
+
+    def headers(self) -> dict[str, str]:
+        """Virtual name -> SHA-256 (hex) of every header."""
+        return {f"{VIRTUAL_ROOT}{root}/{relative}": digest for root, relative, digest, _ in self.files}
 
 
 def variant_of(closure: Closure, toolchain: Toolchain) -> Variant:
@@ -143,6 +147,12 @@ def _first_in(base: str, names: list[str]) -> str | None:
         if os.path.lexists(path[:-1]) if name.endswith("/") else os.path.isfile(path):
             return path
     return None
+
+
+def without_variant(variant: Variant, variants: Iterable[Variant]) -> list[Variant]:
+    """The variants that are of other headers or of another compiler."""
+    same = (variant.closure, variant.toolchain)
+    return [other for other in variants if (other.closure, other.toolchain) != same]
 
 
 def encode_manifest(request_digest: str, variants: Iterable[Variant]) -> bytes:

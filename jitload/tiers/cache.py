@@ -7,12 +7,12 @@ import os
 import weakref
 from contextlib import suppress
 
-from jitload import config, events, log
-from jitload.compiler.manifest import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest
-from jitload.errors import ArtifactError
+from jitload import config, log
+from jitload.compiler.toolkit import toolchain
 from jitload.format.json import canonical_json
 from jitload.given import given_count, given_list, given_name, given_path
 from jitload.tiers.disk import DiskStore, tell_evicted
+from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
 from jitload.tiers.stats import counters
 from jitload.values import Kind
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.tiers.explain import Explanation
     from jitload.tiers.index import Index
+    from jitload.tiers.tier import Tier
+    from jitload.values import Toolchain
 
     class Explainable(Protocol):
         """A kernel that knows its request."""
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
             """What it compiles."""
 
 
-#: Requests whose variants are remembered in this process.
-MAX_REMEMBERED = 4096
 #: After so many new entries the index is written and the bound is enforced, without waiting for the exit.
 FLUSH_EVERY = 64
 
@@ -66,9 +66,11 @@ class Cache:
         self.disk: DiskStore | None = None
         if directory is not None:
             self.disk = _disk_store(directory, config.byte_count("max_bytes", max_bytes), read_only=read_only)
-        self._variants: dict[str, tuple[Variant, ...]] = {}
+        own = () if self.disk is None else (self.disk,)
+        self.tiers: tuple[Tier, ...] = (self.memory, *self.layers, *own)
         self._unindexed: dict[str, dict[str, Any]] = {}
         self._index: Index | None = None
+        self._compilers: dict[bool, Toolchain] = {}
         atexit.register(_flush_at_exit, weakref.ref(self))
 
     @staticmethod
@@ -98,53 +100,42 @@ class Cache:
 
     def find(self, key: str) -> tuple[Artifact | None, str]:
         """Like `get`, with the reason of a miss; counts a hit for the tier that served it."""
-        artifact, reason = self.memory.read(key)
-        if artifact is not None:
-            counters.count_hit("memory", artifact.compile_seconds)
-            if events.listeners:
-                events.tell_of("hit", artifact, tier="memory")
-            return artifact, reason
-        reason = "absent"
-        for store in self.stores:
-            artifact, answer = store.read(key)
-            if artifact is not None:
-                counters.count_hit("disk", artifact.compile_seconds)
-                if events.listeners:
-                    events.tell_of("hit", artifact, tier="disk")
-                self.memory.put(artifact)
-                return artifact, answer
-            if answer != "absent":
-                reason = answer
-        return None, reason
+        artifact, _, said = read_key(self.tiers, key)
+        return artifact, "hit" if artifact is not None else reason_of(said)
 
     def put(self, artifact: Artifact, factors: Mapping[str, Any] | None = None) -> None:
-        """Keep an artifact in memory and on the disk; a disk that cannot be written costs a warning, no more."""
-        self.memory.put(artifact)
-        if self.disk is None or self.read_only:
-            return
-        if self.disk.put(artifact, canonical_json(dict(factors or {}))):
-            from jitload.tiers.audit import row_of  # a compile came before: this is not the hit path
+        """Keep an artifact in every tier; a disk that cannot be written costs a warning, no more."""
+        encoded = canonical_json(dict(factors or {}))
+        for tier in self.tiers:
+            if tier.put(artifact, encoded) and tier is self.disk:
+                self._note_row(artifact, factors or {})
 
-            self._unindexed[artifact.key] = row_of(artifact, factors or {})
-            if len(self._unindexed) >= FLUSH_EVERY:
-                self.flush()  # a process that runs for weeks keeps to the bound too
+    def _note_row(self, artifact: Artifact, factors: Mapping[str, Any]) -> None:
+        from jitload.tiers.audit import row_of  # a compile came before: this is not the hit path
+
+        self._unindexed[artifact.key] = row_of(artifact, factors)
+        if len(self._unindexed) >= FLUSH_EVERY:
+            self.flush()  # a process that runs for weeks keeps to the bound too
 
     def variants(self, digest: str) -> tuple[Variant, ...]:
-        """The header variants known for a request, the newest first."""
-        known = self._variants.get(digest)
-        return self._read_variants(digest) if known is None else known
+        """The header variants that the tiers know for a request, each once."""
+        return tuple(dict.fromkeys([variant for tier in self.tiers for variant in tier.variants(digest)]))
 
     def add_variant(self, digest: str, variant: Variant) -> None:
-        """Remember which headers a request had. Variants that other processes added meanwhile are kept."""
-        self._remember(digest, (variant, *_without(variant, self._read_variants(digest))))
-        if self.disk is not None and not self.read_only:
-            # What the layers know stays with them: it would crowd out our own, and outlive theirs.
-            own = _without(variant, _decode_variants(self.disk, digest))
-            self.disk.write_manifest(digest, encode_manifest(digest, (variant, *own)))
+        """Remember which headers a request had, in every tier."""
+        for tier in self.tiers:
+            tier.add_variant(digest, variant)
 
-    def forget_variants(self, digest: str) -> None:
-        """Read the manifest of a request again at the next look-up: another process may have written it."""
-        self._variants.pop(digest, None)
+    def compiler(self, request: CompileRequest) -> Toolchain | None:
+        """The compiler that this process would use for a request, or None where there is none. Looked for once."""
+        fatbin = request.kind is Kind.FATBIN
+        known = self._compilers.get(fatbin)
+        if known is None:
+            # Its digest is remembered on the disk, in a directory that is private and exists.
+            known = toolchain(self.memo_dir(), fatbin=fatbin)
+            if known is not None:
+                self._compilers[fatbin] = known
+        return known
 
     def entries(self) -> Iterator[EntryInfo]:
         """What the disk tier holds, in order of key; what the index does not know is read from the entry itself."""
@@ -186,11 +177,9 @@ class Cache:
         `jitload.explain` gives the same, and before it what the bundles in force say.
         """
         from jitload.compiler.request import request_of
-        from jitload.compiler.toolkit import toolchain
         from jitload.tiers.explain import explain_request
 
-        wanted = request_of(request)
-        return explain_request(wanted, self, toolchain(self.memo_dir(), fatbin=wanted.kind is Kind.FATBIN))
+        return explain_request(request_of(request), self)
 
     def rebuild(self) -> Rebuilt | None:
         """Make the index anew from the entries, which are verified; None where there can be no index.
@@ -222,7 +211,7 @@ class Cache:
     def clear(self) -> int:
         """Drop everything, in memory and on the disk, quarantine included; gives how many entries went."""
         self.memory.clear()
-        self._variants.clear()
+        self.memory.forget_variants()
         self._unindexed.clear()
         if self.disk is None or self.read_only:
             return 0
@@ -257,45 +246,10 @@ class Cache:
             self._index = Index(self.disk.directory)
         return self._index
 
-    @property
-    def stores(self) -> tuple[DiskStore, ...]:
-        """The directories in the order in which they are asked."""
-        return self.layers if self.disk is None else (*self.layers, self.disk)
-
-    def _read_variants(self, digest: str) -> tuple[Variant, ...]:
-        found = [variant for store in self.stores for variant in _decode_variants(store, digest)]
-        variants = tuple(dict.fromkeys(found)) or self._variants.get(digest, ())
-        if variants:
-            self._remember(digest, variants)
-        return variants
-
-    def _remember(self, digest: str, variants: tuple[Variant, ...]) -> None:
-        if len(self._variants) >= MAX_REMEMBERED:
-            self._variants.clear()
-        self._variants[digest] = variants
-
 
 def _disk_store(directory: str | os.PathLike[str], max_bytes: int, *, read_only: bool) -> DiskStore:
     path = os.path.abspath(os.path.expanduser(given_path("directory", directory)))
     return DiskStore(path, max_bytes=max_bytes, read_only=read_only, verify=_verify_image)
-
-
-def _without(variant: Variant, variants: tuple[Variant, ...]) -> list[Variant]:
-    """The variants that are of other headers or of another compiler."""
-    same = (variant.closure, variant.toolchain)
-    return [other for other in variants if (other.closure, other.toolchain) != same]
-
-
-def _decode_variants(store: DiskStore, digest: str) -> tuple[Variant, ...]:
-    """The variants that one directory knows for a request; a damaged manifest is put aside."""
-    data = store.read_manifest(digest, MAX_MANIFEST_BYTES)
-    if data is None:
-        return ()
-    try:
-        return decode_manifest(data, digest)
-    except ArtifactError as error:
-        store.quarantine_manifest(digest, str(error))
-        return ()
 
 
 # Settings -> their cache. Threads may have different settings at once, so it is not the last one alone.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from jitload.compiler.key import readable_factors
 from jitload.compiler.roots import Roots
 from jitload.compiler.search import VIRTUAL_ROOT, read_header
 from jitload.compiler.toolkit import toolkit_roots
-from jitload.digest import sha256_hex
 from jitload.errors import CompileError
 from jitload.frozen import Value
 
@@ -55,14 +55,7 @@ def factors_now(request: CompileRequest, closure: Closure | None, toolchain: Too
         arch=request.arch,
         name=request.name,
         toolchain="none installed" if toolchain is None else str(toolchain),
-        factors={
-            "defines": dict(request.defines),
-            "headers": headers,
-            "name expressions": list(request.names),
-            "options": list(request.options),
-            "source": sha256_hex(request.source.encode("utf-8", "surrogateescape")),
-            "undefines": list(request.undefines),
-        },
+        factors=readable_factors(request, headers),
     )
 
 

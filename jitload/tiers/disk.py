@@ -19,7 +19,8 @@ from contextlib import suppress
 
 from jitload import events, log
 from jitload.artifact import decode_entry
-from jitload.errors import ArtifactError, LoadError
+from jitload.compiler.manifest import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest, without_variant
+from jitload.errors import ArtifactError, JitloadError, LoadError
 from jitload.files.directory import Directory
 from jitload.files.ownership import Foreign, Refused
 from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from jitload.artifact import Artifact
+    from jitload.compiler.manifest import Variant
 
 #: The time of use is noted in the file's mtime, at most this often: a hit should not write.
 TOUCH_SECONDS = 3600
@@ -43,7 +45,7 @@ STALE_SECONDS = 3600
 
 
 class DiskStore:
-    """A `Store` in a private directory.
+    """A `Tier` in a private directory.
 
     Args:
         path: absolute path of the directory; made at the first write.
@@ -52,12 +54,14 @@ class DiskStore:
         verify: the structural check of an image, `verify(kind, data)`, raising LoadError.
     """
 
-    tier = "disk"
+    name = "disk"
+    checks_toolkit = True
 
     def __init__(
         self, path: str, *, max_bytes: int, read_only: bool = False, verify: Callable[[str, bytes], None]
     ) -> None:
         self.directory = Directory(path, read_only=read_only)
+        self.place = f"disk {path}"
         self.max_bytes = max_bytes
         self._verify = verify
 
@@ -77,6 +81,17 @@ class DiskStore:
         if time.time() - status.st_mtime > TOUCH_SECONDS:
             self._touch(relative)
         return artifact, "hit"
+
+    def peek(self, key: str) -> tuple[Artifact | None, str]:
+        """What `read` would give; nothing is touched, put aside or logged."""
+        try:
+            return self.read_entry(key)[0], "hit"
+        except FileNotFoundError:
+            return None, "absent"
+        except OSError as error:
+            return None, f"unreadable ({error.strerror or error})"
+        except JitloadError:
+            return None, "damaged"
 
     def read_entry(self, key: str) -> tuple[Artifact, bytes]:
         """The verified artifact of that key and the bytes of its entry. This is no use of it: nothing is touched.
@@ -101,24 +116,35 @@ class DiskStore:
 
     def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:
         """Keep an artifact; False (and one warning) when it could not be kept."""
+        if self.directory.read_only:
+            return False
         entry = encode_entry(artifact, factors)
         kept = self._write_file(_shard("objects", artifact.key), entry, durable=True)
         if kept:
             counters.count_stored(len(entry))
         return kept
 
-    def read_manifest(self, digest: str, max_bytes: int) -> bytes | None:
-        """The manifest of a request, unverified, or None."""
-        file, _ = self._read_file(_shard("manifests", digest), max_bytes)
-        return None if file is None else file[0]
+    def variants(self, request_digest: str) -> tuple[Variant, ...]:
+        """Those that the manifest of a request has, the newest first; a damaged manifest is put aside."""
+        relative = _shard("manifests", request_digest)
+        file, _ = self._read_file(relative, MAX_MANIFEST_BYTES)
+        if file is None:
+            return ()
+        try:
+            return decode_manifest(file[0], request_digest)
+        except ArtifactError as error:
+            self._quarantine(relative, str(error))
+            return ()
 
-    def write_manifest(self, digest: str, data: bytes) -> bool:
-        """Keep a manifest. It is not synced: one that is lost costs a scan of the headers, no more."""
-        return self._write_file(_shard("manifests", digest), data, durable=False)
+    def add_variant(self, request_digest: str, variant: Variant) -> None:
+        """Put one first in the manifest of a request, with what other processes have put there meanwhile.
 
-    def quarantine_manifest(self, digest: str, reason: str) -> None:
-        """Move a manifest that cannot be decoded out of the way."""
-        self._quarantine(_shard("manifests", digest), reason)
+        It is not synced: one that is lost costs a scan of the headers, no more.
+        """
+        if not self.directory.read_only:
+            others = without_variant(variant, self.variants(request_digest))
+            data = encode_manifest(request_digest, (variant, *others))
+            self._write_file(_shard("manifests", request_digest), data, durable=False)
 
     def scan_keys(self) -> Iterator[tuple[str, os.stat_result]]:
         """(key, file status) of every entry."""

@@ -10,18 +10,30 @@ from jitload.errors import CompileError, JitloadError
 from jitload.format.entry import decode_factors
 from jitload.frozen import Value
 from jitload.tiers.difference import differences, factors_now
-from jitload.tiers.lookup import Trail, ask_key, find_cached
+from jitload.tiers.lookup import Answer, ask, peek_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterable
+    from typing import Any, Protocol
 
     from jitload.artifact import Artifact
     from jitload.compiler.request import CompileRequest
-    from jitload.tiers.cache import Cache
     from jitload.tiers.difference import Difference
     from jitload.tiers.disk import DiskStore
+    from jitload.tiers.tier import Tier
     from jitload.values import Toolchain
+
+    class Tiers(Protocol):
+        """What a cache is to an explanation."""
+
+        tiers: tuple[Tier, ...]
+        layers: tuple[DiskStore, ...]
+        disk: DiskStore | None
+
+        def compiler(self, request: CompileRequest) -> Toolchain | None:
+            """The compiler that this process would use for a request."""
+
 
 #: How many entries are compared, the most recently used first, and how many are shown.
 MAX_COMPARED = 5000
@@ -114,17 +126,16 @@ class Explanation(Value):
         return "\n".join(lines)
 
 
-def explain_request(request: CompileRequest, cache: Cache, toolchain: Toolchain | None) -> Explanation:
+def explain_request(request: CompileRequest, cache: Tiers) -> Explanation:
     """Explain a request against a cache alone, as it is now; nothing is compiled or counted.
 
     Args:
         request: the request.
         cache: where it would be looked for.
-        toolchain: the compiler in use, or None where there is none.
     """
-    trail = Trail()
-    find_cached(request, cache, trail)
-    return explanation_of(request, cache, toolchain, trail, obstacle(config.current(), toolchain))
+    answer = ask(request, cache.tiers, cache.compiler, use=False)
+    toolchain = cache.compiler(request)
+    return explanation_of(request, cache, toolchain, answer, obstacle(config.current(), toolchain))
 
 
 def obstacle(settings: config.Config, toolchain: Toolchain | None, *, sealed: bool = False) -> str:
@@ -140,61 +151,91 @@ def obstacle(settings: config.Config, toolchain: Toolchain | None, *, sealed: bo
 
 def explanation_of(
     request: CompileRequest,
-    cache: Cache,
+    cache: Tiers,
     toolchain: Toolchain | None,
-    trail: Trail,
+    answer: Answer,
     hindered: str,
     *,
     scan: bool = True,
+    notes: Iterable[tuple[str, str]] = (),
 ) -> Explanation:
-    """The explanation of a request whose places have been asked.
+    """The explanation of a request whose tiers have been asked.
 
     Args:
         request: the request.
         cache: where it would be kept.
         toolchain: the compiler in use, or None where there is none.
-        trail: what the places said.
+        answer: what the tiers said.
         hindered: what `obstacle` gives.
         scan: False where a compile would not first look for an entry that the manifest no longer names.
+        notes: (what, what is to be said of it) besides.
     """
+    said = [row for one in answer.history() for row in _rows(one, request, cache)]
+    said += notes
     key = None
     try:
         closure: Closure | None = Closure(request, toolkit_roots())
     except (CompileError, OSError) as error:
         closure = None
-        trail.note("headers", str(error))
+        said.append(("headers", str(error)))
     if closure is not None and toolchain is not None:
         now = artifact_key(request, closure.digest(), toolchain)
         key = None if closure.asks_compiler() else now
-        if trail.served is None and not hindered and scan and closure.unsharable() is None:
-            trail.begin("")
-            said = ask_key(cache, now, trail)
-            if ": hit" in said:
-                trail.note(f"headers as they lie there ({now[:12]})", said)
+        if answer.artifact is None and not hindered and scan and closure.unsharable() is None:
+            artifact, tier, answers = peek_key(cache.tiers, now)
+            if artifact is not None:
+                answer = Answer(request, cache.tiers, answer)
+                answer.artifact, answer.tier = artifact, tier
+                said.append((f"headers as they lie there ({now[:12]})", _spell(answers, cache)))
     factors = factors_now(request, closure, toolchain)
-    served = trail.served
+    served, tier = answer.artifact, answer.tier
     return Explanation(
         request=f"{request.name} ({request.kind}, {request.arch})",
         outcome="hit" if served is not None else "error" if hindered else "compile",
-        launch=_describe_launch(trail, hindered),
-        tier=trail.tier or None,
+        launch=_describe_launch(answer, hindered),
+        tier=None if tier is None else tier.name,
         key=key if served is None else served.key,
         factors=tuple((name, value) for name, value in factors.items() if not name.startswith(("header ", "define "))),
-        tiers=tuple(trail.said),
+        tiers=tuple(said),
         nearest=_nearest(request, cache, factors),
     )
 
 
-def _describe_launch(trail: Trail, hindered: str) -> str:
-    if trail.served is None:
+def _describe_launch(answer: Answer, hindered: str) -> str:
+    if answer.artifact is None or answer.tier is None:
         return f"an error: no image serves, and {hindered}" if hindered else "a compile"
-    image = f"{trail.served.kind} {trail.served.arch} from {trail.place}"
-    return f"{image}, which stands in: {trail.about}" if trail.about else image
+    image = f"{answer.artifact.kind} {answer.artifact.arch} from {answer.tier.place}"
+    return f"{image}, which stands in: {answer.about}" if answer.about else image
 
 
-def _nearest(request: CompileRequest, cache: Cache, now: dict[str, str]) -> tuple[Nearest, ...]:
+def _rows(answer: Answer, wanted: CompileRequest, cache: Tiers) -> list[tuple[str, str]]:
+    """(place, what it said) of one answer: a line for a bundle, and one for every variant that a cache knows."""
+    rows = list(answer.notes)
+    request = answer.request
+    if answer.tiers is cache.tiers:
+        for number, tried in enumerate(answer.tried, 1):
+            key = artifact_key(request, tried.variant.closure, tried.variant.toolchain)
+            said = tried.text or f"fits; {_spell(tried.said, cache)}"
+            rows.append((f"manifest variant {number} ({key[:12]})", said))
+        if not answer.tried:
+            rows.append(("manifest", "absent: this request was never compiled into this cache"))
+        if len(cache.tiers) == 1:
+            rows.append(("disk", "none: a cache in memory only"))
+    elif answer.tiers:
+        another = answer.artifact is not None and (request.kind, request.archs) != (wanted.kind, wanted.archs)
+        rows.append((answer.tiers[-1].place, f"hit: {request.kind} {request.arch}" if another else answer.said))
+    return [(f"{answer.about}: {place}" if answer.about else place, said) for place, said in rows]
+
+
+def _spell(said: Iterable[tuple[Tier, str]], cache: Tiers) -> str:
+    """What each tier said to a key; the user's own directory needs no path."""
+    return "; ".join([f"{tier.name if tier is cache.disk else tier.place}: {word}" for tier, word in said])
+
+
+def _nearest(request: CompileRequest, cache: Tiers, now: dict[str, str]) -> tuple[Nearest, ...]:
     """The entries of the same program that differ in the fewest factors."""
-    entries = [(status.st_mtime, key, store) for store in cache.stores for key, status in store.scan_keys()]
+    stores = (*cache.layers, *([] if cache.disk is None else [cache.disk]))
+    entries = [(status.st_mtime, key, store) for store in stores for key, status in store.scan_keys()]
     newest = sorted(entries, key=lambda item: -item[0])[:MAX_COMPARED]
     found: list[Nearest] = []
     for _, key, store in newest:

@@ -1,168 +1,235 @@
-"""Asking the memory and the directories of a cache for the artifact of a request; bundles are asked above.
+"""The one look-up: tiers are asked in order for the artifact of a request, and what they said is the answer.
 
-A launch and an explanation ask by the same loop. An explanation brings a `Trail`: then every place is asked and says
-what it has, and nothing is counted, kept or touched.
+Everybody who wants to know where an artifact is asks by `ask`: a launch, which takes the first hit; an explanation,
+which takes nothing and hears every tier; the building, checking and recording of bundles. So they cannot differ.
 """
 
 from __future__ import annotations
 
-from jitload import log
-from jitload.compiler.key import artifact_key
+from jitload import events, log
+from jitload.compiler.key import key_of
 from jitload.compiler.manifest import check_variant
-from jitload.compiler.toolkit import toolchain, toolkit_roots
-from jitload.errors import JitloadError
-from jitload.values import Kind
+from jitload.compiler.toolkit import toolkit_roots
+from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
     from jitload.artifact import Artifact
     from jitload.compiler.manifest import Variant
     from jitload.compiler.request import CompileRequest
-    from jitload.tiers.cache import Cache
-    from jitload.tiers.disk import DiskStore
+    from jitload.tiers.tier import Tier
     from jitload.values import Toolchain
 
+    Said = Sequence[tuple[Tier, str]]
+    Compiler = Callable[[CompileRequest], Toolchain | None]
+
 _MAX_KEYS = 1024
-_keys: dict[tuple[str, str, str], str] = {}
+_keys: dict[tuple[str, str, str, str, str], str] = {}
 # Variants whose toolkit headers were compared in this process: they do not change under a running process.
 _toolkit_checked: set[tuple[str, str]] = set()
-_toolchains: dict[bool, Toolchain] = {}
 
 
-class Trail:
-    """What the places said that were asked for a request, in order.
+class Tried:
+    """What became of one variant of a request.
 
     Attributes:
-        said: (place, what it said).
-        served: the artifact that the first of them had, or None.
-        place: where it is.
-        tier: the tier for which its hit would be counted.
-        about: in what it differs from what was asked for, or "".
+        variant: the headers, and the compiler.
+        word: in a word: "compiler changed", "header changed"; or, of one that fits, the reason why no tier has its
+            artifact, or "hit".
+        text: the same at length, of one that does not fit; "" of one that does.
+        said: (tier, what it said to the key), of one that fits.
     """
 
-    def __init__(self) -> None:
-        self.said: list[tuple[str, str]] = []
-        self.served: Artifact | None = None
-        self.place = ""
-        self.tier = ""
-        self.about = ""
-        self._asked = ""
+    __slots__ = ("said", "text", "variant", "word")
 
-    def begin(self, about: str) -> None:
-        """From now on something is asked for that differs in this from what was wanted; "" for nothing."""
-        self._asked = about
-
-    def note(self, place: str, said: str) -> None:
-        """A place has answered."""
-        self.said.append((f"{self._asked}: {place}" if self._asked else place, said))
-
-    def serve(self, artifact: Artifact, place: str, tier: str) -> None:
-        """A place has it; the first one counts."""
-        if self.served is None:
-            self.served, self.place, self.tier, self.about = artifact, place, tier, self._asked
+    def __init__(self, variant: Variant, word: str, text: str, said: Said = ()) -> None:
+        self.variant, self.word, self.text, self.said = variant, word, text, said
 
 
-def find_cached(request: CompileRequest, cache: Cache, trail: Trail | None = None) -> tuple[Artifact | None, str]:
-    """The artifact of a request from a cache, or None and why not. NVRTC is not loaded for it.
+class Answer:
+    """What the tiers that share their keys have for a request.
 
-    Where NVRTC is installed, an entry must come from that very compiler; where none is, the newest entry will do.
+    Attributes:
+        request: what they were asked for.
+        tiers: the tiers, in the order in which they were asked.
+        before: what others had said before, or None.
+        about: in what `request` differs from what was wanted, or "".
+        artifact: the artifact of the first that has it, or None.
+        tier: that tier, or None; also for what was compiled and not found.
+        variant: the headers and the compiler of the artifact, or None.
+        tried: what became of each variant that did not lead to the artifact; for an explanation, of every one.
+        notes: (what, what is to be said of it) besides.
     """
-    variants = cache.variants(request.digest)
-    if trail is not None:
-        _ask_all(request, cache, variants, trail)
-        return trail.served, "hit" if trail.served is not None else "absent"
-    if not variants:
-        return None, "absent"
-    current = current_toolchain(request, cache)
-    reason = "compiler changed"
-    for variant in variants:
-        if current is not None and variant.toolchain != current:
-            continue
-        stale = _stale(variant, request, current)
-        if stale is not None:
-            reason = "header changed"
-            log.debug("stale: %s: %s", request, stale)
-            continue
-        artifact, reason = cache.find(_key(request, variant))
+
+    __slots__ = ("about", "artifact", "before", "notes", "request", "tier", "tiers", "tried", "variant")
+    artifact: Artifact | None
+    tier: Tier | None
+    variant: Variant | None
+    tried: Sequence[Tried]
+    notes: Sequence[tuple[str, str]]
+
+    def __init__(
+        self, request: CompileRequest, tiers: tuple[Tier, ...] = (), before: Answer | None = None, about: str = ""
+    ) -> None:
+        self.request = request
+        self.tiers = tiers
+        self.before = before
+        self.about = about
+        self.artifact = self.tier = self.variant = None
+        self.tried = self.notes = ()
+
+    @property
+    def reason(self) -> str:
+        """Why there is no artifact, in a word or two; "hit" where there is one.
+
+        Bundles are asked one after the other for one request: what any of them had to say counts.
+        """
+        if self.artifact is not None:
+            return "hit"
+        words = [tried.word for tried in self.tried if tried.word != "compiler changed"]
+        if self.tried:
+            return words[-1] if words else "compiler changed"
+        before = self.before
+        same = before is not None and before.request is self.request and _names(before) == _names(self)
+        return before.reason if same and before is not None else "absent"
+
+    @property
+    def said(self) -> str:
+        """The last that was said of a variant, at length; else as `reason` without what others had said before."""
+        if self.artifact is not None:
+            return "hit"
+        return (self.tried[-1].text or self.tried[-1].word) if self.tried else "absent"
+
+    def history(self) -> Iterator[Answer]:
+        """The answers before it and itself, in the order in which they were given."""
+        if self.before is not None:
+            yield from self.before.history()
+        yield self
+
+
+def ask(
+    request: CompileRequest,
+    tiers: tuple[Tier, ...],
+    compiler: Compiler | None = None,
+    *,
+    before: Answer | None = None,
+    about: str = "",
+    use: bool = True,
+) -> Answer:
+    """What tiers that share their keys have for a request. NVRTC is not loaded for it.
+
+    Where a compiler is installed, a tier that checks the toolkit has what that very compiler made; where none is, the
+    best that it has will do.
+
+    Args:
+        request: what is wanted.
+        tiers: the tiers, in the order in which they are asked; the first is the memory that keeps what others have.
+        compiler: tells the compiler that is installed, or None where there is none; default: whatever made it.
+        before: what was said before, for the answer.
+        about: in what the request differs from what is wanted, for the answer.
+        use: True to take the artifact of the first that has it, which counts as a hit; False to hear all of them: then
+            nothing is counted, kept or touched.
+
+    Raises:
+        BundleError: a bundle among them is damaged.
+    """
+    answer = Answer(request, tiers, before, about)
+    digest = request.digest
+    for tier in tiers:
+        for variant in tier.variants(digest):
+            if answer.tried and any(tried.variant == variant for tried in answer.tried):
+                continue
+            misfit = _misfit(variant, request, tier, compiler)
+            if misfit is not None:
+                answer.tried = [*answer.tried, Tried(variant, *misfit)]
+                continue
+            key = _key(digest, variant)
+            artifact, holder, said = read_key(tiers, key) if use else peek_key(tiers, key)
+            if artifact is not None and answer.artifact is None:
+                answer.artifact, answer.tier, answer.variant = artifact, holder, variant
+                if use:
+                    if tier is not tiers[0]:
+                        tiers[0].add_variant(digest, variant)
+                    return answer
+            answer.tried = [*answer.tried, Tried(variant, reason_of(said), "", said)]
+    return answer
+
+
+def read_key(tiers: tuple[Tier, ...], key: str) -> tuple[Artifact | None, Tier | None, Said]:
+    """The artifact of a key from the first tier that has it, and that tier; else what each of them said.
+
+    A hit is counted for the tier, and kept in the first of them.
+    """
+    said: list[tuple[Tier, str]] = []
+    for tier in tiers:
+        artifact, answer = tier.read(key)
         if artifact is not None:
-            return artifact, "hit"
-    return None, reason
+            counters.count_hit(tier.name, artifact.compile_seconds)
+            if events.listeners:
+                events.tell_of("hit", artifact, tier=tier.name)
+            if tier is not tiers[0]:
+                tiers[0].put(artifact)
+            return artifact, tier, said
+        said.append((tier, answer))
+    return None, None, said
 
 
-def ask_key(cache: Cache, key: str, trail: Trail) -> str:
-    """What memory and each directory say to a key, in one line; the first that has it is noted as serving it."""
-    answers = []
-    artifact, answer = cache.memory.read(key)
-    if artifact is not None:
-        trail.serve(artifact, "memory", "memory")
-    answers.append(f"memory: {answer}")
-    for store in cache.stores:
-        name = "disk" if store is cache.disk else f"disk {store.directory.path}"
-        artifact, answer = _peek(store, key)
-        if artifact is not None:
-            trail.serve(artifact, f"disk {store.directory.path}", "disk")
-        answers.append(f"{name}: {answer}")
-    return "; ".join(answers)
+def peek_key(tiers: tuple[Tier, ...], key: str) -> tuple[Artifact | None, Tier | None, Said]:
+    """The same for an explanation: every tier says what it has, and nothing is counted or kept."""
+    said: list[tuple[Tier, str]] = []
+    found: Artifact | None = None
+    holder: Tier | None = None
+    for tier in tiers:
+        artifact, answer = tier.peek(key)
+        if found is None and artifact is not None:
+            found, holder = artifact, tier
+        said.append((tier, answer))
+    return found, holder, said
 
 
-def current_toolchain(request: CompileRequest, cache: Cache) -> Toolchain | None:
-    """The compiler that this process would use, or None where there is none. Looked for once per process."""
-    fatbin = request.kind is Kind.FATBIN
-    known = _toolchains.get(fatbin)
-    if known is None:
-        # Its digest is remembered on the disk, in a directory that is private and exists.
-        known = toolchain(cache.memo_dir(), fatbin=fatbin)
-        if known is not None:
-            _toolchains[fatbin] = known
-    return known
+def reason_of(said: Said) -> str:
+    """What tiers said to a key, in a word: "hit", else the last that is more than "absent"."""
+    words = [word for _, word in said]
+    return "hit" if "hit" in words else next((word for word in reversed(words) if word != "absent"), "absent")
 
 
-def _ask_all(request: CompileRequest, cache: Cache, variants: tuple[Variant, ...], trail: Trail) -> None:
-    """The loop above for an explanation: every variant and every store has its say."""
-    current = current_toolchain(request, cache) if variants else None
-    for number, variant in enumerate(variants, 1):
-        key = artifact_key(request, variant.closure, variant.toolchain)
-        if current is not None and variant.toolchain != current:
-            said = f"compiled by {variant.toolchain}, here is {current}"
-        else:
-            said = _stale(variant, request, current) or f"fits; {ask_key(cache, key, trail)}"
-        trail.note(f"manifest variant {number} ({key[:12]})", said)
-    if not variants:
-        trail.note("manifest", "absent: this request was never compiled into this cache")
-    if not cache.stores:
-        trail.note("disk", "none: a cache in memory only")
-
-
-def _stale(variant: Variant, request: CompileRequest, current: Toolchain | None) -> str | None:
-    """Why a variant no longer fits the headers that lie here, or None where it fits."""
+def _misfit(variant: Variant, request: CompileRequest, tier: Tier, compiler: Compiler | None) -> tuple[str, str] | None:
+    """Why what a tier knows is no good here, in a word and at length; or None where it is."""
+    if tier.checks_toolkit and compiler is not None:
+        current, made_by = compiler(request), variant.toolchain
+        if current is not None and made_by is not current and not _is_same(made_by, current):
+            return "compiler changed", f"compiled by {made_by}, here is {current}"
     if not variant.files and not variant.absent:
         return None
     # Where there is no compiler, the toolkit's headers are as they were when there was one.
-    toolkit = toolkit_roots() if current is not None else ()
+    toolkit = toolkit_roots() if tier.checks_toolkit else ()
     mark = (variant.closure, variant.toolchain.digest)
-    stale = check_variant(variant, request, toolkit, skip_toolkit=mark in _toolkit_checked)
+    stale = check_variant(variant, request, toolkit, skip_toolkit=not toolkit or mark in _toolkit_checked)
     if stale is None:
-        _toolkit_checked.add(mark)
-    return stale
+        if toolkit:
+            _toolkit_checked.add(mark)
+        return None
+    log.debug("stale in %s: %s: %s", tier.place, request, stale)
+    return "header changed", stale
 
 
-def _key(request: CompileRequest, variant: Variant) -> str:
-    state = (request.digest, variant.closure, variant.toolchain.digest)
+def _is_same(one: Toolchain, other: Toolchain) -> bool:
+    # By field: `==` of values takes a microsecond, a fifth of a hit.
+    return one.digest == other.digest and one.version == other.version and one.name == other.name
+
+
+def _key(request_digest: str, variant: Variant) -> str:
+    toolchain = variant.toolchain
+    state = (request_digest, variant.closure, toolchain.digest, toolchain.version, toolchain.name)
     key = _keys.get(state)
     if key is None:
         if len(_keys) >= _MAX_KEYS:
             _keys.clear()
-        key = _keys[state] = artifact_key(request, variant.closure, variant.toolchain)
+        key = _keys[state] = key_of(request_digest, variant.closure, toolchain)
     return key
 
 
-def _peek(store: DiskStore, key: str) -> tuple[Artifact | None, str]:
-    """What a look-up would get, without being one: nothing is touched, counted or put aside."""
-    try:
-        return store.read_entry(key)[0], "hit"
-    except FileNotFoundError:
-        return None, "absent"
-    except OSError as error:
-        return None, f"unreadable ({error.strerror or error})"
-    except JitloadError:
-        return None, "damaged"
+def _names(answer: Answer) -> set[str]:
+    return {tier.name for tier in answer.tiers}

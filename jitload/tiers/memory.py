@@ -6,29 +6,51 @@ from collections import OrderedDict
 from threading import Lock
 
 from jitload import events, forks
+from jitload.compiler.manifest import MAX_VARIANTS, without_variant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Artifact
+    from jitload.compiler.manifest import Variant
 
 DEFAULT_MEMORY_BYTES = 256 << 20
+#: Requests whose variants are remembered.
+MAX_REQUESTS = 4096
 
 
 class MemoryStore:
-    """A `Store` in this process.
+    """A `Tier` in this process.
 
     Args:
         max_bytes: bound on the images held, in bytes; one larger image is not kept.
+        place: what an explanation calls it.
+        checks_toolkit: as those have it whose artifacts it keeps.
     """
 
-    tier = "memory"
+    name = "memory"
 
-    def __init__(self, max_bytes: int = DEFAULT_MEMORY_BYTES) -> None:
+    def __init__(
+        self, max_bytes: int = DEFAULT_MEMORY_BYTES, *, place: str = "memory", checks_toolkit: bool = True
+    ) -> None:
         self.max_bytes = max_bytes
+        self.place = place
+        self.checks_toolkit = checks_toolkit
+        self._variants: dict[str, tuple[Variant, ...]] = {}
         self._entries: OrderedDict[str, Artifact] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
         forks.after_fork(self._settle)
+
+    def variants(self, request_digest: str) -> tuple[Variant, ...]:
+        """Those under which a request was served in this process, the last one first."""
+        return self._variants.get(request_digest, ())
+
+    def add_variant(self, request_digest: str, variant: Variant) -> None:
+        """Remember one, as the last."""
+        known = without_variant(variant, self._variants.get(request_digest, ()))
+        if len(self._variants) >= MAX_REQUESTS:
+            self._variants.clear()
+        self._variants[request_digest] = (variant, *known[: MAX_VARIANTS - 1])
 
     def read(self, key: str) -> tuple[Artifact | None, str]:
         """The artifact and "hit", or None and "absent"."""
@@ -38,6 +60,11 @@ class MemoryStore:
                 return None, "absent"
             self._entries.move_to_end(key)
             return artifact, "hit"
+
+    def peek(self, key: str) -> tuple[Artifact | None, str]:
+        """The same, without being a use of it."""
+        artifact = self._entries.get(key)
+        return artifact, "absent" if artifact is None else "hit"
 
     def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:  # noqa: ARG002 - factors are for the disk
         """Keep an artifact, dropping the least recently used ones to make room."""
@@ -59,10 +86,14 @@ class MemoryStore:
         return True
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget every artifact."""
         with self._lock:
             self._entries.clear()
             self._bytes = 0
+
+    def forget_variants(self) -> None:
+        """Forget which headers requests had."""
+        self._variants.clear()
 
     def _settle(self) -> None:
         """After a fork: another thread may have been putting or dropping an artifact."""

@@ -121,7 +121,7 @@ def test_an_entry_is_verified_whenever_it_is_read(built, unsigned, tmp_path):
     digest = built[1][0].digest
     assert bundle.read(digest)
     with path.open("r+b") as file:
-        file.seek(bundle._place(digest)[0] + 200)
+        file.seek(bundle.tiers[1].row(digest)[0] + 200)
         file.write(b"\xff\x00\xff\x00")
     with pytest.raises(BundleError, match="altered since"):
         bundle.read(digest)
@@ -258,7 +258,7 @@ def test_an_entry_of_another_request_is_refused(built, unsigned):
     """A blob that is moved to another row answers to none: keys are computed from the request."""
     bundle = jitload.Bundle.open(unsigned, trust="unsigned")
     first, second = bundle.requests[:2]
-    blob = unsigned.read_bytes()[bundle._place(first)[0] :][: bundle._place(first)[1]]
+    blob = unsigned.read_bytes()[bundle.tiers[1].row(first)[0] :][: bundle.tiers[1].row(first)[1]]
     data = jlb.encode_bundle({bytes.fromhex(second): blob}, {**MANIFEST, "requests": 1})
     moved = jitload.Bundle.from_bytes(data, trust="unsigned")
     with pytest.raises(BundleError):

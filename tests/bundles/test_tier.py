@@ -124,7 +124,7 @@ def test_no_door_leads_past_a_refused_bundle(built, signed, keys, hits, tmp_path
 def test_an_entry_that_is_damaged_later_is_no_reason_to_compile(built, signed, keys, hits, tmp_path):
     data = bytearray(signed.read_bytes())
     bundle = jitload.Bundle.open(signed, trust="unsigned")
-    data[bundle._place(built[1][0].digest)[0] + 300] ^= 1
+    data[bundle.tiers[1].row(built[1][0].digest)[0] + 300] ^= 1
     path = tmp_path / "k.jlb"
     path.write_bytes(data)
     with jitload.configure(bundles=[path], trust=keys["ci"][1]), pytest.raises(BundleError, match="altered"):

@@ -39,7 +39,7 @@ def compile_in(directory: str) -> jitload.Artifact:
 
 def forget() -> None:
     """Be a new process, as far as the disk cache is concerned."""
-    for table in (toolkit._toolchains, lookup._toolchains, lookup._keys, lookup._toolkit_checked):
+    for table in (toolkit._toolchains, lookup._keys, lookup._toolkit_checked):
         table.clear()
 
 

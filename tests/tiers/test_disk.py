@@ -8,6 +8,7 @@ import stat
 
 import pytest
 
+from jitload.compiler.manifest import Variant
 from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
 from jitload.loader.images import verify_image
 from jitload.tiers.disk import STALE_SECONDS, TOUCH_SECONDS, DiskStore
@@ -189,7 +190,8 @@ def test_what_dead_writers_left_is_swept(store, artifact):
 def test_clear_drops_everything(store):
     for number in range(3):
         store.put(make_artifact(number))
-    store.write_manifest("ab" * 32, b"anything")
+    store.add_variant("ab" * 32, Variant("cd" * 32, make_artifact().toolchain, [], []))
+    assert len(store.variants("ab" * 32)) == 1
     assert store.clear() == 3
     assert list(store.scan_keys()) == []
-    assert store.read_manifest("ab" * 32, 100) is None
+    assert store.variants("ab" * 32) == ()

@@ -49,7 +49,7 @@ LOOK_SECONDS = 60
 
 def forget() -> None:
     """Be a new process, as far as the disk cache is concerned."""
-    for table in (toolkit._toolchains, lookup._toolchains, lookup._keys, lookup._toolkit_checked):
+    for table in (toolkit._toolchains, lookup._keys, lookup._toolkit_checked):
         table.clear()
 
 
