@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from jitload.values import Resources
 
 _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooperative")
+#: Hints of a launch, where the declaration has no parameter of that name.
+_HINTS = ("pdl", "priority", "cluster_scheduling", "carveout_percent")
 
 
 class JitKernel:
@@ -65,6 +67,8 @@ class JitKernel:
         self._source = source
         self._options = dict(options)
         self._parameters, self._template_names, defaults = split_signature(declaration)
+        own = {*self._parameters.names, *self._template_names}
+        self._launch_options = (*_LAUNCH_OPTIONS, *[name for name in _HINTS if name not in own])
         self._template = {**defaults, **template}
         self._open = tuple([name for name in self._template_names if name not in self._template])
         self._deduction: Deduction | None = None
@@ -254,7 +258,7 @@ class JitKernel:
             ArgumentError: an argument does not fit.
             LaunchError: the configuration does not fit.
         """
-        options = {name: keywords.pop(name) for name in _LAUNCH_OPTIONS if name in keywords}
+        options = {name: keywords.pop(name) for name in self._launch_options if name in keywords}
         target = self._specialized(keywords)
         ordered = target._parameters.order(self.__name__, arguments, keywords)
         if target._open:

@@ -692,3 +692,19 @@ def test_machine_code_where_there_is_no_gpu_is_told_what_runs_here(options):
     kernel = make(**options)
     with pytest.raises(jitload.LoadError, match=r"runs on a GPU alone\. What runs here.*leave kind= and arch= out"):
         kernel[1, 8](2.0, ones(), ones(), 8)
+
+
+def test_hints_and_grids_that_follow_from_the_arguments():
+    """A parameter of a declaration is meant before the hint of that name; a grid without blocks runs nothing."""
+
+    @jitload.jit_kernel(source='extern "C" __global__ void put(int *x, int priority) { x[blockIdx.x] = priority; }')
+    def put(x, priority): ...
+
+    x = np.zeros(4, np.int32)
+    put(x, priority=7, grid=2, block=1, pdl=True, carveout_percent=50)
+    assert x.tolist() == [7, 7, 0, 0]
+    put[lambda x, priority: len(x), 1](x, 5)
+    assert x.tolist() == [5, 5, 5, 5]
+    put[0, 1](x, 9)
+    put(x, 9, grid=lambda x, priority: 0 * priority, block=1)
+    assert x.tolist() == [5, 5, 5, 5]

@@ -7,11 +7,12 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from jitload.cuda import driver, placement, streams
-from jitload.cuda.configuration import launch_config
+from jitload.cuda.configuration import launch_config, usable_hints
 from jitload.cuda.library import ADVICE
 from jitload.cuda.memory import staging_memory
 from jitload.cuda.resources import ask_resources
 from jitload.errors import LaunchError, LoadError
+from jitload.launch.hints import NO_HINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from jitload.cuda.library import Library
     from jitload.cuda.limits import Limits
     from jitload.launch.arrays import ArrayView
+    from jitload.launch.hints import Hints
     from jitload.launch.kernel import Dim3, StagingMemory
     from jitload.loader.module import Module
     from jitload.values import KernelInfo, Resources
 
+_COMPUTE_CAPABILITY_MAJOR = 75  # CUdevice_attribute (cuda.h)
 _INVALID_CLUSTER_SIZE = 912
 # Statuses of a launch that come from its configuration, or from where it is launched (cuda.h).
 _REASONS = {
@@ -117,6 +120,7 @@ class CudaFunction:
         stream: int,
         cluster: Dim3 | None,
         cooperative: bool,
+        hints: Hints = NO_HINTS,
     ) -> tuple[bytearray, Callable[[], object]]:
         """A buffer for the parameter block, and the launch of what is in it.
 
@@ -127,7 +131,7 @@ class CudaFunction:
             DriverError: a driver call failed.
             LoadError: the module is closed.
         """
-        self._make_ready(block, shared_bytes, stream, cluster)
+        ordinal = self._make_ready(block, shared_bytes, stream, cluster)
         count = len(self.info.params)
         start = (nbytes + 15) & ~15
         buffer = bytearray(start + 8 * count)
@@ -138,7 +142,8 @@ class CudaFunction:
             address = ctypes.addressof(view) - start
             view[:] = [address + parameter.offset for parameter in self.info.params]
             pointers = ctypes.byref(view)
-        config = ctypes.byref(launch_config(grid, block, shared_bytes, stream, cluster, cooperative))
+        usable = _usable(hints, ordinal)
+        config = ctypes.byref(launch_config(grid, block, shared_bytes, stream, cluster, cooperative, usable))
         return buffer, functools.partial(driver.launch_entry(), config, self._function, pointers, None)
 
     def submission(
@@ -149,6 +154,7 @@ class CudaFunction:
         stream: int,
         cluster: Dim3 | None,
         cooperative: bool,
+        hints: Hints = NO_HINTS,
     ) -> tuple[int, int, int, object, int, int]:
         """What native code launches with; see `jitload.launch.kernel.NativeFunction`.
 
@@ -158,7 +164,8 @@ class CudaFunction:
             LoadError: the module is closed.
         """
         ordinal = self._make_ready(block, shared_bytes, stream, cluster)
-        config = launch_config(grid, block, shared_bytes, stream, cluster, cooperative)
+        usable = _usable(hints, ordinal)
+        config = launch_config(grid, block, shared_bytes, stream, cluster, cooperative, usable)
         several = driver.device_count() > 1
         return (
             driver.address_of_entry(driver.launch_entry()),
@@ -275,3 +282,11 @@ class CudaFunction:
             self._limits.refuse_larger(self.info.name, ordinal, block)
         self._limits.allow(self.info.name, ordinal, shared_bytes, cluster)
         return ordinal
+
+
+def _usable(hints: Hints, ordinal: int) -> Hints:
+    """The hints that a device knows."""
+    if hints == NO_HINTS:
+        return hints
+    major = driver.device_attribute(_COMPUTE_CAPABILITY_MAJOR, ordinal)
+    return usable_hints(hints, major, driver.driver_version())

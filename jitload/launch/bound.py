@@ -13,6 +13,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any
 
+from jitload import log
 from jitload.launch import latest
 from jitload.launch.arguments import MISSING
 from jitload.launch.staging import run_staged
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from jitload.launch import _native
     from jitload.launch.arguments import Signature
     from jitload.launch.configuration import Configuration
-    from jitload.launch.kernel import DeviceFunction, StagingMemory
+    from jitload.launch.kernel import DeviceFunction, Dim3, StagingMemory
     from jitload.launch.staging import HostArray
 
 #: A parameter block and what submits it. Each is used by one launch at a time; a thread takes one from the list.
@@ -113,6 +114,21 @@ class Launch:
 
     run.__qualname__ = "launch"  # whatever road a launch takes, Python complains of its keywords in the same words
 
+    def skip(self, *args: Any) -> None:
+        """Check the arguments of a launch whose grid has no blocks, and say so.
+
+        Raises:
+            ArgumentError: the arguments do not fit.
+        """
+        self._signature.convert(args, self._stream)
+        log.debug(
+            "kernel %r: grid %s has no blocks, so nothing is launched",
+            self._signature.info.name,
+            self._configuration.grid,
+        )
+
+    skip.__qualname__ = "launch"
+
     def latest(self) -> tuple[int, int, str]:
         """When this was launched last (0 is never), on which stream, and the kernel's name."""
         turn, stream = (0, 0) if self._fast is None else self._fast.latest()
@@ -152,9 +168,8 @@ class Launch:
             road(*args)
             if not armed:
                 armed = True
-                grid, block, shared_bytes, cluster, cooperative = self._configuration
                 make: Callable[..., tuple[int, int, int, object, int, int]] = self._function.submission  # type: ignore[attr-defined]
-                fast.arm(*make(grid, block, shared_bytes, self._stream, cluster, cooperative))
+                fast.arm(*make(*self._shape(), self._configuration.hints))
 
         def refused(status: int, args: tuple[Any, ...], stream: int) -> None:
             self._refuse(status, lambda: road(*args), stream)
@@ -200,14 +215,17 @@ class Launch:
             self._function.synchronize(self._stream)
 
     def _make_slot(self) -> Slot:
-        grid, block, shared_bytes, cluster, cooperative = self._configuration
-        rest = (grid, block, shared_bytes, self._stream, cluster, cooperative)
         prepare = getattr(self._function, "prepare", None)
         if prepare is not None:
-            slot: Slot = prepare(self._signature.layout.size, *rest)
+            slot: Slot = prepare(self._signature.layout.size, *self._shape(), self._configuration.hints)
             return slot
         buffer = bytearray(self._signature.layout.size)
-        return buffer, functools.partial(self._function.launch, buffer, *rest)
+        return buffer, functools.partial(self._function.launch, buffer, *self._shape())
+
+    def _shape(self) -> tuple[Dim3, Dim3, int, int, Dim3 | None, bool]:
+        """What every device is launched with."""
+        grid, block, shared_bytes, cluster, cooperative, _ = self._configuration
+        return grid, block, shared_bytes, self._stream, cluster, cooperative
 
     def _refuse(self, outcome: object, submit: Callable[[], object], stream: int | None = None) -> None:
         refuse: Callable[..., None] | None = getattr(self._function, "refuse", None)

@@ -6,6 +6,7 @@ import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jitload.errors import LaunchError
+from jitload.launch.hints import NO_HINTS, Hints
 
 if TYPE_CHECKING:
     from jitload.launch.kernel import Dim3
@@ -18,22 +19,34 @@ MAX_GRID = (2**31 - 1, 65535, 65535)
 
 
 class Configuration(NamedTuple):
-    """Grid and block in blocks and threads, dynamic shared memory in bytes, cluster in blocks."""
+    """Grid and block in blocks and threads, dynamic shared memory in bytes, cluster in blocks, hints."""
 
     grid: Dim3
     block: Dim3
     shared_bytes: int = 0
     cluster: Dim3 | None = None
     cooperative: bool = False
+    hints: Hints = NO_HINTS
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the grid has no blocks: then there is nothing to launch."""
+        return 0 in self.grid
 
 
 def configure(
-    info: KernelInfo, grid: Any, block: Any, shared_bytes: Any = 0, cluster: Any = None, cooperative: bool = False
+    info: KernelInfo,
+    grid: Any,
+    block: Any,
+    shared_bytes: Any = 0,
+    cluster: Any = None,
+    cooperative: bool = False,
+    hints: Hints = NO_HINTS,
 ) -> Configuration:
     """Check a configuration and write it in full.
 
     Raises:
-        LaunchError: something is missing, not positive, or more than the kernel or any GPU allows.
+        LaunchError: something is missing, negative, 0 where that is no grid, or more than the kernel or any GPU allows.
     """
     for word, given in (("grid", grid), ("block", block)):
         if given is None:
@@ -41,7 +54,7 @@ def configure(
                 f"kernel {info.name!r} needs a {word}: write kernel[grid, block](...), "
                 "or kernel(..., grid=..., block=...)"
             )
-    full_grid = _dimensions(info, "grid", grid, MAX_GRID)
+    full_grid = _dimensions(info, "grid", grid, MAX_GRID, least=0)
     full_block = _dimensions(info, "block", block, MAX_BLOCK)
     _check_block(info, full_block)
     full_cluster = None if cluster is None else _dimensions(info, "cluster", cluster, MAX_GRID)
@@ -49,10 +62,11 @@ def configure(
         raise LaunchError(
             f"kernel {info.name!r}: grid {full_grid} is not a multiple of cluster {full_cluster} in every dimension"
         )
-    return Configuration(full_grid, full_block, _shared_bytes(info, shared_bytes), full_cluster, bool(cooperative))
+    dynamic = _shared_bytes(info, shared_bytes)
+    return Configuration(full_grid, full_block, dynamic, full_cluster, bool(cooperative), hints)
 
 
-def _dimensions(info: KernelInfo, word: str, given: Any, limits: Dim3) -> Dim3:
+def _dimensions(info: KernelInfo, word: str, given: Any, limits: Dim3, *, least: int = 1) -> Dim3:
     parts = tuple(given) if isinstance(given, tuple | list) else (given,)
     if not 1 <= len(parts) <= 3:
         raise LaunchError(f"kernel {info.name!r}: {word} {given!r} has {len(parts)} dimensions; it needs 1 to 3")
@@ -64,8 +78,9 @@ def _dimensions(info: KernelInfo, word: str, given: Any, limits: Dim3) -> Dim3:
         ) from None
     x, y, z = (*sizes, 1, 1)[:3]
     for axis, size, limit in zip("xyz", (x, y, z), limits, strict=True):
-        if size < 1:
-            raise LaunchError(f"kernel {info.name!r}: {word} {given!r} has {axis} = {size}; it must be positive")
+        if size < least:
+            rule = "it must be positive" if least else "it must not be negative"
+            raise LaunchError(f"kernel {info.name!r}: {word} {given!r} has {axis} = {size}; {rule}")
         if size > limit:
             raise LaunchError(f"kernel {info.name!r}: {word} {given!r} has {axis} = {size}; CUDA allows {limit}")
     return x, y, z

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jitload.launch.arguments import Signature
     from jitload.launch.arrays import ArrayView
     from jitload.launch.configuration import Configuration
+    from jitload.launch.hints import Hints
     from jitload.launch.lookup import PythonLookup as Lookup
     from jitload.values import KernelInfo, Resources
 else:
@@ -128,6 +129,7 @@ class PreparedFunction(DeviceFunction, Protocol):
         stream: int,
         cluster: Dim3 | None,
         cooperative: bool,
+        hints: Hints,
     ) -> tuple[Any, Callable[[], object]]:
         """A writable buffer for a parameter block of `nbytes`, and what launches with its present contents.
 
@@ -158,6 +160,7 @@ class NativeFunction(DeviceFunction, Protocol):
         stream: int,
         cluster: Dim3 | None,
         cooperative: bool,
+        hints: Hints,
     ) -> tuple[int, int, int, object, int, int]:
         """What native code launches with.
 
@@ -201,7 +204,7 @@ class Kernel(Lookup):
     Three ways to launch, with one meaning; sizes are in blocks and threads, `shared_bytes` is dynamic shared memory:
 
         kernel[grid, block](x, y, 2.0, n)             # also [grid, block, stream, shared_bytes]
-        kernel(x, y, 2.0, n, grid=grid, block=block)  # also shared_bytes=, stream=, cluster=, cooperative=
+        kernel(x, y, 2.0, n, grid=grid, block=block)  # also shared_bytes=, stream= and whatever `bind` takes
         bound = kernel.bind(grid=grid, block=block)   # then bound(x, y, 2.0, n): the fastest
 
     A stream of None is the current stream of torch or CuPy at the time of each call, else the default stream.
@@ -297,15 +300,16 @@ class Kernel(Lookup):
         stream: Any = None,
         cluster: Any = None,
         cooperative: bool = False,
+        **hints: Any,
     ) -> None:
-        """Launch with `args`.
+        """Launch with `args`; everything else is as for `bind`.
 
         Raises:
             ArgumentError: an argument does not fit its parameter.
             LaunchError: the configuration is missing or cannot be run.
             DriverError, CpuFault: the device refused or stopped the kernel.
         """
-        if stream is None and not shared_bytes and cluster is None and not cooperative:
+        if stream is None and not shared_bytes and cluster is None and not cooperative and not hints:
             self[grid, block](*args)
         else:
             self.bind(
@@ -315,6 +319,7 @@ class Kernel(Lookup):
                 stream=stream,
                 cluster=cluster,
                 cooperative=cooperative,
+                **hints,
             )(*args)
 
     def bind(
@@ -326,21 +331,49 @@ class Kernel(Lookup):
         stream: Any = None,
         cluster: Any = None,
         cooperative: bool = False,
+        pdl: bool = False,
+        priority: int | None = None,
+        cluster_scheduling: str | None = None,
+        carveout_percent: int | None = None,
     ) -> Callable[..., None]:
         """A function of the kernel's arguments alone, everything else decided: the fastest way to launch again.
 
         `JITLOAD_SYNC` is looked at here, not at each call.
+
+        Args:
+            grid: blocks: a number, or a tuple of 1 to 3; with a 0 among them nothing is launched. A function is called
+                with the arguments of each launch, and gives them.
+            block: threads per block, likewise.
+            shared_bytes: dynamic shared memory per block.
+            stream: see `Kernel`.
+            cluster: blocks per cluster.
+            cooperative: whether blocks may wait for each other (`grid.sync()`).
+            pdl: programmatic dependent launch, a hint like all that follow: the kernel may begin before the one in
+                front of it on the stream has ended, and waits for it itself (cudaGridDependencySynchronize).
+            priority: as of a stream: lower numbers are more urgent.
+            cluster_scheduling: "spread" or "load_balancing".
+            carveout_percent: shared memory, in percent of the most that the device can make of its L1 cache.
 
         Raises:
             LaunchError: the configuration is missing or cannot be run.
             ArgumentError: `stream` is no stream.
         """
         from jitload.launch.configuration import configure
+        from jitload.launch.hints import read_hints
         from jitload.launch.streams import stream_handle
 
-        configuration = configure(self._info, grid, block, shared_bytes, cluster, cooperative)
+        hints = read_hints(self._info, pdl, priority, cluster_scheduling, carveout_percent)
         handle = None if stream is None else stream_handle(stream, self.device)
-        return self._bind(configuration, handle, config.current().sync)
+        synchronous = config.current().sync
+        if not callable(grid):
+            configuration = configure(self._info, grid, block, shared_bytes, cluster, cooperative, hints)
+            return self._bind(configuration, handle, synchronous)
+
+        def launch(*args: Any) -> None:
+            configuration = configure(self._info, grid(*args), block, shared_bytes, cluster, cooperative, hints)
+            self._found((configuration, handle, synchronous), configuration, handle, synchronous)(*args)
+
+        return launch
 
     def _look_up(self, key: Any) -> Callable[..., None]:
         if not isinstance(key, tuple) or not 2 <= len(key) <= 4:
@@ -352,6 +385,8 @@ class Kernel(Lookup):
         from jitload.launch.streams import stream_handle
 
         grid, block = key[:2]
+        if callable(grid):
+            return self._measured(grid, key[1:])
         stream = key[2] if len(key) > 2 else None
         shared_bytes = key[3] if len(key) > 3 else 0
         handle = None if stream is None else stream_handle(stream, self.device)
@@ -360,19 +395,29 @@ class Kernel(Lookup):
         plain = handle is None and configuration.shared_bytes == 0 and not synchronous
         quick = (grid, block) if plain else (configuration, handle, synchronous)
         try:
-            found = self._bound.get(quick)
+            hash(quick)
         except TypeError:  # a list among the dimensions
             quick = (configuration, handle, synchronous)
-            found = self._bound.get(quick)
-        return self._kept(quick, configuration, handle, synchronous) if found is None else found
+        return self._found(quick, configuration, handle, synchronous)
 
-    def _kept(
+    def _measured(self, grid: Callable[..., Any], rest: tuple[Any, ...]) -> Callable[..., None]:
+        """`kernel[grid, ...]` with a grid that follows from the arguments of each launch."""
+
+        def launch(*args: Any) -> None:
+            key = (grid(*args), *rest)
+            self[key](*args)
+
+        return launch
+
+    def _found(
         self, key: Any, configuration: Configuration, handle: int | None, synchronous: bool
     ) -> Callable[..., None]:
-        """Bound, and found by its key the next time."""
-        if len(self._bound) >= MAX_BOUND:
-            self._bound.clear()
-        found = self._bound[key] = self._bind(configuration, handle, synchronous)
+        """Bound, the first time, and found by its key from then on."""
+        found = self._bound.get(key)
+        if found is None:
+            if len(self._bound) >= MAX_BOUND:
+                self._bound.clear()
+            found = self._bound[key] = self._bind(configuration, handle, synchronous)
         return found
 
     def _bind(self, configuration: Configuration, handle: int | None, synchronous: bool) -> Callable[..., None]:
@@ -391,10 +436,11 @@ class Kernel(Lookup):
         specialize = self._specialize[follow]
         launch = Launch(self._function, signature, configuration, handle or 0, synchronous, self._plan)
 
+        if configuration.is_empty:
+            return launch.skip
+
         def elsewhere(stream: int) -> Callable[..., None]:
-            key = (configuration, stream, synchronous)
-            found = self._bound.get(key)
-            return self._kept(key, configuration, stream, synchronous) if found is None else found
+            return self._found((configuration, stream, synchronous), configuration, stream, synchronous)
 
         if self._native is not None and self._plan is not None and not synchronous:
             return launch.native(self._native, launch.following(elsewhere) if follow else launch.run, follow=follow)

@@ -15,11 +15,11 @@ class Parameters:
     """The positional parameters of a declaration: names, order and defaults."""
 
     def __init__(self, parameters: list[inspect.Parameter]) -> None:
-        self._names = [parameter.name for parameter in parameters]
+        self.names = [parameter.name for parameter in parameters]
         self._defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def order(self, kernel: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments of a call in the order of the declaration.
@@ -27,7 +27,7 @@ class Parameters:
         Raises:
             ArgumentError: one is missing, unknown or given twice.
         """
-        names = self._names
+        names = self.names
         if not keywords and len(arguments) >= len(names):
             return arguments  # too many is for the kernel to say, it knows its parameters
         given = dict(zip(names, arguments, strict=False))

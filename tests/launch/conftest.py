@@ -97,8 +97,8 @@ class NativeFunction(RecordingFunction):
         self.status = 0  # what the entry answers when it is not 0
         self._failure = None
 
-    def submission(self, grid, block, shared_bytes, stream, cluster, cooperative):
-        config = launch_config(grid, block, shared_bytes, stream, cluster, cooperative)
+    def submission(self, grid, block, shared_bytes, stream, cluster, cooperative, hints):
+        config = launch_config(grid, block, shared_bytes, stream, cluster, cooperative, hints)
         entry = ctypes.cast(self.entry, ctypes.c_void_p).value
         return entry, ctypes.addressof(self.cell), ctypes.addressof(config), (self, config), -1, 0
 

@@ -1,6 +1,7 @@
 """The three ways to launch, and configurations that are refused before a device sees them."""
 
 import pickle
+import re
 import struct
 import subprocess
 import sys
@@ -66,7 +67,19 @@ def test_stream_and_shared_memory_come_in_the_order_of_numba(saxpy):
         (lambda k: k[1], r"kernel\[grid, block\]"),
         (lambda k: k[1, 2, 3, 4, 5], r"kernel\[grid, block, stream, shared_bytes\]"),
         (lambda k: k[None, 1], "needs a grid"),
-        (lambda k: k[0, 1], "x = 0; it must be positive"),
+        (lambda k: k[-1, 1], "x = -1; it must not be negative"),
+        (lambda k: k[0, 0], "block 0 has x = 0; it must be positive"),
+        (lambda k: k.bind(grid=0, block=1, cluster=0), "cluster 0 has x = 0; it must be positive"),
+        (lambda k: k[lambda *args: 1.5, 1](1.0, 1, 2, 3), "grid 1.5 must be an integer or a tuple"),
+        (lambda k: k.bind(grid=lambda *args: None, block=1)(1.0, 1, 2, 3), "needs a grid"),
+        (lambda k: k.bind(grid=1, block=1, pdl=1), "pdl 1 must be True or False"),
+        (lambda k: k.bind(grid=1, block=1, priority=1.0), "priority 1.0 must be an integer from"),
+        (lambda k: k.bind(grid=1, block=1, priority=2**31), "priority 2147483648 must be"),
+        (lambda k: k.bind(grid=1, block=1, priority=True), "priority True must be"),
+        (lambda k: k.bind(grid=1, block=1, cluster_scheduling="fair"), "must be 'spread', 'load_balancing' or None"),
+        (lambda k: k.bind(grid=1, block=1, cluster_scheduling=[]), r"cluster_scheduling \[\] must be 'spread'"),
+        (lambda k: k(1.0, 1, 2, 3, grid=1, block=1, carveout_percent=101), "carveout_percent 101 must be"),
+        (lambda k: k(1.0, 1, 2, 3, grid=1, block=1, carveout_percent=-1), "an integer from 0 to 100, or None"),
         (lambda k: k[1, (1, -2)], "y = -2; it must be positive"),
         (lambda k: k[1, 1025], "CUDA allows 1024"),
         (lambda k: k[1, (32, 33)], "has 1056 threads; CUDA allows 1024"),
@@ -89,6 +102,58 @@ def test_impossible_configurations(saxpy, launch, words):
     with pytest.raises(LaunchError, match=words):
         launch(kernel)
     assert len(function.launches) == 1
+
+
+@pytest.mark.parametrize("grid", [0, (0,), (3, 0), (2, 2, 0), np.int64(0), [0, 1]])
+def test_a_grid_without_blocks_launches_nothing_and_says_so_in_one_line(saxpy, grid, caplog):
+    kernel, function = saxpy
+    host = np.zeros(4, np.float32)
+    calls = [
+        lambda: kernel[grid, 32](1.0, 1, 2, 3),
+        lambda: kernel(1.0, host, host, 3, grid=grid, block=32, stream=0x99),
+        lambda: kernel.bind(grid=grid, block=32, cooperative=True, pdl=True)(1.0, 1, 2, 3),
+        lambda: kernel[lambda a, x, y, n: grid, 32](1.0, 1, 2, 3),
+    ]
+    for call in calls:
+        caplog.clear()
+        with caplog.at_level("DEBUG", "jitload"):
+            call()
+        assert len(caplog.messages) == 1
+        assert re.fullmatch(r"kernel 'saxpy': grid \(.*0.*\) has no blocks, so nothing is launched", caplog.messages[0])
+    assert (function.launches, function.memory.log) == ([], [])
+    with pytest.raises(ArgumentError, match="argument 3"):
+        kernel[grid, 32](1.0, 1, 2, "three")
+    with pytest.raises(ArgumentError, match="takes 4 arguments, got 1"):
+        kernel[grid, 32](1.0)
+
+
+def test_a_grid_may_follow_from_the_arguments(saxpy):
+    kernel, function = saxpy
+    seen = []
+
+    def grid(a, x, y, n):
+        seen.append((a, x, y, n))
+        return (n + 31) // 32, 2
+
+    bound = kernel.bind(grid=grid, block=32, shared_bytes=16)
+    for n in (1, 64, 0, 64):
+        kernel[grid, 32](1.0, 1, 2, n)
+        kernel[grid, 32, 0x99, 8](1.0, 1, 2, n)
+        kernel(1.0, 1, 2, n, grid=grid, block=32)
+        bound(1.0, 1, 2, n)
+    assert seen == [(1.0, 1, 2, n) for n in (1, 64, 0, 64) for _ in range(4)]
+    launched = [(grid, shared, stream) for grid, _, shared, stream, _, _ in configurations(function)]
+    assert launched == [
+        ((blocks, 2, 1), *rest) for blocks in (1, 2, 2) for rest in ((0, 0), (8, 0x99), (0, 0), (16, 0))
+    ]
+
+
+def test_what_the_function_of_a_grid_raises_comes_out_as_it_is(saxpy):
+    kernel, function = saxpy
+    for launch in (kernel[lambda *args: 1 // 0, 1], kernel.bind(grid=lambda *args: 1 // 0, block=1)):
+        with pytest.raises(ZeroDivisionError):
+            launch(1.0, 1, 2, 3)
+    assert function.launches == []
 
 
 def test_launch_bounds_and_required_blocks(make_kernel):
