@@ -29,15 +29,12 @@ def test_the_device_of_the_stream_or_of_the_arrays(on_gpu, native):
         + TWO
         + """
 for _ in range(3):
-    kernel[1, 2, there](y, 2.0, 2)
-    assert where() == 1
-    kernel[1, 2](y, 2.0, 2)
-    assert where() == 1
-    kernel[1, 2](x, 2.0, 2)
-    assert where() == 0
-    kernel[1, 2, here](x, 2.0, 2)
-    assert where() == 0
-    assert int(ok(cu.cuCtxGetDevice())) == 0, "what was current is current again"
+    for launch, array, ordinal in (
+        (kernel[1, 2, there], y, 1), (kernel[1, 2], y, 1), (kernel[1, 2], x, 0), (kernel[1, 2, here], x, 0),
+    ):
+        launch(array, 2.0, 2)
+        assert where() == ordinal
+        assert int(ok(cu.cuCtxGetDevice())) == 0, "what was current is current again"
 finish()
 assert x.now() == y.now() == [64.0, 128.0]
 """,
