@@ -16,7 +16,7 @@ from itertools import islice, tee, zip_longest
 from jitload.compiler.includes import Include, Scan, decode_name
 from jitload.compiler.place import Place
 from jitload.headers import cpp
-from jitload.headers.cpp import HASH, HEADER, HEADER_NAME, RAW, SPLICE, WORD, spelling
+from jitload.headers.cpp import HASH, HEADER, HEADER_NAME, NEWLINE, RAW, SPLICE, WORD, spelling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from jitload.headers.cpp import Token
 
 _INCLUDING = frozenset({b"include", b"include_next"})
-#: Also in a macro that forwards its argument, as CCCL's `_CCCL_HAS_INCLUDE(<x>)` does.
+#: Also in a macro that forwards its argument, as CCCL's `_CCCL_HAS_INCLUDE(<x>)` does. In a condition such a macro may
+#: have any name: nothing else in it takes a string or a name in brackets.
 _ASKING = b"has_include"
+_CONDITIONS = frozenset({b"if", b"elif"})
 _SPLICE = re.compile(SPLICE)
-_REST_OF_LINE = re.compile(rb"(?:" + SPLICE + rb"|[^\n])*")
+_REST_OF_LINE = re.compile(rb"[^\\\n]*(?:(?:" + SPLICE + rb"|\\)[^\\\n]*)*")
 _LETTER = re.compile(rb"[A-Za-z_]")
 _BETWEEN = frozenset({cpp.BLANK, cpp.COMMENT})
 _NOTHING: Token = (cpp.OTHER, 0, 0)
@@ -50,6 +52,11 @@ _BEFORE = re.compile(rb"[ \t]*#[ \t]*\Z")
 _ODD = re.compile(rb"(?:^/?|\*/)[ \t\v\f\r]*(?:#|%?:)[ \t\v\f\r]*\Z|(?:^|\*)/[ \t\v\f\r]*\Z")
 _SPLICED_WORD = re.compile(rb"\\(?<=\w\\)\r*\n(?:\\\r*\n)*(?=\w)")
 _PERHAPS_RAW = re.compile(rb'\b\w*R["\\]')
+# The conditions that may hold a question by a macro of any name; all the others are left at their line's end.
+_CONDITION = re.compile(rb"#[ \t]*(?:el)?if\b[^\\\n\"</]*[\\\"</]")
+_ODD_DIGRAPH = re.compile(rb"%[:\\]")
+_ODD_HASH = re.compile(rb"#[ \t]*[\\/\v\f\r]")
+_ASKED = re.compile(rb"(\w*)[\s\\]*\([\s\\]*[\"<]")
 _NEAR = 80  # bytes before a word; nobody indents a directive further
 
 
@@ -66,19 +73,25 @@ def scan_tokens(text: bytes) -> Scan:
     expressions: list[bytes] = []
     unknown = False
     done = 0
+    in_condition = False
     for token, second, third in _triples(token for token in cpp.tokens(text) if token[0] not in _BETWEEN):
         kind, start, end = token
+        if kind in {HASH, NEWLINE}:
+            in_condition = kind == HASH and second[0] == WORD and spelling(text, *second[1:]) in _CONDITIONS
         if kind == HASH and second[0] == WORD and spelling(text, *second[1:]) in _INCLUDING:
             if third[0] == HEADER:
                 includes.append(_reference(text, second, third[1]))
             elif _LETTER.match(text, third[1]):
                 expressions.append(_rest_of_line(text, third[1]))
-        elif kind == WORD and start >= done and _ASKING in spelling(text, start, end).lower():
+        elif kind == WORD and start >= done:
+            is_asking = _ASKING in spelling(text, start, end).lower()
+            if not is_asking and not in_condition:
+                continue
             if spelling(text, *second[1:]) == b"(" and HEADER_NAME.match(text, third[1]):
                 probes.append(_reference(text, token, third[1]))
                 done = probes[-1].end
             else:
-                unknown = True
+                unknown = unknown or is_asking
     return Scan(includes, probes, probes_macro=unknown, expressions=expressions)
 
 
@@ -115,7 +128,7 @@ def _rest_of_line(text: bytes, start: int) -> bytes:
 def scan_words(text: bytes) -> Scan | None:
     """`scan` by the words that matter; None where only the lexer can tell."""
     visible = _without_raw_strings(text)
-    if visible is None or _SPLICED_WORD.search(text):
+    if visible is None or _SPLICED_WORD.search(text) or _may_ask_by_another_name(visible):
         return None
     asking = _questions(visible)
     if asking is None:
@@ -139,8 +152,22 @@ def scan_words(text: bytes) -> Scan | None:
     return Scan(includes, asking[0], probes_macro=asking[1], expressions=expressions)
 
 
+def _may_ask_by_another_name(text: bytes) -> bool:
+    """Whether some condition may ask for a header by a macro whose name does not say so."""
+    if _ODD_HASH.search(text) or _ODD_DIGRAPH.search(text):
+        return True
+    for match in _CONDITION.finditer(text):
+        line = _rest_of_line(text, match.start())
+        _, opened, comment = line.rpartition(b"/*")
+        if opened and (b"*/" not in comment or b'"' in line or b"<" in line):
+            return True
+        if any(_ASKING not in word.lower() for word in _ASKED.findall(line)):
+            return True
+    return False
+
+
 def _without_raw_strings(text: bytes) -> bytes | None:
-    """The text with blanks for its raw strings; None where only the lexer can tell."""
+    """The text with its raw strings as closed parentheses, behind which no directive begins; None as above."""
     if b'R"' not in text and b"R\\" not in text:
         return text
     place = Place(text)
@@ -157,7 +184,7 @@ def _without_raw_strings(text: bytes) -> bytes | None:
             return None
         kind, _, end = cpp.token_at(text, start)
         if kind == RAW:
-            parts += (text[done:start], b" " * (end - start))
+            parts += (text[done:start], b")" * (end - start))
             done = end
     return b"".join((*parts, text[done:]))
 

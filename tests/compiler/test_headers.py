@@ -233,6 +233,18 @@ def test_has_include_of_a_macro(write, value):
     assert value(prefix, include_dirs=[root / "inc"]) == 1
 
 
+@pytest.mark.parametrize("macro", ["HAS(x) __has_include(x)", "HAS __has_include"])
+def test_has_include_by_a_macro_of_any_name(write, value, compiles, macro):
+    root = write({"inc/has.h": f"#define {macro}\n"})
+    prefix = "#include <has.h>\n#if HAS(<late.h>)\n#include <late.h>\n#else\n#define VALUE 2\n#endif"
+    assert value(prefix, include_dirs=[root / "inc"]) == 2
+    write({"inc/late.h": "#define VALUE 3\n"})
+    assert value(prefix, include_dirs=[root / "inc"]) == 3
+    before = compiles()
+    assert value(prefix, include_dirs=[root / "inc"]) == 3
+    assert compiles() == before
+
+
 def test_has_include_is_asked_for_each_file_on_its_own(write, value):
     """`a` has an option.h beside it and the source has none: one answer for both would be wrong for one of them."""
     root = write({

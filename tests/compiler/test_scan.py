@@ -13,7 +13,7 @@ pieces = st.sampled_from(
     [
         '#include "a.h"', "#include <b/c.h>", "# include_next <d.h>", "#include MACRO", '%:include "e.h"', "/*", "*/", "//", "\\\n",
         "\\\r\n", "\n", "\r\n", " ", "\t", '"', "'", 'R"x(', ')x"', 'R"(', ')"', "__has_include(<f.h>)", '__has_include("g.h")', "include",
-        "#", "included", "//! #include <k.h>", "*/ #include", "a__has_include (<l.h>)", "text", "1'000", "#inc\\\nlude \"h.h\"", "#define N \"i.h\"", "#define P /opt/x", "MY_HAS_INCLUDE(<j.h>)", "\\",
+        "#", "included", "//! #include <k.h>", "*/ #include", "a__has_include (<l.h>)", "text", "1'000", "#inc\\\nlude \"h.h\"", "#define N \"i.h\"", "#define P /opt/x", "MY_HAS_INCLUDE(<j.h>)", "#if ", "#elif H(<o.h>)", 'EXISTS("p.h")', "# if", "/*", "\\",
         'u8R"(', 'FOOR"(', "1.", "e+", "\r", "\v", "<", ">", "(", "%:", "/", "\n#include <it's.h>", "\n#include <", "__has_include", "has_inc\\\nlude(<m.h>)", '\n#include "n\\\n.h"', "\xff",
     ]
 )  # fmt: skip
@@ -29,6 +29,9 @@ def references(text):
 @example(b"// #include <a.h> /*\n#include <b.h>\n")
 @example(b'1e+R"(\n#include <b.h>\n)"')
 @example(b"/* x *//* __has_include(<a.h>)\n*/")
+@example(b"#if A /*\n*/ H(<a.h>)\n")
+@example(b"#if A /*/ H(<a.h>) /**/\n*/ H(<b.h>)\n")
+@example(b'R"()"#include "a.h"')
 @example(b"*/*\n#include <b.h>\n*/")
 @example(b"/*/\n#include <b.h>\n*/")
 def test_both_roads_lead_to_one_result(text):
@@ -161,6 +164,9 @@ def test_what_the_compiler_includes(text, names):
         (b"#if __has_inc\\\nlude /* x */ (\\\n<a.h>)\n", ["a.h"]),
         (b"#if defined(X) && \\\n  __has_include(<a.h>)\n", ["a.h"]),
         (b"#if MY_HAS_INCLUDE(<a.h>) // __has_include(<b.h>)\n", ["a.h"]),
+        (b'#if HAS(<a.h>) && EXISTS ( "b.h" )\n#elif \\\n H(<c.h>)\n#endif\n', ["a.h", "b.h", "c.h"]),
+        (b"# /**/ if H(/**/<a.h>)\n%:if H(<b.h>)\n#if H/*\n*/(<c.h>)\n", ["a.h", "b.h", "c.h"]),
+        (b'#if A // H(<a.h>)\nH(<b.h>) H("c.h")\n#define D H(<d.h>)\n#if (A <B) && C(D) < (3)\n', []),
         (b'const char *s = "__has_include(<a.h>)";\n', []),
         (b"/* __has_include(<a.h>) */ // __has_include(<a.h>)\n", []),
         (b'const char *s = R"(\n__has_include(<a.h>)\n)";\n', []),
