@@ -44,8 +44,8 @@ class Blobs:
         self._request_of: dict[str, str] = {}
         self._fresh: tuple[str, list[Entry]] = ("", [])  # what `variants` had to read anyway, for `read`
 
-    def variants(self, request_digest: str) -> tuple[Variant, ...]:
-        """The headers and the compiler of every artifact for a request digest; none where the bundle has none.
+    def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
+        """The headers and the compiler of every artifact for a request digest, and "hit"; or none and "absent".
 
         Raises:
             BundleError: the bytes are not what the index promises.
@@ -58,7 +58,7 @@ class Blobs:
                 self._fresh = (request_digest, entries)
                 self._request_of.update({entry.artifact.key: request_digest for entry in entries})
                 self._variants[request_digest] = known
-        return known
+        return known, "hit" if known else "absent"
 
     def read(self, key: str) -> tuple[Artifact | None, str]:
         """The artifact of that key, once `variants` has been asked for its request.

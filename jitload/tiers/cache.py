@@ -119,7 +119,7 @@ class Cache:
 
     def variants(self, digest: str) -> tuple[Variant, ...]:
         """The header variants that the tiers know for a request, each once."""
-        return tuple(dict.fromkeys([variant for tier in self.tiers for variant in tier.variants(digest)]))
+        return tuple(dict.fromkeys([variant for tier in self.tiers for variant in tier.variants(digest)[0]]))
 
     def add_variant(self, digest: str, variant: Variant) -> None:
         """Remember which headers a request had, in every tier."""

@@ -124,17 +124,17 @@ class DiskStore:
             counters.count_stored(len(entry))
         return kept
 
-    def variants(self, request_digest: str) -> tuple[Variant, ...]:
+    def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
         """Those that the manifest of a request has, the newest first; a damaged manifest is put aside."""
         relative = _shard("manifests", request_digest)
-        file, _ = self._read_file(relative, MAX_MANIFEST_BYTES)
+        file, reason = self._read_file(relative, MAX_MANIFEST_BYTES)
         if file is None:
-            return ()
+            return (), reason
         try:
-            return decode_manifest(file[0], request_digest)
+            return decode_manifest(file[0], request_digest), "hit"
         except ArtifactError as error:
             self._quarantine(relative, str(error))
-            return ()
+            return (), "damaged"
 
     def add_variant(self, request_digest: str, variant: Variant) -> None:
         """Put one first in the manifest of a request, with what other processes have put there meanwhile.
@@ -142,7 +142,7 @@ class DiskStore:
         It is not synced: one that is lost costs a scan of the headers, no more.
         """
         if not self.directory.read_only:
-            others = without_variant(variant, self.variants(request_digest))
+            others = without_variant(variant, self.variants(request_digest)[0])
             data = encode_manifest(request_digest, (variant, *others))
             self._write_file(_shard("manifests", request_digest), data, durable=False)
 

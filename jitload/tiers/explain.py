@@ -217,7 +217,8 @@ def _rows(answer: Answer, wanted: CompileRequest, cache: Tiers) -> list[tuple[st
             key = artifact_key(request, tried.variant.closure, tried.variant.toolchain)
             said = tried.text or f"fits; {_spell(tried.said, cache)}"
             rows.append((f"manifest variant {number} ({key[:12]})", said))
-        if not answer.tried:
+        rows += [(f"manifest in {tier.place}", word) for tier, word in answer.silent]
+        if not answer.tried and not answer.silent:
             rows.append(("manifest", "absent: this request was never compiled into this cache"))
         if len(cache.tiers) == 1:
             rows.append(("disk", "none: a cache in memory only"))

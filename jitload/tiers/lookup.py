@@ -60,14 +60,16 @@ class Answer:
         tier: that tier, or None; also for what was compiled and not found.
         variant: the headers and the compiler of the artifact, or None.
         tried: what became of each variant that did not lead to the artifact; for an explanation, of every one.
+        silent: (tier, why it could not say which headers it knows), of those that have not just none.
         notes: (what, what is to be said of it) besides.
     """
 
-    __slots__ = ("about", "artifact", "before", "notes", "request", "tier", "tiers", "tried", "variant")
+    __slots__ = ("about", "artifact", "before", "notes", "request", "silent", "tier", "tiers", "tried", "variant")
     artifact: Artifact | None
     tier: Tier | None
     variant: Variant | None
     tried: Sequence[Tried]
+    silent: Said
     notes: Sequence[tuple[str, str]]
 
     def __init__(
@@ -78,7 +80,7 @@ class Answer:
         self.before = before
         self.about = about
         self.artifact = self.tier = self.variant = None
-        self.tried = self.notes = ()
+        self.tried = self.silent = self.notes = ()
 
     @property
     def reason(self) -> str:
@@ -91,6 +93,8 @@ class Answer:
         words = [tried.word for tried in self.tried if tried.word != "compiler changed"]
         if self.tried:
             return words[-1] if words else "compiler changed"
+        if self.silent:
+            return self.silent[-1][1]
         before = self.before
         same = before is not None and before.request is self.request and _names(before) == _names(self)
         return before.reason if same and before is not None else "absent"
@@ -138,7 +142,10 @@ def ask(
     answer = Answer(request, tiers, before, about)
     digest = request.digest
     for tier in tiers:
-        for variant in tier.variants(digest):
+        variants, word = tier.variants(digest)
+        if not variants and word != "absent":
+            answer.silent = [*answer.silent, (tier, word)]
+        for variant in variants:
             if answer.tried and any(tried.variant == variant for tried in answer.tried):
                 continue
             misfit = _misfit(variant, request, tier, compiler)

@@ -41,9 +41,10 @@ class MemoryStore:
         self._lock = Lock()
         forks.after_fork(self._settle)
 
-    def variants(self, request_digest: str) -> tuple[Variant, ...]:
-        """Those under which a request was served in this process, the last one first."""
-        return self._variants.get(request_digest, ())
+    def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
+        """Those under which a request was served in this process, the last one first, and "hit"; or "absent"."""
+        known = self._variants.get(request_digest)
+        return ((), "absent") if known is None else (known, "hit")
 
     def add_variant(self, request_digest: str, variant: Variant) -> None:
         """Remember one, as the last."""

@@ -32,11 +32,14 @@ class Tier(Protocol):
     place: str
     checks_toolkit: bool
 
-    def variants(self, request_digest: str) -> tuple[Variant, ...]:
-        """The headers that a request is known to have had, the best first; none where it is not known."""
+    def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
+        """The headers that a request is known to have had, the best first, and "hit"; or none and the reason."""
 
     def read(self, key: str) -> tuple[Artifact | None, str]:
-        """The verified artifact of that key and "hit"; or None and the reason: "absent", "damaged", "unreadable"."""
+        """The verified artifact of that key and "hit"; or None and the reason: "absent", "damaged", "unreadable"...
+
+        What cannot be asked now is a reason too, in a word or two: `stats().misses` counts them.
+        """
 
     def peek(self, key: str) -> tuple[Artifact | None, str]:
         """The same for an explanation, which is no use of the entry: nothing is touched, put aside or logged."""

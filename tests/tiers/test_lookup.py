@@ -29,7 +29,8 @@ class Shelf:
 
     def variants(self, request_digest):
         self.asked.append("variants")
-        return self.known.get(request_digest, ())
+        known = self.known.get(request_digest, ())
+        return known, "hit" if known else self.said
 
     def add_variant(self, request_digest, variant):
         self.known[request_digest] = (variant, *self.known.get(request_digest, ()))
@@ -169,7 +170,7 @@ def test_an_explanation_hears_every_tier_and_leaves_nothing_behind(made, wanted)
         ("remote", "hit"),
     ]
     assert jitload.stats() == before
-    assert (len(memory), memory.variants(wanted.digest)) == (0, ())
+    assert (len(memory), memory.variants(wanted.digest)) == (0, ((), "absent"))
     assert "read" not in first.asked + second.asked
 
 
@@ -204,7 +205,7 @@ def test_what_is_compiled_is_kept_in_every_tier(wanted, tmp_path):
     cache.tiers = (*cache.tiers, shelf)
     artifact = compile_request(wanted, cache)
     assert list(shelf.kept) == [artifact.key]
-    assert shelf.known[wanted.digest] == cache.disk.variants(wanted.digest)
+    assert shelf.known[wanted.digest] == cache.disk.variants(wanted.digest)[0]
 
 
 def test_a_tier_that_is_away_costs_a_reason_and_no_compile_fails(wanted, tmp_path):
@@ -218,15 +219,32 @@ def test_a_tier_that_is_away_costs_a_reason_and_no_compile_fails(wanted, tmp_pat
     assert jitload.stats().misses["timed out"] == before.get("timed out", 0) + 1
 
 
+def test_a_tier_that_cannot_say_what_it_knows_is_a_reason_too(wanted, tmp_path):
+    cache, shelf = jitload.Cache(tmp_path / "own"), Shelf("remote", "timed out")
+    cache.tiers = (*cache.tiers, shelf)
+    assert ask(wanted, cache.tiers, cache.compiler, use=False).reason == "timed out"
+    said = jitload.explain(wanted, cache)
+    assert (said.outcome, dict(said.tiers)["manifest in remote of a test"]) == ("compile", "timed out")
+    before = dict(jitload.stats().misses)
+    compile_request(wanted, cache)
+    assert jitload.stats().misses["timed out"] == before.get("timed out", 0) + 1
+
+
+def test_a_damaged_manifest_is_no_request_that_was_never_compiled(made, wanted, tmp_path):
+    (manifest,) = (tmp_path / "made" / "manifests").glob("*/*")
+    manifest.write_bytes(b"JLMANIF1 and no more")
+    assert ask(wanted, jitload.Cache(tmp_path / "made").tiers, use=False).reason == "damaged"
+
+
 def test_the_memory_remembers_the_last_variant_first_and_the_others_too(artifact):
     memory = MemoryStore()
     variants = [Variant(f"{number:02x}" * 32, artifact.toolchain, [], []) for number in range(20)]
     for variant in variants:
         memory.add_variant("ab" * 32, variant)
     memory.add_variant("ab" * 32, variants[10])
-    assert memory.variants("ab" * 32) == (variants[10], *reversed(variants[11:]), *reversed(variants[4:10]))
+    assert memory.variants("ab" * 32)[0] == (variants[10], *reversed(variants[11:]), *reversed(variants[4:10]))
     memory.forget_variants()
-    assert memory.variants("ab" * 32) == ()
+    assert memory.variants("ab" * 32) == ((), "absent")
 
 
 def test_nobody_else_walks_over_variants():
