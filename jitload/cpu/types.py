@@ -6,9 +6,20 @@ the name of a NumPy dtype, or "p" for predicates. bf16, tf32 and packed types ha
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    #: One value per lane, or per element of what a sentence says; one-dimensional unless said otherwise.
+    Array: TypeAlias = NDArray[Any]
+    #: A value of every lane: an `Array`, or a NumPy scalar where all lanes agree. Both have a `dtype`, and `ndim` tells
+    #: them apart; to type checkers a scalar is an array without dimensions.
+    Lanes: TypeAlias = NDArray[Any]
 
 #: Representation -> dtype.
 DTYPES: dict[str, np.dtype[Any]] = {

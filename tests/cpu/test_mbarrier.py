@@ -121,6 +121,24 @@ def test_bulk_copies(ptx):
         ptx(BULK).run("k", 5, 128, x, y, sizes + 100)
 
 
+SEVERAL_SPACES = """.visible .entry k(.param .u64 x) {{ .reg .b32 %t; .reg .b64 %x, %w, %s; .reg .pred %p;
+    .shared .align 16 .b8 box[64]; ld.param.u64 %x, [x]; mov.u64 %w, box; cvta.shared.u64 %w, %w;
+    mov.u32 %t, %tid.x; setp.eq.u32 %p, %t, 0; selp.b64 %w, %w, %x, %p; {code} ret; }}"""
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("st.bulk.weak [%w], 16, 0;", "st.bulk to addresses of several state spaces"),
+        ("mbarrier.arrive.b64 %s, [%w];", "an mbarrier outside shared memory"),
+    ],
+    ids=["st.bulk", "mbarrier"],
+)
+def test_what_takes_shared_memory_refuses_addresses_of_several_spaces(ptx, code, what):
+    with pytest.raises(CpuFault, match=what):
+        ptx(SEVERAL_SPACES.format(code=code)).run("k", 1, 32, np.zeros(64, np.uint32))
+
+
 LIBRARY_COPIES = """
 #include <cooperative_groups.h>
 #include <cooperative_groups/memcpy_async.h>

@@ -7,7 +7,7 @@ members that nobody set, and puts bit fields together in memory, so its stack is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.memory.access import Addresses
     from jitload.cpu.run.batch import Batch, Grid
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 _WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32}
 
@@ -49,7 +48,7 @@ class InitCheck(Observer):
         nbytes: int,
         site: int,
         how: str,
-        values: Sequence[Any] = (),  # noqa: ARG002
+        values: Sequence[Lanes] = (),  # noqa: ARG002
     ) -> None:
         """Look for reads, and remember writes."""
         if addresses.space == "global":
@@ -111,7 +110,7 @@ class InitCheck(Observer):
         addresses.fail(position, place, nbytes, site, what)
 
 
-def _rows(shadow: Array, nbytes: int, places: Any) -> tuple[Array, Any]:
+def _rows(shadow: Array, nbytes: int, places: Array | int) -> tuple[Array, Array | int]:
     """(one row per access that may be, the row of each lane); a row is one word, or several of 8 bytes."""
     if nbytes < 8:
         return shadow.view(_WORDS[nbytes])[:, None], places // nbytes
@@ -119,5 +118,5 @@ def _rows(shadow: Array, nbytes: int, places: Any) -> tuple[Array, Any]:
     return shadow[:usable].view(np.uint64).reshape(-1, nbytes // 8), places // nbytes
 
 
-def _all_ones(rows: Array) -> Any:
+def _all_ones(rows: Array) -> np.generic:
     return rows.dtype.type(int.from_bytes(b"\1" * rows.dtype.itemsize, "little"))

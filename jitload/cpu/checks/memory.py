@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from jitload.cpu.memory.access import Addresses
     from jitload.cpu.memory.arena import Arena
     from jitload.cpu.run.batch import Batch, Grid
+    from jitload.cpu.types import Array, Lanes
     from jitload.errors import CpuFault
-
-    Array = np.ndarray[Any, Any]
 
 
 class _Call(NamedTuple):
@@ -84,7 +83,7 @@ class MemoryCheck(Observer):
         nbytes: int,
         site: int,
         how: str,
-        values: Sequence[Any] = (),  # noqa: ARG002
+        values: Sequence[Lanes] = (),  # noqa: ARG002
     ) -> None:
         """Look for writes to constants."""
         if how == "load" or addresses.space != "global":
@@ -97,7 +96,7 @@ class MemoryCheck(Observer):
         if len(bad):
             addresses.fail(int(bad[0]), int(places[bad[0]]), nbytes, site, "write to constant memory")
 
-    def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Any, values: Sequence[Any]) -> None:
+    def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Lanes, values: Sequence[Lanes]) -> None:
         """Look for shuffles that read from a lane which does not take part."""
         if not code.name.startswith("shfl"):
             return

@@ -12,7 +12,7 @@ whatever is ordered is seen to be ordered, so a correct program is never reporte
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,8 +20,7 @@ import numpy as np
 if TYPE_CHECKING:
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.text.ir import Place
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array
 
 _STRONG = {"volatile", "relaxed", "acquire", "release", "acq_rel", "sc", "mmio", "cv"}
 _RELEASES = {"release", "acq_rel", "sc"}

@@ -11,7 +11,7 @@ beside strong writes, the first look of many a correct algorithm.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from jitload.cpu.memory.access import Addresses
     from jitload.cpu.run.batch import Batch, Grid
     from jitload.cpu.run.frame import Frame
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 _MASK_BITS = 4
 _EVENT_SHIFT = 24
@@ -86,7 +85,7 @@ class _Access:
             places = np.full(len(self.lanes), places)
         self.places = places
 
-    def columns(self) -> Iterator[tuple[Array, Any]]:
+    def columns(self) -> Iterator[tuple[Array, Array | int]]:
         """(word per lane, the bytes of it as bits) for each word that a lane touches."""
         first = self.places >> 2
         if self.nbytes >= 4:
@@ -135,7 +134,7 @@ class RaceCheck(Observer):
         self._pass_fences()
         self._order.release(batch, lanes)
 
-    def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Any, values: Sequence[Any]) -> None:  # noqa: ARG002
+    def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Lanes, values: Sequence[Lanes]) -> None:  # noqa: ARG002
         """Of all warp operations only `__syncwarp` orders memory."""
         if code.name == "sync":
             self._pass_fences()
@@ -156,7 +155,7 @@ class RaceCheck(Observer):
         nbytes: int,
         site: int,
         how: str,
-        values: Sequence[Any] = (),
+        values: Sequence[Lanes] = (),
     ) -> None:
         """Compare an access with those before it, and remember it."""
         if addresses.space not in {"shared", "global"}:
@@ -195,7 +194,13 @@ class RaceCheck(Observer):
         return found.arrays
 
     def _compare(
-        self, access: _Access, arrays: dict[str, Array], number: int, words: Array, bits: Any, values: Sequence[Any]
+        self,
+        access: _Access,
+        arrays: dict[str, Array],
+        number: int,
+        words: Array,
+        bits: Array | int,
+        values: Sequence[Lanes],
     ) -> None:
         """Fail if something that the words remember is not ordered before the access."""
         self._compare_with(access, arrays["writer"][words], bits, number, values)
@@ -203,7 +208,9 @@ class RaceCheck(Observer):
             for name in ("reader", "other_reader"):
                 self._compare_with(access, arrays[name][words], bits, number, values)
 
-    def _compare_with(self, access: _Access, records: Array, bits: Any, number: int, values: Sequence[Any]) -> None:
+    def _compare_with(
+        self, access: _Access, records: Array, bits: Array | int, number: int, values: Sequence[Lanes]
+    ) -> None:
         newest = int(records.max())
         if not newest:
             return
@@ -247,7 +254,7 @@ class RaceCheck(Observer):
         number: int,
         words: Array,
         records: Array,
-        values: Sequence[Any],
+        values: Sequence[Lanes],
     ) -> None:
         arrays["writer"][words] = records
         arrays["reader"][words] = 0

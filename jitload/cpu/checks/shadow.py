@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import mmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import DTypeLike
 
     from jitload.cpu.memory.access import Addresses
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 _SLACK = 1 << 20
 
 
-def lazy_zeros(count: int, dtype: Any) -> Array:
+def lazy_zeros(count: int, dtype: DTypeLike) -> Array:
     """Zeros that take memory when they are touched; what the arena's size would promise is far more than is used."""
     size = max(count, 1) * np.dtype(dtype).itemsize
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE
@@ -33,7 +34,7 @@ class Shadow:
         count: elements at first.
     """
 
-    def __init__(self, dtypes: dict[str, Any], count: int) -> None:
+    def __init__(self, dtypes: Mapping[str, DTypeLike], count: int) -> None:
         self.arrays = {name: lazy_zeros(count, dtype) for name, dtype in dtypes.items()}
         self._count = count
 
@@ -53,7 +54,7 @@ def byte_positions(addresses: Addresses, offset: int) -> Array | int:
     return addresses.offsets + addresses.slabs + offset
 
 
-def writes_what_is_there(addresses: Addresses, offset: int, values: Sequence[Any], chosen: Array) -> Array:
+def writes_what_is_there(addresses: Addresses, offset: int, values: Sequence[Lanes], chosen: Array) -> Array:
     """Per chosen lane (positions among the addresses), whether its store would change nothing."""
     size = values[0].dtype.itemsize
     places = np.atleast_1d(np.asarray(byte_positions(addresses, offset)))

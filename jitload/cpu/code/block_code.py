@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jitload.cpu.code.registers import RegisterFile
     from jitload.cpu.lanes.matrix import Product
+    from jitload.cpu.memory.access import RunningLanes
+    from jitload.cpu.types import Array, Lanes
+
+    #: (batch, frame, the lanes that run it or None for all) -> what its end needs: operands, the way of a branch, ...
+    BlockRun = Callable[[RunningLanes, RegisterFile, Array | None], Any]
 
 BARRIERS = 16  # per thread block
 
@@ -59,12 +65,12 @@ class BlockCode:
         self.site = site
         self.sites: tuple[int, ...] = ()
         self.spins = spins
-        self.run: Callable[[Any, Any, Any], Any] = _run_nothing
+        self.run: BlockRun = _run_nothing
         self.meeting: MeetingCode | None = None
         self.call: CallCode | None = None
 
 
-def _run_nothing(_batch: Any, _frame: Any, _lanes: Any) -> None:
+def _run_nothing(_batch: RunningLanes, _frame: RegisterFile, _lanes: Array | None) -> None:
     return None
 
 
@@ -76,7 +82,7 @@ class FunctionCode:
     def __init__(self, name: str, frame_bytes: int) -> None:
         self.name = name
         self.blocks: list[BlockCode] = []
-        self.zeros: list[Any] = []
+        self.zeros: list[Lanes] = []
         self.frame_bytes = frame_bytes
         self.formals: list[tuple[int, int]] = []
         self.results: list[tuple[int, int]] = []

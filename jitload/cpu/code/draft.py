@@ -9,7 +9,7 @@ then, and calling it is a fault.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from jitload.cpu.code.control import Call
 from jitload.cpu.code.flow import FlowBuilder
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.link import Linker
     from jitload.cpu.text.ir import Body, Function
+
+Decoded = TypeVar("Decoded")
 
 #: Functions that the CUDA runtime provides, carried out by the scheduler.
 BUILTINS = {"vprintf", "__assertfail", "malloc", "free"}
@@ -45,7 +47,7 @@ class Draft:
         self.frame_bytes = 0
 
 
-def decode_or_fault(kernel: str, name: str, work: Callable[[], Any]) -> Any:
+def decode_or_fault(kernel: str, name: str, work: Callable[[], Decoded]) -> Decoded:
     """Do some decoding; what is refused, or makes no sense, becomes a CpuFault."""
     try:
         return work()

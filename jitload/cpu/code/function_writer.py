@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class FunctionWriter:
     def __init__(
         self,
         name: str,
-        constants: dict[str, Any],
+        constants: dict[str, object],
         places: list[Place],
         resolve: Callable[[Symbol], tuple[str, int]],
         entry: bool,

@@ -8,7 +8,7 @@ from jitload.cpu.faults import Refused
 from jitload.cpu.types import TYPES, Type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from re import Pattern
 
     from jitload.cpu.code.writer import BlockWriter
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 #: Opcode -> the function that writes its code.
 EMITTERS: dict[str, Emitter] = {}
-#: The same for a part of an opcode's instructions, by (opcode, one of `_kinds_of`): it goes first.
-_NARROWED: dict[tuple[str, str], Emitter] = {}
+#: Opcode -> the same for a part of its instructions, by one of `_kinds_of`: they go first.
+_NARROWED: dict[str, dict[str, Emitter]] = {}
 
 
 def emits(*opcodes: str, of: tuple[str, ...] = ()) -> Callable[[Emitter], Emitter]:
@@ -32,31 +32,32 @@ def emits(*opcodes: str, of: tuple[str, ...] = ()) -> Callable[[Emitter], Emitte
 
     def register(emitter: Emitter) -> Emitter:
         for opcode in opcodes:
-            if not of:
+            if of:
+                _NARROWED.setdefault(opcode, {}).update(dict.fromkeys(of, emitter))
+            else:
                 EMITTERS[opcode] = emitter
-            for kind in of:
-                _NARROWED[opcode, kind] = emitter
         return emitter
 
     return register
 
 
 def _find_emitter(instruction: Instruction) -> Emitter | None:
-    opcode = instruction.opcode
-    for kind in _kinds_of(instruction.modifiers):
-        if (opcode, kind) in _NARROWED:
-            return _NARROWED[opcode, kind]
-    return EMITTERS.get(opcode)
+    narrowed = _NARROWED.get(instruction.opcode)
+    if narrowed is not None:
+        for kind in _kinds_of(instruction.modifiers):
+            if kind in narrowed:
+                return narrowed[kind]
+    return EMITTERS.get(instruction.opcode)
 
 
-def _kinds_of(modifiers: tuple[str, ...]) -> Iterator[str]:
+def _kinds_of(modifiers: tuple[str, ...]) -> tuple[str, ...]:
     """What an instruction is, for those that narrow their emitters: its modifiers, and what its type is."""
-    yield from modifiers
     type_ = next((TYPES[part] for part in reversed(modifiers) if part in TYPES), None)
-    if type_ is not None and type_.is_integer:
-        yield "integer"
-    elif type_ is not None and type_.name in {"u16x2", "s16x2"}:
-        yield "integer pair"
+    if type_ is None:
+        return modifiers
+    if type_.is_integer:
+        return (*modifiers, "integer")
+    return (*modifiers, "integer pair") if type_.name in {"u16x2", "s16x2"} else modifiers
 
 
 _TEXTURES = "textures are not supported by the CPU executor"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -14,14 +13,14 @@ from jitload.cpu.memory import atomics, copies, fragments, generic, mbarrier
 from jitload.cpu.types import DTYPES
 
 
-def make_namespace() -> dict[str, Any]:
+def make_namespace() -> dict[str, object]:
     """A fresh namespace for one kernel."""
     return _names().copy()
 
 
 @cache
-def _names() -> dict[str, Any]:
-    names: dict[str, Any] = {
+def _names() -> dict[str, object]:
+    names: dict[str, object] = {
         "__builtins__": {},
         "fetch": fetch,
         "keep": keep,
@@ -53,5 +52,6 @@ def _names() -> dict[str, Any]:
     return names
 
 
-def _is_defined_in(value: Any, module: str) -> bool:
-    return callable(value) and getattr(value, "__module__", "") == module and not value.__name__.startswith("_")
+def _is_defined_in(value: object, module: str) -> bool:
+    name = getattr(value, "__name__", "_")
+    return callable(value) and getattr(value, "__module__", "") == module and not name.startswith("_")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -10,8 +10,7 @@ from jitload.cpu.lanes.affine import Affine
 
 if TYPE_CHECKING:
     from jitload.cpu.memory.access import RunningLanes
-
-Lanes = Any
+    from jitload.cpu.types import Array, Lanes
 
 
 class RegisterFile(Protocol):
@@ -22,18 +21,20 @@ class RegisterFile(Protocol):
         base: where local memory of this call starts in each lane's slab.
     """
 
-    registers: list[Lanes]
+    registers: list[Lanes | Affine]
     base: int
 
 
-def fetch(frame: RegisterFile, lanes: Any, numbers: tuple[int, ...]) -> list[Lanes]:
+def fetch(frame: RegisterFile, lanes: Array | None, numbers: tuple[int, ...]) -> list[Lanes | Affine]:
     """The current lanes of registers; a value that all lanes share stays as it is."""
     registers = frame.registers
     values = [registers[number] for number in numbers]
     return values if lanes is None else [value.take(lanes) if value.ndim else value for value in values]
 
 
-def keep(batch: RunningLanes, frame: RegisterFile, lanes: Any, numbers: tuple[int, ...], *values: Lanes) -> None:
+def keep(
+    batch: RunningLanes, frame: RegisterFile, lanes: Array | None, numbers: tuple[int, ...], *values: Lanes | Affine
+) -> None:
     """Write registers back whose values belong to nobody else."""
     registers = frame.registers
     if lanes is None:
@@ -44,7 +45,9 @@ def keep(batch: RunningLanes, frame: RegisterFile, lanes: Any, numbers: tuple[in
             write_lanes(registers, number, lanes, value, batch.lanes_total)
 
 
-def keep_copies(batch: RunningLanes, frame: RegisterFile, lanes: Any, numbers: tuple[int, ...], *values: Lanes) -> None:
+def keep_copies(
+    batch: RunningLanes, frame: RegisterFile, lanes: Array | None, numbers: tuple[int, ...], *values: Lanes
+) -> None:
     """Write registers back whose values may be those of others."""
     if lanes is None:
         keep(batch, frame, lanes, numbers, *[value.copy() for value in values])
@@ -52,7 +55,7 @@ def keep_copies(batch: RunningLanes, frame: RegisterFile, lanes: Any, numbers: t
         keep(batch, frame, lanes, numbers, *values)
 
 
-def write_lanes(registers: list[Lanes], number: int, lanes: Any, value: Lanes, total: int) -> None:
+def write_lanes(registers: list[Lanes | Affine], number: int, lanes: Array, value: Lanes | Affine, total: int) -> None:
     """Write the current lanes of a register. Only here is an array changed in place, and it has one owner."""
     current = registers[number]
     if type(current) is Affine:

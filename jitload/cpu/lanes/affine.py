@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import operator
 from itertools import starmap
-from typing import Any
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jitload.cpu.types import Array, Lanes
 
 #: Batches of fewer lanes are quicker with arrays.
 AFFINE_LANES = 2048
+_S64 = np.dtype(np.int64)
 _WORDS = {bits: np.dtype(f"u{bits // 8}") for bits in (8, 16, 32, 64)}
 
 
+@final
 class Affine:
     """`base + stride[0] * coordinate[0] + ...` in every lane; lanes count up with the last coordinate first.
 
@@ -80,14 +85,14 @@ class Affine:
         """This value, which never changes."""
         return self
 
-    def view(self, kind: type[np.generic] | np.dtype[Any]) -> Any:
+    def view(self, kind: type[np.generic] | np.dtype[Any]) -> Lanes | Affine:
         """The same bits, seen as another type."""
         dtype = np.dtype(kind)
         if dtype.kind not in "iu":
             return self.lanes().view(dtype)
         return Affine(self.extents, dtype, self.base, self.strides)
 
-    def astype(self, kind: type[np.generic] | np.dtype[Any]) -> Any:
+    def astype(self, kind: type[np.generic] | np.dtype[Any]) -> Lanes | Affine:
         """The value in another width: cut off, or extended as its signedness says."""
         dtype = np.dtype(kind)
         if dtype.kind not in "iu":
@@ -99,6 +104,10 @@ class Affine:
             return self.lanes().astype(dtype)
         return Affine(self.extents, dtype, limits[0], self.strides)
 
+    def relative_to(self, window: int) -> Affine:
+        """The distance from an address below, as s64."""
+        return Affine(self.extents, _S64, self.base - window, self.strides)
+
     def _make(self, dtype: np.dtype[Any], base: int, strides: tuple[int, ...]) -> Affine:
         """With strides brought to the smallest size that means the same."""
         bits = dtype.itemsize * 8
@@ -107,7 +116,7 @@ class Affine:
             strides = tuple(((stride + half) & mask) - half for stride in strides)
         return Affine(self.extents, dtype, base & mask, strides)
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Lanes | Affine) -> Lanes | Affine:
         if type(other) is Affine:
             strides = tuple(map(operator.add, self.strides, other.strides))
             return self._make(self.dtype, self.base + other.base, strides)
@@ -117,7 +126,7 @@ class Affine:
 
     __radd__ = __add__
 
-    def __sub__(self, other: Any) -> Any:
+    def __sub__(self, other: Lanes | Affine) -> Lanes | Affine:
         if type(other) is Affine:
             strides = tuple(map(operator.sub, self.strides, other.strides))
             return self._make(self.dtype, self.base - other.base, strides)
@@ -125,12 +134,12 @@ class Affine:
             return self.lanes() - other
         return Affine(self.extents, self.dtype, self.base - int(other), self.strides)
 
-    def __rsub__(self, other: Any) -> Any:
+    def __rsub__(self, other: Lanes) -> Lanes | Affine:
         if other.ndim:
             return other - self.lanes()
         return self._make(self.dtype, int(other) - self.base, tuple(-stride for stride in self.strides))
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: Lanes | Affine) -> Lanes | Affine:
         if type(other) is Affine:
             return self.lanes() * other.lanes()
         if other.ndim:
@@ -142,11 +151,11 @@ class Affine:
     def _times(self, factor: int) -> Affine:
         return self._make(self.dtype, self.base * factor, tuple(stride * factor for stride in self.strides))
 
-    def __lshift__(self, amount: Any) -> Any:
+    def __lshift__(self, amount: Lanes) -> Lanes | Affine:
         """By a scalar below the width: generated code gives no other."""
         return self._times(1 << int(amount))
 
-    def __and__(self, other: Any) -> Any:
+    def __and__(self, other: Lanes | Affine) -> Lanes | Affine:
         """Linear where a mask of low bits, or of all but those, parts the coordinates."""
         if type(other) is not Affine and not other.ndim:
             mask = int(other) & ((1 << self.dtype.itemsize * 8) - 1)
@@ -165,7 +174,7 @@ class Affine:
         limits = part.limits()
         return part if limits is not None and limits[1] >= 0 and limits[2] < size else None
 
-    def __rshift__(self, amount: Any) -> Any:
+    def __rshift__(self, amount: Lanes) -> Lanes | Affine:
         """Linear where the bits that fall off do not carry into the others."""
         if not amount.ndim:
             size = 1 << int(amount)
@@ -175,7 +184,7 @@ class Affine:
                 return self._make(self.dtype, limits[0] // size, tuple(one // size for one in strides))
         return self.lanes() >> dense(amount)
 
-    def __or__(self, other: Any) -> Any:
+    def __or__(self, other: Lanes | Affine) -> Lanes | Affine:
         """A sum where no bit is set on both sides, as compilers write it."""
         if type(other) is Affine or not other.ndim:
             for high, low in ((self, other), (other, self)):
@@ -185,21 +194,21 @@ class Affine:
 
     __ror__ = __or__
 
-    def __xor__(self, other: Any) -> Any:
+    def __xor__(self, other: Lanes | Affine) -> Lanes:
         return self.lanes() ^ dense(other)
 
     __rxor__ = __xor__
 
-    def __lt__(self, other: Any) -> Any:
+    def __lt__(self, other: Lanes | Affine) -> Any:
         return self._compare(other, operator.lt)
 
-    def __le__(self, other: Any) -> Any:
+    def __le__(self, other: Lanes | Affine) -> Any:
         return self._compare(other, operator.le)
 
-    def __gt__(self, other: Any) -> Any:
+    def __gt__(self, other: Lanes | Affine) -> Any:
         return self._compare(other, operator.gt)
 
-    def __ge__(self, other: Any) -> Any:
+    def __ge__(self, other: Lanes | Affine) -> Any:
         return self._compare(other, operator.ge)
 
     def __eq__(self, other: object) -> Any:
@@ -208,7 +217,7 @@ class Affine:
     def __ne__(self, other: object) -> Any:
         return self._compare(other, operator.ne)
 
-    def _compare(self, other: Any, test: Any) -> Any:
+    def _compare(self, other: Any, test: Callable[[Any, Any], Any]) -> Any:
         """One answer for all lanes where the limits give it."""
         if type(other) is Affine or not other.ndim:
             mine = self.limits()
@@ -230,7 +239,7 @@ def _spread(extent: int, stride: int) -> int:
     return (extent - 1) * stride
 
 
-def _is_below(low: Any, high: Any) -> bool:
+def _is_below(low: Lanes | Affine, high: Lanes | Affine) -> bool:
     """Whether every bit of `low` lies below every bit that may be set in `high`."""
     if type(low) is Affine:
         limits = low.limits()
@@ -245,6 +254,6 @@ def _is_below(low: Any, high: Any) -> bool:
     return all(number % size == 0 for number in (high.base, *high.strides))
 
 
-def dense(value: Any) -> Any:
+def dense(value: Lanes | Affine) -> Lanes:
     """An array of lanes, or a scalar: what everything but address arithmetic works on."""
     return value.lanes() if type(value) is Affine else value

@@ -6,18 +6,19 @@ follow its tables. Hardware results differ in the last bits; a kernel that needs
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jitload.cpu.lanes.floats import canonical_nan
 
-Lanes = Any
+if TYPE_CHECKING:
+    from jitload.cpu.types import Lanes
 
 _F64 = np.float64
 
 
-def _through_f64(function: Any, x: Lanes) -> Lanes:
+def _through_f64(function: np.ufunc, x: Lanes) -> Lanes:
     value = function(x.astype(_F64)).astype(x.dtype)
     return np.where(np.isnan(value), canonical_nan(x), value)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jitload.cpu.lanes.floats import canonical_nan, directed, narrow, to_odd, two_sum
 from jitload.cpu.types import DTYPES
 
-Lanes = Any
+if TYPE_CHECKING:
+    from jitload.cpu.types import Lanes
 
 _ROUNDERS = {"rni": np.rint, "rzi": np.trunc, "rmi": np.floor, "rpi": np.ceil}
 

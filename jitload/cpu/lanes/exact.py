@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jitload.cpu.types import Lanes
 
 _MIN_EXPONENT = -1074
 _MAX = Fraction(np.finfo(np.float64).max)
 
 
-def patch(result: Any, where: Any, name: str, operands: tuple[Any, ...], mode: str) -> Any:
+def patch(result: Lanes, where: Lanes, name: str, operands: tuple[Lanes, ...], mode: str) -> Lanes:
     """`result` with the lanes in `where` computed exactly."""
     result = np.array(result)
     wide = [np.broadcast_to(operand, result.shape) for operand in operands]

@@ -7,13 +7,14 @@ something was lost, and the second rounding is right in every mode (Boldo and Me
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jitload.cpu.lanes import exact
 
-Lanes = Any
+if TYPE_CHECKING:
+    from jitload.cpu.types import Lanes
 
 _F32 = np.float32
 _F64 = np.float64
@@ -29,7 +30,7 @@ _SIGNS = {2: 0x8000, 4: 0x80000000, 8: 0x8000000000000000}
 _NANS = {2: 0x7FFF, 4: 0x7FFFFFFF, 8: 0x7FF8000000000000}
 
 
-def canonical_nan(x: Lanes) -> Any:
+def canonical_nan(x: Lanes) -> Lanes:
     """The NaN that an NVIDIA GPU makes, of the type of `x`."""
     size = x.dtype.itemsize
     return _WORDS[size](_NANS[size]).view(x.dtype)

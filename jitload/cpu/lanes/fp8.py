@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-Lanes = Any
+if TYPE_CHECKING:
+    from jitload.cpu.types import Array, Lanes
 
 
 class _Format(NamedTuple):
@@ -34,7 +35,7 @@ _NAN = 0x7F
 
 
 @lru_cache(maxsize=8)
-def _magnitudes(name: str) -> np.ndarray[Any, Any]:
+def _magnitudes(name: str) -> Array:
     """The finite magnitudes, by code."""
     form = _FORMATS[name]
     codes = np.arange(form.largest + 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jitload.cpu.types import DTYPES
 
-Lanes = Any
+if TYPE_CHECKING:
+    from jitload.cpu.types import Lanes
 
 _LOW32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)

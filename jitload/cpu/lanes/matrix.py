@@ -10,7 +10,7 @@ order, and again from the start when more registers are there than elements.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from jitload.cpu.lanes.convert import from_bf16
 from jitload.cpu.lanes.fp8 import from_narrow
 from jitload.cpu.lanes.quads import pair_quads, quad_layout, unpair_quads
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    from jitload.cpu.types import Array
 
 #: Input and accumulator types: bits per element.
 ELEMENT_BITS = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-Lanes = Any
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from jitload.cpu.types import Lanes
 
 _PRMT_TABLES: dict[str, tuple[tuple[int, ...], ...]] = {
     "f4e": ((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (3, 4, 5, 6)),
@@ -18,14 +21,14 @@ _PRMT_TABLES: dict[str, tuple[tuple[int, ...], ...]] = {
 }
 
 
-def pairs(words: Lanes, dtype: Any) -> Lanes:
+def pairs(words: Lanes, dtype: DTypeLike) -> Lanes:
     """Words as rows of two elements of half their width, the lower half first."""
     if words.ndim:
         return np.ascontiguousarray(words).view(dtype).reshape(-1, 2)
     return np.array([words]).view(dtype)
 
 
-def join(halves: Lanes, word: Any = np.uint32) -> Lanes:
+def join(halves: Lanes, word: DTypeLike = np.uint32) -> Lanes:
     """The words of `pairs`."""
     words = np.ascontiguousarray(halves).view(word)
     return words.reshape(-1) if halves.ndim == 2 else words[0]
@@ -36,7 +39,7 @@ def column(value: Lanes) -> Lanes:
     return value[:, None] if value.ndim else value
 
 
-def unpack(words: Lanes, dtype: Any, count: int) -> list[Lanes]:
+def unpack(words: Lanes, dtype: DTypeLike, count: int) -> list[Lanes]:
     """The elements of a wide value, the lowest first: `mov.b64 {a, b}, c`."""
     if words.ndim:
         rows = np.ascontiguousarray(words).view(dtype).reshape(-1, count)
@@ -44,7 +47,7 @@ def unpack(words: Lanes, dtype: Any, count: int) -> list[Lanes]:
     return list(np.array([words]).view(dtype))
 
 
-def pack(parts: list[Lanes], dtype: Any) -> Lanes:
+def pack(parts: list[Lanes], dtype: DTypeLike) -> Lanes:
     """The wide value of elements, the lowest first: `mov.b64 c, {a, b}`."""
     size = max((len(part) for part in parts if part.ndim), default=0)
     rows = np.empty((size or 1, len(parts)), parts[0].dtype)

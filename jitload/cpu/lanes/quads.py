@@ -6,11 +6,12 @@ Lanes 4q to 4q + 3 and 4q + 16 to 4q + 19, a pair of quads, hold the matrices of
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    from jitload.cpu.types import Array
 
 
 @lru_cache(maxsize=16)

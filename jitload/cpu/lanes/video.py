@@ -5,13 +5,14 @@ Numbers are held in s64. The ISA computes scalars with 34 bits, signed; what is 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jitload.cpu.lanes.packed import element
 
-Lanes = Any
+if TYPE_CHECKING:
+    from jitload.cpu.types import Lanes
 
 _MASK32 = np.int64(0xFFFFFFFF)
 _COMPARISONS = {

@@ -5,14 +5,14 @@ A lane's slot is `32 * warp + lane in warp`; the last warp of a thread block may
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 _31 = np.int64(31)
 _FULL_WARP = 0xFFFFFFFF
@@ -27,7 +27,7 @@ def lane_mask(which: str, lane: Array) -> Array:
     return (mask & _FULL_WARP).astype(np.uint32)
 
 
-def groups_of(slots: Array, masks: Any) -> tuple[Array, int]:
+def groups_of(slots: Array, masks: Lanes) -> tuple[Array, int]:
     """(group per lane, number of groups): lanes of one warp with the same member mask act together."""
     warps = slots >> 5
     if not masks.ndim:
@@ -45,7 +45,7 @@ def ballot(groups: Array, count: int, slots: Array, chosen: Array | None = None)
     return np.bincount(groups, weights=weights, minlength=count).astype(np.uint64).astype(np.uint32)
 
 
-def run_warp(name: str, slots: Array, masks: Any, values: list[Any], slot_count: int) -> list[Array]:
+def run_warp(name: str, slots: Array, masks: Lanes, values: list[Lanes], slot_count: int) -> list[Array]:
     """Carry out one operation for lanes whose groups are complete; the results per lane."""
     family, _, mode = name.partition(".")
     if family == "shfl":
@@ -67,7 +67,7 @@ def run_warp(name: str, slots: Array, masks: Any, values: list[Any], slot_count:
     return []  # bar.warp.sync
 
 
-def shuffle_sources(mode: str, slots: Array, values: Sequence[Any]) -> tuple[Array, Array]:
+def shuffle_sources(mode: str, slots: Array, values: Sequence[Lanes]) -> tuple[Array, Array]:
     """(slot that each lane reads from, whether that is inside its segment); outside of it a lane reads its own."""
     _, b, c = values
     b = (b & np.uint32(31)).astype(np.int64)
@@ -90,7 +90,7 @@ def shuffle_sources(mode: str, slots: Array, values: Sequence[Any]) -> tuple[Arr
     return np.where(inside, slots - lane + source, slots), inside
 
 
-def _shuffle(mode: str, slots: Array, values: list[Any], slot_count: int) -> list[Array]:
+def _shuffle(mode: str, slots: Array, values: list[Lanes], slot_count: int) -> list[Array]:
     a, b, c = values
     a = np.broadcast_to(a, slots.shape)
     if len(slots) == slot_count and not b.ndim and not c.ndim:
@@ -109,7 +109,7 @@ def _shuffle(mode: str, slots: Array, values: list[Any], slot_count: int) -> lis
     return [np.where(present[from_slot], table[from_slot], a), inside]
 
 
-def _shuffle_source(mode: str, lane: Array, b: Any, c: Any) -> tuple[Array, Array]:
+def _shuffle_source(mode: str, lane: Array, b: Lanes, c: Lanes) -> tuple[Array, Array]:
     """(lane that each lane reads, whether that lies inside its segment); outside of it a lane reads itself."""
     b = (b & np.uint32(31)).astype(np.int64)
     clamp = (c & np.uint32(31)).astype(np.int64)
@@ -176,7 +176,7 @@ def _reduce(mode: str, groups: Array, count: int, value: Array) -> Array:
     else:
         start = -1 if mode == "and" else 0
     total = np.array([start] * count, np.int64).astype(value.dtype)
-    operation: Any = {
+    operation: np.ufunc = {
         "add": np.add, "min": np.minimum, "max": np.maximum,
         "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     }[mode]  # fmt: skip

@@ -7,7 +7,7 @@ on a view of the memory that starts at the offset.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import numpy as np
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.memory.arena import Allocation, Arena
     from jitload.cpu.memory.slab import Slab
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 
 class RunningLanes(Protocol):
@@ -58,7 +57,7 @@ class RunningLanes(Protocol):
         """What each coordinate adds to where a lane's slab starts."""
 
     def report(
-        self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()
+        self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Lanes] = ()
     ) -> None:
         """Tell whoever watches of an access."""
 
@@ -122,7 +121,7 @@ class Addresses:
             index = self._indices[shift] = sums >> shift
         return offset >> shift, index
 
-    def load(self, offset: int, rep: str, size: int, site: int) -> Any:
+    def load(self, offset: int, rep: str, size: int, site: int) -> Lanes:
         """What the lanes read; a scalar when they all read one place."""
         start, index = self.locate(offset, size, site)
         view = self.views[rep]
@@ -130,7 +129,7 @@ class Addresses:
             return view[start + index]
         return view[start:].take(index) if start >= 0 else view.take(index + start)
 
-    def store(self, offset: int, rep: str, size: int, site: int, value: Any) -> None:
+    def store(self, offset: int, rep: str, size: int, site: int, value: Lanes) -> None:
         """Write a value per lane; where lanes meet in one place the last lane wins."""
         start, index = self.locate(offset, size, site)
         view = self.views[rep]
@@ -141,7 +140,7 @@ class Addresses:
         else:
             view[index + start] = value
 
-    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Any]:
+    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Lanes]:
         """`count` elements per lane (PTX ISA section 9.7.9.8: the whole vector must be aligned)."""
         start, index = self.locate(offset, size * count, site)
         rows = self.views[rep].reshape(-1, count)
@@ -149,7 +148,7 @@ class Addresses:
             return list(rows[start + index])
         return list(np.ascontiguousarray(rows.take(index + start, axis=0).T))
 
-    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Any]) -> None:
+    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Lanes]) -> None:
         """Write a vector per lane."""
         start, index = self.locate(offset, size * len(values), site)
         rows = self.views[rep].reshape(-1, len(values))

@@ -11,7 +11,7 @@ import mmap
 import threading
 from bisect import bisect_right, insort
 from collections import deque
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from jitload import forks
 from jitload.cpu.memory.host import is_host_address
 from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
+
+if TYPE_CHECKING:
+    from jitload.cpu.types import Array
 
 #: Windows of the generic address space (PTX ISA section 5.1): far apart, so that the space is the top of the address.
 PARAM_WINDOW = 0x0100_0000_0000
@@ -65,11 +68,11 @@ class Allocation:
 class Bounds(NamedTuple):
     """Starts, ends and the `.const` flag of the live allocations, sorted by start."""
 
-    starts: np.ndarray[Any, Any]
-    ends: np.ndarray[Any, Any]
-    constant: np.ndarray[Any, Any]
+    starts: Array
+    ends: Array
+    constant: Array
 
-    def holding(self, offsets: np.ndarray[Any, Any], nbytes: int) -> np.ndarray[Any, Any]:
+    def holding(self, offsets: Array, nbytes: int) -> Array:
         """Per offset, the index of the allocation that holds `nbytes` there, or -1."""
         if not len(self.starts):
             return np.full(len(offsets), -1)
@@ -98,7 +101,7 @@ class Arena:
         self._lock = threading.RLock()
         forks.after_fork(self._settle)
         self._map = _reserve()
-        self.views: dict[str, np.ndarray[Any, Any]] = {
+        self.views: dict[str, Array] = {
             rep: np.frombuffer(self._map, dtype) for rep, dtype in DTYPES.items() if rep != "p"
         }
         self._starts: list[int] = []

@@ -6,7 +6,7 @@ be done one after the other (float sums, compare-and-swap) is done per address.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jitload.cpu.memory.access import Addresses, RunningLanes
+    from jitload.cpu.types import Array, Lanes
 
-    Array = np.ndarray[Any, Any]
-
-_SCANNED: dict[str, Any] = {
+_SCANNED: dict[str, np.ufunc] = {
     "add": np.add,
     "and": np.bitwise_and,
     "or": np.bitwise_or,
@@ -31,7 +30,7 @@ _SCANNED: dict[str, Any] = {
     "max": np.maximum,
 }
 #: The same for floats, whose NaN and -0 NumPy treats in its own way.
-_FLOATING: dict[str, Any] = {"add": np.add, "min": minimum, "max": maximum}
+_FLOATING: dict[str, Callable[[Array, Array], Array]] = {"add": np.add, "min": minimum, "max": maximum}
 _HALVES = {"f16", "bf16", "f16x2", "bf16x2"}
 _ROUNDS = 16
 
@@ -45,10 +44,10 @@ def atomic(
     size: int,
     site: int,
     name: str,
-    b: Any,
-    c: Any,
+    b: Lanes,
+    c: Lanes | None,
     wanted: bool,
-) -> Any:
+) -> Lanes | None:
     """Carry out one atomic instruction; the old values, or None when nobody wants them."""
     if isinstance(addresses, MixedAddresses):
         old = None
@@ -56,7 +55,7 @@ def atomic(
             mine = b[positions] if b.ndim else b
             other = c[positions] if c is not None and c.ndim else c
             found = atomic(batch, part, offset, type_name, rep, size, site, name, mine, other, wanted)
-            if wanted:
+            if wanted and found is not None:
                 old = np.empty(batch.count, found.dtype) if old is None else old
                 old[positions] = found
         return old
@@ -153,7 +152,7 @@ class _Segments:
         self.b = b
         self.c = c
 
-    def scan(self, operation: Any, is_sum: bool) -> Array:
+    def scan(self, operation: np.ufunc, is_sum: bool) -> Array:
         """Associative operations: old values by a prefix scan within each segment."""
         memory = self.view[self.index[self.firsts]]
         rank = np.arange(len(self.index)) - np.repeat(self.firsts, self.counts)
@@ -200,7 +199,7 @@ class _Segments:
 
 
 def _chain(
-    name: str, type_name: str, start: Any, b: Array, c: Array, step: Callable[[Array, Array, Array], Array]
+    name: str, type_name: str, start: Lanes, b: Array, c: Array, step: Callable[[Array, Array, Array], Array]
 ) -> Array:
     """The values that one address goes through: before the first lane, ..., after the last."""
     if name == "exch":
@@ -219,7 +218,7 @@ def _chain(
     return chain
 
 
-def _exchange_wide(view: Array, index: Array, b: Any, c: Any) -> Array:
+def _exchange_wide(view: Array, index: Array, b: Lanes, c: Lanes | None) -> Array:
     """`exch` (c is None) and `cas` of 16 bytes, lane after lane; they are compared as bits."""
     cells = view.view(np.uint64).reshape(-1, 2)
     first, new = (
@@ -234,7 +233,7 @@ def _exchange_wide(view: Array, index: Array, b: Any, c: Any) -> Array:
     return old.view(view.dtype).reshape(-1)
 
 
-def _swap_chain(start: Any, b: Array, c: Array) -> Array:
+def _swap_chain(start: Lanes, b: Array, c: Array) -> Array:
     chain = np.empty(len(b) + 1, b.dtype)
     position, current = 0, start
     while True:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jitload.cpu.memory.access import Addresses, SlabAddresses
-from jitload.cpu.memory.generic import MixedAddresses
+from jitload.cpu.memory.generic import MixedAddresses, of_one_space
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    from jitload.cpu.memory.access import RunningLanes
+    from jitload.cpu.types import Array, Lanes
 
 _CHUNK = 16  # bulk copies are of multiples of so many bytes
 
@@ -24,7 +26,9 @@ def part_of(addresses: Addresses, lanes: Array) -> Addresses:
     return batch.global_addresses(batch, offsets, 0, lanes)
 
 
-def copy_async(target: Any, to: int, source: Any, start: int, size: int, valid: Any, site: int) -> None:
+def copy_async(
+    target: Addresses, to: int, source: Addresses, start: int, size: int, valid: Lanes | None, site: int
+) -> None:
     """`cp.async`: `size` bytes per lane from global to shared memory, zeros past the `valid` bytes.
 
     Lanes whose copy is all zeros read nothing, so their source address may be anything.
@@ -35,7 +39,7 @@ def copy_async(target: Any, to: int, source: Any, start: int, size: int, valid: 
     target.store_vector(to, "u32", 4, site, _read_valid(source, start, size, valid, site))
 
 
-def _read_valid(source: Any, start: int, size: int, valid: Any, site: int) -> list[Array]:
+def _read_valid(source: Addresses, start: int, size: int, valid: Lanes, site: int) -> list[Array]:
     count = source.batch.count
     counts = np.broadcast_to(valid, (count,))
     data = np.zeros((count, size), np.uint8)
@@ -51,11 +55,10 @@ def _read_valid(source: Any, start: int, size: int, valid: Any, site: int) -> li
     return [np.ascontiguousarray(column) for column in data.view(np.uint32).T]
 
 
-def copy_bulk(batch: Any, target: Any, to: int, source: Any, start: int, size: Any, site: int) -> None:
+def copy_bulk(
+    batch: RunningLanes, target: Addresses, to: int, source: Addresses, start: int, size: Lanes, site: int
+) -> None:
     """`cp.async.bulk`: `size` bytes per lane, 16 at a time."""
-    for addresses in (target, source):
-        if isinstance(addresses, MixedAddresses):
-            batch.fail(site, 0, "a bulk copy between addresses of several state spaces")
     sizes = np.broadcast_to(size, (batch.count,)).astype(np.int64)
     bad = np.flatnonzero(sizes % _CHUNK)
     if len(bad):
@@ -68,8 +71,9 @@ def copy_bulk(batch: Any, target: Any, to: int, source: Any, start: int, size: A
             into.store_vector(to + step, "u32", 4, site, words)
 
 
-def fill_bulk(batch: Any, target: Any, to: int, size: Any, site: int) -> None:
+def fill_bulk(batch: RunningLanes, target: Addresses | MixedAddresses, to: int, size: Lanes, site: int) -> None:
     """`st.bulk`: zeros, 8 bytes at a time."""
+    target = of_one_space(target, site, "st.bulk to addresses of several state spaces")
     sizes = np.broadcast_to(size, (batch.count,)).astype(np.int64)
     if (sizes % 8).any():
         batch.fail(site, int(np.flatnonzero(sizes % 8)[0]), "st.bulk of a size that is no multiple of 8")

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jitload.cpu.lanes.matrix import opaque_layout
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from jitload.cpu.lanes.matrix import Layout
+    from jitload.cpu.memory.access import Addresses, RunningLanes
+    from jitload.cpu.memory.generic import MixedAddresses
+    from jitload.cpu.types import Array, Lanes
 
-    Array = np.ndarray[Any, Any]
+    #: One of `at_global`, `at_shared`, ...: addresses of a state space.
+    At = Callable[[RunningLanes, Array], Addresses | MixedAddresses]
 
 
-def _lane_numbers(batch: Any) -> Array:
+def _lane_numbers(batch: RunningLanes) -> Array:
     """The current lanes' places in their warps."""
     slots = batch.slots if batch.lanes is None else batch.slots[batch.lanes]
     return np.asarray(slots & 31)
 
 
-def _fragment_offsets(batch: Any, layout: Layout, by_row: bool, stride: Any, size: int) -> list[list[Array]]:
+def _fragment_offsets(batch: RunningLanes, layout: Layout, by_row: bool, stride: Lanes, size: int) -> list[list[Array]]:
     """Byte offsets from the matrix's start, per register and element."""
     lanes = _lane_numbers(batch)
     major, minor = (layout.rows, layout.columns) if by_row else (layout.columns, layout.rows)
@@ -33,8 +39,16 @@ def _fragment_offsets(batch: Any, layout: Layout, by_row: bool, stride: Any, siz
 
 
 def load_packed_fragment(
-    batch: Any, at: Any, base: Any, offset: int, length: int, bits: int, count: int, stride: Any, site: int
-) -> list[Any]:
+    batch: RunningLanes,
+    at: At,
+    base: Lanes,
+    offset: int,
+    length: int,
+    bits: int,
+    count: int,
+    stride: Lanes,
+    site: int,
+) -> list[Lanes]:
     """`wmma.load` of elements smaller than a byte: words of rows of A, or of columns of B, that are `length` long."""
     lanes = _lane_numbers(batch)
     per_line = length * bits // 32
@@ -47,9 +61,9 @@ def load_packed_fragment(
 
 
 def load_fragment(
-    batch: Any, at: Any, base: Any, offset: int, shape: tuple[int, int], count: int, rep: str, by_row: bool,
-    stride: Any, site: int,
-) -> list[Any]:  # fmt: skip
+    batch: RunningLanes, at: At, base: Lanes, offset: int, shape: tuple[int, int], count: int, rep: str, by_row: bool,
+    stride: Lanes, site: int,
+) -> list[Lanes]:  # fmt: skip
     """`wmma.load`: the registers of a fragment; `rep` is how an element lies in memory."""
     size = int(rep[1:]) // 8
     inner = max(4 // size, 1)
@@ -63,8 +77,8 @@ def load_fragment(
 
 
 def store_fragment(
-    batch: Any, at: Any, base: Any, offset: int, shape: tuple[int, int], rep: str, by_row: bool, stride: Any,
-    site: int, words: list[Any],
+    batch: RunningLanes, at: At, base: Lanes, offset: int, shape: tuple[int, int], rep: str, by_row: bool,
+    stride: Lanes, site: int, words: Sequence[Lanes],
 ) -> None:  # fmt: skip
     """`wmma.store`."""
     size = int(rep[1:]) // 8

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload.cpu.lanes.affine import Affine, dense
+from jitload.cpu.lanes.affine import Affine
 from jitload.cpu.memory.arena import ARENA_WINDOW, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 from jitload.cpu.memory.strided import StridedGlobalAddresses, StridedSlabAddresses
 
@@ -15,18 +15,17 @@ if TYPE_CHECKING:
 
     from jitload.cpu.memory.access import Addresses, RunningLanes
     from jitload.cpu.memory.slab import Slab
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 _WINDOWS = {"shared": SHARED_WINDOW, "local": LOCAL_WINDOW, "param": PARAM_WINDOW}
 
 
-def at_global(batch: RunningLanes, value: Any) -> Addresses:
+def at_global(batch: RunningLanes, value: Lanes | Affine | int) -> Addresses:
     """Addresses of the arena; an int is a uniform address."""
     if isinstance(value, np.ndarray) and value.ndim:
         return batch.global_addresses(batch, value.view(np.int64) - ARENA_WINDOW, 0)
     if type(value) is Affine:
-        offsets = value.view(np.int64) - np.int64(ARENA_WINDOW)
+        offsets = value.relative_to(ARENA_WINDOW)
         limits = offsets.limits()
         if limits is not None:
             return StridedGlobalAddresses(batch, offsets, limits)
@@ -34,30 +33,27 @@ def at_global(batch: RunningLanes, value: Any) -> Addresses:
     return batch.global_addresses(batch, int(value) - ARENA_WINDOW, 0)
 
 
-def at_shared(batch: RunningLanes, value: Any) -> Addresses:
+def at_shared(batch: RunningLanes, value: Lanes | Affine | int) -> Addresses:
     """Addresses in shared memory; a `cvta`-free kernel may still hold generic ones in 64-bit registers."""
     return _in_slab(batch, batch.shared, _offsets(value), batch.lane_slabs("shared"))
 
 
-def at_local(batch: RunningLanes, value: Any) -> Addresses:
+def at_local(batch: RunningLanes, value: Lanes | Affine | int) -> Addresses:
     """Addresses in the local memory of each lane."""
     return _in_slab(batch, batch.local, _offsets(value), batch.lane_slabs("local"))
 
 
-def at_param(batch: RunningLanes, value: Any) -> Addresses:
+def at_param(batch: RunningLanes, value: Lanes | Affine | int) -> Addresses:
     """Addresses in the parameter block of the launch."""
     return _in_slab(batch, batch.params, _offsets(value), 0)
 
 
-def _offsets(value: Any) -> Array | Affine | int:
+def _offsets(value: Lanes | Affine | int) -> Array | Affine | int:
     """Addresses with a sign: a register may lie below zero, and the constant offset of the access above it."""
     if isinstance(value, int):
         return value
     signed = value.view(np.int32 if value.dtype.itemsize == 4 else np.int64)
-    if value.ndim:
-        found: Array | Affine = signed.astype(np.int64)
-        return found
-    return int(signed)
+    return signed.astype(np.int64) if type(signed) is Affine or signed.ndim else int(signed)
 
 
 def _in_slab(batch: RunningLanes, slab: Slab, offsets: Array | Affine | int, slabs: Array | int) -> Addresses:
@@ -69,7 +65,7 @@ def _in_slab(batch: RunningLanes, slab: Slab, offsets: Array | Affine | int, sla
     return batch.slab_addresses(batch, slab, offsets, slabs)
 
 
-def at_generic(batch: RunningLanes, value: Any) -> Addresses | MixedAddresses:
+def at_generic(batch: RunningLanes, value: Lanes | Affine | int) -> Addresses | MixedAddresses:
     """Addresses of whatever space each value points into."""
     if type(value) is Affine:
         limits = value.limits()
@@ -87,22 +83,24 @@ def at_generic(batch: RunningLanes, value: Any) -> Addresses | MixedAddresses:
             return _in_window(batch, space, window, value)
     if lo == hi:
         return at_global(batch, value)
-    return MixedAddresses(batch, dense(value))
+    return MixedAddresses(batch, value.lanes() if type(value) is Affine else np.asarray(value))
 
 
-def _in_window(batch: RunningLanes, space: str, window: int, value: Any, positions: Array | None = None) -> Addresses:
-    many = type(value) is Affine or (isinstance(value, np.ndarray) and value.ndim)
-    offsets = value.view(np.int64) - np.int64(window) if many else int(value) - window
+def _in_window(
+    batch: RunningLanes, space: str, window: int, value: Lanes | Affine | int, positions: Array | None = None
+) -> Addresses:
     slabs = 0 if space == "param" else batch.lane_slabs(space)
     if positions is not None and isinstance(slabs, np.ndarray):
         slabs = slabs[positions]
     slab = {"shared": batch.shared, "local": batch.local, "param": batch.params}[space]
-    if type(offsets) is Affine:
-        return _in_slab(batch, slab, offsets, slabs)
-    return batch.slab_addresses(batch, slab, offsets, slabs, positions)
+    if type(value) is Affine:
+        return _in_slab(batch, slab, value.relative_to(window), slabs)
+    if isinstance(value, np.ndarray) and value.ndim:
+        return batch.slab_addresses(batch, slab, value.view(np.int64) - window, slabs, positions)
+    return batch.slab_addresses(batch, slab, int(value) - window, slabs, positions)
 
 
-def space_of(value: Any, space: str, batch: RunningLanes) -> Any:
+def space_of(value: Lanes, space: str, batch: RunningLanes) -> Lanes | np.bool_:
     """`isspacep`: whether generic addresses point into a space."""
     if space in _WINDOWS:
         window = np.uint64(_WINDOWS[space])
@@ -115,7 +113,7 @@ def space_of(value: Any, space: str, batch: RunningLanes) -> Any:
     return found if np.ndim(value) else np.bool_(found[0])
 
 
-def check_rank(batch: RunningLanes, rank: Any, site: int) -> None:
+def check_rank(batch: RunningLanes, rank: Lanes, site: int) -> None:
     """Clusters have one thread block: only rank 0 exists."""
     bad = np.flatnonzero(rank)
     if len(bad):
@@ -143,28 +141,28 @@ class MixedAddresses:
             offsets = value[positions].view(np.int64) - ARENA_WINDOW
             self.parts.append((positions, batch.global_addresses(batch, offsets, 0, positions)))
 
-    def load(self, offset: int, rep: str, size: int, site: int) -> Any:
+    def load(self, offset: int, rep: str, size: int, site: int) -> Lanes:
         """What the lanes read."""
         parts = [(positions, part.load(offset, rep, size, site)) for positions, part in self.parts]
         return self._join(parts)
 
-    def _join(self, parts: Sequence[tuple[Array, Any]]) -> Array:
+    def _join(self, parts: Sequence[tuple[Array, Lanes]]) -> Array:
         joined = np.empty(sum(len(positions) for positions, _ in parts), parts[0][1].dtype)
         for positions, values in parts:
             joined[positions] = values
         return joined
 
-    def store(self, offset: int, rep: str, size: int, site: int, value: Any) -> None:
+    def store(self, offset: int, rep: str, size: int, site: int, value: Lanes) -> None:
         """Write a value per lane."""
         for positions, part in self.parts:
             part.store(offset, rep, size, site, value[positions] if value.ndim else value)
 
-    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Any]:
+    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Lanes]:
         """`count` elements per lane."""
         loaded = [(positions, part.load_vector(offset, rep, size, count, site)) for positions, part in self.parts]
         return [self._join([(positions, values[k]) for positions, values in loaded]) for k in range(count)]
 
-    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Any]) -> None:
+    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Lanes]) -> None:
         """Write a vector per lane."""
         for positions, part in self.parts:
             chosen = [value[positions] if value.ndim else value for value in values]
@@ -181,3 +179,15 @@ class MixedAddresses:
             if len(place):
                 return part.bytes_until_nul(int(place[0]), limit)
         return b""
+
+
+def of_one_space(addresses: Addresses | MixedAddresses, site: int, what: str) -> Addresses:
+    """The addresses, if they do not point into several state spaces.
+
+    Raises:
+        CpuFault: they do; `what` is its text.
+    """
+    if isinstance(addresses, MixedAddresses):
+        positions, part = addresses.split()[0]
+        part.batch.fail(site, int(positions[0]), what)
+    return addresses

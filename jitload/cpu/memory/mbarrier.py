@@ -7,13 +7,16 @@ this phase still lacks, 40 to 60 the bytes that it still expects (with a sign: t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload.cpu.memory.generic import MixedAddresses
+from jitload.cpu.memory.generic import of_one_space
 
-Lanes = Any
+if TYPE_CHECKING:
+    from jitload.cpu.memory.access import Addresses, RunningLanes
+    from jitload.cpu.memory.generic import MixedAddresses
+    from jitload.cpu.types import Array, Lanes
 
 MOST_ARRIVALS = (1 << 20) - 1
 _MASK = np.uint64(MOST_ARRIVALS)
@@ -23,24 +26,19 @@ _BYTES_MASK = (1 << 21) - 1
 _PHASE = np.uint64(61)
 _ONE = np.uint64(1)
 _ZERO = np.uint32(0)
+_OUTSIDE = "an mbarrier outside shared memory"
 
 
-def _object(addresses: Any, offset: int, site: int) -> tuple[Any, Any]:
+def _object(addresses: Addresses | MixedAddresses, offset: int, site: int) -> tuple[Array, Array]:
     """(view, index per lane) of the objects that the lanes name."""
-    _refuse_mixed(addresses, site)
-    found: tuple[Any, Any] = addresses.elements(offset, "u64", 8, site)
-    return found
+    return of_one_space(addresses, site, _OUTSIDE).elements(offset, "u64", 8, site)
 
 
-def _refuse_mixed(addresses: Any, site: int) -> None:
-    if isinstance(addresses, MixedAddresses):
-        positions, part = addresses.split()[0]
-        part.batch.fail(site, int(positions[0]), "an mbarrier outside shared memory")
-
-
-def mbarrier_init(batch: Any, addresses: Any, offset: int, site: int, count: Lanes) -> None:
+def mbarrier_init(
+    batch: RunningLanes, addresses: Addresses | MixedAddresses, offset: int, site: int, count: Lanes
+) -> None:
     """`mbarrier.init`."""
-    _refuse_mixed(addresses, site)
+    addresses = of_one_space(addresses, site, _OUTSIDE)
     counts = count.astype(np.uint64)
     bad = np.flatnonzero((counts == 0) | (counts > _MASK))
     if len(bad):
@@ -50,7 +48,13 @@ def mbarrier_init(batch: Any, addresses: Any, offset: int, site: int, count: Lan
 
 
 def mbarrier_arrive(
-    batch: Any, addresses: Any, offset: int, site: int, count: Lanes, drop: bool, expected_bytes: Lanes = _ZERO
+    batch: RunningLanes,
+    addresses: Addresses | MixedAddresses,
+    offset: int,
+    site: int,
+    count: Lanes,
+    drop: bool,
+    expected_bytes: Lanes = _ZERO,
 ) -> Lanes:
     """`mbarrier.arrive` and `.arrive_drop`, lane after lane: the objects before each arrival.
 
@@ -70,7 +74,9 @@ def mbarrier_arrive(
     return states
 
 
-def mbarrier_transact(batch: Any, addresses: Any, offset: int, site: int, size: Lanes, sign: int) -> None:
+def mbarrier_transact(
+    batch: RunningLanes, addresses: Addresses | MixedAddresses, offset: int, site: int, size: Lanes, sign: int
+) -> None:
     """`mbarrier.expect_tx` (sign 1) and `.complete_tx` (sign -1), lane after lane."""
     view, index = _object(addresses, offset, site)
     sizes = np.broadcast_to(size, index.shape)
@@ -78,7 +84,7 @@ def mbarrier_transact(batch: Any, addresses: Any, offset: int, site: int, size: 
         view[place] = _settled(_with_bytes(batch, site, position, int(view[place]), sign * number))
 
 
-def _with_bytes(batch: Any, site: int, position: int, word: int, size: int) -> int:
+def _with_bytes(batch: RunningLanes, site: int, position: int, word: int, size: int) -> int:
     """The object with `size` more bytes to wait for."""
     if not size:
         return word
@@ -101,7 +107,7 @@ def _settled(word: int) -> int:
     return expected | expected << 20 | (phase & 7) << int(_PHASE)
 
 
-def mbarrier_test(addresses: Any, offset: int, site: int, state: Lanes, parity: bool) -> Lanes:
+def mbarrier_test(addresses: Addresses | MixedAddresses, offset: int, site: int, state: Lanes, parity: bool) -> Lanes:
     """`mbarrier.test_wait`: whether the phase of a state, or of that parity, is complete."""
     view, index = _object(addresses, offset, site)
     phase = view[index] >> _PHASE

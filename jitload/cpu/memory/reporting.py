@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.cpu.memory.access import Addresses, GlobalAddresses, SlabAddresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 
 class _ReportingAddresses(Addresses):
@@ -19,26 +17,26 @@ class _ReportingAddresses(Addresses):
 
     __slots__ = ()
 
-    def _report(self, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()) -> None:
+    def _report(self, offset: int, nbytes: int, site: int, how: str, values: Sequence[Lanes] = ()) -> None:
         self.locate(offset, nbytes, site)
         self.batch.report(self, offset, nbytes, site, how, values)
 
-    def load(self, offset: int, rep: str, size: int, site: int) -> Any:
+    def load(self, offset: int, rep: str, size: int, site: int) -> Lanes:
         """What the lanes read."""
         self._report(offset, size, site, "load")
         return super().load(offset, rep, size, site)
 
-    def store(self, offset: int, rep: str, size: int, site: int, value: Any) -> None:
+    def store(self, offset: int, rep: str, size: int, site: int, value: Lanes) -> None:
         """Write a value per lane."""
         self._report(offset, size, site, "store", (value,))
         super().store(offset, rep, size, site, value)
 
-    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Any]:
+    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Lanes]:
         """`count` elements per lane."""
         self._report(offset, size * count, site, "load")
         return super().load_vector(offset, rep, size, count, site)
 
-    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Any]) -> None:
+    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Lanes]) -> None:
         """Write a vector per lane."""
         self._report(offset, size * len(values), site, "store", values)
         super().store_vector(offset, rep, size, site, values)

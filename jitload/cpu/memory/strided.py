@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from jitload.cpu.lanes.affine import Affine
     from jitload.cpu.memory.access import RunningLanes
     from jitload.cpu.memory.slab import Slab
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 _ROW_BYTES = 512  # rows up to this size are copied as one element: NumPy's inner loops cost more than that
 
@@ -53,14 +52,14 @@ class _StridedAddresses(Addresses):
         """The offset of every lane."""
         return self._affine.lanes()
 
-    def load(self, offset: int, rep: str, size: int, site: int) -> Any:
+    def load(self, offset: int, rep: str, size: int, site: int) -> Lanes:
         """What the lanes read; a scalar when they all read one place."""
         if (self.bits | offset) & (size - 1):
             return super().load(offset, rep, size, site)
         self.check(offset, size, site)
         return read_strided(self.views["u8"], DTYPES[rep], self._start + offset, self._axes)
 
-    def store(self, offset: int, rep: str, size: int, site: int, value: Any) -> None:
+    def store(self, offset: int, rep: str, size: int, site: int, value: Lanes) -> None:
         """Write a value per lane."""
         if (self.bits | offset) & (size - 1) or self._room < size:
             super().store(offset, rep, size, site, value)
@@ -68,7 +67,7 @@ class _StridedAddresses(Addresses):
         self.check(offset, size, site)
         write_strided(self.views["u8"], DTYPES[rep], self._start + offset, self._axes, value)
 
-    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Any]:
+    def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Lanes]:
         """`count` elements per lane."""
         if (self.bits | offset) & (size * count - 1):
             return super().load_vector(offset, rep, size, count, site)
@@ -76,7 +75,7 @@ class _StridedAddresses(Addresses):
         view, start = self.views["u8"], self._start + offset
         return [read_strided(view, DTYPES[rep], start + size * number, self._axes) for number in range(count)]
 
-    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Any]) -> None:
+    def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Lanes]) -> None:
         """Write a vector per lane."""
         nbytes = size * len(values)
         if (self.bits | offset) & (nbytes - 1) or self._room < nbytes:
@@ -132,7 +131,7 @@ def room_of(axes: Axes) -> int:
     return room
 
 
-def read_strided(memory: Array, dtype: np.dtype[Any], start: int, axes: Axes) -> Any:
+def read_strided(memory: Array, dtype: np.dtype[Any], start: int, axes: Axes) -> Lanes:
     """The elements at `start` bytes plus every combination of strides, in order; a scalar when they are one."""
     extent, stride = axes[-1]
     if stride == 0:
@@ -145,7 +144,7 @@ def read_strided(memory: Array, dtype: np.dtype[Any], start: int, axes: Axes) ->
     return _view(memory, dtype, start, axes).flatten()
 
 
-def write_strided(memory: Array, dtype: np.dtype[Any], start: int, axes: Axes, value: Any) -> None:
+def write_strided(memory: Array, dtype: np.dtype[Any], start: int, axes: Axes, value: Lanes) -> None:
     """Write elements that do not overlap."""
     view = _view(memory, dtype, start, axes)
     view[...] = value.reshape(view.shape) if value.ndim else value

@@ -6,7 +6,7 @@ are sums of whole numbers over warps, so it does not matter how many thread bloc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from jitload.cpu.run.batch import Batch, Grid
     from jitload.cpu.run.frame import Frame
     from jitload.cpu.text.ir import Place
+    from jitload.cpu.types import Array, Lanes
     from jitload.launch.kernel import Dim3
-
-    Array = np.ndarray[Any, Any]
 
 
 class KernelCounts:
@@ -101,7 +100,7 @@ class Counter(Observer):
         counts[0] += warps.count
         counts[1] += batch.count
 
-    def branched(self, batch: Batch, block: BlockCode, lanes: Array | None, ways: Any) -> None:  # noqa: ARG002 - a method of observers
+    def branched(self, batch: Batch, block: BlockCode, lanes: Array | None, ways: Lanes) -> None:  # noqa: ARG002 - a method of observers
         """Count a branch, and the warps that part at it."""
         site = block.sites[-1] if block.sites else -1
         if site < 0 or self._counts.opcodes[site].name not in {"bra", "brx"}:
@@ -120,7 +119,7 @@ class Counter(Observer):
         nbytes: int,
         site: int,
         how: str,
-        values: Sequence[Any] = (),  # noqa: ARG002 - a method of observers
+        values: Sequence[Lanes] = (),  # noqa: ARG002 - a method of observers
     ) -> None:
         """Count an access."""
         positions = addresses.positions

@@ -12,11 +12,12 @@ shared memory) and the memory tables of Nsight Compute:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    from jitload.cpu.types import Array
 
 WARP_LANES = 32
 SECTOR_BYTES = 32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.block_code import MeetingCode
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 
 class Waiting(NamedTuple):
@@ -47,7 +46,7 @@ class Barrier:
         threads = batch.grid.threads
         self._missing = -threads % 32
 
-    def arrive(self, lanes: Array, count: Array | None, predicate: Any) -> None:
+    def arrive(self, lanes: Array, count: Array | None, predicate: Lanes | None) -> None:
         """Count lanes in; `count` is the number that they expect, or None for all live threads."""
         blocks = self._batch.block_slot[lanes]
         number = self._batch.blocks

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jitload.cpu.kernel_code import KernelCode
+    from jitload.cpu.lanes.affine import Affine
     from jitload.cpu.memory.access import Addresses
     from jitload.cpu.memory.arena import Arena
+    from jitload.cpu.types import Array, Lanes
     from jitload.launch.kernel import Dim3
-
-    Array = np.ndarray[Any, Any]
 
 _AXES = "xyz"
 _NOTHING = Allocation(0, 0, "", False)
@@ -54,7 +54,7 @@ class Grid:
     """
 
     workspace = 0
-    on_access: Callable[[Batch, Addresses, int, int, int, str, Sequence[Any]], None] | None = None
+    on_access: Callable[[Batch, Addresses, int, int, int, str, Sequence[Lanes]], None] | None = None
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Numbering:
         self.thread = np.tile(np.arange(grid.threads), blocks)
         self.block_slot = np.repeat(np.arange(blocks), grid.threads)
         self.slots = self.block_slot * (grid.warps * 32) + self.thread
-        self.specials: dict[str, Any] = {}
+        self.specials: dict[str, Lanes | np.generic] = {}
 
 
 class Batch:
@@ -148,7 +148,7 @@ class Batch:
             "shared": self.block_slot * self.shared.stride if blocks > 1 else 0,
             "local": np.arange(self.lanes_total) * self.local.stride if self.local.stride else 0,
         }
-        self._specials: dict[str, Any] = {}
+        self._specials: dict[str, Lanes | Affine | np.generic] = {}
         self._lasting_specials = numbering.specials
         self.coordinates: Coordinates | None = None
         if grid.on_access is not None:
@@ -178,7 +178,7 @@ class Batch:
             return tuple(stride * slab.stride for stride in self.coordinates.lane_strides)
         return (0,) * len(self.coordinates.extents)
 
-    def special(self, name: str) -> Any:
+    def special(self, name: str) -> Lanes | Affine | np.generic:
         """A special register of the current lanes (PTX ISA section 10)."""
         if self.coordinates is not None and name.startswith(AFFINE_SPECIALS):
             value = self._specials.get(name)
@@ -196,7 +196,7 @@ class Batch:
                 self._lasting_specials[name] = value
         return value if self.lanes is None or not value.ndim else value.take(self.lanes)
 
-    def _make_special(self, name: str) -> Any:
+    def _make_special(self, name: str) -> Lanes | np.generic:
         base, _, axis = name.partition(".")
         if base in {"tid", "ntid", "ctaid", "nctaid"}:
             return self._position(base, axis)
@@ -230,7 +230,7 @@ class Batch:
             return np.uint64(0)  # no launch here belongs to a graph
         return np.uint64(1) if base == "gridid" else np.uint32(constants.get(base, 0))
 
-    def _position(self, base: str, axis: str) -> Any:
+    def _position(self, base: str, axis: str) -> Lanes | np.generic:
         if axis == "w":
             return np.uint32(0)
         place = _AXES.index(axis)
@@ -246,7 +246,7 @@ class Batch:
         blocks = (np.arange(self.first, self.first + self.blocks) // before % extents[place]).astype(np.uint32)
         return blocks[0] if self.blocks == 1 else np.repeat(blocks, self.grid.threads)
 
-    def _time(self, base: str) -> Any:
+    def _time(self, base: str) -> np.generic:
         if base.startswith("clock"):
             ticks = (time.time_ns() - self.grid.started_ns) & 0x7FFFFFFFFFFFFFFF
         else:
@@ -256,7 +256,7 @@ class Batch:
         return np.uint32((ticks >> 32 if base.endswith("_hi") else ticks) & 0xFFFFFFFF)
 
     def report(
-        self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Any] = ()
+        self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Lanes] = ()
     ) -> None:
         """Tell whoever watches of an access."""
         assert self.grid.on_access is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +11,9 @@ from jitload.cpu.types import DTYPES
 
 if TYPE_CHECKING:
     from jitload.cpu.code.block_code import CallCode, FunctionCode
+    from jitload.cpu.lanes.affine import Affine
     from jitload.cpu.run.batch import Batch
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 
 class Frame:
@@ -33,7 +33,7 @@ class Frame:
 
     def __init__(self, code: FunctionCode, base: int, parent: Frame | None, call: CallCode | None, serial: int) -> None:
         self.code = code
-        self.registers: list[Any] = list(code.zeros)
+        self.registers: list[Lanes | Affine] = list(code.zeros)
         self.base = base
         self.parent = parent
         self.call = call
@@ -43,7 +43,7 @@ class Frame:
         self.children: dict[tuple[int, str], Frame] = {}
 
 
-def write_register(batch: Batch, frame: Frame, number: int, rep: str, lanes: Array | None, value: Any) -> None:
+def write_register(batch: Batch, frame: Frame, number: int, rep: str, lanes: Array | None, value: Lanes) -> None:
     """Write a register from outside generated code; `rep` is how the register file holds it."""
     if value.dtype != DTYPES[rep]:
         value = value.view(DTYPES[rep])

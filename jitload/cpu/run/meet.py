@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
     from jitload.cpu.run.observer import Observer
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 
 class _Party(NamedTuple):
@@ -58,9 +57,7 @@ class Meetings:
         self._barriers: dict[int, Barrier] = {}
         self._parties: dict[tuple[str, str], list[_Party]] = {}
 
-    def meet(
-        self, frame: Frame, code: MeetingCode, target: int, lanes: Array | None, operands: tuple[Any, ...]
-    ) -> bool:
+    def meet(self, frame: Frame, code: MeetingCode, target: int, lanes: Array | None, operands: Any) -> bool:
         """Bring lanes to a meeting; whether they can all go straight on."""
         if code.kind == "warp":
             return self._meet_warp(frame, code, target, lanes, operands)
@@ -120,7 +117,12 @@ class Meetings:
         return np.arange(self._batch.lanes_total) if lanes is None else lanes
 
     def _meet_barrier(
-        self, frame: Frame, code: MeetingCode, target: int, lanes: Array | None, operands: tuple[Any, ...]
+        self,
+        frame: Frame,
+        code: MeetingCode,
+        target: int,
+        lanes: Array | None,
+        operands: tuple[Lanes, Lanes | None, Lanes | None],
     ) -> None:
         everyone = self._lane_array(lanes)
         numbers = np.broadcast_to(operands[0], everyone.shape)
@@ -159,7 +161,7 @@ class Meetings:
             self._push(waiting.frame, waiting.target, lanes)
 
     def _meet_warp(
-        self, frame: Frame, code: MeetingCode, target: int, lanes: Array | None, operands: tuple[Any, ...]
+        self, frame: Frame, code: MeetingCode, target: int, lanes: Array | None, operands: tuple[Lanes, ...]
     ) -> bool:
         batch = self._batch
         slots = batch.slots if lanes is None else batch.slots[lanes]
@@ -178,7 +180,7 @@ class Meetings:
         self._complete(signature)
         return False
 
-    def _operate(self, code: MeetingCode, slots: Array, masks: Any, values: list[Any]) -> list[Any]:
+    def _operate(self, code: MeetingCode, slots: Array, masks: Lanes, values: list[Lanes]) -> list[Lanes]:
         """The results, per lane."""
         if code.product is None and not code.name.startswith(("rows", "movmatrix")):
             return run_warp(code.name, slots, masks, values, self._batch.slot_count)
@@ -187,10 +189,10 @@ class Meetings:
         values = [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values]
         return run_matrix(code.name, code.product, values)
 
-    def _all_here(self, slots: Array, masks: Any) -> bool:
+    def _all_here(self, slots: Array, masks: Lanes) -> bool:
         return bool(self._arrived(slots, masks).all())
 
-    def _arrived(self, slots: Array, masks: Any) -> Array:
+    def _arrived(self, slots: Array, masks: Lanes) -> Array:
         """Per lane, whether every live thread of its member mask is among these lanes."""
         groups, count = groups_of(slots, masks)
         here = ballot(groups, count, slots)[groups]
@@ -229,7 +231,7 @@ class Meetings:
         else:
             del self._parties[signature]
 
-    def _write(self, frame: Frame, code: MeetingCode, lanes: Array | None, results: list[Any]) -> None:
+    def _write(self, frame: Frame, code: MeetingCode, lanes: Array | None, results: list[Lanes]) -> None:
         for wanted, value in zip(code.results, results, strict=False):
             if wanted is not None:
                 write_register(self._batch, frame, wanted[0], wanted[1], lanes, value)

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import numpy as np
 
     from jitload.cpu.code.block_code import BlockCode, MeetingCode
     from jitload.cpu.memory.access import Addresses
     from jitload.cpu.run.batch import Batch, Grid
     from jitload.cpu.run.frame import Frame
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 
 class Observer:
@@ -39,7 +36,7 @@ class Observer:
     def runs(self, batch: Batch, frame: Frame, block: BlockCode, lanes: Array | None) -> None:
         """Lanes are about to run a basic block; `block.sites` are its instructions, in order."""
 
-    def branched(self, batch: Batch, block: BlockCode, lanes: Array | None, ways: Any) -> None:
+    def branched(self, batch: Batch, block: BlockCode, lanes: Array | None, ways: Lanes) -> None:
         """Lanes are about to part, or not, at the end of a block that they ran.
 
         Args:
@@ -57,7 +54,7 @@ class Observer:
         nbytes: int,
         site: int,
         how: str,
-        values: Sequence[Any] = (),
+        values: Sequence[Lanes] = (),
     ) -> None:
         """The current lanes access `nbytes` at `offset` from each address: in bounds, and not done yet.
 
@@ -77,7 +74,7 @@ class Observer:
     def released(self, batch: Batch, lanes: Array | None) -> None:
         """A barrier of thread blocks lets these lanes go (grouped by instruction, not sorted)."""
 
-    def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Any, values: Sequence[Any]) -> None:
+    def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Lanes, values: Sequence[Lanes]) -> None:
         """A warp operation is carried out for these lanes; `masks` are their member masks, `values` its operands."""
 
     def copied(self, batch: Batch, lanes: Array | None, source: int | None, target: int, nbytes: int) -> None:
@@ -111,7 +108,7 @@ class Observers(Observer):
         for one in self.members:
             one.runs(batch, frame, block, lanes)
 
-    def branched(self, batch: Batch, block: BlockCode, lanes: Array | None, ways: Any) -> None:
+    def branched(self, batch: Batch, block: BlockCode, lanes: Array | None, ways: Lanes) -> None:
         """Lanes are about to part, or not."""
         for one in self.members:
             one.branched(batch, block, lanes, ways)
@@ -124,7 +121,7 @@ class Observers(Observer):
         nbytes: int,
         site: int,
         how: str,
-        values: Sequence[Any] = (),
+        values: Sequence[Lanes] = (),
     ) -> None:
         """The current lanes access memory."""
         for one in self.members:
@@ -135,7 +132,7 @@ class Observers(Observer):
         for one in self.members:
             one.released(batch, lanes)
 
-    def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Any, values: Sequence[Any]) -> None:
+    def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Lanes, values: Sequence[Lanes]) -> None:
         """A warp operation is carried out."""
         for one in self.members:
             one.met(batch, code, lanes, masks, values)

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
     from jitload.cpu.run.observer import Observer
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array
 
 _TRAILING_ZEROS = re.compile(r"\.?0*p")
 _FORMAT = re.compile(rb"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?(hh|h|ll|l|j|z|t|L)?([diouxXeEfFgGaAcspn%])")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.block_code import BlockCode, CallCode
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.observer import Observer
-
-    Array = np.ndarray[Any, Any]
+    from jitload.cpu.types import Array, Lanes
 
 #: Steps (one block of some lanes each; 3 to 10 us for few lanes) without a batch that ends: then a launch is endless.
 STEP_LIMIT = 2_000_000
@@ -158,7 +157,7 @@ class Scheduler:
                 self.push(frame, number, lanes)
                 return
 
-    def _branch(self, frame: Frame, block: BlockCode, lanes: Array | None, taken: Any) -> int | None:
+    def _branch(self, frame: Frame, block: BlockCode, lanes: Array | None, taken: Lanes) -> int | None:
         """Part the lanes; the next block if they all go the same way."""
         first, second = block.targets
         if self._observer is not None:
@@ -178,7 +177,7 @@ class Scheduler:
             self.push(frame, second, lanes[~taken])
         return None
 
-    def _leave(self, frame: Frame, block: BlockCode, lanes: Array | None, value: Any) -> None:
+    def _leave(self, frame: Frame, block: BlockCode, lanes: Array | None, value: Lanes) -> None:
         if block.kind == "exit":
             self._exit(frame, lanes)
         elif block.kind == "return":
@@ -204,7 +203,7 @@ class Scheduler:
             del self._frames[frame.serial]
             del frame.parent.children[frame.call.site, frame.code.name]
 
-    def _table(self, frame: Frame, block: BlockCode, lanes: Array | None, index: Any) -> None:
+    def _table(self, frame: Frame, block: BlockCode, lanes: Array | None, index: Lanes) -> None:
         if self._observer is not None:
             self._observer.branched(self.batch, block, lanes, index)
         everyone = self._lane_array(lanes)
@@ -220,7 +219,7 @@ class Scheduler:
     def _lane_array(self, lanes: Array | None) -> Array:
         return np.arange(self.batch.lanes_total) if lanes is None else lanes
 
-    def _call(self, frame: Frame, call: CallCode, lanes: Array | None, target: Any) -> None:
+    def _call(self, frame: Frame, call: CallCode, lanes: Array | None, target: Lanes) -> None:
         if call.callee is not None:
             self._enter(frame, call, call.callee, lanes)
             return
