@@ -262,15 +262,6 @@ def _renew_guard() -> None:
 forks.after_fork(_renew_guard)
 
 
-def resolve_device() -> str:
-    """What runs kernels under the settings in force: "cuda" or "cpu"."""
-    device = current().device
-    if device != "auto":
-        return device
-    # By name: this is the lowest room of the house, and only asks here when nobody chose a device.
-    return "cuda" if import_module("jitload.cuda.driver").is_available() else "cpu"
-
-
 def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
     """What `configure` was given, in the form in which it holds."""
     known = {option.name: option for option in OPTIONS if option.in_configure}

@@ -17,6 +17,7 @@ from jitload.compiler.decorated import Undecorated, check_function, check_source
 from jitload.compiler.literal import KernelSource
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.template import missing_argument, template_text
+from jitload.device import resolve_device
 from jitload.errors import ArgumentError, JitloadError, SourceNotFoundError, SymbolNotFoundError, UsageTypeError
 from jitload.given import given_cache
 from jitload.launch.signature import split_signature
@@ -148,7 +149,7 @@ class JitKernel:
         """What will do for a request of this kernel; nothing else where the arch was chosen."""
         if arch or self._options["arch"]:
             return NO_STAND_INS
-        return stand_ins(request, config.resolve_device(), kind or self._options["kind"])
+        return stand_ins(request, resolve_device(), kind or self._options["kind"])
 
     def precompile(
         self,
@@ -191,7 +192,7 @@ class JitKernel:
             return seen[1]
         with self._lock:
             # What was loaded under other bundles, or before strict mode, is not what these settings ask for.
-            state = (config.resolve_device(), settings.strict, settings.bundles, settings.trust)
+            state = (resolve_device(), settings.strict, settings.bundles, settings.trust)
             kernel = self._kernels.get(state)
             if kernel is None:
                 kernel = self._kernels[state] = self._load()

@@ -15,6 +15,7 @@ from jitload.compiler.key import artifact_key, readable_factors
 from jitload.compiler.options import outlive_compile
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.toolkit import toolkit_roots
+from jitload.device import resolve_device
 from jitload.errors import BundleError, CompileDisabledError, CompileError, TrustError
 from jitload.given import given_cache
 from jitload.lookup import cannot_compile, find_stand_in, is_sealed, look_up
@@ -275,7 +276,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         UsageValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
     """
     given_cache(cache)
-    device = config.resolve_device() if arch is None else ""
+    device = resolve_device() if arch is None else ""
     arch, options, names = _frozen(arch), _frozen(options), _frozen(names)
     plain = isinstance(source, str) and not include_dirs and not headers and not defines
     memo = (source, name, kind, arch, options, names, device) if plain else None

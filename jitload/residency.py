@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jitload import config
 from jitload.artifact import Artifact
 from jitload.bundles.choose import judge_image
 from jitload.compiler.arch import normalize_arch
+from jitload.device import resolve_device
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.given import given_count
 from jitload.launch.kernel import Kernel
@@ -84,7 +84,7 @@ def _found(kernel: Any, arch: str | None) -> tuple[Resources, str]:
     if isinstance(kernel, Artifact):
         return _in_artifact(kernel, _only_kernel(kernel), arch)
     if hasattr(kernel, "specialize"):
-        if arch is None and config.resolve_device() == "cpu":
+        if arch is None and resolve_device() == "cpu":
             raise UsageValueError(f"{kernel!r} runs on the CPU here: name a GPU, arch='sm_90'; it need not be there")
         if arch is None:
             return _found(kernel.kernel(), None)

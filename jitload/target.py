@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jitload import config
 from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
+from jitload.device import resolve_device
 from jitload.errors import UsageValueError
 from jitload.frozen import Value
 from jitload.values import Kind
@@ -34,7 +34,7 @@ def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) ->
             virtual = normalize_arch(archs[0]).startswith("compute_") if archs and not several else False
             wanted = Kind.FATBIN if several else Kind.PTX if virtual else Kind.CUBIN
         return wanted, archs
-    if config.resolve_device() == "cuda":
+    if resolve_device() == "cuda":
         from jitload.cuda.driver import device_arch
 
         return wanted or Kind.CUBIN, device_arch()
@@ -52,7 +52,7 @@ def device_options(arch: object) -> tuple[str, ...]:
     Args:
         arch: the arch that the caller gave, or None.
     """
-    return () if arch is not None or config.resolve_device() == "cuda" else EXECUTOR_OPTIONS
+    return () if arch is not None or resolve_device() == "cuda" else EXECUTOR_OPTIONS
 
 
 class StandIns(Value):
@@ -81,7 +81,7 @@ def stand_ins(request: CompileRequest, device: str, kind: str | Kind | None) -> 
 
     Args:
         request: the request.
-        device: `config.resolve_device()`.
+        device: `resolve_device()`.
         kind: the kind that the user asked for, or None.
     """
     return StandIns(request.arch if device == "cuda" else "cpu", ANY_IMAGE if kind is None else (parse_kind(kind),))

@@ -256,12 +256,6 @@ def test_one_bundle_and_several():
             assert current().bundles == expected
 
 
-def test_resolve_device():
-    for device in ("cpu", "cuda"):
-        with configure(device=device):
-            assert config.resolve_device() == device
-
-
 def test_no_setting_is_lost_when_threads_come_and_go():
     """A list that is rebuilt by one thread while another adds to it would lose what was added."""
     failures = []

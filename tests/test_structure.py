@@ -23,7 +23,7 @@ TIERS = (
     {"artifact"},
     {"headers"},
     {"compiler", "tiers", "cache", "loader", "launch"},
-    {"cuda", "cpu", "bundles"},
+    {"cuda", "cpu", "device", "bundles"},
     {"lookup", "pipeline", "residency", "target"},
     {"jit", "expand", "precompile", "precompile_report", "workers", "bundling"},
     {"cli", "interop", "__main__"},

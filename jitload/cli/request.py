@@ -83,7 +83,7 @@ def build_requests(
 
 def chosen_by_device(request: CompileRequest, kind: Kind | None, archs: list[str] | None) -> StandIns:
     """What will do where no arch was given: another image that the device runs."""
-    from jitload import config
+    from jitload.device import resolve_device
     from jitload.target import NO_STAND_INS, stand_ins
 
-    return NO_STAND_INS if archs else stand_ins(request, config.resolve_device(), kind)
+    return NO_STAND_INS if archs else stand_ins(request, resolve_device(), kind)

@@ -43,6 +43,9 @@ BUILT_IN = {
 #: The built-in kinds whose bytes are one image of kernels.
 IMAGE_KINDS = frozenset({"cubin", "fatbin", "ltoir", "ptx"})
 
+#: Which of the two is in force: by name as well, since it asks the driver, and loaders are below that.
+DEVICE = "jitload.device:resolve_device"
+
 #: Names that mean something else where kinds stand: in whole modules the library around the blob, and what TVM called
 #: a whole module before tvm-ffi.
 RESERVED = frozenset({"_lib", "_import_tree"})
@@ -68,9 +71,7 @@ def built_in_spec(kind: str) -> str | None:
         return None
     if by_device["cuda"] == by_device["cpu"]:  # then there is no need to ask for a GPU
         return by_device["cuda"]
-    from jitload.config import resolve_device
-
-    return by_device[resolve_device()]
+    return by_device[import_loader(kind, DEVICE, "jitload")()]
 
 
 def installed_offers() -> dict[str, tuple[Offer, ...]]:

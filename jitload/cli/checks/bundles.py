@@ -8,6 +8,7 @@ from jitload import config
 from jitload.bundles.choose import CPU, judge_all
 from jitload.cli.checks.finding import missing, ok, problem
 from jitload.cli.tables import format_count, plain
+from jitload.device import resolve_device
 from jitload.errors import BundleError, JitloadError, TrustError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _device() -> str:
     from jitload.cuda import driver
 
     try:
-        return CPU if config.resolve_device() == "cpu" else driver.device_arch()
+        return CPU if resolve_device() == "cpu" else driver.device_arch()
     except JitloadError:
         return ""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jitload import config
 from jitload.cli.checks.compiler import driver_version, pip_command
 from jitload.cli.checks.finding import missing, ok, problem
+from jitload.device import resolve_device
 from jitload.errors import DriverError, LoadError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def check_executor(sample: Sample) -> Finding:
 def check_device(sample: Sample) -> Finding:
     """Where kernels run under the settings in force, and whether they do."""
     setting = config.current().device
-    resolved = config.resolve_device()
+    resolved = resolve_device()
     name = "GPU" if resolved == "cuda" else "CPU executor"
     found = f"JITLOAD_DEVICE={setting} means the {name}"
     try:

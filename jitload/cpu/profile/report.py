@@ -11,12 +11,12 @@ import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from jitload import config
 from jitload.cpu.profile.counter import Counter
 from jitload.cpu.profile.kernel_profile import KernelProfile, LineProfile
 from jitload.cpu.profile.metrics import total
 from jitload.cpu.profile.table import kernel_table
 from jitload.cpu.run.observer import observing
+from jitload.device import resolve_device
 from jitload.errors import LaunchError, SymbolNotFoundError, UsageTypeError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class CpuProfile:
     def __enter__(self) -> CpuProfile:  # noqa: PYI034 - nobody derives from it, and Self needs Python 3.11
         if self._stack is not None:
             raise RuntimeError("this profile is in force already")
-        _require_cpu(config.resolve_device())
+        _require_cpu(resolve_device())
         self._begin()
         return self
 
@@ -151,7 +151,7 @@ def cpu_profile(kernel: Any = None, /, *args: Any, **options: Any) -> CpuProfile
         return profile
     if not callable(kernel):
         raise UsageTypeError(f"cpu_profile takes the kernel to launch first, got {type(kernel).__name__}")
-    _require_cpu(getattr(kernel, "device", None) or config.resolve_device())
+    _require_cpu(getattr(kernel, "device", None) or resolve_device())
     with observing(profile._counter):
         kernel(*args, **options)
     return profile
