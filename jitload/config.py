@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
-from importlib import import_module
 from threading import Lock
 
-from jitload import forks
+from jitload import forks, log
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.frozen import Value
 from jitload.settings.environment import ENCODED_NAMES, RAW, read_environment, unknown_variables
@@ -158,7 +157,7 @@ def current() -> Config:
     if not _names_checked:
         _names_checked = True
         if said := unknown_variables():
-            import_module("jitload.log").warn("; ".join(said.values()))  # by name: it asks here for its level
+            log.warn("; ".join(said.values()))
     fields = read_environment()
     for options in (*_layers, *(block.options for block in scope.blocks if not block.over)):
         fields.update(options)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from jitload import config
+from jitload.settings.environment import read_log_level
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def warn(message: str) -> None:
 
 def debug(message: str, *arguments: object) -> None:
     """Log a detail; costs nothing unless somebody logs."""
-    if "logging" in sys.modules or config.current().log:
+    if "logging" in sys.modules or read_log_level():
         _logger().debug(message, *arguments)
 
 
@@ -40,7 +40,7 @@ def _logger() -> logging.Logger:
     import logging
 
     logger = logging.getLogger("jitload")
-    level = config.current().log
+    level = read_log_level()
     if level and not _handled:
         _handled = True
         handler = logging.StreamHandler()

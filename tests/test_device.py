@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jitload
 from jitload.device import resolve_device
 
 

@@ -24,6 +24,8 @@ PREFIX = "JITLOAD_"
 RAW: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
 ENCODED_NAMES = [os.environ.encodekey(name) for name in VARIABLES] if hasattr(os.environ, "encodekey") else VARIABLES
 
+_LOG = next(option for option in OPTIONS if option.name == "log")
+
 # (variable, text, HOME) -> value: a relative path in a variable means one place, wherever the process goes later.
 _settled: dict[tuple[str, str, str | None], Any] = {}
 
@@ -40,6 +42,16 @@ def read_environment() -> dict[str, Any]:
     if fields["cache_dir"] is None:
         fields["cache_dir"] = _default_cache_dir()
     return fields
+
+
+def read_log_level() -> str | None:
+    """What `JITLOAD_LOG` says, which nothing else does.
+
+    Raises:
+        UsageValueError: it means nothing.
+    """
+    level: str | None = _read(_LOG, _LOG.variable)
+    return level
 
 
 def _read(option: Option, variable: str) -> Any:
