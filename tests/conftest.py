@@ -61,6 +61,16 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=list(dropped))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """Keep what .ci/run measures: xdist kills a worker that has not ended ten seconds later, and then it is lost."""
+    if hasattr(session.config, "workerinput") and "coverage" in sys.modules:
+        measured = sys.modules["coverage"].Coverage.current()
+        if measured is not None:
+            measured.stop()
+            measured.save()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """A test that fails for want of nvFatbin is skipped; in CI a skipped test is a failed one, but for what it lacks."""
