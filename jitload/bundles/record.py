@@ -178,11 +178,11 @@ def tidy(path: str) -> None:
 def _read_file(path: str) -> bytes | None:
     """What a workload file holds now, b"" for none; None for what is not to be read, such as /dev/null."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        opened = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     except FileNotFoundError:
         return b""
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
+    with opened as file:
+        status = os.fstat(file.fileno())
         if stat.S_ISCHR(status.st_mode):
             return None
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_WORKLOAD_BYTES:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from jitload.cli.tables import plain
 from jitload.precompile_report import describe_request
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def shown_progress(*, lines_to_stderr: bool = False) -> Iterator[Progress]:
     if not sys.stderr.isatty():
 
         def line(done: int, total: int, request: CompileRequest, outcome: str) -> None:
-            typer.echo(f"[{done}/{total}] {outcome}: {describe_request(request)}", err=lines_to_stderr)
+            typer.echo(f"[{done}/{total}] {outcome}: {plain(describe_request(request))}", err=lines_to_stderr)
 
         yield line
         return
@@ -40,6 +41,7 @@ def shown_progress(*, lines_to_stderr: bool = False) -> Iterator[Progress]:
         task = bar.add_task("", total=None)
 
         def advance(done: int, total: int, request: CompileRequest, outcome: str) -> None:
-            bar.update(task, completed=done, total=total, description=f"{outcome}: {request.name} {request.arch}")
+            text = plain(f"{outcome}: {request.name} {request.arch}")
+            bar.update(task, completed=done, total=total, description=text)
 
         yield advance

@@ -396,6 +396,14 @@ def test_what_could_not_be_read_again_is_not_recorded(tmp_path, caplog):
     assert "is not recorded: a header at" in caplog.text
 
 
+def test_a_directory_to_record_into_is_named(tmp_path):
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(IsADirectoryError) as raised, jitload.record(tmp_path):
+        pass
+    assert raised.value.filename == str(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 @pytest.mark.parametrize("what", ["fifo", "null"])
 def test_what_is_no_file_is_neither_replaced_nor_waited_for(tmp_path, what):
     path = tmp_path / "fifo"

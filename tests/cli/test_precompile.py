@@ -142,6 +142,12 @@ def test_a_terminal_gets_a_bar_and_the_summary(workdir, broken):
     assert b"broken[1].cu" in shown
 
 
+def test_a_file_name_does_not_reach_the_terminal_as_it_is(invoke, workdir):
+    (workdir / "a\x1b]0;b\x07.cu").write_text("__global__ void a() {}\n")
+    said = invoke("precompile", "a\x1b]0;b\x07.cu", "--arch", "sm_80")
+    assert "a\\x1b]0;b\\x07.cu (cubin, sm_80)" in said.stdout
+
+
 def test_a_cache_that_keeps_nothing_is_said_before_anything_is_compiled(spawn, workdir, monkeypatch):
     (workdir / "in the way").write_text("")
     for place, words in (("in the way/cache", "cannot write to the cache"), ("in the way", "is not a directory")):
