@@ -188,11 +188,14 @@ class CudaFunction:
             DriverError: a driver call failed.
         """
         undo = placement.place(self.info, arrays, stream) if driver.device_count() > 1 else None
+        # Version 3 of the CUDA Array Interface: work of the producer may still be queued on its stream. 1 is the legacy
+        # default stream, which the driver also calls 0.
+        done = (None, stream or 1)
+        busy = [view.stream for view in arrays.values() if view.stream not in done and not view.host]
+        if not busy:
+            return undo
         try:
-            # Version 3 of the CUDA Array Interface: work of the producer may still be queued on its stream. 1 is the
-            # legacy default stream, which the driver also calls 0.
-            busy = {view.stream for view in arrays.values() if view.stream is not None and not view.host}
-            for producer in busy - {stream or 1}:
+            for producer in set(busy):
                 streams.wait_for(stream, producer, f"kernel {self.info.name!r}")
         except BaseException:
             if undo is not None:

@@ -34,7 +34,7 @@ Slot = tuple[Any, "Callable[[], object]"]
 # Measured with four scalars and pointers on a do-nothing driver: comparing `tuple(map(type, args))` with a known tuple
 # costs three times these written-out comparisons. Defaults and `*more` turn a wrong count into an ArgumentError.
 _TEMPLATE = """\
-def specialize(take, give, make, pack_into, refuse, slow, latest, here, name, modules, current_stream, elsewhere):
+def specialize(take, give, make, pack_into, refuse, slow, latest, name, modules, current_stream, elsewhere):
     {state}
     def launch({parameters}*more):
         {follow}
@@ -51,7 +51,7 @@ def specialize(take, give, make, pack_into, refuse, slow, latest, here, name, mo
                 return slow({names}*more)
             if outcome := submit():
                 refuse(outcome, submit)
-            latest[here] = name
+            latest[0] = name
             give(slot)
             return None
         return slow({names}*more)
@@ -90,7 +90,7 @@ class Launch:
         self._slots: list[Slot] = []
         self._settle: Callable[..., Callable[[], None] | None] | None = getattr(function, "settle", None)
         self._fast: _native.Launch | None = None
-        latest.make_room()
+        self._latest = latest.place(stream)
 
     def run(self, *args: Any) -> None:
         """Check and convert the arguments, stage host arrays, launch; every kind of argument is right here.
@@ -189,8 +189,7 @@ class Launch:
             self._signature.layout.pack_into,
             self._refuse,
             self.run,
-            latest.by_stream,
-            self._stream,
+            self._latest,
             self._signature.info.name,
             sys.modules,
             current_stream,
@@ -209,7 +208,7 @@ class Launch:
         if self._fast is not None:
             self._fast.note(self._stream)
         else:
-            latest.by_stream[self._stream] = self._signature.info.name
+            self._latest[0] = self._signature.info.name
         self._slots.append(slot)
         if wait:
             self._function.synchronize(self._stream)

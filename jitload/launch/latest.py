@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 #: Streams that are remembered; programs that make more are told of the later ones.
 MOST_STREAMS = 1024
 
-#: Stream handle -> name of the kernel. Every launch in Python writes here itself, since a call would cost more.
-by_stream: dict[int, str] = {}
+# Stream handle -> a list of one, the name of the kernel. A launch in Python writes there itself: a call costs more, and
+# writing to a dict costs four times as much as writing to a list.
+_by_stream: dict[int, list[str]] = {}
 
 # Launches in native code keep that themselves, and are asked.
 _launches: WeakValueDictionary[int, Launch] = WeakValueDictionary()
@@ -23,22 +24,19 @@ def watch(launch: Launch) -> None:
     _launches[id(launch)] = launch
 
 
-def make_room() -> None:
-    """Forget what was launched, when it has become too much; not while launching."""
-    if len(by_stream) > MOST_STREAMS:
-        by_stream.clear()
+def place(stream: int) -> list[str]:
+    """Where launches in Python on a stream write the name of their kernel; what is forgotten is not told any more."""
+    if len(_by_stream) >= MOST_STREAMS:
+        _by_stream.clear()
+    return _by_stream.setdefault(stream, [""])
 
 
 def told(stream: int | None) -> str:
     """A part of a sentence that names the kernel that was launched last on a stream, or on each where that is None."""
     asked = [launch.latest() for launch in [reference() for reference in _launches.valuerefs()] if launch is not None]
-    found = {where: name for turn, where, name in sorted(asked) if turn}
-    chosen = [
-        name
-        for streams in (found, by_stream)
-        for where, name in list(streams.items())
-        if stream is None or where == stream
-    ]
+    native = {where: name for turn, where, name in sorted(asked) if turn}
+    in_python = [(where, names[0]) for where, names in list(_by_stream.items())]
+    chosen = [name for where, name in [*native.items(), *in_python] if name and (stream is None or where == stream)]
     names = list(dict.fromkeys(chosen))[:8]
     if not names:
         return ""
