@@ -89,7 +89,7 @@ R cuKernelGetFunction(void **f, void *k) { MAY_FAIL; if (!context) return 201; *
 R cuThreadExchangeStreamCaptureMode(int *mode) { static __thread int now; int old = now; now = *mode; *mode = old; return 0; }
 R cuStreamIsCapturing(void *s, int *state) { *state = 0; return 0; }
 R cuStreamGetCaptureInfo(void *s, int *state) { *state = 0; return 0; }
-R cuKernelGetAttribute(int *v, int a, void *k, int d) { *v = a == 1 ? 1024 : 0; return 0; }
+R cuKernelGetAttribute(int *v, int a, void *k, int d) { *v = a < 2 ? 1024 : 0; return 0; } /* most threads, static shared */
 R cuKernelSetAttribute(int a, int v, void *k, int d) {
   MAY_FAIL;
   if (a == 8) stub_dynamic_shared = v;
