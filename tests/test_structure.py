@@ -57,7 +57,6 @@ ONLY_IMPORTER = {
 }
 # Circles that are still there, by the names behind "jitload.". To be opened: the list may only shrink.
 CIRCLES = (
-    "launch.arguments launch.bound launch.configuration launch.kernel launch.latest launch.native launch.staging",
     """bundles.build bundles.bundle bundles.installed bundles.missing bundles.nearest bundles.sign bundles.tier
     bundles.trust bundling expand jit lookup pipeline precompile workers""",
 )

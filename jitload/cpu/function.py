@@ -17,7 +17,7 @@ from jitload.errors import CpuFault, LaunchError
 if TYPE_CHECKING:
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.memory.arena import Arena
-    from jitload.launch.kernel import Dim3, Memory
+    from jitload.launch.device import Dim3, Memory
     from jitload.values import KernelInfo
 
 # Limits of every GPU that the CUDA C++ Programming Guide lists for compute capability 7.0 and later.

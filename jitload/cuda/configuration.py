@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from jitload.launch.hints import CLUSTER_SCHEDULING, NO_HINTS
 
 if TYPE_CHECKING:
+    from jitload.launch.device import Dim3
     from jitload.launch.hints import Hints
-    from jitload.launch.kernel import Dim3
 
 # CUlaunchAttributeID values (cuda.h).
 _COOPERATIVE, _CLUSTER_DIMENSION, _CLUSTER_SCHEDULING, _PROGRAMMATIC_SERIALIZATION, _PRIORITY, _CARVEOUT = (

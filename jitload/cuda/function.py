@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from jitload.cuda.library import Library
     from jitload.cuda.limits import Limits
     from jitload.launch.arrays import ArrayView
+    from jitload.launch.device import Dim3, StagingMemory
     from jitload.launch.hints import Hints
-    from jitload.launch.kernel import Dim3, StagingMemory
     from jitload.loader.module import Module
     from jitload.values import KernelInfo, Resources
 

@@ -10,7 +10,7 @@ from jitload.cuda import driver
 from jitload.errors import LaunchError
 
 if TYPE_CHECKING:
-    from jitload.launch.kernel import Dim3
+    from jitload.launch.device import Dim3
 
 # CUdevice_attribute and CUfunction_attribute values (cuda.h).
 _MAX_SHARED_PER_BLOCK_OPTIN = 97

@@ -10,7 +10,7 @@ from jitload import forks
 from jitload.cuda import driver
 
 if TYPE_CHECKING:
-    from jitload.launch.kernel import StagingMemory
+    from jitload.launch.device import StagingMemory
 
 # CUdevice_attribute and CUmemPool_attribute values (cuda.h).
 _MEMORY_POOLS_SUPPORTED, _RELEASE_THRESHOLD = 115, 4

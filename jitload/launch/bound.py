@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jitload.launch import _native
     from jitload.launch.arguments import Signature
     from jitload.launch.configuration import Configuration
-    from jitload.launch.kernel import DeviceFunction, Dim3, StagingMemory
+    from jitload.launch.device import DeviceFunction, Dim3, StagingMemory
     from jitload.launch.staging import HostArray
 
 #: A parameter block and what submits it. Each is used by one launch at a time; a thread takes one from the list.

@@ -9,7 +9,7 @@ from jitload.errors import LaunchError
 from jitload.launch.hints import NO_HINTS, Hints
 
 if TYPE_CHECKING:
-    from jitload.launch.kernel import Dim3
+    from jitload.launch.device import Dim3
     from jitload.values import KernelInfo
 
 # CUDA C++ Programming Guide, "Technical Specifications per Compute Capability": the same for every GPU since 3.0.

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
-    from jitload.launch.bound import Launch
+    from typing import Protocol
+
+    class NativeLaunch(Protocol):
+        """A launch that native code carries out."""
+
+        def latest(self) -> tuple[int, int, str]:
+            """When this was launched last (0 is never), on which stream, and the kernel's name."""
+
 
 #: Streams that are remembered; programs that make more are told of the later ones.
 MOST_STREAMS = 1024
@@ -16,10 +23,10 @@ MOST_STREAMS = 1024
 _by_stream: dict[int, list[str]] = {}
 
 # Launches in native code keep that themselves, and are asked.
-_launches: WeakValueDictionary[int, Launch] = WeakValueDictionary()
+_launches: WeakValueDictionary[int, NativeLaunch] = WeakValueDictionary()
 
 
-def watch(launch: Launch) -> None:
+def watch(launch: NativeLaunch) -> None:
     """Ask a launch in native code too, for as long as it lives."""
     _launches[id(launch)] = launch
 

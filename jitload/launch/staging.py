@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jitload.launch.arrays import ArrayView
-    from jitload.launch.kernel import Memory
+    from jitload.launch.device import Memory
 
 
 class HostArray(NamedTuple):

@@ -8,12 +8,12 @@ import pathlib
 import pytest
 
 import jitload
-from jitload.artifact import Toolchain
 from jitload.bundles.build import create
 from jitload.compiler.manifest import Variant
 from jitload.pipeline import compile_request
 from jitload.tiers.lookup import ask
 from jitload.tiers.memory import MemoryStore
+from jitload.values import Toolchain
 
 SOURCE = '#include "value.h"\nextern "C" __global__ void k(int *x) { *x = VALUE; }\n'
 

@@ -16,7 +16,7 @@ from jitload.cpu.lanes.affine import Affine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jitload.launch.kernel import Dim3
+    from jitload.launch.device import Dim3
 
 _U32 = np.dtype(np.uint32)
 _WARP = 32

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jitload.cpu.run.frame import Frame
     from jitload.cpu.text.ir import Place
     from jitload.cpu.types import Array, Lanes
-    from jitload.launch.kernel import Dim3
+    from jitload.launch.device import Dim3
 
 
 class KernelCounts:

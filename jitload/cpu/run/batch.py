@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jitload.cpu.memory.access import Addresses
     from jitload.cpu.memory.arena import Arena
     from jitload.cpu.types import Array, Lanes
-    from jitload.launch.kernel import Dim3
+    from jitload.launch.device import Dim3
 
 _AXES = "xyz"
 _NOTHING = Allocation(0, 0, "", False)
