@@ -102,7 +102,7 @@ _PUBLIC = {
     ),
 }
 #: Ways up that are taken from below, without an import in that direction.
-_DOORS = {"load_artifact": "loader.registry"}
+_DOORS = {"create_bundle": "bundling", "load_artifact": "loader.registry"}
 _HOMES = {**{name: home for home, names in _PUBLIC.items() for name in names}, **_DOORS}
 
 __all__ = sorted({name for names in _PUBLIC.values() for name in names})  # noqa: PLE0605 - the list is in the stub

@@ -3,6 +3,7 @@ from jitload.bundles.bundle import Bundle as Bundle
 from jitload.bundles.record import record as record
 from jitload.bundles.tier import stop_bundle as stop_bundle
 from jitload.bundles.tier import use_bundle as use_bundle
+from jitload.bundling import create_bundle as create_bundle
 from jitload.compiler.request import CompileRequest as CompileRequest
 from jitload.config import configure as configure
 from jitload.cpu.profile.report import CpuProfile as CpuProfile

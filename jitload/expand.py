@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
-    from jitload.jit import JitKernel
+    from jitload.tiers.cache import Explainable
 
-    Item: TypeAlias = CompileRequest | JitKernel | Workload | os.PathLike[str]
+    Item: TypeAlias = CompileRequest | Explainable | Workload | os.PathLike[str]
     Targets: TypeAlias = list[tuple[Kind, tuple[str, ...]]]
 
 #: By its suffix a file is a workload, a plan, or else a source.

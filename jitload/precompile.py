@@ -39,14 +39,13 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Artifact
     from jitload.compiler.request import CompileRequest
-    from jitload.jit import JitKernel
-    from jitload.tiers.cache import Cache
+    from jitload.tiers.cache import Cache, Explainable
 
     Progress = Callable[[int, int, CompileRequest, str], None]
 
 
 def precompile(
-    requests: Iterable[CompileRequest | JitKernel | Workload | os.PathLike[str]] | Workload | os.PathLike[str],
+    requests: Iterable[CompileRequest | Explainable | Workload | os.PathLike[str]] | Workload | os.PathLike[str],
     archs: str | Iterable[str] | None = None,
     *,
     kinds: str | Iterable[str] | None = None,

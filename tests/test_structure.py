@@ -53,13 +53,8 @@ ONLY_IMPORTER = {
     "typer": {"cli"},
     "rich": {"cli"},
     "tvm_ffi": {"interop"},
-    "cryptography": {"bundles/sign.py"},
+    "cryptography": {"bundles/ed25519.py"},
 }
-# Circles that are still there, by the names behind "jitload.". To be opened: the list may only shrink.
-CIRCLES = (
-    """bundles.build bundles.bundle bundles.installed bundles.missing bundles.nearest bundles.sign bundles.tier
-    bundles.trust bundling expand jit lookup pipeline precompile workers""",
-)
 
 
 def room_of(path: pathlib.Path) -> str:
@@ -122,9 +117,8 @@ def circles_in(sources: dict[str, str]) -> set[str]:
 
 
 def test_no_circle_of_imports():
-    """Also by imports in functions, for type checkers, and by names in texts; a listed circle that is gone fails too."""
-    found, known = circles_in(read_sources(PACKAGE)), {" ".join(circle.split()) for circle in CIRCLES}
-    assert found == known, f"new: {sorted(found - known)}; no more there, take it off the list: {sorted(known - found)}"
+    """Also by imports in functions, for type checkers, and by names in texts."""
+    assert circles_in(read_sources(PACKAGE)) == set()
 
 
 @pytest.mark.parametrize(

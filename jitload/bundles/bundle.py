@@ -6,8 +6,6 @@ The file is read with `pread`, never mapped: a file that shrinks under a mapping
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from jitload.bundles.blobs import Blobs
 from jitload.bundles.format import HEADER_BYTES, blobs_end, decode_front, decode_header
 from jitload.bundles.index import request_column
@@ -148,8 +146,10 @@ class Bundle:
             ValueError: kinds and archs, or options, that cannot be.
             TypeError: an item of another type.
         """
-        # By name: a bundle is read in a lower room of the house than the one where kernels are compiled.
-        made: Bundle = import_module("jitload.bundling").create_bundle(
+        # By the public door: a bundle is read in a lower room of the house than the one where kernels are compiled.
+        import jitload
+
+        made: Bundle = jitload.create_bundle(
             path,
             items,
             about={"builder": builder, "licences": licences, "name": name, "serial": serial},

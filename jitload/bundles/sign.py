@@ -1,23 +1,18 @@
-"""Ed25519 by `cryptography`, which is imported here alone, at the first key that is made, used or checked."""
+"""Making keys, and signing bundles with them."""
 
 from __future__ import annotations
 
 import errno
 import os
 import time as clock
-from typing import TYPE_CHECKING, Any
 
 from jitload.bundles.bundle import Bundle
+from jitload.bundles.ed25519 import new_key, public_bytes_of, read_private, require_ed25519
 from jitload.bundles.signature import MAX_TIME, Signature, encode_signatures, signed_statement
 from jitload.bundles.trust import PREFIX, key_id, read_policy
 from jitload.errors import TrustError
 from jitload.files.atomic import write_file
 from jitload.format.json import name_of
-
-if TYPE_CHECKING:
-    from types import ModuleType
-
-_INSTALL = "signatures need the package cryptography: pip install 'jitload[sign]'"
 
 
 def generate_keys(private_path: str | os.PathLike[str], name: str = "") -> str:
@@ -36,17 +31,14 @@ def generate_keys(private_path: str | os.PathLike[str], name: str = "") -> str:
         OSError: a file exists, or cannot be written.
         TrustError: a name that cannot be, or `cryptography` is not installed.
     """
-    serialization, ed25519 = _module("serialization"), _module("asymmetric.ed25519")
+    require_ed25519()
     called = _checked_name(name)
     target = os.fspath(private_path)
     for path in (target, f"{target}.pub"):
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, "exists, and a key is never overwritten: choose another file", path)
-    key = ed25519.Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = f"{PREFIX}{_public_bytes(key).hex()}"
+    private, public_bytes = new_key()
+    public = f"{PREFIX}{public_bytes.hex()}"
     # The private one first: a public key without it would be handed out and fit nothing.
     _write_new(target, private, 0o600)
     try:
@@ -81,8 +73,8 @@ def sign_bundle(
         TrustError: the key cannot be used, or a name or time that cannot be.
         OSError: the file cannot be written.
     """
-    key = _read_private(os.fspath(private_path))
-    own = key_id(_public_bytes(key))
+    key = read_private(os.fspath(private_path))
+    own = key_id(public_bytes_of(key))
     called = _name_beside(os.fspath(private_path), own) if name is None else _checked_name(name)
     when = int(clock.time()) if time is None else time
     if type(when) is not int or not 0 <= when <= MAX_TIME:
@@ -94,19 +86,6 @@ def sign_bundle(
         others = [one for one in bundle.signatures if one.key != own]
         write_file(path, bundle.read_unsigned() + encode_signatures([*others, signature]))
     return signature
-
-
-def verify_signature(public: bytes, signature: bytes, statement: bytes, name: str) -> None:
-    """Check one signature.
-
-    Raises:
-        TrustError: it does not fit, or `cryptography` is not installed.
-    """
-    invalid = _module("exceptions", package="cryptography").InvalidSignature
-    try:
-        _module("asymmetric.ed25519").Ed25519PublicKey.from_public_bytes(public).verify(signature, statement)
-    except (invalid, ValueError):
-        raise TrustError(f"the signature of {name} does not fit: the bundle was altered after it was signed") from None
 
 
 def _write_new(path: str, data: bytes, mode: int) -> None:
@@ -138,34 +117,3 @@ def _name_beside(private_path: str, key: str) -> str:
     except TrustError:
         return ""
     return "" if name == key else name
-
-
-def _read_private(path: str) -> Any:
-    serialization, ed25519 = _module("serialization"), _module("asymmetric.ed25519")
-    try:
-        with open(path, "rb") as file:
-            key = serialization.load_pem_private_key(file.read(1 << 20), None)
-    except OSError as error:
-        raise TrustError(f"cannot read the private key {path}: {error.strerror}") from None
-    except (ValueError, TypeError) as error:
-        raise TrustError(f"{path} is not a private key in plain PEM: {error}") from None
-    if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise TrustError(
-            f"{path} holds a {type(key).__name__}, expected an Ed25519 key: jitload bundle keygen makes one"
-        )
-    return key
-
-
-def _public_bytes(key: Any) -> bytes:
-    serialization = _module("serialization")
-    raw: bytes = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    return raw
-
-
-def _module(name: str, package: str = "cryptography.hazmat.primitives") -> ModuleType | Any:
-    from importlib import import_module
-
-    try:
-        return import_module(f"{package}.{name}")
-    except ImportError:
-        raise TrustError(_INSTALL) from None

@@ -270,7 +270,7 @@ def _signers(policy: Policy, header: bytes, signatures: Iterable[Signature]) -> 
         elif signature.key not in policy.keys:
             rejected.append(f"key {signature.key} is not trusted")
         else:
-            from jitload.bundles.sign import verify_signature
+            from jitload.bundles.ed25519 import verify_signature
 
             name, public = policy.keys[signature.key]
             verify_signature(public, signature.data, signature.statement(header), name)
