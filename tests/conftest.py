@@ -34,6 +34,7 @@ MAY_SKIP_IN_CI = (
     "NVRTC 13",
     "rustc",
     "need Python 3.12",
+    "has a global lock",
 )
 MAY_SKIP_IN_CI += FRAMEWORKS
 MAY_SKIP_IN_CI += tuple(filter(None, os.environ.get("JITLOAD_TEST_WITHOUT", "").split(";")))
