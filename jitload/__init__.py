@@ -88,6 +88,7 @@ _PUBLIC = {
     "pipeline": ("compile",),
     "precompile": ("precompile",),
     "residency": ("occupancy",),
+    "settings.session": ("Session",),
     "tiers.cache": ("Cache",),
     "tiers.stats": (
         "Stats",

@@ -55,6 +55,7 @@ from jitload.lookup import seal as seal
 from jitload.pipeline import compile as compile
 from jitload.precompile import precompile as precompile
 from jitload.residency import occupancy as occupancy
+from jitload.settings.session import Session as Session
 from jitload.tiers.cache import Cache as Cache
 from jitload.tiers.stats import Stats as Stats
 from jitload.tiers.stats import stats as stats
@@ -95,6 +96,7 @@ __all__ = [
     "Occupancy",
     "Parameter",
     "Resources",
+    "Session",
     "SourceNotFoundError",
     "Stats",
     "SymbolNotFoundError",

@@ -10,22 +10,21 @@ A context is what `contextvars` calls one: an asyncio task has the blocks in whi
 from __future__ import annotations
 
 import sys
-from contextvars import ContextVar
 from threading import Lock
 
 from jitload import forks, log
-from jitload.errors import UsageTypeError, UsageValueError
 from jitload.frozen import Value
 from jitload.settings.environment import ENCODED_NAMES, RAW, read_environment, unknown_variables
 from jitload.settings.environment import child_environment as child_environment
 from jitload.settings.option import DEFAULT_CACHE_MAX_BYTES as DEFAULT_CACHE_MAX_BYTES
-from jitload.settings.option import NO_REMOTE, OPTIONS
+from jitload.settings.option import OPTIONS, checked_options
 from jitload.settings.option import byte_count as byte_count
+from jitload.settings.scope import Block, put_in_force, scope_in_force
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from types import FrameType, TracebackType
     from typing import Any, TypedDict
 
@@ -112,28 +111,6 @@ class Config(Value):
         return {option.name: getattr(self, option.name) for option in OPTIONS if option.in_configure}
 
 
-class _Block:
-    """A `with configure(...)` that is open: what it sets, and whether it ended in another context than its own."""
-
-    __slots__ = ("options", "over")
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.options = options
-        self.over = False
-
-
-class _Scope:
-    """The blocks that are open in a context, and the settings that they led to last."""
-
-    __slots__ = ("blocks", "seen")
-
-    def __init__(self, blocks: tuple[_Block, ...]) -> None:
-        self.blocks = blocks
-        self.seen: tuple[object, Config] | None = None
-
-
-_layers: tuple[Mapping[str, Any], ...] = ()  # of the process; replaced as a whole: a reader has one or the other
-_scope: ContextVar[_Scope] = ContextVar("jitload_settings", default=_Scope(()))  # noqa: B039 - only `seen` changes
 _guard = Lock()
 _generation = 0
 _names_checked = False
@@ -149,17 +126,18 @@ def current() -> Config:
         UsageValueError: a `JITLOAD_*` variable has a value that means nothing.
     """
     global _names_checked, sync_seen
-    scope = _scope.get()
+    scope = scope_in_force()
     state = (_generation, *map(_read_raw, ENCODED_NAMES))
     seen = scope.seen
     if seen is not None and seen[0] == state:
-        return seen[1]
+        known: Config = seen[1]
+        return known
     if not _names_checked:
         _names_checked = True
         if said := unknown_variables():
             log.warn("; ".join(said.values()))
     fields = read_environment()
-    for options in (*_layers, *(block.options for block in scope.blocks if not block.over)):
+    for options in (*scope.state.layers, *(block.options for block in scope.blocks if not block.over)):
         fields.update(options)
     if fields["strict"]:
         fields["compile"] = "never"
@@ -198,19 +176,20 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
 
     def __init__(self, **options: Unpack[Options]) -> None:
         global sync_seen
-        self._options = _checked(options)
+        self._options = checked_options(options)
+        self._state = scope_in_force().state
         sync_seen = sync_seen or self._options.get("sync", False)
-        self._blocks: list[_Block] = []
+        self._blocks: list[Block] = []
         if not _opens_block():
             self._hold_for_process()
 
     def __enter__(self) -> Config:
-        block = _Block(self._options)
-        before = _scope.get()
+        block = Block(self._options)
+        before = scope_in_force()
         with _guard:
             self._blocks.append(block)
         self._release_for_process()  # the same object, called before: from now on it is this block's
-        _scope.set(_Scope((*[other for other in before.blocks if not other.over], block)))
+        put_in_force(before.with_blocks((*[other for other in before.blocks if not other.over], block)))
         try:
             return current()
         except BaseException:
@@ -221,7 +200,8 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         global _generation
-        here = _scope.get().blocks
+        now = scope_in_force()
+        here = now.blocks
         with _guard:
             # The innermost of this context. A generator may also be closed by another thread than began it.
             mine = [block for block in self._blocks if block in here] or self._blocks
@@ -234,20 +214,21 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
         if block is None:
             self._release_for_process()
         elif not block.over:
-            _scope.set(_Scope(tuple([other for other in here if other is not block and not other.over])))
+            put_in_force(now.with_blocks(tuple([other for other in here if other is not block and not other.over])))
 
     def _hold_for_process(self) -> None:
-        global _generation, _layers
+        global _generation
         with _guard:
-            _layers = (*_layers, self._options)
+            self._state.layers = (*self._state.layers, self._options)
             _generation += 1
 
     def _release_for_process(self) -> None:
-        global _generation, _layers
+        global _generation
         with _guard:
-            others = tuple([layer for layer in _layers if layer is not self._options])
-            if len(others) < len(_layers):
-                _layers = others
+            layers = self._state.layers
+            others = tuple([layer for layer in layers if layer is not self._options])
+            if len(others) < len(layers):
+                self._state.layers = others
                 _generation += 1
 
 
@@ -259,17 +240,6 @@ def _renew_guard() -> None:
 
 
 forks.after_fork(_renew_guard)
-
-
-def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What `configure` was given, in the form in which it holds."""
-    known = {option.name: option for option in OPTIONS if option.in_configure}
-    if options.get("remote") is not None:
-        raise UsageValueError(f"configure(remote={options['remote']!r}): {NO_REMOTE}")
-    for name in options:
-        if name not in known and name != "remote":
-            raise UsageTypeError(f"configure() has no option {name!r}; it knows {', '.join(sorted(known))}")
-    return {name: known[name].check(name, value) for name, value in options.items() if name in known}
 
 
 def _opens_block() -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from jitload import config
 from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.request import request_of
+from jitload.settings.scope import scope_in_force
 from jitload.target import ANY_IMAGE
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer, ask
@@ -27,18 +28,18 @@ if TYPE_CHECKING:
     from jitload.tiers.explain import Explanation
     from jitload.values import Kind
 
-_sealed = False
-
 
 def seal(sealed: bool = True) -> None:
-    """From now on a compile in this process is a `CompileDisabledError`; `seal(False)` allows it again."""
-    global _sealed
-    _sealed = sealed
+    """From now on a compile in this session is a `CompileDisabledError`; `seal(False)` allows it again.
+
+    That is everywhere in the process, but for what runs in a `Session` of its own.
+    """
+    scope_in_force().state.sealed = sealed
 
 
 def is_sealed() -> bool:
     """Whether `seal` was called."""
-    return _sealed
+    return scope_in_force().state.sealed
 
 
 def look_up(
@@ -105,7 +106,7 @@ def find_stand_in(
 
 def cannot_compile(request: CompileRequest, cache: Cache, policy: str) -> bool:
     """Whether a request can only be served: compiling is off, or no compiler is installed."""
-    return _sealed or policy == "never" or cache.compiler(request) is None
+    return is_sealed() or policy == "never" or cache.compiler(request) is None
 
 
 def explain(
@@ -147,7 +148,7 @@ def explain(
             answer = find_stand_in(wanted, store, device, kinds, before=answer, use=False)
     near = [] if _is_bundled(answer) else _nearest_bundled(wanted)
     toolchain = store.compiler(wanted)
-    hindered = obstacle(settings, toolchain, sealed=_sealed)
+    hindered = obstacle(settings, toolchain, sealed=is_sealed())
     scan = settings.compile != "always"
     return explanation_of(wanted, store, toolchain, answer, hindered, scan=scan, notes=near)
 

@@ -121,7 +121,7 @@ def _provide(
     from jitload.tiers.flight import single_flight  # not on the way to a hit
 
     reason = _reason(asked, policy)
-    counters.count_miss(reason)
+    counters().count_miss(reason)
     if events.listeners:
         _tell("miss", request, reason=reason)
     log.debug("miss: %s (%s)", request, reason)
@@ -175,7 +175,7 @@ def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_
             return artifact, variant, []
     artifact = compiler(request, closure, current)
     unsharable = unsharable or closure.unsharable()  # a header that a macro names was not there to be asked before
-    counters.count_compile(artifact.compile_seconds)
+    counters().count_compile(artifact.compile_seconds)
     if events.listeners:
         events.tell_of("compile", artifact, seconds=artifact.compile_seconds)
     log.debug("compiled: %s in %.3f s%s", request, artifact.compile_seconds, f"\n{artifact.log}".rstrip())

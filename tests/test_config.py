@@ -18,6 +18,7 @@ import jitload
 from jitload import config
 from jitload.config import configure, current
 from jitload.errors import UsageTypeError, UsageValueError
+from jitload.settings.scope import scope_in_force
 
 DEFAULTS = {
     "cache_max_bytes": config.DEFAULT_CACHE_MAX_BYTES,
@@ -38,8 +39,8 @@ DEFAULTS = {
 @pytest.fixture(autouse=True)
 def _no_settings_left():
     yield
-    assert config._layers == (), "a test left its settings behind"
-    assert config._scope.get().blocks == (), "a test left a block open"
+    assert scope_in_force().state.layers == (), "a test left its settings behind"
+    assert scope_in_force().blocks == (), "a test left a block open"
 
 
 def test_defaults():
@@ -263,7 +264,7 @@ def test_no_setting_is_lost_when_threads_come_and_go():
     def work():
         for _ in range(300):
             mine = configure(record="/w.json")
-            if not any(layer is mine._options for layer in config._layers):
+            if not any(layer is mine._options for layer in scope_in_force().state.layers):
                 failures.append("lost")
             current()
             mine.__exit__(None, None, None)
@@ -323,10 +324,8 @@ def test_no_other_thread_ever_sees_a_block_not_even_while_it_begins():
 @pytest.mark.parametrize("lines", [1, 3000], ids=["short", "long"])
 def test_a_block_is_known_for_one_however_long_it_is(lines):
     """In old Pythons the instruction of a long block has a prefix."""
-    text = (
-        "def body():\n    with configure(device='cpu'):\n" + "        x = 1\n" * lines + "        return config._layers"
-    )
-    names = {"configure": configure, "config": config}
+    text = "def body():\n    with configure(device='cpu'):\n" + "        x = 1\n" * lines + "        return layers()"
+    names = {"configure": configure, "layers": lambda: scope_in_force().state.layers}
     exec(text, names)
     assert names["body"]() == ()
 
@@ -341,9 +340,9 @@ def test_a_block_is_known_for_one_where_a_function_gives_it():
     for function in (on_cpu, through_another, partial(configure, device="cpu")):
         with function():
             assert current().device == "cpu"
-            assert config._layers == ()
+            assert scope_in_force().state.layers == ()
         setting = function()
-        assert len(config._layers) == 1
+        assert len(scope_in_force().state.layers) == 1
         setting.__exit__(None, None, None)
 
 
@@ -353,7 +352,7 @@ def test_no_moment_remains_in_which_others_have_a_block():
 
     def trace(frame, event, argument):
         frame.f_trace_opcodes = True
-        seen.append(config._layers)
+        seen.append(scope_in_force().state.layers)
         return trace
 
     def body():

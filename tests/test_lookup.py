@@ -25,8 +25,6 @@ OTHER = '#include "value.h"\nextern "C" __global__ void k(int *x) { *x = 1 + VAL
 PROGRAM = """
 import itertools, json, os, pathlib, shutil, sys
 import jitload
-from jitload.config import configure
-from jitload.bundles import tier
 
 base = pathlib.Path(sys.argv[1])
 key = (base / "key.pub").read_text().split()[0]
@@ -66,8 +64,8 @@ for number, (bundle, stored, policy, asked) in enumerate(itertools.product(
     bundles = [] if bundle == "none" else [base / f"{bundle}.jlb"]
     chosen = {} if asked == "device" else {"kind": "ptx", "arch": "compute_75"}
     row = {"case": [bundle, stored, policy, asked]}
-    with configure(device="cpu", bundles=bundles, trust=key, **POLICIES[policy]):
-        tier._configured.clear()  # what a bundle has served in an earlier row is in its memory
+    # A session of its own: what a bundle has served in an earlier row is in its memory.
+    with jitload.Session(device="cpu", bundles=bundles, trust=key, **POLICIES[policy]):
         jitload.seal(policy == "sealed")
         cache = jitload.Cache(directory)
         for again in (False, True):

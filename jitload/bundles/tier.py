@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from jitload import config
 from jitload.errors import BundleError, TrustError
+from jitload.settings.scope import session_part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,17 +20,33 @@ if TYPE_CHECKING:
 
     from jitload.bundles.bundle import Bundle
 
-_used: list[Bundle] = []
-# (bundles, trust) of settings -> what they name, opened: one file is opened and verified once per process.
-_configured: dict[tuple[object, ...], tuple[Bundle, ...]] = {}
-# trust of settings -> the bundles of installed packages, which must meet it.
-_installed: dict[tuple[str, ...], tuple[Bundle, ...]] = {}
-# id of settings -> the settings, which keeps the id theirs, what is in force under them, and since which change of
-# `_used`. Threads may have other settings.
-_in_force: dict[int, tuple[config.Config, tuple[Bundle, ...], object]] = {}
-# Another object after every change of `_used`: what a thread found before one, and keeps after it, is not believed. A
-# lock would do as well, but a child of fork() could find it held.
-_change = object()
+
+class _Bundles:
+    """The bundles of a session.
+
+    Attributes:
+        used: those of `use_bundle`, in order.
+        configured: (bundles, trust) of settings -> what they name, opened: one file is opened and verified once.
+        installed: trust of settings -> the bundles of installed packages, which must meet it.
+        in_force: id of settings -> the settings, which keeps the id theirs, what is in force under them, and since
+            which change of `used`. Threads may have other settings.
+        change: another object after every change of `used`: what a thread found before one, and keeps after it, is not
+            believed. A lock would do as well, but a child of fork() could find it held.
+    """
+
+    def __init__(self) -> None:
+        self.used: list[Bundle] = []
+        self.configured: dict[tuple[object, ...], tuple[Bundle, ...]] = {}
+        self.installed: dict[tuple[str, ...], tuple[Bundle, ...]] = {}
+        self.in_force: dict[int, tuple[config.Config, tuple[Bundle, ...], object]] = {}
+        self.change = object()
+
+    def note_change(self) -> None:
+        """The list of `use_bundle` is another one now."""
+        self.change = object()
+        self.in_force.clear()
+
+
 _MAX_REMEMBERED = 32
 
 
@@ -56,8 +73,9 @@ def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None =
         except TrustError:
             bundle.close()
             raise
-    _used.append(bundle)
-    _note_change()
+    bundles = session_part(_Bundles)
+    bundles.used.append(bundle)
+    bundles.note_change()
     return bundle
 
 
@@ -73,11 +91,12 @@ def stop_bundle(bundle: Bundle | str | os.PathLike[str]) -> None:
     Raises:
         BundleError: no bundle of that path is in use; those that settings name go with the settings.
     """
+    bundles = session_part(_Bundles)
     if isinstance(bundle, (str, os.PathLike)):
         path = os.path.abspath(os.fspath(bundle))
-        stopped = [used for used in _used if used.path == path]
+        stopped = [used for used in bundles.used if used.path == path]
         if not stopped:
-            others = ", ".join(used.path for used in _used) or "none"
+            others = ", ".join(used.path for used in bundles.used) or "none"
             raise BundleError(
                 f"{path} is not in use by use_bundle(), which has put in force: {others}. Bundles of the setting "
                 f"`bundles` (JITLOAD_BUNDLES) and of installed packages are in force while they are named or installed"
@@ -86,14 +105,8 @@ def stop_bundle(bundle: Bundle | str | os.PathLike[str]) -> None:
         stopped = [bundle]
     for used in stopped:
         with suppress(ValueError):  # another thread was first
-            _used.remove(used)
-    _note_change()
-
-
-def _note_change() -> None:
-    global _change
-    _change = object()
-    _in_force.clear()
+            bundles.used.remove(used)
+    bundles.note_change()
 
 
 def bundles_in_force(settings: config.Config | None = None) -> tuple[Bundle, ...]:
@@ -106,17 +119,18 @@ def bundles_in_force(settings: config.Config | None = None) -> tuple[Bundle, ...
         BundleError, TrustError: one of them is refused.
     """
     now = config.current() if settings is None else settings
-    known = _in_force.get(id(now))  # one object for as long as no setting changes
-    if known is not None and known[2] is _change:
+    bundles = session_part(_Bundles)
+    known = bundles.in_force.get(id(now))  # one object for as long as no setting changes
+    if known is not None and known[2] is bundles.change:
         return known[1]
-    change = _change  # before `_used` is read
-    found = (*_used, *_configured_bundles(now), *_installed_bundles(now.trust))
+    change = bundles.change  # before `used` is read
+    found = (*bundles.used, *_configured_bundles(now, bundles), *_installed_bundles(now.trust, bundles))
     if now.strict:
         for bundle in found:
             _refuse_unsigned(bundle)
-    if len(_in_force) >= _MAX_REMEMBERED:
-        _in_force.clear()
-    _in_force[id(now)] = (now, found, change)
+    if len(bundles.in_force) >= _MAX_REMEMBERED:
+        bundles.in_force.clear()
+    bundles.in_force[id(now)] = (now, found, change)
     return found
 
 
@@ -133,15 +147,15 @@ def _refuse_unsigned(bundle: Bundle) -> None:
         )
 
 
-def _configured_bundles(settings: config.Config) -> tuple[Bundle, ...]:
+def _configured_bundles(settings: config.Config, bundles: _Bundles) -> tuple[Bundle, ...]:
     """Those of the setting `bundles`."""
     state = (settings.bundles, settings.trust)
-    known = _configured.get(state)
+    known = bundles.configured.get(state)
     if known is None:
         known = _open_all(settings.bundles, settings.trust)
-        if len(_configured) >= _MAX_REMEMBERED:
-            _configured.clear()
-        _configured[state] = known
+        if len(bundles.configured) >= _MAX_REMEMBERED:
+            bundles.configured.clear()
+        bundles.configured[state] = known
     return known
 
 
@@ -154,13 +168,13 @@ def _open_all(paths: Iterable[str], trust: tuple[str, ...]) -> tuple[Bundle, ...
     return tuple(opened)
 
 
-def _installed_bundles(trust: tuple[str, ...]) -> tuple[Bundle, ...]:
+def _installed_bundles(trust: tuple[str, ...], bundles: _Bundles) -> tuple[Bundle, ...]:
     """Those of installed packages, opened with the setting `trust`."""
-    known = _installed.get(trust)
+    known = bundles.installed.get(trust)
     if known is None:
         from jitload.bundles.installed import open_installed
 
-        if len(_installed) >= _MAX_REMEMBERED:
-            _installed.clear()
-        known = _installed[trust] = open_installed(trust)
+        if len(bundles.installed) >= _MAX_REMEMBERED:
+            bundles.installed.clear()
+        known = bundles.installed[trust] = open_installed(trust)
     return known

@@ -9,6 +9,7 @@ import os
 import sys
 from types import BuiltinFunctionType, FunctionType, MethodType
 
+from jitload.compiler.source_text import is_path
 from jitload.errors import UsageTypeError, UsageValueError
 
 TYPE_CHECKING = False
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-_SOURCE_SUFFIXES = (".cu", ".cuh", ".cpp", ".cc", ".cxx", ".c", ".h", ".hpp", ".txt")
 _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200  # `inspect.CO_*`, whose import costs 10 ms
 
 
@@ -104,12 +104,6 @@ def check_source(name: str, file: Any, source: Any) -> None:
         raise UsageValueError(f"file= of {name} is empty: write file='{name}.cu'")
     if isinstance(file, str) and ("\n" in file or "__global__" in file):
         raise UsageValueError(f"file= of {name} is a path, got CUDA C++ text: write source=...")
-
-
-def is_path(text: str) -> bool:
-    """Whether what should be CUDA C++ is the name of a file."""
-    is_code = any(mark in text for mark in ("\n", "{", "}", ";", "#", "//", "/*"))
-    return text.strip().lower().endswith(_SOURCE_SUFFIXES) and not is_code
 
 
 def docstring_source(declaration: Any) -> str:

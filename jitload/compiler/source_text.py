@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 
-from jitload.compiler.decorated import is_path
 from jitload.errors import SourceNotFoundError, UsageTypeError, UsageValueError
 
 #: A source beyond this is a mistake (a device image read as text, say), not a kernel.
 MAX_SOURCE_BYTES = 64 << 20
 #: What editors put before UTF-8 "with signature". It is no text: nvcc and GCC skip it, NVRTC trips over it.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SOURCE_SUFFIXES = (".cu", ".cuh", ".cpp", ".cc", ".cxx", ".c", ".h", ".hpp", ".txt")
 
 
 def read_source(
@@ -43,6 +43,12 @@ def read_source(
     if directory is None:
         directory = os.path.dirname(file_path)
     return text_of(f"source {file_path}", data), path or file_path, directory
+
+
+def is_path(text: str) -> bool:
+    """Whether what should be CUDA C++ is the name of a file."""
+    is_code = any(mark in text for mark in ("\n", "{", "}", ";", "#", "//", "/*"))
+    return text.strip().lower().endswith(_SOURCE_SUFFIXES) and not is_code
 
 
 def text_of(what: str, data: bytes) -> str:

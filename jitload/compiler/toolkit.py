@@ -14,6 +14,7 @@ import sys
 from jitload import config
 from jitload.compiler import memo, places
 from jitload.frozen import Value
+from jitload.settings.scope import session_part
 from jitload.values import Toolchain
 
 TYPE_CHECKING = False
@@ -53,23 +54,32 @@ class Nvrtc(Value):
         return next(filter(os.path.isfile, beside), None) or find_library("nvfatbin", self.major)
 
 
-_nvrtc: Nvrtc | bool | None = False  # False: not looked for yet
-_toolchains: dict[tuple[Stamp, ...], Toolchain] = {}
-_roots: dict[tuple[object, ...], tuple[tuple[str, str], ...]] = {}
+class _Found:
+    """What a session knows of compilers.
+
+    Attributes:
+        nvrtc: the one in use; False where it was not looked for yet.
+        toolchains: stamps of libraries -> their identity.
+        roots: what the search depends on -> `toolkit_roots()`.
+    """
+
+    def __init__(self) -> None:
+        self.nvrtc: Nvrtc | bool | None = False
+        self.toolchains: dict[tuple[Stamp, ...], Toolchain] = {}
+        self.roots: dict[tuple[object, ...], tuple[tuple[str, str], ...]] = {}
 
 
 def find_nvrtc() -> Nvrtc | None:
-    """The NVRTC that a compile in this process would use, or None. Looked for once per process."""
-    global _nvrtc
-    if isinstance(_nvrtc, bool):
-        _nvrtc = _mapped_nvrtc() or next(_installed_nvrtc(), None)
-    return _nvrtc
+    """The NVRTC that a compile would use, or None. Looked for once per session."""
+    found = session_part(_Found)
+    if isinstance(found.nvrtc, bool):
+        found.nvrtc = _mapped_nvrtc() or next(_installed_nvrtc(), None)
+    return found.nvrtc
 
 
 def use_nvrtc(nvrtc: Nvrtc) -> None:
-    """Compile with this one in this process: a child's must be its parent's, which may have found it loaded."""
-    global _nvrtc
-    _nvrtc = nvrtc
+    """Compile with this one: a child's must be its parent's, which may have found it loaded."""
+    session_part(_Found).nvrtc = nvrtc
 
 
 def find_library(name: str, major: int | None = None) -> str | None:
@@ -94,10 +104,11 @@ def toolkit_roots() -> tuple[tuple[str, str], ...]:
     if nvrtc is None:
         return ()  # headers that happen to lie here are not those of the compiler that made what is in a cache
     state = (nvrtc.major, config.current().cuda_home, tuple(sys.path))
-    if state not in _roots:
+    known = session_part(_Found).roots
+    if state not in known:
         found = places.find_headers(nvrtc.major, _sites(), _cuda_homes())
-        _roots[state] = tuple((f"toolkit/{name}", path) for name, path in found)
-    return _roots[state]
+        known[state] = tuple((f"toolkit/{name}", path) for name, path in found)
+    return known[state]
 
 
 def toolchain(memo_dir: str | None = None, *, fatbin: bool = False) -> Toolchain | None:
@@ -111,11 +122,12 @@ def toolchain(memo_dir: str | None = None, *, fatbin: bool = False) -> Toolchain
         return None
     files = nvrtc.files(fatbin=fatbin)
     stamps = tuple([file_stamp(os.stat(path)) for path in files])
-    known = _toolchains.get(stamps) or memo.recall(memo_dir, stamps)
+    toolchains = session_part(_Found).toolchains
+    known = toolchains.get(stamps) or memo.recall(memo_dir, stamps)
     if known is None:
         known = Toolchain("nvrtc", nvrtc_version(nvrtc), _digest_files(files))
         memo.note(memo_dir, stamps, known)
-    _toolchains[stamps] = known
+    toolchains[stamps] = known
     return known
 
 

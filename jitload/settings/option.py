@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import re
 
-from jitload.errors import UsageValueError
+from jitload.errors import UsageTypeError, UsageValueError
 from jitload.frozen import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     Check = Callable[[str, Any], Any]
@@ -232,3 +232,19 @@ OPTIONS = (
     Option("native", "JITLOAD_NATIVE", True, _switch, "launches in native code, where it is built", in_configure=False),
     Option("cuda_home", "CUDA_HOME", None, _toolkit, "an installed CUDA toolkit", in_configure=False),
 )
+
+
+def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What `configure` was given, in the form in which it holds.
+
+    Raises:
+        UsageValueError: a value that means nothing, or an option that does nothing yet (`remote`).
+        UsageTypeError: an option that does not exist.
+    """
+    known = {option.name: option for option in OPTIONS if option.in_configure}
+    if options.get("remote") is not None:
+        raise UsageValueError(f"configure(remote={options['remote']!r}): {NO_REMOTE}")
+    for name in options:
+        if name not in known and name != "remote":
+            raise UsageTypeError(f"configure() has no option {name!r}; it knows {', '.join(sorted(known))}")
+    return {name: known[name].check(name, value) for name, value in options.items() if name in known}

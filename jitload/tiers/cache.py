@@ -11,6 +11,7 @@ from jitload import config, log
 from jitload.compiler.toolkit import toolchain
 from jitload.format.json import canonical_json
 from jitload.given import given_count, given_list, given_name, given_path
+from jitload.settings.scope import session_part
 from jitload.tiers.disk import DiskStore, tell_evicted
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
@@ -201,7 +202,7 @@ class Cache:
         if self.disk is None or self.read_only:
             return 0
         dropped, _ = self.disk.collect(None if max_bytes is None else given_count("max_bytes", max_bytes))
-        counters.count_evictions(len(dropped))
+        counters().count_evictions(len(dropped))
         tell_evicted("disk", dropped)
         index = self.index
         if index is not None:
@@ -252,29 +253,38 @@ def _disk_store(directory: str | os.PathLike[str], max_bytes: int, *, read_only:
     return DiskStore(path, max_bytes=max_bytes, read_only=read_only, verify=_verify_image)
 
 
-# Settings -> their cache. Threads may have different settings at once, so it is not the last one alone.
-_defaults: dict[tuple[object, ...], Cache] = {}
+class _Defaults:
+    """Settings -> their cache. Threads may have different settings at once, so it is not the last one alone."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], Cache] = {}
+
+    def cache(self, settings: config.Config) -> Cache:
+        """One object for each directory that is in force."""
+        wanted = (settings.cache_dir, settings.cache_max_bytes, settings.read_only_dirs)
+        known = self._known.get(wanted)
+        return self._make(settings, wanted) if known is None else known
+
+    def _make(self, settings: config.Config, wanted: tuple[object, ...]) -> Cache:
+        if settings.cache_dir is None:
+            log.warn_once("home", "no home directory, so no cache on the disk: set JITLOAD_CACHE_DIR to have one")
+        for path in settings.read_only_dirs:
+            if not os.path.isdir(path):
+                log.warn_once(
+                    ("layer", path), f"{path} is passed over: JITLOAD_READ_ONLY_DIRS names no directory there"
+                )
+        if len(self._known) >= _MAX_DEFAULTS:
+            self._known.pop(list(self._known)[0], None)  # noqa: RUF015 - another thread may change it between two steps
+        made = Cache(settings.cache_dir, max_bytes=settings.cache_max_bytes, layers=settings.read_only_dirs)
+        return self._known.setdefault(wanted, made)
+
+
 _MAX_DEFAULTS = 16
 
 
 def default_cache() -> Cache:
-    """The cache that the settings in force name; one object per directory that is in force."""
-    settings = config.current()
-    wanted = (settings.cache_dir, settings.cache_max_bytes, settings.read_only_dirs)
-    known = _defaults.get(wanted)
-    return _make_default(settings, wanted) if known is None else known
-
-
-def _make_default(settings: config.Config, wanted: tuple[object, ...]) -> Cache:
-    if settings.cache_dir is None:
-        log.warn_once("home", "no home directory, so no cache on the disk: set JITLOAD_CACHE_DIR to have one")
-    for path in settings.read_only_dirs:
-        if not os.path.isdir(path):
-            log.warn_once(("layer", path), f"{path} is passed over: JITLOAD_READ_ONLY_DIRS names no directory there")
-    if len(_defaults) >= _MAX_DEFAULTS:
-        _defaults.pop(list(_defaults)[0], None)  # noqa: RUF015 - another thread may change it between two steps
-    made = Cache(settings.cache_dir, max_bytes=settings.cache_max_bytes, layers=settings.read_only_dirs)
-    return _defaults.setdefault(wanted, made)
+    """The cache that the settings in force name, in the session in force."""
+    return session_part(_Defaults).cache(config.current())
 
 
 _verify: Callable[[str, bytes], None] | None = None

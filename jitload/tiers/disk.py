@@ -121,7 +121,7 @@ class DiskStore:
         entry = encode_entry(artifact, factors)
         kept = self._write_file(_shard("objects", artifact.key), entry, durable=True)
         if kept:
-            counters.count_stored(len(entry))
+            counters().count_stored(len(entry))
         return kept
 
     def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
@@ -243,7 +243,7 @@ class DiskStore:
     def _make_room(self, needed: int) -> None:
         total = sum(status.st_size for _, status in self.scan_keys())
         dropped, _ = self.collect(max(0, min(int(total * 0.95), total - needed)))
-        counters.count_evictions(len(dropped))
+        counters().count_evictions(len(dropped))
         tell_evicted("disk", dropped)
 
     def _quarantine(self, relative: str, reason: str) -> None:
@@ -258,7 +258,7 @@ class DiskStore:
             place = self.directory.move(relative, "quarantine", f"{relative.replace('/', '-')}.{os.getpid()}")
         except OSError:
             return None
-        counters.count_quarantined()
+        counters().count_quarantined()
         return place
 
     def _touch(self, relative: str) -> None:

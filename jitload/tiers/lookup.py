@@ -10,7 +10,8 @@ from jitload import events, log
 from jitload.compiler.key import key_of
 from jitload.compiler.manifest import check_variant
 from jitload.compiler.toolkit import toolkit_roots
-from jitload.tiers.stats import counters
+from jitload.settings.scope import session_part
+from jitload.tiers.stats import Counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 _MAX_KEYS = 1024
 _keys: dict[tuple[str, str, str, str, str], str] = {}
-# Variants whose toolkit headers were compared in this process: they do not change under a running process.
-_toolkit_checked: set[tuple[str, str]] = set()
+
+
+class _Compared(set["tuple[str, str]"]):
+    """Variants whose toolkit headers were compared in this session: they do not change under a running process."""
 
 
 class Tried:
@@ -173,7 +176,7 @@ def read_key(tiers: tuple[Tier, ...], key: str) -> tuple[Artifact | None, Tier |
     for tier in tiers:
         artifact, answer = tier.read(key)
         if artifact is not None:
-            counters.count_hit(tier.name, artifact.compile_seconds)
+            session_part(Counters).count_hit(tier.name, artifact.compile_seconds)
             if events.listeners:
                 events.tell_of("hit", artifact, tier=tier.name)
             if tier is not tiers[0]:
@@ -213,10 +216,11 @@ def _misfit(variant: Variant, request: CompileRequest, tier: Tier, compiler: Com
     # Where there is no compiler, the toolkit's headers are as they were when there was one.
     toolkit = toolkit_roots() if tier.checks_toolkit else ()
     mark = (variant.closure, variant.toolchain.digest)
-    stale = check_variant(variant, request, toolkit, skip_toolkit=not toolkit or mark in _toolkit_checked)
+    compared = session_part(_Compared)
+    stale = check_variant(variant, request, toolkit, skip_toolkit=not toolkit or mark in compared)
     if stale is None:
         if toolkit:
-            _toolkit_checked.add(mark)
+            compared.add(mark)
         return None
     log.debug("stale in %s: %s: %s", tier.place, request, stale)
     return "header changed", stale

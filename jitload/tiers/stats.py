@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from jitload import forks
 from jitload.frozen import Value
+from jitload.settings.scope import session_part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Counters:
         self._bytes_stored = 0
         self._evictions = 0
         self._quarantined = 0
+        forks.after_fork(self._renew_lock)
 
     def count_hit(self, tier: str, seconds_saved: float) -> None:
         """One artifact was served by a tier."""
@@ -106,7 +108,7 @@ class Counters:
         with self._lock:
             self._quarantined += 1
 
-    def renew_lock(self) -> None:
+    def _renew_lock(self) -> None:
         """After a fork: another thread may have been counting. The child goes on from what its parent had counted."""
         self._lock = Lock()
 
@@ -125,10 +127,11 @@ class Counters:
             )
 
 
-counters = Counters()
-forks.after_fork(counters.renew_lock)
+def counters() -> Counters:
+    """Those of the session in force."""
+    return session_part(Counters)
 
 
 def stats() -> Stats:
-    """This process's counters."""
-    return counters.snapshot()
+    """The counters of this process, or of the `Session` in force."""
+    return counters().snapshot()

@@ -7,6 +7,7 @@ import pytest
 
 import jitload
 from jitload.artifact import Artifact
+from jitload.bundles import installed as installed_bundles
 from jitload.bundles import tier
 from jitload.bundles.build import create
 from jitload.bundles.sign import sign_bundle
@@ -17,10 +18,10 @@ from .conftest import SAXPY, requests_of
 
 
 @pytest.fixture(autouse=True)
-def _no_bundles_left():
-    yield
-    for bundle in list(tier._used):
-        tier.stop_bundle(bundle)
+def _session():
+    """No bundle of a test is in force in the next one."""
+    with jitload.Session():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +74,11 @@ def test_every_bundle_in_force_must_be_signed(built, unsigned, signed, keys, mon
         tier.stop_bundle(opened)
         with jitload.Bundle.open(unsigned, trust="unsigned") as installed, jitload.configure(strict=True):
             assert compile_request(built[1][0], cache)
-            monkeypatch.setitem(tier._installed, (keys["ci"][1],), (installed,))
-            monkeypatch.setattr(tier, "_in_force", {})
-            with pytest.raises(TrustError, match=r"plain\.jlb"):
+            monkeypatch.setattr(installed_bundles, "open_installed", lambda _trust: (installed,))
+            with (
+                jitload.Session(bundles=[signed], trust=keys["ci"][1], strict=True),
+                pytest.raises(TrustError, match=r"plain\.jlb"),
+            ):
                 compile_request(built[1][0], cache)
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -29,10 +30,10 @@ open_ = Bundle.open
 
 
 @pytest.fixture(autouse=True)
-def _no_bundles_left():
-    yield
-    for bundle in list(tier._used):
-        tier.stop_bundle(bundle)
+def session():
+    """No bundle of a test is in force in the next one."""
+    with jitload.Session() as session:
+        yield session
 
 
 @pytest.fixture
@@ -223,19 +224,20 @@ def test_a_workload_of_the_executor_is_one_of_every_device(built, tmp_path):
         tier.stop_bundle(used)
 
 
-def test_a_bundle_that_comes_while_another_thread_asks_is_in_force(built, unsigned, monkeypatch):
+def test_a_bundle_that_comes_while_another_thread_asks_is_in_force(built, unsigned, monkeypatch, session):
     """What that thread keeps of its look, which began before, must not stand in the way of the new bundle."""
     looking, came = threading.Event(), threading.Event()
-    configured = tier._configured_bundles
 
-    def slowly(settings):
-        looking.set()
-        came.wait(10)
-        return configured(settings)
+    def slowly(path, trust=None):
+        if threading.current_thread() is asking:
+            looking.set()
+            came.wait(10)
+        return open_(path, trust)
 
-    settings = jitload.config.current()
-    monkeypatch.setattr(tier, "_configured_bundles", slowly)
-    asking = threading.Thread(target=tier.bundles_in_force, args=[settings])
+    with jitload.configure(bundles=[unsigned], trust="unsigned"):
+        settings = jitload.config.current()
+    monkeypatch.setattr(Bundle, "open", staticmethod(slowly))
+    asking = threading.Thread(target=session.run, args=[tier.bundles_in_force, settings])
     asking.start()
     assert looking.wait(10)
     bundle = jitload.use_bundle(unsigned, trust="unsigned")
@@ -344,10 +346,9 @@ def test_an_installed_package_carries_its_bundle(built, signed, keys, tmp_path, 
         assert done.stdout.split()[:2] == ["1", "0"], done.stderr
 
 
-def test_threads_with_bundles_of_their_own_do_not_see_each_others(built, signed, unsigned, keys, monkeypatch):
+def test_threads_with_bundles_of_their_own_do_not_see_each_others(built, signed, unsigned, keys, monkeypatch, session):
     """Neither the bundles nor what they must meet: each file is opened once for each trust, however they take turns."""
     opened = []
-    monkeypatch.setattr(tier, "_configured", {})
     monkeypatch.setattr(
         Bundle, "open", staticmethod(lambda path, trust=None: opened.append(path) or open_(path, trust))
     )
@@ -371,7 +372,7 @@ def test_threads_with_bundles_of_their_own_do_not_see_each_others(built, signed,
         return served
 
     with ThreadPoolExecutor(3) as pool:
-        assert list(pool.map(work, range(3))) == [{str(unsigned)}, {str(signed)}, {"refused"}]
+        assert list(pool.map(partial(session.run, work), range(3))) == [{str(unsigned)}, {str(signed)}, {"refused"}]
     assert opened.count(str(unsigned)) == 1
 
 
@@ -384,8 +385,6 @@ def test_an_installed_bundle_must_meet_the_trust_of_whoever_asks(built, unsigned
     info.mkdir()
     (info / "entry_points.txt").write_text("[jitload.bundles]\nops = ops_of_threads:ops.jlb\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
-    monkeypatch.setattr(tier, "_installed", {})
-    monkeypatch.setattr(tier, "_in_force", {})
     with jitload.configure(compile="never"):
         assert compile_request(built[1][0], jitload.Cache())
         with jitload.configure(trust=keys["ci"][1]), pytest.raises(TrustError):

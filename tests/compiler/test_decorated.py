@@ -11,7 +11,7 @@ import pytest
 
 import jitload
 from jitload import jit_kernel
-from jitload.compiler.decorated import is_path
+from jitload.compiler.source_text import is_path
 
 SOURCE = 'extern "C" __global__ void k(int *x) { x[0] = 1; }'
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import jitload
 from jitload.compiler import toolkit
 from jitload.compiler.toolkit import Nvrtc, find_nvrtc, nvrtc_version, toolchain, toolkit_roots
 from jitload.digest import sha256_hex
@@ -37,11 +38,9 @@ def installed(tmp_path, monkeypatch):
         (site / relative).write_text(text)
     monkeypatch.setattr(sys, "path", [str(site)])
     monkeypatch.setattr(toolkit, "_mapped_nvrtc", lambda: None)
-    monkeypatch.setattr(toolkit, "_nvrtc", False)
-    monkeypatch.setattr(toolkit, "_toolchains", {})
-    monkeypatch.setattr(toolkit, "_roots", {})
     monkeypatch.setattr(toolkit, "_cuda_homes", list)
-    return site
+    with jitload.Session():
+        yield site
 
 
 def test_the_installed_one():
@@ -124,8 +123,8 @@ def test_the_digest_does_not_depend_on_where_it_lies(installed, tmp_path, monkey
     before = toolchain()
     shutil.copytree(installed, tmp_path / "other")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "other")])
-    monkeypatch.setattr(toolkit, "_nvrtc", False)
-    assert toolchain() == before
+    with jitload.Session():
+        assert toolchain() == before
 
 
 def test_two_libraries_that_swap_their_bytes_differ(installed):
@@ -142,9 +141,9 @@ def test_the_digest_is_remembered_by_stamps(installed, tmp_path, monkeypatch):
     memo = tmp_path / "memo"
     memo.mkdir()
     first = toolchain(str(memo))
-    monkeypatch.setattr(toolkit, "_toolchains", {})
     monkeypatch.setattr(toolkit, "_digest_files", lambda _files: pytest.fail("hashed again"))
-    assert toolchain(str(memo)) == first
+    with jitload.Session():
+        assert toolchain(str(memo)) == first
 
 
 def test_a_touched_library_is_hashed_again(installed, tmp_path, monkeypatch):
@@ -171,8 +170,8 @@ def test_a_damaged_memo_is_ignored_and_replaced(installed, tmp_path, monkeypatch
     good = file.read_bytes()
     for bad in (garbage, json.dumps({**json.loads(good), "toolchain": [1, 2, 3]}).encode()):
         file.write_bytes(bad)
-        monkeypatch.setattr(toolkit, "_toolchains", {})
-        assert toolchain(str(memo)) == first
+        with jitload.Session():
+            assert toolchain(str(memo)) == first
         assert file.read_bytes() == good
 
 
@@ -185,8 +184,8 @@ def noted(installed, tmp_path, monkeypatch):
     (file,) = memo.glob("*.json")
 
     def again():
-        monkeypatch.setattr(toolkit, "_toolchains", {})
-        return toolchain(str(memo))
+        with jitload.Session():
+            return toolchain(str(memo))
 
     again.first, again.file, again.good = first, file, file.read_bytes()
     return again

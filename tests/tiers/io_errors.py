@@ -24,7 +24,6 @@ import tempfile
 
 import jitload
 from jitload.compiler import toolkit
-from jitload.tiers import lookup
 
 SOURCE = 'extern "C" __global__ void k(int *x) { *x = 7; }'
 CHILD_SECONDS = 100
@@ -35,12 +34,6 @@ shim.io_errors_end.restype = ctypes.c_long
 
 def compile_in(directory: str) -> jitload.Artifact:
     return jitload.compile(SOURCE, arch="compute_75", cache=jitload.Cache(directory))
-
-
-def forget() -> None:
-    """Be a new process, as far as the disk cache is concerned."""
-    for table in (toolkit._toolchains, lookup._keys, lookup._toolkit_checked):
-        table.clear()
 
 
 def open_below(directory: str) -> list[str]:
@@ -70,7 +63,6 @@ def are_locked(directory: str) -> list[str]:
 def check_call(directory: str, right: bytes, k: int, error: int, sticky: bool, index: bool) -> tuple[int, list[str]]:
     """What is wrong when call number `k` fails, and how many calls there were."""
     wrong = []
-    forget()
     cache = jitload.Cache(directory)
     if index:
         jitload.compile(SOURCE, arch="compute_75", cache=cache)
@@ -99,7 +91,7 @@ def check_call(directory: str, right: bytes, k: int, error: int, sticky: bool, i
     if strays:
         wrong.append(f"left behind: {strays}")
     try:
-        wrong += check_after(directory, right)
+        wrong += jitload.Session().run(check_after, directory, right)
     except BaseException as caught:  # noqa: BLE001
         wrong.append(f"afterwards {type(caught).__name__}: {caught}")
     return calls, wrong
@@ -108,7 +100,6 @@ def check_call(directory: str, right: bytes, k: int, error: int, sticky: bool, i
 def check_after(directory: str, right: bytes) -> list[str]:
     """What is wrong once the file system is sound again."""
     wrong = []
-    forget()
     if compile_in(directory).data != right:
         wrong.append("another artifact afterwards")
     before = jitload.stats().compiles
@@ -128,7 +119,7 @@ def in_child(*arguments: object) -> tuple[int, list[str]]:
     if not pid:
         faulthandler.dump_traceback_later(CHILD_SECONDS, exit=True)
         with os.fdopen(write, "w") as file:
-            json.dump(check_call(*arguments), file)
+            json.dump(jitload.Session().run(check_call, *arguments), file)  # as in a new process
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as file:
@@ -144,9 +135,8 @@ def main(state: str, error: str, sticky: str, count: str) -> None:
     directory, sound = f"{base}/cache", f"{base}/sound"
     right = jitload.compile(SOURCE, arch="compute_75", cache=jitload.Cache()).data
     if state == "warm":
-        forget()
         os.mkdir(sound, 0o700)
-        compile_in(sound)
+        jitload.Session().run(compile_in, sound)
     elif state == "empty":
         os.mkdir(sound, 0o700)
 
