@@ -183,7 +183,7 @@ def _traps_in_groups(fault: CpuFault) -> bool:
     return (fault.instruction or "").startswith("trap") and "cooperative_groups" in (fault.cuda_line or "")
 
 
-def batch_blocks(grid: Grid) -> int:
+def _batch_blocks(grid: Grid) -> int:
     """How many thread blocks run side by side."""
     code = grid.code
     lanes = SPINNING_BATCH_LANES if code.spins else BATCH_LANES
@@ -207,20 +207,20 @@ def observer_in_force() -> Observer | None:
 def _run_watched(grid: Grid, observer: Observer | None, cooperative: bool) -> None:
     """Run every block of the grid, and tell the observer of the launch, if there is one."""
     if observer is None:
-        run_grid(grid, None, cooperative)
+        _run_grid(grid, None, cooperative)
         return
     observer.launched(grid)
-    run_grid(grid, observer, cooperative)
+    _run_grid(grid, observer, cooperative)
     observer.finished(grid)
 
 
-def run_grid(grid: Grid, observer: Observer | None, cooperative: bool) -> None:
+def _run_grid(grid: Grid, observer: Observer | None, cooperative: bool) -> None:
     """Run every block of the grid.
 
     Batches run one after the other. When one only waits, perhaps for a block that has not started, the next is let in
     beside it and they take turns; a cooperative launch starts like that.
     """
-    spans = split_grid(grid.shape, batch_blocks(grid))
+    spans = split_grid(grid.shape, _batch_blocks(grid))
     running: list[Scheduler] = []
     crowd = _BATCHES_AT_ONCE if cooperative else 1
     while True:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.link import Linker
     from jitload.cpu.text.ir import Function, Place
 
-STACK_BYTES = 1 << 16  # local memory per lane for calls of unknown depth
+_STACK_BYTES = 1 << 16  # local memory per lane for calls of unknown depth
 
 
 class KernelCode:
@@ -231,7 +231,7 @@ class KernelCode:
             return depths[name]
 
         found = depth(entry)
-        return STACK_BYTES if found is None else found
+        return _STACK_BYTES if found is None else found
 
 
 def _registers_of_block(block: Block) -> list[Register]:

@@ -15,6 +15,7 @@ from jitload.cpu.memory.arena import process_arena
 from jitload.cpu.text.lines import spell_lines_of
 from jitload.cpu.text.program import read_program
 from jitload.errors import LoadError, SymbolNotFoundError
+from jitload.launch.kernel import Kernel
 from jitload.loader.module import Module
 from jitload.loader.types import with_symbol_types
 
@@ -106,8 +107,6 @@ class PtxModule(Module):
     def _load_function(self, symbol: str, kernel: KernelInfo | None) -> Callable[..., Any] | None:
         if symbol not in self._program.entries:
             return None
-        from jitload.launch.kernel import Kernel
-
         function = self.device_function(symbol, kernel)
         return Kernel(function.info, function)
 

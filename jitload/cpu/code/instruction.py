@@ -125,10 +125,6 @@ class Modifiers:
             raise Refused(f"unknown type .{self._rest[-1]}" if self._rest else "the type is missing")
         return TYPES[self._rest.pop()]
 
-    def type_if_any(self) -> Type | None:
-        """Take the type at the end if there is one."""
-        return self.type() if self._rest and self._rest[-1] in TYPES else None
-
     def finish(self) -> None:
         """Refuse modifiers that are left."""
         if self._rest:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DYNAMIC_ALIGNMENT = 16
 #: What compute_80 and later keep at the start of shared memory for the system; cooperative groups meet there.
-RESERVED_BYTES = 1024
+_RESERVED_BYTES = 1024
 
 
 def align(offset: int, alignment: int) -> int:
@@ -60,7 +60,7 @@ class KernelLayout:
     """
 
     def __init__(self, entry: Function, symbols: list[Symbol], *, reserved: bool) -> None:
-        self.reserved_bytes = RESERVED_BYTES if reserved else 0
+        self.reserved_bytes = _RESERVED_BYTES if reserved else 0
         self._offsets: dict[int, int] = {}
         self._shared: list[tuple[int, int, str]] = []
         self._dynamic: list[Variable] = []
@@ -70,7 +70,7 @@ class KernelLayout:
             self.parameter_places.append((offset, parameter.size, parameter.name))
         end = self.reserved_bytes
         if reserved:
-            self._shared.append((0, RESERVED_BYTES, "reserved shared memory"))
+            self._shared.append((0, _RESERVED_BYTES, "reserved shared memory"))
         for symbol in symbols:
             variable = symbol.variable
             if variable is None or variable.space != "shared" or id(variable) in self._offsets:

@@ -41,7 +41,7 @@ def registers_of(operand: Operand | CallSyntax) -> list[Register]:
     return []
 
 
-def has_result(instruction: Instruction) -> bool:
+def _has_result(instruction: Instruction) -> bool:
     """Whether the first operand is a destination."""
     if instruction.opcode in {"bar", "barrier"}:
         return "red" in instruction.modifiers
@@ -49,10 +49,10 @@ def has_result(instruction: Instruction) -> bool:
     return instruction.opcode not in NO_RESULT and not isinstance(first, Memory)
 
 
-def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
+def _results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
     """The registers that an instruction writes and reads; a guarded one also reads what it writes."""
     operands = instruction.operands
-    first = int(has_result(instruction))
+    first = int(_has_result(instruction))
     results = registers_of(operands[0]) if operands and first else []
     sources: list[Register] = []
     for operand in operands[first:]:
@@ -105,7 +105,7 @@ def _summarize(block: Block, carry: Register) -> None:
     used = defined = 0
     ended = [block.end.instruction] if isinstance(block.end, Meeting | Table) else []
     for instruction in (*block.instructions, *ended):
-        results, sources = results_and_sources(instruction)
+        results, sources = _results_and_sources(instruction)
         writes, reads = carries(instruction)
         for register in (*sources, *([carry] if reads else [])):
             if not defined >> register.index & 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.instruction import Modifiers, emits, operands
 from jitload.cpu.emit.integer import require_integer
 from jitload.cpu.faults import Refused
-from jitload.cpu.text.ir import Immediate
+from jitload.cpu.text.ir import Immediate, Pair
 from jitload.cpu.types import unsigned_rep
 
 if TYPE_CHECKING:
@@ -159,8 +159,6 @@ def _emit_lop3(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
     if not fold:
         writer.result(d, "u32", expression)
         return
-    from jitload.cpu.text.ir import Pair
-
     if not isinstance(d, Pair):
         raise Refused("lop3 with a predicate needs two results")
     value = writer.temporary(expression)

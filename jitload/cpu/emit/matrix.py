@@ -48,7 +48,7 @@ def registers(operand: Operand) -> tuple[Operand, ...]:
     return operand.items if isinstance(operand, Vector) else (operand,)
 
 
-def results_of(fragment: tuple[Operand, ...], bits: int) -> tuple[list[tuple[int, str] | None], list[Register]]:
+def _results_of(fragment: tuple[Operand, ...], bits: int) -> tuple[list[tuple[int, str] | None], list[Register]]:
     """Where the scheduler writes a fragment."""
     places: list[tuple[int, str] | None] = []
     written = []
@@ -63,7 +63,7 @@ def results_of(fragment: tuple[Operand, ...], bits: int) -> tuple[list[tuple[int
     return places, written
 
 
-def emit_product(
+def _emit_product(
     writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
 ) -> tuple[MeetingCode, str, list[Register]]:
     """`mma` and `wmma.mma`: a meeting of whole warps."""
@@ -94,7 +94,7 @@ def emit_product(
     counts = (len(found[1]), len(found[2]), len(found[3]))
     product = Product(opaque, m, n, k, d, a, b, c, saturate, counts, operation, quads)
     _check_product(product, len(found[0]))
-    places, written = results_of(found[0], 64 if d == "f64" else 32)
+    places, written = _results_of(found[0], 64 if d == "f64" else 32)
     reps = ["u64" if one == "f64" else "u32" for one in (a, b, c)]
     texts = [writer.source(one, rep) for part, rep in zip(found[1:], reps, strict=True) for one in part]
     full = writer.function.constant("u32", 0xFFFFFFFF)
@@ -118,14 +118,14 @@ def _check_product(product: Product, results: int) -> None:
         raise Refused(f"products of .{product.a} are not added up like this")
 
 
-def emit_transposed_move(
+def _emit_transposed_move(
     writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
 ) -> tuple[MeetingCode, str, list[Register]]:
     """`movmatrix`."""
     for part in ("sync", "aligned", "m8n8", "trans", "b16"):
         modifiers.need(part)
     d, a = operands(instruction, 2)
-    places, written = results_of((d,), 32)
+    places, written = _results_of((d,), 32)
     full = writer.function.constant("u32", 0xFFFFFFFF)
     code = MeetingCode("warp", "movmatrix", "", tuple(places), writer.site, True)
     return code, f"({full}, {writer.source(a, 'u32')},)", written
@@ -141,7 +141,7 @@ def _rows(modifiers: Modifiers) -> tuple[int, bool]:
     return count, turned
 
 
-def emit_rows(
+def _emit_rows(
     writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
 ) -> tuple[MeetingCode, str, list[Register]]:
     """`ldmatrix` and `stmatrix`: first the lanes exchange the addresses of rows; `emit_matrix_access` follows."""
@@ -149,7 +149,7 @@ def emit_rows(
     loads = instruction.opcode == "ldmatrix"
     memory, hidden = instruction.operands[1 if loads else 0], instruction.operands[2:]
     _, text, offset = address_parts(writer, "shared", memory)
-    places, written = results_of(hidden, 64)
+    places, written = _results_of(hidden, 64)
     code = MeetingCode("warp", f"rows.{count}.{turned}", "", tuple(places), writer.site, True)
     full = writer.function.constant("u32", 0xFFFFFFFF)
     return code, f"({full}, {text} + {writer.function.constant('u64', offset)},)", written
@@ -225,9 +225,9 @@ def _emit_wmma_memory(writer: BlockWriter, instruction: Instruction, modifiers: 
 
 
 MEETINGS = {
-    "mma": emit_product,
-    "wmma": emit_product,
-    "movmatrix": emit_transposed_move,
-    "ldmatrix": emit_rows,
-    "stmatrix": emit_rows,
+    "mma": _emit_product,
+    "wmma": _emit_product,
+    "movmatrix": _emit_transposed_move,
+    "ldmatrix": _emit_rows,
+    "stmatrix": _emit_rows,
 }

@@ -8,7 +8,7 @@ from jitload.cpu.code.instruction import Modifiers, emits, operands
 from jitload.cpu.emit.form import Form
 from jitload.cpu.faults import Refused
 from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW
-from jitload.cpu.text.ir import Immediate, Pair, Register, Special, Symbol, Vector
+from jitload.cpu.text.ir import Pair, Register, Special, Vector
 from jitload.cpu.types import unsigned_rep
 
 if TYPE_CHECKING:
@@ -206,13 +206,3 @@ def _emit_isspacep(writer: BlockWriter, instruction: Instruction, modifiers: Mod
         "global", "const", "shared", "shared::cta", "shared::cluster", "local", "param", "param::entry"
     )
     writer.result(d, "p", f"space_of({writer.source(a, 'u64')}, {space.partition('::')[0]!r}, batch)")
-
-
-def is_function(operand: Operand) -> bool:
-    """Whether an operand names something that is no variable: a function."""
-    return isinstance(operand, Symbol) and operand.variable is None
-
-
-def literal(operand: Operand) -> int | None:
-    """The value of an integer literal."""
-    return operand.value if isinstance(operand, Immediate) and isinstance(operand.value, int) else None

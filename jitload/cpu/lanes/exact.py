@@ -39,7 +39,7 @@ def compute(name: str, operands: tuple[float, ...], mode: str) -> float:
         "div": lambda: a / b,
         "fma": lambda: a * b + Fraction(operands[2]),
     }[name]()
-    return round_fraction(value, mode)
+    return _round_fraction(value, mode)
 
 
 def _special(name: str, operands: tuple[float, ...], mode: str) -> float | None:
@@ -70,7 +70,7 @@ def _exact_zero(operands: tuple[float, ...], mode: str) -> float | None:
     return -0.0 if mode == "rm" else 0.0
 
 
-def round_fraction(value: Fraction, mode: str) -> float:
+def _round_fraction(value: Fraction, mode: str) -> float:
     """A non-zero rational to f64."""
     negative = value < 0
     size = -value if negative else value

@@ -162,12 +162,12 @@ def fma_f16(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
     return fma_odd(a, b, c).astype(np.float16)
 
 
-def add_odd(a: Lanes, b: Lanes) -> Lanes:
+def _add_odd(a: Lanes, b: Lanes) -> Lanes:
     """A + b of f32 lanes in f64, rounded to odd."""
     return to_odd(*two_sum(a.astype(_F64), b.astype(_F64)))
 
 
-def quotient_odd(a: Lanes, b: Lanes) -> Lanes:
+def _quotient_odd(a: Lanes, b: Lanes) -> Lanes:
     """A / b of f32 lanes in f64, rounded to odd."""
     wide_a, wide_b = a.astype(_F64), b.astype(_F64)
     quotient = wide_a / wide_b
@@ -178,7 +178,7 @@ def quotient_odd(a: Lanes, b: Lanes) -> Lanes:
     return to_odd(quotient, lost)
 
 
-def root_odd(a: Lanes) -> Lanes:
+def _root_odd(a: Lanes) -> Lanes:
     """Square root of f32 lanes in f64, rounded to odd."""
     wide = a.astype(_F64)
     root = np.sqrt(wide)
@@ -215,7 +215,7 @@ def directed(x: Lanes, nearest: Lanes, mode: str) -> Lanes:
 
 def add_f32(a: Lanes, b: Lanes, mode: str) -> Lanes:
     """A + b in a directed mode."""
-    return narrow(_signed_zero(add_odd(a, b), a, b, mode), mode)
+    return narrow(_signed_zero(_add_odd(a, b), a, b, mode), mode)
 
 
 def fma_f32_directed(a: Lanes, b: Lanes, c: Lanes, mode: str) -> Lanes:
@@ -239,15 +239,15 @@ def mul_f32(a: Lanes, b: Lanes, mode: str) -> Lanes:
 
 def div_f32(a: Lanes, b: Lanes, mode: str) -> Lanes:
     """A / b in a directed mode."""
-    return narrow(quotient_odd(a, b), mode)
+    return narrow(_quotient_odd(a, b), mode)
 
 
 def sqrt_f32(a: Lanes, mode: str) -> Lanes:
     """Square root in a directed mode."""
-    return narrow(root_odd(a), mode)
+    return narrow(_root_odd(a), mode)
 
 
-def two_product(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
+def _two_product(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
     """(rounded product, what rounding lost), exact while nothing over- or underflows (Dekker, Veltkamp)."""
     product = a * b
     splitter = _F64(134217729.0)
@@ -259,7 +259,7 @@ def two_product(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
 
 def fma_f64(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
     """A * b + c of f64 lanes, rounded once to nearest even (Boldo and Melquiond's emulation)."""
-    product, low = two_product(a, b)
+    product, low = _two_product(a, b)
     high_c, low_c = two_sum(c, low)
     high, middle = two_sum(product, high_c)
     result = np.asarray(high + to_odd(*two_sum(low_c, middle)))

@@ -44,7 +44,7 @@ def _magnitudes(name: str) -> Array:
     return np.asarray(np.ldexp(fraction, np.maximum(exponent, 1) - form.bias - form.mantissa))
 
 
-def to_narrow(x: Lanes, name: str, relu: bool) -> Lanes:
+def _to_narrow(x: Lanes, name: str, relu: bool) -> Lanes:
     """f32 or f16 to the nearest code, ties to even, with `.satfinite`; as u16 lanes.
 
     Where the type has no NaN, NaN becomes the largest number.
@@ -76,7 +76,7 @@ def from_narrow(codes: Lanes, name: str) -> Lanes:
 def pack_narrow(high: Lanes, low: Lanes, name: str, relu: bool) -> Lanes:
     """Two numbers to a pair of codes: in a byte for 4 bits each, else in a byte for each."""
     shift = np.uint16(4 if name == "e2m1" else 8)
-    pair = (to_narrow(high, name, relu) << shift) | to_narrow(low, name, relu)
+    pair = (_to_narrow(high, name, relu) << shift) | _to_narrow(low, name, relu)
     return pair.astype(np.uint8) if name == "e2m1" else pair
 
 

@@ -120,26 +120,26 @@ def population(a: Lanes) -> Lanes:
     return ((words * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.uint32)
 
 
-def highest_bit(a: Lanes) -> Lanes:
+def _highest_bit(a: Lanes) -> Lanes:
     """Position of the most significant set bit of unsigned lanes as u32, all ones when there is none."""
     if a.dtype.itemsize == 8:
         high = (a >> _32).astype(np.uint32)
-        low = highest_bit(a.astype(np.uint32))
-        return np.where(high != 0, highest_bit(high) + np.uint32(32), low)
+        low = _highest_bit(a.astype(np.uint32))
+        return np.where(high != 0, _highest_bit(high) + np.uint32(32), low)
     exponent = (a.astype(np.float64).view(np.uint64) >> np.uint64(52)).astype(np.uint32) - np.uint32(1023)
     return np.where(a == 0, np.uint32(0xFFFFFFFF), exponent)
 
 
 def leading_zeros(a: Lanes) -> Lanes:
     """`clz`, as u32; the width for 0."""
-    return np.uint32(a.dtype.itemsize * 8 - 1) - highest_bit(a)
+    return np.uint32(a.dtype.itemsize * 8 - 1) - _highest_bit(a)
 
 
 def find_bit(a: Lanes, shift_amount: bool) -> Lanes:
     """`bfind`: the most significant bit that is not a sign bit, or the shift that brings it to the top."""
     bits = a.dtype.itemsize * 8
     unsigned = np.where(a < 0, ~a, a).view(f"u{a.dtype.itemsize}") if a.dtype.kind == "i" else a
-    found = highest_bit(unsigned)
+    found = _highest_bit(unsigned)
     if not shift_amount:
         return found
     return np.where(found == np.uint32(0xFFFFFFFF), found, np.uint32(bits - 1) - found)

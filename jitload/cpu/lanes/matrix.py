@@ -110,7 +110,7 @@ def _layout(product: Product, which: str, registers: int, per_register: int) -> 
     return opaque_layout(*shape, registers, per_register)
 
 
-def split_elements(words: Array, type_name: str) -> Array:
+def _split_elements(words: Array, type_name: str) -> Array:
     """The numbers in registers (the last axis), as f64, or s64 for integers: one more axis, lowest first."""
     bits = ELEMENT_BITS[type_name]
     if bits == 1:
@@ -134,8 +134,8 @@ def split_elements(words: Array, type_name: str) -> Array:
     return np.asarray(words.view(dtype).reshape(*words.shape, -1).astype(np.float64))
 
 
-def join_elements(values: Array, type_name: str) -> Array:
-    """The registers of `split_elements`; of accumulator types only."""
+def _join_elements(values: Array, type_name: str) -> Array:
+    """The registers of `_split_elements`; of accumulator types only."""
     dtype = {"f16": np.float16, "f64": np.float64, "s32": np.int32}.get(type_name, np.float32)
     packed = np.ascontiguousarray(values.astype(dtype))
     word = np.uint64 if type_name == "f64" else np.uint32
@@ -143,7 +143,7 @@ def join_elements(values: Array, type_name: str) -> Array:
 
 
 def _gather(product: Product, which: str, type_name: str, registers: Array, shape: tuple[int, int]) -> Array:
-    elements = split_elements(registers, type_name)
+    elements = _split_elements(registers, type_name)
     layout = _layout(product, which, elements.shape[2], elements.shape[3])
     if product.quads:
         elements = pair_quads(elements)
@@ -180,18 +180,18 @@ def multiply(product: Product, words: list[Array]) -> list[Array]:
     elements = total[:, layout.rows, layout.columns]
     if product.quads:
         elements = unpair_quads(elements).reshape(-1, 32, count, inner)
-    found = join_elements(elements, product.d)
+    found = _join_elements(elements, product.d)
     return [np.ascontiguousarray(found[:, :, place]).reshape(-1) for place in range(count)]
 
 
-def move_transposed(words: Array) -> Array:
+def _move_transposed(words: Array) -> Array:
     """`movmatrix.trans`: rows of an 8x8 matrix of 16-bit elements become columns."""
     halves = np.ascontiguousarray(words.reshape(-1, 32)).view(np.uint16).reshape(-1, 8, 8)
     turned = np.ascontiguousarray(halves.transpose(0, 2, 1))
     return turned.reshape(-1, 64).view(np.uint32).reshape(-1)
 
 
-def exchange_rows(address: Array, count: int, turned: bool) -> list[Array]:
+def _exchange_rows(address: Array, count: int, turned: bool) -> list[Array]:
     """`ldmatrix`: per matrix, where a lane's part of it lies; two places per matrix when it is transposed.
 
     Lanes 8i to 8i + 7 hold the addresses of the rows of matrix i.
@@ -213,6 +213,6 @@ def run_matrix(name: str, product: Product | None, values: list[Array]) -> list[
     if product is not None:
         return multiply(product, values)
     if name == "movmatrix":
-        return [move_transposed(values[0])]
+        return [_move_transposed(values[0])]
     _, count, turned = name.split(".")
-    return exchange_rows(values[0], int(count), turned == "True")
+    return _exchange_rows(values[0], int(count), turned == "True")

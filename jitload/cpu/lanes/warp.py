@@ -70,24 +70,9 @@ def run_warp(name: str, slots: Array, masks: Lanes, values: list[Lanes], slot_co
 def shuffle_sources(mode: str, slots: Array, values: Sequence[Lanes]) -> tuple[Array, Array]:
     """(slot that each lane reads from, whether that is inside its segment); outside of it a lane reads its own."""
     _, b, c = values
-    b = (b & np.uint32(31)).astype(np.int64)
-    clamp = (c & np.uint32(31)).astype(np.int64)
-    segment = ((c >> np.uint32(8)) & np.uint32(31)).astype(np.int64)
     lane = slots & _31
-    last = (lane & segment) | (clamp & ~segment)
-    if mode == "up":
-        source = lane - b
-        inside = source >= last
-    elif mode == "down":
-        source = lane + b
-        inside = source <= last
-    elif mode == "bfly":
-        source = lane ^ b
-        inside = source <= last
-    else:
-        source = (lane & segment) | (b & ~segment)
-        inside = source <= last
-    return np.where(inside, slots - lane + source, slots), inside
+    source, inside = _shuffle_source(mode, lane, b, c)
+    return slots - lane + source, inside
 
 
 def _shuffle(mode: str, slots: Array, values: list[Lanes], slot_count: int) -> list[Array]:

@@ -167,13 +167,6 @@ class Addresses:
         indices = np.full(count, start + index) if isinstance(index, int) else index + start
         return self.views[rep], indices
 
-    def bytes_until_nul(self, position: int, limit: int) -> bytes:
-        """The C string at the address of one lane, for printf and assertions."""
-        offsets = self.offsets + self.slabs
-        offset = offsets if isinstance(offsets, int) else int(offsets[position])
-        found = bytes(self.views["u8"][offset : offset + limit])
-        return found.partition(b"\0")[0]
-
     def _locate_by_sum(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
         """Base or offset is misaligned or below zero alone; what counts is the sum."""
         sums: Array | int = self.offsets + offset

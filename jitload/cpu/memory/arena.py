@@ -281,12 +281,6 @@ class Arena:
         """Bytes from the start of the arena to the end of its last allocation."""
         return self._top
 
-    @property
-    def live_bytes(self) -> int:
-        """Bytes in live allocations."""
-        with self._lock:
-            return sum(allocation.nbytes for allocation in self._live.values())
-
 
 def relation(offset: int, nbytes: int, extent: int) -> str:
     """How an access of `nbytes` at `offset` from the start of `extent` bytes misses them."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _CHUNK = 16  # bulk copies are of multiples of so many bytes
 
 
-def part_of(addresses: Addresses, lanes: Array) -> Addresses:
+def _part_of(addresses: Addresses, lanes: Array) -> Addresses:
     """The addresses of some of the current lanes."""
     batch = addresses.batch
     offsets = np.broadcast_to(addresses.offsets, (batch.count,))[lanes]
@@ -45,13 +45,13 @@ def _read_valid(source: Addresses, start: int, size: int, valid: Lanes, site: in
     data = np.zeros((count, size), np.uint8)
     whole = np.flatnonzero(counts >= size)
     if len(whole):
-        loaded = part_of(source, whole).load_vector(start, "u32", 4, size // 4, site)
+        loaded = _part_of(source, whole).load_vector(start, "u32", 4, size // 4, site)
         data.view(np.uint32)[whole] = np.stack(loaded, axis=1)
     for number in range(size):
         some = np.flatnonzero((counts > number) & (counts < size))
         if not len(some):
             break
-        data[some, number] = part_of(source, some).load(start + number, "u8", 1, site)
+        data[some, number] = _part_of(source, some).load(start + number, "u8", 1, site)
     return [np.ascontiguousarray(column) for column in data.view(np.uint32).T]
 
 
@@ -65,7 +65,7 @@ def copy_bulk(
         batch.fail(site, int(bad[0]), f"a bulk copy of {int(sizes[bad[0]])} bytes, which is no multiple of {_CHUNK}")
     for length in np.unique(sizes).tolist():
         lanes = np.flatnonzero(sizes == length)
-        into, out = part_of(target, lanes), part_of(source, lanes)
+        into, out = _part_of(target, lanes), _part_of(source, lanes)
         for step in range(0, length, _CHUNK):
             words = list(out.load_vector(start + step, "u32", 4, _CHUNK // 4, site))
             into.store_vector(to + step, "u32", 4, site, words)
@@ -78,6 +78,6 @@ def fill_bulk(batch: RunningLanes, target: Addresses | MixedAddresses, to: int, 
     if (sizes % 8).any():
         batch.fail(site, int(np.flatnonzero(sizes % 8)[0]), "st.bulk of a size that is no multiple of 8")
     for length in np.unique(sizes).tolist():
-        into = part_of(target, np.flatnonzero(sizes == length))
+        into = _part_of(target, np.flatnonzero(sizes == length))
         for step in range(0, length, 8):
             into.store(to + step, "u64", 8, site, np.uint64(0))

@@ -172,14 +172,6 @@ class MixedAddresses:
         """The parts, for atomics."""
         return self.parts
 
-    def bytes_until_nul(self, position: int, limit: int) -> bytes:
-        """The C string at the address of one lane."""
-        for positions, part in self.parts:
-            place = np.flatnonzero(positions == position)
-            if len(place):
-                return part.bytes_until_nul(int(place[0]), limit)
-        return b""
-
 
 def of_one_space(addresses: Addresses | MixedAddresses, site: int, what: str) -> Addresses:
     """The addresses, if they do not point into several state spaces.

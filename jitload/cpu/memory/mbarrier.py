@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from jitload.cpu.memory.generic import MixedAddresses
     from jitload.cpu.types import Array, Lanes
 
-MOST_ARRIVALS = (1 << 20) - 1
-_MASK = np.uint64(MOST_ARRIVALS)
+_MOST_ARRIVALS = (1 << 20) - 1
+_MASK = np.uint64(_MOST_ARRIVALS)
 _PENDING = np.uint64(20)
 _BYTES = 40
 _BYTES_MASK = (1 << 21) - 1
@@ -43,7 +43,7 @@ def mbarrier_init(
     bad = np.flatnonzero((counts == 0) | (counts > _MASK))
     if len(bad):
         number = int(np.atleast_1d(counts)[bad[0]])
-        batch.fail(site, int(bad[0]), f"an mbarrier for {number} arrivals, 1 to {MOST_ARRIVALS} are possible")
+        batch.fail(site, int(bad[0]), f"an mbarrier for {number} arrivals, 1 to {_MOST_ARRIVALS} are possible")
     addresses.store(offset, "u64", 8, site, counts | counts << _PENDING)
 
 
@@ -66,7 +66,7 @@ def mbarrier_arrive(
     for position, (place, number, size) in enumerate(zip(index.tolist(), counts.tolist(), sizes.tolist(), strict=True)):
         word = int(view[place])
         states[position] = word
-        pending = word >> 20 & MOST_ARRIVALS
+        pending = word >> 20 & _MOST_ARRIVALS
         if number > pending:
             batch.fail(site, position, f"{number} arrivals at an mbarrier that waits for {pending} more")
         word -= (number << 20) + (number if drop else 0)
@@ -89,8 +89,8 @@ def _with_bytes(batch: RunningLanes, site: int, position: int, word: int, size: 
     if not size:
         return word
     found = _bytes_of(word) + size
-    if abs(found) > MOST_ARRIVALS:
-        batch.fail(site, position, f"an mbarrier that waits for {found} bytes, {MOST_ARRIVALS} are possible")
+    if abs(found) > _MOST_ARRIVALS:
+        batch.fail(site, position, f"an mbarrier that waits for {found} bytes, {_MOST_ARRIVALS} are possible")
     return word & ~(_BYTES_MASK << _BYTES) | (found & _BYTES_MASK) << _BYTES
 
 
@@ -101,9 +101,9 @@ def _bytes_of(word: int) -> int:
 
 def _settled(word: int) -> int:
     """The object in its next phase if nothing is lacking any more."""
-    if word >> 20 & MOST_ARRIVALS or _bytes_of(word):
+    if word >> 20 & _MOST_ARRIVALS or _bytes_of(word):
         return word
-    expected, phase = word & MOST_ARRIVALS, (word >> int(_PHASE)) + 1
+    expected, phase = word & _MOST_ARRIVALS, (word >> int(_PHASE)) + 1
     return expected | expected << 20 | (phase & 7) << int(_PHASE)
 
 

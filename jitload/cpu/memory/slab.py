@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: Slabs start at multiples of the widest vector access.
-SLAB_ALIGNMENT = 32
+_SLAB_ALIGNMENT = 32
 #: What fresh shared and local memory holds: NaN in every float type, and an index far out of bounds.
 UNSET = 0x7FFF
 _UNSET_BYTES = 1 << 25  # beyond this only the first bytes of every slab are set, so that stacks stay cheap
@@ -43,9 +43,9 @@ class Slab:
     ) -> None:
         self.space = space
         self.nbytes = nbytes
-        self.stride = -(-nbytes // SLAB_ALIGNMENT) * SLAB_ALIGNMENT
+        self.stride = -(-nbytes // _SLAB_ALIGNMENT) * _SLAB_ALIGNMENT
         self.variables = variables
-        buffer = np.zeros(max(self.stride * copies, SLAB_ALIGNMENT), np.uint8)
+        buffer = np.zeros(max(self.stride * copies, _SLAB_ALIGNMENT), np.uint8)
         if unset and nbytes:
             marked = min(self.stride, max(_UNSET_BYTES // copies, 256)) // 2
             buffer.view(np.uint16).reshape(copies, -1)[:, :marked] = UNSET

@@ -22,7 +22,7 @@ class Waiting(NamedTuple):
     lanes: Array
 
 
-class Released(NamedTuple):
+class _Released(NamedTuple):
     """Lanes that go on, with the result of `bar.red` per lane if there is one."""
 
     waiting: Waiting
@@ -65,7 +65,7 @@ class Barrier:
         """Whether nobody has arrived since the last release."""
         return not self.waiting and not self._arrived.any()
 
-    def release(self) -> list[Released]:
+    def release(self) -> list[_Released]:
         """Let the thread blocks go whose threads have all arrived."""
         explicit = self._expected >= 0
         enough = np.where(explicit, self._weighted >= self._expected, self._arrived >= self._batch.live_threads)
@@ -77,7 +77,7 @@ class Barrier:
             chosen = complete[self._batch.block_slot[waiting.lanes]]
             if chosen.any():
                 lanes = waiting.lanes[chosen]
-                released.append(Released(waiting._replace(lanes=lanes), self._result(waiting.code.name, lanes)))
+                released.append(_Released(waiting._replace(lanes=lanes), self._result(waiting.code.name, lanes)))
             if not chosen.all():
                 kept.append(waiting._replace(lanes=waiting.lanes[~chosen]))
         self.waiting = kept

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 #: Steps (one block of some lanes each; 3 to 10 us for few lanes) without a batch that ends: then a launch is endless.
 STEP_LIMIT = 2_000_000
-FAIR_STEPS = 4096  # how long anybody may wait where a loop may depend on other threads ...
-FAIR_STEPS_IN_SPINS = 8  # ... while a loop runs that waits for other threads
+_FAIR_STEPS = 4096  # how long anybody may wait where a loop may depend on other threads ...
+_FAIR_STEPS_IN_SPINS = 8  # ... while a loop runs that waits for other threads
 _TURN_STEPS = 16  # how long the one that waited longest may run then
 _SAMPLE_STEPS = 1024
 
@@ -90,7 +90,7 @@ class Scheduler:
             if self._steps >= end:
                 return False
             # Where nobody can be waited for, lanes that left a loop early stay for the others, as on a GPU.
-            wait = FAIR_STEPS_IN_SPINS if self._steps < self._spin_until else FAIR_STEPS
+            wait = _FAIR_STEPS_IN_SPINS if self._steps < self._spin_until else _FAIR_STEPS
             fair = depends and self._steps - last_fair >= wait
             if fair and len(self._heap) > 1:
                 key = min(self._ready, key=self._since.__getitem__)
@@ -103,7 +103,7 @@ class Scheduler:
                 last_fair = self._steps
             lanes = self._merge(self._ready.pop(key))
             del self._since[key]
-            self._run_lanes(self._frames[key[1]], key[2], lanes, min(end, last_fair + FAIR_STEPS), turn_end)
+            self._run_lanes(self._frames[key[1]], key[2], lanes, min(end, last_fair + _FAIR_STEPS), turn_end)
         self.meetings.expect_nobody()
         self.batch.grid.steps = 0
         return True
@@ -132,7 +132,7 @@ class Scheduler:
             self._steps += 1
             if block.spins:
                 self.spun = True
-                self._spin_until = self._steps + FAIR_STEPS_IN_SPINS
+                self._spin_until = self._steps + _FAIR_STEPS_IN_SPINS
             if not self._steps % _SAMPLE_STEPS:
                 self._sample(block)
             kind = block.kind

@@ -19,7 +19,7 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 #: PTX of real kernels stays below a few megabytes; beyond this the text is refused before it is read.
-MAX_TEXT_BYTES = 256 << 20
+_MAX_TEXT_BYTES = 256 << 20
 
 
 class Source:
@@ -71,8 +71,8 @@ def read_source(data: bytes) -> Source:
     Raises:
         LoadError: the bytes are not text, or not PTX.
     """
-    if len(data) > MAX_TEXT_BYTES:
-        raise LoadError(f"PTX of {len(data)} bytes: more than {MAX_TEXT_BYTES} bytes are refused", kind="ptx")
+    if len(data) > _MAX_TEXT_BYTES:
+        raise LoadError(f"PTX of {len(data)} bytes: more than {_MAX_TEXT_BYTES} bytes are refused", kind="ptx")
     try:
         text = data.rstrip(b"\0").decode("utf-8")
     except UnicodeDecodeError as error:

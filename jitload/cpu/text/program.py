@@ -211,7 +211,7 @@ def _read_dimensions(cursor: Cursor) -> list[int | None]:
 
 
 def _read_function(cursor: Cursor, program: Program, entry: bool) -> None:
-    cursor_attribute(cursor)
+    _cursor_attribute(cursor)
     results = _read_formals(cursor)[0] if not entry and cursor.peek() == "(" else []
     name = cursor.take()
     parameters, pointers = _read_formals(cursor) if cursor.peek() == "(" else ([], frozenset())
@@ -228,7 +228,7 @@ def _read_function(cursor: Cursor, program: Program, entry: bool) -> None:
         program.functions[name] = function
 
 
-def cursor_attribute(cursor: Cursor) -> None:
+def _cursor_attribute(cursor: Cursor) -> None:
     """Skip `.attribute(...)` before a name."""
     while cursor.accept(".attribute"):
         while cursor.take() != ")":
