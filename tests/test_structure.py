@@ -128,8 +128,14 @@ def test_no_circle_of_imports():
         ("digest", "def late():\n    from jitload.tiers.disk import DiskTier"),
         ("values", "if TYPE_CHECKING:\n    from jitload.artifact import Artifact"),
         ("forks", "import_module('jitload.cpu.memory.arena')"),
+        ("cpu.memory.access", "if TYPE_CHECKING:\n    from jitload.cpu.run.batch import Batch"),
+        ("cpu.run.batch", "if TYPE_CHECKING:\n    from jitload.cpu.run.observer import Observer"),
+        ("cpu.code.registers", "if TYPE_CHECKING:\n    from jitload.cpu.run.frame import Frame"),
+        ("cpu.run.observer", "def late():\n    from jitload.cpu.checks import make_checks"),
+        ("cpu.emit.address", "def late():\n    from jitload.cpu.emit.copy import emit"),
+        ("cpu.lanes.matrix", "if TYPE_CHECKING:\n    from jitload.cpu.code.block_code import MeetingCode"),
+        ("cpu.profile.table", "if TYPE_CHECKING:\n    from jitload.cpu.profile.report import CpuProfile"),
     ],
-    ids=["at the top", "in a function", "for type checkers", "as text"],
 )
 def test_an_import_upwards_closes_a_circle(lower, line):
     """The test above sees every way to write an import."""
