@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jitload.cpu.faults import Refused
@@ -41,13 +42,14 @@ def emits(*opcodes: str, of: tuple[str, ...] = ()) -> Callable[[Emitter], Emitte
     return register
 
 
-def _find_emitter(instruction: Instruction) -> Emitter | None:
-    narrowed = _NARROWED.get(instruction.opcode)
+@lru_cache(maxsize=1024)
+def _find_emitter(opcode: str, modifiers: tuple[str, ...]) -> Emitter | None:
+    narrowed = _NARROWED.get(opcode)
     if narrowed is not None:
-        for kind in _kinds_of(instruction.modifiers):
+        for kind in _kinds_of(modifiers):
             if kind in narrowed:
                 return narrowed[kind]
-    return EMITTERS.get(instruction.opcode)
+    return EMITTERS.get(opcode)
 
 
 def _kinds_of(modifiers: tuple[str, ...]) -> tuple[str, ...]:
@@ -149,7 +151,7 @@ def emit(writer: BlockWriter, instruction: Instruction) -> None:
         raise Refused(REFUSED[instruction.opcode])
     if instruction.malformed is not None:
         raise Refused(instruction.malformed)
-    emitter = _find_emitter(instruction)
+    emitter = _find_emitter(instruction.opcode, instruction.modifiers)
     if emitter is None:
         raise Refused("unknown instruction")
     modifiers = Modifiers(instruction.modifiers)
