@@ -80,6 +80,16 @@ def test_a_bundle_of_a_session_is_in_force_in_it_alone(tmp_path):
         compile_value(1)
 
 
+def test_sessions_on_one_directory_share_its_files_and_no_memory(tmp_path):
+    served = []
+    for _ in range(2):
+        with jitload.Session(cache_dir=tmp_path / "shared"):
+            compile_value(1)
+            compile_value(1)
+            served.append({tier: count for tier, count in jitload.stats().hits.items() if count})
+    assert served == [{"memory": 1}, {"disk": 1, "memory": 1}]
+
+
 def test_what_is_configured_outside_does_not_count_and_what_is_inside_does():
     with configure(device="cpu"), jitload.Session(compile="never"):
         assert (current().device, current().compile) == ("auto", "never")
