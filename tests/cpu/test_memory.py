@@ -303,6 +303,39 @@ def test_fresh_shared_and_local_memory_shows(ptx):
     assert np.isnan(out.view(np.float16)).all()
 
 
+def test_the_device_heap_is_as_bounded_as_that_of_a_gpu(cuda):
+    """8 MiB for the whole process: what a kernel does not free is missing to the next launch, and `free` gives it back."""
+    source = """__device__ int *kept[64]; __device__ int *huge;
+    extern "C" __global__ void take(int *out) { kept[*out] = (int *)malloc(1 << 20); out[1] = kept[*out] != 0; }
+    extern "C" __global__ void give(int n) { for (int k = 0; k < n; k++) free(kept[k]); }
+    extern "C" __global__ void ask(int *out) { huge = (int *)malloc(~0ull); *out = huge == 0; }"""
+    device = cuda(source)
+    before = device.memory.live_bytes
+    given, out = [], np.zeros(2, np.int32)
+    try:
+        for out[0] in range(12):
+            device.run("take", 1, 1, out)
+            given.append(int(out[1]))
+        assert given == [1] * sum(given) + [0] * (12 - sum(given))
+        assert 6 <= sum(given) <= 8
+        assert device.memory.live_bytes - before < 9 << 20
+    finally:
+        device.run("give", 1, 1, len(given))
+    device.run("ask", 1, 1, out)
+    assert out[0] == 1
+    out[0] = 0
+    device.run("take", 1, 1, out)
+    assert out[1] == 1
+    device.run("give", 1, 1, 1)
+
+
+def test_a_kernel_frees_nothing_but_what_malloc_gave(cuda):
+    source = 'extern "C" __global__ void k(int *o) { free(o); }'
+    device, out = cuda(source), np.zeros(4, np.int32)
+    with pytest.raises(CpuFault, match="free of a pointer that malloc did not give"):
+        device.run("k", 1, 1, out)
+
+
 def test_fresh_device_heap_shows(cuda):
     source = 'extern "C" __global__ void k(double *o) { double *p = (double *)malloc(24); *o = p[2]; free(p); }'
     out = np.zeros(1)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from jitload import forks
+from jitload.cpu.memory.heap import Heap
 from jitload.cpu.memory.host import is_host_address
 from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
@@ -95,6 +96,7 @@ class Arena:
 
     Attributes:
         views: the whole arena as a flat array of each representation.
+        heap: the part that kernels take by `malloc`.
     """
 
     def __init__(self) -> None:
@@ -111,6 +113,7 @@ class Arena:
         self._quarantine: deque[tuple[int, int, Allocation]] = deque()
         self._quarantined = 0
         self._bounds: Bounds | None = None
+        self.heap = Heap(self.allocate, self.free)
 
     def _settle(self) -> None:
         """After a fork: another thread may have been allocating or freeing. What it had in hand is lost, no more."""

@@ -182,10 +182,10 @@ def _fail_assertion(caller: _Caller, arguments: list[int]) -> int:
 
 def _allocate(caller: _Caller, arguments: list[int]) -> int:
     batch, nbytes = caller.batch, arguments[0]
-    if not nbytes:
-        return 0
     thread, block = batch.thread_at(caller.lane)
-    address = batch.arena.allocate(nbytes, f"malloc of thread {thread} of block {block}")
+    address = batch.arena.heap.allocate(nbytes, f"malloc of thread {thread} of block {block}") if nbytes else 0
+    if not address:
+        return 0
     start = address - ARENA_WINDOW
     batch.arena.views["u16"][start // 2 : (start + nbytes + 1) // 2] = UNSET
     if caller.observer is not None:
@@ -199,7 +199,7 @@ def _free(caller: _Caller, arguments: list[int]) -> int:
         if caller.observer is not None:
             caller.observer.freed(caller.batch, caller.lane, caller.site, address)
         try:
-            caller.batch.arena.free(address)
+            caller.batch.arena.heap.free(address)
         except CpuFault:
             nearest = caller.batch.arena.nearest(address - ARENA_WINDOW, 0)
             caller.fail("free of a pointer that malloc did not give", address, nearest)
