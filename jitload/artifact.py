@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from jitload.errors import ArtifactError
 from jitload.files.atomic import write_file
+from jitload.files.regular import open_regular
 from jitload.format import entry
 from jitload.format.entry import HEADER as HEADER
 from jitload.format.entry import MAGIC as MAGIC
@@ -130,7 +131,7 @@ class Artifact(Value):
             OSError: it cannot be read.
         """
         name = given_path("path", path)
-        with open(name, "rb") as file:
+        with open_regular(name) as file:
             data = file.read(MAX_ENTRY_BYTES + 1)
         try:
             return decode_entry(data)

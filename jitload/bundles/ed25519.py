@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitload.errors import TrustError
+from jitload.files.regular import open_input
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,7 +40,7 @@ def read_private(path: str) -> Any:
     """
     serialization, ed25519 = _module("serialization"), _module("asymmetric.ed25519")
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             key = serialization.load_pem_private_key(file.read(1 << 20), None)
     except OSError as error:
         raise TrustError(f"cannot read the private key {path}: {error.strerror}") from None

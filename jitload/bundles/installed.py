@@ -18,6 +18,7 @@ import sys
 from contextlib import suppress
 
 from jitload.errors import BundleError
+from jitload.files.regular import open_regular
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _metadata(place: str) -> Iterator[str]:
         return
     for name in names:
         if name.endswith((".dist-info", ".egg-info")):
-            with suppress(OSError, UnicodeDecodeError), open(f"{place or '.'}/{name}/entry_points.txt", "rb") as file:
+            with suppress(OSError, UnicodeDecodeError), open_regular(f"{place or '.'}/{name}/entry_points.txt") as file:
                 yield file.read(_MAX_METADATA_BYTES).decode()
 
 

@@ -35,6 +35,7 @@ from jitload.digest import sha256_hex
 from jitload.errors import BundleError
 from jitload.files.atomic import write_all, write_file
 from jitload.files.lock import FileLock
+from jitload.files.regular import open_regular
 from jitload.given import given_path
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[s
             )
             return None
         path = roots.path(root, relative) or relative
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             if add(file.read().decode("utf-8", "surrogateescape")) != digest:
                 log.warn(f"{request.name} is not recorded: {path} changed meanwhile")
                 return None

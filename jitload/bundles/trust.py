@@ -16,11 +16,11 @@ Unsigned bundles are opened with the word "unsigned" in place of keys, and in no
 from __future__ import annotations
 
 import os
-import stat
 
 from jitload import config
 from jitload.digest import sha256_hex
 from jitload.errors import TrustError
+from jitload.files.regular import open_regular
 from jitload.format.json import all_different, count_of, decode_json, list_of, name_of, object_of
 from jitload.frozen import Value
 
@@ -243,14 +243,8 @@ def _read_item(item: Any) -> Policy:
 
 def _read_text(path: str) -> str:
     """The text of a regular file; a FIFO in its place must not hang the application."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("not a regular file")
-        with open(descriptor, "rb", closefd=False) as file:
-            data = file.read(MAX_TRUST_BYTES + 1)
-    finally:
-        os.close(descriptor)
+    with open_regular(path) as file:
+        data = file.read(MAX_TRUST_BYTES + 1)
     if len(data) > MAX_TRUST_BYTES:
         raise ValueError(f"longer than {MAX_TRUST_BYTES} bytes")
     return data.decode("utf-8")

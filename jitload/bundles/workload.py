@@ -30,7 +30,9 @@ from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import fitting_targets, image_targets, parse_archs, parse_kinds
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError, UsageValueError
+from jitload.files.regular import open_regular
 from jitload.format.json import decode_json, object_of
+from jitload.given import given_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -70,13 +72,14 @@ class Workload:
             BundleError: it is not a workload, or is damaged.
             OSError: it cannot be read.
         """
+        name = given_path("path", path)
         try:
-            with open(path, "rb") as file:
+            with open_regular(name) as file:
                 if os.fstat(file.fileno()).st_size > MAX_WORKLOAD_BYTES:
                     raise BundleError(f"not a workload: longer than {MAX_WORKLOAD_BYTES} bytes")
                 return _read_lines(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""))
         except BundleError as error:
-            raise BundleError(f"{os.fspath(path)}: {error}") from None
+            raise BundleError(f"{name}: {error}") from None
 
     def merged(self, *others: Workload) -> Workload:
         """This workload and others as one."""

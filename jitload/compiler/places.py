@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 
+from jitload.files.regular import open_regular
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -112,7 +114,7 @@ def headers_major(directory: str) -> int | None:
     """Major version of the CUDA whose headers these are, or None where they do not say."""
     for name, pattern, offset in _VERSIONS:
         try:
-            with open(os.path.join(directory, name), "rb") as file:
+            with open_regular(os.path.join(directory, name)) as file:
                 match = re.search(pattern, file.read(1 << 16))
         except OSError:
             continue

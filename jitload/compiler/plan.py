@@ -20,6 +20,7 @@ place of those at the top. The reader is strict: a key that nobody reads would b
 
 from __future__ import annotations
 
+import io
 import sys
 from difflib import get_close_matches
 from glob import glob, has_magic
@@ -29,7 +30,9 @@ from typing import TYPE_CHECKING, Any
 from jitload.compiler.request import CompileRequest
 from jitload.compiler.targets import image_targets, parse_archs, parse_kinds
 from jitload.errors import UsageValueError
+from jitload.files.regular import open_regular
 from jitload.frozen import Value
+from jitload.given import given_path
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -74,9 +77,10 @@ class Plan(Value):
             UsageValueError: it is not TOML, has a key that does not exist or a value that does not fit, or a source is
                 not there; the text says where.
         """
-        file = Path(path)
+        file = Path(given_path("path", path))
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+            with io.TextIOWrapper(open_regular(file), "utf-8-sig") as text:
+                table = tomllib.loads(text.read())
             _check_keys("at the top", table, _TOP)
             defaults = {name: _checked("at the top", name, table[name]) for name in _SHARED if name in table}
             rows = table.get("program", [])

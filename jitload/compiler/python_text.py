@@ -13,6 +13,7 @@ import tokenize
 from itertools import pairwise
 
 from jitload import forks
+from jitload.files.regular import open_regular
 from jitload.frozen import Value
 
 TYPE_CHECKING = False
@@ -104,10 +105,12 @@ def python_source(code_file: str) -> tuple[str, str] | None:
     if os.path.isfile(code_file):
         path = os.path.abspath(code_file)
         try:
-            with open(path, encoding="utf-8-sig") as file:
+            with io.TextIOWrapper(open_regular(path), "utf-8-sig") as file:
                 return file.read(), path
         except (OSError, UnicodeDecodeError):
             return None
+    if os.path.exists(code_file):  # a FIFO, which linecache would wait for
+        return None
     lines = linecache.getlines(code_file)  # notebooks, prompts and doctests leave their text there
     return ("".join(lines), _cell_name(code_file) or code_file) if lines else None
 

@@ -16,6 +16,7 @@ from jitload.compiler.source_text import BYTE_ORDER_MARK
 from jitload.compiler.toolkit import file_stamp
 from jitload.digest import sha256_hex
 from jitload.errors import CompileError
+from jitload.files.regular import open_regular
 from jitload.frozen import Value
 
 TYPE_CHECKING = False
@@ -95,7 +96,7 @@ def read_header(path: str) -> ScannedFile:
     known = _scanned.get(path)
     if known is not None and known[1] == file_stamp(os.stat(path)):
         return known
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         status = os.fstat(file.fileno())
         stamp: Stamp | None = file_stamp(status)
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _TOO_NEW_NS:

@@ -6,6 +6,7 @@ import errno
 import os
 
 from jitload.errors import SourceNotFoundError, UsageTypeError, UsageValueError
+from jitload.files.regular import open_input
 
 #: A source beyond this is a mistake (a device image read as text, say), not a kernel.
 MAX_SOURCE_BYTES = 64 << 20
@@ -36,7 +37,7 @@ def read_source(
         )
     file_path = os.path.abspath(os.fspath(source))
     try:
-        with open(file_path, "rb") as file:
+        with open_input(file_path) as file:
             data = file.read(MAX_SOURCE_BYTES + 1)
     except FileNotFoundError:
         raise SourceNotFoundError(f"source {file_path}: {os.strerror(errno.ENOENT)}", filename=file_path) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jitload.artifact import Artifact
 from jitload.errors import LoadError
+from jitload.files.regular import open_regular
 from jitload.format.entry import MAGIC, MAX_ENTRY_BYTES
 from jitload.given import given_path
 from jitload.loader.images import sniff_kind
@@ -34,7 +35,7 @@ def load_module(path: str | os.PathLike[str]) -> Module:
         Exception: whatever the kind's loader raises comes through as it is.
     """
     file_name = given_path("path", path)
-    with open(file_name, "rb") as file:  # noqa: PTH123 - pathlib costs 8 ms of start-up
+    with open_regular(file_name) as file:
         data = file.read(MAX_ENTRY_BYTES + 1)
     if len(data) > MAX_ENTRY_BYTES:
         raise LoadError(f"{file_name} is longer than {MAX_ENTRY_BYTES} bytes: no image of a module is")

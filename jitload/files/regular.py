@@ -1,0 +1,45 @@
+"""Files that somebody named: opened at once, and only where they are files.
+
+A FIFO without a writer would be waited for, and a device can be read without end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+#: The process's own descriptors: what a shell has put there is meant to be read, to its end.
+_OWN = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+
+
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
+    """A regular file, open for reading.
+
+    Raises:
+        OSError: it cannot be opened, or is something else; the error has its name.
+    """
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    return file
+
+
+def open_input(path: str | os.PathLike[str]) -> BufferedReader:
+    """The same for text that may come through a pipe as well, where the path is one of our own descriptors.
+
+    Raises:
+        OSError: as `open_regular`.
+    """
+    if os.fspath(path).startswith(_OWN):
+        return open(path, "rb")
+    return open_regular(path)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
