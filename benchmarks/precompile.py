@@ -13,9 +13,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import jitload
-from jitload import workers
-from jitload.compiler.request import CompileRequest
-from jitload.precompile import precompile
+from jitload.batch import workers
+from jitload.batch.precompile import precompile
+from jitload.source.request import CompileRequest
 from jitload.tiers.cache import Cache
 
 # No header, and enough arithmetic to keep the optimiser busy: what scales is the compiler.

@@ -15,12 +15,12 @@ __version__ = "0.1.0.dev0"
 _PUBLIC = {
     "artifact": ("Artifact",),
     "bundles.bundle": ("Bundle",),
-    "bundles.record": ("record",),
+    "workloads.record": ("record",),
     "bundles.tier": (
         "stop_bundle",
         "use_bundle",
     ),
-    "compiler.request": ("CompileRequest",),
+    "source.request": ("CompileRequest",),
     "config": ("configure",),
     "cpu.profile.report": (
         "CpuProfile",
@@ -86,9 +86,9 @@ _PUBLIC = {
         "seal",
     ),
     "pipeline": ("compile",),
-    "precompile": ("precompile",),
+    "batch.precompile": ("precompile",),
     "residency": ("occupancy",),
-    "settings.session": ("Session",),
+    "session": ("Session",),
     "tiers.cache": ("Cache",),
     "tiers.stats": (
         "Stats",
@@ -103,7 +103,7 @@ _PUBLIC = {
     ),
 }
 #: Ways up that are taken from below, without an import in that direction.
-_DOORS = {"create_bundle": "bundling", "load_artifact": "loader.registry"}
+_DOORS = {"create_bundle": "batch.bundling", "load_artifact": "loader.registry"}
 _HOMES = {**{name: home for home, names in _PUBLIC.items() for name in names}, **_DOORS}
 
 __all__ = sorted({name for names in _PUBLIC.values() for name in names})  # noqa: PLE0605 - the list is in the stub

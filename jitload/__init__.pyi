@@ -1,10 +1,9 @@
 from jitload.artifact import Artifact as Artifact
+from jitload.batch.bundling import create_bundle as create_bundle
+from jitload.batch.precompile import precompile as precompile
 from jitload.bundles.bundle import Bundle as Bundle
-from jitload.bundles.record import record as record
 from jitload.bundles.tier import stop_bundle as stop_bundle
 from jitload.bundles.tier import use_bundle as use_bundle
-from jitload.bundling import create_bundle as create_bundle
-from jitload.compiler.request import CompileRequest as CompileRequest
 from jitload.config import configure as configure
 from jitload.cpu.profile.report import CpuProfile as CpuProfile
 from jitload.cpu.profile.report import cpu_profile as cpu_profile
@@ -53,9 +52,9 @@ from jitload.loader.whole import pack_module as pack_module
 from jitload.lookup import explain as explain
 from jitload.lookup import seal as seal
 from jitload.pipeline import compile as compile
-from jitload.precompile import precompile as precompile
 from jitload.residency import occupancy as occupancy
-from jitload.settings.session import Session as Session
+from jitload.session import Session as Session
+from jitload.source.request import CompileRequest as CompileRequest
 from jitload.tiers.cache import Cache as Cache
 from jitload.tiers.stats import Stats as Stats
 from jitload.tiers.stats import stats as stats
@@ -64,6 +63,7 @@ from jitload.values import Kind as Kind
 from jitload.values import Parameter as Parameter
 from jitload.values import Resources as Resources
 from jitload.values import Toolchain as Toolchain
+from jitload.workloads.record import record as record
 
 __version__: str
 __all__ = [

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from jitload.loader.module import Module
+    from jitload import Module
     from jitload.values import Resources
 
 #: `e_type` of a relocatable ELF file (ET_REL), little-endian, at byte 16.
@@ -156,6 +156,6 @@ def decode_entry(data: bytes, key: str | None = None) -> Artifact:
 
 
 def _resources_in(cubin: bytes) -> dict[str, Resources]:
-    from jitload.loader.resources import known_resources  # only entries of an older version have a use for it
+    from jitload.images.resources import known_resources  # only entries of an older version have a use for it
 
     return known_resources(cubin)

@@ -13,26 +13,26 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, overload
 
 from jitload import config, forks, log
-from jitload.compiler.decorated import Undecorated, check_function, check_source, docstring_source
-from jitload.compiler.literal import KernelSource
-from jitload.compiler.request import CompileRequest
-from jitload.compiler.template import missing_argument, template_text
+from jitload.declaration import KernelSource
 from jitload.device import resolve_device
 from jitload.errors import ArgumentError, JitloadError, SourceNotFoundError, SymbolNotFoundError, UsageTypeError
 from jitload.given import given_cache
 from jitload.launch.signature import split_signature
 from jitload.lookup import explain
 from jitload.pipeline import compile_request
+from jitload.source.decorated import Undecorated, check_function, check_source, docstring_source
+from jitload.source.request import CompileRequest
+from jitload.source.template import missing_argument, template_text
 from jitload.target import NO_STAND_INS, StandIns, default_target, device_options, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from jitload.artifact import Artifact
+    from jitload.batch.report import PrecompileReport
     from jitload.launch.deduction import Deduction
     from jitload.launch.kernel import Kernel
     from jitload.loader.module import Module
-    from jitload.precompile_report import PrecompileReport
     from jitload.tiers.cache import Cache
     from jitload.tiers.explain import Explanation
     from jitload.values import Resources
@@ -166,7 +166,7 @@ class JitKernel:
             options: `executor`, `progress`, `jobs` and `cache` of `jitload.precompile`; the cache of the kernel counts
                 where none is given.
         """
-        from jitload.precompile import precompile
+        from jitload.batch.precompile import precompile
 
         return precompile([self], archs, kinds=kinds, **options)
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from jitload import config
 from jitload.bundles.tier import bundles_in_force
-from jitload.compiler.request import request_of
 from jitload.settings.scope import scope_in_force
+from jitload.source.request import request_of
 from jitload.target import ANY_IMAGE
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer, ask
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jitload.bundles.bundle import Bundle
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
     from jitload.tiers.cache import Cache, Explainable
     from jitload.tiers.explain import Explanation
     from jitload.values import Kind

@@ -10,16 +10,16 @@ from functools import partial
 
 from jitload import config, events, log
 from jitload.bundles.tier import bundles_in_force
-from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.compiler.key import artifact_key, readable_factors
-from jitload.compiler.options import outlive_compile
-from jitload.compiler.request import CompileRequest
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.device import resolve_device
 from jitload.errors import BundleError, CompileDisabledError, CompileError, TrustError
 from jitload.given import given_cache
 from jitload.lookup import cannot_compile, find_stand_in, is_sealed, look_up
 from jitload.lookup import seal as seal
+from jitload.source.arch import EXECUTOR_OPTIONS
+from jitload.source.options import outlive_compile
+from jitload.source.request import CompileRequest
 from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, stand_ins
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Artifact
     from jitload.compiler.diagnostics import Diagnostic
-    from jitload.compiler.headers import Closure
-    from jitload.compiler.manifest import Variant
+    from jitload.headers.closure import Closure
+    from jitload.headers.record import Variant
     from jitload.tiers.cache import Cache
     from jitload.values import Kind, Toolchain
 
@@ -98,7 +98,7 @@ def compile_request(
             request, answer, store, settings.compile, worker, StandIns(device, tuple(kinds))
         )
     if settings.record is not None:
-        from jitload.bundles.record import note_request
+        from jitload.workloads.record import note_request
 
         chosen = kinds is not ANY_IMAGE
         note_request(request, artifact, variant, settings.record, device=device is not None, kind=chosen)
@@ -153,9 +153,9 @@ def _compile_here(request: CompileRequest, closure: Closure, current: Toolchain,
 def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_first: bool) -> Provided:
     """Compile, count, keep; or find by its headers what a lost manifest no longer names. With the warnings of it."""
     from jitload.compiler.diagnostics import users_warnings
-    from jitload.compiler.headers import Closure
-    from jitload.compiler.manifest import variant_of
     from jitload.compiler.nvrtc import MISSING
+    from jitload.headers.closure import Closure
+    from jitload.headers.record import variant_of
 
     current = cache.compiler(request)
     if current is None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from jitload.artifact import Artifact
 from jitload.bundles.choose import judge_image
-from jitload.compiler.arch import normalize_arch
 from jitload.device import resolve_device
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.given import given_count
+from jitload.images.multiprocessor import multiprocessor
+from jitload.images.resources import resources_by_arch
 from jitload.launch.kernel import Kernel
-from jitload.launch.multiprocessor import multiprocessor
 from jitload.launch.occupancy import block_occupancy
-from jitload.loader.resources import resources_by_arch
+from jitload.source.arch import normalize_arch
 from jitload.values import KernelInfo, Resources
 
 if TYPE_CHECKING:

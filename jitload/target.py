@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
 from jitload.device import resolve_device
 from jitload.errors import UsageValueError
 from jitload.frozen import Value
+from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
 from jitload.values import Kind
 
 TYPE_CHECKING = False
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
 
 #: The kinds that a device runs as they are.
 ANY_IMAGE = (Kind.CUBIN, Kind.FATBIN, Kind.PTX)

@@ -18,7 +18,7 @@ from jitload.digest import sha256
 from jitload.errors import ArtifactError, JitloadError
 from jitload.format.entry import HEADER, MAGIC, MAX_ENTRY_BYTES, decode_factors, encode_entry
 from jitload.format.json import canonical_json
-from jitload.loader.resources import read_resources
+from jitload.images.resources import read_resources
 from jitload.values import KernelInfo, Kind, Parameter, Resources, Toolchain
 
 KEY = "ab" * 32

@@ -17,7 +17,7 @@ import pytest
 
 import jitload
 from jitload import jit_kernel
-from jitload.bundles.workload import Workload
+from jitload.workloads.workload import Workload
 
 AXPY = 'extern "C" __global__ void axpy(float a, const float *x, float *y, int n) { int i = threadIdx.x; if (i < n) y[i] += a * x[i]; }\n'
 SCALE = "template <class T, int N, bool NEGATE> __global__ void scale(T *x) { if (threadIdx.x < N) x[threadIdx.x] *= NEGATE ? -2 : 2; }\n"

@@ -14,8 +14,8 @@ import pytest
 import jitload
 from jitload.bundles.build import create
 from jitload.bundles.sign import generate_keys, sign_bundle
-from jitload.compiler.arch import EXECUTOR_OPTIONS
 from jitload.pipeline import compile_request
+from jitload.source.arch import EXECUTOR_OPTIONS
 from jitload.values import Kind
 
 SOURCE = '#include "value.h"\nextern "C" __global__ void k(int *x) { *x = VALUE; }\n'

@@ -17,7 +17,7 @@ import pytest
 import jitload
 from jitload import pipeline
 from jitload.compiler import toolkit
-from jitload.compiler.headers import Closure
+from jitload.headers.closure import Closure
 from jitload.pipeline import compile_request
 from jitload.tiers.flight import single_flight
 

@@ -4,7 +4,7 @@ import pytest
 
 import jitload
 from jitload import CompileRequest, Occupancy, Resources, UsageTypeError, UsageValueError, occupancy
-from jitload.loader.resources import resources_by_arch
+from jitload.images.resources import resources_by_arch
 
 PLAIN = 'extern "C" __global__ void plain(float *x) { x[threadIdx.x] = 1; }'
 TWO = f"template <typename T> __global__ void scale(T *x) {{ x[threadIdx.x] *= 2; }}\n{PLAIN}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -15,22 +16,11 @@ from tests.import_graph import circles, import_graph, read_sources
 
 PACKAGE = pathlib.Path(jitload.__file__).parent
 
-# Lower rooms first; a module may import from its own tier and from those before it (design: "the house").
-TIERS = (
-    {"errors", "frozen", "values", "forks", "given"},
-    {"digest", "settings", "config", "events", "log", "format"},
-    {"files"},
-    {"artifact"},
-    {"headers"},
-    {"compiler", "tiers", "cache", "loader", "launch"},
-    {"cuda", "cpu", "device", "bundles"},
-    {"lookup", "pipeline", "residency", "target"},
-    {"jit", "expand", "precompile", "precompile_report", "workers", "bundling"},
-    {"cli", "interop", "__main__"},
-)
-TIER_OF = {room: number for number, rooms in enumerate(TIERS) for room in rooms}
-# An entry of a version that did not keep what kernels take is completed from its image.
-ALLOWED_UPWARD = {("artifact", "loader")}
+CONTRIBUTING = PACKAGE.parent / "CONTRIBUTING.md"
+# Lower rooms first, as the table says that people read.
+ROOMS = re.findall(r"^\| `(\w+)` \|", CONTRIBUTING.read_text(), re.MULTILINE)
+# One name of a module that had to go on being importable; and what `python -m jitload` runs.
+NO_ROOMS = {"__init__", "__main__", "cache"}
 # The same within the executor.
 CPU_TIERS = (
     {"types"},
@@ -86,15 +76,14 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_one_way(path):
+    """In the order of the table in CONTRIBUTING.md; for type checkers and in functions too."""
     room = room_of(path)
-    if room == "__init__":
-        return  # the public names, loaded lazily
-    for name in imported_modules(path, at_runtime=True):
+    if room in NO_ROOMS:
+        return
+    for name in imported_modules(path, at_runtime=False):
         parts = name.split(".")
-        if parts[0] != "jitload" or len(parts) == 1 or parts[1] not in TIER_OF:
-            continue
-        upward = TIER_OF[parts[1]] > TIER_OF[room]
-        assert not upward or (room, parts[1]) in ALLOWED_UPWARD, f"{path} imports {name}, which is upstairs"
+        if parts[0] == "jitload" and len(parts) > 1 and parts[1] in ROOMS:
+            assert ROOMS.index(parts[1]) <= ROOMS.index(room), f"{path} imports {name}, which is upstairs"
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if room_of(path) == "cpu"], ids=lambda p: p.stem)
@@ -145,9 +134,9 @@ def test_an_import_upwards_closes_a_circle(lower, line):
     assert any(lower in circle.split() for circle in circles_in(sources) - before)
 
 
-def test_every_room_has_a_tier():
-    rooms = {room_of(path) for path in SOURCES} - {"__init__"}
-    assert rooms <= set(TIER_OF)
+def test_every_room_is_in_the_table_and_no_other():
+    assert {room_of(path) for path in SOURCES} - NO_ROOMS == set(ROOMS)
+    assert len(ROOMS) == len(set(ROOMS))
 
 
 def test_no_two_rooms_of_devices_know_each_other():

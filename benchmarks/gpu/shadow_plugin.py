@@ -21,7 +21,7 @@ import pytest
 from jitload.cuda import driver
 from jitload.cuda.module import CudaModule
 from jitload.errors import DriverError, JitloadError, LaunchError, LoadError
-from jitload.loader.images import verify_image
+from jitload.images.check import verify_image
 
 #: Fixtures of tests/cpu/conftest.py that run kernels.
 RUNNERS = {"cuda", "ptx", "apply", "device"}

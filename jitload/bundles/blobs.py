@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jitload.artifact import Artifact
     from jitload.bundles.entry import Entry
     from jitload.bundles.source import Source
-    from jitload.compiler.manifest import Variant
+    from jitload.headers.record import Variant
 
 #: Parts beyond this are hashed before they are read as a whole, in steps.
 _LARGE_BYTES, _STEP_BYTES = 32 << 20, 1 << 20

@@ -13,14 +13,14 @@ from jitload.bundles.bundle import Bundle
 from jitload.bundles.format import encode_blob, encode_bundle
 from jitload.bundles.manifest import MAX_PROGRAMS
 from jitload.compiler.key import readable_factors
-from jitload.compiler.manifest import MAX_VARIANTS, Variant, encode_manifest
-from jitload.compiler.request import request_of
 from jitload.compiler.unstable import why_unstable
 from jitload.digest import sha256_hex
 from jitload.errors import BundleError, UsageValueError
 from jitload.files.atomic import write_file
 from jitload.format.entry import encode_entry
 from jitload.format.json import canonical_json
+from jitload.headers.record import MAX_VARIANTS, Variant, encode_manifest
+from jitload.source.request import request_of
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import ask
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from jitload.bundles.workload import Workload
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
     from jitload.tiers.cache import Cache
+    from jitload.workloads.workload import Workload
 
     Row = tuple[Variant, bytes, Artifact]
     Found = dict[str, dict[str, Row]]

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from jitload.bundles.entry import Entry
     from jitload.bundles.source import Source
-    from jitload.bundles.workload import Workload
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
     from jitload.tiers.cache import Cache
     from jitload.tiers.tier import Tier
+    from jitload.workloads.workload import Workload
 
 
 class Bundle:
@@ -124,7 +124,7 @@ class Bundle:
             archs: what to compile for: "sm_90", "compute_80", ...; a cubin for each "sm_*", PTX for each "compute_*".
                 Default: requests, workloads and plans as they are; kernels and sources for every arch that the cache
                 has them for, else for their own. Name the archs where two builds must give the same bytes.
-            kinds: "cubin", "ptx", "ltoir", "fatbin" in place of that, one or several (`jitload.compiler.targets`).
+            kinds: "cubin", "ptx", "ltoir", "fatbin" in place of that, one or several (`jitload.source.targets`).
             cache: where the images are and are kept; default: a kernel's own cache where it has one, else the user's.
             executor: where to compile, as for `jitload.precompile`; default: `jobs` processes.
             progress: called as `progress(done, total, request, outcome)`.
@@ -223,7 +223,7 @@ class Bundle:
         size = self.manifest.get("workload_bytes", 0)
         if not size:
             return None
-        from jitload.bundles.workload import decode_workload
+        from jitload.workloads.workload import decode_workload
 
         start = blobs_end(self._header, self.manifest)
         data = self._blobs.read_part(start, size, bytes.fromhex(self.manifest["workload"]))

@@ -7,21 +7,21 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from jitload.bundles.choose import CPU, PTX_RANK, choose_from, judge_image
-from jitload.bundles.workload import BY_DEVICE, CHOSEN
-from jitload.compiler.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch
 from jitload.errors import BundleError, LoadError, UsageValueError
 from jitload.frozen import Value
-from jitload.loader.ptx import ptx_target
+from jitload.images.ptx import ptx_target
+from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch
 from jitload.tiers.lookup import ask
 from jitload.values import Kind
+from jitload.workloads.workload import BY_DEVICE, CHOSEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from jitload.artifact import Artifact
     from jitload.bundles.bundle import Bundle
-    from jitload.bundles.workload import Program, Workload
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
+    from jitload.workloads.workload import Program, Workload
 
 #: First driver branch of a CUDA version, and the newest PTX ISA that it compiles (PTX ISA, release notes; CUDA release
 #: notes, table of driver versions).

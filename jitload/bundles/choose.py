@@ -11,8 +11,8 @@ themselves.
 
 from __future__ import annotations
 
-from jitload.compiler.arch import EXECUTOR_ARCH, capability
 from jitload.frozen import Value
+from jitload.source.arch import EXECUTOR_ARCH, capability
 from jitload.tiers.lookup import Answer, ask
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Protocol
 
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
     from jitload.tiers.tier import Tier
     from jitload.values import Kind
 

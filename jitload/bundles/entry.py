@@ -5,18 +5,18 @@ from __future__ import annotations
 from jitload.artifact import decode_entry
 from jitload.bundles.format import split_blob
 from jitload.compiler.key import key_of
-from jitload.compiler.manifest import decode_manifest
 from jitload.errors import BundleError
 from jitload.format.entry import HEADER, decode_factors
 from jitload.format.json import canonical_json, check_marks
 from jitload.frozen import Value
+from jitload.headers.record import decode_manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact
-    from jitload.compiler.manifest import Variant
+    from jitload.headers.record import Variant
 
 #: JSON up to here cannot make much of itself. Beyond it its brackets and commas are counted: the headers of sixteen
 #: variants have less, and these take some 128 MiB.
@@ -58,7 +58,7 @@ def decode_blob(request: str, blob: bytes, targets: list[list[str]]) -> list[Ent
     Raises:
         BundleError, ArtifactError, LoadError: the parts do not fit each other.
     """
-    from jitload.loader.images import verify_image
+    from jitload.images.check import verify_image
 
     encoded, datas = split_blob(blob)
     _expect_bounded(encoded)

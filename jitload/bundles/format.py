@@ -12,9 +12,9 @@ follows the last one, so that every byte of a file is either zero for a stated r
     manifest   := canonical JSON, as manifest.py has it
     blob       := count:u32 variants_bytes:u32 entry_bytes:u64 * count variants entry * count, zeros
                   (rows and blobs are in the same order, each blob begins where the one before it ends)
-    variants   := a manifest of compiler/manifest.py: which headers the request had, one variant per entry
+    variants   := a manifest of headers/record.py: which headers the request had, one variant per entry
     entry      := an entry of artifact.py
-    sources    := a workload of bundles/workload.py, zeros
+    sources    := a workload of workloads/workload.py, zeros
                   (in version 2, and only there; the manifest has its size and its SHA-256)
     signatures := as signature.py has them
 
@@ -32,12 +32,12 @@ from jitload.bundles.index import ALIGN, MAX_BLOB_BYTES, MAX_ROWS, ROW_BYTES, ch
 from jitload.bundles.manifest import MAX_SUMMARY_BYTES, check_manifest, decode_manifest_json
 from jitload.bundles.signature import HEAD as SIGNATURE_HEAD
 from jitload.bundles.signature import MAX_SIGNATURE_BYTES
-from jitload.compiler.manifest import MAX_MANIFEST_BYTES, MAX_VARIANTS
 from jitload.digest import sha256
 from jitload.errors import BundleError
 from jitload.format.entry import MAX_ENTRY_BYTES
 from jitload.format.json import canonical_json
 from jitload.frozen import Value
+from jitload.headers.record import MAX_MANIFEST_BYTES, MAX_VARIANTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,10 +17,11 @@ A field that is not known here is left alone: earlier readers took those that ca
 
 from __future__ import annotations
 
-from jitload.compiler.arch import normalize_archs
 from jitload.errors import BundleError
 from jitload.format.json import all_different, canonical_json, count_of, decode_json, list_of, name_of
+from jitload.source.arch import normalize_archs
 from jitload.values import Kind
+from jitload.workloads.program import MAX_WORKLOAD_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 #: A description of a bundle; it does not grow with the number of entries.
 MAX_SUMMARY_BYTES = 4 << 20
-MAX_WORKLOAD_BYTES = 1 << 30
 MAX_PROGRAMS = 2000
 
 #: Values, and commas in the texts of licences.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jitload.bundles.bundle import Bundle
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
     from jitload.tiers.cache import Cache
     from jitload.tiers.lookup import Answer
 

@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 from jitload import log
 from jitload.bundles.installed import INSTALLED
 from jitload.bundles.tier import bundles_in_force
-from jitload.compiler.manifest import check_variant
 from jitload.errors import BundleError
 from jitload.frozen import Value
+from jitload.headers.record import check_variant
 from jitload.tiers.difference import differences, factors_now
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jitload.artifact import Artifact
     from jitload.bundles.bundle import Bundle
     from jitload.bundles.entry import Entry
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
 
 #: How many entries are read to find those of a program, in a bundle that does not list its programs, and in one that
 #: does and has this one; and how many are shown. One is verified in 0.1 ms.

@@ -75,10 +75,10 @@ def create(
     What the cache lacks is compiled first; no GPU is needed. Sources stay out of the bundle unless
     --with-workload puts them in: whoever has the file can then read them.
     """
-    from jitload.bundles.workload import Workload
-    from jitload.bundling import images_for
+    from jitload.batch.bundling import images_for
+    from jitload.batch.plan import PLAN_SUFFIX
     from jitload.cli.progress import shown_progress
-    from jitload.compiler.plan import PLAN_SUFFIX
+    from jitload.workloads.workload import Workload
 
     with clean_failures(), ExitStack() as stack:
         destination(str(out), "")  # refused now rather than when everything has compiled

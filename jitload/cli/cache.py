@@ -262,7 +262,7 @@ def _print_json(value: Any) -> None:
 
 
 def _is_chosen(entry: EntryInfo, kind: Kind | None, arch: str | None, name: str | None) -> bool:
-    from jitload.compiler.arch import normalize_arch
+    from jitload.source.arch import normalize_arch
 
     return (
         (kind is None or entry.kind == kind)

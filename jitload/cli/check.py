@@ -38,7 +38,7 @@ def check_workload(
     Exit codes: 0 covered, 3 something is missing (it is listed), 4 a bundle is not trusted. No GPU is needed.
     """
     from jitload.bundles.check import check_coverage
-    from jitload.bundles.workload import Workload
+    from jitload.workloads.workload import Workload
 
     with clean_failures():
         wanted = Workload().merged(*map(Workload.read, workload))

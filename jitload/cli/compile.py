@@ -24,7 +24,7 @@ from jitload.cli.request import (
 )
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
 from jitload.cli.tables import format_count
-from jitload.compiler.request import CompileRequest
+from jitload.source.request import CompileRequest
 from jitload.target import StandIns
 from jitload.values import Kind
 

@@ -7,17 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from jitload.batch.expand import WORKLOAD_SUFFIX
+from jitload.batch.plan import DEFAULT_PLAN, PLAN_SUFFIX
+from jitload.batch.precompile import precompile
+from jitload.batch.report import PrecompileReport
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
-from jitload.compiler.plan import DEFAULT_PLAN, PLAN_SUFFIX
-from jitload.compiler.request import CompileRequest
-from jitload.compiler.targets import image_targets, parse_kinds
-from jitload.expand import WORKLOAD_SUFFIX
 from jitload.lookup import look_up
-from jitload.precompile import precompile
-from jitload.precompile_report import PrecompileReport
+from jitload.source.request import CompileRequest
+from jitload.source.targets import image_targets, parse_kinds
 from jitload.target import default_target, device_options
 from jitload.tiers.cache import default_cache
 

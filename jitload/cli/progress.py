@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from jitload.batch.report import describe_request
 from jitload.cli.tables import plain
-from jitload.precompile_report import describe_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jitload.compiler.request import CompileRequest
-    from jitload.precompile import Progress
+    from jitload.batch.precompile import Progress
+    from jitload.source.request import CompileRequest
 
 
 @contextmanager

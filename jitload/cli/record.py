@@ -26,9 +26,9 @@ def record_program(
     \b
     jitload record -o app.jlw -- python app.py
     """  # noqa: D301 - the help's own mark for lines that stay as they are
-    from jitload.bundles.record import tidy
-    from jitload.bundles.workload import Workload
     from jitload.settings.environment import child_environment
+    from jitload.workloads.record import tidy
+    from jitload.workloads.workload import Workload
 
     path = out.absolute()
     with clean_failures():

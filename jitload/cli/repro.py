@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jitload.batch.expand import WORKLOAD_SUFFIX
 from jitload.bundles.build import collect
 from jitload.bundles.bundle import Bundle
-from jitload.bundles.workload import Workload
 from jitload.cli.bundle_arguments import BundleFile  # noqa: TC001 - typer reads the annotations
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.tables import plain
 from jitload.compiler.unstable import why_unstable
 from jitload.errors import BundleError
-from jitload.expand import WORKLOAD_SUFFIX
+from jitload.workloads.workload import Workload
 
 if TYPE_CHECKING:
     from jitload.artifact import Artifact
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
 
 app = new_app()
 
@@ -100,7 +100,7 @@ def _made_again(
     bundle: Bundle, digests: list[str], sources: Workload, scratch: Path
 ) -> tuple[dict[str, dict[str, Artifact]], dict[str, str]]:
     """What could be compiled again, request digest -> key -> artifact, and for each other request why it could not."""
-    from jitload.precompile import precompile
+    from jitload.batch.precompile import precompile
     from jitload.tiers.cache import Cache
 
     targets = [(kind, arch.split(",")) for kind, arch in bundle.manifest["targets"]]

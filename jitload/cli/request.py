@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jitload.compiler.arch import normalize_arch
-from jitload.compiler.request import CompileRequest
+from jitload.source.arch import normalize_arch
+from jitload.source.request import CompileRequest
 from jitload.values import Kind
 
 if TYPE_CHECKING:

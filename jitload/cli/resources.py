@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jitload.cli.tables import describe_kernels, table
-from jitload.compiler.arch import capability
 from jitload.compiler.ptxas import VERBOSE
 from jitload.errors import JitloadError
-from jitload.launch.multiprocessor import find_multiprocessor
+from jitload.images.multiprocessor import find_multiprocessor
+from jitload.images.resources import resources_by_arch
 from jitload.launch.occupancy import best_threads, block_occupancy
-from jitload.loader.resources import resources_by_arch
+from jitload.source.arch import capability
 from jitload.tiers.audit import written_options
 from jitload.values import Kind
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from jitload.artifact import Artifact
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
     from jitload.values import KernelInfo, Resources
 
     Row = dict[str, Any]

@@ -23,7 +23,7 @@ from jitload.compiler.toolkit import find_nvrtc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jitload.compiler.headers import Closure, Header
+    from jitload.headers.closure import Closure, Header
 
 _MISSING = re.compile(
     r'^(.+?)\(\d+\): catastrophic error: (?:could not|cannot) open source file "([^"]+)"', re.MULTILINE

@@ -16,16 +16,16 @@ import re
 import warnings
 from difflib import get_close_matches
 
-from jitload.compiler.headers import MISSING_ROOT
 from jitload.errors import CompileWarning
 from jitload.frozen import Value
+from jitload.headers.closure import MISSING_ROOT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jitload.compiler.headers import Closure
-    from jitload.compiler.request import CompileRequest
+    from jitload.headers.closure import Closure
+    from jitload.source.request import CompileRequest
 
 _POSITION = re.compile(r"^(/jitload/.+?|[^\s:][^:\n]*?)\((\d+)\)(?=: )", re.MULTILINE)
 _HEAD = re.compile(

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from jitload.artifact import Artifact
-    from jitload.compiler.headers import Closure
     from jitload.compiler.nvrtc import Output
-    from jitload.compiler.request import CompileRequest
+    from jitload.headers.closure import Closure
+    from jitload.source.request import CompileRequest
     from jitload.values import Toolchain
 
 #: A compiler that has not answered by then is taken for hung. The slowest kernels in use take some minutes.

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Artifact
     from jitload.compiler.deduce import KernelTemplate
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
 
 #: What is made to be linked may have no kernel of its own.
 _RELOCATABLE = {"--relocatable-device-code=true", "--device-c"}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
     from jitload.values import Toolchain
 
 

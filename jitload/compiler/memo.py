@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Stamp = tuple[int, int, int, int, int]
+    from jitload.files.stamp import Stamp
 
 _MAX_BYTES = 1 << 14
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,4}\Z")

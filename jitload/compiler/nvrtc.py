@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 from jitload import forks
 from jitload.compiler import toolkit
-from jitload.compiler.arch import virtual_arch
 from jitload.errors import CompileError
+from jitload.source.arch import virtual_arch
 from jitload.values import Kind
 
 TYPE_CHECKING = False

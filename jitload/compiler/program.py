@@ -8,7 +8,6 @@ import time
 from jitload.artifact import Artifact
 from jitload.compiler import nvrtc, ptxas
 from jitload.compiler.advice import advise
-from jitload.compiler.arch import virtual_arch
 from jitload.compiler.diagnostics import (
     NAME_MAP,
     map_positions,
@@ -21,21 +20,22 @@ from jitload.compiler.fatbin import pack_fatbin
 from jitload.compiler.kernelless import refuse_uninstantiated
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
-from jitload.compiler.options import option_name
-from jitload.compiler.source_text import foreign_encoding
 from jitload.compiler.types.source import SourceKernels
 from jitload.digest import digest_factors
 from jitload.errors import CompileError
-from jitload.loader.resources import known_resources
+from jitload.images.resources import known_resources
+from jitload.source.arch import virtual_arch
+from jitload.source.options import option_name
+from jitload.source.text import foreign_encoding
 from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jitload.compiler.headers import Closure
     from jitload.compiler.nvrtc import Output
-    from jitload.compiler.request import CompileRequest
+    from jitload.headers.closure import Closure
+    from jitload.source.request import CompileRequest
     from jitload.values import KernelInfo, Toolchain
 
     CompileProgram = Callable[..., Output]

@@ -6,7 +6,7 @@
     ptxas info    : Used 64 registers, used 0 barriers, 1056 bytes cumulative stack size
     ptxas info    : Compile time = 105.103 ms
 
-Everything but the spills stands in the cubin as well (loader/resources.py). Asking for them must not change the image:
+Everything but the spills stands in the cubin as well (images/resources.py). Asking for them must not change the image:
 up to NVRTC 12.9 and sm_90 it does not (measured on 12.1, 12.6, 12.8 and 12.9, with and without -G, -lineinfo, -rdc=true
 and -maxrregcount), so there every compile asks, and what ptxas says beyond that is left out of the log unless the user
 asked too. From sm_100 on, and with NVRTC 13 everywhere, the options of ptxas stand in a note of the cubin: there only a
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 
-from jitload.compiler.arch import capability
+from jitload.source.arch import capability
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import sys
 
 from jitload import config
 from jitload.compiler import memo, places
+from jitload.files.stamp import file_stamp
 from jitload.frozen import Value
 from jitload.settings.scope import session_part
 from jitload.values import Toolchain
@@ -21,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Stamp = tuple[int, int, int, int, int]
+    from jitload.files.stamp import Stamp
 
 
 class Nvrtc(Value):
@@ -141,11 +142,6 @@ def nvrtc_version(nvrtc: Nvrtc) -> str:
                 return match[2]
     real = re.search(r"\.so\.([0-9.]+)\Z", os.path.realpath(nvrtc.library))
     return real[1] if real else str(nvrtc.major)
-
-
-def file_stamp(status: os.stat_result) -> Stamp:
-    """What tells a file from its earlier or later self without reading it."""
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _mapped_nvrtc() -> Nvrtc | None:

@@ -21,7 +21,7 @@ def load_cubin(data: bytes) -> CudaModule:
         LoadError: the image is damaged, not a cubin, or relocatable.
     """
     from jitload.cuda.module import CudaModule
-    from jitload.loader.images import kernel_symbols, refuse_relocatable, verify_image
+    from jitload.images.check import kernel_symbols, refuse_relocatable, verify_image
 
     verify_image("cubin", data)
     refuse_relocatable("cubin", data)
@@ -35,8 +35,8 @@ def load_ptx(data: bytes) -> CudaModule:
         LoadError: the text is damaged or not PTX.
     """
     from jitload.cuda.module import CudaModule
-    from jitload.loader.images import verify_image
-    from jitload.loader.ptx import ptx_entries
+    from jitload.images.check import verify_image
+    from jitload.images.ptx import ptx_entries
 
     verify_image("ptx", data)
     return CudaModule("ptx", data, symbols=ptx_entries(data), source=data.rstrip(b"\0").decode(errors="replace"))
@@ -49,7 +49,7 @@ def load_fatbin(data: bytes) -> CudaModule:
         LoadError: the image is damaged, not a fatbin, or holds relocatable cubins.
     """
     from jitload.cuda.module import CudaModule
-    from jitload.loader.images import refuse_relocatable, verify_image
+    from jitload.images.check import refuse_relocatable, verify_image
 
     verify_image("fatbin", data)
     refuse_relocatable("fatbin", data)
@@ -63,7 +63,7 @@ def load_ltoir(data: bytes) -> CudaModule:
         LoadError: the image is damaged or not LTO-IR.
     """
     from jitload.cuda.module import CudaModule
-    from jitload.loader.images import verify_image
+    from jitload.images.check import verify_image
 
     verify_image("ltoir", data)
     return CudaModule("ltoir", data, link=_link_for_current_device)

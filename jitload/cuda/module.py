@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from jitload import forks
-from jitload.compiler.arch import EXECUTOR_ARCH
 from jitload.cuda import driver
 from jitload.cuda.function import CudaFunction
 from jitload.cuda.library import PARAMETER_INFO_VERSION, Library
@@ -16,6 +15,7 @@ from jitload.errors import LoadError
 from jitload.launch.kernel import Kernel
 from jitload.loader.module import Module
 from jitload.loader.types import kernel_of_sizes, with_symbol_types
+from jitload.source.arch import EXECUTOR_ARCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,10 +6,10 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from jitload.compiler.deduce import find_template, split_arguments
-from jitload.compiler.template import element_text, missing_argument
 from jitload.launch.advice import described
 from jitload.launch.arrays import read_array
 from jitload.launch.misfit import Misfit
+from jitload.source.template import element_text, missing_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jitload.errors import LaunchError
 from jitload.frozen import Value
-from jitload.launch.multiprocessor import (
+from jitload.images.multiprocessor import (
     MAX_BLOCK_THREADS,
     PARTS,
     REGISTERS,
@@ -23,7 +23,7 @@ from jitload.launch.multiprocessor import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.launch.multiprocessor import Multiprocessor
+    from jitload.images.multiprocessor import Multiprocessor
     from jitload.values import KernelInfo, Resources
 
 #: The block that is suggested where nothing is known of the multiprocessors: on the CPU, on GPUs of the future.

@@ -16,7 +16,7 @@ from jitload.errors import LoadError
 from jitload.format.entry import MAGIC, decode_entry, decode_factors, encode_entry
 from jitload.format.json import canonical_json
 from jitload.frozen import Value
-from jitload.loader.resources import known_resources
+from jitload.images.resources import known_resources
 from jitload.values import Kind, Toolchain
 
 TYPE_CHECKING = False

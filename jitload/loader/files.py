@@ -7,7 +7,7 @@ from jitload.errors import LoadError
 from jitload.files.regular import open_regular
 from jitload.format.entry import MAGIC, MAX_ENTRY_BYTES
 from jitload.given import given_path
-from jitload.loader.images import sniff_kind
+from jitload.images.check import sniff_kind
 from jitload.loader.registry import load_artifact, load_module_from_bytes, registered_kinds
 from jitload.loader.specs import BUILT_IN
 

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from jitload.errors import LoadError, SymbolNotFoundError
-from jitload.loader.cubin import variable_symbols
-from jitload.loader.images import cubins_in
+from jitload.images.check import cubins_in
+from jitload.images.cubin import variable_symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from jitload.artifact import Artifact
-    from jitload.compiler.manifest import Variant
-    from jitload.compiler.request import CompileRequest
+    from jitload.headers.record import Variant
+    from jitload.source.request import CompileRequest
     from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.tiers.explain import Explanation
     from jitload.tiers.index import Index
@@ -177,7 +177,7 @@ class Cache:
 
         `jitload.explain` gives the same, and before it what the bundles in force say.
         """
-        from jitload.compiler.request import request_of
+        from jitload.source.request import request_of
         from jitload.tiers.explain import explain_request
 
         return explain_request(request_of(request), self)
@@ -294,7 +294,7 @@ def _verify_image(kind: str, data: bytes) -> None:
     """`verify_image`, imported with the first entry that is read."""
     global _verify
     if _verify is None:
-        from jitload.loader.images import verify_image
+        from jitload.images.check import verify_image
 
         _verify = verify_image
     _verify(kind, data)

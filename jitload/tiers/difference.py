@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from jitload.compiler.key import readable_factors
-from jitload.compiler.roots import Roots
-from jitload.compiler.search import VIRTUAL_ROOT, read_header
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileError
 from jitload.frozen import Value
+from jitload.headers.roots import Roots
+from jitload.headers.search import VIRTUAL_ROOT, read_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact
-    from jitload.compiler.headers import Closure
-    from jitload.compiler.request import CompileRequest
+    from jitload.headers.closure import Closure
+    from jitload.source.request import CompileRequest
     from jitload.values import Toolchain
 
 

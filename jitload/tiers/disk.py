@@ -1,7 +1,7 @@
 """The disk tier: one self-verifying file per key, and one manifest per request.
 
     DIRECTORY/objects/ab/cdef...      entries (artifact.py), by key
-    DIRECTORY/manifests/ab/cdef...    which headers a request had (compiler/manifest.py), by request digest
+    DIRECTORY/manifests/ab/cdef...    which headers a request had (headers/record.py), by request digest
     DIRECTORY/index/                  diskcache: statistics and factors; may be deleted at any time
     DIRECTORY/locks/                  one file per part of the key space; empty
     DIRECTORY/incoming/               files being written; renamed when complete
@@ -19,11 +19,11 @@ from contextlib import suppress
 
 from jitload import events, log
 from jitload.artifact import decode_entry
-from jitload.compiler.manifest import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest, without_variant
 from jitload.errors import ArtifactError, JitloadError, LoadError
 from jitload.files.directory import Directory
 from jitload.files.ownership import Foreign, Refused
 from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
+from jitload.headers.record import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest, without_variant
 from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from jitload.artifact import Artifact
-    from jitload.compiler.manifest import Variant
+    from jitload.headers.record import Variant
 
 #: The time of use is noted in the file's mtime, at most this often: a hit should not write.
 TOUCH_SECONDS = 3600

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from jitload import config
-from jitload.compiler.headers import Closure
 from jitload.compiler.key import artifact_key
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileError, JitloadError
 from jitload.format.entry import decode_factors
 from jitload.frozen import Value
+from jitload.headers.closure import Closure
 from jitload.tiers.difference import differences, factors_now
 from jitload.tiers.lookup import Answer, ask, peek_key
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from jitload.artifact import Artifact
-    from jitload.compiler.request import CompileRequest
+    from jitload.source.request import CompileRequest
     from jitload.tiers.difference import Difference
     from jitload.tiers.disk import DiskStore
     from jitload.tiers.tier import Tier

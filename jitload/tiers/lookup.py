@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from jitload import events, log
 from jitload.compiler.key import key_of
-from jitload.compiler.manifest import check_variant
 from jitload.compiler.toolkit import toolkit_roots
+from jitload.headers.record import check_variant
 from jitload.settings.scope import session_part
 from jitload.tiers.stats import Counters
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jitload.artifact import Artifact
-    from jitload.compiler.manifest import Variant
-    from jitload.compiler.request import CompileRequest
+    from jitload.headers.record import Variant
+    from jitload.source.request import CompileRequest
     from jitload.tiers.tier import Tier
     from jitload.values import Toolchain
 

@@ -6,12 +6,12 @@ from collections import OrderedDict
 from threading import Lock
 
 from jitload import events, forks
-from jitload.compiler.manifest import MAX_VARIANTS, without_variant
+from jitload.headers.record import MAX_VARIANTS, without_variant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Artifact
-    from jitload.compiler.manifest import Variant
+    from jitload.headers.record import Variant
 
 DEFAULT_MEMORY_BYTES = 256 << 20
 #: Requests whose variants are remembered.

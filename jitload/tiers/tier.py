@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from jitload.artifact import Artifact
-    from jitload.compiler.manifest import Variant
+    from jitload.headers.record import Variant
 
 
 class Tier(Protocol):

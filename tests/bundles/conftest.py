@@ -7,7 +7,7 @@ import pytest
 import jitload
 from jitload.bundles.build import create
 from jitload.bundles.sign import generate_keys, sign_bundle
-from jitload.bundles.workload import Workload
+from jitload.workloads.workload import Workload
 
 SAXPY = """
 #include "scale.h"

@@ -12,11 +12,12 @@ import pytest
 import jitload
 from jitload.bundles import format as jlb
 from jitload.bundles.index import MAX_ROWS, ROW_BYTES
-from jitload.bundles.manifest import MAX_SUMMARY_BYTES, MAX_WORKLOAD_BYTES
+from jitload.bundles.manifest import MAX_SUMMARY_BYTES
 from jitload.bundles.signature import MAX_SIGNATURE_BYTES
 from jitload.bundles.source import MemorySource
 from jitload.digest import sha256, sha256_parts
 from jitload.errors import BundleError, TrustError
+from jitload.workloads.program import MAX_WORKLOAD_BYTES
 
 from .test_format import MANIFEST
 

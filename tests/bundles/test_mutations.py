@@ -17,15 +17,15 @@ import jitload
 from jitload.artifact import Artifact
 from jitload.bundles import format as jlb
 from jitload.bundles.trust import decode_trust_file, key_id, parse_public_key, verify_serial
-from jitload.bundles.workload import decode_workload, encode_line
 from jitload.compiler.key import key_of
-from jitload.compiler.manifest import MAGIC as MANIFEST_MAGIC
-from jitload.compiler.manifest import Variant, encode_manifest
 from jitload.digest import sha256, sha256_hex
 from jitload.errors import BundleError, TrustError
 from jitload.format.entry import HEADER, encode_entry
+from jitload.headers.record import MAGIC as MANIFEST_MAGIC
+from jitload.headers.record import Variant, encode_manifest
 from jitload.tiers.audit import written_options
 from jitload.values import KernelInfo, Kind, Parameter, Toolchain
+from jitload.workloads.workload import decode_workload, encode_line
 
 from .mutate import Pairs, at, mutated, mutated_bytes, places, put, text_of, to_pairs
 from .test_bounds import cheap

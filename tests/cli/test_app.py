@@ -50,7 +50,7 @@ def test_the_command_line_imports_only_the_command_that_was_called():
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = set(json.loads(output.splitlines()[-1]))
-    assert not loaded & {"numpy", "jitload.cli.compile", "jitload.cli.doctor", "jitload.compiler.request"}
+    assert not loaded & {"numpy", "jitload.cli.compile", "jitload.cli.doctor", "jitload.source.request"}
 
 
 @pytest.mark.parametrize("group", [(), ("cache",), ("bundle",)])

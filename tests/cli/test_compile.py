@@ -8,7 +8,7 @@ import stat
 import pytest
 
 import jitload
-from jitload.loader.images import verify_image
+from jitload.images.check import verify_image
 
 pytestmark = pytest.mark.usefixtures("needs_nvrtc", "workdir")
 

@@ -9,10 +9,10 @@ import pytest
 import jitload
 from jitload.artifact import Artifact
 from jitload.bundles.build import collect, write
-from jitload.bundles.workload import Workload
 from jitload.compiler.key import artifact_key
-from jitload.compiler.manifest import Variant
+from jitload.headers.record import Variant
 from jitload.values import KernelInfo, Toolchain
+from jitload.workloads.workload import Workload
 
 ABOUT = {"builder": "", "licences": (), "name": "", "serial": 0}
 SYMBOL = "_ZN42_GLOBAL__N__00000000_4_k_cu_9c037531_112111qEPi"

@@ -7,7 +7,7 @@ import pytest
 import jitload
 from jitload.compiler.ptxas import tells_for_free
 from jitload.compiler.toolkit import toolchain
-from jitload.launch.multiprocessor import multiprocessor
+from jitload.images.multiprocessor import multiprocessor
 from jitload.launch.occupancy import best_threads
 
 pytestmark = pytest.mark.usefixtures("needs_nvrtc", "workdir")

@@ -11,7 +11,7 @@ import pytest
 
 import jitload
 from jitload.compiler.fatbin import pack_fatbin
-from jitload.loader.images import sniff_kind
+from jitload.images.check import sniff_kind
 
 
 def image(arch):

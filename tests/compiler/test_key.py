@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from jitload.compiler.headers import Closure
 from jitload.compiler.key import artifact_key
-from jitload.compiler.request import CompileRequest
+from jitload.headers.closure import Closure
+from jitload.source.request import CompileRequest
 from jitload.values import Toolchain
 
 COMPILER = Toolchain("nvrtc", "12.9.86", "ab" * 32)

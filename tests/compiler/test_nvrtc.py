@@ -12,7 +12,7 @@ import pytest
 
 import jitload
 from jitload.compiler import nvrtc, toolkit
-from jitload.loader.images import sniff_kind
+from jitload.images.check import sniff_kind
 from jitload.values import Kind
 
 SOURCE = b'extern "C" __global__ void k(int *out) { *out = 1; }\n'

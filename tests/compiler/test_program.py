@@ -8,7 +8,7 @@ import re
 import pytest
 
 import jitload
-from jitload.loader.images import verify_image
+from jitload.images.check import verify_image
 
 AXPY = 'extern "C" __global__ void axpy(float a, const float *x, float *y, int n) { if (threadIdx.x < n) y[threadIdx.x] += a * x[threadIdx.x]; }\n'
 

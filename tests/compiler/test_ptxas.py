@@ -103,7 +103,7 @@ def test_kinds_without_machine_code_are_not_asked_and_have_no_resources(kind):
         return nvrtc.compile_program(*arguments, **keywords)
 
     request = jitload.CompileRequest(SPILLING, kind=kind, arch="sm_80")
-    from jitload.compiler.headers import Closure
+    from jitload.headers.closure import Closure
 
     artifact = compile_artifact(request, Closure(request, ()), Toolchain("nvrtc", "12.9.86", "00" * 32), spying)
     assert VERBOSE not in seen

@@ -8,8 +8,8 @@ import pytest
 
 import jitload
 from jitload.artifact import Artifact
-from jitload.compiler.request import CompileRequest
 from jitload.compiler.signature import typed_by_symbol
+from jitload.source.request import CompileRequest
 from jitload.values import KernelInfo, Parameter
 
 SOURCE = r"""

@@ -122,7 +122,7 @@ print([name for name in ("cuda.bindings", "numpy") if name in sys.modules])
 
 def test_ltoir_links_for_any_arch_without_a_gpu():
     from jitload.cuda.linker import link_ltoir
-    from jitload.loader.images import cubin_arch, kernel_symbols, verify_image
+    from jitload.images.check import cubin_arch, kernel_symbols, verify_image
 
     cubin = link_ltoir(compiled("ltoir", "80"), "sm_90")
     verify_image("cubin", cubin)

@@ -12,13 +12,13 @@ import sys
 import pytest
 
 import jitload
+from jitload.batch.plan import Plan
 from jitload.bundles.sign import sign_bundle
 from jitload.bundles.trust_file import find_key
-from jitload.bundles.workload import Workload
-from jitload.compiler.plan import Plan
-from jitload.compiler.python_text import python_source
 from jitload.errors import JitloadError
 from jitload.files.regular import open_regular
+from jitload.source.python_text import python_source
+from jitload.workloads.workload import Workload
 
 SOURCE = 'extern "C" __global__ void k(int *o) { *o = 1; }\n'
 

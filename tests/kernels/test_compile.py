@@ -3,7 +3,7 @@
 import pytest
 
 import jitload
-from jitload.loader import images
+from jitload.images import check as images
 from tests.kernels.cases import CASES, KERNELS, NAMES
 
 FILES = sorted(NAMES)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import UsageValueError
-from jitload.launch.multiprocessor import (
+from jitload.images.multiprocessor import (
     _BY_CAPABILITY,
     MAX_BLOCK_REGISTERS,
     find_multiprocessor,

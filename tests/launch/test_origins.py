@@ -8,7 +8,7 @@ import sys
 
 import jitload
 from jitload.bundles.bundle import Bundle
-from jitload.compiler.request import CompileRequest
+from jitload.source.request import CompileRequest
 
 #: C++ type, dtype of its array, a wrong dtype, a value, a wrong value.
 ROWS = [

@@ -15,7 +15,7 @@ import pytest
 
 import jitload
 from jitload.files.directory import Directory
-from jitload.loader.images import verify_image
+from jitload.images.check import verify_image
 from jitload.tiers import database
 from jitload.tiers.audit import rebuild_index, verify_entries
 from jitload.tiers.disk import DiskStore

@@ -8,9 +8,9 @@ import stat
 
 import pytest
 
-from jitload.compiler.manifest import Variant
 from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
-from jitload.loader.images import verify_image
+from jitload.headers.record import Variant
+from jitload.images.check import verify_image
 from jitload.tiers.disk import STALE_SECONDS, TOUCH_SECONDS, DiskStore
 
 from .conftest import make_artifact

@@ -20,7 +20,7 @@ import pytest
 import jitload
 from jitload.artifact import decode_entry
 from jitload.errors import ArtifactError
-from jitload.loader.images import verify_image
+from jitload.images.check import verify_image
 from jitload.tiers.disk import DiskStore
 
 ROOT = pathlib.Path(jitload.__file__).parent.parent

@@ -9,7 +9,7 @@ import pytest
 
 import jitload
 from jitload.bundles.build import create
-from jitload.compiler.manifest import Variant
+from jitload.headers.record import Variant
 from jitload.pipeline import compile_request
 from jitload.tiers.lookup import ask
 from jitload.tiers.memory import MemoryStore

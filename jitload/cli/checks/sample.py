@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.compiler.arch import EXECUTOR_ARCH
 from jitload.config import configure
+from jitload.source.arch import EXECUTOR_ARCH
 from jitload.values import Kind
 
 if TYPE_CHECKING:
@@ -134,12 +134,12 @@ class Sample:
 
 
 def _compile(kind: Kind, arch: str) -> Artifact:
-    from jitload.compiler.headers import Closure
     from jitload.compiler.nvrtc import MISSING
     from jitload.compiler.program import compile_artifact
-    from jitload.compiler.request import CompileRequest
     from jitload.compiler.toolkit import toolchain, toolkit_roots
     from jitload.errors import CompileError
+    from jitload.headers.closure import Closure
+    from jitload.source.request import CompileRequest
 
     # By the compiler alone: a broken cache, a refused bundle and a policy are other lines of the list.
     found = toolchain()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from jitload.compiler.macros import Expansion, Macro, Macros, TooMany, parse_macro
+from jitload.headers.macros import Expansion, Macro, Macros, TooMany, parse_macro
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

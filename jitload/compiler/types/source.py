@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from jitload.compiler.macros import TooMany, definitions_of
 from jitload.compiler.types.as_written import written_type
 from jitload.compiler.types.cpptype import Node, points_to_const
 from jitload.compiler.types.lowered.instantiate import NotKnown
@@ -20,13 +19,14 @@ from jitload.compiler.types.scanner import Declared
 from jitload.compiler.types.toolkit_names import ToolkitNames
 from jitload.compiler.types.unit import Unit
 from jitload.compiler.types.written import read_parameter
+from jitload.headers.macros import TooMany, definitions_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jitload.compiler.headers import Closure
-    from jitload.compiler.request import CompileRequest
     from jitload.compiler.types.scopes import DeclaredKernel
+    from jitload.headers.closure import Closure
+    from jitload.source.request import CompileRequest
 
 #: To read the 4 MB that CUB has takes ten times as long as to compile them.
 _LIBRARY_BYTES = 1 << 18

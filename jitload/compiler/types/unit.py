@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.compiler.macros import Macro, TooMany, parse_macro
 from jitload.compiler.types.conditions import UNKNOWN, evaluate
 from jitload.compiler.types.definitions import Definitions
 from jitload.compiler.types.outline import outline
 from jitload.headers.cpp import BLANK, COMMENT, HASH, HEADER, NEWLINE, WORD, spelling, tokens
+from jitload.headers.macros import Macro, TooMany, parse_macro
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping

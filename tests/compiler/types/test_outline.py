@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jitload
-from jitload.compiler.macros import definitions_of
 from jitload.compiler.types.outline import declaring_macros, outline
 from jitload.compiler.types.scanner import Declared
 from jitload.compiler.types.unit import Unit
+from jitload.headers.macros import definitions_of
 
 KERNELS = sorted(pathlib.Path(jitload.__file__).parents[1].glob("kernels/**/*.cu"))
 

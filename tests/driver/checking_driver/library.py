@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from jitload.bundles.choose import judge_image
 from jitload.cpu.module import PtxModule
 from jitload.errors import CpuFault, JitloadError, SymbolNotFoundError
-from jitload.launch.multiprocessor import launchable_threads
-from jitload.loader.cubin import cubin_arch
-from jitload.loader.ptx import ptx_entries
-from jitload.loader.resources import read_resources
+from jitload.images.cubin import cubin_arch
+from jitload.images.multiprocessor import launchable_threads
+from jitload.images.ptx import ptx_entries
+from jitload.images.resources import read_resources
 from jitload.values import Resources
 
 from . import status

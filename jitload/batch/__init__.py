@@ -1,0 +1,1 @@
+"""Many compiles at once: plans, worker processes, bundles of what they made."""

@@ -1,0 +1,231 @@
+"""`jitload.precompile`: many requests to many artifacts in the cache, on all cores, without a GPU.
+
+What is there already is found here, without NVRTC. The rest goes in batches to worker processes: there a compiler that
+dies is one request lost, precompiled headers stay out of the caller's process, and the Python half of the work runs on
+all cores as well. Requests that begin with the same includes are one batch, whose headers are parsed once. Workers
+write to the same cache, so what comes back is who is done; only a cache without a directory is sent the artifacts.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from concurrent.futures import BrokenExecutor, as_completed
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+from jitload import config
+from jitload.batch.expand import executor_images, expanded, names_archs
+from jitload.batch.report import PrecompileReport
+from jitload.batch.workers import Batch, Result, compile_batch, compile_in_processes
+from jitload.bundles.tier import bundles_in_force
+from jitload.compiler.diagnostics import give_warnings
+from jitload.compiler.kernelless import refuse_unlaunchable
+from jitload.compiler.prefix import leading_directives
+from jitload.errors import CompileError, JitloadError
+from jitload.given import given_cache, given_count, given_list
+from jitload.lookup import cannot_compile, look_up
+from jitload.pipeline import refuse_if_off
+from jitload.tiers.cache import default_cache
+from jitload.tiers.lookup import Answer
+from jitload.workloads.workload import Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Sequence
+    from concurrent.futures import Executor, Future
+
+    from jitload.artifact import Artifact
+    from jitload.source.request import CompileRequest
+    from jitload.tiers.cache import Cache, Explainable
+
+    Progress = Callable[[int, int, CompileRequest, str], None]
+
+
+def precompile(
+    requests: Iterable[CompileRequest | Explainable | Workload | os.PathLike[str]] | Workload | os.PathLike[str],
+    archs: str | Iterable[str] | None = None,
+    *,
+    kinds: str | Iterable[str] | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    jobs: int | None = None,
+    cache: Cache | None = None,
+) -> PrecompileReport:
+    """Compile what a cache lacks. No GPU and no driver is needed.
+
+    Args:
+        requests: `CompileRequest`s, `jit_kernel`s, source files (`os.PathLike`), recorded workloads (or their files, in
+            ".jlw") and plans (files in ".toml", such as precompile.toml).
+        archs: compile each for each of these: a cubin for "sm_*", PTX for "compute_*"; default: each for its own arch,
+            which for kernels and files is the current device's. Of a workload, what the application left to the device.
+            PTX for "compute_75" is what the CPU executor runs too: its image, with line information, is made as well.
+        kinds: "cubin", "ptx", "ltoir" and "fatbin" (one for all archs together) in place of that, one or several; which
+            of them is made for which arch, `jitload.source.targets` says.
+        executor: where to compile; default: `jobs` processes that are started for it. In the processes of an executor
+            headers are shared as well; in threads of this process they are not, and a compiler that dies takes it down.
+        progress: called here as `progress(done, total, request, outcome)`; the outcome is "compiled", "cached" or
+            "failed".
+        jobs: worker processes, and into how many parts a large batch is cut; default: the cores of this process.
+        cache: where to look and to keep; default: a kernel's own cache where it has one, else the user's.
+
+    Returns:
+        The report. What does not compile is in it and does not keep the others from being compiled; nor does a
+        compiler that dies.
+
+    Raises:
+        OSError: a source file cannot be read.
+        BundleError: a workload is damaged, or a bundle in force is.
+        TrustError: a bundle in force is refused.
+        UsageValueError: a kind and an arch that cannot be, a plan that cannot be, or fewer than one job.
+    """
+    started = time.perf_counter()
+    workers = _cores() if jobs is None else given_count("jobs", jobs, 1)
+    given_cache(cache)
+    results: list[Result] = []
+    beside: list[Result] = []
+    with ExitStack() as stack:
+        wanted = [
+            (store, stack.enter_context(expanded(items, archs, kinds)), names_archs(items, archs))
+            for store, items in _by_cache(requests, cache).items()
+        ]
+        total = sum(len(part) for _, part, _ in wanted)
+        for store, part, warms_executor in wanted:
+            extra = _beside(part, store) if warms_executor else {}
+            for result in stack.enter_context(closing(_run([*part, *extra], store, executor, workers))):
+                if result.request in extra:
+                    beside.append(result)
+                    continue
+                results.append(result)
+                if progress is not None:
+                    progress(len(results), total, result.request, result.outcome)
+            # Nobody asked for them: they are spoken of only where they alone fail.
+            failed = {result.request for result in results if result.error is not None}
+            results += [one for one in beside if one.error is not None and extra[one.request] not in failed]
+            beside.clear()
+    order = {request: number for number, request in enumerate(request for _, part, _ in wanted for request in part)}
+    results.sort(key=lambda result: order.get(result.request, total))
+    for result in results:  # at the end: a warning that is an error takes nothing away from the cache
+        give_warnings(result.warnings)
+    return PrecompileReport(
+        [result.request for result in results if result.outcome == "compiled"],
+        [result.request for result in results if result.outcome == "cached"],
+        [(result.request, result.error) for result in results if result.error is not None],
+        time.perf_counter() - started,
+    )
+
+
+def _beside(requests: list[CompileRequest], store: Cache) -> dict[CompileRequest, CompileRequest]:
+    """`executor_images`, where they can be made."""
+    policy = config.current().compile
+    return {
+        own: request for own, request in executor_images(requests).items() if not cannot_compile(request, store, policy)
+    }
+
+
+def _by_cache(requests: Any, cache: Cache | None) -> dict[Cache, list[Any]]:
+    """What is to be compiled, by where it is to be kept."""
+    groups: dict[Cache, list[Any]] = {}
+    for item in [requests] if isinstance(requests, (Workload, os.PathLike)) else given_list("requests", requests):
+        store = getattr(item, "cache", None) if cache is None else cache  # a kernel's own
+        groups.setdefault(default_cache() if store is None else store, []).append(item)
+    return groups
+
+
+def _run(
+    wanted: list[CompileRequest], store: Cache, executor: Executor | None, jobs: int
+) -> Generator[Result, None, None]:
+    """The result of every request, in the order in which they come."""
+    settings = config.current()
+    policy = settings.compile
+    bundles_in_force(settings)  # one that is refused stops this as it stops a launch
+    missing: list[CompileRequest] = []
+    for request in wanted:
+        answer = Answer(request)
+        if policy != "always":
+            answer = look_up(request, store)
+            if answer.artifact is not None:
+                yield _cached(request, answer.artifact)
+                continue
+        try:
+            refuse_if_off(request, answer, store, policy)
+        except JitloadError as error:
+            yield Result(request, "failed", error)
+        else:
+            missing.append(request)
+    if not missing:
+        return
+    with tempfile.TemporaryDirectory(prefix="jitload-", ignore_cleanup_errors=True) as scratch:
+        batches = [Batch(part, store, scratch, policy) for part in _parts(missing, jobs)]
+        found = compile_in_processes(batches, jobs) if executor is None else _on_executor(executor, batches, jobs)
+        with closing(found) as results:
+            for result in results:
+                _take_in(result, store)
+                yield result
+
+
+def _cached(request: CompileRequest, artifact: Artifact) -> Result:
+    try:
+        refuse_unlaunchable(request, artifact)
+    except CompileError as error:
+        return Result(request, "failed", error)
+    return Result(request, "cached")
+
+
+def _parts(requests: list[CompileRequest], jobs: int) -> list[list[CompileRequest]]:
+    """Requests that share headers together, cut so that every worker gets some; the longest first."""
+    groups: dict[object, list[CompileRequest]] = {}
+    for request in requests:
+        directives = leading_directives(request.source.encode("utf-8", "surrogateescape"))
+        same = (request.kind, request.archs, request.options, request.defines, request.undefines, request.headers)
+        # A guess: where headers of one name differ after all, the worker sees it in their texts and shares nothing.
+        groups.setdefault((directives, same) if directives else request, []).append(request)
+    most = -(-len(requests) // jobs)
+    parts: list[list[CompileRequest]] = []
+    for group in groups.values():
+        count = -(-len(group) // most)
+        parts += [group[number::count] for number in range(count)]
+    return sorted(parts, key=len, reverse=True)
+
+
+def _on_executor(executor: Executor, batches: Sequence[Batch], jobs: int) -> Generator[Result, None, None]:
+    """What an executor gives. What one of processes loses with a dead worker is compiled in processes of our own."""
+    futures: dict[Future[list[Result]], Batch] = {}
+    lost: list[Batch] = []
+    for batch in batches:
+        try:
+            futures[executor.submit(compile_batch, batch)] = batch
+        except BrokenExecutor:
+            lost.append(batch)
+    try:
+        for future in as_completed(futures):
+            try:
+                yield from future.result()
+            except BrokenExecutor:
+                lost.append(futures[future])
+            except Exception as error:  # noqa: BLE001 - whatever an executor or its worker raises, the others go on
+                for request in futures[future].requests:
+                    yield Result(request, "failed", _executor_error(request, error))
+    finally:
+        for future in futures:
+            future.cancel()
+    yield from compile_in_processes(lost, jobs)
+
+
+def _executor_error(request: CompileRequest, error: Exception) -> CompileError:
+    file = request.path or request.name
+    failure = CompileError(f"{file}: the executor gave no result: {type(error).__name__}: {error}", file=file)
+    failure.__cause__ = error
+    return failure
+
+
+def _take_in(result: Result, store: Cache) -> None:
+    """Make what a worker compiled known to this process."""
+    if result.artifact is not None:
+        store.put(result.artifact)
+        for variant in reversed(result.variants):
+            store.add_variant(result.request.digest, variant)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,98 @@
+"""What came of `jitload.precompile`; what failed is told once for each source, not for each arch."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from jitload.frozen import Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jitload.source.request import CompileRequest
+
+_FOR_ARCH = re.compile(r" for (?:sm|compute)_[0-9a-z_,]+")
+
+
+class PrecompileReport(Value):
+    """What came of it.
+
+    Attributes:
+        compiled: requests that were compiled now and are in the cache.
+        cached: requests that the cache held already.
+        failed: (request, error) of the others.
+        seconds: what it took, in seconds of wall clock.
+    """
+
+    __slots__ = ("cached", "compiled", "failed", "seconds")
+    compiled: tuple[CompileRequest, ...]
+    cached: tuple[CompileRequest, ...]
+    failed: tuple[tuple[CompileRequest, Exception], ...]
+    seconds: float
+
+    def __init__(
+        self,
+        compiled: Iterable[CompileRequest],
+        cached: Iterable[CompileRequest],
+        failed: Iterable[tuple[CompileRequest, Exception]],
+        seconds: float,
+    ) -> None:
+        self._set(compiled=tuple(compiled), cached=tuple(cached), failed=tuple(failed), seconds=seconds)
+
+    @property
+    def ok(self) -> bool:
+        """True when every request is in the cache."""
+        return not self.failed
+
+    @property
+    def errors(self) -> list[tuple[tuple[CompileRequest, ...], str]]:
+        """What failed: (requests, text), one row where a source fails for several archs in the same words."""
+        groups: dict[tuple[object, ...], list[tuple[CompileRequest, str]]] = {}
+        for request, error in self.failed:
+            text = str(error).strip()
+            source = (request.path or request.name, request.names, request.defines)
+            groups.setdefault((*source, _without_target(text, request)), []).append((request, text))
+        return [
+            (tuple([request for request, _ in rows]), _for_targets(rows[0][1], [request for request, _ in rows]))
+            for rows in groups.values()
+        ]
+
+    def __str__(self) -> str:
+        total = len(self.compiled) + len(self.cached) + len(self.failed)
+        counts = f"{len(self.compiled)} compiled, {len(self.cached)} cached, {len(self.failed)} failed"
+        lines = [f"{total} request{'' if total == 1 else 's'} in {self.seconds:.1f} s: {counts}"]
+        for requests, text in self.errors:
+            indented = text.replace("\n", "\n    ")
+            lines.append(f"  {_describe(requests)}\n    {indented}")
+        return "\n".join(lines)
+
+
+def describe_request(request: CompileRequest) -> str:
+    """A request in a few words: "reduce.cu (cubin, sm_90)"."""
+    names = f", {', '.join(request.names)}" if request.names else ""
+    return f"{request.path or request.name} ({request.kind}, {request.arch}{names})"
+
+
+def _describe(requests: tuple[CompileRequest, ...]) -> str:
+    first = requests[0]
+    if len(requests) == 1:
+        return describe_request(first)
+    names = f"; {', '.join(first.names)}" if first.names else ""
+    targets = ", ".join(f"{request.kind} {request.arch}" for request in requests)
+    return f"{first.path or first.name} ({targets}{names})"
+
+
+def _without_target(text: str, request: CompileRequest) -> str:
+    """An error with nothing in it of what the request was to be compiled for."""
+    return _FOR_ARCH.sub("", text, count=1).replace(f"({request.kind}, {request.arch})", "()")
+
+
+def _for_targets(text: str, requests: list[CompileRequest]) -> str:
+    """The error of the first of several requests, as that of all of them."""
+    if len(requests) == 1:
+        return text
+    first = requests[0]
+    archs = ", ".join(dict.fromkeys(request.arch for request in requests))
+    targets = "; ".join(f"{request.kind}, {request.arch}" for request in requests)
+    return _FOR_ARCH.sub(f" for {archs}", text, count=1).replace(f"({first.kind}, {first.arch})", f"({targets})")

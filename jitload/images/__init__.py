@@ -1,0 +1,1 @@
+"""Images of kernels as bytes: what they are, whether they are whole, and what they tell of their kernels."""

@@ -1,0 +1,1 @@
+"""Workloads: what an application asks for, recorded and written down."""

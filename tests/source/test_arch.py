@@ -1,0 +1,150 @@
+"""Arch names, which kind goes with which, and the arch of the CPU executor."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import jitload
+from jitload.compiler import nvrtc
+from jitload.source.arch import EXECUTOR_ARCH, capability, normalize_arch, normalize_archs, parse_kind, virtual_arch
+from jitload.values import Kind
+
+SOURCE = b'extern "C" __global__ void k(int *out) { *out = 1; }\n'
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("sm_90", "sm_90"), ("SM_90", "sm_90"), (" sm_90 ", "sm_90"), ("90", "sm_90"), ("9.0", "sm_90"), ("9.0a", "sm_90a"), ("90a", "sm_90a"),
+        ("10.0f", "sm_100f"), ("sm_120", "sm_120"), ("compute_75", "compute_75"), ("compute_100f", "compute_100f"), ("ptx:90", "compute_90"),
+    ],
+)  # fmt: skip
+def test_spellings(written, canonical):
+    assert normalize_arch(written) == canonical
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "sm_",
+        "sm_9",
+        "sm90",
+        "sm_90b",
+        "gfx90",
+        "sm_9000",
+        "compute-90",
+        "9.00",
+        "ptx:",
+        "sm_90 sm_80",
+        "sm_90\n--x",
+    ],
+)
+def test_no_arch(bad):
+    with pytest.raises(ValueError, match=r"unknown arch .*: write 'sm_90'"):
+        normalize_arch(bad)
+
+
+@pytest.mark.parametrize("bad", [90, 9.0, None, b"sm_90", ("sm_90",)], ids=str)
+def test_an_arch_is_text(bad):
+    with pytest.raises(TypeError, match="an arch is a str like 'sm_90'"):
+        normalize_arch(bad)
+
+
+@pytest.mark.parametrize("bad", [None, 90, b"sm_90", [90]], ids=str)
+def test_archs_of_another_type(bad):
+    with pytest.raises(TypeError, match="an arch is a str like 'sm_90'"):
+        normalize_archs(Kind.CUBIN, bad)
+
+
+FITS = [
+    ("cubin", "sm_90"), ("cubin", "sm_90a"), ("cubin", "sm_100f"), ("ptx", "compute_90"), ("ptx", "sm_90"), ("ptx", "compute_90a"),
+    ("ltoir", "sm_90"), ("ltoir", "compute_90"), ("fatbin", "sm_90"), ("fatbin", "sm_80,sm_90"), ("fatbin", "sm_80,compute_90"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "arch"), FITS)
+def test_kind_and_arch_that_go_together_give_an_image(kind, arch, cache, needs_nvrtc):
+    if arch.endswith("f"):
+        needs_nvrtc("12.9")  # the first with archs of a family
+    artifact = jitload.compile(SOURCE.decode(), kind=kind, arch=arch, cache=cache)
+    assert (artifact.kind, artifact.arch) == (kind, arch)
+    assert len(artifact.data) > 100
+    assert list(artifact.kernels) == ["k"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "arch", "advice"),
+    [
+        ("cubin", "compute_90", "write arch='sm_90', or kind='ptx'"),
+        ("cubin", "compute_90a", "write arch='sm_90a'"),
+        ("cubin", "sm_80,sm_90", "kind='fatbin'"),
+        ("ptx", ["compute_80", "compute_90"], "kind='fatbin'"),
+        ("ltoir", ["sm_80", "sm_90"], "kind='fatbin'"),
+        ("cubin", [], "needs an arch, e.g. arch='sm_90'"),
+    ],
+)
+def test_kind_and_arch_that_do_not_go_together_say_what_to_write(kind, arch, advice):
+    with pytest.raises(ValueError, match=re.escape(advice)):
+        normalize_archs(Kind(kind), arch)
+
+
+def test_the_same_arch_twice_is_once_and_order_is_kept():
+    assert normalize_archs(Kind.FATBIN, ["sm_90", "9.0", "sm_80"]) == ("sm_90", "sm_80")
+    assert normalize_archs(Kind.CUBIN, ["sm_90", "90"]) == ("sm_90",)
+
+
+@pytest.mark.parametrize("bad", ["", "exe", "obj", None, 1, b"ptx"], ids=str)
+def test_no_kind(bad):
+    with pytest.raises(ValueError, match="expected one of cubin, ptx, ltoir, fatbin"):
+        parse_kind(bad)
+
+
+def test_kinds_in_any_case():
+    assert parse_kind("CUBIN") is Kind.CUBIN
+    assert parse_kind(Kind.PTX) is Kind.PTX
+
+
+def test_parts():
+    assert virtual_arch("sm_90a") == "compute_90a"
+    assert virtual_arch("compute_90") == "compute_90"
+    assert [capability(arch) for arch in ("sm_75", "sm_90a", "compute_100f", "sm_121")] == [
+        (7, 5, ""),
+        (9, 0, "a"),
+        (10, 0, "f"),
+        (12, 1, ""),
+    ]
+    with pytest.raises(ValueError, match="unknown arch"):
+        capability("nine")
+
+
+def compile_for(arch):
+    return nvrtc.compile_program(SOURCE, "k.cu", {}, [], kind=Kind.PTX, arch=arch)
+
+
+def test_the_executors_arch_is_compiled_for_without_a_word():
+    assert compile_for(EXECUTOR_ARCH).log == ""
+
+
+def test_the_executors_arch_is_the_lowest_of_that_sort(needs_nvrtc):
+    """Whatever is lower NVRTC warns about, or does not know any more."""
+    needs_nvrtc("12.9")  # 12.6 is silent about compute_50
+    lower = [number for number in (50, 52, 53, 60, 61, 62, 70, 72) if f"compute_{number}" < EXECUTOR_ARCH]
+    assert lower
+    for number in lower:
+        try:
+            log = compile_for(f"compute_{number}").log
+        except nvrtc.NvrtcFailure as failure:
+            log = failure.log
+        assert log, f"compute_{number} compiles without a word"
+
+
+def test_nvrtc_knows_its_archs():
+    assert {int(EXECUTOR_ARCH.partition("_")[2]), 80, 90} <= set(nvrtc.supported_archs())
+
+
+def test_nvrtc_knows_the_archs_of_its_day(needs_nvrtc):
+    needs_nvrtc("12.9")
+    assert {100, 120} <= set(nvrtc.supported_archs())
