@@ -142,7 +142,7 @@ def test_resources_are_an_optional_section_of_their_own():
 
 
 def test_an_entry_before_resources_has_those_of_its_cubin():
-    cubin = (pathlib.Path(__file__).parent / "loader" / "data" / "sm_90-nvrtc12.cubin").read_bytes()
+    cubin = (pathlib.Path(__file__).parent / "images" / "data" / "sm_90-nvrtc12.cubin").read_bytes()
     artifact = example(
         kind=Kind.CUBIN, data=cubin, kernels=[KernelInfo("saxpy", "saxpy", []), KernelInfo("k", "k", [])]
     )
