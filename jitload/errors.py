@@ -33,6 +33,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+#: What a terminal would obey rather than show, C0 and C1, without tab and newline.
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+
+
+def printable(text: str) -> str:
+    r"""A message for people, who may have given a name with an escape sequence or a NUL in it: these show as "\x1b"."""
+    return text.translate(_CONTROL)
+
+
 def _restore(cls: type[JitloadError], args: tuple[Any, ...], fields: dict[str, Any]) -> JitloadError:
     error = cls.__new__(cls, *args)
     Exception.__init__(error, *args)
@@ -46,7 +55,7 @@ class JitloadError(Exception):
 
     def __str__(self) -> str:
         # KeyError would print the repr of its argument; the text of every error of ours is the message.
-        return str(self.args[0]) if self.args else ""
+        return printable(str(self.args[0])) if self.args else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, dict(self.__dict__))

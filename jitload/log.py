@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from jitload.errors import printable
 from jitload.settings.environment import read_log_level
 
 TYPE_CHECKING = False
@@ -21,12 +22,12 @@ def warn_once(subject: object, message: str) -> None:
     """Log a warning, once per process for the same subject."""
     if subject not in _said:
         _said.add(subject)
-        _logger().warning("%s", message)
+        warn(message)
 
 
 def warn(message: str) -> None:
     """Log a warning."""
-    _logger().warning("%s", message)
+    _logger().warning("%s", printable(message))
 
 
 def debug(message: str, *arguments: object) -> None:

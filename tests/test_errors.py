@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import inspect
 import pickle
+from pathlib import Path
 
 import pytest
 
 import jitload
 from jitload import errors
 
-EXCEPTIONS = [getattr(errors, name) for name in jitload._ERRORS if name != "CompileWarning"]
+EXCEPTIONS = [getattr(errors, name) for name in jitload._PUBLIC["errors"] if name != "CompileWarning"]
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,37 @@ def test_the_tree_in_the_docstring_is_the_tree():
         assert nearest.strip("|`- ").split()[0] == parent.__name__
         for builtin in set(error.__bases__) - {parent}:
             assert f"(also a {builtin.__name__})" in line
+
+
+WILD = "a\x1b[31m\0\x7f\x9b\rb"
+SHOWN = r"a\x1b[31m\x00\x7f\x9b\x0db"
+
+
+def test_a_name_with_control_characters_is_shown_and_not_obeyed():
+    """By every error; lines and columns of a compiler's text stay as they are, and `args` has it raw."""
+    error = errors.BundleError(f"{WILD}: two\n\tlines")
+    assert str(error) == f"{SHOWN}: two\n\tlines"
+    assert error.args == (f"{WILD}: two\n\tlines",)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert str(errors.SymbolNotFoundError(WILD, name=WILD)) == SHOWN
+    assert str(errors.SourceNotFoundError(WILD)) == SHOWN
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda path: jitload.stop_bundle(path),
+        lambda path: jitload.use_bundle(path),
+        lambda path: jitload.load_module(path),
+        lambda path: jitload.Artifact.open(path),
+        lambda path: jitload.compile(path, kind="ptx", arch="compute_80"),
+        lambda path: jitload.precompile([path], ["sm_80"]),
+        lambda path: jitload.precompile([path.with_suffix(".jlw")], ["sm_80"]),
+        lambda path: jitload.precompile([path.with_suffix(".toml")], ["sm_80"]),
+        lambda path: jitload.Bundle.create(path, [path]),
+    ],
+)
+def test_a_path_with_a_nul_is_refused_in_our_words(call):
+    with pytest.raises(jitload.JitloadError) as caught:
+        call(Path("x\0y"))
+    assert "\0" not in str(caught.value)

@@ -61,3 +61,9 @@ def test_logging_is_not_imported_for_details_nobody_reads():
     script = "import sys; from jitload import log; log.debug('x'); print('logging' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
+
+
+def test_a_warning_shows_control_characters_of_names(caplog):
+    log.warn("cannot read a\x1b[31m\0b")
+    log.warn_once("wild", "cannot read a\x1b[31m\0b")
+    assert {record.getMessage() for record in caplog.records} == {r"cannot read a\x1b[31m\x00b"}

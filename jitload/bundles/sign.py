@@ -13,6 +13,7 @@ from jitload.bundles.trust import PREFIX, key_id, read_policy
 from jitload.errors import TrustError
 from jitload.files.atomic import write_file
 from jitload.format.json import name_of
+from jitload.given import given_path
 
 
 def generate_keys(private_path: str | os.PathLike[str], name: str = "") -> str:
@@ -30,10 +31,11 @@ def generate_keys(private_path: str | os.PathLike[str], name: str = "") -> str:
     Raises:
         OSError: a file exists, or cannot be written.
         TrustError: a name that cannot be, or `cryptography` is not installed.
+        UsageError: what is no path.
     """
     require_ed25519()
     called = _checked_name(name)
-    target = os.fspath(private_path)
+    target = given_path("private_path", private_path)
     for path in (target, f"{target}.pub"):
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, "exists, and a key is never overwritten: choose another file", path)
@@ -72,19 +74,21 @@ def sign_bundle(
         BundleError: the bundle is damaged; what is signed is verified first, every entry of it.
         TrustError: the key cannot be used, or a name or time that cannot be.
         OSError: the file cannot be written.
+        UsageError: what is no path.
     """
-    key = read_private(os.fspath(private_path))
+    target, private = given_path("path", path), given_path("private_path", private_path)
+    key = read_private(private)
     own = key_id(public_bytes_of(key))
-    called = _name_beside(os.fspath(private_path), own) if name is None else _checked_name(name)
+    called = _name_beside(private, own) if name is None else _checked_name(name)
     when = int(clock.time()) if time is None else time
     if type(when) is not int or not 0 <= when <= MAX_TIME:
         raise TrustError(f"{when!r} is no time: expected seconds since 1970")
     # What is verified is what is signed: the header stays in memory, and has the digest of all that follows.
-    with Bundle.open(path, trust="unsigned") as bundle:
+    with Bundle.open(target, trust="unsigned") as bundle:
         bundle.verify()
         signature = Signature(own, key.sign(signed_statement(bundle.header, called, when)), called, when)
         others = [one for one in bundle.signatures if one.key != own]
-        write_file(path, bundle.read_unsigned() + encode_signatures([*others, signature]))
+        write_file(target, bundle.read_unsigned() + encode_signatures([*others, signature]))
     return signature
 
 

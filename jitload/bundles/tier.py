@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from jitload import config
 from jitload.errors import BundleError, TrustError
+from jitload.given import given_path
 from jitload.settings.scope import session_part
 
 TYPE_CHECKING = False
@@ -90,10 +91,15 @@ def stop_bundle(bundle: Bundle | str | os.PathLike[str]) -> None:
 
     Raises:
         BundleError: no bundle of that path is in use; those that settings name go with the settings.
+        UsageError: it is neither a bundle nor a path.
     """
+    from jitload.bundles.bundle import Bundle
+
     bundles = session_part(_Bundles)
-    if isinstance(bundle, (str, os.PathLike)):
-        path = os.path.abspath(os.fspath(bundle))
+    if isinstance(bundle, Bundle):
+        stopped = [bundle]
+    else:
+        path = os.path.abspath(given_path("bundle (what use_bundle gave, or its path)", bundle))
         stopped = [used for used in bundles.used if used.path == path]
         if not stopped:
             others = ", ".join(used.path for used in bundles.used) or "none"
@@ -101,8 +107,6 @@ def stop_bundle(bundle: Bundle | str | os.PathLike[str]) -> None:
                 f"{path} is not in use by use_bundle(), which has put in force: {others}. Bundles of the setting "
                 f"`bundles` (JITLOAD_BUNDLES) and of installed packages are in force while they are named or installed"
             )
-    else:
-        stopped = [bundle]
     for used in stopped:
         with suppress(ValueError):  # another thread was first
             bundles.used.remove(used)

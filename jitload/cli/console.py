@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jitload.errors import CompileWarning, JitloadError
+from jitload.errors import CompileWarning, JitloadError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +39,10 @@ def clean_failures() -> Iterator[None]:
     except BrokenPipeError:
         raise  # the reader of a pipe went away: the command-line parser ends quietly
     except (JitloadError, ValueError, CompileWarning) as error:
-        typer.echo(f"jitload: {error}", err=True)
+        typer.echo(f"jitload: {printable(str(error))}", err=True)
         raise typer.Exit(EXIT_FAILED) from None
     except OSError as error:
-        typer.echo(f"jitload: {describe_os_error(error)}", err=True)
+        typer.echo(f"jitload: {printable(describe_os_error(error))}", err=True)
         raise typer.Exit(EXIT_FAILED) from None
 
 

@@ -7,6 +7,7 @@ import os
 
 from jitload.errors import SourceNotFoundError, UsageTypeError, UsageValueError
 from jitload.files.regular import open_input
+from jitload.given import given_path
 
 #: A source beyond this is a mistake (a device image read as text, say), not a kernel.
 MAX_SOURCE_BYTES = 64 << 20
@@ -35,7 +36,7 @@ def read_source(
         raise UsageTypeError(
             f"source is CUDA C++ text (str) or a file (os.PathLike), got {type(source).__name__}; decode bytes first"
         )
-    file_path = os.path.abspath(os.fspath(source))
+    file_path = os.path.abspath(given_path("source", source))
     try:
         with open_input(file_path) as file:
             data = file.read(MAX_SOURCE_BYTES + 1)

@@ -222,6 +222,17 @@ def test_a_key_beside_trust_files_does_not_lower_the_number_of_signatures(tmp_pa
     assert read_policy(trust).threshold == 2
 
 
+@pytest.mark.parametrize("wrong", [None, 3, b"key", "x\0y"])
+def test_what_is_no_path_is_a_usage_error(wrong, tmp_path):
+    for call in (
+        generate_keys,
+        lambda path: sign_bundle(tmp_path / "a.jlb", path),
+        lambda path: sign_bundle(path, "k"),
+    ):
+        with pytest.raises(jitload.UsageError, match=r"path(=.*| is a path .*, got)"):
+            call(wrong)
+
+
 def test_a_fifo_or_a_directory_in_place_of_a_trust_file_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path, why in ((tmp_path / "fifo", "not a regular file"), (tmp_path, "Is a directory")):

@@ -248,6 +248,12 @@ def test_a_bundle_that_comes_while_another_thread_asks_is_in_force(built, unsign
     assert bundle not in tier.bundles_in_force(settings)
 
 
+@pytest.mark.parametrize("wrong", [3, None, b"ops.jlb", "", object()])
+def test_what_is_neither_a_bundle_nor_a_path_cannot_be_stopped(wrong):
+    with pytest.raises(jitload.UsageError, match="what use_bundle gave, or its path"):
+        jitload.stop_bundle(wrong)
+
+
 def test_bundles_come_and_go_beside_threads_that_ask(built, unsigned):
     """After each change its own thread sees it, and nobody who asks meets an error."""
     settings, over = jitload.config.current(), threading.Event()

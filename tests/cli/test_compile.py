@@ -254,3 +254,13 @@ def test_an_instantiated_template_and_what_is_to_be_linked_are_compiled(workdir,
     assert "1 kernel (saxpy)" in invoke("compile", "saxpy.cu", "-a", "sm_90", "-k", "ltoir").stdout
     (workdir / "twice.cu").write_text("__device__ int twice(int x) { return 2 * x; }")
     assert "0 kernels" in invoke("compile", "twice.cu", "-a", "sm_90", "--option=-rdc=true").stdout
+
+
+def test_a_name_with_control_characters_is_shown_and_not_obeyed(spawn, workdir):
+    """One that the system complains about as well."""
+    (workdir / "a\x1b[31m.cu").mkdir()
+    for name in ("a\x1b[31m.cu", "b\x1b[31m.cu"):
+        result = spawn("compile", name, "-a", "sm_80")
+        assert result.returncode == 1
+        assert b"\x1b" not in result.stderr
+        assert f"{name[0]}\\x1b[31m.cu".encode() in result.stderr
