@@ -41,16 +41,27 @@ def given_file(what: str, value: Any) -> str:
 
 
 def given_list(what: str, value: Any) -> Iterable[Any]:
-    """Something to go through, as it is; one str, bytes or path is not meant as its letters.
+    """Something to go through, as it is; one str, bytes or path is not meant as its letters, nor a dict as its keys.
 
     Raises:
         UsageTypeError: it is nothing to go through.
     """
-    if isinstance(value, (str, bytes, os.PathLike)) or not hasattr(value, "__iter__"):
+    if isinstance(value, (str, bytes, os.PathLike)) or not hasattr(value, "__iter__") or hasattr(value, "keys"):
         hint = f": write [{str(value)!r}]" if isinstance(value, (str, os.PathLike)) else ""
         raise UsageTypeError(f"{what} is a list, got {type(value).__name__}{hint}")
     items: Iterable[Any] = value
     return items
+
+
+def given_truth(what: str, value: Any) -> bool:
+    """True or False: what else Python takes for true, such as the text "no", is not meant.
+
+    Raises:
+        UsageTypeError: it is something else.
+    """
+    if not isinstance(value, bool):
+        raise UsageTypeError(f"{what} is True or False, got {value!r:.40}")
+    return value
 
 
 def given_name(what: str, value: Any) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from jitload import config
 from jitload.bundles.tier import bundles_in_force
+from jitload.given import given_truth
 from jitload.settings.scope import scope_in_force
 from jitload.source.request import request_of
 from jitload.target import ANY_IMAGE
@@ -34,7 +35,7 @@ def seal(sealed: bool = True) -> None:
 
     That is everywhere in the process, but for what runs in a `Session` of its own.
     """
-    scope_in_force().state.sealed = sealed
+    scope_in_force().state.sealed = given_truth("sealed", sealed)
 
 
 def is_sealed() -> bool:

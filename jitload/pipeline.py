@@ -14,7 +14,7 @@ from jitload.compiler.key import artifact_key, readable_factors
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.device import resolve_device
 from jitload.errors import BundleError, CompileDisabledError, CompileError, TrustError
-from jitload.given import given_cache
+from jitload.given import given_cache, given_truth
 from jitload.lookup import cannot_compile, find_stand_in, is_sealed, look_up
 from jitload.lookup import seal as seal
 from jitload.source.arch import EXECUTOR_OPTIONS
@@ -276,6 +276,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         UsageValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
     """
     given_cache(cache)
+    given_truth("isolate", isolate)
     device = resolve_device() if arch is None else ""
     arch, options, names = _frozen(arch), _frozen(options), _frozen(names)
     plain = isinstance(source, str) and not include_dirs and not headers and not defines
@@ -308,4 +309,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
 
 def _frozen(value: Any) -> Any:
     """An argument that can be looked at twice. One that is no collection is for the request to refuse, by its name."""
-    return value if isinstance(value, (str, tuple)) or not hasattr(value, "__iter__") else tuple(value)
+    return value if isinstance(value, (str, tuple)) or not _is_list(value) else tuple(value)
+
+
+def _is_list(value: Any) -> bool:
+    return hasattr(value, "__iter__") and not hasattr(value, "keys")

@@ -136,6 +136,26 @@ def test_a_number_is_no_path_and_its_file_descriptor_stays_open(call, tmp_path):
             lambda: jitload.precompile([kernel()], 90),
             r"archs and kinds are text like 'sm_80,sm_90' or lists of it, got int",
         ),
+        (
+            lambda: jitload.precompile([kernel()], []),
+            r"archs is empty: write e\.g\. archs=\['sm_90'\], or leave it out",
+        ),
+        (lambda: jitload.precompile([kernel()], "sm_80", kinds=[]), r"kinds is empty: write e\.g\. kinds=\['cubin'\]"),
+        (lambda: jitload.precompile([kernel()], {"sm_80": 1}), r"archs and kinds are text .*, got dict"),
+        (lambda: jitload.precompile({kernel(): 1}), r"requests is a list, got dict"),
+        (
+            lambda: compiled(options={"--use_fast_math": True}),
+            r"options is a str or .*, got dict: write \['--name=value'",
+        ),
+        (lambda: kernel(options={"-G": None}).request(), r"options is a str or a list of them, got dict"),
+        (lambda: compiled(include_dirs={".": 1}), r"include_dirs is a list, got dict"),
+        (lambda: compiled(names={"k": 1}), r"names is a list, got dict"),
+        (lambda: jitload.Cache(layers={"a": 1}), r"layers is a list, got dict"),
+        (lambda: jitload.Cache("c", read_only="no"), r"read_only is True or False, got 'no'"),
+        (lambda: jitload.seal("no"), r"sealed is True or False, got 'no'"),
+        (lambda: compiled(isolate=1), r"isolate is True or False, got 1"),
+        (lambda: jitload.register_loader("of junk", override="no"), r"override is True or False"),
+        (lambda: jitload.Bundle.create("b.jlb", [kernel()], with_workload="no"), r"with_workload is True or False"),
     ],
 )
 def test_the_error_says_what_is_taken(call, message):

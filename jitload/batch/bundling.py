@@ -14,10 +14,10 @@ from jitload.batch.precompile import precompile
 from jitload.batch.report import PrecompileReport, describe_request
 from jitload.bundles.build import collect, refuse_unstable, write
 from jitload.bundles.tier import bundles_in_force
-from jitload.errors import BundleError, UsageTypeError
-from jitload.given import given_path
+from jitload.errors import BundleError, UsageTypeError, UsageValueError
+from jitload.given import given_path, given_truth
 from jitload.source.request import CompileRequest
-from jitload.source.targets import image_targets, parse_archs, parse_kinds
+from jitload.source.targets import image_targets, parse_choice
 from jitload.tiers.cache import default_cache
 from jitload.values import Kind
 from jitload.workloads.record import recorded_workload
@@ -123,8 +123,7 @@ def images_for(
 
     The headers of workloads are on the disk for as long.
     """
-    names = None if archs is None else parse_archs(archs)
-    wanted = None if kinds is None else parse_kinds(kinds)
+    names, wanted = parse_choice(archs, kinds)
     targets = image_targets(names, wanted or ()) if names else None
     plans: Plans = {}
     workloads: list[Workload] = []
@@ -149,6 +148,8 @@ def images_for(
     with merged.unpacked() as programs:
         if programs:
             plans.setdefault(_store(None, cache), {}).update(planned_requests(programs, names or (), wanted or ()))
+        if not any(plans.values()):
+            raise UsageValueError("no bundle is written: there is nothing to make, neither items nor programs in them")
         reports = [
             precompile(list(plan), cache=store, executor=executor, progress=progress, jobs=jobs)
             for store, plan in plans.items()
@@ -176,6 +177,7 @@ def create_bundle(
         how: the other arguments of `images_for`.
     """
     target = Path(given_path("path", path))
+    given_truth("with_workload", with_workload)
     if target.is_dir() or not target.parent.is_dir():  # said now rather than when everything has compiled
         code = errno.EISDIR if target.is_dir() else errno.ENOENT
         raise OSError(code, os.strerror(code), str(target if target.is_dir() else target.parent))

@@ -11,7 +11,7 @@ from jitload.batch.plan import PLAN_SUFFIX, Plan
 from jitload.errors import UsageTypeError
 from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS
 from jitload.source.request import CompileRequest
-from jitload.source.targets import image_targets, parse_archs, parse_kinds
+from jitload.source.targets import image_targets, parse_choice
 from jitload.target import default_target, device_options
 from jitload.values import Kind
 from jitload.workloads.workload import Workload, planned_requests
@@ -47,8 +47,7 @@ def expanded(
         BundleError: a workload is damaged.
         UsageValueError: kinds and archs that do not go together, or a plan that cannot be.
     """
-    names = None if archs is None else parse_archs(archs)
-    wanted = None if kinds is None else parse_kinds(kinds)
+    names, wanted = parse_choice(archs, kinds)
     targets = image_targets(names, wanted or ()) if names else None
     given = [items] if isinstance(items, (Workload, os.PathLike)) else items
     found: list[CompileRequest] = []

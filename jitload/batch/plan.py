@@ -134,6 +134,8 @@ def _sources(directory: Path, where: str, row: Any, defaults: dict[str, Any]) ->
     fields["include_dirs"] = [directory / item for item in fields.get("include_dirs", ())]
     without = {name for pattern in excluded for name in _matches(directory, where, pattern)}
     names = [name for pattern in patterns for name in _matches(directory, where, pattern) if name not in without]
+    if not names:
+        raise UsageValueError(f"'exclude' {where} leaves none of its sources: take the table out, or exclude less")
     return [(directory / name, fields) for name in dict.fromkeys(names)]
 
 

@@ -143,7 +143,7 @@ class Bundle:
             BundleError: an image cannot be made, differs from run to run, or an item is damaged; no file is written.
             TrustError: a bundle in force is refused.
             OSError: a source cannot be read, or the file cannot be written.
-            ValueError: kinds and archs, or options, that cannot be.
+            ValueError: kinds and archs, or options, that cannot be, or nothing to make.
             TypeError: an item of another type.
         """
         # By the public door: a bundle is read in a lower room of the house than the one where kernels are compiled.

@@ -84,7 +84,7 @@ def create(
         destination(str(out), "")  # refused now rather than when everything has compiled
         items = [file if file.suffix == PLAN_SUFFIX else Workload.read(file) for file in files]
         with shown_progress() as advance:
-            images = stack.enter_context(images_for(items, arch, kind, jobs=jobs, progress=advance))
+            images = stack.enter_context(images_for(items, arch or None, kind or None, jobs=jobs, progress=advance))
         typer.echo(str(images.report))
         if not images.report.ok:
             raise typer.Exit(EXIT_FAILED)

@@ -75,7 +75,7 @@ def precompile_files(
                 if resources and outcome != "failed":  # the headers of a workload are there for as long as this runs
                     taken[request] = _resources(request)
 
-            report = precompile(items, arch, kinds=kind, jobs=jobs, progress=note)
+            report = precompile(items, arch or None, kinds=kind or None, jobs=jobs, progress=note)
         if as_json:
             typer.echo(json.dumps(_rows(report, taken if resources else None), indent=2))
         else:

@@ -40,7 +40,7 @@ def configure(
     block: Any,
     shared_bytes: Any = 0,
     cluster: Any = None,
-    cooperative: bool = False,
+    cooperative: Any = False,
     hints: Hints = NO_HINTS,
 ) -> Configuration:
     """Check a configuration and write it in full.
@@ -62,8 +62,10 @@ def configure(
         raise LaunchError(
             f"kernel {info.name!r}: grid {full_grid} is not a multiple of cluster {full_cluster} in every dimension"
         )
+    if cooperative is not True and cooperative is not False:
+        raise LaunchError(f"kernel {info.name!r}: cooperative {cooperative!r} must be True or False")
     dynamic = _shared_bytes(info, shared_bytes)
-    return Configuration(full_grid, full_block, dynamic, full_cluster, bool(cooperative), hints)
+    return Configuration(full_grid, full_block, dynamic, full_cluster, cooperative, hints)
 
 
 def _dimensions(info: KernelInfo, word: str, given: Any, limits: Dim3, *, least: int = 1) -> Dim3:

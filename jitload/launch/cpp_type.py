@@ -145,6 +145,12 @@ def is_pointer(text: str) -> bool:
     return _split_pointer(text) is not None
 
 
+def is_reference(text: str) -> bool:
+    """Whether a type is a reference, also one to an array: "const int (&)[4]"."""
+    bare = _without_template_arguments(text)
+    return bare.endswith("&") or "(&)" in bare
+
+
 def is_pointer_to_const(text: str) -> bool:
     """Whether what the outermost pointer of a type points to is const."""
     pointee = _split_pointer(text)

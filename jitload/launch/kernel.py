@@ -135,7 +135,7 @@ class Kernel(Lookup):
             LaunchError: the configuration is missing or cannot be run.
             DriverError, CpuFault: the device refused or stopped the kernel.
         """
-        if stream is None and not shared_bytes and cluster is None and not cooperative and not hints:
+        if stream is None and not shared_bytes and cluster is None and cooperative is False and not hints:
             self[grid, block](*args)
         else:
             self.bind(

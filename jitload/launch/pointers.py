@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jitload.launch.advice import address_advice, described, element_advice, shown, whole_name, writable_copy
 from jitload.launch.arrays import ArrayView, read_array
-from jitload.launch.cpp_type import element_of, is_pointer, is_pointer_to_const
+from jitload.launch.cpp_type import element_of, is_pointer, is_pointer_to_const, is_reference
 from jitload.launch.elements import Element, lanes_needed
 from jitload.launch.misfit import Misfit
 from jitload.launch.row import Row
@@ -30,8 +30,8 @@ _ADDRESS_TYPES = (ctypes.c_void_p, ctypes.c_uint64, ctypes.c_ulonglong, ctypes.c
 class Pointer:
     """A parameter that is a pointer, or 64 bits that may be one.
 
-    `None` is the null pointer where a pointer is known. An array is never asked for `__index__`, so a one-element
-    integer array cannot turn into an address.
+    `None` is the null pointer where a pointer is known, and no argument for a reference. An array is never asked for
+    `__index__`, so a one-element integer array cannot turn into an address.
 
     Args:
         parameter: the parameter.
@@ -50,12 +50,14 @@ class Pointer:
         alignment = self._pointee.alignment if self._pointee else 1
         self._unaligned, self._host_unaligned = alignment - 1, min(alignment, _HOST_ALIGNMENT) - 1
         self._known = parameter.pointer is True or is_pointer(parameter.cpp)
+        self._refers = is_reference(self._type)
         self._integer = None if self._known else Integer.of(parameter)
         self._foreign = foreign if self._known else None
-        # Where addresses must be looked at, or an int must not have the highest bit, it is not packed as it is.
+        # Where addresses must be looked at (none is 0 for a reference), or an int must not have the highest bit, it is
+        # not packed as it is.
         is_signed = self._integer is not None and self._integer.high < 1 << 63
         sizes_only = self._integer is not None and self._integer.sizes_only
-        self.fast = "" if self._foreign or is_signed or sizes_only else "int"
+        self.fast = "" if self._foreign or is_signed or sizes_only or self._refers else "int"
 
     def row(self) -> Row:
         """What native code may know of it: which addresses it takes; which arrays, it learns."""
@@ -67,7 +69,7 @@ class Pointer:
             high=high,
             unaligned=self._unaligned,
             takes_integers=self.fast == "int",
-            takes_none=self._known,
+            takes_none=self._known and not self._refers,
             is_written=not self.const,
         )
 
@@ -82,7 +84,7 @@ class Pointer:
             Misfit: neither an address nor an array that may go here.
         """
         if self._known:
-            if value is None:
+            if value is None and not self._refers:
                 return 0
             if type(value) is int and 0 <= value < 1 << 64:  # most pointers, and no need to look for arrays in them
                 return self._checked(value)
@@ -95,6 +97,8 @@ class Pointer:
         address = _address(value)
         if address is None and self._integer is not None:
             return _bits(self._integer.convert(value))
+        if value is None and self._refers:
+            address = 0
         if address is None:
             raise Misfit(f"expected an array or an address, got {described(value)}{address_advice(value)}")
         if self._integer is not None:
@@ -105,6 +109,8 @@ class Pointer:
         return self._checked(address)
 
     def _checked(self, address: int) -> int:
+        if self._refers and not address:
+            raise Misfit(f"{self._type!r} refers to something, and the null pointer is nothing; pass an array")
         if self._foreign is not None and self._foreign(address):
             raise Misfit(
                 f"{address:#x} is an address of host memory, and an integer here is an address of the CPU executor's "

@@ -16,6 +16,7 @@ from time import perf_counter
 
 from jitload import events, forks
 from jitload.errors import LoaderNotFoundError, UsageTypeError, UsageValueError
+from jitload.given import given_truth
 from jitload.loader.inputs import as_bytes, checked_kind
 from jitload.loader.module import Module
 from jitload.loader.specs import (
@@ -110,6 +111,7 @@ def register_loader(kind: str, loader: Loader | None = None, *, override: bool =
             installed package offers does not count: what a program says wins over what happens to be installed.
     """
     name = checked_kind(kind)
+    given_truth("override", override)
     if loader is None:
 
         def decorate(function: Loader) -> Loader:

@@ -212,8 +212,9 @@ def _as_list(options: str | Iterable[str]) -> list[str]:
 
 
 def _items(given: Any) -> list[str]:
-    if isinstance(given, bytes) or not hasattr(given, "__iter__"):
-        raise UsageTypeError(f"options is a str or a list of them, got {type(given).__name__}")
+    if isinstance(given, bytes) or not hasattr(given, "__iter__") or hasattr(given, "keys"):
+        hint = ": write ['--name=value', ...]" if hasattr(given, "keys") else ""
+        raise UsageTypeError(f"options is a str or a list of them, got {type(given).__name__}{hint}")
     items = list(given)
     for item in items:
         if not isinstance(item, str):

@@ -294,7 +294,7 @@ def _define_bytes(value: str | None) -> bytes:
 def _listed(what: str, values: Iterable[Any]) -> list[Any]:
     if isinstance(values, (str, os.PathLike)):
         raise UsageTypeError(f"{what} is a list, got one {type(values).__name__}: write [{str(values)!r}]")
-    if isinstance(values, bytes) or not hasattr(values, "__iter__"):
+    if isinstance(values, bytes) or not hasattr(values, "__iter__") or hasattr(values, "keys"):
         raise UsageTypeError(f"{what} is a list, got {type(values).__name__}")
     return list(values)
 

@@ -38,6 +38,22 @@ def parse_kinds(kinds: str | Iterable[str]) -> tuple[Kind, ...]:
     return tuple(dict.fromkeys(map(parse_kind, _items(kinds))))
 
 
+def parse_choice(
+    archs: str | Iterable[str] | None, kinds: str | Iterable[str] | None
+) -> tuple[tuple[str, ...] | None, tuple[Kind, ...] | None]:
+    """What a caller wants of all items, each None where it is left to them.
+
+    Raises:
+        UsageValueError: one is no arch or kind, or a list of them is empty.
+    """
+    names = None if archs is None else parse_archs(archs)
+    wanted = None if kinds is None else parse_kinds(kinds)
+    for what, found, example in (("archs", names, "sm_90"), ("kinds", wanted, "cubin")):
+        if found is not None and not found:
+            raise UsageValueError(f"{what} is empty: write e.g. {what}=[{example!r}], or leave it out")
+    return names, wanted
+
+
 def image_targets(archs: str | Iterable[str], kinds: str | Iterable[str] = ()) -> list[tuple[Kind, tuple[str, ...]]]:
     """Kind and archs of every image, by the table above.
 
@@ -85,7 +101,7 @@ def _targets_of(kind: Kind | None, archs: tuple[str, ...], *, alone: bool) -> li
 
 def _items(values: Any) -> list[Any]:
     """The items of lists with commas; what is no text is for the caller to refuse."""
-    if not hasattr(values, "__iter__"):
+    if not hasattr(values, "__iter__") or hasattr(values, "keys"):
         raise UsageTypeError(f"archs and kinds are text like 'sm_80,sm_90' or lists of it, got {type(values).__name__}")
     given = [values] if isinstance(values, str) else list(values)
     return [part for item in given for part in (map(str.strip, item.split(",")) if isinstance(item, str) else [item])]

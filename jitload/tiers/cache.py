@@ -10,7 +10,7 @@ from contextlib import suppress
 from jitload import config, log
 from jitload.compiler.toolkit import toolchain
 from jitload.format.json import canonical_json
-from jitload.given import given_count, given_list, given_name, given_path
+from jitload.given import given_count, given_list, given_name, given_path, given_truth
 from jitload.settings.scope import session_part
 from jitload.tiers.disk import DiskStore, tell_evicted
 from jitload.tiers.lookup import read_key, reason_of
@@ -62,11 +62,12 @@ class Cache:
         read_only: bool = False,
         layers: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
+        writes_nothing = given_truth("read_only", read_only)
         self.memory = MemoryStore()
         self.layers = tuple(_disk_store(layer, 0, read_only=True) for layer in given_list("layers", layers))
         self.disk: DiskStore | None = None
         if directory is not None:
-            self.disk = _disk_store(directory, config.byte_count("max_bytes", max_bytes), read_only=read_only)
+            self.disk = _disk_store(directory, config.byte_count("max_bytes", max_bytes), read_only=writes_nothing)
         own = () if self.disk is None else (self.disk,)
         self.tiers: tuple[Tier, ...] = (self.memory, *self.layers, *own)
         self._unindexed: dict[str, dict[str, Any]] = {}

@@ -186,6 +186,16 @@ def test_an_item_that_is_none_is_refused(tmp_path, items):
         jitload.Bundle.create(tmp_path / "k.jlb", items)
 
 
+@pytest.mark.parametrize("items", [[], (), Workload(), [Workload()]])
+def test_a_bundle_of_nothing_is_refused(tmp_path, items):
+    with pytest.raises(jitload.UsageValueError, match="there is nothing to make"):
+        jitload.Bundle.create(tmp_path / "k.jlb", items, archs=["sm_80"])
+    for name in ("archs", "kinds"):
+        with pytest.raises(jitload.UsageValueError, match=f"{name} is empty"):
+            jitload.Bundle.create(tmp_path / "k.jlb", [k], **{"archs": ["sm_80"], name: []})
+    assert not list(tmp_path.glob("*.jlb"))
+
+
 def test_a_place_that_cannot_be_written_is_told_before_anything_compiles(tmp_path):
     before = jitload.stats().compiles
     for path in (tmp_path, tmp_path / "none" / "k.jlb"):

@@ -101,6 +101,10 @@ def test_archs_and_kinds_of_the_caller_come_first(write):
         ("[[program]]", r"no sources in \[\[program\]\] 1"),
         ('[[program]]\nsources = ["z*.cu"]', "'z\\*.cu' in .* 1: no such file in /"),
         ('[[program]]\nsources = ["absent.cu"]', "'absent.cu' in .* 1: no such file"),
+        (
+            '[[program]]\nsources = ["b.cu"]\n[[program]]\nsources = ["a.cu"]\nexclude = ["*.cu"]',
+            r"'exclude' in \[\[program\]\] 2 leaves none of its sources",
+        ),
         ('[[program]]\nsources = ["a.cu"]\nexclude = ["x.cu"]', "'x.cu' in .* 1: no such file"),
     ],
 )

@@ -282,7 +282,8 @@ def test_what_a_bundle_says_of_itself_cannot_steer_a_terminal(workdir, invoke):
         jitload.compile('extern "C" __global__ void k() {}', arch="sm_80", name=f"{red}.cu", defines={"A": red})
     made = invoke("bundle", "create", "app.jlw", "-o", "k.jlb", "--builder", red, "--licence", red)
     assert made.exit_code == 0, made.stderr
-    jitload.Bundle.create("none.jlb", [])
+    other = jitload.CompileRequest('extern "C" __global__ void other() {}', kind="cubin", arch="sm_80")
+    jitload.Bundle.create("none.jlb", [other])
     for arguments in (
         ("bundle", "inspect", "k.jlb"),
         ("bundle", "diff", "none.jlb", "k.jlb"),

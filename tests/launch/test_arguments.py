@@ -134,6 +134,22 @@ def test_none_is_null_only_where_a_pointer_is_known(pack_one):
 
 
 @pytest.mark.parametrize(
+    "cpp", ["int &", "const float &", "int &&", "const int (&)[4]", "float *const &", "c::a<int &> &"]
+)
+@pytest.mark.parametrize("value", [None, 0, ctypes.c_void_p()])
+def test_a_reference_is_never_null(pack_one, cpp, value):
+    parameter = Parameter(0, 8, 8, "u64", cpp=cpp, pointer=True)
+    with pytest.raises(ArgumentError, match="refers to something, and the null pointer is nothing"):
+        pack_one(parameter, value)
+    assert pack_one(parameter, 4096) == ADDRESS.pack(4096)
+
+
+@pytest.mark.parametrize("cpp", ["int *", "c::a<int &> *", "void (*)(int &)"])
+def test_a_pointer_to_what_speaks_of_references_may_be_null(pack_one, cpp):
+    assert pack_one(Parameter(0, 8, 8, "u64", cpp=cpp, pointer=True), None) == ADDRESS.pack(0)
+
+
+@pytest.mark.parametrize(
     "value",
     [True, np.bool_(1), 1.0, "x", b"x" * 8, [1, 2], (1,), object(), np.float64(3), np.float32(3), Decimal(4096)],
 )

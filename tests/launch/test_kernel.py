@@ -73,6 +73,8 @@ def test_stream_and_shared_memory_come_in_the_order_of_numba(saxpy):
         (lambda k: k[lambda *args: 1.5, 1](1.0, 1, 2, 3), "grid 1.5 must be an integer or a tuple"),
         (lambda k: k.bind(grid=lambda *args: None, block=1)(1.0, 1, 2, 3), "needs a grid"),
         (lambda k: k.bind(grid=1, block=1, pdl=1), "pdl 1 must be True or False"),
+        (lambda k: k.bind(grid=1, block=1, cooperative="yes"), "cooperative 'yes' must be True or False"),
+        (lambda k: k(1.0, 1, 2, 3, grid=1, block=1, cooperative=None), "cooperative None must be True or False"),
         (lambda k: k.bind(grid=1, block=1, priority=1.0), "priority 1.0 must be an integer from"),
         (lambda k: k.bind(grid=1, block=1, priority=2**31), "priority 2147483648 must be"),
         (lambda k: k.bind(grid=1, block=1, priority=True), "priority True must be"),
