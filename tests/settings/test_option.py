@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
 
-from jitload.config import Config
+from jitload import config
+from jitload.config import Config, configure
 from jitload.errors import UsageValueError
 from jitload.settings.option import OPTIONS, absolute_path, byte_count
 
@@ -128,3 +131,23 @@ def test_a_value_is_written_as_it_is_read(name, text):
 def test_what_is_not_set_is_written_as_nothing_or_as_its_default(option):
     text = option.written(option.default)
     assert text == "" or option.check(option.variable, text) == option.default
+
+
+def names_in(section, docstring):
+    """The names that a section of a docstring describes."""
+    text = docstring.partition(f"{section}:\n")[2].partition("\n\n")[0]
+    return set(re.findall(r"^ {8}(\w+):", text, re.MULTILINE))
+
+
+def test_what_is_written_about_options_is_about_the_rows():
+    """Type checkers, docstrings and the README know those that there are, and no other."""
+    taken = {option.name for option in OPTIONS if option.in_configure}
+    source = ast.parse(Path(config.__file__).read_text())
+    (listed,) = (node for node in ast.walk(source) if isinstance(node, ast.ClassDef) and node.name == "Options")
+    assert {line.target.id for line in listed.body if isinstance(line, ast.AnnAssign)} == taken
+    assert names_in("Args", configure.__doc__) == taken
+    assert names_in("Attributes", Config.__doc__) == set(BY_NAME)
+    readme = (Path(__file__).parents[2] / "README.md").read_text().partition("## Settings")[2]
+    rows = " ".join(line.split("|")[1] for line in readme.splitlines() if line.startswith("| `"))
+    variables = {option.variable for option in OPTIONS if option.variable.startswith("JITLOAD_")}
+    assert set(re.findall(r"`(\w+)`", rows)) == variables
