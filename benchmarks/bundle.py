@@ -22,7 +22,7 @@ from jitload.compiler.key import key_of
 from jitload.digest import sha256_hex
 from jitload.files.atomic import write_file
 from jitload.format.entry import encode_entry
-from jitload.headers.record import Variant, encode_manifest
+from jitload.headers.record import Variant, encode_record
 from jitload.pipeline import compile as compile_source
 from jitload.values import Kind, Toolchain
 
@@ -69,7 +69,7 @@ def bundle_of(image: Artifact, count: int) -> bytes:
             kind=Kind.CUBIN, data=image.data, arch="sm_90", name="k.cu", key=key_of(request, "cd" * 32, chain),
             kernels=image.kernels.values(), toolchain=chain,
         )  # fmt: skip
-        blobs[bytes.fromhex(request)] = encode_blob(encode_manifest(request, [variant]), [encode_entry(entry)])
+        blobs[bytes.fromhex(request)] = encode_blob(encode_record(request, [variant]), [encode_entry(entry)])
     manifest = {"archs": ["sm_90"], "kinds": ["cubin"], "licences": [], "builder": "", "workload": "",
                 "requests": count, "targets": [["cubin", "sm_90"]], "toolchains": []}  # fmt: skip
     return encode_bundle(blobs, manifest)

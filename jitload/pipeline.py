@@ -151,7 +151,7 @@ def _compile_here(request: CompileRequest, closure: Closure, current: Toolchain,
 
 
 def _compile(request: CompileRequest, cache: Cache, compiler: Compiler, *, scan_first: bool) -> Provided:
-    """Compile, count, keep; or find by its headers what a lost manifest no longer names. With the warnings of it."""
+    """Compile, count, keep; or find by its headers what no closure record names any more. With the warnings of it."""
     from jitload.compiler.diagnostics import users_warnings
     from jitload.compiler.nvrtc import MISSING
     from jitload.headers.closure import Closure

@@ -175,7 +175,7 @@ def test_a_moved_project_and_another_working_directory_still_hit(project, cache,
     assert compiles() == before
 
 
-def test_a_lost_manifest_costs_a_scan_and_no_compile(project, cache):
+def test_a_lost_closure_record_costs_a_scan_and_no_compile(project, cache):
     first = compile_project(project, cache)
     before = compiles()
     shutil.rmtree(pathlib.Path(cache.directory) / "manifests")
@@ -183,10 +183,10 @@ def test_a_lost_manifest_costs_a_scan_and_no_compile(project, cache):
     assert compiles() == before
 
 
-def test_a_damaged_manifest_is_put_aside(project, cache, caplog):
+def test_a_damaged_closure_record_is_put_aside(project, cache, caplog):
     first = compile_project(project, cache)
-    (manifest,) = (pathlib.Path(cache.directory) / "manifests").glob("*/*")
-    manifest.write_bytes(manifest.read_bytes()[:-1])
+    (record,) = (pathlib.Path(cache.directory) / "manifests").glob("*/*")
+    record.write_bytes(record.read_bytes()[:-1])
     before = compiles()
     assert compile_project(project, cache) == first
     assert compiles() == before
@@ -453,7 +453,7 @@ def test_the_clock_in_a_header_that_the_compiler_found_keeps_the_output_out_of_t
 
 
 def test_what_another_process_compiled_while_this_one_waited_is_not_compiled_again(unforeseen, cache, tmp_path):
-    """The manifest is read once more behind the lock; a scan alone would not lead to this entry."""
+    """The closure record is read once more behind the lock; a scan alone would not lead to this entry."""
     request = unforeseen("#define VALUE 5\n")
     compile_request(request, jitload.Cache(tmp_path / "theirs"))
     before, found = compiles(), []

@@ -87,7 +87,7 @@ class Result(Value):
         outcome: "compiled", "cached" or "failed".
         error: why it failed, or None.
         artifact: what was compiled, where no directory has it.
-        variants: with it, what its manifest would hold.
+        variants: with it, what its closure record would hold.
         warnings: what the compiler had to say.
     """
 

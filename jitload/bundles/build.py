@@ -19,7 +19,7 @@ from jitload.errors import BundleError, UsageValueError
 from jitload.files.atomic import write_file
 from jitload.format.entry import encode_entry
 from jitload.format.json import canonical_json
-from jitload.headers.record import MAX_VARIANTS, Variant, encode_manifest
+from jitload.headers.record import MAX_VARIANTS, Variant, encode_record
 from jitload.source.request import request_of
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import ask
@@ -209,7 +209,7 @@ def encode_found(found: Found, about: Mapping[str, Any], sources: bytes = b"") -
     programs = sorted({artifact.name for artifact in artifacts})
     blobs = {}
     for digest, rows in kept.items():
-        variants = encode_manifest(digest, [variant for variant, _, _ in rows])
+        variants = encode_record(digest, [variant for variant, _, _ in rows])
         blobs[bytes.fromhex(digest)] = encode_blob(variants, [data for _, data, _ in rows])
     manifest = {
         **{field: about[field] for field in ("name", "serial") if about[field]},

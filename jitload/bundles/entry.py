@@ -9,7 +9,7 @@ from jitload.errors import BundleError
 from jitload.format.entry import HEADER, decode_factors
 from jitload.format.json import canonical_json, check_marks
 from jitload.frozen import Value
-from jitload.headers.record import decode_manifest
+from jitload.headers.record import decode_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def decode_blob(request: str, blob: bytes, targets: list[list[str]]) -> list[Ent
 
     encoded, datas = split_blob(blob)
     _expect_bounded(encoded)
-    variants = decode_manifest(encoded, request)
+    variants = decode_record(encoded, request)
     if len(variants) != len(datas):
         raise BundleError(f"{len(datas)} entries for {len(variants)} variants")
     found = []

@@ -37,7 +37,7 @@ from jitload.errors import BundleError
 from jitload.format.entry import MAX_ENTRY_BYTES
 from jitload.format.json import canonical_json
 from jitload.frozen import Value
-from jitload.headers.record import MAX_MANIFEST_BYTES, MAX_VARIANTS
+from jitload.headers.record import MAX_RECORD_BYTES, MAX_VARIANTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def blob_sizes(head: bytes, blob_bytes: int) -> list[int]:
         raise BundleError(f"blob of {blob_bytes} bytes")
     count, variants_bytes = _BLOB.unpack_from(head)
     figures_bytes = _BLOB.size + 8 * count
-    if not 0 < count <= MAX_VARIANTS or variants_bytes > MAX_MANIFEST_BYTES or len(head) < figures_bytes:
+    if not 0 < count <= MAX_VARIANTS or variants_bytes > MAX_RECORD_BYTES or len(head) < figures_bytes:
         raise BundleError(f"blob of {blob_bytes} bytes that promises {count} entries")
     sizes = struct.unpack_from(f"<{count}Q", head, _BLOB.size)
     if max(sizes) > MAX_ENTRY_BYTES or figures_bytes + variants_bytes + sum(sizes) != blob_bytes:

@@ -1,9 +1,9 @@
-r"""Manifests: which headers a request had, so that a hit need not scan, and what was looked for in vain.
+r"""Closure records: which headers a request had, so that a hit need not scan, and what was looked for in vain.
 
-One manifest per request digest. It holds variants, the newest first; a variant is good while every header that it lists
+One record per request digest. It holds variants, the newest first; a variant is good while every header that it lists
 has the same bytes and every place where it found nothing still has nothing.
 
-    manifest := "JLMANIF1" digest:64 hex "\n" body
+    record   := "JLMANIF1" digest:64 hex "\n" body
     digest   := SHA-256 of body
     body     := canonical JSON {"request": hex, "variants": [variant, ...]}
     variant  := {"absent": [[root, relative], ...], "closure": hex, "files": [[root, relative, hex, stamp], ...],
@@ -11,7 +11,7 @@ has the same bytes and every place where it found nothing still has nothing.
     stamp    := [device, inode, size, mtime_ns, ctime_ns] of the file when it was hashed, or null
 
 No path of the machine is in it: roots are named by their place in the request (`include/0`), so a moved checkout still
-fits. The key is not in it either: it is computed from what is, so a manifest cannot point to a foreign entry.
+fits. The key is not in it either: it is computed from what is, so a record cannot point to a foreign entry.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 MAGIC = b"JLMANIF1"
 #: A request that keeps changing its headers keeps this many variants; the oldest fall out.
 MAX_VARIANTS = 16
-MAX_MANIFEST_BYTES = 64 << 20
+MAX_RECORD_BYTES = 64 << 20
 _HEX = frozenset("0123456789abcdef")
 _MANY = 10
 
@@ -155,8 +155,8 @@ def without_variant(variant: Variant, variants: Iterable[Variant]) -> list[Varia
     return [other for other in variants if (other.closure, other.toolchain) != same]
 
 
-def encode_manifest(request_digest: str, variants: Iterable[Variant]) -> bytes:
-    """The bytes of a manifest."""
+def encode_record(request_digest: str, variants: Iterable[Variant]) -> bytes:
+    """The bytes of a closure record."""
     body = canonical_json(
         {
             "request": request_digest,
@@ -174,25 +174,25 @@ def encode_manifest(request_digest: str, variants: Iterable[Variant]) -> bytes:
     return MAGIC + sha256_hex(body).encode() + b"\n" + body
 
 
-def decode_manifest(data: bytes, request_digest: str) -> tuple[Variant, ...]:
-    """The variants in a manifest, the newest first.
+def decode_record(data: bytes, request_digest: str) -> tuple[Variant, ...]:
+    """The variants in a closure record, the newest first.
 
     Raises:
         ArtifactError: anything at all is wrong with the bytes.
     """
     start = len(MAGIC) + 65
     if not data.startswith(MAGIC) or len(data) < start or data[start - 1 : start] != b"\n":
-        raise ArtifactError(f"not a manifest: starts with {data[:8]!r}, expected {MAGIC!r}")
+        raise ArtifactError(f"not a closure record: starts with {data[:8]!r}, expected {MAGIC!r}")
     body = data[start:]
     if sha256_hex(body).encode() != data[len(MAGIC) : start - 1]:
-        raise ArtifactError("manifest whose digest does not match: it was damaged or altered")
+        raise ArtifactError("closure record whose digest does not match: it was damaged or altered")
     try:
         value = json.loads(body)
         if value["request"] != request_digest:
-            raise ArtifactError(f"manifest of request {value['request']!r:.20}, not the one asked for")
+            raise ArtifactError(f"closure record of request {value['request']!r:.20}, not the one asked for")
         return tuple([_variant_from_json(row) for row in value["variants"][:MAX_VARIANTS]])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ArtifactError(f"manifest with unreadable contents ({type(error).__name__}: {error})") from None
+        raise ArtifactError(f"closure record with unreadable contents ({type(error).__name__}: {error})") from None
 
 
 def _variant_from_json(row: dict[str, Any]) -> Variant:

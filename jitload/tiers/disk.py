@@ -1,4 +1,4 @@
-"""The disk tier: one self-verifying file per key, and one manifest per request.
+"""The disk tier: one self-verifying file per key, and one closure record per request.
 
     DIRECTORY/objects/ab/cdef...      entries (artifact.py), by key
     DIRECTORY/manifests/ab/cdef...    which headers a request had (headers/record.py), by request digest
@@ -23,7 +23,7 @@ from jitload.errors import ArtifactError, JitloadError, LoadError
 from jitload.files.directory import Directory
 from jitload.files.ownership import Foreign, Refused
 from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
-from jitload.headers.record import MAX_MANIFEST_BYTES, decode_manifest, encode_manifest, without_variant
+from jitload.headers.record import MAX_RECORD_BYTES, decode_record, encode_record, without_variant
 from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
@@ -125,25 +125,25 @@ class DiskStore:
         return kept
 
     def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
-        """Those that the manifest of a request has, the newest first; a damaged manifest is put aside."""
+        """Those that the closure record of a request has, the newest first; a damaged one is put aside."""
         relative = _shard("manifests", request_digest)
-        file, reason = self._read_file(relative, MAX_MANIFEST_BYTES)
+        file, reason = self._read_file(relative, MAX_RECORD_BYTES)
         if file is None:
             return (), reason
         try:
-            return decode_manifest(file[0], request_digest), "hit"
+            return decode_record(file[0], request_digest), "hit"
         except ArtifactError as error:
             self._quarantine(relative, str(error))
             return (), "damaged"
 
     def add_variant(self, request_digest: str, variant: Variant) -> None:
-        """Put one first in the manifest of a request, with what other processes have put there meanwhile.
+        """Put one first in the closure record of a request, with what other processes have put there meanwhile.
 
         It is not synced: one that is lost costs a scan of the headers, no more.
         """
         if not self.directory.read_only:
             others = without_variant(variant, self.variants(request_digest)[0])
-            data = encode_manifest(request_digest, (variant, *others))
+            data = encode_record(request_digest, (variant, *others))
             self._write_file(_shard("manifests", request_digest), data, durable=False)
 
     def scan_keys(self) -> Iterator[tuple[str, os.stat_result]]:
@@ -174,7 +174,7 @@ class DiskStore:
         return dropped, total
 
     def clear(self) -> int:
-        """Drop every entry and manifest, and what is in quarantine; gives the number of entries."""
+        """Drop every entry and closure record, and what is in quarantine; gives the number of entries."""
         dropped, _ = self.collect(max_bytes=-1)
         for relative, _ in list(self.directory.files("manifests")):
             if _is_shard(relative):

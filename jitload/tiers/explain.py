@@ -167,7 +167,7 @@ def explanation_of(
         toolchain: the compiler in use, or None where there is none.
         answer: what the tiers said.
         hindered: what `obstacle` gives.
-        scan: False where a compile would not first look for an entry that the manifest no longer names.
+        scan: False where a compile would not first look for an entry that the closure record no longer names.
         notes: (what, what is to be said of it) besides.
     """
     said = [row for one in answer.history() for row in _rows(one, request, cache)]
@@ -216,10 +216,10 @@ def _rows(answer: Answer, wanted: CompileRequest, cache: Tiers) -> list[tuple[st
         for number, tried in enumerate(answer.tried, 1):
             key = artifact_key(request, tried.variant.closure, tried.variant.toolchain)
             said = tried.text or f"fits; {_spell(tried.said, cache)}"
-            rows.append((f"manifest variant {number} ({key[:12]})", said))
-        rows += [(f"manifest in {tier.place}", word) for tier, word in answer.silent]
+            rows.append((f"closure record variant {number} ({key[:12]})", said))
+        rows += [(f"closure record in {tier.place}", word) for tier, word in answer.silent]
         if not answer.tried and not answer.silent:
-            rows.append(("manifest", "absent: this request was never compiled into this cache"))
+            rows.append(("closure record", "absent: this request was never compiled into this cache"))
         if len(cache.tiers) == 1:
             rows.append(("disk", "none: a cache in memory only"))
     elif answer.tiers:

@@ -22,7 +22,7 @@ from jitload.digest import sha256, sha256_hex
 from jitload.errors import BundleError, TrustError
 from jitload.format.entry import HEADER, encode_entry
 from jitload.headers.record import MAGIC as MANIFEST_MAGIC
-from jitload.headers.record import Variant, encode_manifest
+from jitload.headers.record import Variant, encode_record
 from jitload.tiers.audit import written_options
 from jitload.values import KernelInfo, Kind, Parameter, Toolchain
 from jitload.workloads.workload import decode_workload, encode_line
@@ -140,7 +140,7 @@ def resealed(entry, rng):
 
 def read_entry_bytes(rng):
     """A bundle of which every digest fits, with an entry or its variants mutated: read, as `inspect` and `check` do."""
-    entry, variants = ENTRY, encode_manifest(REQUEST, [VARIANT])
+    entry, variants = ENTRY, encode_record(REQUEST, [VARIANT])
     if rng.random() < 0.6:
         entry = resealed(entry, rng)
     else:
@@ -246,7 +246,7 @@ def test_nothing_is_taken_twice(name):
 @pytest.mark.parametrize("where", ["variants", "meta", "factors"])
 def test_json_in_an_entry_that_makes_much_of_itself_is_refused(where):
     bomb = b"[" + b"[]," * (8 << 20) + b"[]]"
-    variants, entry = encode_manifest(REQUEST, [VARIANT]), ENTRY
+    variants, entry = encode_record(REQUEST, [VARIANT]), ENTRY
     if where == "variants":
         variants = MANIFEST_MAGIC + sha256_hex(bomb).encode() + b"\n" + bomb
     else:

@@ -1,4 +1,4 @@
-"""Manifests: any bytes give variants or ArtifactError, and a variant is good only while its headers are."""
+"""Closure records: any bytes give variants or ArtifactError, and a variant is good only while its headers are."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from jitload.headers.record import (
     MAX_VARIANTS,
     Variant,
     check_variant,
-    decode_manifest,
-    encode_manifest,
+    decode_record,
+    encode_record,
     variant_of,
 )
 from jitload.source.request import CompileRequest
@@ -47,56 +47,56 @@ def example(number=1):
     return Variant(f"{number:064x}", COMPILER, files, [("source", "a.h")])
 
 
-def manifest(body):
+def record(body):
     return MAGIC + sha256_hex(body).encode() + b"\n" + body
 
 
 @given(hexes, st.lists(variants, max_size=4))
 def test_round_trip(digest, some):
-    assert decode_manifest(encode_manifest(digest, some), digest) == tuple(some)
+    assert decode_record(encode_record(digest, some), digest) == tuple(some)
 
 
 def test_names_that_are_not_utf8_round_trip():
     variant = Variant("0" * 64, COMPILER, [("source", "v\udce9.h", "cd" * 32, None)], [("source", "\udcff")])
-    assert decode_manifest(encode_manifest(DIGEST, [variant]), DIGEST) == (variant,)
+    assert decode_record(encode_record(DIGEST, [variant]), DIGEST) == (variant,)
 
 
 def test_the_newest_variants_are_kept():
     some = [example(number) for number in range(MAX_VARIANTS + 5)]
-    assert decode_manifest(encode_manifest(DIGEST, some), DIGEST) == tuple(some[:MAX_VARIANTS])
-    assert encode_manifest(DIGEST, some) == encode_manifest(DIGEST, some[:MAX_VARIANTS]), "no more is written either"
+    assert decode_record(encode_record(DIGEST, some), DIGEST) == tuple(some[:MAX_VARIANTS])
+    assert encode_record(DIGEST, some) == encode_record(DIGEST, some[:MAX_VARIANTS]), "no more is written either"
 
 
 def test_no_path_of_the_machine_is_in_it(write):
     root = write({"k.cu": '#include "a.h"\n#include <b.h>\n', "a.h": "", "inc/b.h": ""})
     request = CompileRequest(root / "k.cu", kind="ptx", arch="compute_75", include_dirs=[root / "inc"])
-    data = encode_manifest(request.digest, [variant_of(Closure(request, ()), COMPILER)])
+    data = encode_record(request.digest, [variant_of(Closure(request, ()), COMPILER)])
     assert b"b.h" in data
     assert str(root).encode() not in data
 
 
 def test_every_flipped_bit_is_refused():
-    data = encode_manifest(DIGEST, [example()])
+    data = encode_record(DIGEST, [example()])
     for position in range(len(data)):
         for bit in range(8):
             damaged = bytearray(data)
             damaged[position] ^= 1 << bit
             with pytest.raises(ArtifactError):
-                decode_manifest(bytes(damaged), DIGEST)
+                decode_record(bytes(damaged), DIGEST)
 
 
 def test_every_truncation_and_extension_is_refused():
-    data = encode_manifest(DIGEST, [example()])
+    data = encode_record(DIGEST, [example()])
     for length in range(len(data)):
         with pytest.raises(ArtifactError):
-            decode_manifest(data[:length], DIGEST)
+            decode_record(data[:length], DIGEST)
     with pytest.raises(ArtifactError):
-        decode_manifest(data + b" ", DIGEST)
+        decode_record(data + b" ", DIGEST)
 
 
 def test_another_request_is_refused():
     with pytest.raises(ArtifactError, match="not the one asked for"):
-        decode_manifest(encode_manifest(DIGEST, [example()]), "34" * 32)
+        decode_record(encode_record(DIGEST, [example()]), "34" * 32)
 
 
 def row(**changes):
@@ -134,10 +134,10 @@ BAD_ROWS = {
 
 @pytest.mark.parametrize("bad", BAD_ROWS.values(), ids=BAD_ROWS.keys())
 def test_garbage_with_a_right_digest_is_refused(bad):
-    good = manifest(canonical_json({"request": DIGEST, "variants": [row()]}))
-    assert len(decode_manifest(good, DIGEST)) == 1
+    good = record(canonical_json({"request": DIGEST, "variants": [row()]}))
+    assert len(decode_record(good, DIGEST)) == 1
     with pytest.raises(ArtifactError):
-        decode_manifest(manifest(canonical_json({"request": DIGEST, "variants": [bad]})), DIGEST)
+        decode_record(record(canonical_json({"request": DIGEST, "variants": [bad]})), DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_garbage_with_a_right_digest_is_refused(bad):
 )  # fmt: skip
 def test_other_bodies_with_a_right_digest_are_refused(body):
     with pytest.raises(ArtifactError):
-        decode_manifest(manifest(body), DIGEST)
+        decode_record(record(body), DIGEST)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(data):
-    for attempt in (data, MAGIC + data, manifest(data)):
+    for attempt in (data, MAGIC + data, record(data)):
         with pytest.raises(ArtifactError):
-            decode_manifest(attempt, DIGEST)
+            decode_record(attempt, DIGEST)
 
 
 SOURCE = '#include "value.h"\n#include <lib/lib.h>\n#if __has_include(<option.h>)\n#endif\n'

@@ -224,13 +224,13 @@ def test_a_tier_that_cannot_say_what_it_knows_is_a_reason_too(wanted, tmp_path):
     cache.tiers = (*cache.tiers, shelf)
     assert ask(wanted, cache.tiers, cache.compiler, use=False).reason == "timed out"
     said = jitload.explain(wanted, cache)
-    assert (said.outcome, dict(said.tiers)["manifest in remote of a test"]) == ("compile", "timed out")
+    assert (said.outcome, dict(said.tiers)["closure record in remote of a test"]) == ("compile", "timed out")
     before = dict(jitload.stats().misses)
     compile_request(wanted, cache)
     assert jitload.stats().misses["timed out"] == before.get("timed out", 0) + 1
 
 
-def test_a_damaged_manifest_is_no_request_that_was_never_compiled(made, wanted, tmp_path):
+def test_a_damaged_closure_record_is_no_request_that_was_never_compiled(made, wanted, tmp_path):
     (manifest,) = (tmp_path / "made" / "manifests").glob("*/*")
     manifest.write_bytes(b"JLMANIF1 and no more")
     assert ask(wanted, jitload.Cache(tmp_path / "made").tiers, use=False).reason == "damaged"
