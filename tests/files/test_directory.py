@@ -7,6 +7,8 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -291,3 +293,17 @@ def test_what_is_no_directory_is_refused_or_an_error(tmp_path, kind):
     with pytest.raises(OSError, match=r"is not a directory|File exists|No such file"):
         directory.write("file", b"data", durable=False)
     assert not directory.exists()
+
+
+def test_the_end_of_the_interpreter_says_nothing(tmp_path):
+    """Modules may be taken apart before the last directory is let go."""
+    code = f"""
+import os
+from jitload.files import held
+os.mkdir({str(tmp_path / "private")!r}, 0o700)
+one = held.Held({str(tmp_path / "private")!r}, read_only=False)
+held.os = held.errno = held.suppress = None
+del one
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -54,6 +54,18 @@ def test_keys_are_hex_and_nothing_else(directory):
     assert not index.write({"../../etc/passwd": ROW})
 
 
+def test_one_that_others_are_writing_is_no_fault_of_it(directory, database, caplog, monkeypatch):
+    """What it would have held is made again from the entries; a warning would send people to delete a sound index."""
+    monkeypatch.setattr("jitload.tiers.database.TIMEOUT_SECONDS", 0.05)
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert not Index(directory).write({"cd" * 32: ROW})
+    other.close()
+    assert caplog.records == []
+    assert Index(directory).write({"cd" * 32: ROW})
+    assert set(rows_of(directory)) == {KEY, "cd" * 32}
+
+
 def test_a_planted_pickle_is_never_loaded(directory, database, tmp_path):
     import pickle
 
