@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jitload.headers.clock import clock_word
@@ -85,9 +85,11 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces, max_size=12).map("".join))
+@example("*/\\\n*/")
 def test_what_stands_alone_on_a_line_below_whole_lines_is_found(text):
     """A word is hidden only by what is open above it, and nothing is open behind its end."""
-    if "/*" not in text and not text.endswith("\\") and not re.search(r'R"[^()\\\s]*\(', text):
+    spliced = text.replace("\\\n", "")
+    if "/*" not in spliced and not text.endswith("\\") and not re.search(r'R"[^()\\\s]*\(', spliced):
         assert clock_word(text.encode() + b"\n__TIME__\n") is not None
 
 
