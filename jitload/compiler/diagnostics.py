@@ -91,7 +91,7 @@ def map_positions(log: str, closure: Closure) -> str:
             line = request.line_in_file(line)
         return f"{closure.display(match[1]) if match[1].startswith('/jitload/') else match[1]}({line})"
 
-    mapped = _POSITION.sub(position, log)
+    mapped = _POSITION.sub(position, _with_written_includes(log, closure))
     for name in sorted({closure.main.name, *closure.headers}, key=len, reverse=True):
         if name in mapped:
             mapped = mapped.replace(name, closure.display(name))
@@ -102,9 +102,41 @@ def relative_log(log: str, closure: Closure) -> str:
     """A log for an artifact: names below their roots, since an entry may not hold paths of this machine."""
     if not log:
         return log
+    log = _with_written_includes(log, closure)
     for header in (closure.main, *closure.headers.values()):
         log = log.replace(header.name, header.relative)
     return log.replace(MISSING_ROOT, "")
+
+
+def _with_written_includes(log: str, closure: Closure) -> str:
+    """A log of NVRTC whose excerpts show each `#include` as it is written, not by the name that NVRTC was given."""
+    if '"/jitload/' not in log:
+        return log
+    lines = log.split("\n")
+    place = None
+    for number, line in enumerate(lines):
+        head = _HEAD.match(line)
+        if head is not None:
+            place = head["file"], int(head["line"])
+        elif place is not None and line.startswith("  ") and '"/jitload/' in line:
+            carets = lines[number + 1] if lines[number + 1 :] and lines[number + 1].strip() == "^" else ""
+            for seen, written in closure.rewritten(*place):
+                start = lines[number].find(seen)
+                if start >= 0:
+                    lines[number] = lines[number].replace(seen, written, 1)
+                    carets = _moved(carets, start, len(seen), len(written))
+            if carets:
+                lines[number + 1] = carets
+    return "\n".join(lines)
+
+
+def _moved(carets: str, start: int, before: int, after: int) -> str:
+    """The line below an excerpt, in which a stretch of `before` characters became one of `after`."""
+    caret = carets.find("^")
+    if caret < start:
+        return carets
+    moved = caret + after - before if caret >= start + before else min(caret, start + after - 1)
+    return f"{carets[: min(caret, moved)].ljust(moved)}^"
 
 
 def users_warnings(log: str, closure: Closure) -> list[Diagnostic]:

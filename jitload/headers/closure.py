@@ -23,7 +23,7 @@ import os
 from jitload.digest import digest_factors, sha256_hex
 from jitload.errors import CompileError
 from jitload.headers.clock import clock_word
-from jitload.headers.includes import Include, absolute_names, defined_names, loose_paths, rewrite
+from jitload.headers.includes import Include, absolute_names, decode_name, defined_names, loose_paths, renamed, rewrite
 from jitload.headers.macros import Macros
 from jitload.headers.search import VIRTUAL_ROOT, Header, Search, read_header, scan_text
 
@@ -252,20 +252,35 @@ class Closure:
                     file=self.display(includer.name),
                 )
 
+    def rewritten(self, file: str, line: int) -> list[tuple[str, str]]:
+        """What NVRTC sees in the place of each reference to a header in a line, and what is written there.
+
+        Args:
+            file: the virtual name of the file.
+            line: of that file, from 1.
+        """
+        header = self.headers.get(file, self.main)
+        found = []
+        for include in _references(header):
+            name = self._name_in(header, include) if _line(header.text, include.start) == line else None
+            if name is not None:
+                written = header.text[include.start : include.end]
+                found.append((decode_name(renamed(include, name)), decode_name(written)))
+        return found
+
+    def _name_in(self, header: Header, include: Include) -> str | None:
+        """The virtual name that a reference in a file is rewritten to, if it is."""
+        target = self._resolve(include, header)
+        if target is not None:
+            return target.name
+        return f"{MISSING_ROOT}{include.name}" if include.name in self.aliases else None
+
     def _text(self, header: Header) -> bytes:
         """What NVRTC sees of a file."""
-
-        def name_of(include: Include) -> str | None:
-            target = self._resolve(include, header)
-            if target is not None:
-                return target.name
-            return f"{MISSING_ROOT}{include.name}" if include.name in self.aliases else None
-
         name = "" if header is self.main else header.name
         text = self._texts.get(name)
         if text is None:
-            probes = [probe for probe in header.scan.probes if probe.keyword in _DIRECT_PROBES]
-            text = rewrite(header.text, (*header.scan.includes, *probes), name_of)
+            text = rewrite(header.text, _references(header), lambda include: self._name_in(header, include))
             # In memory, NVRTC 12.9 and 13.5 take the byte 0xFF for the end of the text, and a NUL is the end of a C
             # string. UTF-8 has no 0xFF; in comments of an older encoding it means nothing.
             text = self._texts[name] = text.replace(b"\xff", b"?").replace(b"\0", b" ")
@@ -312,6 +327,11 @@ class Closure:
             return header  # its includes name one file one way; 17 000 lstat calls for CUB say so
         # The same file by two paths is one header, or `#pragma once` would not hold.
         return self._by_file.setdefault(os.path.realpath(path), header)
+
+
+def _references(header: Header) -> tuple[Include, ...]:
+    """Those that are rewritten."""
+    return (*header.scan.includes, *(probe for probe in header.scan.probes if probe.keyword in _DIRECT_PROBES))
 
 
 def _places(files: list[Header], *, quoted: bool) -> list[Header]:

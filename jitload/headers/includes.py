@@ -104,10 +104,15 @@ def rewrite(text: bytes, references: Iterable[Include], name_of: Callable[[Inclu
         name = name_of(include)
         if name is None or '"' in name:
             continue
-        keyword = include.keyword.encode().replace(b"_next", b"")
-        parts += (text[done : include.start], keyword, include.gap, b'"', name.encode("utf-8", "surrogateescape"), b'"')
+        parts += (text[done : include.start], renamed(include, name))
         done = include.end
     return b"".join((*parts, text[done:]))
+
+
+def renamed(include: Include, name: str) -> bytes:
+    """A reference that points to another name, in the place of `text[include.start:include.end]`."""
+    keyword = include.keyword.encode().replace(b"_next", b"")
+    return b"".join((keyword, include.gap, b'"', name.encode("utf-8", "surrogateescape"), b'"'))
 
 
 def defined_names(text: bytes) -> Iterator[Include]:

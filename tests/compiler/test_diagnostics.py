@@ -84,3 +84,44 @@ def test_a_type_in_a_name_expression_may_lack_its_header():
         jitload.CompileError, match=r"'reduce<__half, 3>'.*\nhint: __half: write #include <cuda_fp16\.h>"
     ):
         jitload.compile(SOURCE, kind="ptx", arch="compute_80", names=["reduce<__half, 3>"])
+
+
+#: Lines that NVRTC complains about, with a "^" below what it means.
+INCLUDES = [
+    '#include "v.h" extra\n               ^',
+    "#include <v.h> extra\n               ^",
+    '  #  include "sub/../v.h" extra\n                          ^',
+    '#if __has_include("v.h") + ;\n                           ^',
+    "#if defined(V) && __has_include(<v.h>) bad\n                                       ^",
+    "#include_next <v.h> extra\n                    ^",
+]
+
+
+@pytest.mark.parametrize("shown", INCLUDES)
+def test_an_excerpt_shows_an_include_as_it_is_written(shown, tmp_path):
+    """In errors and in warnings, with the caret where it belongs: not the name under which NVRTC gets the header."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "v.h").write_text("#pragma once\n#define V 1\n")
+    line, caret = shown.split("\n")
+    body = f"{line}\n#endif\n" if line.startswith("#if") else f"{line}\n"
+    (tmp_path / "k.cu").write_text(f"{body}__global__ void k() {{ int x = ; }}\n")
+    with pytest.raises(jitload.CompileError) as caught:
+        jitload.compile(tmp_path / "k.cu", kind="ptx", arch="compute_80", include_dirs=[tmp_path])
+    assert "k.cu(1): " in str(caught.value)
+    assert f"\n  {line}\n" in str(caught.value)
+    assert f"\n  {line}\n  {caret}\n" in caught.value.log
+    assert "/jitload/" not in caught.value.log
+
+
+def test_a_warning_in_a_header_shows_an_include_as_it_is_written(tmp_path):
+    """Also when it comes from the cache."""
+    (tmp_path / "v.h").write_text("#pragma once\n#define V 1\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "w.h").write_text('\n#include "../v.h" extra\n')
+    (tmp_path / "k.cu").write_text('#include "sub/w.h"\n__global__ void k(int *o) { *o = V; }\n')
+    with pytest.warns(jitload.CompileWarning) as caught:
+        artifact = jitload.compile(tmp_path / "k.cu", kind="ptx", arch="compute_80")
+    excerpt = '  #include "../v.h" extra\n                    ^'
+    assert f"{tmp_path}/sub/w.h(2): warning" in str(caught[0].message)
+    assert excerpt in str(caught[0].message)
+    assert excerpt in artifact.log
