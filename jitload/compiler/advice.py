@@ -36,6 +36,7 @@ _NO_NAMESPACE = re.compile(
 _HOST_FUNCTION = re.compile(
     r"^(.+?)\(\d+\): error: A (function|namespace scope variable) without \w+ space", re.MULTILINE
 )
+_FENCE = re.compile(r": error: .*\n[ \t]*(?:```|~~~)[ \t]*\w*[ \t]*\n")
 _LAUNCH = re.compile(
     r"error: .*(?:device-side kernel launch could not be processed|a host function call cannot be configured)"
 )
@@ -48,6 +49,8 @@ def advise(log: str, closure: Closure) -> str | None:
         log: NVRTC's log, in virtual names.
         closure: the headers of the program.
     """
+    if _FENCE.search(log):
+        return "the source is fenced as Markdown: take the fences out, and what is no code"
     missing = _MISSING.search(log)
     if missing is not None:
         return _about_header(missing[1], missing[2], closure)

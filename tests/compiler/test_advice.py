@@ -147,3 +147,15 @@ def test_every_name_of_std_is_where_the_table_says():
         plain = [name for name in names.split("|") if re.fullmatch(r"[a-z_]+", name)]
         lines += [includes(f"cuda/std/{header}"), *(f"using cuda::std::{name};\n" for name in plain)]
     assert compiled("".join(lines) + KERNEL.format("")).kernels
+
+
+@pytest.mark.parametrize("fence", ["```cuda", "```", "  ``` cpp"])
+def test_a_fence_below_other_text(fence):
+    text = f"Sets one.\n\n{fence}\n{KERNEL.format('')}\n{fence.strip()[:3]}\n"
+    assert hint(text) == "the source is fenced as Markdown: take the fences out, and what is no code"
+
+
+def test_a_fence_in_a_comment_or_in_what_is_left_out_is_no_fault():
+    text = f"// ```cuda\n/*\n```\n*/\n#if 0\n```\n#endif\n{KERNEL.format('')}"
+    assert [*compiled(text).kernels] == ["k"]
+    assert hint(f"/* ```cuda\n```\n*/\n{KERNEL.format('x = ;')}") == ""

@@ -65,6 +65,13 @@ def make(source="", **changes):
         ({"kind": "cubin"}, ValueError, "write arch='sm_75'"),
         ({"source": "int x = \ud800;"}, ValueError, "source"),
         ({"source": "int x;\n\0int y;"}, ValueError, "NUL character in line 2"),
+        (
+            {"source": "\n  ```cuda\n  __global__ void k() {}\n  ```\n"},
+            ValueError,
+            "source is fenced as Markdown: take the line '```cuda' out, and the '```' that closes it",
+        ),
+        ({"source": "~~~\n__global__ void k() {}\n~~~"}, ValueError, "take the line '~~~' out, and the '~~~'"),
+        ({"headers": {"a.h": "``` c++\nint x;\n```"}}, ValueError, "header 'a.h' is fenced .* '``` c[+][+]' out"),
         ({"headers": {"a.h": "\udfff"}}, ValueError, "half of a surrogate pair"),
         ({"headers": {"a\ud800.h": ""}}, ValueError, "half of a surrogate pair"),
         ({"headers": {"a.h": "\0"}}, ValueError, "header 'a.h' holds a NUL"),
