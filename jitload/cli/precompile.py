@@ -2,19 +2,21 @@
 
 import json
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from jitload.batch.expand import WORKLOAD_SUFFIX
-from jitload.batch.plan import DEFAULT_PLAN, PLAN_SUFFIX
+from jitload.batch.plan import DEFAULT_PLAN, PLAN_SUFFIX, Plan
 from jitload.batch.precompile import precompile
 from jitload.batch.report import PrecompileReport
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
+from jitload.errors import UsageValueError
 from jitload.lookup import look_up
 from jitload.source.request import CompileRequest
 from jitload.source.targets import image_targets, parse_kinds
@@ -52,7 +54,8 @@ def precompile_files(
     What does not compile is told at the end, and does not keep the rest from being compiled. No GPU is needed.
 
     A workload (.jlw) and a plan (precompile.toml) bring their own options and names; a plan its archs and kinds too,
-    unless they are given here.
+    unless they are given here. A source whose templates a plan beside it names is compiled with what that says, unless
+    names or options are given here.
 
     Several kinds may be made in one run: a cubin for each sm_*, PTX for each compute_* (for each sm_* where there is
     none), and one fatbin of all archs.
@@ -65,7 +68,7 @@ def precompile_files(
     with clean_failures():
         fields = {"include_dirs": include_dirs, "defines": defines, "names": names, "options": options}
         fields = {name: value for name, value in fields.items() if value}
-        items = [_item(file, arch, kind, fields) for file in files or [_default_plan()]]
+        items = [item for file in files or [_default_plan()] for item in _items(file, arch, kind, fields)]
         _expect_writable_cache()
         taken: dict[CompileRequest, list[dict[str, Any]]] = {}
         with shown_progress(lines_to_stderr=as_json) as advance:
@@ -89,15 +92,30 @@ def precompile_files(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _item(
+def _items(
     file: Path, archs: list[str] | None, kinds: list[str] | None, fields: dict[str, Any]
-) -> Path | CompileRequest:
-    """A workload or a plan as it is; a source with the options of the command line."""
+) -> list[Path] | list[CompileRequest]:
+    """A workload or a plan as it is; a source with the options of the command line, or of a plan that names them."""
     if file.suffix in {WORKLOAD_SUFFIX, PLAN_SUFFIX}:
         if fields:
             given = ", ".join(f"--{name.rstrip('s').replace('_', '-')}" for name in fields)
             raise ValueError(f"{file} brings its own options: {given} would not reach it")
-        return file
+        return [file]
+    return [_request(file, archs, kinds, found) for found in ([fields] if fields else _fields_beside(file) or [{}])]
+
+
+def _fields_beside(file: Path) -> list[dict[str, Any]]:
+    """How a plan beside a source says that its templates are to be compiled; none where no plan does."""
+    plan = file.parent / DEFAULT_PLAN
+    with suppress(OSError, UsageValueError):  # it was not asked for, and others need not be right
+        programs = Plan.read(plan).programs if plan.is_file() else ()
+        named = [fields for source, fields in programs if fields.get("names") and source.samefile(file)]
+        return [{name: fields[name] for name in fields.keys() - {"archs", "kinds"}} for fields in named]
+    return []
+
+
+def _request(file: Path, archs: list[str] | None, kinds: list[str] | None, fields: dict[str, Any]) -> CompileRequest:
+    """The request for a source; where several images are made of it, for the first."""
     if archs:
         first, arch = image_targets(archs, kinds or ())[0]
         return CompileRequest(file, kind=first, arch=arch, **fields)

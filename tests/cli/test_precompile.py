@@ -69,6 +69,21 @@ def test_a_plan_is_read_where_nothing_is_named(invoke, workdir):
     assert "jitload: precompile.toml: unknown key 'arch' at the top: did you mean 'archs'?" in result.stderr
 
 
+def test_the_templates_of_a_source_are_those_that_a_plan_beside_it_names(invoke, workdir):
+    """So that a glob of sources does not fail at those that need names."""
+    (workdir / "t.cu").write_text("template <int N> __global__ void t(int *x) { *x = N * M; }")
+    plan = '[[program]]\nsources = ["t.cu"]\nnames = ["t<3>"]\ndefines = { M = 2 }\narchs = ["sm_90"]\n'
+    (workdir / "precompile.toml").write_text(plan)
+    result = invoke("precompile", "t.cu", "saxpy.cu", "--arch", "sm_80", "--json")
+    rows = [(row["arch"], row["names"], row["outcome"]) for row in json.loads(result.stdout)]
+    assert sorted(rows) == [("sm_80", [], "compiled"), ("sm_80", ["t<3>"], "compiled")]
+    result = invoke("precompile", "t.cu", "--arch", "sm_80", "--name", "t<5>", "-D", "M=1", "--json")
+    assert [row["names"] for row in json.loads(result.stdout)] == [["t<5>"]]
+    (workdir / "precompile.toml").write_text("nonsense")
+    result = invoke("precompile", "saxpy.cu", "--arch", "sm_80")
+    assert result.exit_code == 0
+
+
 def test_names_and_options_reach_the_compiler(invoke, workdir):
     (workdir / "t.cu").write_text(
         '#include "n.h"\ntemplate <class T> __global__ void t(T *x) { *x = N + M; }\n#ifndef __CUDACC_RDC__\n#error\n#endif\n'
