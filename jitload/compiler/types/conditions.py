@@ -23,6 +23,9 @@ _LEVELS: tuple[dict[bytes, Callable[[int, int], int]], ...] = (
     {b"*": lambda a, b: a * b, b"/": lambda a, b: a // b, b"%": lambda a, b: a % b},
 )
 _INTEGER = re.compile(rb"(0[xX][0-9a-fA-F']+|0[bB][01']+|[0-9][0-9']*)[uUlLzZ]*")
+#: Of ASCII, which has one value whatever the sign of `char`.
+_CHARACTER = re.compile(rb"'([^\\'\x80-\xff]|\\[0abfnrtv\\'\"?])'")
+_ESCAPES = dict(zip(b"0abfnrtv", b"\0\a\b\f\n\r\t\v", strict=True))
 _MOST_TOKENS = 2000
 _MOST_DEPTH = 50
 
@@ -135,6 +138,9 @@ class _Reader:
             digits = number[1].replace(b"'", b"")
             octal = digits[:1] == b"0" and digits.isdigit()
             return int(digits, 8) if octal else int(digits, 0)
+        if character := _CHARACTER.fullmatch(word):
+            code = character[1][-1]
+            return _ESCAPES.get(code, code) if len(character[1]) > 1 else code
         if word[:1].isalpha() or word[:1] == b"_":
             return {b"true": 1, b"false": 0}.get(word) if word in {b"true", b"false"} else self._value_of(word)
         if word == UNKNOWN:

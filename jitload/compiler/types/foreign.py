@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Read = Callable[[Sequence[str]], Node]
     Compute = Callable[[Sequence[str]], str]
 
+#: libcu++ declares these by a macro, as the types of just that size; a system's own <stdint.h> is a user's header.
+_SIZED = re.compile(r"(u?int)_(?:fast|least)(8|16|32|64)_t")
 _NUMBER = re.compile(r"(?:0[xX][0-9a-fA-F']+|0[bB][01']+|[0-9][0-9']*)[uUlLzZ]*|-|\(|sizeof")
 
 
@@ -47,6 +49,8 @@ def foreign_type(
     if found.is_macro or not (found.aliases or found.classes):
         if not found.is_macro and name in TYPEDEFS:  # cuda::std::size_t
             return Node("name", TYPEDEFS[name])
+        if not found.is_macro and part.arguments is None and (sized := _SIZED.fullmatch(name)):
+            return read_alias((f"{sized[1]}{sized[2]}_t",))
         raise NotKnown(name)
     nodes = [_class(names, paths, part, read, compute)] if found.classes else []
     if found.aliases and part.arguments is not None:

@@ -315,4 +315,6 @@ def _template_parameter(words: tuple[str, ...]) -> TemplateParameter:
     )
     if kind == "value" and {*words[:-1]} <= _INTEGER_WORDS and words[:-1]:
         kind = "unsigned" if {"unsigned", "size_t"} & {*words[:-1]} else "integer"
+    elif kind == "value" and [word for word in words[:-1] if word != "const"] == ["char"]:
+        kind = "char"
     return TemplateParameter(kind, name, default, "..." in words)

@@ -9,7 +9,7 @@ class TemplateParameter(NamedTuple):
     """One parameter of a template.
 
     Attributes:
-        kind: "type", "template", "integer", "unsigned", "bool", or "value" of another type.
+        kind: "type", "template", "integer", "unsigned", "char", "bool", or "value" of another type.
         name: its name, or "".
         default: the words of its default argument.
         pack: whether it takes any number of arguments.

@@ -101,7 +101,7 @@ class Templates:
                 raise NotKnown("a template argument that is deduced")
             if parameter.kind == "type":
                 value: Node | str = self._read(words, seen_from)
-            elif parameter.kind in {"integer", "unsigned", "bool"}:
+            elif parameter.kind in {"integer", "unsigned", "char", "bool"}:
                 value = self.value(words, seen_from)
                 if parameter.kind == "unsigned" and value.startswith("-"):
                     raise NotKnown("a negative number for an unsigned one")
@@ -111,7 +111,8 @@ class Templates:
                 raise NotKnown("a template argument of another kind")
             given.bound[parameter.name] = value
             given.values.append(value)
-            given.texts.append(value if isinstance(value, str) else spell(value))
+            text = value if isinstance(value, str) else spell(value)
+            given.texts.append(f"(char){text}" if parameter.kind == "char" else text)
         return given
 
     def value(self, words: Sequence[str], view: View) -> str:

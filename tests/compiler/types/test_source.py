@@ -74,6 +74,8 @@ typedef long plat;
 #ifndef DEF
 #define DEF float
 #endif
+template <char C> struct Ch { using type = n::V<int, C>; using code = n::V<int, C + 1>; };
+template <> struct Ch<'c'> { using type = float; };
 """
 
 #: A parameter of an extern "C" kernel -> its type; "" where it is not known.
@@ -151,6 +153,16 @@ OF_USERS = {
     "n::V<int, sizeof(real)> x": "n::V<int, 4>",
     "bool x": "bool",
     "wchar_t x": "wchar_t",
+    "n::V<int, 'b' - 'a'> x": "n::V<int, 1>",
+    "n::V<int, '\\n'> x": "n::V<int, 10>",
+    "n::V<int, '\\''> x": "n::V<int, 39>",
+    "n::V<int, '\\x01'> x": "",
+    "Ch<'\\377'> x": "",
+    "Ch<'b'> x": "Ch<(char)98>",
+    "Ch<97> *x": "Ch<(char)97> *",
+    "Ch<'c'>::type x": "float",
+    "Ch<'b'>::type x": "n::V<int, 98>",
+    "Ch<'d'>::code *x": "n::V<int, 101> *",
     "decltype(1) x": "",
     "decltype(nullptr) x": "",
     "int *__restrict__ x": "int *",
@@ -182,6 +194,11 @@ OF_THE_TOOLKIT = {
     "size_t x": "unsigned long",
     "cuda::std::size_t x": "unsigned long",
     "uint8_t x[]": "unsigned char *",
+    "int_fast8_t x": "signed char",
+    "const int_least8_t *x": "const signed char *",
+    "cuda::std::uint_fast16_t x": "unsigned short",
+    "int_fast32_t *x": "int *",
+    "uint_least64_t x": "unsigned long long",
     "half x": "__half",
     "const half2 *x": "const __half2 *",
     "nv_bfloat16 x": "__nv_bfloat16",
@@ -634,7 +651,7 @@ template <class T, int K> struct A { T t[K]; }; extern "C" __global__ void k(A<f
     "char arg": (
         """template <char C> struct A { int t; }; template<unsigned long long L> struct Q {int t;}; extern "C" __global__ void k(A<'x'> x, Q<4> y) {}""",
         {},
-        ['', 'Q<4>'],
+        ['A<(char)120>', 'Q<4>'],
     ),
     "ttp": (
         'template <class T> struct B {int t;}; template <template<class> class C> struct A { C<int> t; }; extern "C" __global__ void k(A<B> x) {}',
