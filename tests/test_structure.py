@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import pathlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -182,6 +183,22 @@ def test_editors_and_type_checkers_read_the_same_names():
         "import runpy, sys; print(runpy.run_path(sys.argv[1])['stub']())", PACKAGE.parent / ".ci/write_stub.py"
     )
     assert sorted((PACKAGE / "__init__.pyi").read_text().split()) == sorted(written.split())
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("bundles.workload.decode_workload", "workloads.workload.decode_workload"),
+        ("cache.flight.single_flight", "tiers.flight.single_flight"),
+        ("cache.tiers.Cache", "tiers.cache.Cache"),
+        ("compiler.manifest.decode_manifest", "headers.record.decode_record"),
+        ("compiler.request.CompileRequest", "source.request.CompileRequest"),
+        ("loader.cubin.cubin_arch", "images.cubin.cubin_arch"),
+        ("loader.images.verify_image", "images.check.verify_image"),
+    ],
+)
+def test_older_paths_that_programs_name_lead_to_the_same(older, newer):
+    assert pkgutil.resolve_name(f"jitload.{older}") is pkgutil.resolve_name(f"jitload.{newer}")
 
 
 def test_every_error_is_public():
