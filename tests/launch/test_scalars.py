@@ -284,6 +284,14 @@ def test_ctypes_has_bits_alone_for_half(pack_one):
         pack_one(half2, np.zeros((), "u2,u2"))
 
 
+def test_an_array_of_bytes_is_bytes(pack_one):
+    """As `bytes` and `bytearray` are; it is what buffers of ctypes are made of."""
+    raw = np.array([1.5, -2], "f4").tobytes()
+    for cpp in ("float2", "int2", "S"):
+        value = Parameter(0, 8, 8, "b8", name="v", cpp=cpp, pointer=False)
+        assert pack_one(value, (ctypes.c_uint8 * 8)(*raw)) == raw
+
+
 @pytest.mark.parametrize("name", ["half", "byte", "complex<float>", "uint", "size_t", "cuComplex", "uint8_t"])
 def test_a_class_of_the_users_own_is_no_type_of_cudas(pack_one, make_kernel, name):
     """Canonical text says `__half`, `std::byte`, `cuda::std::complex<float>`: the short names are of other classes."""
