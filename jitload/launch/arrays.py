@@ -15,6 +15,9 @@ from jitload.launch.misfit import Misfit
 #: Libraries whose arrays never change, whatever their DLPack flags say (JAX 0.10 sets none).
 _IMMUTABLE = frozenset({"jax", "jaxlib", "tensorflow", "pyarrow", "mlx"})
 _homes: dict[type, str] = {}
+#: Scalars of type strings that may stand for others, which the dtype tells.
+_BYTES = frozenset({"void", "uint8", "int8"})
+_new = tuple.__new__
 
 
 class ArrayView(NamedTuple):
@@ -79,7 +82,8 @@ def read_array(value: Any, stream: int, device: str) -> ArrayView | None:
     except Exception as error:  # noqa: BLE001 - a property of foreign code: any exception is its way to say no
         failure = error
     if isinstance(interface, dict):
-        _require_gpu(device)
+        if device == "cpu":
+            _require_gpu(device)
         return _interface_view(interface, value, home)
     if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
         return _dlpack_view(value, stream, device, home, failure)
@@ -173,7 +177,9 @@ def _interface_view(interface: dict[str, Any], value: Any, home: str) -> ArrayVi
         given, readonly = interface["data"]
         address = 0 if given is None else operator.index(given)
         typestr = interface["typestr"]
-        element = _interface_element(typestr, value)
+        element = typestr_element(typestr)
+        if element.scalar in _BYTES:
+            element = _element_of_bytes(element, value)
         nbytes = element.nbytes * math.prod(interface["shape"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Misfit(f"its __cuda_array_interface__ is malformed: {error!r}") from error
@@ -184,19 +190,17 @@ def _interface_view(interface: dict[str, Any], value: Any, home: str) -> ArrayVi
     if interface.get("mask") is not None:
         raise Misfit("a masked array cannot be passed to a kernel")
     why = "is immutable" if home == "immutable" else "is read-only" if readonly else ""
-    stream = interface.get("stream")
-    return ArrayView(address, nbytes, element, why, False, stream, value, interface)
+    # As a plain tuple: each launch makes one for every array, and the class would take three times as long.
+    return _new(ArrayView, (address, nbytes, element, why, False, interface.get("stream"), value, interface, False))
 
 
-def _interface_element(typestr: str, value: Any) -> Element:
-    """The element by typestr; structures and extension types, which have none of their own there, by the dtype."""
-    element = typestr_element(typestr)
-    if element.scalar in {"void", "uint8", "int8"}:
-        dtype = getattr(value, "dtype", None)
-        if dtype is None and element.scalar != "void":
-            return MEMORY
-        if hasattr(dtype, "itemsize") and hasattr(dtype, "hasobject"):
-            return numpy_element(dtype)
+def _element_of_bytes(element: Element, value: Any) -> Element:
+    """By the dtype: structures and extension types have no type string of their own."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None and element.scalar != "void":
+        return MEMORY
+    if hasattr(dtype, "itemsize") and hasattr(dtype, "hasobject"):
+        return numpy_element(dtype)
     return element
 
 

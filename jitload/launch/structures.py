@@ -75,7 +75,7 @@ def structure_bytes(value: Any) -> bytes | None:
 
 def structure_element(value: Any) -> Element | None:
     """The numbers that a structure by value holds; None for bytes, which hold whatever is wanted."""
-    if isinstance(value, ctypes.Array) and type(value)._type_ is ctypes.c_uint8:
+    if isinstance(value, ctypes.Array) and issubclass(value._type_, ctypes.c_uint8):
         return None  # what buffers of ctypes are made of
     if isinstance(value, ctypes.Structure | ctypes.Union | ctypes.Array):
         element = ctypes_element(type(value))
