@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from typing import Any
 
 TIERS = ("memory", "bundle", "disk", "remote")
+_FIGURES = (
+    "bytes_received",
+    "bytes_sent",
+    "bytes_stored",
+    "compile_seconds",
+    "compiles",
+    "evictions",
+    "lease_wait_seconds",
+    "lease_waits",
+    "quarantined",
+)
+_MAPS = ("hits", "misses", "remote_errors")
 
 
 class Stats(Value):
@@ -27,18 +39,28 @@ class Stats(Value):
         bytes_stored: size of the entries that this process wrote to the disk, in bytes.
         evictions: entries that this process dropped from the disk to keep to a bound.
         quarantined: damaged files that this process put aside.
+        bytes_received: what came from the remote tier, in bytes, whether it was of use or not.
+        bytes_sent: what went to the remote tier, in bytes.
+        lease_waits: how often this process waited for a compile on another machine.
+        lease_wait_seconds: how long it did, in seconds.
         hits: tier -> count; the tiers are "memory", "bundle", "disk" and "remote".
         misses: reason -> count.
+        remote_errors: what went wrong with the remote tier, in a word or two -> count.
     """
 
     __slots__ = (
+        "bytes_received",
+        "bytes_sent",
         "bytes_stored",
         "compile_seconds",
         "compiles",
         "evictions",
         "hits",
+        "lease_wait_seconds",
+        "lease_waits",
         "misses",
         "quarantined",
+        "remote_errors",
         "seconds_saved",
     )
     compiles: int
@@ -47,18 +69,22 @@ class Stats(Value):
     bytes_stored: int
     evictions: int
     quarantined: int
+    bytes_received: int
+    bytes_sent: int
+    lease_waits: int
+    lease_wait_seconds: float
     hits: Mapping[str, int]
     misses: Mapping[str, int]
+    remote_errors: Mapping[str, int]
 
-    def __init__(self, *, hits: Mapping[str, int], misses: Mapping[str, int], **figures: float) -> None:
-        self._set(hits=MappingProxyType(dict(hits)), misses=MappingProxyType(dict(misses)), **figures)
+    def __init__(self, figures: Mapping[str, float], maps: Mapping[str, Mapping[str, int]]) -> None:
+        self._set(**figures, **{name: MappingProxyType(dict(maps[name])) for name in _MAPS})
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "hits": dict(self.hits), "misses": dict(self.misses)}
+        return {**super().__getstate__(), **{name: dict(getattr(self, name)) for name in _MAPS}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        maps = {name: MappingProxyType(state[name]) for name in ("hits", "misses")}
-        super().__setstate__({**state, **maps})
+        super().__setstate__({**state, **{name: MappingProxyType(state[name]) for name in _MAPS}})
 
 
 class Counters:
@@ -67,14 +93,11 @@ class Counters:
     def __init__(self) -> None:
         self._lock = Lock()
         self._hits = dict.fromkeys(TIERS, 0)
-        self._misses: dict[str, int] = {}
-        self._compiles = 0
-        self._compile_seconds = 0.0
         self._seconds_saved = 0.0
-        self._bytes_stored = 0
-        self._evictions = 0
-        self._quarantined = 0
-        forks.after_fork(self._renew_lock)
+        self._figures = dict.fromkeys(_FIGURES, 0.0)
+        self._reasons: dict[str, dict[str, int]] = {"misses": {}, "remote_errors": {}}
+        self._taken: dict[str, float] = {}
+        forks.after_fork(self._begin_anew)
 
     def count_hit(self, tier: str, seconds_saved: float) -> None:
         """One artifact was served by a tier."""
@@ -84,47 +107,91 @@ class Counters:
 
     def count_miss(self, reason: str) -> None:
         """One request could not be served."""
-        with self._lock:
-            self._misses[reason] = self._misses.get(reason, 0) + 1
+        self._add_reason("misses", reason)
 
     def count_compile(self, seconds: float) -> None:
         """NVRTC compiled one request."""
-        with self._lock:
-            self._compiles += 1
-            self._compile_seconds += seconds
+        self._add(compiles=1, compile_seconds=seconds)
 
     def count_stored(self, nbytes: int) -> None:
         """One entry of that size was written to the disk."""
-        with self._lock:
-            self._bytes_stored += nbytes
+        self._add(bytes_stored=nbytes)
 
     def count_evictions(self, entries: int) -> None:
         """Entries were dropped to keep to a bound."""
-        with self._lock:
-            self._evictions += entries
+        self._add(evictions=entries)
 
     def count_quarantined(self) -> None:
         """One damaged file was put aside."""
-        with self._lock:
-            self._quarantined += 1
+        self._add(quarantined=1)
 
-    def _renew_lock(self) -> None:
-        """After a fork: another thread may have been counting. The child goes on from what its parent had counted."""
+    def count_received(self, nbytes: int) -> None:
+        """So much came from the remote tier."""
+        self._add(bytes_received=nbytes)
+
+    def count_sent(self, nbytes: int) -> None:
+        """So much went to the remote tier."""
+        self._add(bytes_sent=nbytes)
+
+    def count_remote_error(self, reason: str) -> None:
+        """Something went wrong with the remote tier.
+
+        Args:
+            reason: what, in a word or two, of which there are few: "timed out", "refused"; no address, no key.
+        """
+        self._add_reason("remote_errors", reason)
+
+    def count_lease_wait(self, seconds: float) -> None:
+        """This process waited for a compile on another machine."""
+        self._add(lease_waits=1, lease_wait_seconds=seconds)
+
+    def _add(self, **figures: float) -> None:
+        with self._lock:
+            for name, value in figures.items():
+                self._figures[name] += value
+
+    def _add_reason(self, name: str, reason: str) -> None:
+        with self._lock:
+            counts = self._reasons[name]
+            counts[reason] = counts.get(reason, 0) + 1
+
+    def take(self) -> dict[str, float]:
+        """What was counted since it was last taken, by name ("compiles", "hits.disk", "misses.absent"); no zeros.
+
+        Each count is given once, whoever takes it; in a child of a fork, from the fork on.
+        """
+        with self._lock:
+            now = self._flat()
+            since = {name: value - self._taken.get(name, 0) for name, value in now.items()}
+            self._taken = now
+        return {name: value for name, value in since.items() if value > 0}
+
+    def give_back(self, taken: Mapping[str, float]) -> None:
+        """What `take` gave and could not be written is there again for the next one."""
+        with self._lock:
+            for name, value in taken.items():
+                self._taken[name] = self._taken.get(name, 0) - value
+
+    def _flat(self) -> dict[str, float]:
+        flat = {**self._figures, "seconds_saved": self._seconds_saved}
+        for name, counts in (("hits", self._hits), *self._reasons.items()):
+            flat.update({f"{name}.{reason}": count for reason, count in counts.items()})
+        return flat
+
+    def _begin_anew(self) -> None:
+        """After a fork: another thread may have been counting. The child goes on from what its parent had counted.
+
+        That is its parent's to write down.
+        """
         self._lock = Lock()
+        self._taken = self._flat()
 
     def snapshot(self) -> Stats:
         """The counters as they are now."""
         with self._lock:
-            return Stats(
-                compiles=self._compiles,
-                compile_seconds=self._compile_seconds,
-                seconds_saved=self._seconds_saved,
-                bytes_stored=self._bytes_stored,
-                evictions=self._evictions,
-                quarantined=self._quarantined,
-                hits=self._hits,
-                misses=self._misses,
-            )
+            figures = {name: self._figures[name] for name in _FIGURES if name.endswith("_seconds")}
+            figures |= {name: int(self._figures[name]) for name in _FIGURES if name not in figures}
+            return Stats({**figures, "seconds_saved": self._seconds_saved}, {"hits": self._hits, **self._reasons})
 
 
 def counters() -> Counters:
