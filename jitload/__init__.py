@@ -9,6 +9,8 @@ Importing this package loads nothing else: every name below comes in when it is 
 
 from __future__ import annotations
 
+import sys
+
 __version__ = "0.1.0.dev0"
 
 #: Module -> the public names that it has. `__init__.pyi` is written from this, for editors and type checkers.
@@ -113,9 +115,8 @@ def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'jitload' has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"jitload.{home}"), name)
+    __import__(f"jitload.{home}")
+    value = getattr(sys.modules[f"jitload.{home}"], name)
     globals()[name] = value
     return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+import jitload
 from jitload.errors import ArtifactError
 from jitload.files.atomic import write_file
 from jitload.files.regular import open_regular
@@ -14,6 +15,7 @@ from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
 from jitload.format.entry import decode_factors as decode_factors
 from jitload.frozen import Value
 from jitload.given import given_path
+from jitload.lazy import lazy
 from jitload.values import KernelInfo, Kind, Toolchain
 from jitload.values import Parameter as Parameter
 
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload import Module
+    from jitload.images import resources as image_resources
     from jitload.values import Resources
+else:
+    image_resources = lazy("jitload.images.resources")  # only entries of an older version have a use for it
 
 #: `e_type` of a relocatable ELF file (ET_REL), little-endian, at byte 16.
 ELF_RELOCATABLE = b"\x01\0"
@@ -110,8 +115,6 @@ class Artifact(Value):
         Raises:
             LoadError: the image cannot be loaded here.
         """
-        import jitload
-
         return jitload.load_artifact(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -156,6 +159,4 @@ def decode_entry(data: bytes, key: str | None = None) -> Artifact:
 
 
 def _resources_in(cubin: bytes) -> dict[str, Resources]:
-    from jitload.images.resources import known_resources  # only entries of an older version have a use for it
-
-    return known_resources(cubin)
+    return image_resources.known_resources(cubin)

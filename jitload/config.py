@@ -14,6 +14,7 @@ from threading import Lock
 
 from jitload import forks, log
 from jitload.frozen import Value
+from jitload.lazy import lazy
 from jitload.settings.environment import ENCODED_NAMES, RAW, read_environment, unknown_variables
 from jitload.settings.environment import child_environment as child_environment
 from jitload.settings.option import DEFAULT_CACHE_MAX_BYTES as DEFAULT_CACHE_MAX_BYTES
@@ -23,6 +24,7 @@ from jitload.settings.scope import Block, put_in_force, scope_in_force
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import opcode
     import os
     from collections.abc import Iterable
     from types import FrameType, TracebackType
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
         strict: bool
         sync: bool
         trust: Path | Iterable[Path] | None
+else:
+    opcode = lazy("opcode")
 
 
 class Config(Value):
@@ -264,8 +268,6 @@ def _opens_block() -> bool:
 
 def _instructions_behind(frame: FrameType) -> list[str]:
     """The names of the two instructions that follow the one that a frame is carrying out."""
-    from opcode import opname
-
     code = frame.f_code.co_code
-    names = [opname[code[at]] for at in range(frame.f_lasti + 2, min(frame.f_lasti + 34, len(code)), 2)]
+    names = [opcode.opname[code[at]] for at in range(frame.f_lasti + 2, min(frame.f_lasti + 34, len(code)), 2)]
     return [name for name in names if name not in {"CACHE", "EXTENDED_ARG"}][:2]

@@ -7,13 +7,17 @@ from errno import ENOENT
 
 from jitload.errors import SourceNotFoundError
 from jitload.headers.beside import Beside
+from jitload.lazy import lazy
 from jitload.source.python_text import Standing, find_text, python_source
 from jitload.source.text import text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Callable, Mapping
     from typing import Any
+else:
+    pathlib = lazy("pathlib")
 
 
 class KernelSource:
@@ -64,9 +68,7 @@ class KernelSource:
         if self._file is None:
             fields = self._literal_fields()
         elif os.path.isabs(self._file) and os.path.lexists(self._file):
-            from pathlib import Path
-
-            fields, on_disk = {"source": Path(self._file)}, True
+            fields, on_disk = {"source": pathlib.Path(self._file)}, True
         else:
             fields, on_disk = self._loaded_fields(self._file), False
         if not on_disk:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from jitload import config
+from jitload.lazy import lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jitload.cuda import driver
+else:
+    driver = lazy("jitload.cuda.driver")  # only "auto" has to look for a driver
 
 
 def resolve_device() -> str:
@@ -10,6 +17,5 @@ def resolve_device() -> str:
     device = config.current().device
     if device != "auto":
         return device
-    from jitload.cuda.driver import is_available  # nobody else has to look for a driver
 
-    return "cuda" if is_available() else "cpu"
+    return "cuda" if driver.is_available() else "cpu"

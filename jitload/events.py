@@ -11,6 +11,7 @@ from _thread import _local, allocate_lock  # of `threading`, which costs 5 ms of
 from jitload import forks
 from jitload.errors import UsageTypeError
 from jitload.frozen import Value
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from jitload import log
     from jitload.values import Image
+else:
+    log = lazy("jitload.log")  # for a listener that fails
 
 
 class Event(Value):
@@ -131,8 +135,6 @@ def tell(name: str, **fields: Any) -> None:
             try:
                 listening.callback(event)
             except Exception as error:  # noqa: BLE001 - a listener is not to fail what it listens to
-                from jitload import log  # whoever loads this is not to pay for it
-
                 text = f"{listening.callback!r}, which listens to events, raised {type(error).__name__}: {error}"
                 log.warn_once(("event", id(listening)), text)
     finally:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import sys
 
 from jitload.errors import printable
+from jitload.lazy import lazy
 from jitload.settings.environment import read_log_level
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
+else:
+    logging = lazy("logging")
 
 _said: set[object] = set()
 _handled = False
@@ -38,7 +41,6 @@ def debug(message: str, *arguments: object) -> None:
 
 def _logger() -> logging.Logger:
     global _handled
-    import logging
 
     logger = logging.getLogger("jitload")
     level = read_log_level()

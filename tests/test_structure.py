@@ -69,6 +69,48 @@ def imported_modules(path: pathlib.Path, *, at_runtime: bool) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             found.update({f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)})
+        elif isinstance(node, ast.Call) and imports_by_name(node):
+            found.add(node.args[0].value)
+    return found
+
+
+def imports_by_name(call: ast.Call) -> bool:
+    """Whether this is `lazy("name")` or `import_module("name")`."""
+    names = {"lazy", "import_module"}
+    by_name = isinstance(call.func, ast.Name) and call.func.id in names and len(call.args) == 1
+    return by_name and isinstance(call.args[0], ast.Constant)
+
+
+def imports_in_functions(text: str) -> list[int]:
+    """The lines of the import statements that stand in functions."""
+    functions = [
+        node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    inside = [node for function in functions for node in ast.walk(function)]
+    return sorted({node.lineno for node in inside if isinstance(node, (ast.Import, ast.ImportFrom))})
+
+
+def lazy_modules(text: str) -> list[tuple[dict[str, str], dict[str, str]]]:
+    """Of every `if TYPE_CHECKING: ... else:` that has a `lazy`: name -> module, as checkers read it and as it runs."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
+            continue
+        runs = {
+            made.targets[0].id: made.value.args[0].value
+            for made in node.orelse
+            if isinstance(made, ast.Assign) and isinstance(made.value, ast.Call) and imports_by_name(made.value)
+        }
+        read = {}
+        for statement in node.body:
+            if isinstance(statement, ast.Import):
+                read.update({alias.asname or alias.name: alias.name for alias in statement.names})
+            elif isinstance(statement, ast.ImportFrom):
+                read.update(
+                    {alias.asname or alias.name: f"{statement.module}.{alias.name}" for alias in statement.names}
+                )
+        if runs:
+            found.append((read, runs))
     return found
 
 
@@ -116,6 +158,7 @@ def test_no_circle_of_imports():
     [
         ("errors", "from jitload.jit import jit_kernel"),
         ("digest", "def late():\n    from jitload.tiers.disk import DiskTier"),
+        ("lazy", "disk = lazy('jitload.tiers.disk')"),
         ("values", "if TYPE_CHECKING:\n    from jitload.artifact import Artifact"),
         ("forks", "import_module('jitload.cpu.memory.arena')"),
         ("cpu.memory.access", "if TYPE_CHECKING:\n    from jitload.cpu.run.batch import Batch"),
@@ -145,6 +188,20 @@ def test_no_two_rooms_of_devices_know_each_other():
         if room_of(path) in {"cuda", "cpu"}:
             other = {"cuda": "jitload.cpu", "cpu": "jitload.cuda"}[room_of(path)]
             assert not any(name.startswith(other) for name in imported_modules(path, at_runtime=True)), path
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_stand_at_the_top(path):
+    """What start-up is not to pay for is a `lazy` there, which a type checker reads as the import that it stands for."""
+    text = path.read_text()
+    if path.name in {"jit.py", "lookup.py", "pipeline.py", "target.py"}:
+        return
+    late = imports_in_functions(text)
+    assert late == [], f"{path}: imports in functions; name the module at the top, by jitload.lazy where it costs"
+    for read, runs in lazy_modules(text):
+        assert runs.items() <= read.items(), path
+    loads = sum(isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy" for node in ast.walk(ast.parse(text)))
+    assert loads == sum(len(runs) for _, runs in lazy_modules(text)), f"{path}: a lazy that checkers do not see"
 
 
 @pytest.mark.parametrize("module", ONLY_IMPORTER)

@@ -6,6 +6,7 @@ The file is read with `pread`, never mapped: a file that shrinks under a mapping
 
 from __future__ import annotations
 
+import jitload
 from jitload.bundles.blobs import Blobs
 from jitload.bundles.format import HEADER_BYTES, blobs_end, decode_front, decode_header
 from jitload.bundles.index import request_column
@@ -14,6 +15,7 @@ from jitload.bundles.source import FileSource, MemorySource
 from jitload.bundles.trust import verify_serial, verify_trust
 from jitload.errors import BundleError
 from jitload.given import given_file
+from jitload.lazy import lazy
 from jitload.tiers.memory import MemoryStore
 
 TYPE_CHECKING = False
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from jitload.source.request import CompileRequest
     from jitload.tiers.cache import Cache
     from jitload.tiers.tier import Tier
+    from jitload.workloads import workload as workloads
     from jitload.workloads.workload import Workload
+else:
+    workloads = lazy("jitload.workloads.workload")
 
 
 class Bundle:
@@ -147,7 +152,6 @@ class Bundle:
             TypeError: an item of another type.
         """
         # By the public door: a bundle is read in a lower room of the house than the one where kernels are compiled.
-        import jitload
 
         made: Bundle = jitload.create_bundle(
             path,
@@ -223,13 +227,12 @@ class Bundle:
         size = self.manifest.get("workload_bytes", 0)
         if not size:
             return None
-        from jitload.workloads.workload import decode_workload
 
         start = blobs_end(self._header, self.manifest)
         data = self._blobs.read_part(start, size, bytes.fromhex(self.manifest["workload"]))
         if data is None:
             raise BundleError(f"{self.path}: its sources do not match their digest: damaged or altered")
-        return decode_workload(data)
+        return workloads.decode_workload(data)
 
     def verify(self) -> int:
         """Read and verify everything; gives the number of artifacts.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jitload.errors import TrustError
@@ -74,8 +75,6 @@ def verify_signature(public: bytes, signature: bytes, statement: bytes, name: st
 
 
 def _module(name: str, package: str = "cryptography.hazmat.primitives") -> ModuleType | Any:
-    from importlib import import_module
-
     try:
         return import_module(f"{package}.{name}")
     except ImportError:

@@ -10,6 +10,7 @@ from jitload.format.entry import HEADER, decode_factors
 from jitload.format.json import canonical_json, check_marks
 from jitload.frozen import Value
 from jitload.headers.record import decode_record
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Artifact
     from jitload.headers.record import Variant
+    from jitload.images import check as images
+else:
+    images = lazy("jitload.images.check")
 
 #: JSON up to here cannot make much of itself. Beyond it its brackets and commas are counted: the headers of sixteen
 #: variants have less, and these take some 128 MiB.
@@ -58,8 +62,6 @@ def decode_blob(request: str, blob: bytes, targets: list[list[str]]) -> list[Ent
     Raises:
         BundleError, ArtifactError, LoadError: the parts do not fit each other.
     """
-    from jitload.images.check import verify_image
-
     encoded, datas = split_blob(blob)
     _expect_bounded(encoded)
     variants = decode_record(encoded, request)
@@ -75,7 +77,7 @@ def decode_blob(request: str, blob: bytes, targets: list[list[str]]) -> list[Ent
             raise BundleError(f"an entry of {artifact.toolchain} for a variant of {variant.toolchain}")
         if [artifact.kind.value, artifact.arch] not in targets:
             raise BundleError(f"an entry of {artifact.kind} {artifact.arch!r:.40}, which the manifest does not promise")
-        verify_image(artifact.kind, artifact.data)
+        images.verify_image(artifact.kind, artifact.data)
         found.append(Entry(request, variant, artifact, _factors_of(data, key), data))
     return found
 

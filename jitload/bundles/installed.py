@@ -19,12 +19,19 @@ from contextlib import suppress
 
 from jitload.errors import BundleError
 from jitload.files.regular import open_regular
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Iterator
 
+    from jitload.bundles import bundle, resource
     from jitload.bundles.bundle import Bundle
+else:
+    bundle = lazy("jitload.bundles.bundle")
+    resource = lazy("jitload.bundles.resource")
+    zipfile = lazy("zipfile")
 
 GROUP = "jitload.bundles"
 #: The end of the path of a bundle that came with a package, behind "package:file.jlb".
@@ -56,18 +63,15 @@ def installed_offers() -> dict[str, str]:
 
 
 def _open(name: str, value: str, trust: tuple[str, ...]) -> Bundle:
-    from jitload.bundles.bundle import Bundle
-    from jitload.bundles.resource import open_resource
-
     package, _, file = value.partition(":")
     is_package = all(part.isidentifier() for part in package.split("."))
     if not is_package or not file or "/" in file or "\\" in file or file.startswith("."):
         raise BundleError(f"entry point {name!r} of {GROUP} is {value!r}, expected 'package:file.jlb'")
     try:
-        source = open_resource(package, file, f"{value}{INSTALLED}")
+        source = resource.open_resource(package, file, f"{value}{INSTALLED}")
     except BundleError as error:
         raise BundleError(f"entry point {name!r} of {GROUP} names {value!r}: {error}") from None
-    return Bundle.from_source(source, trust or "unsigned")
+    return bundle.Bundle.from_source(source, trust or "unsigned")
 
 
 def _metadata(place: str) -> Iterator[str]:
@@ -88,14 +92,13 @@ def _metadata(place: str) -> Iterator[str]:
 def _zipped_metadata(place: str) -> Iterator[str]:
     if not os.path.isfile(place):
         return
-    from zipfile import BadZipFile, ZipFile
 
     try:
-        with ZipFile(place) as archive:
+        with zipfile.ZipFile(place) as archive:
             for member in archive.infolist():
                 if member.filename.endswith(".dist-info/entry_points.txt") and member.file_size < _MAX_METADATA_BYTES:
                     yield archive.read(member).decode("utf-8", "replace")
-    except (OSError, BadZipFile):
+    except (OSError, zipfile.BadZipFile):
         return
 
 

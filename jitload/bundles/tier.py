@@ -12,6 +12,7 @@ from contextlib import suppress
 from jitload import config
 from jitload.errors import BundleError, TrustError
 from jitload.given import given_path
+from jitload.lazy import lazy
 from jitload.settings.scope import session_part
 
 TYPE_CHECKING = False
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from jitload.bundles import bundle as bundle_file
+    from jitload.bundles import installed
     from jitload.bundles.bundle import Bundle
+else:
+    bundle_file = lazy("jitload.bundles.bundle")
+    installed = lazy("jitload.bundles.installed")
 
 
 class _Bundles:
@@ -65,9 +71,7 @@ def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None =
         BundleError: it is missing, damaged, truncated or altered.
         TrustError: it is not signed by a trusted key, or `strict` is set and it was to be taken unsigned.
     """
-    from jitload.bundles.bundle import Bundle
-
-    bundle = Bundle.open(path, trust)
+    bundle = bundle_file.Bundle.open(path, trust)
     if config.current().strict:
         try:
             _refuse_unsigned(bundle)
@@ -93,10 +97,8 @@ def stop_bundle(bundle: Bundle | str | os.PathLike[str]) -> None:
         BundleError: no bundle of that path is in use; those that settings name go with the settings.
         UsageError: it is neither a bundle nor a path.
     """
-    from jitload.bundles.bundle import Bundle
-
     bundles = session_part(_Bundles)
-    if isinstance(bundle, Bundle):
+    if isinstance(bundle, bundle_file.Bundle):
         stopped = [bundle]
     else:
         path = os.path.abspath(given_path("bundle (what use_bundle gave, or its path)", bundle))
@@ -164,21 +166,14 @@ def _configured_bundles(settings: config.Config, bundles: _Bundles) -> tuple[Bun
 
 
 def _open_all(paths: Iterable[str], trust: tuple[str, ...]) -> tuple[Bundle, ...]:
-    opened: list[Bundle] = []
-    for path in paths:
-        from jitload.bundles.bundle import Bundle
-
-        opened.append(Bundle.open(path, trust))
-    return tuple(opened)
+    return tuple([bundle_file.Bundle.open(path, trust) for path in paths])
 
 
 def _installed_bundles(trust: tuple[str, ...], bundles: _Bundles) -> tuple[Bundle, ...]:
     """Those of installed packages, opened with the setting `trust`."""
     known = bundles.installed.get(trust)
     if known is None:
-        from jitload.bundles.installed import open_installed
-
         if len(bundles.installed) >= _MAX_REMEMBERED:
             bundles.installed.clear()
-        known = bundles.installed[trust] = open_installed(trust)
+        known = bundles.installed[trust] = installed.open_installed(trust)
     return known

@@ -23,13 +23,17 @@ from jitload.errors import TrustError
 from jitload.files.regular import open_regular
 from jitload.format.json import all_different, count_of, decode_json, list_of, name_of, object_of
 from jitload.frozen import Value
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from jitload.bundles import ed25519
     from jitload.bundles.signature import Signature
+else:
+    ed25519 = lazy("jitload.bundles.ed25519")
 
 UNSIGNED = "unsigned"
 PREFIX = "ed25519:"
@@ -264,10 +268,8 @@ def _signers(policy: Policy, header: bytes, signatures: Iterable[Signature]) -> 
         elif signature.key not in policy.keys:
             rejected.append(f"key {signature.key} is not trusted")
         else:
-            from jitload.bundles.ed25519 import verify_signature
-
             name, public = policy.keys[signature.key]
-            verify_signature(public, signature.data, signature.statement(header), name)
+            ed25519.verify_signature(public, signature.data, signature.statement(header), name)
             signed.append(name)
     if len(signed) < policy.threshold:
         many = policy.threshold > 1

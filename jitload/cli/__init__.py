@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
+
+from jitload.lazy import lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jitload.cli import app as commands
+else:
+    commands = lazy("jitload.cli.app")
+
 
 def main() -> None:
     """Run the command line of this process and exit."""
-    import sys
-    from io import TextIOWrapper
-
-    from jitload.cli.app import app
-
     for stream in (sys.stdout, sys.stderr):
         # A path or a compiler's text that the terminal cannot show must not turn a message into a traceback.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    app(prog_name="jitload")
+    commands.app(prog_name="jitload")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+import jitload
 from jitload.cli.console import new_app
 
 #: Command -> the module whose `app` it is, in the order of the help. A module is imported when its command is called;
@@ -51,8 +52,6 @@ app = new_app(cls=LazyGroup, no_args_is_help=True)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        import jitload
-
         typer.echo(f"jitload {jitload.__version__}")
         raise typer.Exit
 

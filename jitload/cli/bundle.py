@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jitload.bundles.build import merge as merge_bundles
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.entry import Entry
 from jitload.bundles.signature import Signature
@@ -15,6 +16,7 @@ from jitload.cli.bundle_arguments import AsJson, BundleFile, BundleName, Out, Se
 from jitload.cli.bundle_keys import describe_signature, keygen, sign, trust_file
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import destination
+from jitload.cli.progress import shown_progress
 from jitload.cli.request import Kinds
 from jitload.cli.resources import ShowResources, resource_lines, resource_rows
 from jitload.cli.tables import (
@@ -27,7 +29,16 @@ from jitload.cli.tables import (
     table,
 )
 from jitload.files.atomic import write_file
+from jitload.lazy import lazy
 from jitload.tiers.audit import written_options
+from jitload.workloads.workload import Workload
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jitload.batch import bundling, plan
+else:
+    bundling = lazy("jitload.batch.bundling")
+    plan = lazy("jitload.batch.plan")
 
 app = new_app(no_args_is_help=True)
 
@@ -75,16 +86,13 @@ def create(
     What the cache lacks is compiled first; no GPU is needed. Sources stay out of the bundle unless
     --with-workload puts them in: whoever has the file can then read them.
     """
-    from jitload.batch.bundling import images_for
-    from jitload.batch.plan import PLAN_SUFFIX
-    from jitload.cli.progress import shown_progress
-    from jitload.workloads.workload import Workload
-
     with clean_failures(), ExitStack() as stack:
         destination(str(out), "")  # refused now rather than when everything has compiled
-        items = [file if file.suffix == PLAN_SUFFIX else Workload.read(file) for file in files]
+        items = [file if file.suffix == plan.PLAN_SUFFIX else Workload.read(file) for file in files]
         with shown_progress() as advance:
-            images = stack.enter_context(images_for(items, arch or None, kind or None, jobs=jobs, progress=advance))
+            images = stack.enter_context(
+                bundling.images_for(items, arch or None, kind or None, jobs=jobs, progress=advance)
+            )
         typer.echo(str(images.report))
         if not images.report.ok:
             raise typer.Exit(EXIT_FAILED)
@@ -154,8 +162,6 @@ def merge(
     serial: Serial = 0,
 ) -> None:
     """Put several bundles into one, which is unsigned. Where two answer one request, the first comes first."""
-    from jitload.bundles.build import merge as merge_bundles
-
     with clean_failures():
         opened = [open_trusted(path, trust) for path in bundles]
         typer.echo(_line(merge_bundles(out, opened, name=name, serial=serial)))

@@ -5,10 +5,14 @@ from typing import Annotated
 
 import typer
 
+from jitload.bundles.sign import generate_keys, sign_bundle
 from jitload.bundles.signature import Signature
+from jitload.bundles.trust import Policy, key_id, parse_public_key, read_policy
+from jitload.bundles.trust_file import encode_trust_file, find_key
 from jitload.cli.bundle_arguments import BundleFile, Out
 from jitload.cli.console import clean_failures
 from jitload.cli.tables import format_count, format_utc, parse_utc
+from jitload.files.atomic import write_file
 from jitload.format.json import MAX_DIGITS
 
 
@@ -28,8 +32,6 @@ def sign(
 
     Name and time are signed too. With --time, signing again gives the same bytes.
     """
-    from jitload.bundles.sign import sign_bundle
-
     with clean_failures():
         typer.echo(f"{bundle}: signed {describe_signature(sign_bundle(bundle, key, name=name, time=when))}")
 
@@ -43,9 +45,6 @@ def keygen(
     FILE is the private key, for its owner alone; FILE.pub is for those who trust it. Prints the public key, and its
     id, by which it can be revoked. Nothing is written where one of the files exists.
     """
-    from jitload.bundles.sign import generate_keys
-    from jitload.bundles.trust import key_id, parse_public_key
-
     with clean_failures():
         public = generate_keys(path, name or path.name)
         typer.echo(f"{public}\nkey id {key_id(parse_public_key(public))}")
@@ -78,10 +77,6 @@ def trust_file(
 
     It names the keys that may sign, how many of them must, which no longer count, and which bundles are too old.
     """
-    from jitload.bundles.trust import Policy, read_policy
-    from jitload.bundles.trust_file import encode_trust_file, find_key
-    from jitload.files.atomic import write_file
-
     with clean_failures():
         policy = read_policy(keys)
         if policy.unsigned:

@@ -26,11 +26,17 @@ from jitload.cli.request import (
     kind_option,
 )
 from jitload.cli.tables import count_of, entries_of, format_bytes, parse_bytes
+from jitload.lazy import lazy
+from jitload.source.arch import normalize_arch
+from jitload.tiers.audit import verify_entries
 from jitload.values import Kind  # noqa: TC001 - typer reads the annotations
 
 if TYPE_CHECKING:
+    from jitload import lookup
     from jitload.tiers.audit import EntryInfo
     from jitload.tiers.cache import Cache
+else:
+    lookup = lazy("jitload.lookup")
 
 #: `explain` of what is not in the cache; 1 is a failure and 2 a wrong command line.
 EXIT_MISS = 3
@@ -112,8 +118,6 @@ def verify(directory: Dir = None, as_json: Json = False) -> None:
     They go to quarantine/ in the directory, and are compiled anew when they are next needed. Exits with 1 if there
     were any.
     """
-    from jitload.tiers.audit import verify_entries
-
     with clean_failures(), opened_cache(directory) as cache:
         rows, damaged = ({}, []) if cache.disk is None else verify_entries(cache.disk, cache.index)
         if as_json:
@@ -241,8 +245,6 @@ def explain(
     what differs, old -> new. The arguments are those of `jitload compile`; without --arch it is what a kernel of that
     file would get at its first launch. Nothing is compiled. Exits with 0 for a hit and with 3 for a miss.
     """
-    from jitload import lookup
-
     with clean_failures(), opened_cache(directory, as_compile=True) as cache:
         _, requests = build_requests(
             file, kind, arch, include_dirs=include_dirs, defines=defines, names=names, options=options
@@ -262,8 +264,6 @@ def _print_json(value: Any) -> None:
 
 
 def _is_chosen(entry: EntryInfo, kind: Kind | None, arch: str | None, name: str | None) -> bool:
-    from jitload.source.arch import normalize_arch
-
     return (
         (kind is None or entry.kind == kind)
         and (arch is None or normalize_arch(arch) in entry.arch.split(","))

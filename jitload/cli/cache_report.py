@@ -13,6 +13,7 @@ from jitload.cli.tables import (
     format_time,
     table,
 )
+from jitload.tiers.audit import compare_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,8 +127,6 @@ def _sums(pairs: Iterable[tuple[str, EntryInfo]]) -> dict[str, dict[str, int]]:
 
 def _compare(cache: Cache) -> dict[str, Any] | None:
     """How the index and the entries agree; None where no index is read."""
-    from jitload.tiers.audit import compare_index
-
     index = cache.index
     if cache.disk is None or index is None:
         return None

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from jitload.bundles.check import check_coverage
 from jitload.cli.bundle_arguments import AsJson, Trust, open_trusted
 from jitload.cli.console import clean_failures, new_app
 from jitload.cli.tables import plain
+from jitload.workloads.workload import Workload
 
 #: Something that the workload asks for is in no bundle.
 EXIT_MISSING = 3
@@ -37,9 +39,6 @@ def check_workload(
 
     Exit codes: 0 covered, 3 something is missing (it is listed), 4 a bundle is not trusted. No GPU is needed.
     """
-    from jitload.bundles.check import check_coverage
-    from jitload.workloads.workload import Workload
-
     with clean_failures():
         wanted = Workload().merged(*map(Workload.read, workload))
         opened = [open_trusted(path, trust) for path in bundle]

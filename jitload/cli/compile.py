@@ -24,8 +24,11 @@ from jitload.cli.request import (
 )
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
 from jitload.cli.tables import format_count
+from jitload.compiler.kernelless import refuse_unlaunchable
+from jitload.pipeline import compile_request
 from jitload.source.request import CompileRequest
 from jitload.target import StandIns
+from jitload.tiers.stats import stats
 from jitload.values import Kind
 
 #: Kernels named on a line of the report; a library of templates can have hundreds.
@@ -131,10 +134,6 @@ def _checked_pattern(out: str | None, file: Path, kind: Kind, images: int) -> st
 
 
 def _make(request: CompileRequest, path: Path | None, chosen: StandIns, *, resources: bool) -> Image:
-    from jitload.compiler.kernelless import refuse_unlaunchable
-    from jitload.pipeline import compile_request
-    from jitload.tiers.stats import stats
-
     before, started = stats(), time.perf_counter()
     # The log is shown below, of a hit as well.
     artifact = compile_request(request, device=chosen.device, kinds=chosen.kinds, warn=list)

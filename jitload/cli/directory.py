@@ -12,11 +12,10 @@ import typer
 
 from jitload import config
 from jitload.errors import JitloadError
+from jitload.tiers.cache import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from jitload.tiers.cache import Cache
 
 
 @contextmanager
@@ -34,8 +33,6 @@ def opened_cache(named: Path | None, *, as_compile: bool = False) -> Iterator[Ca
         JitloadError: there is no directory.
         OSError: it does not exist, cannot be read, is no cache, or can be written by others.
     """
-    from jitload.tiers.cache import Cache
-
     settings = config.current()
     if named is not None:
         path = named.expanduser().absolute()

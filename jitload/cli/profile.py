@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+import jitload
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import STDOUT, destination
 from jitload.files.atomic import write_file
@@ -35,8 +36,6 @@ def profile_script(
     \b
     jitload profile -o profile.json app.py --size 1024
     """  # noqa: D301 - the help's own mark for lines that stay as they are
-    import jitload
-
     with clean_failures():
         if not script.is_file():
             raise FileNotFoundError(2, "no such Python file", str(script))

@@ -10,12 +10,19 @@ import typer
 
 from jitload.batch.report import describe_request
 from jitload.cli.tables import plain
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich import console
+    from rich import progress as bars
+
     from jitload.batch.precompile import Progress
     from jitload.source.request import CompileRequest
+else:
+    console = lazy("rich.console")
+    bars = lazy("rich.progress")
 
 
 @contextmanager
@@ -32,12 +39,15 @@ def shown_progress(*, lines_to_stderr: bool = False) -> Iterator[Progress]:
 
         yield line
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     # File names may have brackets in them: nothing here is read as markup.
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TextColumn("{task.description}", markup=False),
+    )
+    with bars.Progress(*columns, console=console.Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def advance(done: int, total: int, request: CompileRequest, outcome: str) -> None:

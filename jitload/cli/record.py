@@ -8,6 +8,9 @@ import typer
 
 from jitload.cli.console import clean_failures, new_app
 from jitload.cli.tables import format_count
+from jitload.settings.environment import child_environment
+from jitload.workloads.record import tidy
+from jitload.workloads.workload import Workload
 
 app = new_app()
 
@@ -26,10 +29,6 @@ def record_program(
     \b
     jitload record -o app.jlw -- python app.py
     """  # noqa: D301 - the help's own mark for lines that stay as they are
-    from jitload.settings.environment import child_environment
-    from jitload.workloads.record import tidy
-    from jitload.workloads.workload import Workload
-
     path = out.absolute()
     with clean_failures():
         tidy(str(path))

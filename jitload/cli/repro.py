@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jitload.batch.expand import WORKLOAD_SUFFIX
+from jitload.batch.precompile import precompile
 from jitload.bundles.build import collect
 from jitload.bundles.bundle import Bundle
 from jitload.cli.bundle_arguments import BundleFile  # noqa: TC001 - typer reads the annotations
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.tables import plain
 from jitload.compiler.unstable import why_unstable
+from jitload.config import configure
 from jitload.errors import BundleError
+from jitload.tiers.cache import Cache
 from jitload.workloads.workload import Workload
 
 if TYPE_CHECKING:
@@ -48,8 +51,6 @@ def reproduce(
     one that made the bundle. Each image that differs, or cannot be made again, is named with the reason as far as it is
     known. Exit code 1: there are such.
     """
-    from jitload.config import configure
-
     with clean_failures(), tempfile.TemporaryDirectory(prefix="jitload-repro-") as scratch:
         opened = Bundle.open(bundle, trust="unsigned")
         digests = list(opened.requests)
@@ -100,9 +101,6 @@ def _made_again(
     bundle: Bundle, digests: list[str], sources: Workload, scratch: Path
 ) -> tuple[dict[str, dict[str, Artifact]], dict[str, str]]:
     """What could be compiled again, request digest -> key -> artifact, and for each other request why it could not."""
-    from jitload.batch.precompile import precompile
-    from jitload.tiers.cache import Cache
-
     targets = [(kind, arch.split(",")) for kind, arch in bundle.manifest["targets"]]
     with sources.unpacked() as requests:
         plan = {

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jitload.device import resolve_device
 from jitload.source.arch import normalize_arch
 from jitload.source.request import CompileRequest
+from jitload.target import NO_STAND_INS, default_target, device_options, stand_ins
 from jitload.values import Kind
 
 if TYPE_CHECKING:
@@ -70,8 +72,6 @@ def build_requests(
         OSError: the file cannot be read.
         ValueError: a kind, arch or option that cannot be.
     """
-    from jitload.target import default_target, device_options
-
     given = list(dict.fromkeys(normalize_arch(name) for item in archs or () for name in item.split(",")))
     wanted, target = default_target(kind, given or None)
     chosen = [target] if isinstance(target, str) else target
@@ -83,7 +83,4 @@ def build_requests(
 
 def chosen_by_device(request: CompileRequest, kind: Kind | None, archs: list[str] | None) -> StandIns:
     """What will do where no arch was given: another image that the device runs."""
-    from jitload.device import resolve_device
-    from jitload.target import NO_STAND_INS, stand_ins
-
     return NO_STAND_INS if archs else stand_ins(request, resolve_device(), kind)

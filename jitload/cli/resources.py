@@ -12,6 +12,7 @@ from jitload.errors import JitloadError
 from jitload.images.multiprocessor import find_multiprocessor
 from jitload.images.resources import resources_by_arch
 from jitload.launch.occupancy import best_threads, block_occupancy
+from jitload.lazy import lazy
 from jitload.source.arch import capability
 from jitload.tiers.audit import written_options
 from jitload.values import Kind
@@ -19,11 +20,14 @@ from jitload.values import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from jitload import pipeline
     from jitload.artifact import Artifact
     from jitload.source.request import CompileRequest
     from jitload.values import KernelInfo, Resources
 
     Row = dict[str, Any]
+else:
+    pipeline = lazy("jitload.pipeline")  # 20 ms, which most reports do without
 
 ShowResources = Annotated[
     bool,
@@ -104,10 +108,8 @@ def _occupancy(info: KernelInfo, arch: str, taken: Resources) -> Row | None:
 def _with_spills(kernels: dict[str, Resources], request: CompileRequest, arch: str) -> dict[str, Resources]:
     """The kernels with the spills that a compile tells which asks for them, where there can be one."""
     for asking in _asking(request, arch):
-        from jitload.pipeline import compile_request  # 20 ms, which most reports do without
-
         try:
-            told = compile_request(asking, warn=list).kernels
+            told = pipeline.compile_request(asking, warn=list).kernels
         except JitloadError:
             continue
         known = {name: info.resources for name, info in told.items() if info.resources is not None}

@@ -14,10 +14,15 @@ from ctypes import POINTER, byref, c_char_p, c_size_t, c_void_p
 from jitload import forks
 from jitload.compiler import toolkit
 from jitload.errors import CompileError
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from cuda import pathfinder
+else:
+    pathfinder = lazy("cuda.pathfinder")
 
 FATBIN_MISSING = (
     "nvFatbin is not installed, so no fatbin can be made here: pip install 'jitload[cu12]' (or 'jitload[cu13]'), "
@@ -114,7 +119,5 @@ def _path() -> str:
     found = toolkit.find_nvrtc()
     packer = None if found is None else found.packer()
     if packer is None:
-        from cuda.pathfinder import load_nvidia_dynamic_lib
-
-        packer = load_nvidia_dynamic_lib("nvfatbin").abs_path or "libnvfatbin.so"
+        packer = pathfinder.load_nvidia_dynamic_lib("nvfatbin").abs_path or "libnvfatbin.so"
     return packer

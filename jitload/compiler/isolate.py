@@ -10,9 +10,11 @@ again, so it asks for a guard in every script, and cannot be used from a prompt 
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from multiprocessing.connection import Connection, Pipe
 from time import monotonic
 from typing import TYPE_CHECKING, Any, final
@@ -213,9 +215,6 @@ def answer_program(question: tuple[tuple[Any, ...], dict[str, Any]]) -> Iterator
 
 def serve(module: str, function: str, handle: int, found: tuple[str, int] | None) -> None:
     """In the child: answer until the parent closes its end; with the parent's NVRTC, which the key was made with."""
-    import resource
-    from importlib import import_module
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of a terminal; the parent decides what it means
     # A crash is expected here; a core file of some hundred megabytes in the user's directory is not.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

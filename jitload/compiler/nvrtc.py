@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 from contextlib import contextmanager
+from importlib import import_module
 
 from jitload import forks
 from jitload.compiler import toolkit
@@ -79,10 +80,8 @@ def bindings() -> Any:
 def _import_bindings(found: Nvrtc) -> Any:
     try:
         _load(found)
-        from cuda.bindings import nvrtc
-        from cuda.pathfinder import load_nvidia_dynamic_lib
-
-        loaded = load_nvidia_dynamic_lib("nvrtc").abs_path
+        nvrtc = import_module("cuda.bindings.nvrtc")
+        loaded = import_module("cuda.pathfinder").load_nvidia_dynamic_lib("nvrtc").abs_path
     except ImportError as error:
         raise CompileError(
             f"NVRTC is at {found.library} but its Python bindings are missing ({error}): "

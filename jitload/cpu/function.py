@@ -13,12 +13,16 @@ from jitload.cpu.run.batch import Batch, Grid
 from jitload.cpu.run.observer import Observer, Observers, observers
 from jitload.cpu.run.schedule import Scheduler
 from jitload.errors import CpuFault, LaunchError
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
+    from jitload.cpu import checks
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.memory.arena import Arena
     from jitload.launch.device import Dim3, Memory
     from jitload.values import KernelInfo
+else:
+    checks = lazy("jitload.cpu.checks")  # six files that most processes never need
 
 # Limits of every GPU that the CUDA C++ Programming Guide lists for compute capability 7.0 and later.
 MAX_BLOCK = (1024, 1024, 64)
@@ -198,9 +202,7 @@ def observer_in_force() -> Observer | None:
     """Who watches a launch that begins now: the checks of the settings, and whoever is `observing`; None for nobody."""
     members, names = observers(), config.current().cpu_check
     if names:
-        from jitload.cpu.checks import make_checks  # six files that most processes never need
-
-        members = (*make_checks(names), *members)
+        members = (*checks.make_checks(names), *members)
     return None if not members else members[0] if len(members) == 1 else Observers(members)
 
 

@@ -16,6 +16,7 @@ from jitload.cpu.text.lines import spell_lines_of
 from jitload.cpu.text.program import read_program
 from jitload.errors import LoadError, SymbolNotFoundError
 from jitload.launch.kernel import Kernel
+from jitload.lazy import lazy
 from jitload.loader.module import Module
 from jitload.loader.types import with_symbol_types
 
@@ -24,9 +25,14 @@ if TYPE_CHECKING:
 
     from jitload.cpu.memory.arena import Arena
     from jitload.cpu.text.ir import Function
+    from jitload.launch import device_global
     from jitload.launch.arrays import ArrayView
     from jitload.launch.device_global import DeviceGlobal
+    from jitload.loader import variables as loader_variables
     from jitload.values import KernelInfo
+else:
+    device_global = lazy("jitload.launch.device_global")
+    loader_variables = lazy("jitload.loader.variables")
 
 
 class PtxModule(Module):
@@ -89,12 +95,9 @@ class PtxModule(Module):
         return self._program.entries
 
     def _load_global(self, name: str) -> tuple[DeviceGlobal | None, tuple[str, ...]]:
-        from jitload.launch.device_global import DeviceGlobal
-        from jitload.loader.variables import lowered_variable
-
         variables = self._program.variables.values()
         known = tuple(one.name for one in variables if one.space in {"global", "const"})
-        symbol = lowered_variable(name, known)
+        symbol = loader_variables.lowered_variable(name, known)
         if symbol is None or symbol not in known:
             return None, known
         variable = self._program.variables[symbol]
@@ -102,7 +105,9 @@ class PtxModule(Module):
             address = self._linker.address(variable)
         except Refused as refusal:
             raise decode_fault(symbol, None, refusal.why) from refusal
-        return DeviceGlobal(symbol, address, variable.size, VariableMemory(self.memory), lambda: self._closed), known
+        return device_global.DeviceGlobal(
+            symbol, address, variable.size, VariableMemory(self.memory), lambda: self._closed
+        ), known
 
     def _load_function(self, symbol: str, kernel: KernelInfo | None) -> Callable[..., Any] | None:
         if symbol not in self._program.entries:

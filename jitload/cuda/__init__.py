@@ -8,8 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jitload.lazy import lazy
+
 if TYPE_CHECKING:
+    from jitload.cuda import driver as cuda_driver
+    from jitload.cuda import linker as cuda_linker
+    from jitload.cuda import module as cuda_module
     from jitload.cuda.module import CudaModule
+    from jitload.images import check as images
+    from jitload.images import ptx
+else:
+    cuda_driver = lazy("jitload.cuda.driver")
+    cuda_linker = lazy("jitload.cuda.linker")
+    cuda_module = lazy("jitload.cuda.module")
+    images = lazy("jitload.images.check")
+    ptx = lazy("jitload.images.ptx")
 
 __all__ = ["load_cubin", "load_fatbin", "load_ltoir", "load_ptx"]
 
@@ -20,12 +33,9 @@ def load_cubin(data: bytes) -> CudaModule:
     Raises:
         LoadError: the image is damaged, not a cubin, or relocatable.
     """
-    from jitload.cuda.module import CudaModule
-    from jitload.images.check import kernel_symbols, refuse_relocatable, verify_image
-
-    verify_image("cubin", data)
-    refuse_relocatable("cubin", data)
-    return CudaModule("cubin", data, symbols=kernel_symbols(data))
+    images.verify_image("cubin", data)
+    images.refuse_relocatable("cubin", data)
+    return cuda_module.CudaModule("cubin", data, symbols=images.kernel_symbols(data))
 
 
 def load_ptx(data: bytes) -> CudaModule:
@@ -34,12 +44,10 @@ def load_ptx(data: bytes) -> CudaModule:
     Raises:
         LoadError: the text is damaged or not PTX.
     """
-    from jitload.cuda.module import CudaModule
-    from jitload.images.check import verify_image
-    from jitload.images.ptx import ptx_entries
-
-    verify_image("ptx", data)
-    return CudaModule("ptx", data, symbols=ptx_entries(data), source=data.rstrip(b"\0").decode(errors="replace"))
+    images.verify_image("ptx", data)
+    return cuda_module.CudaModule(
+        "ptx", data, symbols=ptx.ptx_entries(data), source=data.rstrip(b"\0").decode(errors="replace")
+    )
 
 
 def load_fatbin(data: bytes) -> CudaModule:
@@ -48,12 +56,9 @@ def load_fatbin(data: bytes) -> CudaModule:
     Raises:
         LoadError: the image is damaged, not a fatbin, or holds relocatable cubins.
     """
-    from jitload.cuda.module import CudaModule
-    from jitload.images.check import refuse_relocatable, verify_image
-
-    verify_image("fatbin", data)
-    refuse_relocatable("fatbin", data)
-    return CudaModule("fatbin", data)
+    images.verify_image("fatbin", data)
+    images.refuse_relocatable("fatbin", data)
+    return cuda_module.CudaModule("fatbin", data)
 
 
 def load_ltoir(data: bytes) -> CudaModule:
@@ -62,15 +67,9 @@ def load_ltoir(data: bytes) -> CudaModule:
     Raises:
         LoadError: the image is damaged or not LTO-IR.
     """
-    from jitload.cuda.module import CudaModule
-    from jitload.images.check import verify_image
-
-    verify_image("ltoir", data)
-    return CudaModule("ltoir", data, link=_link_for_current_device)
+    images.verify_image("ltoir", data)
+    return cuda_module.CudaModule("ltoir", data, link=_link_for_current_device)
 
 
 def _link_for_current_device(data: bytes) -> bytes:
-    from jitload.cuda.driver import device_arch
-    from jitload.cuda.linker import link_ltoir
-
-    return link_ltoir(data, device_arch())
+    return cuda_linker.link_ltoir(data, cuda_driver.device_arch())

@@ -11,6 +11,7 @@ import ctypes
 import functools
 import os
 import threading
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from jitload import forks
@@ -56,7 +57,7 @@ def is_available() -> bool:
         count = ctypes.c_int(0)
         if library.cuInit(0) != 0 or library.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value < 1:
             return False
-        import cuda.bindings.driver  # noqa: F401
+        import_module("cuda.bindings.driver")
     except (OSError, AttributeError, ImportError):
         return False
     return True
@@ -257,13 +258,12 @@ def driver_version() -> tuple[int, int]:
 
 def _module() -> Any:
     try:
-        from cuda.bindings import driver
+        return import_module("cuda.bindings.driver")
     except ImportError as error:
         raise LoadError(
             "no CUDA driver bindings: the package cuda-bindings is not installed; pip install 'jitload[cu12]' (or "
             "'jitload[cu12-runtime]' to load without compiling), or run with JITLOAD_DEVICE=cpu"
         ) from error
-    return driver
 
 
 def _initialise() -> None:

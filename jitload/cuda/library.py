@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from jitload.cuda import driver
 from jitload.errors import DriverError, LoadError
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jitload.cuda import linker
+else:
+    linker = lazy("jitload.cuda.linker")
 
 LOG_BYTES = 16 * 1024
 #: cuKernelGetParamInfo came with this driver.
@@ -168,10 +173,9 @@ class Library:
         """
         if status not in _NOT_COMPILED_HERE or not self._may_link:
             return False
-        from jitload.cuda.linker import link_image
 
         try:
-            cubin = link_image(self._kind, self._image, driver.device_arch())
+            cubin = linker.link_image(self._kind, self._image, driver.device_arch())
         except LoadError as error:
             failure = self._error("cuLibraryLoadData", status, more=f"; {_WAYS_OUT}. Tried that: {error}")
             raise failure from error

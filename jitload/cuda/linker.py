@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from importlib import import_module
 from time import perf_counter
 from typing import Any
 
@@ -75,12 +76,11 @@ def _bindings(kind: str) -> Any:
     try:
         if path is not None:
             ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_GLOBAL)
-        from cuda.bindings import nvjitlink
+        return import_module("cuda.bindings.nvjitlink")
     except OSError as error:
         raise LoadError(f"nvJitLink at {path} cannot be loaded: {error}", kind=kind) from error
     except ImportError as error:
         raise LoadError(f"no nvJitLink bindings: {_ways_out(kind)}", kind=kind) from error
-    return nvjitlink
 
 
 def _ways_out(kind: str) -> str:

@@ -13,6 +13,7 @@ from jitload.cuda.limits import Limits
 from jitload.cuda.variable import VariableMemory
 from jitload.errors import LoadError
 from jitload.launch.kernel import Kernel
+from jitload.lazy import lazy
 from jitload.loader.module import Module
 from jitload.loader.types import kernel_of_sizes, with_symbol_types
 from jitload.source.arch import EXECUTOR_ARCH
@@ -20,8 +21,15 @@ from jitload.source.arch import EXECUTOR_ARCH
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from jitload.compiler import layout as layouts
+    from jitload.launch import device_global
     from jitload.launch.device_global import DeviceGlobal
+    from jitload.loader import variables
     from jitload.values import KernelInfo
+else:
+    layouts = lazy("jitload.compiler.layout")
+    device_global = lazy("jitload.launch.device_global")
+    variables = lazy("jitload.loader.variables")
 
 _WHAT = {"cubin": "a cubin", "fatbin": "a fatbin", "ltoir": "LTO-IR"}
 
@@ -85,26 +93,21 @@ class CudaModule(Module):
         return Kernel(kernel, function)
 
     def _load_global(self, name: str) -> tuple[DeviceGlobal | None, tuple[str, ...]]:
-        from jitload.launch.device_global import DeviceGlobal
-        from jitload.loader.variables import image_variables, lowered_variable
-
         kind = "cubin" if self.kind == "ltoir" else self.kind
         with self._lock:
             library = self._loaded()  # which links LTO-IR
-            known = image_variables(kind, self._image)
-            symbol = lowered_variable(name, known)
+            known = variables.image_variables(kind, self._image)
+            symbol = variables.lowered_variable(name, known)
             found = None if symbol is None else library.variable(symbol)
         if symbol is None or found is None:
             return None, known
         memory = VariableMemory(driver.current_device())
-        return DeviceGlobal(symbol, *found, memory, lambda: self._closed), known
+        return device_global.DeviceGlobal(symbol, *found, memory, lambda: self._closed), known
 
     def _described(self, symbol: str, layout: list[tuple[int, int]] | None) -> KernelInfo:
         """What the image itself tells of a kernel: PTX its parameters' types, the symbol their types in C++."""
         if self.kind == "ptx":
-            from jitload.compiler.layout import read_kernel
-
-            found = read_kernel(self._image.decode(errors="replace"), symbol)
+            found = layouts.read_kernel(self._image.decode(errors="replace"), symbol)
             if found is not None:
                 return with_symbol_types(found)
         if layout is None:

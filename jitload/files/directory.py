@@ -20,10 +20,14 @@ from jitload import log
 from jitload.files.atomic import replace_file, unguessable
 from jitload.files.held import LIST, Held, list_directory, make_directories
 from jitload.files.ownership import Refused, check_member, check_parents, is_in_the_way, make_private
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import shutil
     from collections.abc import Iterator
+else:
+    shutil = lazy("shutil")
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # NONBLOCK: a FIFO must not hang a look-up
 _UPDATE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -220,10 +224,8 @@ class Directory:
 
     def remove_tree(self, relative: str) -> None:
         """Remove a directory with everything in it, as far as that can be done; links in it are not followed."""
-        from shutil import rmtree
-
         if not self.read_only and self.is_private():
-            rmtree(f"{self.path}/{relative}", ignore_errors=True)
+            shutil.rmtree(f"{self.path}/{relative}", ignore_errors=True)
 
     def _hold(self) -> Held:
         """The directory that the path leads to now, held open.

@@ -10,9 +10,16 @@ import os
 import stat
 from contextlib import suppress
 
+from jitload.lazy import lazy
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import grp
+    import pwd
     from collections.abc import Iterator
+else:
+    grp = lazy("grp")
+    pwd = lazy("pwd")
 
 #: As many links as the kernel follows in one path (path_resolution(7)).
 _MAX_LINKS = 40
@@ -126,9 +133,6 @@ def _is_own_group(group: int) -> bool:
     """
     user = os.geteuid()
     try:
-        import grp
-        import pwd
-
         account, entry = pwd.getpwuid(user), grp.getgrgid(group)
     except (ImportError, KeyError):  # a user of a container who is in no table
         return group == user == os.getegid()

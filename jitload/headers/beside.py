@@ -9,11 +9,20 @@ import os
 import posixpath
 
 from jitload.errors import UsageValueError
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from importlib import resources
     from types import FunctionType
     from typing import Any
+
+    from jitload.headers import scan as scanner
+    from jitload.source import text as source_text
+else:
+    scanner = lazy("jitload.headers.scan")
+    source_text = lazy("jitload.source.text")
+    resources = lazy("importlib.resources")  # 20 ms, for the few loaders that have nothing else
 
 
 class Beside:
@@ -81,9 +90,8 @@ class Beside:
         try:
             if os.path.isabs(path):
                 return bytes(self._loader.get_data(path))
-            from importlib.resources import files  # 20 ms, for the few loaders that have nothing else
 
-            return files(self._package).joinpath(*path.removeprefix(prefix).split("/")).read_bytes()
+            return resources.files(self._package).joinpath(*path.removeprefix(prefix).split("/")).read_bytes()
         except Exception:  # noqa: BLE001 - a loader is foreign code, and each says "not there" in its own way
             return None
 
@@ -97,22 +105,19 @@ class Beside:
         Raises:
             UsageValueError: one of them is no text.
         """
-        from jitload.headers.scan import scan
-        from jitload.source.text import text_of
-
         top = self._directory if path is None else posixpath.dirname(path)
         found: dict[str, str] = {}
         pending = [("", data)] if top is not None else []
         while pending:
             directory, content = pending.pop()
-            seen = scan(content)
+            seen = scanner.scan(content)
             for include in (*seen.includes, *seen.probes):
                 name = posixpath.normpath(posixpath.join(directory, include.name))
                 if not include.quoted or name in found or name.startswith("/"):
                     continue
                 read = self.read(posixpath.normpath(posixpath.join(str(top), name)))
                 if read is not None:
-                    found[name] = text_of(f"header {name}", read)
+                    found[name] = source_text.text_of(f"header {name}", read)
                     pending.append((posixpath.dirname(name), read))
         return found
 

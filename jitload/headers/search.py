@@ -17,6 +17,7 @@ from jitload.files.regular import open_regular
 from jitload.files.stamp import file_stamp
 from jitload.frozen import Value
 from jitload.headers.roots import Roots
+from jitload.lazy import lazy
 from jitload.source.text import BYTE_ORDER_MARK
 
 TYPE_CHECKING = False
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jitload.files.stamp import Stamp
+    from jitload.headers import scan as scanner
     from jitload.headers.includes import Include, Scan
     from jitload.source.request import CompileRequest
 
     ScannedFile = tuple[str, Stamp | None, bytes, Scan]
+else:
+    scanner = lazy("jitload.headers.scan")  # its patterns cost 4 ms, and a hit scans nothing
 
 VIRTUAL_ROOT = "/jitload/"
 MAX_HEADER_BYTES = 64 << 20
@@ -115,9 +119,7 @@ def read_header(path: str) -> ScannedFile:
 
 def scan_text(text: bytes, stamp: Stamp | None = None) -> ScannedFile:
     """A text that is in memory already, as a scanned file."""
-    from jitload.headers.scan import scan  # its patterns cost 4 ms, and a hit scans nothing
-
-    return sha256_hex(text), stamp, text, scan(text)
+    return sha256_hex(text), stamp, text, scanner.scan(text)
 
 
 def _relative(root: str, path: str) -> str:

@@ -20,11 +20,16 @@ from jitload.images.cubin import (
     refuse_relocatable_cubin,
     verify_cubin,
 )
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import NoReturn
+
+    from jitload.images import ptx
+else:
+    ptx = lazy("jitload.images.ptx")  # its patterns cost a millisecond, and a cubin has no use for them
 
 __all__ = ["cubin_arch", "cubins_in", "kernel_symbols", "refuse_relocatable", "sniff_kind", "verify_image"]
 
@@ -56,9 +61,7 @@ def verify_image(kind: str, data: bytes, arch: str | None = None) -> None:
     if kind == "cubin":
         verify_cubin(data, arch)
     elif kind == "ptx":
-        from jitload.images.ptx import verify_ptx  # its patterns cost a millisecond, and a cubin has no use for them
-
-        verify_ptx(data, arch)
+        ptx.verify_ptx(data, arch)
     elif kind == "fatbin":
         _verify_fatbin(data)
     elif kind == "ltoir":
@@ -78,9 +81,8 @@ def sniff_kind(data: bytes) -> str | None:
         return "fatbin"
     if magic == LTOIR_MAGIC:
         return "ltoir"
-    from jitload.images.ptx import begins_ptx
 
-    return "ptx" if begins_ptx(data) else None
+    return "ptx" if ptx.begins_ptx(data) else None
 
 
 def refuse_relocatable(kind: str, data: bytes) -> None:

@@ -13,9 +13,14 @@ import tvm_ffi
 
 from jitload.errors import ArgumentError
 from jitload.launch.kernel import Kernel
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import numpy as np
+else:
+    np = lazy("numpy")
 
 _CUDA, _CUDA_MANAGED = 2, 13  # DLDeviceType (dlpack.h)
 _LETTERS = {0: "i", 1: "u", 2: "f", 6: "b"}  # DLDataTypeCode (dlpack.h) -> NumPy's kind; tvm-ffi has no complex
@@ -121,8 +126,6 @@ def host_array(tensor: Any) -> Any:
     Raises:
         ArgumentError: the tensor is not contiguous, or its elements are less than a byte.
     """
-    import numpy as np
-
     _require_contiguous(tensor)
     shape, dtype = tuple(map(int, tensor.shape)), np.dtype(_typestr(tensor.dtype))
     nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from jitload import config
 from jitload.errors import LaunchError, LoadError, UsageTypeError
 from jitload.launch import native
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.launch import _native
+    from jitload.launch import _native, arguments, bound, occupancy, streams
+    from jitload.launch import configuration as configurations
+    from jitload.launch import hints as launch_hints
     from jitload.launch.arguments import Signature
     from jitload.launch.configuration import Configuration
     from jitload.launch.device import DeviceFunction, Dim3
@@ -19,6 +22,12 @@ if TYPE_CHECKING:
     from jitload.values import KernelInfo, Resources
 else:
     Lookup = native.lookup_type()
+    arguments = lazy("jitload.launch.arguments")
+    bound = lazy("jitload.launch.bound")
+    configurations = lazy("jitload.launch.configuration")
+    launch_hints = lazy("jitload.launch.hints")
+    occupancy = lazy("jitload.launch.occupancy")
+    streams = lazy("jitload.launch.streams")
 
 #: Bound launches kept per kernel for `kernel[grid, block]`; a grid that follows the data must not fill the memory.
 MAX_BOUND = 512
@@ -113,9 +122,7 @@ class Kernel(Lookup):
         Raises:
             LaunchError: no block fits with so much shared memory.
         """
-        from jitload.launch.occupancy import suggest_block
-
-        return suggest_block(self._info, self.resources, self.arch, shared_bytes)
+        return occupancy.suggest_block(self._info, self.resources, self.arch, shared_bytes)
 
     def __call__(
         self,
@@ -184,19 +191,17 @@ class Kernel(Lookup):
             LaunchError: the configuration is missing or cannot be run.
             ArgumentError: `stream` is no stream.
         """
-        from jitload.launch.configuration import configure
-        from jitload.launch.hints import read_hints
-        from jitload.launch.streams import stream_handle
-
-        hints = read_hints(self._info, pdl, priority, cluster_scheduling, carveout_percent)
-        handle = None if stream is None else stream_handle(stream, self.device)
+        hints = launch_hints.read_hints(self._info, pdl, priority, cluster_scheduling, carveout_percent)
+        handle = None if stream is None else streams.stream_handle(stream, self.device)
         synchronous = config.current().sync
         if not callable(grid):
-            configuration = configure(self._info, grid, block, shared_bytes, cluster, cooperative, hints)
+            configuration = configurations.configure(self._info, grid, block, shared_bytes, cluster, cooperative, hints)
             return self._bind(configuration, handle, synchronous)
 
         def launch(*args: Any) -> None:
-            configuration = configure(self._info, grid(*args), block, shared_bytes, cluster, cooperative, hints)
+            configuration = configurations.configure(
+                self._info, grid(*args), block, shared_bytes, cluster, cooperative, hints
+            )
             self._found((configuration, handle, synchronous), configuration, handle, synchronous)(*args)
 
         return launch
@@ -207,16 +212,14 @@ class Kernel(Lookup):
                 f"kernel {self.name!r} is launched as kernel[grid, block](...) or "
                 f"kernel[grid, block, stream, shared_bytes](...), got kernel[{key!r}]"
             )
-        from jitload.launch.configuration import configure
-        from jitload.launch.streams import stream_handle
 
         grid, block = key[:2]
         if callable(grid):
             return self._measured(grid, key[1:])
         stream = key[2] if len(key) > 2 else None
         shared_bytes = key[3] if len(key) > 3 else 0
-        handle = None if stream is None else stream_handle(stream, self.device)
-        configuration = configure(self._info, grid, block, shared_bytes)
+        handle = None if stream is None else streams.stream_handle(stream, self.device)
+        configuration = configurations.configure(self._info, grid, block, shared_bytes)
         synchronous = config.current().sync
         plain = handle is None and configuration.shared_bytes == 0 and not synchronous
         quick = (grid, block) if plain else (configuration, handle, synchronous)
@@ -247,20 +250,17 @@ class Kernel(Lookup):
         return found
 
     def _bind(self, configuration: Configuration, handle: int | None, synchronous: bool) -> Callable[..., None]:
-        from jitload.launch.arguments import Signature
-        from jitload.launch.bound import Launch, compile_launch
-
         signature = self._signature
         if signature is None:
-            signature = self._signature = Signature(
+            signature = self._signature = arguments.Signature(
                 self._info, self.device, getattr(self._function.memory, "is_foreign", None)
             )
             self._plan = native.make_plan(self._native, signature)
         follow = handle is None and self.device == "cuda"
         if follow not in self._specialize:
-            self._specialize[follow] = compile_launch(signature, follow=follow)
+            self._specialize[follow] = bound.compile_launch(signature, follow=follow)
         specialize = self._specialize[follow]
-        launch = Launch(self._function, signature, configuration, handle or 0, synchronous, self._plan)
+        launch = bound.Launch(self._function, signature, configuration, handle or 0, synchronous, self._plan)
 
         if configuration.is_empty:
             return launch.skip
@@ -281,6 +281,4 @@ class Kernel(Lookup):
         )
 
     def __repr__(self) -> str:
-        from jitload.launch.arguments import Signature
-
-        return f"<Kernel {Signature(self._info, self.device)} on {self.device}>"
+        return f"<Kernel {arguments.Signature(self._info, self.device)} on {self.device}>"

@@ -17,6 +17,7 @@ from time import perf_counter
 from jitload import events, forks
 from jitload.errors import LoaderNotFoundError, UsageTypeError, UsageValueError
 from jitload.given import given_truth
+from jitload.lazy import lazy
 from jitload.loader.inputs import as_bytes, checked_kind
 from jitload.loader.module import Module
 from jitload.loader.specs import (
@@ -37,9 +38,12 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer, Self
 
+    from jitload.loader import described
     from jitload.loader.module import Loader
     from jitload.loader.specs import Offer, Peer
     from jitload.values import Image
+else:
+    described = lazy("jitload.loader.described")
 
 KEY_PREFIX = "ffi.Module.load_from_bytes."
 
@@ -233,9 +237,8 @@ def find_loader(kind: str) -> Loader | None:
         loader = import_loader(kind, spec, "jitload")
         if kind not in IMAGE_KINDS:
             return loader
-        from jitload.loader.described import with_descriptions
 
-        return with_descriptions(kind, loader)
+        return described.with_descriptions(kind, loader)
     offers = _scanned_offers().get(kind)
     if offers is None:
         return None

@@ -6,10 +6,14 @@ kind is wanted, so the registry works where CUDA, NVRTC or another vendor's runt
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from jitload.errors import LoadError
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from importlib import metadata
     from typing import Any, Protocol
 
     from jitload.loader.module import Loader
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 
         def changed(self, kind: str) -> None:
             """A loader for this kind has come or gone here."""
+else:
+    metadata = lazy("importlib.metadata")
 
 
 #: Where installed packages offer loaders; each entry point's name is the kind.
@@ -76,10 +82,8 @@ def built_in_spec(kind: str) -> str | None:
 
 def installed_offers() -> dict[str, tuple[Offer, ...]]:
     """Kind -> the loaders that the packages on `sys.path` offer for it, without importing any of them."""
-    from importlib.metadata import entry_points
-
     offers: dict[str, tuple[Offer, ...]] = {}
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
+    for entry in metadata.entry_points(group=ENTRY_POINT_GROUP):
         known = offers.get(entry.name, ())
         if all(offer.spec != entry.value for offer in known):
             package = entry.dist.name if entry.dist is not None else "an unknown package"
@@ -113,8 +117,6 @@ def import_loader(kind: str, spec: str, origin: str) -> Any:
     Raises:
         LoadError: the spec cannot be imported, or names something that cannot be called.
     """
-    from importlib import import_module
-
     module_name, _, attributes = (part.strip() for part in spec.partition(":"))
     try:
         found: Any = import_module(module_name)

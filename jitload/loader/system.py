@@ -18,12 +18,17 @@ from _thread import RLock, get_ident
 from jitload import forks
 from jitload.errors import SymbolNotFoundError, UsageTypeError, UsageValueError
 from jitload.given import given_name
+from jitload.lazy import lazy
 from jitload.loader.module import Module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from jitload.loader import whole
+else:
+    whole = lazy("jitload.loader.whole")
 
 BLOB_SYMBOL = "__tvm_ffi__library_bin"
 
@@ -115,11 +120,9 @@ def system_lib(prefix: str = "") -> Module:
         return library
     with _loading:
         if prefix not in _roots and not library.loader:
-            from jitload.loader.whole import load_whole_module
-
             library.loader = get_ident()
             try:
-                _roots[prefix] = load_whole_module(blob, library)
+                _roots[prefix] = whole.load_whole_module(blob, library)
             finally:
                 library.loader = 0
         return _roots.get(prefix, library)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from jitload.lazy import lazy
 from jitload.values import KernelInfo, Parameter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jitload.compiler import signature as signatures
+else:
+    signatures = lazy("jitload.compiler.signature")  # 10 ms, and what jitload compiled has its types
 
 #: What PTX says of a parameter of these types, where an image says its size only.
 _PTX_TYPES = {"float": "f32", "double": "f64", "bool": "u8"}
@@ -15,9 +22,8 @@ def with_symbol_types(kernel: KernelInfo) -> KernelInfo:
     """
     if not kernel.symbol.startswith("_Z") or any(kernel.parameters):
         return kernel
-    from jitload.compiler.signature import typed_by_symbol  # 10 ms, and what jitload compiled has its types
 
-    return typed_by_symbol(kernel)
+    return signatures.typed_by_symbol(kernel)
 
 
 def kernel_of_sizes(symbol: str, places: list[tuple[int, int]]) -> KernelInfo:

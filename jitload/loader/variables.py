@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 from jitload.errors import LoadError, SymbolNotFoundError
 from jitload.images.check import cubins_in
 from jitload.images.cubin import variable_symbols
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from jitload.compiler import signature as signatures
+else:
+    signatures = lazy("jitload.compiler.signature")
 
 # PTX ISA section 10.1: linking, state space, alignment and other attributes, type, name.
 _PTX_VARIABLE = re.compile(
@@ -75,6 +80,5 @@ def _spelled(symbol: str) -> str:
     """The name in C++ of a symbol."""
     if not symbol.startswith("_Z"):
         return symbol
-    from jitload.compiler.signature import lowered_name
 
-    return _HIDDEN.sub("", lowered_name(symbol) or symbol)
+    return _HIDDEN.sub("", signatures.lowered_name(symbol) or symbol)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 
+from jitload.lazy import lazy
 from jitload.settings.option import NO_REMOTE, OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import difflib
     from collections.abc import Mapping
     from typing import Any
 
     from jitload.settings.option import Option
+else:
+    difflib = lazy("difflib")
 
 #: Everything that settings come from.
 VARIABLES = (*[option.variable for option in OPTIONS], "CUDA_PATH", "XDG_CACHE_HOME", "HOME")
@@ -79,12 +83,10 @@ def unknown_variables() -> dict[str, str]:
 
 
 def _describe_unknown(name: str, known: list[str]) -> str:
-    from difflib import get_close_matches
-
     if name.startswith("JITLOAD_REMOTE"):
         return f"{name} does nothing: {NO_REMOTE}"
     # What all have in common would make every name near.
-    nearest = get_close_matches(name[len(PREFIX) :], [other.removeprefix(PREFIX) for other in known], 1)
+    nearest = difflib.get_close_matches(name[len(PREFIX) :], [other.removeprefix(PREFIX) for other in known], 1)
     advice = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "unset it"
     return f"{name} does nothing, jitload has no such variable: {advice}"
 

@@ -10,11 +10,18 @@ from __future__ import annotations
 import re
 
 from jitload.errors import UsageTypeError, UsageValueError
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import shlex
     from collections.abc import Iterable
     from typing import Any
+
+    from jitload.source import refused
+else:
+    refused = lazy("jitload.source.refused")  # most requests have no options
+    shlex = lazy("shlex")  # 2 ms
 
 #: Every spelling -> the canonical one (NVRTC documentation, "Supported Compile Options").
 _CANONICAL = {
@@ -225,7 +232,6 @@ def _items(given: Any) -> list[str]:
 def _shell_words(text: str) -> list[str]:
     if not any(mark in text for mark in "\"'\\"):
         return text.split()
-    import shlex  # 2 ms
 
     try:
         return shlex.split(text)
@@ -272,13 +278,11 @@ def _split(items: list[str]) -> list[tuple[str, str | None]]:
 
 
 def _refuse(options: list[tuple[str, str | None]]) -> None:
-    from jitload.source.refused import refuse_file_options, refuse_nvcc_option  # most requests have no options
-
     for name, value in options:
         if name in _REFUSED:
             raise UsageValueError(f"option {name!r} cannot be given to jitload: {_REFUSED[name]}")
-        refuse_nvcc_option(name, value)
-    refuse_file_options(options)
+        refused.refuse_nvcc_option(name, value)
+    refused.refuse_file_options(options)
 
 
 def _without_overridden_diagnostics(options: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:

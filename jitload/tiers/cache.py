@@ -11,7 +11,9 @@ from jitload import config, log
 from jitload.compiler.toolkit import toolchain
 from jitload.format.json import canonical_json
 from jitload.given import given_count, given_list, given_name, given_path, given_truth
+from jitload.lazy import lazy
 from jitload.settings.scope import session_part
+from jitload.source.request import request_of
 from jitload.tiers.disk import DiskStore, tell_evicted
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
@@ -20,12 +22,16 @@ from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any, Protocol
 
     from jitload.artifact import Artifact
     from jitload.headers.record import Variant
+    from jitload.images import check as images
     from jitload.source.request import CompileRequest
+    from jitload.tiers import audit
+    from jitload.tiers import explain as explanations
+    from jitload.tiers import index as indexes
     from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.tiers.explain import Explanation
     from jitload.tiers.index import Index
@@ -37,6 +43,11 @@ if TYPE_CHECKING:
 
         def request(self) -> CompileRequest:
             """What it compiles."""
+else:
+    images = lazy("jitload.images.check")  # what comes with the first entry that is read
+    indexes = lazy("jitload.tiers.index")
+    audit = lazy("jitload.tiers.audit")
+    explanations = lazy("jitload.tiers.explain")
 
 
 #: After so many new entries the index is written and the bound is enforced, without waiting for the exit.
@@ -113,9 +124,7 @@ class Cache:
                 self._note_row(artifact, factors or {})
 
     def _note_row(self, artifact: Artifact, factors: Mapping[str, Any]) -> None:
-        from jitload.tiers.audit import row_of  # a compile came before: this is not the hit path
-
-        self._unindexed[artifact.key] = row_of(artifact, factors)
+        self._unindexed[artifact.key] = audit.row_of(artifact, factors)
         if len(self._unindexed) >= FLUSH_EVERY:
             self.flush()  # a process that runs for weeks keeps to the bound too
 
@@ -143,20 +152,17 @@ class Cache:
         """What the disk tier holds, in order of key; what the index does not know is read from the entry itself."""
         if self.disk is None:
             return
-        from jitload.tiers.audit import list_entries
 
         index = self.index
         rows = {} if index is None else dict(index.rows())
-        yield from list_entries(self.disk, {**rows, **self._unindexed})
+        yield from audit.list_entries(self.disk, {**rows, **self._unindexed})
 
     def stats(self) -> CacheStats:
         """Number and size of the entries on the disk."""
-        from jitload.tiers.audit import CacheStats
-
         if self.disk is None:
-            return CacheStats(None, 0, 0, 0)
+            return audit.CacheStats(None, 0, 0, 0)
         sizes = [status.st_size for _, status in self.disk.scan_keys()]
-        return CacheStats(self.directory, len(sizes), sum(sizes), self.disk.max_bytes)
+        return audit.CacheStats(self.directory, len(sizes), sum(sizes), self.disk.max_bytes)
 
     def verify(self) -> tuple[int, list[str]]:
         """Read and verify every entry; damaged ones are put aside.
@@ -166,9 +172,8 @@ class Cache:
         """
         if self.disk is None:
             return 0, []
-        from jitload.tiers.audit import verify_entries
 
-        rows, damaged = verify_entries(self.disk, self.index)
+        rows, damaged = audit.verify_entries(self.disk, self.index)
         for damage in damaged:
             log.warn(f"cache entry {damage.key} of {self.directory} is not used: {damage.reason}")
         return len(rows), [damage.key for damage in damaged]
@@ -178,10 +183,7 @@ class Cache:
 
         `jitload.explain` gives the same, and before it what the bundles in force say.
         """
-        from jitload.source.request import request_of
-        from jitload.tiers.explain import explain_request
-
-        return explain_request(request_of(request), self)
+        return explanations.explain_request(request_of(request), self)
 
     def rebuild(self) -> Rebuilt | None:
         """Make the index anew from the entries, which are verified; None where there can be no index.
@@ -189,12 +191,10 @@ class Cache:
         Raises:
             OSError: the index cannot be written.
         """
-        from jitload.tiers.audit import rebuild_index
-
         index = self.index
         if self.disk is None or index is None:
             return None
-        rebuilt = rebuild_index(self.disk, index)
+        rebuilt = audit.rebuild_index(self.disk, index)
         self._unindexed.clear()
         return rebuilt
 
@@ -241,11 +241,10 @@ class Cache:
             return None
         if self._index is None:
             try:
-                from jitload.tiers.index import Index
+                self._index = indexes.Index(self.disk.directory)
             except ImportError as error:  # diskcache missing or broken: statistics are, kernels are not
                 log.warn_once("index", f"the cache has no index ({error}): pip install diskcache")
                 return None
-            self._index = Index(self.disk.directory)
         return self._index
 
 
@@ -288,17 +287,8 @@ def default_cache() -> Cache:
     return session_part(_Defaults).cache(config.current())
 
 
-_verify: Callable[[str, bytes], None] | None = None
-
-
 def _verify_image(kind: str, data: bytes) -> None:
-    """`verify_image`, imported with the first entry that is read."""
-    global _verify
-    if _verify is None:
-        from jitload.images.check import verify_image
-
-        _verify = verify_image
-    _verify(kind, data)
+    images.verify_image(kind, data)
 
 
 def _flush_at_exit(reference: weakref.ref[Cache]) -> None:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from jitload import config
 from jitload.bundles.choose import CPU, judge_all
+from jitload.bundles.tier import bundles_in_force
 from jitload.cli.checks.finding import missing, ok, problem
 from jitload.cli.tables import format_count, plain
+from jitload.cuda import driver
 from jitload.device import resolve_device
 from jitload.errors import BundleError, JitloadError, TrustError
 
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
 def check_bundles(_sample: Sample) -> Finding:
     """Those of the settings and of installed packages: can be read, and are signed as the settings demand."""
-    from jitload.bundles.tier import bundles_in_force
-
     try:
         bundles = bundles_in_force()
     except TrustError as error:
@@ -44,8 +44,6 @@ def check_bundles(_sample: Sample) -> Finding:
 
 def _device() -> str:
     """The device in force, as bundles know it; "" where there is none."""
-    from jitload.cuda import driver
-
     try:
         return CPU if resolve_device() == "cpu" else driver.device_arch()
     except JitloadError:

@@ -10,19 +10,17 @@ from jitload import config
 from jitload.cli.checks.finding import missing, ok, problem
 from jitload.cli.console import describe_os_error
 from jitload.files.ownership import check_parents
+from jitload.tiers.cache import Cache
 
 if TYPE_CHECKING:
     from jitload.cli.checks.finding import Finding
     from jitload.cli.checks.sample import Sample
-    from jitload.tiers.cache import Cache
 
 ELSEWHERE = "set JITLOAD_CACHE_DIR to a directory of your own that can be written"
 
 
 def check_cache(_sample: Sample) -> Finding:
     """Where the cache is, whether it can be used, and what is in it."""
-    from jitload.tiers.cache import Cache
-
     settings = config.current()
     path = settings.cache_dir
     if path is None:
@@ -58,8 +56,6 @@ def check_read_only_dirs(_sample: Sample) -> Finding:
 
 def _look_into(path: str) -> tuple[str, int]:
     """Why a directory of others cannot be used, or "", and how many entries it has."""
-    from jitload.tiers.cache import Cache
-
     if not os.path.lexists(path):
         return "missing", 0
     if not Path(path).is_dir():

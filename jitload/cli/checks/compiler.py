@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from jitload.cli.checks.finding import missing, ok, problem
 from jitload.cli.checks.sample import PTX
+from jitload.compiler import nvrtc, toolkit
+from jitload.compiler.fatbin import pack_fatbin
+from jitload.cuda.linker import link_ltoir
 from jitload.errors import CompileError, JitloadError, LoadError
 from jitload.values import Kind
 
@@ -28,8 +31,6 @@ HEADERS = {
 
 def check_nvrtc(_sample: Sample) -> Finding:
     """Where NVRTC is, and whether its bindings load it."""
-    from jitload.compiler import nvrtc, toolkit
-
     bindings = bindings_version()
     found = toolkit.find_nvrtc()
     if found is None:
@@ -61,8 +62,6 @@ def check_compile(sample: Sample) -> Finding:
 
 def check_nvfatbin(_sample: Sample) -> Finding:
     """An image is packed by nvFatbin; only fatbins need it."""
-    from jitload.compiler.fatbin import pack_fatbin
-
     try:
         packed = pack_fatbin([("compute_75", PTX.encode() + b"\0")])
     except CompileError as error:
@@ -73,8 +72,6 @@ def check_nvfatbin(_sample: Sample) -> Finding:
 
 def check_nvjitlink(sample: Sample) -> Finding:
     """A real LTO-IR image is linked by nvJitLink; only loading LTO-IR needs it."""
-    from jitload.cuda.linker import link_ltoir
-
     fix = f"{pip_command()} (needed to load kind 'ltoir' only)"
     try:
         image = sample.compile(Kind.LTOIR, sample.arch)
@@ -90,11 +87,9 @@ def check_nvjitlink(sample: Sample) -> Finding:
 
 def check_headers(_sample: Sample) -> Finding:
     """Headers of the CUDA runtime and of CCCL; kernels that include nothing do without."""
-    from jitload.compiler.toolkit import find_nvrtc, toolkit_roots
-
-    if find_nvrtc() is None:
+    if toolkit.find_nvrtc() is None:
         return missing("not looked for without NVRTC: they belong to it", pip_command())
-    searched = [directory for _, directory in toolkit_roots()]
+    searched = [directory for _, directory in toolkit.toolkit_roots()]
     roots: dict[str, str] = {}
     versions: dict[str, object] = {}
     for component, (header, where, macro) in HEADERS.items():
@@ -108,7 +103,7 @@ def check_headers(_sample: Sample) -> Finding:
         beside = f"; there is {', '.join(searched)}" if searched else ""
         return missing(f"no {', '.join(absent)}{beside}", f"{pip_command()} (for kernels that include them)", **details)
     found = ", ".join(f"{component} {number} at {roots[component]}" for component, number in versions.items())
-    nvrtc = find_nvrtc()
+    nvrtc = toolkit.find_nvrtc()
     if nvrtc is not None and not str(versions["cuda"]).startswith(f"{nvrtc.major}."):
         return problem(f"{found}; they are not those of NVRTC {nvrtc.major}", pip_command(), **details)
     return ok(found, **details)
@@ -144,9 +139,7 @@ def driver_version() -> tuple[int, int] | None:
 
 def _fitting_major() -> int:
     """What is installed in part decides; then the driver, which cannot load what is newer than itself; then 12."""
-    from jitload.compiler.toolkit import find_nvrtc
-
-    nvrtc, bindings = find_nvrtc(), bindings_version()
+    nvrtc, bindings = toolkit.find_nvrtc(), bindings_version()
     if nvrtc is not None:
         return nvrtc.major
     if bindings is not None:
@@ -156,9 +149,7 @@ def _fitting_major() -> int:
 
 
 def _nvrtc_is_missing() -> bool:
-    from jitload.compiler.toolkit import find_nvrtc
-
-    return find_nvrtc() is None
+    return toolkit.find_nvrtc() is None
 
 
 def _is_absent(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jitload import config
 from jitload.cli.checks.compiler import driver_version, pip_command
 from jitload.cli.checks.finding import missing, ok, problem
+from jitload.cuda import driver
 from jitload.device import resolve_device
 from jitload.errors import DriverError, LoadError
 
@@ -80,6 +81,4 @@ def _list_gpus() -> list[tuple[str, str]]:
         LoadError: CUDA cannot be used here.
         DriverError: the driver is there and does not start.
     """
-    from jitload.cuda import driver
-
     return [(driver.device_name(ordinal), driver.device_arch(ordinal)) for ordinal in range(driver.device_count())]

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jitload.compiler.nvrtc import MISSING
+from jitload.compiler.program import compile_artifact
+from jitload.compiler.toolkit import toolchain, toolkit_roots
 from jitload.config import configure
+from jitload.cuda import driver
+from jitload.errors import CompileError
+from jitload.headers.closure import Closure
+from jitload.lazy import lazy
+from jitload.loader.registry import load_module_from_bytes
 from jitload.source.arch import EXECUTOR_ARCH
+from jitload.source.request import CompileRequest
 from jitload.values import Kind
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from jitload.artifact import Artifact
     from jitload.loader.module import Module
+else:
+    np = lazy("numpy")
 
 KERNEL = "jitload_doctor"
 COUNT = 64
@@ -72,8 +85,6 @@ class Sample:
     def arch(self) -> str:
         """What machine code is compiled for: the GPU of this machine, else `DEFAULT_ARCH`."""
         if not self._arch:
-            from jitload.cuda import driver
-
             self._arch = driver.device_arch(0) if driver.is_available() else DEFAULT_ARCH
         return self._arch
 
@@ -110,8 +121,6 @@ class Sample:
         return outcome
 
     def _run(self, device: str) -> str:
-        import numpy as np
-
         with configure(device=device, sync=True, strict=False):
             module, what = self._load(device)
             out = np.zeros(COUNT, np.int32)
@@ -123,9 +132,6 @@ class Sample:
 
     def _load(self, device: str) -> tuple[Module, str]:
         """Its module for a device, compiled where that works, else from the PTX above."""
-        from jitload.errors import CompileError
-        from jitload.loader.registry import load_module_from_bytes
-
         kind, arch = (Kind.CUBIN, self.arch) if device == "cuda" else (Kind.PTX, EXECUTOR_ARCH)
         try:
             return self.compile(kind, arch).load(), f"{kind} compiled for {arch}"
@@ -134,13 +140,6 @@ class Sample:
 
 
 def _compile(kind: Kind, arch: str) -> Artifact:
-    from jitload.compiler.nvrtc import MISSING
-    from jitload.compiler.program import compile_artifact
-    from jitload.compiler.toolkit import toolchain, toolkit_roots
-    from jitload.errors import CompileError
-    from jitload.headers.closure import Closure
-    from jitload.source.request import CompileRequest
-
     # By the compiler alone: a broken cache, a refused bundle and a policy are other lines of the list.
     found = toolchain()
     if found is None:
