@@ -72,7 +72,7 @@ class JitKernel:
         self._launch_options = (*_LAUNCH_OPTIONS, *[name for name in _HINTS if name not in own])
         self._template = {**defaults, **template}
         self._open = tuple([name for name in self._template_names if name not in self._template])
-        self._deduction: Deduction | None = None
+        self._deduction: Deduction[JitKernel] | None = None
         self._specializations: dict[tuple[Any, ...], JitKernel] = {}
         self._kernels: dict[tuple[object, ...], Kernel] = {}
         self._current: tuple[config.Config, Kernel] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jitload.launch.cpp_type import CppType
@@ -25,7 +25,7 @@ _OF_NUMPY = frozenset({"bool", "float16", "float32", "float64", "complex64", "co
 }
 
 
-def library(value: Any) -> str:
+def library(value: object) -> str:
     """The library that a value is from: "numpy", "torch", "cupy", "jax", or the first part of its type's module."""
     for kind in type(value).__mro__:
         root = kind.__module__.partition(".")[0]
@@ -35,7 +35,7 @@ def library(value: Any) -> str:
     return type(value).__module__.partition(".")[0]
 
 
-def described(value: Any) -> str:
+def described(value: object) -> str:
     """A short name for what came: never the contents of an array."""
     kind = type(value)
     name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.split('.')[0]}.{kind.__name__}"
@@ -49,7 +49,7 @@ def described(value: Any) -> str:
     return f"{name} {text}" if text and len(text) <= 40 else name
 
 
-def shown(number: Any) -> str:
+def shown(number: object) -> str:
     """A number as it is written, but not more of it than can be read."""
     if isinstance(number, int) and number.bit_length() > 256:  # Python itself refuses to write very large ones
         return f"an integer of {number.bit_length()} bits"
@@ -57,7 +57,7 @@ def shown(number: Any) -> str:
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
-def dtype_words(value: Any, scalar: str) -> str:
+def dtype_words(value: object, scalar: str) -> str:
     """How the library of an array calls a scalar: "np.float32", "torch.bfloat16", "ml_dtypes.bfloat16"."""
     name, home = _ELEMENTS.get(scalar, scalar), library(value)
     if scalar == "fp4x2":
@@ -71,7 +71,7 @@ def dtype_words(value: Any, scalar: str) -> str:
     return f"{_PREFIXES.get(home, 'np')}.{'bool_' if name == 'bool' else name}"
 
 
-def element_advice(value: Any, element: Element, pointee: CppType) -> str:
+def element_advice(value: object, element: Element, pointee: CppType) -> str:
     """How to make an array of one element into what a parameter points to."""
     scalar = whole_name(pointee)
     if element.scalar == "record" and pointee.lanes > 1:
@@ -96,7 +96,7 @@ def whole_name(pointee: CppType) -> str:
     return pointee.scalar
 
 
-def dense_copy(value: Any) -> str:
+def dense_copy(value: object) -> str:
     """How to get the elements of an array side by side."""
     home = library(value)
     if home == "torch":
@@ -104,7 +104,7 @@ def dense_copy(value: Any) -> str:
     return f"{'cupy' if home == 'cupy' else 'np'}.ascontiguousarray(...)" + ("" if home in _PREFIXES else " of it")
 
 
-def writable_copy(value: Any) -> str:
+def writable_copy(value: object) -> str:
     """How to get a copy that a kernel may write to."""
     home = library(value)
     if home == "torch":
@@ -112,7 +112,7 @@ def writable_copy(value: Any) -> str:
     return ".copy()" if home in {"numpy", "cupy"} else "np.array(...) of it, a copy"
 
 
-def address_advice(value: Any) -> str:
+def address_advice(value: object) -> str:
     """What to pass for a pointer instead of something that is neither an array nor an address."""
     if "Tracer" in type(value).__name__:
         return "; launch outside of jax.jit"

@@ -7,7 +7,7 @@ Everything is therefore checked here against `KernelInfo.params`, for the GPU an
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.errors import ArgumentError
 from jitload.launch.arrays import ArrayView
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from jitload.launch import _native
-    from jitload.launch.row import Row
+    from jitload.launch.row import Row, Value
     from jitload.values import KernelInfo, Parameter
 
 
@@ -50,7 +50,7 @@ class Signature:
         self.info = info
         self._fields = [field_codec(parameter, device, foreign) for parameter in info.params]
         self.layout = struct.Struct(_layout(info.params, [field.format for field in self._fields]))
-        self._converters: list[tuple[bool, Any]] = [
+        self._converters: list[tuple[bool, Callable[..., Value | ArrayView]]] = [
             (isinstance(field, Pointer), field.convert) for field in self._fields
         ]
         self._consts = [isinstance(field, Pointer) and field.const for field in self._fields]
@@ -61,7 +61,7 @@ class Signature:
         """What native code may know of every parameter."""
         return tuple([field.row() for field in self._fields])
 
-    def convert(self, args: Sequence[Any], stream: int) -> tuple[list[Any], list[HostArray], dict[int, ArrayView]]:
+    def convert(self, args: Sequence[object], stream: int) -> tuple[list[Value], list[HostArray], dict[int, ArrayView]]:
         """The values to pack, the host arrays to stage (their values are still 0), and every array by its position.
 
         Raises:
@@ -70,7 +70,7 @@ class Signature:
         # What is missing was filled in from the right.
         if len(args) != len(self._converters) or (args and args[-1] is MISSING):
             raise self._count_error([arg for arg in args if arg is not MISSING])
-        values: list[Any] = []
+        values: list[Value] = []
         hosts: list[HostArray] = []
         views: dict[int, ArrayView] = {}
         for position, (is_pointer, convert) in enumerate(self._converters):
@@ -78,7 +78,7 @@ class Signature:
                 converted = convert(args[position], stream) if is_pointer else convert(args[position])
             except Misfit as misfit:
                 raise self._argument_error(position, misfit) from misfit.__cause__
-            if type(converted) is ArrayView:
+            if isinstance(converted, ArrayView):
                 views[position] = converted
                 if converted.host:
                     parameter = self.info.params[position]
@@ -90,7 +90,7 @@ class Signature:
             values.append(converted)
         return values, hosts, views
 
-    def learn(self, plan: _native.Plan, args: Sequence[Any], views: Mapping[int, ArrayView]) -> None:
+    def learn(self, plan: _native.Plan, args: Sequence[object], views: Mapping[int, ArrayView]) -> None:
         """Let native code take such arguments itself the next time; they were launched with, this time."""
         for position, field in enumerate(self._fields):
             value, view = args[position], views.get(position)
@@ -102,7 +102,7 @@ class Signature:
     def __str__(self) -> str:
         return f"{self.info.name}({', '.join(_described_parameter(p) for p in self.info.params)})"
 
-    def _count_error(self, given: list[Any]) -> ArgumentError:
+    def _count_error(self, given: list[object]) -> ArgumentError:
         expected = len(self._fields)
         came = ", ".join(type(value).__name__ for value in given) or "none"
         return ArgumentError(

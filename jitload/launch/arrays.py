@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.launch import dlpack
 from jitload.launch.advice import dense_copy, shown
 from jitload.launch.elements import MEMORY, Element, is_native, numpy_element, torch_element, typestr_element
 from jitload.launch.misfit import Misfit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+    from jitload.launch.foreign import Given, Interface, Layout, NumpyArray, TorchTensor
 
 #: Libraries whose arrays never change, whatever their DLPack flags say (JAX 0.10 sets none).
 _IMMUTABLE = frozenset({"jax", "jaxlib", "tensorflow", "pyarrow", "mlx"})
@@ -42,7 +48,7 @@ class ArrayView(NamedTuple):
     host: bool
     stream: int | None
     keep: object
-    layout: Any
+    layout: Layout
     torch: bool = False
 
     def innermost(self) -> tuple[int, bool]:
@@ -61,7 +67,7 @@ class ArrayView(NamedTuple):
         return int(shape[-1]), not strides or shape[-1] <= 1 or strides[-1] == unit
 
 
-def read_array(value: Any, stream: int, device: str) -> ArrayView | None:
+def read_array(value: Given, stream: int, device: str) -> ArrayView | None:
     """The view of an array, or None when `value` is none.
 
     NumPy first, then torch's own accessors (its CUDA Array Interface costs microseconds, and its DLPack refuses tensors
@@ -102,8 +108,8 @@ def _require_gpu(device: str) -> None:
 
 def _home(kind: type) -> str:
     """How the arrays of a type are read: "numpy", "torch", "immutable" for those that never change, "other"."""
-    numpy: Any = sys.modules.get("numpy")
-    torch: Any = sys.modules.get("torch")
+    numpy = sys.modules.get("numpy")
+    torch = sys.modules.get("torch")
     if numpy is not None and issubclass(kind, numpy.ndarray):
         home = "numpy"
     elif torch is not None and issubclass(kind, getattr(torch, "Tensor", ())):
@@ -114,7 +120,7 @@ def _home(kind: type) -> str:
     return home
 
 
-def _numpy_view(array: Any) -> ArrayView:
+def _numpy_view(array: NumpyArray) -> ArrayView:
     dtype = array.dtype
     if dtype.hasobject:
         raise Misfit(f"an array of dtype {dtype} holds Python objects")
@@ -138,7 +144,7 @@ def _numpy_view(array: Any) -> ArrayView:
     )
 
 
-def _torch_view(tensor: Any, torch: Any, device: str) -> ArrayView:
+def _torch_view(tensor: TorchTensor, torch: ModuleType, device: str) -> ArrayView:
     on_gpu = tensor.is_cuda
     layout = getattr(tensor, "layout", None)
     if layout is not None and layout is not torch.strided:
@@ -167,12 +173,12 @@ def _torch_view(tensor: Any, torch: Any, device: str) -> ArrayView:
     return ArrayView(address, nbytes, element, readonly, host, None, tensor, tensor, True)
 
 
-def _is_guarded(tensor: Any, torch: Any) -> bool:
+def _is_guarded(tensor: TorchTensor, torch: ModuleType) -> bool:
     """Whether torch itself would refuse to write to a tensor that requires grad."""
     return bool(getattr(tensor, "is_leaf", False) and torch.is_grad_enabled())
 
 
-def _interface_view(interface: dict[str, Any], value: Any, home: str) -> ArrayView:
+def _interface_view(interface: Interface, value: object, home: str) -> ArrayView:
     try:
         given, readonly = interface["data"]
         address = 0 if given is None else operator.index(given)
@@ -194,7 +200,7 @@ def _interface_view(interface: dict[str, Any], value: Any, home: str) -> ArrayVi
     return _new(ArrayView, (address, nbytes, element, why, False, interface.get("stream"), value, interface, False))
 
 
-def _element_of_bytes(element: Element, value: Any) -> Element:
+def _element_of_bytes(element: Element, value: object) -> Element:
     """By the dtype: structures and extension types have no type string of their own."""
     dtype = getattr(value, "dtype", None)
     if dtype is None and element.scalar != "void":
@@ -204,7 +210,7 @@ def _element_of_bytes(element: Element, value: Any) -> Element:
     return element
 
 
-def _dlpack_view(value: Any, stream: int, device: str, home: str, failure: Exception | None) -> ArrayView:
+def _dlpack_view(value: object, stream: int, device: str, home: str, failure: Exception | None) -> ArrayView:
     try:
         tensor = dlpack.read_tensor(value, stream)
     except Exception as error:  # `__dlpack__` is foreign code: any exception is its way to say no
@@ -235,7 +241,7 @@ def _dlpack_view(value: Any, stream: int, device: str, home: str, failure: Excep
     )
 
 
-def _is_dense(shape: Any, strides: Any) -> bool:
+def _is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
     """Whether elements lie side by side, in the order of C or of Fortran; strides in elements."""
     if 0 in shape:
         return True

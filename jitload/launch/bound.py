@@ -21,15 +21,22 @@ from jitload.launch.streams import current_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
+
+    from typing_extensions import Buffer
 
     from jitload.launch import _native
     from jitload.launch.arguments import Signature
     from jitload.launch.configuration import Configuration
     from jitload.launch.device import DeviceFunction, Dim3, StagingMemory
+    from jitload.launch.row import Value
     from jitload.launch.staging import HostArray
 
+    # The same launch on another stream.
+    Elsewhere = Callable[[int], Callable[..., None]]
+
 #: A parameter block and what submits it. Each is used by one launch at a time; a thread takes one from the list.
-Slot = tuple[Any, "Callable[[], object]"]
+Slot = tuple["Buffer", "Callable[[], object]"]
 
 # Measured with four scalars and pointers on a do-nothing driver: comparing `tuple(map(type, args))` with a known tuple
 # costs three times these written-out comparisons. Defaults and `*more` turn a wrong count into an ArgumentError.
@@ -92,7 +99,7 @@ class Launch:
         self._fast: _native.Launch | None = None
         self._latest = latest.place(stream)
 
-    def run(self, *args: Any) -> None:
+    def run(self, *args: object) -> None:
         """Check and convert the arguments, stage host arrays, launch; every kind of argument is right here.
 
         Raises:
@@ -114,7 +121,7 @@ class Launch:
 
     run.__qualname__ = "launch"  # whatever road a launch takes, Python complains of its keywords in the same words
 
-    def skip(self, *args: Any) -> None:
+    def skip(self, *args: object) -> None:
         """Check the arguments of a launch whose grid has no blocks, and say so.
 
         Raises:
@@ -134,7 +141,7 @@ class Launch:
         turn, stream = (0, 0) if self._fast is None else self._fast.latest()
         return turn, stream, self._signature.info.name
 
-    def _run_staged(self, hosts: list[HostArray], values: list[Any]) -> None:
+    def _run_staged(self, hosts: list[HostArray], values: list[Value]) -> None:
         staging: Callable[[int], StagingMemory] | None = getattr(self._function, "staging", None)
         if staging is not None:
             memory = staging(self._stream)
@@ -142,17 +149,17 @@ class Launch:
         elif self._function.memory is not None:
             run_staged(self._function.memory, hosts, values, lambda: self._submit(values, wait=True))
 
-    def following(self, elsewhere: Callable[[int], Callable[..., None]]) -> Callable[..., None]:
+    def following(self, elsewhere: Elsewhere) -> Callable[..., None]:
         """`run`, on the current stream of a framework when there is one."""
 
-        def launch(*args: Any) -> None:
+        def launch(*args: object) -> None:
             stream = current_stream()
             (elsewhere(stream) if stream else self.run)(*args)
 
         launch.__qualname__ = "launch"
         return launch
 
-    def native(self, extension: Any, road: Callable[..., None], *, follow: bool) -> Callable[..., None]:
+    def native(self, extension: ModuleType, road: Callable[..., None], *, follow: bool) -> Callable[..., None]:
         """This launch in native code.
 
         Args:
@@ -163,7 +170,7 @@ class Launch:
         assert self._plan is not None
         armed = False
 
-        def launch(*args: Any) -> None:
+        def launch(*args: object) -> None:
             nonlocal armed
             road(*args)
             if not armed:
@@ -171,7 +178,7 @@ class Launch:
                 make: Callable[..., tuple[int, int, int, object, int, int]] = self._function.submission  # type: ignore[attr-defined]
                 fast.arm(*make(*self._shape(), self._configuration.hints))
 
-        def refused(status: int, args: tuple[Any, ...], stream: int) -> None:
+        def refused(status: int, args: tuple[object, ...], stream: int) -> None:
             self._refuse(status, lambda: road(*args), stream)
 
         launch.__qualname__ = "launch"
@@ -180,7 +187,7 @@ class Launch:
         latest.watch(self)
         return fast
 
-    def compiled(self, specialize: Callable[..., Callable[..., None]], elsewhere: Any) -> Callable[..., None]:
+    def compiled(self, specialize: Callable[..., Callable[..., None]], elsewhere: Elsewhere) -> Callable[..., None]:
         """The short road for this launch; `specialize` is what `compile_launch` gave for its signature."""
         return specialize(
             self._slots.pop,
@@ -196,7 +203,7 @@ class Launch:
             elsewhere,
         )
 
-    def _submit(self, values: list[Any], *, wait: bool) -> None:
+    def _submit(self, values: list[Value], *, wait: bool) -> None:
         try:
             slot = self._slots.pop()
         except IndexError:

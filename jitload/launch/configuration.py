@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.errors import LaunchError
 from jitload.launch.hints import NO_HINTS, Hints
 
 if TYPE_CHECKING:
     from jitload.launch.device import Dim3
+    from jitload.launch.foreign import Given
     from jitload.values import KernelInfo
 
 # CUDA C++ Programming Guide, "Technical Specifications per Compute Capability": the same for every GPU since 3.0.
@@ -36,11 +37,11 @@ class Configuration(NamedTuple):
 
 def configure(
     info: KernelInfo,
-    grid: Any,
-    block: Any,
-    shared_bytes: Any = 0,
-    cluster: Any = None,
-    cooperative: Any = False,
+    grid: object,
+    block: object,
+    shared_bytes: object = 0,
+    cluster: object = None,
+    cooperative: object = False,
     hints: Hints = NO_HINTS,
 ) -> Configuration:
     """Check a configuration and write it in full.
@@ -68,7 +69,7 @@ def configure(
     return Configuration(full_grid, full_block, dynamic, full_cluster, cooperative, hints)
 
 
-def _dimensions(info: KernelInfo, word: str, given: Any, limits: Dim3, *, least: int = 1) -> Dim3:
+def _dimensions(info: KernelInfo, word: str, given: object, limits: Dim3, *, least: int = 1) -> Dim3:
     parts = tuple(given) if isinstance(given, tuple | list) else (given,)
     if not 1 <= len(parts) <= 3:
         raise LaunchError(f"kernel {info.name!r}: {word} {given!r} has {len(parts)} dimensions; it needs 1 to 3")
@@ -109,7 +110,7 @@ def _check_block(info: KernelInfo, block: Dim3) -> None:
         )
 
 
-def _shared_bytes(info: KernelInfo, given: Any) -> int:
+def _shared_bytes(info: KernelInfo, given: object) -> int:
     try:
         size = _whole(given)
     except TypeError:
@@ -119,7 +120,7 @@ def _shared_bytes(info: KernelInfo, given: Any) -> int:
     return size
 
 
-def _whole(given: Any) -> int:
+def _whole(given: Given) -> int:
     if isinstance(given, bool):
         raise TypeError("a bool is an int in Python, and never a size that was meant")
     return operator.index(given)

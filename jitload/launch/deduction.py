@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from jitload.compiler.deduce import find_template, split_arguments
 from jitload.launch.advice import described
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-class Deduction:
+T = TypeVar("T")
+
+
+class Deduction(Generic[T]):
     """Which argument decides each open template argument of a kernel, and what it decided before.
 
     Args:
@@ -48,15 +51,15 @@ class Deduction:
                 )
                 raise missing_argument(kernel, name, f"no array decides it: {why}")
             self._positions.append(deciding[0])
-        self._known: dict[Any, Any] = {}
+        self._known: dict[object, T] = {}
 
-    def specialized(self, specialize: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    def specialized(self, specialize: Callable[..., T], arguments: tuple[object, ...]) -> T:
         """What `specialize` gives for the template arguments that these arguments decide; remembered by their dtypes.
 
         Raises:
             ArgumentError: no array, or one of an element that is no plain C++ type.
         """
-        key: list[Any] = []
+        key: list[object] = []
         for position in self._positions:
             value = arguments[position]
             key += (type(value), getattr(value, "dtype", None))
@@ -71,13 +74,13 @@ class Deduction:
                 self._known[tuple(key)] = found
         return found
 
-    def _texts(self, arguments: tuple[Any, ...]) -> dict[str, str]:
+    def _texts(self, arguments: tuple[object, ...]) -> dict[str, str]:
         return {
             name: self._text(name, arguments[position])
             for name, position in zip(self._names, self._positions, strict=True)
         }
 
-    def _text(self, name: str, value: Any) -> str:
+    def _text(self, name: str, value: object) -> str:
         try:
             view = read_array(value, 0, "cuda")
         except Misfit as misfit:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from typing_extensions import Buffer
 
     from jitload.launch.arrays import ArrayView
     from jitload.launch.hints import Hints
@@ -120,7 +122,7 @@ class PreparedFunction(DeviceFunction, Protocol):
         cluster: Dim3 | None,
         cooperative: bool,
         hints: Hints,
-    ) -> tuple[Any, Callable[[], object]]:
+    ) -> tuple[Buffer, Callable[[], object]]:
         """A writable buffer for a parameter block of `nbytes`, and what launches with its present contents.
 
         The latter returns something false when the device took the launch, else what `refuse` shall look at.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from jitload.errors import ArgumentError, LoadError
 from jitload.launch.arrays import ArrayView, read_array
@@ -14,6 +14,8 @@ from jitload.launch.streams import stream_handle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from jitload.launch.foreign import Given
 
 
 class GlobalMemory(Protocol):
@@ -51,7 +53,7 @@ class DeviceGlobal:
         self._memory = memory
         self._closed = closed
 
-    def copy_from(self, array: Any, *, stream: Any = None) -> None:
+    def copy_from(self, array: Given, *, stream: object = None) -> None:
         """Set the variable, after what is queued on a stream; it is set when this returns.
 
         Args:
@@ -72,7 +74,7 @@ class DeviceGlobal:
         else:
             self._memory.move(self.address, view.address, self.nbytes, handle, view)
 
-    def copy_to(self, array: Any, *, stream: Any = None) -> None:
+    def copy_to(self, array: Given, *, stream: object = None) -> None:
         """Read the variable into an array, after what is queued on a stream; it is there when this returns.
 
         Args:
@@ -103,7 +105,7 @@ class DeviceGlobal:
     def __repr__(self) -> str:
         return f"<DeviceGlobal {self.name!r}: {self.nbytes} bytes at {self.address:#x}>"
 
-    def _prepare(self, array: Any, stream: Any) -> tuple[int, ArrayView | memoryview]:
+    def _prepare(self, array: Given, stream: object) -> tuple[int, ArrayView | memoryview]:
         if self._closed():
             raise LoadError(f"variable {self.name!r} is gone: its module is closed")
         handle = stream_handle(stream, self._memory.device)
@@ -116,7 +118,7 @@ class DeviceGlobal:
         return handle, view
 
 
-def _view_of(array: Any, stream: int, device: str) -> ArrayView | memoryview:
+def _view_of(array: Given, stream: int, device: str) -> ArrayView | memoryview:
     view = read_array(array, stream, device)
     if view is not None:
         if not view.host and not _is_contiguous(view):

@@ -7,9 +7,12 @@ than through NumPy is what lets bfloat16, float8 and CUDA tensors through.
 from __future__ import annotations
 
 import ctypes
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.launch.elements import Element, dlpack_element
+
+if TYPE_CHECKING:
+    from jitload.launch.foreign import Given
 
 #: DLDeviceType values (dlpack.h).
 CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13
@@ -55,7 +58,7 @@ class _Versioned(ctypes.Structure):
     )
 
 
-def read_tensor(producer: Any, stream: int) -> Tensor:
+def read_tensor(producer: Given, stream: int) -> Tensor:
     """Ask `producer` for its tensor; on a GPU its data is then ready for work queued on `stream`.
 
     Raises:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import functools
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jitload.launch.cpp_type import CppType
+    from jitload.launch.foreign import CtypesType, NumpyDtype, TorchTensor
 
 
 class Element:
@@ -112,7 +113,7 @@ def _same_fields(fields: tuple[tuple[int, str], ...], pointee: CppType) -> bool:
 
 
 @functools.cache
-def numpy_element(dtype: Any) -> Element:
+def numpy_element(dtype: NumpyDtype) -> Element:
     """The element of a NumPy dtype, those of ml_dtypes included."""
     name, nbytes = str(dtype.name), dtype.itemsize
     if dtype.fields is not None:
@@ -125,7 +126,7 @@ def numpy_element(dtype: Any) -> Element:
     return Element(name, nbytes, plain)
 
 
-def is_native(dtype: Any) -> bool:
+def is_native(dtype: NumpyDtype) -> bool:
     """Whether no number in a NumPy dtype has swapped bytes; `dtype.isnative` does not look into arrays in fields."""
     if dtype.fields is not None:
         return all(is_native(field[0]) for field in dtype.fields.values())
@@ -137,12 +138,12 @@ _CTYPES = {"f": "float32", "d": "float64", "g": "float128", "?": "bool", "c": "b
 
 
 @functools.cache
-def ctypes_element(kind: Any) -> Element:
+def ctypes_element(kind: CtypesType) -> Element:
     """The numbers in a ctypes structure, union or array; "swapped" for those with their bytes in the wrong order."""
     return Element(kind.__name__, ctypes.sizeof(kind), "record", fields=tuple(_ctypes_fields(kind, 0)))
 
 
-def _ctypes_fields(kind: Any, offset: int) -> Iterator[tuple[int, str]]:
+def _ctypes_fields(kind: CtypesType, offset: int) -> Iterator[tuple[int, str]]:
     """(offset, scalar) of every number."""
     if issubclass(kind, ctypes.Array):
         size = ctypes.sizeof(kind._type_)
@@ -152,15 +153,20 @@ def _ctypes_fields(kind: Any, offset: int) -> Iterator[tuple[int, str]]:
         for owner in reversed(kind.__mro__):
             for name, field, *_ in owner.__dict__.get("_fields_", ()):
                 yield from _ctypes_fields(field, offset + getattr(kind, name).offset)
-    elif getattr(kind, f"__ctype_{sys.byteorder[0]}e__", kind) is not kind:
-        yield offset, "swapped"
     else:
-        code: str = kind._type_ if isinstance(kind._type_, str) else "P"
-        integer = f"{'u' * code.isupper()}int{8 * ctypes.sizeof(kind)}" if code in "bhilqBHILQ" else "address"
-        yield offset, _CTYPES.get(code, integer)
+        yield offset, _ctypes_scalar(kind)
 
 
-def _flattened(dtype: Any, offset: int) -> list[tuple[int, str]]:
+def _ctypes_scalar(kind: CtypesType) -> str:
+    is_swapped = getattr(kind, f"__ctype_{sys.byteorder[0]}e__", kind) is not kind
+    if is_swapped:
+        return "swapped"
+    code: str = kind._type_ if isinstance(kind._type_, str) else "P"
+    integer = f"{'u' * code.isupper()}int{8 * ctypes.sizeof(kind)}" if code in "bhilqBHILQ" else "address"
+    return _CTYPES.get(code, integer)
+
+
+def _flattened(dtype: NumpyDtype, offset: int) -> list[tuple[int, str]]:
     """(offset, scalar) of every scalar in a structured dtype, fields within fields and arrays in fields included."""
     if dtype.fields is not None:
         found = []
@@ -175,10 +181,10 @@ def _flattened(dtype: Any, offset: int) -> list[tuple[int, str]]:
     return [(offset + lane * (element.nbytes // element.lanes), element.scalar) for lane in range(element.lanes)]
 
 
-_of_torch: dict[Any, Element] = {}
+_of_torch: dict[object, Element] = {}
 
 
-def torch_element(dtype: Any, tensor: Any) -> Element:
+def torch_element(dtype: object, tensor: TorchTensor) -> Element:
     """The element of a tensor by its dtype; bytes of no more than its width where it does not tell that."""
     found = _of_torch.get(dtype)
     if found is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from jitload.errors import LaunchError
 
 if TYPE_CHECKING:
+    from jitload.launch.foreign import Given
     from jitload.values import KernelInfo
 
 #: CUclusterSchedulingPolicy (cuda.h).
@@ -35,12 +36,21 @@ class Hints(NamedTuple):
 NO_HINTS = Hints()
 
 
+class HintOptions(TypedDict, total=False):
+    """The keywords that `Hints` are read from."""
+
+    pdl: bool
+    priority: int | None
+    cluster_scheduling: str | None
+    carveout_percent: int | None
+
+
 def read_hints(
     info: KernelInfo,
-    pdl: Any = False,
-    priority: Any = None,
-    cluster_scheduling: Any = None,
-    carveout_percent: Any = None,
+    pdl: Given = False,
+    priority: object = None,
+    cluster_scheduling: Given = None,
+    carveout_percent: object = None,
 ) -> Hints:
     """Check what was given as hints.
 
@@ -61,7 +71,7 @@ def read_hints(
     )
 
 
-def _number(info: KernelInfo, word: str, given: Any, least: int, most: int) -> int | None:
+def _number(info: KernelInfo, word: str, given: Given, least: int, most: int) -> int | None:
     if given is None:
         return None
     expected = f"an integer from {least} to {most}, or None"
@@ -76,5 +86,5 @@ def _number(info: KernelInfo, word: str, given: Any, least: int, most: int) -> i
     return number
 
 
-def _meaningless(info: KernelInfo, word: str, given: Any, expected: str) -> LaunchError:
+def _meaningless(info: KernelInfo, word: str, given: object, expected: str) -> LaunchError:
     return LaunchError(f"kernel {info.name!r}: {word} {given!r} must be {expected}")

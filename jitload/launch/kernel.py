@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from jitload import config
 from jitload.errors import LaunchError, LoadError, UsageTypeError
@@ -12,12 +12,15 @@ from jitload.lazy import lazy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from typing_extensions import Unpack
+
     from jitload.launch import _native, arguments, bound, occupancy, streams
     from jitload.launch import configuration as configurations
     from jitload.launch import hints as launch_hints
     from jitload.launch.arguments import Signature
     from jitload.launch.configuration import Configuration
     from jitload.launch.device import DeviceFunction, Dim3
+    from jitload.launch.hints import HintOptions
     from jitload.launch.lookup import PythonLookup as Lookup
     from jitload.values import KernelInfo, Resources
 else:
@@ -54,7 +57,7 @@ class Kernel(Lookup):
         self._function = function
         self._signature: Signature | None = None
         self._specialize: dict[bool, Callable[..., Callable[..., None]] | None] = {}
-        self._bound: dict[Any, Callable[..., None]] = {}
+        self._bound: dict[object, Callable[..., None]] = {}
         self._native = native.extension() if hasattr(function, "submission") else None
         self._plan: _native.Plan | None = None
         if self._native is not None:
@@ -126,14 +129,14 @@ class Kernel(Lookup):
 
     def __call__(
         self,
-        *args: Any,
-        grid: Any = None,
-        block: Any = None,
+        *args: object,
+        grid: object = None,
+        block: object = None,
         shared_bytes: int = 0,
-        stream: Any = None,
-        cluster: Any = None,
+        stream: object = None,
+        cluster: object = None,
         cooperative: bool = False,
-        **hints: Any,
+        **hints: Unpack[HintOptions],
     ) -> None:
         """Launch with `args`; everything else is as for `bind`.
 
@@ -158,11 +161,11 @@ class Kernel(Lookup):
     def bind(
         self,
         *,
-        grid: Any = None,
-        block: Any = None,
+        grid: object = None,
+        block: object = None,
         shared_bytes: int = 0,
-        stream: Any = None,
-        cluster: Any = None,
+        stream: object = None,
+        cluster: object = None,
         cooperative: bool = False,
         pdl: bool = False,
         priority: int | None = None,
@@ -198,7 +201,7 @@ class Kernel(Lookup):
             configuration = configurations.configure(self._info, grid, block, shared_bytes, cluster, cooperative, hints)
             return self._bind(configuration, handle, synchronous)
 
-        def launch(*args: Any) -> None:
+        def launch(*args: object) -> None:
             configuration = configurations.configure(
                 self._info, grid(*args), block, shared_bytes, cluster, cooperative, hints
             )
@@ -206,7 +209,7 @@ class Kernel(Lookup):
 
         return launch
 
-    def _look_up(self, key: Any) -> Callable[..., None]:
+    def _look_up(self, key: object) -> Callable[..., None]:
         if not isinstance(key, tuple) or not 2 <= len(key) <= 4:
             raise LaunchError(
                 f"kernel {self.name!r} is launched as kernel[grid, block](...) or "
@@ -229,17 +232,17 @@ class Kernel(Lookup):
             quick = (configuration, handle, synchronous)
         return self._found(quick, configuration, handle, synchronous)
 
-    def _measured(self, grid: Callable[..., Any], rest: tuple[Any, ...]) -> Callable[..., None]:
+    def _measured(self, grid: Callable[..., object], rest: tuple[object, ...]) -> Callable[..., None]:
         """`kernel[grid, ...]` with a grid that follows from the arguments of each launch."""
 
-        def launch(*args: Any) -> None:
+        def launch(*args: object) -> None:
             key = (grid(*args), *rest)
             self[key](*args)
 
         return launch
 
     def _found(
-        self, key: Any, configuration: Configuration, handle: int | None, synchronous: bool
+        self, key: object, configuration: Configuration, handle: int | None, synchronous: bool
     ) -> Callable[..., None]:
         """Bound, the first time, and found by its key from then on."""
         found = self._bound.get(key)

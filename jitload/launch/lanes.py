@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.launch.advice import described
 from jitload.launch.elements import lanes_needed
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jitload.launch.cpp_type import CppType
+    from jitload.launch.foreign import Given
     from jitload.launch.scalars import Scalar
 
 #: How the scalars begin that ctypes has a type for.
@@ -43,14 +44,14 @@ class Lanes:
         self._complex = ctype.complex or (ctype.lanes == 2 and ctype.scalar in {"float32", "float64"})
         self._real = real or self._count == 1
         self._whole = Structure(ctype.nbytes)
-        self._pack = struct.Struct("<" + ("B" if self._halves else lane.format) * ctype.lanes).pack
+        self._pack = struct.Struct("<" + lane.format * ctype.lanes).pack
         self.format = self._whole.format
 
     def row(self) -> Row:
         """What native code may know of it: its size."""
         return Row.converted(self._whole.size, self.convert)
 
-    def convert(self, value: Any) -> bytes:
+    def convert(self, value: object) -> bytes:
         """The bytes to pack.
 
         Raises:
@@ -65,12 +66,17 @@ class Lanes:
             return self._whole.convert(value)
         if len(parts) != self._count:
             raise Misfit(f"expected {self._count} numbers, got {len(parts)}")
-        numbers: list[Any] = [self._lane.convert(part) for part in parts]
         if self._halves:
-            numbers = [low | high << 4 for low, high in zip(numbers[::2], numbers[1::2], strict=True)]
-        return self._pack(*numbers)
+            bits = [self._nibble(part) for part in parts]
+            return bytes([low | high << 4 for low, high in zip(bits[::2], bits[1::2], strict=True)])
+        return self._pack(*[self._lane.convert(part) for part in parts])
 
-    def _check_fields(self, value: Any) -> None:
+    def _nibble(self, part: object) -> int:
+        bits = self._lane.convert(part)
+        assert isinstance(bits, int)
+        return bits
+
+    def _check_fields(self, value: object) -> None:
         """A structure has the bytes of a vector only where its fields are of the vector's own kind."""
         element = structure_element(value)
         if element is None or element.nbytes != self._whole.size or lanes_needed(element, self._ctype):
@@ -83,7 +89,7 @@ class Lanes:
             f"or bytes where the bits are meant"
         )
 
-    def _parts(self, value: Any) -> Sequence[Any] | None:
+    def _parts(self, value: object) -> Sequence[object] | None:
         if isinstance(value, tuple | list):
             return value
         shape = getattr(value, "shape", None)
@@ -101,12 +107,12 @@ class Lanes:
         return f"{'a complex number, ' if self._complex else ''}{numbers} or {self._whole.size} bytes"
 
 
-def _elements(array: Any) -> Sequence[Any]:
+def _elements(array: Given) -> Sequence[object]:
     """The elements of an array of any library, each of its own kind."""
     numpy = sys.modules.get("numpy")
     try:
         if hasattr(array, "tolist"):
-            listed: list[Any] = array.tolist()
+            listed: list[object] = array.tolist()
             return listed
         if numpy is not None:
             return list(numpy.from_dlpack(array))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload import config
 
@@ -17,9 +17,9 @@ class PythonLookup:
         _bound: by grid and block, among others.
     """
 
-    _bound: dict[Any, Callable[..., None]]
+    _bound: dict[object, Callable[..., None]]
 
-    def __getitem__(self, key: Any) -> Callable[..., None]:
+    def __getitem__(self, key: object) -> Callable[..., None]:
         if type(key) is tuple and len(key) == 2 and not config.sync_seen:
             grid, block = key
             # Only ints and tuples: 1.0 and True equal 1 in a dict, and must not pass because 1 came before.
@@ -30,5 +30,5 @@ class PythonLookup:
                     pass
         return self._look_up(key)
 
-    def _look_up(self, key: Any) -> Callable[..., None]:
+    def _look_up(self, key: object) -> Callable[..., None]:
         raise NotImplementedError

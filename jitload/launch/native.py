@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import importlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload import config
 from jitload.launch.lookup import PythonLookup
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from jitload.launch import _native
     from jitload.launch.arguments import Signature
 
@@ -26,7 +28,7 @@ _REBUILD = "install jitload again where a C compiler and the headers of this Pyt
 class Build(NamedTuple):
     """The extension, or why there is none and what to do about it."""
 
-    module: Any
+    module: ModuleType | None
     found: str
     fix: str
 
@@ -47,7 +49,7 @@ def build() -> Build:
     return Build(module, f"native code, {module.__file__}", "")
 
 
-def extension() -> Any:
+def extension() -> ModuleType | None:
     """The extension where it is there and the settings let it be used.
 
     Raises:
@@ -62,10 +64,11 @@ def lookup_type() -> type:
         native = extension()
     except ValueError:  # a setting that means nothing; who loads a kernel is told
         native = None
-    return PythonLookup if native is None else native.Lookup
+    found: type = PythonLookup if native is None else native.Lookup
+    return found
 
 
-def make_plan(native: Any, signature: Signature) -> _native.Plan | None:
+def make_plan(native: ModuleType | None, signature: Signature) -> _native.Plan | None:
     """The plan of a kernel for native code; None where it has to be launched in Python."""
     if native is None or len(signature.info.params) > native.MOST_PARAMETERS:
         return None

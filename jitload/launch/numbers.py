@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.launch.advice import shown
 from jitload.launch.misfit import Misfit
@@ -13,15 +13,17 @@ from jitload.launch.misfit import Misfit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jitload.launch.foreign import Given
+
 Number = int | float | complex
 
 _NUMBERS = (int, float, complex)
 _TEXTS = (str, bytes, bytearray)
 #: Types seen before whose values a builtin type reads rightly: NumPy's scalars, which are what most launches get.
-_readers: dict[type, Callable[[Any], Number]] = {}
+_readers: dict[type, Callable[[object], Number]] = {}
 
 
-def plain_number(value: Any) -> Number | None:
+def plain_number(value: object) -> Number | None:
     """A scalar of any library as an int, float or complex; None for everything else.
 
     An array without axes is a scalar; one with a single element is not. The kind is kept: what is a floating point
@@ -47,14 +49,14 @@ def learned_number(kind: type) -> type | None:
     return reader if reader is int or reader is float else None
 
 
-def _ctypes_number(value: Any) -> Number | None:
+def _ctypes_number(value: ctypes._SimpleCData[object]) -> Number | None:
     held = value.value
     if isinstance(held, bytes | str):  # c_char and c_wchar, but not c_char_p
         return ord(held) if len(held) == 1 and not isinstance(value, ctypes.c_char_p | ctypes.c_wchar_p) else None
     return held if isinstance(held, int | float) else None
 
 
-def _array_number(value: Any) -> Number | None:
+def _array_number(value: Given) -> Number | None:
     """The number in a NumPy scalar, or in an array of any library that has no axes."""
     dtype = getattr(value, "dtype", None)
     try:
@@ -77,7 +79,7 @@ def _array_number(value: Any) -> Number | None:
     return plain_number(held)
 
 
-def _wide_number(value: Any) -> Number | None:
+def _wide_number(value: object) -> Number | None:
     """A NumPy scalar that `item` gives back as it is: long double, and its complex number."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.floating):
@@ -87,13 +89,13 @@ def _wide_number(value: Any) -> Number | None:
     return None
 
 
-def _on_the_host(value: Any) -> Any:
+def _on_the_host(value: object) -> object:
     """The element of an array without `item`, such as tvm-ffi's, by way of NumPy."""
     numpy = sys.modules.get("numpy")
     return None if numpy is None else numpy.from_dlpack(value).item()
 
 
-def _protocol_number(value: Any) -> Number | None:
+def _protocol_number(value: object) -> Number | None:
     """What `__index__`, `__float__`, `__complex__` or `__int__` says."""
     try:
         if hasattr(value, "__index__"):
@@ -111,7 +113,7 @@ def _protocol_number(value: Any) -> Number | None:
     return None
 
 
-def _finite_float(value: Any) -> float:
+def _finite_float(value: Given) -> float:
     """`float(value)`, unless only that makes it infinite: Decimal("1e400"), a long double."""
     number = float(value)
     if math.isinf(number):

@@ -6,7 +6,7 @@ import ctypes
 import functools
 import operator
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.launch.advice import address_advice, described, element_advice, shown, whole_name, writable_copy
 from jitload.launch.arrays import ArrayView, read_array
@@ -18,8 +18,10 @@ from jitload.launch.scalars import Integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from jitload.launch.cpp_type import CppType
+    from jitload.launch.foreign import Given, VersionCounter
     from jitload.values import Parameter
 
 #: Host memory is copied to an address of the device's own, so what malloc gives (C11, max_align_t) is enough there.
@@ -77,7 +79,7 @@ class Pointer:
         """How many elements make what it points to (1 where that is not known), or 0 when they do not go behind it."""
         return 1 if self._pointee is None else lanes_needed(element, self._pointee)
 
-    def convert(self, value: Any, stream: int) -> int | ArrayView:
+    def convert(self, value: object, stream: int) -> int | ArrayView:
         """The address to pack, or the view of an array; a host array is still to be staged.
 
         Raises:
@@ -96,7 +98,7 @@ class Pointer:
             return view
         address = _address(value)
         if address is None and self._integer is not None:
-            return _bits(self._integer.convert(value))
+            return _bits(self._integer.whole(value))
         if value is None and self._refers:
             address = 0
         if address is None:
@@ -118,7 +120,7 @@ class Pointer:
             )
         return address
 
-    def _check_view(self, view: ArrayView, value: Any) -> None:
+    def _check_view(self, view: ArrayView, value: object) -> None:
         if view.readonly and not self.const:
             raise Misfit(_readonly_text(view.readonly, value))
         pointee = self._pointee
@@ -136,7 +138,7 @@ class Pointer:
                 f"{unaligned + 1} bytes; pass {writable_copy(value)}"
             )
 
-    def _check_lanes(self, view: ArrayView, value: Any, needed: int) -> None:
+    def _check_lanes(self, view: ArrayView, value: object, needed: int) -> None:
         pointee = self._pointee
         assert pointee is not None
         if not needed:
@@ -176,14 +178,14 @@ def _named(pointee: CppType) -> str:
     return f"{pointee.lanes} of {whole}" if whole == pointee.scalar and pointee.lanes > 1 else whole
 
 
-def _readonly_text(why: str, value: Any) -> str:
+def _readonly_text(why: str, value: object) -> str:
     text = f"{described(value)} {why} and the parameter is not a pointer to const; "
     if why == "requires grad":
         return text + "launch under torch.no_grad() or on .detach(), since autograd would not see what is written"
     return text + f"pass {writable_copy(value)}, or declare the parameter const"
 
 
-def _count_write(tensor: Any) -> None:
+def _count_write(tensor: object) -> None:
     """Tell autograd that a tensor is about to change: it then refuses to use what it saved of it."""
     counter = version_counter(sys.modules["torch"])
     if counter is not None:
@@ -191,13 +193,14 @@ def _count_write(tensor: Any) -> None:
 
 
 @functools.cache
-def version_counter(torch: Any) -> Any:
+def version_counter(torch: ModuleType) -> VersionCounter | None:
     """What raises `_version` of tensors, or None where torch is too old for it."""
     graph = getattr(getattr(torch, "autograd", None), "graph", None)
-    return getattr(graph, "increment_version", None)
+    counter: VersionCounter | None = getattr(graph, "increment_version", None)
+    return counter
 
 
-def _address(value: Any) -> int | None:
+def _address(value: Given) -> int | None:
     """The integer behind an address, or None; a bool or a float is not one."""
     if isinstance(value, bool | float | str | bytes) or getattr(getattr(value, "dtype", None), "kind", "") == "b":
         return None  # NumPy's bools have an `__index__` before 2.4, with a warning

@@ -7,7 +7,7 @@ Only what is the same for all arrays of that kind is in it. The rest is looked a
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.launch import dlpack
 from jitload.launch.elements import MEMORY, typestr_element
@@ -17,6 +17,7 @@ from jitload.launch.pointers import version_counter
 if TYPE_CHECKING:
     from jitload.launch import _native
     from jitload.launch.arrays import ArrayView
+    from jitload.launch.foreign import Given
     from jitload.launch.pointers import Pointer
 
 _EXCHANGE_API = "__dlpack_c_exchange_api__"
@@ -24,7 +25,7 @@ _EXCHANGE_API = "__dlpack_c_exchange_api__"
 _BYTES = frozenset({"void", "uint8", "int8"})
 # (array, road, is it torch's, has it is_neg, is_conj, DLPack's dtype, lanes, stride of neighbours, dtype, layout, type
 # string); `...` is what does not matter
-_Facts = tuple[Any, str, bool, bool, bool, int, int, int, Any, Any, Any]
+_Facts = tuple[object, str, bool, bool, bool, int, int, int, object, object, object]
 
 
 def learn_number(plan: _native.Plan, kind: type) -> None:
@@ -34,7 +35,7 @@ def learn_number(plan: _native.Plan, kind: type) -> None:
         plan.learn_number(kind, reader is float)
 
 
-def learn_array(plan: _native.Plan, position: int, value: Any, view: ArrayView, pointer: Pointer) -> None:
+def learn_array(plan: _native.Plan, position: int, value: Given, view: ArrayView, pointer: Pointer) -> None:
     """Let a plan take arrays like `value`, which was taken for the parameter at `position`."""
     lanes = pointer.lanes_of(view.element)
     if view.torch:
@@ -50,7 +51,7 @@ def learn_array(plan: _native.Plan, position: int, value: Any, view: ArrayView, 
         plan.learn(position, facts)
 
 
-def _torch_facts(tensor: Any, view: ArrayView, lanes: int) -> _Facts | None:
+def _torch_facts(tensor: object, view: ArrayView, lanes: int) -> _Facts | None:
     negates, conjugates = hasattr(tensor, "is_neg"), view.element.lanes == 2
     if hasattr(type(tensor), _EXCHANGE_API):
         return tensor, "x", True, negates, conjugates, 0, lanes, 1, ..., ..., ...
@@ -60,7 +61,7 @@ def _torch_facts(tensor: Any, view: ArrayView, lanes: int) -> _Facts | None:
     return tensor, "t", True, negates, conjugates, 0, lanes, 1, dtype, layout, ...
 
 
-def _dlpack_facts(array: Any, view: ArrayView, lanes: int) -> _Facts | None:
+def _dlpack_facts(array: object, view: ArrayView, lanes: int) -> _Facts | None:
     tensor: dlpack.Tensor = view.layout
     if tensor.device_type == dlpack.CUDA_HOST:
         return None
@@ -70,7 +71,7 @@ def _dlpack_facts(array: Any, view: ArrayView, lanes: int) -> _Facts | None:
     return array, road, False, False, False, tensor.dtype, lanes, 1, ..., ..., ...
 
 
-def _interface_facts(array: Any, view: ArrayView, lanes: int) -> _Facts:
+def _interface_facts(array: Given, view: ArrayView, lanes: int) -> _Facts:
     kind, unit = type(array), view.element.nbytes
     if kind.__module__.partition(".")[0] == "cupy" and kind.__name__ == "ndarray":
         return array, "c", False, False, False, 0, lanes, unit, array.dtype, ..., ...

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+#: What is packed into a parameter block.
+Value = int | float | bytes
 
 
 class Row(NamedTuple):
@@ -33,9 +37,9 @@ class Row(NamedTuple):
     takes_integers: bool = False
     takes_none: bool = False
     is_written: bool = False
-    more: Any = None
+    more: object = None
 
     @classmethod
-    def converted(cls, size: int, convert: Callable[[Any], int | bytes]) -> Row:
+    def converted(cls, size: int, convert: Callable[[object], Value]) -> Row:
         """A parameter that only Python converts."""
         return cls("o", size, more=convert)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.launch.advice import described, shown
 from jitload.launch.cpp_type import value_of
@@ -76,7 +76,7 @@ class Integer:
             return Row.converted(self._size, self.convert)
         return Row("i", self._size, low=max(self.low, -(1 << 63)), high=min(self.high, (1 << 64) - 1))
 
-    def require_type(self, value: Any) -> None:
+    def require_type(self, value: object) -> None:
         """Refuse an int of Python where only the size is known: the kernel may read its bits as a float's.
 
         Raises:
@@ -90,19 +90,27 @@ class Integer:
                 f"not whether it is an integer or a float; pass np.{integer}(...) or np.{floating}(...){address}"
             )
 
-    def checked(self, number: int) -> Any:
-        """An integer to pack, once it is known to be one; its bytes where it has 16 of them.
+    def checked(self, number: int) -> int:
+        """An integer to pack, once it is known to be one.
 
         Raises:
             Misfit: it is out of range.
         """
         if not self.low <= number <= self.high:
             raise Misfit(f"{shown(number)} does not fit: the range is {self.low} to {self.high}")
-        number = number & self._mask if self._mask else int(number)
+        return number & self._mask if self._mask else int(number)
+
+    def convert(self, value: object) -> int | bytes:
+        """The integer to pack; its bytes where it has 16 of them.
+
+        Raises:
+            Misfit: not an integer, or out of range.
+        """
+        number = self.whole(value)
         return number.to_bytes(16, "little") if self._size == 16 else number
 
-    def convert(self, value: Any) -> Any:
-        """The integer to pack; its bytes where it has 16 of them.
+    def whole(self, value: object) -> int:
+        """The integer in a value.
 
         Raises:
             Misfit: not an integer, or out of range.
@@ -137,7 +145,7 @@ class Floating:
             return Row("m", 2, more=(10, 15, 65504.0, 0x7C00, 0x7E00, 0x8000, True))
         return Row(self.format, self._size)
 
-    def convert(self, value: Any) -> float:
+    def convert(self, value: object) -> float:
         """The number to pack; rounding is fine, overflow is not, and NaN and infinity pass.
 
         Raises:
@@ -152,7 +160,7 @@ class Floating:
         return result
 
 
-def real_number(value: Any) -> int | float:
+def real_number(value: object) -> int | float:
     """The number in a value.
 
     Raises:
@@ -192,7 +200,7 @@ class Minifloat:
         size = 2 if self.format == "H" else 1
         return Row("m", size, more=(self._mantissa_bits, self._bias, self._largest, *special, self._sign, False))
 
-    def convert(self, value: Any) -> int:
+    def convert(self, value: object) -> int:
         """The bits to pack, rounded to nearest even.
 
         Raises:
@@ -235,7 +243,7 @@ class PowerOfTwo:
         """What native code may know of it: its size."""
         return Row.converted(1, self.convert)
 
-    def convert(self, value: Any) -> int:
+    def convert(self, value: object) -> int:
         """The bits to pack.
 
         Raises:
@@ -278,14 +286,14 @@ def scalar_codec(scalar: str, size: int) -> Scalar | None:
     return PowerOfTwo() if scalar == "float8_e8m0fnu" else None
 
 
-def _scalar_advice(value: Any) -> str:
+def _scalar_advice(value: object) -> str:
     shape = getattr(value, "shape", None)
     if hasattr(value, "dtype") and shape and all(extent == 1 for extent in shape):
         return "; pass its .item()"
     return "; pass its .value" if hasattr(value, "_value_") else ""
 
 
-def _numpy_float_bytes(value: Any) -> bytes | None:
+def _numpy_float_bytes(value: object) -> bytes | None:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.floating):
         return bytes(value.tobytes())

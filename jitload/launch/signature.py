@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.errors import ArgumentError, UsageValueError
 
@@ -21,7 +21,7 @@ class Parameters:
     def __len__(self) -> int:
         return len(self.names)
 
-    def order(self, kernel: str, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[Any, ...]:
+    def order(self, kernel: str, arguments: tuple[object, ...], keywords: Mapping[str, object]) -> tuple[object, ...]:
         """The arguments of a call in the order of the declaration.
 
         Raises:
@@ -50,7 +50,7 @@ class Parameters:
         return (*(merged[name] for name in names), *arguments[len(names) :])
 
 
-def split_signature(declaration: Callable[..., Any]) -> tuple[Parameters, tuple[str, ...], dict[str, Any]]:
+def split_signature(declaration: Callable[..., object]) -> tuple[Parameters, tuple[str, ...], dict[str, object]]:
     """The positional parameters, the names of the template arguments, and the defaults of those.
 
     Raises:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from jitload.launch.arrays import ArrayView
     from jitload.launch.device import Memory
+    from jitload.launch.row import Value
 
 
 class HostArray(NamedTuple):
@@ -53,7 +54,7 @@ class _Region:
 def run_staged(
     memory: Memory,
     arrays: Sequence[HostArray],
-    values: list[object],
+    values: list[Value],
     launch: Callable[[], None],
     finish: Callable[[bool], None] | None = None,
 ) -> None:

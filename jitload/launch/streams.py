@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import operator
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jitload.errors import ArgumentError, LaunchError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
 
-def stream_handle(stream: Any, device: str) -> int:
+    from jitload.launch.foreign import Given
+
+    Asked = Callable[..., int] | None
+    # torch: whether it uses the GPU, its current device, the stream of that.
+    TorchSource = tuple[Callable[[], bool] | bool | None, Asked, Asked]
+    Sources = tuple[
+        ModuleType | None, Callable[[], bool] | bool | None, Asked, Asked, type | None, ModuleType | None, Asked
+    ]
+
+
+def stream_handle(stream: object, device: str) -> int:
     """The CUstream of `stream` as an integer; 0 is the default stream.
 
     Accepted: None (the current stream of torch or CuPy where one of them is in use, else the default stream), an
@@ -43,7 +56,7 @@ def _cupy_stream() -> int:
     return int(cuda.get_current_stream().ptr) if cuda is not None else 0
 
 
-def sources() -> tuple[Any, ...]:
+def sources() -> Sources:
     """Where `_native.Launch` finds the current stream: what `current_stream` asks, with as little of Python as may be.
 
     Returns:
@@ -56,7 +69,7 @@ def sources() -> tuple[Any, ...]:
     return (torch, *_torch_source(torch), getattr(torch, "Tensor", None), cupy, _cupy_source(cupy))
 
 
-def _torch_source(torch: Any) -> tuple[Any, Any, Any]:
+def _torch_source(torch: ModuleType | None) -> TorchSource:
     if torch is None:
         return None, None, None
     internals, cuda = getattr(torch, "_C", None), getattr(torch, "cuda", None)
@@ -69,12 +82,13 @@ def _torch_source(torch: Any) -> tuple[Any, Any, Any]:
     return True, None if cuda.device_count() == 1 else device, raw
 
 
-def _cupy_source(cupy: Any) -> Any:
+def _cupy_source(cupy: ModuleType | None) -> Asked:
     if cupy is None:
         return None
     # CuPy's own C code for the address alone (cupy_backends/cuda/stream.pyx).
     quick = getattr(sys.modules.get("cupy_backends.cuda.stream"), "get_current_stream_ptr", None)
-    return quick or _cupy_stream
+    found: Asked = quick or _cupy_stream
+    return found
 
 
 def current_device() -> int | None:
@@ -90,7 +104,7 @@ def current_device() -> int | None:
     return None
 
 
-def _handle(stream: Any) -> int:
+def _handle(stream: Given) -> int:
     if isinstance(stream, bool):
         raise ArgumentError("a bool is no stream; pass None, a handle, or an object with __cuda_stream__()")
     protocol = getattr(stream, "__cuda_stream__", None)
@@ -111,7 +125,7 @@ def _handle(stream: Any) -> int:
     )
 
 
-def _protocol_handle(answer: Any, stream: Any) -> int:
+def _protocol_handle(answer: Given, stream: object) -> int:
     try:
         version, handle = answer
         version, handle = int(version), int(handle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.launch.advice import described
 from jitload.launch.elements import ctypes_element, is_native, numpy_element
@@ -13,6 +13,7 @@ from jitload.launch.row import Row
 
 if TYPE_CHECKING:
     from jitload.launch.elements import Element
+    from jitload.launch.foreign import Given
 
 _TENSOR_MAP_BYTES = 128  # cuda.h, CU_TENSOR_MAP_NUM_QWORDS
 
@@ -30,7 +31,7 @@ class Structure:
         """What native code may know of it: its size."""
         return Row.converted(self.size, self.convert)
 
-    def convert(self, value: Any) -> bytes:
+    def convert(self, value: object) -> bytes:
         """The bytes to pack.
 
         Raises:
@@ -47,7 +48,7 @@ class Structure:
         return raw
 
 
-def structure_bytes(value: Any) -> bytes | None:
+def structure_bytes(value: Given) -> bytes | None:
     """The bytes of a structure by value, or None when it is not one.
 
     Raises:
@@ -73,7 +74,7 @@ def structure_bytes(value: Any) -> bytes | None:
     return None
 
 
-def structure_element(value: Any) -> Element | None:
+def structure_element(value: Given) -> Element | None:
     """The numbers that a structure by value holds; None for bytes, which hold whatever is wanted."""
     if isinstance(value, ctypes.Array) and issubclass(value._type_, ctypes.c_uint8):
         return None  # what buffers of ctypes are made of
