@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from jitload.settings.address import Address
+
     Path = str | os.PathLike[str]
 
     class Options(TypedDict, total=False):
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
         offline: bool
         read_only_dirs: Path | Iterable[Path] | None
         record: Path | None
+        remote: str | None
+        remote_max_entry_bytes: int | str
+        remote_mode: str
         strict: bool
         sync: bool
         trust: Path | Iterable[Path] | None
@@ -66,6 +71,9 @@ class Config(Value):
         trust: trusted public keys, trust files, or "unsigned".
         strict: True when signed bundles alone answer; `compile` is then "never".
         read_only_dirs: cache directories of others, asked before the user's own and never written.
+        remote: the URL of a store that machines share, which is shown without what is secret in it; or None.
+        remote_mode: "readwrite", or "read" where nothing is ever written there.
+        remote_max_entry_bytes: an entry that is larger, in bytes, neither comes from there nor goes there.
         record: file for the workload of this process, or None.
         log: level of the logger "jitload" on stderr, or None for the application's own logging.
         cpu_check: what the CPU executor looks for besides bad addresses: some of "memory", "race", "init".
@@ -87,6 +95,9 @@ class Config(Value):
         "offline",
         "read_only_dirs",
         "record",
+        "remote",
+        "remote_max_entry_bytes",
+        "remote_mode",
         "strict",
         "sync",
         "trust",
@@ -100,6 +111,9 @@ class Config(Value):
     trust: tuple[str, ...]
     strict: bool
     read_only_dirs: tuple[str, ...]
+    remote: Address | None
+    remote_mode: str
+    remote_max_entry_bytes: int
     record: str | None
     log: str | None
     cpu_check: tuple[str, ...]
@@ -169,12 +183,15 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
         trust: trusted public keys, trust files, or "unsigned".
         strict: True: signed bundles alone answer; whatever `compile` says, nothing is compiled.
         read_only_dirs: cache directories of others, in order; never written.
+        remote: URL of a store that machines share, behind the cache directory (docs/fleet.md).
+        remote_mode: "readwrite", or "read": nothing is ever written there.
+        remote_max_entry_bytes: larger entries neither come from there nor go there: bytes, or text such as "64M".
         record: file for the workload.
         cpu_check: what the CPU executor looks for besides bad addresses: some of "memory", "race", "init".
         sync: True: every launch waits for its kernel.
 
     Raises:
-        UsageValueError: a value that means nothing, or an option that does nothing yet (`remote`).
+        UsageValueError: a value that means nothing.
         UsageTypeError: an option that does not exist.
     """
 

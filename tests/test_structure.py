@@ -41,6 +41,8 @@ ONLY_IMPORTER = {
     "cuda.bindings.driver": {"cuda/driver.py"},
     "cuda.bindings.nvrtc": {"compiler/nvrtc.py"},
     "diskcache": {"tiers/index.py"},
+    "obstore": {"tiers/remote/object_store.py"},
+    "redis": {"tiers/remote/redis_store.py"},
     "typer": {"cli"},
     "rich": {"cli"},
     "tvm_ffi": {"interop"},

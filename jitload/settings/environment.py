@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from jitload.lazy import lazy
-from jitload.settings.option import NO_REMOTE, OPTIONS
+from jitload.settings.option import OPTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,8 +83,6 @@ def unknown_variables() -> dict[str, str]:
 
 
 def _describe_unknown(name: str, known: list[str]) -> str:
-    if name.startswith("JITLOAD_REMOTE"):
-        return f"{name} does nothing: {NO_REMOTE}"
     # What all have in common would make every name near.
     nearest = difflib.get_close_matches(name[len(PREFIX) :], [other.removeprefix(PREFIX) for other in known], 1)
     advice = f"did you mean {PREFIX}{nearest[0]}?" if nearest else "unset it"

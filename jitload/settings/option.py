@@ -12,6 +12,7 @@ import re
 
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.frozen import Value
+from jitload.settings.address import remote_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +28,8 @@ COMPILE_POLICIES = ("missing", "never", "always")
 CPU_CHECKS = ("memory", "race", "init")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
-#: The one thing to say about an option of a later version.
-NO_REMOTE = (
-    "there is no remote tier yet, so nothing would be shared: leave it out. Caches of others are read with "
-    "read_only_dirs (JITLOAD_READ_ONLY_DIRS), and kernels travel in bundles"
-)
+REMOTE_MODES = ("readwrite", "read")
+DEFAULT_REMOTE_MAX_ENTRY_BYTES = 64 << 20
 
 _SIZE = re.compile(r"([0-9]+|[0-9]*\.[0-9]+)\s*([KMGT]?)(?:I?B)?")
 # What `bundles/trust.py` takes that is no file.
@@ -221,10 +219,19 @@ OPTIONS = (
     Option("read_only_dirs", "JITLOAD_READ_ONLY_DIRS", (), _paths, "cache directories of others", separator=os.pathsep),
     Option("device", "JITLOAD_DEVICE", "auto", _one_of(DEVICES), "auto, cuda or cpu"),
     Option("compile", "JITLOAD_COMPILE", "missing", _one_of(COMPILE_POLICIES), "missing, never or always"),
-    Option("offline", "JITLOAD_OFFLINE", False, _switch, "no network tier is touched (there is none yet)"),
+    Option("offline", "JITLOAD_OFFLINE", False, _switch, "no network tier is touched"),
     Option("bundles", "JITLOAD_BUNDLES", (), _paths, "bundle files, in order", separator=os.pathsep),
     Option("trust", "JITLOAD_TRUST", (), _trusted, "public keys, trust files, or unsigned", separator=","),
     Option("strict", "JITLOAD_STRICT", False, _switch, "signed bundles alone answer"),
+    Option("remote", "JITLOAD_REMOTE", None, remote_address, "URL of a store that machines share"),
+    Option("remote_mode", "JITLOAD_REMOTE_MODE", "readwrite", _one_of(REMOTE_MODES), "readwrite or read"),
+    Option(
+        "remote_max_entry_bytes",
+        "JITLOAD_REMOTE_MAX_ENTRY_BYTES",
+        DEFAULT_REMOTE_MAX_ENTRY_BYTES,
+        byte_count,
+        "larger entries neither come from there nor go there: bytes, 64M",
+    ),
     Option("record", "JITLOAD_RECORD", None, absolute_path, "file for the workload of this process"),
     Option("log", "JITLOAD_LOG", None, _log_level, "level of the logger on stderr", in_configure=False),
     Option("cpu_check", "JITLOAD_CPU_CHECK", (), _cpu_checks, "what the CPU executor looks for", separator=","),
@@ -238,13 +245,11 @@ def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """What `configure` was given, in the form in which it holds.
 
     Raises:
-        UsageValueError: a value that means nothing, or an option that does nothing yet (`remote`).
+        UsageValueError: a value that means nothing.
         UsageTypeError: an option that does not exist.
     """
     known = {option.name: option for option in OPTIONS if option.in_configure}
-    if options.get("remote") is not None:
-        raise UsageValueError(f"configure(remote={options['remote']!r}): {NO_REMOTE}")
     for name in options:
-        if name not in known and name != "remote":
+        if name not in known:
             raise UsageTypeError(f"configure() has no option {name!r}; it knows {', '.join(sorted(known))}")
-    return {name: known[name].check(name, value) for name, value in options.items() if name in known}
+    return {name: known[name].check(name, value) for name, value in options.items()}

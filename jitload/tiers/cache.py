@@ -8,6 +8,7 @@ import weakref
 from contextlib import suppress
 
 from jitload import config, log
+from jitload.artifact import decode_factors
 from jitload.compiler.toolkit import toolchain
 from jitload.format.json import canonical_json
 from jitload.given import given_count, given_list, given_name, given_path, given_truth
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.tiers.explain import Explanation
     from jitload.tiers.index import Index
+    from jitload.tiers.remote import open as opener
+    from jitload.tiers.remote.tier import RemoteTier
     from jitload.tiers.tier import Tier
     from jitload.values import Toolchain
 
@@ -48,6 +51,7 @@ else:
     indexes = lazy("jitload.tiers.index")
     audit = lazy("jitload.tiers.audit")
     explanations = lazy("jitload.tiers.explain")
+    opener = lazy("jitload.tiers.remote.open")
 
 
 #: After so many new entries the index is written and the bound is enforced, without waiting for the exit.
@@ -63,6 +67,7 @@ class Cache:
         read_only: nothing is ever written to the directory, not even a lock or a time of use.
         layers: cache directories of others (an administrator's, a colleague's), asked in order before `directory`;
             never written, and hits from them are kept in memory only.
+        remote: the settings whose remote is asked last, and gets what is compiled; None for no remote.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Cache:
         max_bytes: int = config.DEFAULT_CACHE_MAX_BYTES,
         read_only: bool = False,
         layers: Iterable[str | os.PathLike[str]] = (),
+        remote: config.Config | None = None,
     ) -> None:
         writes_nothing = given_truth("read_only", read_only)
         self.memory = MemoryStore()
@@ -80,11 +86,28 @@ class Cache:
         if directory is not None:
             self.disk = _disk_store(directory, config.byte_count("max_bytes", max_bytes), read_only=writes_nothing)
         own = () if self.disk is None else (self.disk,)
-        self.tiers: tuple[Tier, ...] = (self.memory, *self.layers, *own)
+        self.remote = None if remote is None else self._open_remote(remote)
+        shared = () if self.remote is None else (self.remote,)
+        self.tiers: tuple[Tier, ...] = (self.memory, *self.layers, *own, *shared)
         self._unindexed: dict[str, dict[str, Any]] = {}
         self._index: Index | None = None
         self._compilers: dict[bool, Toolchain] = {}
         atexit.register(_flush_at_exit, weakref.ref(self))
+
+    def _open_remote(self, settings: config.Config) -> RemoteTier | None:
+        if settings.remote is None or settings.offline:
+            return None
+        land = weakref.WeakMethod(self._land)
+        return opener.open_remote(settings, _verify_image, lambda *came: (keep := land()) and keep(*came))
+
+    def _land(self, artifact: Artifact, entry: bytes, led: tuple[str, Variant] | None) -> None:
+        """Keep on the disk what came from the remote, so that the next process does not ask for it."""
+        if self.disk is None or self.read_only:
+            return
+        if self.disk.put_entry(artifact.key, entry):
+            self._note_row(artifact, decode_factors(entry, artifact.key))
+        if led is not None:
+            self.disk.add_variant(*led)
 
     @staticmethod
     def default() -> Cache:
@@ -225,7 +248,12 @@ class Cache:
         return self.disk.clear()
 
     def flush(self) -> None:
-        """Write what the index does not know yet, and collect. Called at exit; losing it loses nothing."""
+        """Write what the index does not know yet, and collect. Called at exit; losing it loses nothing.
+
+        What came from a remote and is on its way to the disk is waited for, and what goes there.
+        """
+        if self.remote is not None:
+            self.remote.flush()
         if self.disk is None or self.read_only or not self._unindexed:
             return
         rows, self._unindexed = self._unindexed, {}
@@ -258,12 +286,22 @@ class _Defaults:
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], Cache] = {}
+        # id of settings -> the settings, which keeps the id theirs, and their cache.
+        self._seen: dict[int, tuple[config.Config, Cache]] = {}
 
     def cache(self, settings: config.Config) -> Cache:
-        """One object for each directory that is in force."""
-        wanted = (settings.cache_dir, settings.cache_max_bytes, settings.read_only_dirs)
+        """One object for each directory, and remote behind it, that is in force."""
+        seen = self._seen.get(id(settings))
+        if seen is not None:
+            return seen[1]
+        wanted = tuple([getattr(settings, name) for name in _OF_A_CACHE])
         known = self._known.get(wanted)
-        return self._make(settings, wanted) if known is None else known
+        if known is None:
+            known = self._make(settings, wanted)
+        if len(self._seen) >= _MAX_DEFAULTS:
+            self._seen.clear()
+        self._seen[id(settings)] = (settings, known)
+        return known
 
     def _make(self, settings: config.Config, wanted: tuple[object, ...]) -> Cache:
         if settings.cache_dir is None:
@@ -275,11 +313,26 @@ class _Defaults:
                 )
         if len(self._known) >= _MAX_DEFAULTS:
             self._known.pop(list(self._known)[0], None)  # noqa: RUF015 - another thread may change it between two steps
-        made = Cache(settings.cache_dir, max_bytes=settings.cache_max_bytes, layers=settings.read_only_dirs)
+        made = Cache(
+            settings.cache_dir,
+            max_bytes=settings.cache_max_bytes,
+            layers=settings.read_only_dirs,
+            remote=settings,
+        )
         return self._known.setdefault(wanted, made)
 
 
 _MAX_DEFAULTS = 16
+#: The settings that a cache comes of.
+_OF_A_CACHE = (
+    "cache_dir",
+    "cache_max_bytes",
+    "read_only_dirs",
+    "offline",
+    "remote",
+    "remote_mode",
+    "remote_max_entry_bytes",
+)
 
 
 def default_cache() -> Cache:

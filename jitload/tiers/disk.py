@@ -116,10 +116,11 @@ class DiskStore:
 
     def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:
         """Keep an artifact; False (and one warning) when it could not be kept."""
-        if self.directory.read_only:
-            return False
-        entry = encode_entry(artifact, factors)
-        kept = self._write_file(_shard("objects", artifact.key), entry, durable=True)
+        return not self.directory.read_only and self.put_entry(artifact.key, encode_entry(artifact, factors))
+
+    def put_entry(self, key: str, entry: bytes) -> bool:
+        """Keep an entry that was made or verified here; False (and one warning) when it could not be kept."""
+        kept = self._write_file(_shard("objects", key), entry, durable=True)
         if kept:
             counters().count_stored(len(entry))
         return kept

@@ -1,0 +1,83 @@
+"""Work that is over at a moment, whatever it waits for: the caller goes on, and what hangs is left to a thread."""
+
+from __future__ import annotations
+
+import time
+from threading import Lock, Thread, local
+
+from jitload import forks
+from jitload.tiers.remote.store import AWAY, TIMED_OUT, StoreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+#: To reach a server.
+CONNECT_SECONDS = 0.5
+#: For everything that one look-up asks of a remote, the connection included.
+OPERATION_SECONDS = 2.0
+#: So many threads may hang; more work is refused.
+MAX_HANGING = 8
+
+_here = local()
+_running: set[Thread] = set()
+
+
+def wait_nowhere() -> None:
+    """From now on this thread does by itself what `run_within` is to bound: nobody waits for it."""
+    _here.patient = True
+
+
+def run_within(until: float, work: Callable[[], Result]) -> Result:
+    """What a function gives; it runs in a thread, which is given up when the time is over.
+
+    Args:
+        until: when it has to be done, as `time.monotonic` counts.
+        work: the function.
+
+    Raises:
+        StoreError: it is not done in time, or too many before it were not.
+    """
+    if getattr(_here, "patient", False):
+        return work()
+    if len(_running) >= MAX_HANGING:
+        raise StoreError(AWAY, f"{len(_running)} earlier operations have not come back")
+    found: list[Result] = []
+    failed: list[BaseException] = []
+    done = Lock()
+    done.acquire()
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
+            failed.append(error)
+        finally:
+            _running.discard(thread)
+            done.release()
+
+    thread = Thread(target=run, name="jitload-remote", daemon=True)
+    _running.add(thread)
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads, or the interpreter ends
+        _running.discard(thread)
+        raise StoreError(AWAY, "no thread can be started") from None
+    if not done.acquire(timeout=max(0.0, until - time.monotonic())):
+        raise StoreError(TIMED_OUT, "no answer in time")
+    if failed:
+        raise failed[0]
+    return found[0]
+
+
+def _forget() -> None:
+    """After a fork: those threads do not exist in the child, and its only thread may be what was one of them."""
+    global _here
+    _running.clear()
+    _here = local()
+
+
+forks.after_fork(_forget)

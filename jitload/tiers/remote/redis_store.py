@@ -1,0 +1,274 @@
+"""A store in Redis, or in what speaks its protocol. The only importer of `redis`.
+
+    PREFIX/SCHEMA/e/KEY       a string: an entry
+    PREFIX/SCHEMA/r/DIGEST    a sorted set: the closure records of a request, by the time at which they came
+    PREFIX/SCHEMA/l/DIGEST    a string that expires: the lease on the compile of a request, and who has it
+
+The client's own time-outs hold for one read of a socket each, so a server that sends a byte now and then is waited for
+without end, and its retries multiply that. So the sockets are ours: they know when an operation has to be over and how
+many bytes it may take. Names are resolved in a thread, since nothing bounds a resolver.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import suppress
+
+import redis.exceptions as failures
+from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection, parse_url
+from redis.retry import Retry
+
+from jitload import forks
+from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, run_within
+from jitload.tiers.remote.store import AWAY, DAMAGED, REFUSED, TIMED_OUT, TOO_LARGE, StoreError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+#: Records of a request that are read, and that are kept.
+MAX_RECORDS_READ, MAX_RECORDS_KEPT = 16, 64
+#: What a reply has besides the bytes that were asked for.
+_REPLY_BYTES = 64 << 10
+_MAX_IDLE = 8
+
+_ADD_RECORD = (
+    "if redis.call('type', KEYS[1]).ok ~= 'zset' then redis.call('del', KEYS[1]) end "
+    "if not redis.call('zscore', KEYS[1], ARGV[2]) then redis.call('zadd', KEYS[1], ARGV[1], ARGV[2]) end "
+    "redis.call('zremrangebyrank', KEYS[1], 0, -1 - ARGV[3])"
+)
+
+
+class _TooMuchError(Exception):
+    """A reply is longer than it may be."""
+
+
+class _BoundSocket:
+    """A connected socket whose every call is over when the operation of its connection has to be."""
+
+    def __init__(self, connected: socket.socket, connection: _Bound) -> None:
+        self._socket = connected
+        self._connection = connection
+        self._asked: float | None = CONNECT_SECONDS
+
+    def recv(self, most_bytes: int) -> bytes:
+        self._bound()
+        data = self._socket.recv(most_bytes)
+        self._connection.bytes_left -= len(data)
+        if self._connection.bytes_left < 0:
+            raise _TooMuchError
+        return data
+
+    def recv_into(self, buffer: bytearray) -> int:
+        self._bound()
+        count = self._socket.recv_into(buffer)
+        self._connection.bytes_left -= count
+        if self._connection.bytes_left < 0:
+            raise _TooMuchError
+        return count
+
+    def sendall(self, data: bytes) -> None:
+        self._asked = None
+        self._bound()
+        self._socket.sendall(data)
+
+    def settimeout(self, seconds: float | None) -> None:
+        self._asked = seconds
+
+    def _bound(self) -> None:
+        left = self._connection.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left if self._asked is None else min(self._asked, left))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+
+class _Bound:
+    """What both kinds of connections have besides: until when, and how many bytes."""
+
+    until = 0.0
+    bytes_left = 0
+    host: str
+    port: int
+
+    def _reach(self) -> socket.socket:
+        until = min(self.until, time.monotonic() + CONNECT_SECONDS)
+        host, port = self.host, self.port
+        places = run_within(until, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        failed: OSError = TimeoutError()
+        for family, kind, protocol, _, address in places:
+            reached = socket.socket(family, kind, protocol)
+            try:
+                reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                reached.settimeout(max(0.001, until - time.monotonic()))
+                reached.connect(address)
+                return reached
+            except OSError as error:
+                reached.close()
+                failed = error
+        raise failed
+
+
+class _Plain(_Bound, Connection):
+    def _connect(self) -> Any:
+        return _BoundSocket(self._reach(), self)
+
+
+class _Secure(_Bound, SSLConnection):
+    def _connect(self) -> Any:
+        # The handshake keeps to the time-out of the socket as a whole.
+        wrap: Any = self._wrap_socket_with_ssl
+        return _BoundSocket(wrap(self._reach()), self)
+
+
+class RedisStore:
+    """A `Store` in Redis.
+
+    Args:
+        url: "redis://[user:password@]host[:port][/database]", or rediss:// for TLS; what else the client takes may
+            follow as parameters.
+        prefix: what all keys begin with.
+    """
+
+    writes = leases = ""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        parse: Any = parse_url
+        options: dict[str, Any] = parse(url)
+        secure = options.pop("connection_class", None) is not None
+        self._kind: type[Any] = _Secure if secure else _Plain
+        options.setdefault("host", "localhost")
+        options.setdefault("port", 6379)
+        self._options = {
+            **options,
+            "socket_timeout": OPERATION_SECONDS,
+            "socket_connect_timeout": CONNECT_SECONDS,
+            "retry": Retry(NoBackoff(), 0),
+            "protocol": 2,
+            "driver_info": None,  # else two more round trips with each connection
+        }
+        self._prefix = prefix
+        self._idle: list[Any] = []
+        forks.after_fork(self._drop)
+
+    def read_entry(self, key: str, most_bytes: int, until: float) -> bytes | None:
+        """See `Store`. An empty string is what is not there."""
+        # One byte more than is taken: however long it is, no more of it comes over the wire.
+        data: bytes = self._ask(until, most_bytes, "GETRANGE", f"{self._prefix}/e/{key}", 0, most_bytes)
+        if len(data) > most_bytes:
+            raise StoreError(TOO_LARGE, f"it has more than {most_bytes} bytes")
+        return data or None
+
+    def read_records(self, digest: str, most_bytes: int, until: float) -> list[bytes]:
+        """See `Store`."""
+        name = f"{self._prefix}/r/{digest}"
+        found: list[bytes] = self._ask(until, most_bytes, "ZREVRANGE", name, 0, MAX_RECORDS_READ - 1)
+        return found
+
+    def write_entry(self, key: str, data: bytes, until: float, *, replace: bool = False) -> bool:
+        """See `Store`."""
+        name = f"{self._prefix}/e/{key}"
+        return self._ask(until, 0, "SET", name, data, *(() if replace else ("NX",))) is not None
+
+    def add_record(self, digest: str, data: bytes, until: float) -> None:
+        """See `Store`. What is of another type there goes: it is not ours."""
+        name = f"{self._prefix}/r/{digest}"
+        self._ask(until, 0, "EVAL", _ADD_RECORD, 1, name, int(time.time() * 1000), data, MAX_RECORDS_KEPT)
+
+    def ping(self, until: float) -> None:
+        """See `Store`."""
+        self._ask(until, 0, "PING")
+
+    def _ask(self, until: float, most_bytes: int, *command: str | bytes | int) -> Any:
+        """The reply to a command. A connection that was idle may have been closed by the server: then by another."""
+        while True:
+            idle = bool(self._idle)
+            connection = self._take()
+            connection.until = until
+            connection.bytes_left = most_bytes + _REPLY_BYTES
+            try:
+                reply = _reply(connection, command)
+            except failures.ConnectionError as error:
+                with suppress(Exception):
+                    connection.disconnect()
+                if idle and not isinstance(error, failures.AuthenticationError):
+                    continue
+                raise _as_ours(error) from None
+            except failures.ResponseError as error:
+                self._idle.append(connection)
+                raise _as_ours(error) from None
+            except (StoreError, failures.RedisError, OSError, ValueError, _TooMuchError) as error:
+                with suppress(Exception):
+                    connection.disconnect()
+                raise _as_ours(error) from None
+            except BaseException:
+                connection.disconnect()
+                raise
+            if len(self._idle) < _MAX_IDLE:
+                self._idle.append(connection)
+            else:
+                connection.disconnect()
+            return reply
+
+    def new_connection(self) -> Any:
+        """A connection, not yet connected."""
+        return self._kind(**self._options)
+
+    def _take(self) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.new_connection()
+
+    def _drop(self) -> None:
+        """After a fork: the connections are the parent's."""
+        self._idle = []
+
+
+def _reply(connection: Any, command: tuple[str | bytes | int, ...]) -> Any:
+    connection.send_command(*command)
+    return connection.read_response()
+
+
+def _as_ours(error: Exception) -> StoreError:
+    """What a failure of the client is to us. Its text is left out: it may repeat what was sent."""
+    if isinstance(error, StoreError):
+        return error
+    name = type(error).__name__
+    for kinds, word, text in _WORDS:
+        if isinstance(error, kinds):
+            return StoreError(word, text.format(name))
+    if str(error).startswith("WRONGTYPE"):
+        return StoreError(DAMAGED, "something of another type stands there")
+    return StoreError(REFUSED, f"Redis refuses ({name})")
+
+
+_WORDS: tuple[tuple[Any, str, str], ...] = (
+    (_TooMuchError, TOO_LARGE, "the reply is longer than it may be"),
+    (failures.AuthenticationError, REFUSED, "Redis takes neither user nor password ({})"),
+    ((failures.NoPermissionError, failures.AuthenticationWrongNumberOfArgsError), REFUSED, "no right to it ({})"),
+    (failures.OutOfMemoryError, REFUSED, "Redis has no room left (maxmemory)"),
+    (failures.ReadOnlyError, REFUSED, "this Redis is a read-only replica"),
+    (failures.BusyLoadingError, AWAY, "Redis is loading its data"),
+    ((failures.TimeoutError, TimeoutError), TIMED_OUT, "no answer in time"),
+    ((failures.ConnectionError, OSError), AWAY, "it cannot be reached ({})"),
+    ((failures.InvalidResponse, ValueError), DAMAGED, "what answers does not speak the protocol of Redis ({})"),
+)
+
+
+def open_store(url: str, prefix: str) -> RedisStore:
+    """The store of a URL; nothing is connected yet.
+
+    Raises:
+        StoreError: the client does not take the URL.
+    """
+    try:
+        store = RedisStore(url, prefix)
+        store.new_connection()  # which looks at all that the URL has
+    except (ValueError, TypeError, failures.RedisError) as error:
+        raise StoreError(REFUSED, f"the client for Redis does not take this URL ({type(error).__name__})") from None
+    return store

@@ -1,0 +1,82 @@
+"""The protocol of a store: the few operations that a remote needs, each over at a moment that its caller names."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Store(Protocol):
+        """A place for bytes that machines share. Every method may be called from any thread.
+
+        An operation is over at `until` (as `time.monotonic` counts), done or not.
+
+        Attributes:
+            writes: why nothing can be written to it, or "".
+            leases: why it has no leases, or "".
+        """
+
+        writes: str
+        leases: str
+
+        def read_entry(self, key: str, most_bytes: int, until: float) -> bytes | None:
+            """What stands under a key; None where nothing does.
+
+            Raises:
+                StoreError: it cannot be had, or is longer than `most_bytes`.
+            """
+
+        def read_records(self, digest: str, most_bytes: int, until: float) -> list[bytes]:
+            """The closure records of a request, the newest first; as many as are of use.
+
+            Raises:
+                StoreError: they cannot be had, or are longer than `most_bytes` together.
+            """
+
+        def write_entry(self, key: str, data: bytes, until: float, *, replace: bool = False) -> bool:
+            """Put bytes under a key; False where something stands there and is not to be replaced.
+
+            Raises:
+                StoreError: they are not kept.
+            """
+
+        def add_record(self, digest: str, data: bytes, until: float) -> None:
+            """Put one more record to those of a request; one that is there already changes nothing.
+
+            Raises:
+                StoreError: it is not kept.
+            """
+
+        def ping(self, until: float) -> None:
+            """Nothing, where the store answers.
+
+            Raises:
+                StoreError: it does not.
+            """
+
+
+#: It could not be reached, or is left alone since it could not.
+AWAY = "away"
+#: It did not answer in time.
+TIMED_OUT = "timed out"
+#: It answered, and will not have it: no right to it, no room, no such bucket.
+REFUSED = "refused"
+#: More bytes than are taken.
+TOO_LARGE = "too large"
+#: Something else than was put there.
+DAMAGED = "damaged"
+#: After these it makes no sense to ask again at once.
+OUTAGES = (AWAY, TIMED_OUT, REFUSED)
+
+
+class StoreError(Exception):
+    """An operation of a store failed.
+
+    Attributes:
+        word: the reason in a word or two, as `stats().misses` counts it.
+        text: the reason at length, in our own words: those of clients may hold what is secret.
+    """
+
+    def __init__(self, word: str, text: str) -> None:
+        super().__init__(text)
+        self.word, self.text = word, text

@@ -1,0 +1,80 @@
+"""Servers, and hosts that share them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import jitload
+from tests.tiers.remote.servers import redis_server
+
+REPOSITORY = pathlib.Path(jitload.__file__).parent.parent
+
+#: Compiles a kernel of each number that it is given, and tells what it took.
+PROGRAM = """
+import json, sys, time
+import jitload
+times = []
+for number in sys.argv[1:]:
+    start = time.monotonic()
+    source = 'extern "C" __global__ void k(int *x) { *x = %s; }' % number
+    data = jitload.compile(source, kind="ptx", arch="compute_75").data
+    assert b"k(" in data and (", %s;" % number).encode() in data, data
+    times.append(time.monotonic() - start)
+stats = jitload.stats()
+print(json.dumps({
+    "times": times, "compiles": stats.compiles, "hits": {k: v for k, v in stats.hits.items() if v},
+    "misses": dict(stats.misses), "errors": dict(stats.remote_errors), "waits": stats.lease_waits,
+}))
+"""
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """A Redis of this test's own, running."""
+    directory = tmp_path / "redis"
+    directory.mkdir()
+    with redis_server(directory) as server:
+        server.url = f"redis://127.0.0.1:{server.port}/0"
+        yield server
+
+
+class Host:
+    """What a machine is to a remote: a cache directory of its own."""
+
+    def __init__(self, directory, url, **variables):
+        self.directory = directory
+        variables = {f"JITLOAD_{name.upper()}": str(value) for name, value in variables.items()}
+        self.environment = {**os.environ, "JITLOAD_CACHE_DIR": str(directory), "JITLOAD_LOG": "warning"}
+        self.environment |= {"PYTHONPATH": str(REPOSITORY), "JITLOAD_DEVICE": "cpu"}
+        self.environment |= {"JITLOAD_REMOTE": url, **variables} if url else variables
+
+    def start(self, *numbers, program=PROGRAM):
+        command = [sys.executable, "-c", program, *map(str, numbers)]
+        return subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def run(self, *numbers, program=PROGRAM):
+        return self.end(self.start(*numbers, program=program))
+
+    def end(self, process):
+        """What the program of a process printed, and what it logged as "log"."""
+        out, log = process.communicate(timeout=120)
+        assert process.returncode == 0, log[-4000:]
+        return {**json.loads(out), "log": log}
+
+
+@pytest.fixture
+def host(tmp_path):
+    """`host(url, name="a")`: a machine."""
+
+    def make(url, name="a", **variables):
+        return Host(tmp_path / f"host-{name}", url, **variables)
+
+    return make
