@@ -20,10 +20,10 @@ from jitload.bundles.format import encode_blob, encode_bundle
 from jitload.bundles.sign import generate_keys, sign_bundle
 from jitload.compiler.key import key_of
 from jitload.digest import sha256_hex
+from jitload.door import compile as compile_source
 from jitload.files.atomic import write_file
 from jitload.format.entry import encode_entry
 from jitload.headers.record import Variant, encode_record
-from jitload.pipeline import compile as compile_source
 from jitload.values import Kind, Toolchain
 
 ROUNDS = 25

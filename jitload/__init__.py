@@ -28,6 +28,11 @@ _PUBLIC = {
         "CpuProfile",
         "cpu_profile",
     ),
+    "door": (
+        "compile",
+        "explain",
+        "seal",
+    ),
     "errors": (
         "ArgumentError",
         "ArtifactError",
@@ -83,11 +88,6 @@ _PUBLIC = {
         "load_whole_module",
         "pack_module",
     ),
-    "lookup": (
-        "explain",
-        "seal",
-    ),
-    "pipeline": ("compile",),
     "batch.precompile": ("precompile",),
     "residency": ("occupancy",),
     "session": ("Session",),

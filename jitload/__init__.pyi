@@ -7,6 +7,9 @@ from jitload.bundles.tier import use_bundle as use_bundle
 from jitload.config import configure as configure
 from jitload.cpu.profile.report import CpuProfile as CpuProfile
 from jitload.cpu.profile.report import cpu_profile as cpu_profile
+from jitload.door import compile as compile
+from jitload.door import explain as explain
+from jitload.door import seal as seal
 from jitload.errors import ArgumentError as ArgumentError
 from jitload.errors import ArtifactError as ArtifactError
 from jitload.errors import BundleError as BundleError
@@ -49,9 +52,6 @@ from jitload.loader.system import system_lib as system_lib
 from jitload.loader.whole import LibraryModule as LibraryModule
 from jitload.loader.whole import load_whole_module as load_whole_module
 from jitload.loader.whole import pack_module as pack_module
-from jitload.lookup import explain as explain
-from jitload.lookup import seal as seal
-from jitload.pipeline import compile as compile
 from jitload.residency import occupancy as occupancy
 from jitload.session import Session as Session
 from jitload.source.request import CompileRequest as CompileRequest

@@ -53,6 +53,14 @@ def given_list(what: str, value: Any) -> Iterable[Any]:
     return items
 
 
+def kept(value: Any) -> Any:
+    """A value that can be looked at more than once: of an iterator its items, for it would be empty the second time."""
+    if isinstance(value, (str, tuple)):  # most are, and to ask for a path takes a twentieth of a hit
+        return value
+    plain = isinstance(value, (bytes, os.PathLike)) or hasattr(value, "keys") or not hasattr(value, "__iter__")
+    return value if plain else tuple(value)
+
+
 def given_truth(what: str, value: Any) -> bool:
     """True or False: what else Python takes for true, such as the text "no", is not meant.
 

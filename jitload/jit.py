@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, overload
 from jitload import config, forks, log
 from jitload.declaration import KernelSource
 from jitload.device import resolve_device
+from jitload.door import compile_request, explain
 from jitload.errors import ArgumentError, JitloadError, SourceNotFoundError, SymbolNotFoundError, UsageTypeError
-from jitload.given import given_cache
+from jitload.given import given_cache, kept
 from jitload.launch.signature import split_signature
-from jitload.lookup import explain
-from jitload.pipeline import compile_request
+from jitload.lazy import lazy
 from jitload.source.decorated import Undecorated, check_function, check_source, docstring_source
 from jitload.source.request import CompileRequest
 from jitload.source.template import missing_argument, template_text
@@ -29,13 +29,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from jitload.artifact import Artifact
+    from jitload.batch import precompile as ahead
     from jitload.batch.report import PrecompileReport
+    from jitload.launch import deduction as deducing
     from jitload.launch.deduction import Deduction
     from jitload.launch.kernel import Kernel
     from jitload.loader.module import Module
     from jitload.tiers.cache import Cache
     from jitload.tiers.explain import Explanation
     from jitload.values import Resources
+else:
+    ahead = lazy("jitload.batch.precompile")
+    deducing = lazy("jitload.launch.deduction")
 
 _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooperative")
 #: Hints of a launch, where the declaration has no parameter of that name.
@@ -166,9 +171,7 @@ class JitKernel:
             options: `executor`, `progress`, `jobs` and `cache` of `jitload.precompile`; the cache of the kernel counts
                 where none is given.
         """
-        from jitload.batch.precompile import precompile
-
-        return precompile([self], archs, kinds=kinds, **options)
+        return ahead.precompile([self], archs, kinds=kinds, **options)
 
     def explain(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Explanation:
         """What the next load of this kernel would get now, and why: image, factors, nearest entries. `print` it.
@@ -282,13 +285,11 @@ class JitKernel:
         """The kernel with the template arguments that were left open, by the arrays of a call."""
         deduction = self._deduction
         if deduction is None:
-            from jitload.launch.deduction import Deduction
-
             headers = self._options["headers"] or {}
             sources = (self._made(kind="ptx", arch="compute_80").source, *headers.values())
             names = ", ".join(f"{{{name}}}" for name in self._template_names)
             pattern = self._options["entry"] or f"{self.__name__}<{names}>"
-            deduction = Deduction(self.__name__, sources, pattern, self._open, len(self._parameters))
+            deduction = deducing.Deduction(self.__name__, sources, pattern, self._open, len(self._parameters))
             self._deduction = deduction
         specialized: JitKernel = deduction.specialized(self.specialize, arguments)
         return specialized
@@ -398,11 +399,11 @@ def jit_kernel(
     settings = {
         "entry": entry,
         "kind": kind,
-        "arch": _kept(arch),
-        "options": _kept(options),
-        "include_dirs": _kept(include_dirs),
+        "arch": kept(arch),
+        "options": kept(options),
+        "include_dirs": kept(include_dirs),
         "headers": headers,
-        "defines": _kept(defines),
+        "defines": kept(defines),
         "cache": cache,
     }
     if isinstance(include_dirs, (str, os.PathLike)):
@@ -417,12 +418,6 @@ def jit_kernel(
         return JitKernel(declaration, KernelSource(declaration, file, text), settings, {})
 
     return Undecorated(decorate) if function is None else decorate(function)
-
-
-def _kept(value: Any) -> Any:
-    """A value that can be read once for every request: an iterator would be empty at the second."""
-    plain = isinstance(value, (str, bytes, os.PathLike)) or hasattr(value, "items") or not hasattr(value, "__iter__")
-    return value if plain else tuple(value)
 
 
 def _specialize(base: JitKernel, template: Mapping[str, Any]) -> JitKernel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jitload.device import resolve_device
 from jitload.errors import UsageValueError
 from jitload.frozen import Value
+from jitload.lazy import lazy
 from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
 from jitload.values import Kind
 
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from jitload.cuda import driver
     from jitload.source.request import CompileRequest
+else:
+    driver = lazy("jitload.cuda.driver")
 
 #: The kinds that a device runs as they are.
 ANY_IMAGE = (Kind.CUBIN, Kind.FATBIN, Kind.PTX)
@@ -35,9 +39,7 @@ def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) ->
             wanted = Kind.FATBIN if several else Kind.PTX if virtual else Kind.CUBIN
         return wanted, archs
     if resolve_device() == "cuda":
-        from jitload.cuda.driver import device_arch
-
-        return wanted or Kind.CUBIN, device_arch()
+        return wanted or Kind.CUBIN, driver.device_arch()
     if wanted in (None, Kind.PTX):
         return Kind.PTX, EXECUTOR_ARCH
     raise UsageValueError(

@@ -158,7 +158,7 @@ def test_whoever_waits_for_another_thread_says_how_long(told):
         go_on.wait(10)
         return compile_artifact(request, closure, toolchain)
 
-    from jitload.pipeline import compile_request
+    from jitload.door import compile_request
 
     first = threading.Thread(target=compile_request, args=(request, cache), kwargs={"compiler": slowly})
     first.start()

@@ -23,10 +23,10 @@ from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.diagnostics import give_warnings
 from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.compiler.prefix import leading_directives
+from jitload.door import is_sealed
 from jitload.errors import CompileError, JitloadError
 from jitload.given import given_cache, given_count, given_list
-from jitload.lookup import cannot_compile, look_up
-from jitload.pipeline import refuse_if_off
+from jitload.road import cannot_compile, look_up, refuse_if_off
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer
 from jitload.workloads.workload import Workload
@@ -117,10 +117,9 @@ def precompile(
 
 def _beside(requests: list[CompileRequest], store: Cache) -> dict[CompileRequest, CompileRequest]:
     """`executor_images`, where they can be made."""
-    policy = config.current().compile
-    return {
-        own: request for own, request in executor_images(requests).items() if not cannot_compile(request, store, policy)
-    }
+    policy, sealed = config.current().compile, is_sealed()
+    images = executor_images(requests).items()
+    return {own: request for own, request in images if not cannot_compile(request, store, policy, sealed=sealed)}
 
 
 def _by_cache(requests: Any, cache: Cache | None) -> dict[Cache, list[Any]]:
@@ -138,17 +137,17 @@ def _run(
     """The result of every request, in the order in which they come."""
     settings = config.current()
     policy = settings.compile
-    bundles_in_force(settings)  # one that is refused stops this as it stops a launch
+    bundles = bundles_in_force(settings)  # one that is refused stops this as it stops a launch
     missing: list[CompileRequest] = []
     for request in wanted:
         answer = Answer(request)
         if policy != "always":
-            answer = look_up(request, store)
+            answer = look_up(request, store, settings, bundles)
             if answer.artifact is not None:
                 yield _cached(request, answer.artifact)
                 continue
         try:
-            refuse_if_off(request, answer, store, policy)
+            refuse_if_off(request, answer, store, policy, sealed=is_sealed())
         except JitloadError as error:
             yield Result(request, "failed", error)
         else:

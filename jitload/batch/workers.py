@@ -19,10 +19,10 @@ from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.compiler.prefix import SharedHeaders
 from jitload.compiler.program import compile_artifact
 from jitload.compiler.toolkit import toolkit_roots
+from jitload.door import compile_request
 from jitload.errors import CompileError, JitloadError
 from jitload.frozen import Value
 from jitload.headers.closure import Closure
-from jitload.pipeline import compile_request
 from jitload.tiers.cache import Cache
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jitload.artifact import Artifact
     from jitload.compiler.diagnostics import Diagnostic
     from jitload.headers.record import Variant
-    from jitload.pipeline import Compiler
+    from jitload.road import Compiler
     from jitload.source.request import CompileRequest
 
 

@@ -1,4 +1,7 @@
-"""The text of `NotPrecompiledError`: what was wanted, where it was looked for, what came nearest, and what mends it."""
+"""What is said where nothing has an artifact and it may not or cannot be compiled.
+
+The text of `NotPrecompiledError` says what was wanted, where it was looked for, what came nearest, and what mends it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from jitload import config
 from jitload.bundles.choose import judge_image
-from jitload.bundles.nearest import nearest_in
+from jitload.bundles.nearest import describe_nearest, nearest_in
 from jitload.bundles.tier import bundles_in_force
+from jitload.compiler.nvrtc import MISSING
 from jitload.digest import sha256_hex
-from jitload.errors import NotPrecompiledError
+from jitload.errors import CompileDisabledError, CompileError, NotPrecompiledError
 from jitload.tiers.explain import explain_request
 from jitload.tiers.lookup import ask
 
@@ -63,6 +67,20 @@ def not_precompiled(
     return NotPrecompiledError(
         "\n".join(lines), wanted=wanted, searched=tuple(searched), nearest=tuple(nearest), fix=fix
     )
+
+
+def sealed(request: CompileRequest, reason: str) -> CompileDisabledError:
+    """The error for a request that needs a compile, by its reason, in a process that is sealed."""
+    return CompileDisabledError(
+        f"{request.name} ({request.kind}, {request.arch}) needs a compile ({reason}), and this "
+        f"process is sealed: compile it before jitload.seal(){describe_nearest(request)}"
+    )
+
+
+def not_compilable(request: CompileRequest) -> CompileError:
+    """The error for a request that needs a compile where no compiler is installed."""
+    what = f"{request.path or request.name} ({request.kind}, {request.arch}) is in no bundle and in no cache directory"
+    return CompileError(f"{what}, and {MISSING}{describe_nearest(request)}", file=request.path)
 
 
 def _searched_bundles(asked: Answer, bundles: Iterable[Bundle]) -> list[str]:

@@ -32,11 +32,11 @@ from jitload.tiers.audit import verify_entries
 from jitload.values import Kind  # noqa: TC001 - typer reads the annotations
 
 if TYPE_CHECKING:
-    from jitload import lookup
+    from jitload import door
     from jitload.tiers.audit import EntryInfo
     from jitload.tiers.cache import Cache
 else:
-    lookup = lazy("jitload.lookup")
+    door = lazy("jitload.door")
 
 #: `explain` of what is not in the cache; 1 is a failure and 2 a wrong command line.
 EXIT_MISS = 3
@@ -250,7 +250,7 @@ def explain(
             file, kind, arch, include_dirs=include_dirs, defines=defines, names=names, options=options
         )
         chosen = [(request, chosen_by_device(request, kind, arch)) for request in requests]
-        explanations = [lookup.explain(request, cache, device=one.device, kinds=one.kinds) for request, one in chosen]
+        explanations = [door.explain(request, cache, device=one.device, kinds=one.kinds) for request, one in chosen]
         if as_json:
             _print_json([explanation.to_json() for explanation in explanations])
         else:

@@ -25,7 +25,7 @@ from jitload.cli.request import (
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
 from jitload.cli.tables import format_count
 from jitload.compiler.kernelless import refuse_unlaunchable
-from jitload.pipeline import compile_request
+from jitload.door import compile_request
 from jitload.source.request import CompileRequest
 from jitload.target import StandIns
 from jitload.tiers.stats import stats

@@ -16,8 +16,8 @@ from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
+from jitload.door import look_up
 from jitload.errors import UsageValueError
-from jitload.lookup import look_up
 from jitload.source.request import CompileRequest
 from jitload.source.targets import image_targets, parse_kinds
 from jitload.target import default_target, device_options

@@ -20,14 +20,14 @@ from jitload.values import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from jitload import pipeline
+    from jitload import door
     from jitload.artifact import Artifact
     from jitload.source.request import CompileRequest
     from jitload.values import KernelInfo, Resources
 
     Row = dict[str, Any]
 else:
-    pipeline = lazy("jitload.pipeline")  # 20 ms, which most reports do without
+    door = lazy("jitload.door")  # 20 ms, which most reports do without
 
 ShowResources = Annotated[
     bool,
@@ -109,7 +109,7 @@ def _with_spills(kernels: dict[str, Resources], request: CompileRequest, arch: s
     """The kernels with the spills that a compile tells which asks for them, where there can be one."""
     for asking in _asking(request, arch):
         try:
-            told = pipeline.compile_request(asking, warn=list).kernels
+            told = door.compile_request(asking, warn=list).kernels
         except JitloadError:
             continue
         known = {name: info.resources for name, info in told.items() if info.resources is not None}

@@ -236,7 +236,7 @@ def test_an_image_that_differs_from_run_to_run_has_no_place_in_a_bundle(tmp_path
 def unstable_artifact(tmp_path):
     """(request, cache): an entry whose symbols are made of a process id, whatever this compiler makes of the source."""
     from jitload.artifact import Artifact
-    from jitload.pipeline import compile_request
+    from jitload.door import compile_request
     from jitload.values import KernelInfo
 
     symbol = "_ZN42_GLOBAL__N__00000000_4_k_cu_9c037531_112111qEPi"

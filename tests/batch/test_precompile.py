@@ -20,7 +20,7 @@ from jitload import Cache, CompileError, CompileRequest
 from jitload.batch.precompile import PrecompileReport, precompile
 from jitload.batch.workers import Batch, Result, answer_batch, compile_batch, compile_in_processes
 from jitload.compiler.isolate import CompilerProcess
-from jitload.pipeline import compile_request, look_up
+from jitload.door import compile_request, look_up
 
 HALF = """#include <cuda_fp16.h>
 // kernel %(n)d

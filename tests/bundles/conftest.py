@@ -39,7 +39,7 @@ def built(tmp_path_factory):
     source = write_sources(base / "src")
     cache = jitload.Cache(base / "cache")
     requests = requests_of(source)
-    from jitload.pipeline import compile_request
+    from jitload.door import compile_request
 
     for request in requests:
         compile_request(request, cache)
@@ -67,7 +67,7 @@ def carrying(built, keys, tmp_path_factory):
     base = tmp_path_factory.mktemp("carrying")
     with jitload.record(base / "app.jlw"):
         for request in built[1]:
-            jitload.pipeline.compile_request(request, built[2])
+            jitload.door.compile_request(request, built[2])
     workload = Workload.read(base / "app.jlw")
     create(base / "full.jlb", built[1], cache=built[2], workload=workload, with_workload=True).close()
     sign_bundle(base / "full.jlb", keys["ci"][0])

@@ -14,8 +14,8 @@ import jitload
 from jitload.bundles.build import merge
 from jitload.bundles.check import check_coverage
 from jitload.bundles.sign import sign_bundle
+from jitload.door import compile_request
 from jitload.errors import TrustError
-from jitload.pipeline import compile_request
 from jitload.workloads.workload import Workload
 
 BEFORE = pathlib.Path(__file__).parent / "before"

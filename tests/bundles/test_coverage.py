@@ -13,8 +13,8 @@ from jitload.bundles import tier
 from jitload.bundles.build import create
 from jitload.bundles.check import DRIVERS, check_coverage
 from jitload.bundles.sign import sign_bundle
+from jitload.door import compile_request
 from jitload.errors import NotPrecompiledError
-from jitload.pipeline import compile_request
 from jitload.target import ANY_IMAGE, default_target
 from jitload.values import Kind
 from jitload.workloads.workload import BY_KIND, CHOSEN, Workload, planned_requests

@@ -13,8 +13,8 @@ import jitload
 from jitload.bundles import format as jlb
 from jitload.bundles import index
 from jitload.bundles.build import create, merge
+from jitload.door import compile_request
 from jitload.errors import BundleError, TrustError
-from jitload.pipeline import compile_request
 from jitload.workloads.workload import Workload
 
 from .conftest import requests_of, write_sources

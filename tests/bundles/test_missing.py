@@ -9,8 +9,8 @@ import jitload
 from jitload.bundles import tier
 from jitload.bundles.build import create
 from jitload.bundles.check import check_coverage
+from jitload.door import compile_request
 from jitload.errors import NotPrecompiledError
-from jitload.pipeline import compile_request
 from jitload.workloads.workload import Workload, planned_requests
 
 from .conftest import requests_of, write_sources

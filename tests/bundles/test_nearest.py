@@ -12,9 +12,9 @@ import pytest
 import jitload
 from jitload.bundles import build, nearest, tier
 from jitload.bundles.build import create
+from jitload.door import compile_request
 from jitload.errors import NotPrecompiledError
 from jitload.format.json import canonical_json
-from jitload.pipeline import compile_request
 
 SCALE = '#include "factor.h"\nextern "C" __global__ void scale(float *x) { x[threadIdx.x] *= FACTOR; }\n'
 APP = """

@@ -11,8 +11,8 @@ from jitload.bundles import installed as installed_bundles
 from jitload.bundles import tier
 from jitload.bundles.build import create
 from jitload.bundles.sign import sign_bundle
+from jitload.door import compile_request
 from jitload.errors import NotPrecompiledError, TrustError
-from jitload.pipeline import compile_request
 
 from .conftest import SAXPY, requests_of
 

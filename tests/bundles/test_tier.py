@@ -19,8 +19,8 @@ from jitload.bundles import tier
 from jitload.bundles.build import create
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.check import check_coverage
+from jitload.door import compile_request
 from jitload.errors import BundleError, CompileDisabledError, NotPrecompiledError, TrustError
-from jitload.pipeline import compile_request
 from jitload.source.arch import EXECUTOR_OPTIONS
 from jitload.workloads.workload import Workload
 

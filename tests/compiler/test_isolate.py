@@ -15,8 +15,8 @@ from jitload import Cache, CompileError, CompileRequest, Toolchain
 from jitload.compiler import isolate
 from jitload.compiler.isolate import CompilerDied, CompilerProcess, compile_isolated
 from jitload.compiler.toolkit import toolkit_roots
+from jitload.door import compile_request
 from jitload.headers.closure import Closure
-from jitload.pipeline import compile_request
 
 SOURCE = """#include <cuda_fp16.h>
 #include "mine.h"
@@ -223,7 +223,7 @@ def test_without_an_interpreter_there_is_no_child(monkeypatch):
 
 LASTING = """
 from jitload import Cache, CompileRequest
-from jitload.pipeline import compile_request
+from jitload.door import compile_request
 from jitload.batch.precompile import precompile
 
 SOURCE = 'extern "C" __global__ void k(const float *x, float *y) { y[0] = 2 * x[0]; y[1] = x[1]; }'

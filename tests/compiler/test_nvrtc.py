@@ -84,7 +84,7 @@ def test_the_log_of_a_failure_is_not_that_of_the_next_compile():
 
 
 def test_importing_the_compiler_loads_no_bindings():
-    script = "import sys, jitload.compiler.nvrtc, jitload.compiler.program, jitload.pipeline; print([m for m in sys.modules if m.startswith(('cuda.', 'nvidia'))])"
+    script = "import sys, jitload.compiler.nvrtc, jitload.compiler.program, jitload.door; print([m for m in sys.modules if m.startswith(('cuda.', 'nvidia'))])"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
 
@@ -93,7 +93,7 @@ HEAVY = ("typing", "dataclasses", "pathlib", "logging", "numpy", "inspect", "asy
 
 
 def test_the_hit_path_imports_nothing_heavy():
-    script = f"import sys, jitload.pipeline; jitload.pipeline.toolkit_roots; print([m for m in {HEAVY!r} if m in sys.modules])"
+    script = f"import sys, jitload.door; jitload.door.toolkit_roots; print([m for m in {HEAVY!r} if m in sys.modules])"
     ran = subprocess.run(
         [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {[path for path in sys.path if path]!r}; {script}"],
         capture_output=True,

@@ -10,9 +10,9 @@ import pytest
 import jitload
 from jitload.batch.plan import Plan
 from jitload.compiler.nvrtc import supported_archs
+from jitload.door import compile_request
 from jitload.errors import LoadError
 from jitload.images.resources import known_resources, read_resources
-from jitload.pipeline import compile_request
 from jitload.values import Resources
 
 SOURCE = r"""

@@ -7,7 +7,7 @@ import json
 import pytest
 
 import jitload
-from jitload.pipeline import compile_request
+from jitload.door import compile_request
 
 SOURCE = '#include "value.h"\nextern "C" __global__ void k(int *x) { *x = VALUE; }\n'
 

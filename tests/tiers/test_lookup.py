@@ -9,8 +9,8 @@ import pytest
 
 import jitload
 from jitload.bundles.build import create
+from jitload.door import compile_request
 from jitload.headers.record import Variant
-from jitload.pipeline import compile_request
 from jitload.tiers.lookup import ask
 from jitload.tiers.memory import MemoryStore
 from jitload.values import Toolchain

@@ -14,8 +14,8 @@ import pytest
 
 import jitload
 from jitload.digest import sha256_hex
+from jitload.door import compile_request
 from jitload.errors import BundleError, NotPrecompiledError
-from jitload.pipeline import compile_request
 from jitload.workloads.workload import (
     FIRST_LINE,
     Workload,

@@ -14,7 +14,7 @@ import pytest
 import jitload
 from jitload.bundles.build import create
 from jitload.bundles.sign import generate_keys, sign_bundle
-from jitload.pipeline import compile_request
+from jitload.door import compile_request
 from jitload.source.arch import EXECUTOR_OPTIONS
 from jitload.values import Kind
 

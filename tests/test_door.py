@@ -15,10 +15,10 @@ import time
 import pytest
 
 import jitload
-from jitload import pipeline
+from jitload import door
 from jitload.compiler import toolkit
+from jitload.door import compile_request
 from jitload.headers.closure import Closure
-from jitload.pipeline import compile_request
 from jitload.tiers.flight import single_flight
 
 SOURCE = 'extern "C" __global__ void k(int *x) { *x = VALUE; }'
@@ -242,7 +242,7 @@ def test_compile_never_and_seal(cache):
         with pytest.raises(jitload.CompileDisabledError, match="sealed"):
             jitload.compile(source + "\n", arch="compute_75", cache=cache)
     finally:
-        pipeline.seal(False)
+        door.seal(False)
 
 
 def test_compile_always_compiles_and_keeps(cache):
@@ -472,7 +472,7 @@ import ctypes, json, sys
 if sys.argv[1]:
     ctypes.CDLL(sys.argv[1])
 import jitload
-from jitload.pipeline import compile_request
+from jitload.door import compile_request
 request = jitload.CompileRequest(sys.argv[2], kind="ptx", arch="compute_75", include_dirs=[sys.argv[3]])
 print(json.dumps([compile_request(request).toolchain.digest, jitload.stats().compiles]))
 """

@@ -1,0 +1,256 @@
+"""The door to the road: `compile`, `explain`, `seal`, and what they fill in where the caller left it out.
+
+What is left out is taken from the session in force (settings, cache, bundles, seal) and from the device that is here
+(kind, arch, options, and what else would do: jitload/target.py).
+"""
+
+from __future__ import annotations
+
+from jitload import config, road
+from jitload.bundles.tier import bundles_in_force
+from jitload.compiler.toolkit import toolkit_roots
+from jitload.device import resolve_device
+from jitload.given import given_cache, given_truth, kept
+from jitload.lazy import lazy
+from jitload.road import Roles
+from jitload.settings.scope import scope_in_force
+from jitload.source.arch import EXECUTOR_OPTIONS
+from jitload.source.request import CompileRequest, request_of
+from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, stand_ins
+from jitload.tiers.cache import default_cache
+from jitload.tiers.lookup import Answer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+
+    from jitload.artifact import Artifact
+    from jitload.bundles import nearest
+    from jitload.bundles.bundle import Bundle
+    from jitload.compiler import diagnostics, nvrtc, program
+    from jitload.compiler import isolate as isolation
+    from jitload.compiler.diagnostics import Diagnostic
+    from jitload.headers.closure import Closure
+    from jitload.road import Compiler, Warn
+    from jitload.tiers import explain as explaining
+    from jitload.tiers.cache import Cache, Explainable
+    from jitload.tiers.explain import Explanation
+    from jitload.values import Kind, Toolchain
+else:  # not on the way to a hit
+    nearest = lazy("jitload.bundles.nearest")
+    diagnostics = lazy("jitload.compiler.diagnostics")
+    isolation = lazy("jitload.compiler.isolate")
+    nvrtc = lazy("jitload.compiler.nvrtc")
+    program = lazy("jitload.compiler.program")
+    explaining = lazy("jitload.tiers.explain")
+
+# Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
+_requests: dict[tuple[object, ...], CompileRequest] = {}
+_MAX_REQUESTS = 1024
+
+
+def compile(  # noqa: A001 - the public name, as in `re.compile`
+    source: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    kind: str | None = None,
+    arch: str | Iterable[str] | None = None,
+    options: str | Iterable[str] = (),
+    include_dirs: Iterable[str | os.PathLike[str]] = (),
+    headers: Mapping[str, str] | None = None,
+    defines: Mapping[str, object] | Iterable[str] | None = None,
+    names: Iterable[str] = (),
+    cache: Cache | None = None,
+    isolate: bool = False,
+) -> Artifact:
+    """Compile CUDA C++ to an artifact, or take it from a cache. No GPU and no driver is needed.
+
+    Args:
+        source: CUDA C++ text (str) or a file (os.PathLike).
+        name: the program name for messages and line information; default: the file's name, or "kernel.cu".
+        kind: "cubin", "ptx", "ltoir" or "fatbin"; default: cubin for an "sm_*" arch, PTX for "compute_*", fatbin for
+            several archs, and what the current device runs when `arch` is left out too.
+        arch: "sm_90", "sm_90a", "sm_100f", "compute_80"; a list for a fatbin; default: the current device's, or the
+            CPU executor's own ("compute_75") where there is none.
+        options: NVRTC options in any spelling, as a list or as one string that is split as a shell would.
+        include_dirs: directories for `#include`, in order of search.
+        headers: include name -> text, found before any directory.
+        defines: macro -> value; None defines it bare.
+        names: C++ name expressions to instantiate, e.g. "reduce<float, 256>".
+        cache: where to look and to keep; default: the user's cache.
+        isolate: run NVRTC in a child process, so that one that dies or hangs is a CompileError and no more. A hit costs
+            the same; a compile takes the start of an interpreter longer (some 0.2 s).
+
+    Raises:
+        CompileError: the source does not compile (with file, line and NVRTC's log), no NVRTC is installed, or what
+            comes out has no kernel because `names` instantiates none of its templates, or because it is empty.
+        CompileDisabledError: compiling is off and no tier has it.
+        UsageValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
+    """
+    given_cache(cache)
+    given_truth("isolate", isolate)
+    device = resolve_device() if arch is None else ""
+    arch, options, names = kept(arch), kept(options), kept(names)
+    plain = isinstance(source, str) and not include_dirs and not headers and not defines
+    memo = (source, name, kind, arch, options, names, device) if plain else None
+    try:
+        request = _requests.get(memo) if memo is not None else None
+    except TypeError:  # what cannot be hashed is for the request to refuse, by its name
+        memo = request = None
+    if request is None:
+        wanted, archs = default_target(kind, arch)
+        request = CompileRequest(
+            source,
+            name=name,
+            kind=wanted,
+            arch=archs,
+            options=options,
+            include_dirs=include_dirs,
+            headers=headers,
+            defines=defines,
+            names=names,
+            device_options=EXECUTOR_OPTIONS if device == "cpu" else (),
+        )
+        if memo is not None:
+            if len(_requests) >= _MAX_REQUESTS:
+                _requests.clear()
+            _requests[memo] = request
+    chosen = stand_ins(request, device, kind) if device else NO_STAND_INS
+    return road.compile_request(
+        request,
+        default_cache() if cache is None else cache,
+        config.current(),
+        _ROLES,
+        compiler=_compile_alone if isolate else None,
+        stand_ins=chosen,
+    )
+
+
+def compile_request(
+    request: CompileRequest,
+    cache: Cache | None = None,
+    *,
+    isolate: bool = False,
+    compiler: Compiler | None = None,
+    device: str | None = None,
+    kinds: Iterable[Kind] = ANY_IMAGE,
+    warn: Warn | None = None,
+) -> Artifact:
+    """The artifact of a request: from a tier, or from one compile that is then kept.
+
+    Args:
+        request: what is wanted, with every choice made.
+        cache: where to look and to keep; the default cache when None.
+        isolate: run NVRTC in a child process: one that dies or hangs is then a CompileError.
+        compiler: what does the work of `compile_artifact`, the same artifact in another way; default: that, or
+            `compile_isolated`.
+        device: the device whose arch the request took, when nobody chose one ("sm_90", or "cpu"): where no tier has
+            the exact image and none can be compiled, another one of a bundle that the device runs will do.
+        kinds: the kinds that will do then.
+        warn: what is told the compiler's warnings when the artifact is kept; default: they become a `CompileWarning`.
+
+    Raises:
+        CompileError, CompileDisabledError, BundleError, TrustError: as `road.compile_request`.
+    """
+    return road.compile_request(
+        request,
+        default_cache() if cache is None else cache,
+        config.current(),
+        _ROLES,
+        compiler=_compile_alone if isolate and compiler is None else compiler,
+        stand_ins=StandIns(device, tuple(kinds)),
+        warn=warn,
+    )
+
+
+def look_up(request: CompileRequest, cache: Cache) -> Answer:
+    """What the bundles in force and a cache have for a request, as `road.look_up`."""
+    settings = config.current()
+    return road.look_up(request, cache, settings, bundles_in_force(settings))
+
+
+def explain(
+    request: CompileRequest | Explainable,
+    cache: Cache | None = None,
+    *,
+    device: str | None = None,
+    kinds: Iterable[Kind] = ANY_IMAGE,
+) -> Explanation:
+    """What a request, or the next load of a `jit_kernel`, would get now, and why. Nothing is compiled or counted.
+
+    It names the image that would serve, what each place says, the factors of the key, and the nearest entries.
+
+    Args:
+        request: a `CompileRequest`, or anything with a `request()` that gives one.
+        cache: where to look; default: a kernel's own cache where it has one, else the user's.
+        device: as for `compile_request`; default: a kernel's own.
+        kinds: as for `compile_request`.
+
+    Raises:
+        BundleError, TrustError: a bundle in force is refused, as it would be there.
+    """
+    wanted = request_of(request)
+    if device is None and hasattr(request, "stand_ins"):
+        chosen = request.stand_ins(wanted)
+        device, kinds = chosen.device, kinds if chosen.kinds is ANY_IMAGE else chosen.kinds
+    own = getattr(request, "cache", None) if cache is None else cache
+    store = default_cache() if own is None else own
+    settings, sealed = config.current(), is_sealed()
+    bundles = bundles_in_force(settings)
+    if settings.compile == "always":
+        answer = Answer(wanted)
+        answer.notes = [("no place is asked", "compile=always")]
+    else:
+        answer = road.look_up(wanted, store, settings, bundles, use=False)
+        if answer.artifact is None and road.cannot_compile(wanted, store, settings.compile, sealed=sealed):
+            others = StandIns(device, tuple(kinds))
+            answer = road.find_stand_in(wanted, store, settings, bundles, others, before=answer, use=False)
+    toolchain = store.compiler(wanted)
+    hindered = explaining.obstacle(settings, toolchain, sealed=sealed)
+    scan = settings.compile != "always"
+    near = [] if answer.artifact is not None and answer.tiers[-1].name == "bundle" else _nearest_in(bundles, wanted)
+    return explaining.explanation_of(wanted, store, toolchain, answer, hindered, scan=scan, notes=near)
+
+
+def seal(sealed: bool = True) -> None:
+    """From now on a compile in this session is a `CompileDisabledError`; `seal(False)` allows it again.
+
+    That is everywhere in the process, but for what runs in a `Session` of its own.
+    """
+    scope_in_force().state.sealed = given_truth("sealed", sealed)
+
+
+def is_sealed() -> bool:
+    """Whether `seal` was called."""
+    return scope_in_force().state.sealed
+
+
+def _nearest_in(bundles: Iterable[Bundle], request: CompileRequest) -> list[tuple[str, str]]:
+    """What bundles have of the program that is not served from one."""
+    near = [(bundle, nearest.nearest_in(bundle, request)) for bundle in bundles]
+    return [(f"bundle {bundle.path} has", str(images[0])) for bundle, images in near if images]
+
+
+def _compile_here(request: CompileRequest, closure: Closure, current: Toolchain) -> Artifact:
+    if nvrtc.calls.torn:  # forked from a process that was compiling
+        return _compile_alone(request, closure, current)
+    return program.compile_artifact(request, closure, current)
+
+
+def _compile_alone(request: CompileRequest, closure: Closure, current: Toolchain) -> Artifact:
+    return isolation.compile_isolated(request, closure, current)
+
+
+def _give_warnings(said: Iterable[Diagnostic]) -> None:
+    diagnostics.give_warnings(said)
+
+
+_ROLES = Roles(
+    bundles=bundles_in_force,
+    sealed=is_sealed,
+    toolkit=toolkit_roots,
+    compile=_compile_here,
+    compile_alone=_compile_alone,
+    warn=_give_warnings,
+)
