@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import struct
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from jitload import log
@@ -44,6 +45,7 @@ _TEMPLATE = """\
 def specialize(take, give, make, pack_into, refuse, slow, latest, name, modules, current_stream, elsewhere):
     {state}
     def launch({parameters}*more):
+        nonlocal latest
         {follow}
         if {checks}not more:
             try:
@@ -58,11 +60,10 @@ def specialize(take, give, make, pack_into, refuse, slow, latest, name, modules,
                 return slow({names}*more)
             if outcome := submit():
                 refuse(outcome, submit)
-            latest[0] = name
+            latest = name
             give(slot)
             return None
         return slow({names}*more)
-    launch.__qualname__ = "launch"
     return launch
 """
 # A framework may be imported after the launch was bound. Asking for two names in `sys.modules` costs 75 ns, asking
@@ -187,21 +188,27 @@ class Launch:
         latest.watch(self)
         return fast
 
-    def compiled(self, specialize: Callable[..., Callable[..., None]], elsewhere: Elsewhere) -> Callable[..., None]:
+    def compiled(self, specialize: Callable[..., FunctionType], elsewhere: Elsewhere) -> Callable[..., None]:
         """The short road for this launch; `specialize` is what `compile_launch` gave for its signature."""
-        return specialize(
+        launch = specialize(
             self._slots.pop,
             self._slots.append,
             self._make_slot,
             self._signature.layout.pack_into,
             self._refuse,
             self.run,
-            self._latest,
+            None,
             self._signature.info.name,
             sys.modules,
             current_stream,
             elsewhere,
         )
+        # All launches on a stream write to one variable: what writing to a list costs is seen in the time of a launch.
+        free = zip(launch.__code__.co_freevars, launch.__closure__ or (), strict=True)
+        closure = tuple(self._latest if name == "latest" else cell for name, cell in free)
+        launch = FunctionType(launch.__code__, launch.__globals__, "launch", launch.__defaults__, closure)
+        launch.__qualname__ = "launch"
+        return launch
 
     def _submit(self, values: list[Value], *, wait: bool) -> None:
         try:
@@ -215,7 +222,7 @@ class Launch:
         if self._fast is not None:
             self._fast.note(self._stream)
         else:
-            self._latest[0] = self._signature.info.name
+            self._latest.cell_contents = self._signature.info.name
         self._slots.append(slot)
         if wait:
             self._function.synchronize(self._stream)
@@ -239,7 +246,7 @@ class Launch:
             refuse(outcome, submit, self._stream if stream is None else stream)
 
 
-def compile_launch(signature: Signature, *, follow: bool) -> Callable[..., Callable[..., None]] | None:
+def compile_launch(signature: Signature, *, follow: bool) -> Callable[..., FunctionType] | None:
     """Compile the short road of a signature, or None when a parameter always needs converting.
 
     Args:
@@ -261,7 +268,7 @@ def compile_launch(signature: Signature, *, follow: bool) -> Callable[..., Calla
     scope: dict[str, Any] = {"MISSING": MISSING, "PackError": (struct.error, OverflowError)}
     # The text is made of the template, a0, a1, ... and the three type names: nothing of the kernel is in it.
     exec(compile(source, "<jitload launch>", "exec"), scope)  # noqa: S102
-    specialize: Callable[..., Callable[..., None]] = scope["specialize"]
+    specialize: Callable[..., FunctionType] = scope["specialize"]
     return specialize
 
 

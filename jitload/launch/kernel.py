@@ -11,6 +11,7 @@ from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FunctionType
 
     from typing_extensions import Unpack
 
@@ -56,7 +57,7 @@ class Kernel(Lookup):
         self._info = info
         self._function = function
         self._signature: Signature | None = None
-        self._specialize: dict[bool, Callable[..., Callable[..., None]] | None] = {}
+        self._specialize: dict[bool, Callable[..., FunctionType] | None] = {}
         self._bound: dict[object, Callable[..., None]] = {}
         self._native = native.extension() if hasattr(function, "submission") else None
         self._plan: _native.Plan | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jitload import config
 
@@ -19,15 +19,16 @@ class PythonLookup:
 
     _bound: dict[object, Callable[..., None]]
 
-    def __getitem__(self, key: object) -> Callable[..., None]:
-        if type(key) is tuple and len(key) == 2 and not config.sync_seen:
+    def __getitem__(self, key: Any) -> Callable[..., None]:
+        try:
             grid, block = key
             # Only ints and tuples: 1.0 and True equal 1 in a dict, and must not pass because 1 came before.
             if (type(grid) is int or type(grid) is tuple) and (type(block) is int or type(block) is tuple):
-                try:
-                    return self._bound[key]
-                except (KeyError, TypeError):
-                    pass
+                launch = self._bound[key]
+                if not config.sync_seen:
+                    return launch
+        except Exception:  # noqa: BLE001, S110 - anything else than two: `_look_up` says what is wrong with it
+            pass
         return self._look_up(key)
 
     def _look_up(self, key: object) -> Callable[..., None]:
