@@ -47,6 +47,7 @@ ONLY_IMPORTER = {
     "rich": {"cli"},
     "tvm_ffi": {"interop"},
     "cryptography": {"bundles/ed25519.py"},
+    "distributed": {"batch/cluster.py"},
 }
 
 

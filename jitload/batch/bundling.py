@@ -223,4 +223,6 @@ def _known_requests(item: Any, kinds: tuple[Kind, ...] | None, cache: Cache) -> 
 def _together(reports: list[PrecompileReport]) -> PrecompileReport:
     rows = {name: [row for report in reports for row in getattr(report, name)] for name in ("compiled", "cached")}
     failed = [row for report in reports for row in report.failed]
-    return PrecompileReport(rows["compiled"], rows["cached"], failed, sum(report.seconds for report in reports))
+    incidents = [incident for report in reports for incident in report.incidents]
+    seconds = sum(report.seconds for report in reports)
+    return PrecompileReport(rows["compiled"], rows["cached"], failed, seconds, incidents)

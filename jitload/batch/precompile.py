@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Any
 
 from jitload import config
 from jitload.batch.expand import executor_images, expanded, names_archs
+from jitload.batch.parts import parts_of
+from jitload.batch.remote import give_to_remote
 from jitload.batch.report import PrecompileReport
 from jitload.batch.workers import Batch, Result, compile_batch, compile_in_processes
 from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.diagnostics import give_warnings
 from jitload.compiler.kernelless import refuse_unlaunchable
-from jitload.compiler.prefix import leading_directives
+from jitload.compiler.key import readable_factors
 from jitload.door import is_sealed
 from jitload.errors import CompileError, JitloadError
 from jitload.given import given_cache, given_count, given_list
+from jitload.lazy import lazy
 from jitload.road import cannot_compile, look_up, refuse_if_off
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer
@@ -36,10 +39,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from jitload.artifact import Artifact
+    from jitload.batch import farm
     from jitload.source.request import CompileRequest
     from jitload.tiers.cache import Cache, Explainable
 
     Progress = Callable[[int, int, CompileRequest, str], None]
+else:
+    farm = lazy("jitload.batch.farm")  # only who has a Dask cluster has a use for it
 
 
 def precompile(
@@ -64,6 +70,7 @@ def precompile(
             of them is made for which arch, `jitload.source.targets` says.
         executor: where to compile; default: `jobs` processes that are started for it. In the processes of an executor
             headers are shared as well; in threads of this process they are not, and a compiler that dies takes it down.
+            With that of a Dask client (`client.get_executor()`) its workers compile: docs/fleet.md.
         progress: called here as `progress(done, total, request, outcome)`; the outcome is "compiled", "cached" or
             "failed".
         jobs: worker processes, and into how many parts a large batch is cut; default: the cores of this process.
@@ -84,6 +91,7 @@ def precompile(
     given_cache(cache)
     results: list[Result] = []
     beside: list[Result] = []
+    incidents: list[str] = []
     with ExitStack() as stack:
         wanted = [
             (store, stack.enter_context(expanded(items, archs, kinds)), names_archs(items, archs))
@@ -92,7 +100,7 @@ def precompile(
         total = sum(len(part) for _, part, _ in wanted)
         for store, part, warms_executor in wanted:
             extra = _beside(part, store) if warms_executor else {}
-            for result in stack.enter_context(closing(_run([*part, *extra], store, executor, workers))):
+            for result in stack.enter_context(closing(_run([*part, *extra], store, executor, workers, incidents))):
                 if result.request in extra:
                     beside.append(result)
                     continue
@@ -112,6 +120,7 @@ def precompile(
         [result.request for result in results if result.outcome == "cached"],
         [(result.request, result.error) for result in results if result.error is not None],
         time.perf_counter() - started,
+        incidents,
     )
 
 
@@ -132,7 +141,7 @@ def _by_cache(requests: Any, cache: Cache | None) -> dict[Cache, list[Any]]:
 
 
 def _run(
-    wanted: list[CompileRequest], store: Cache, executor: Executor | None, jobs: int
+    wanted: list[CompileRequest], store: Cache, executor: Executor | None, jobs: int, incidents: list[str]
 ) -> Generator[Result, None, None]:
     """The result of every request, in the order in which they come."""
     settings = config.current()
@@ -155,8 +164,19 @@ def _run(
     if not missing:
         return
     with tempfile.TemporaryDirectory(prefix="jitload-", ignore_cleanup_errors=True) as scratch:
-        batches = [Batch(part, store, scratch, policy) for part in _parts(missing, jobs)]
-        found = compile_in_processes(batches, jobs) if executor is None else _on_executor(executor, batches, jobs)
+
+        def batches_of(requests: list[CompileRequest]) -> list[Batch]:
+            return [Batch(part, store, scratch, policy) for part in parts_of(requests, jobs)]
+
+        def at_home(requests: list[CompileRequest]) -> Generator[Result, None, None]:
+            return compile_in_processes(batches_of(requests), jobs)
+
+        if executor is None:
+            found = at_home(missing)
+        elif type(executor).__module__.partition(".")[0] == "distributed":
+            found = farm.compile_on_farm(executor, missing, store, policy, at_home=at_home, incidents=incidents)
+        else:
+            found = _on_executor(executor, batches_of(missing), jobs)
         with closing(found) as results:
             for result in results:
                 _take_in(result, store)
@@ -169,22 +189,6 @@ def _cached(request: CompileRequest, artifact: Artifact) -> Result:
     except CompileError as error:
         return Result(request, "failed", error)
     return Result(request, "cached")
-
-
-def _parts(requests: list[CompileRequest], jobs: int) -> list[list[CompileRequest]]:
-    """Requests that share headers together, cut so that every worker gets some; the longest first."""
-    groups: dict[object, list[CompileRequest]] = {}
-    for request in requests:
-        directives = leading_directives(request.source.encode("utf-8", "surrogateescape"))
-        same = (request.kind, request.archs, request.options, request.defines, request.undefines, request.headers)
-        # A guess: where headers of one name differ after all, the worker sees it in their texts and shares nothing.
-        groups.setdefault((directives, same) if directives else request, []).append(request)
-    most = -(-len(requests) // jobs)
-    parts: list[list[CompileRequest]] = []
-    for group in groups.values():
-        count = -(-len(group) // most)
-        parts += [group[number::count] for number in range(count)]
-    return sorted(parts, key=len, reverse=True)
 
 
 def _on_executor(executor: Executor, batches: Sequence[Batch], jobs: int) -> Generator[Result, None, None]:
@@ -221,9 +225,12 @@ def _executor_error(request: CompileRequest, error: Exception) -> CompileError:
 def _take_in(result: Result, store: Cache) -> None:
     """Make what a worker compiled known to this process."""
     if result.artifact is not None:
-        store.put(result.artifact)
+        factors = [readable_factors(result.request, variant.headers()) for variant in result.variants[:1]]
+        store.put(result.artifact, *factors)
         for variant in reversed(result.variants):
             store.add_variant(result.request.digest, variant)
+    elif result.outcome == "compiled":
+        give_to_remote(result.request, store)
 
 
 def _cores() -> int:

@@ -23,13 +23,16 @@ class PrecompileReport(Value):
         cached: requests that the cache held already.
         failed: (request, error) of the others.
         seconds: what it took, in seconds of wall clock.
+        incidents: what went wrong on the way without a request being lost for it, a sentence each: workers of a farm
+            that died, or were refused.
     """
 
-    __slots__ = ("cached", "compiled", "failed", "seconds")
+    __slots__ = ("cached", "compiled", "failed", "incidents", "seconds")
     compiled: tuple[CompileRequest, ...]
     cached: tuple[CompileRequest, ...]
     failed: tuple[tuple[CompileRequest, Exception], ...]
     seconds: float
+    incidents: tuple[str, ...]
 
     def __init__(
         self,
@@ -37,8 +40,15 @@ class PrecompileReport(Value):
         cached: Iterable[CompileRequest],
         failed: Iterable[tuple[CompileRequest, Exception]],
         seconds: float,
+        incidents: Iterable[str] = (),
     ) -> None:
-        self._set(compiled=tuple(compiled), cached=tuple(cached), failed=tuple(failed), seconds=seconds)
+        self._set(
+            compiled=tuple(compiled),
+            cached=tuple(cached),
+            failed=tuple(failed),
+            seconds=seconds,
+            incidents=tuple(incidents),
+        )
 
     @property
     def ok(self) -> bool:
@@ -65,6 +75,7 @@ class PrecompileReport(Value):
         for requests, text in self.errors:
             indented = text.replace("\n", "\n    ")
             lines.append(f"  {_describe(requests)}\n    {indented}")
+        lines += [f"  {incident}" for incident in self.incidents]
         return "\n".join(lines)
 
 

@@ -124,6 +124,7 @@ def compile_in_processes(
     *,
     answer: Callable[[Batch], Iterator[Result]] | None = None,
     bound_seconds: float = BOUND_SECONDS,
+    idle: list[CompilerProcess] | None = None,
 ) -> Generator[Result, None, None]:
     """The result of every request, as they come, from processes that are started for it and end with it.
 
@@ -132,10 +133,12 @@ def compile_in_processes(
         jobs: how many processes at most.
         answer: what a process does with a batch; default: `answer_batch`.
         bound_seconds: how long a request may take before its process is killed.
+        idle: processes of earlier calls, to be used first; those of this call are put there at its end.
     """
     todo = deque(batches)
     results: SimpleQueue[Result | BaseException] = SimpleQueue()
-    drivers = [_Driver(todo, results, answer or answer_batch, bound_seconds) for _ in range(min(jobs, len(batches)))]
+    give = answer or answer_batch
+    drivers = [_Driver(todo, results, give, bound_seconds, idle) for _ in range(min(jobs, len(batches)))]
     for driver in drivers:
         driver.start()
     complete = False
@@ -164,6 +167,7 @@ class _Driver(Thread):
         results: SimpleQueue[Result | BaseException],
         answer: Callable[[Batch], Iterator[Result]],
         bound_seconds: float,
+        idle: list[CompilerProcess] | None,
     ) -> None:
         super().__init__(name="jitload-precompile", daemon=True)
         self._context = copy_context()
@@ -171,6 +175,7 @@ class _Driver(Thread):
         self._results = results
         self._answer = answer
         self._bound_seconds = bound_seconds
+        self._idle = idle
         self._process: CompilerProcess | None = None
         self._stopped = False
 
@@ -186,10 +191,14 @@ class _Driver(Thread):
                     break
                 self._compile(batch)
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for the results
+            self._stopped = True
             self._results.put(error)
         finally:
             if self._process is not None:
-                self._process.close()
+                if self._idle is None or self._stopped:
+                    self._process.close()
+                else:
+                    self._idle.append(self._process)
 
     def stop(self) -> None:
         """End the process, whatever it is doing; no further result is of interest."""
@@ -204,7 +213,8 @@ class _Driver(Thread):
             part = [pending[0]] if alone else list(pending)
             try:
                 if self._process is None:
-                    self._process = CompilerProcess(self._answer)
+                    # In "/", so that LTO-IR is the same wherever it is made.
+                    self._process = self._waiting() or CompilerProcess(self._answer, "/")
                 self._process.ask(batch.of(part, share_headers=share_headers and not alone))
                 for _ in part:
                     self._results.put(self._process.reply(self._bound_seconds))
@@ -217,8 +227,16 @@ class _Driver(Thread):
                 # out, say), so it gets a second one, alone and fresh.
                 if alone or death.hung:
                     suspect = pending.popleft()
-                    self._results.put(Result(suspect, "failed", death.error(suspect)))
+                    error = death.error(suspect)
+                    error.__cause__ = death
+                    self._results.put(Result(suspect, "failed", error))
                 alone = not alone and not death.hung
+
+    def _waiting(self) -> CompilerProcess | None:
+        try:
+            return self._idle.pop() if self._idle else None
+        except IndexError:  # another thread has it
+            return None
 
     def _discard(self) -> None:
         if self._process is not None:

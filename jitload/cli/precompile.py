@@ -2,9 +2,10 @@
 
 import json
 import tempfile
-from contextlib import suppress
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,12 +17,19 @@ from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
+from jitload.cli.tables import plain
 from jitload.door import look_up
 from jitload.errors import UsageValueError
+from jitload.lazy import lazy
 from jitload.source.request import CompileRequest
 from jitload.source.targets import image_targets, parse_kinds
 from jitload.target import default_target, device_options
 from jitload.tiers.cache import default_cache
+
+if TYPE_CHECKING:
+    from jitload.batch import cluster
+else:
+    cluster = lazy("jitload.batch.cluster")
 
 app = new_app()
 
@@ -45,6 +53,10 @@ def precompile_files(
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Worker processes. Default: one per core.")
     ] = None,
+    dask: Annotated[
+        str,
+        typer.Option("--dask", metavar="ADDRESS", help="Compile on a Dask cluster, e.g. tcp://scheduler:8786."),
+    ] = "",
     resources: ShowResources = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON: a list with one object per image.")] = False,
 ) -> None:
@@ -64,6 +76,7 @@ def precompile_files(
     jitload precompile kernels/s*.cu --arch sm_80,sm_90 --arch compute_90
     jitload precompile app.jlw --arch sm_80,sm_90a,compute_80 --kind cubin,ptx,fatbin -j 8
     jitload precompile kernels/precompile.toml
+    jitload precompile app.jlw --arch sm_80,sm_90 --dask tcp://scheduler:8786
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
         fields = {"include_dirs": include_dirs, "defines": defines, "names": names, "options": options}
@@ -71,14 +84,14 @@ def precompile_files(
         items = [item for file in files or [_default_plan()] for item in _items(file, arch, kind, fields)]
         _expect_writable_cache()
         taken: dict[CompileRequest, list[dict[str, Any]]] = {}
-        with shown_progress(lines_to_stderr=as_json) as advance:
+        with shown_progress(lines_to_stderr=as_json) as advance, _executor(dask) as executor:
 
             def note(done: int, total: int, request: CompileRequest, outcome: str) -> None:
                 advance(done, total, request, outcome)
                 if resources and outcome != "failed":  # the headers of a workload are there for as long as this runs
                     taken[request] = _resources(request)
 
-            report = precompile(items, arch or None, kinds=kind or None, jobs=jobs, progress=note)
+            report = precompile(items, arch or None, kinds=kind or None, jobs=jobs, progress=note, executor=executor)
         if as_json:
             typer.echo(json.dumps(_rows(report, taken if resources else None), indent=2))
         else:
@@ -88,8 +101,17 @@ def precompile_files(
             typer.echo("\n".join(resource_lines(shown)))
         for _, text in report.errors:
             typer.echo(f"jitload: {text}", err=True)
+        for incident in report.incidents:
+            typer.echo(f"jitload: {plain(incident)}", err=True)
     if not report.ok:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _executor(dask: str) -> AbstractContextManager[Executor | None]:
+    """Where to compile: on the cluster of this scheduler, or here."""
+    if not dask:
+        return nullcontext()
+    return cluster.dask_executor(dask)
 
 
 def _items(

@@ -10,6 +10,7 @@ again, so it asks for a guard in every script, and cannot be used from a prompt 
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -78,9 +79,11 @@ class CompilerProcess:
 
     Args:
         answer: a function at the top of a module: question -> iterator of replies. It runs in the child.
+        directory: the working directory of the child, which NVRTC writes into LTO-IR and into what has debug
+            information; default: that of this process.
     """
 
-    def __init__(self, answer: Callable[[Any], Iterator[Any]]) -> None:
+    def __init__(self, answer: Callable[[Any], Iterator[Any]], directory: str | None = None) -> None:
         if not sys.executable:
             raise CompileError(
                 "no process can be started for the compiler: this interpreter does not know its own file"
@@ -88,7 +91,7 @@ class CompilerProcess:
         self._connection, theirs = Pipe()
         found = toolkit.find_nvrtc()
         start = _START.format(
-            path=sys.path,
+            path=[os.path.abspath(path) for path in sys.path],
             module=answer.__module__,
             function=answer.__qualname__,
             handle=theirs.fileno(),
@@ -97,6 +100,7 @@ class CompilerProcess:
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, running this package
                 [sys.executable, "-c", start],
+                cwd=directory,
                 env=worker_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

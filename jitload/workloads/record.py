@@ -62,6 +62,10 @@ def _renew_guard() -> None:
 forks.after_fork(_renew_guard)
 
 
+class Unrecordable(Exception):  # noqa: N818 - never leaves: it becomes a warning, or an error that names the request
+    """Why a request cannot be written down so that it could be made again elsewhere."""
+
+
 class record:  # noqa: N801 - called like a function, used in a `with` statement
     """Record every request while this block lasts into a workload file, which is made or added to.
 
@@ -116,10 +120,8 @@ def note_request(
         return
     try:
         lines = _lines(request, variant, how)
-    except OSError as error:  # a header that went away since it was looked at
-        log.warn(f"{request.name} is not recorded: {error}")
-        return
-    if lines is None:
+    except (Unrecordable, OSError) as why:  # OSError: a header that went away since it was looked at
+        log.warn_once(("record", request.digest, str(why)), f"{request.name} is not recorded: {why}")
         return
     with _guard:
         fresh = {digest: line for digest, line in lines.items() if (path, digest, "text") not in _written}
@@ -141,16 +143,15 @@ def recorded_workload(served: Iterable[tuple[CompileRequest, Variant]]) -> Workl
     """The workload of some requests, each as if it had been chosen so, with the headers that each had.
 
     Raises:
-        BundleError: one cannot be recorded, so it could not be made again elsewhere; a warning says why.
+        BundleError: one cannot be recorded, so it could not be made again elsewhere.
     """
     lines: set[bytes] = set()
     for request, variant in served:
-        found = _lines(request, variant, CHOSEN)
-        if found is None:
-            raise BundleError(
-                f"the sources of {request.name} ({request.kind}, {request.arch}) cannot be carried: a warning says why"
-            )
-        lines.update(found.values())
+        try:
+            lines.update(_lines(request, variant, CHOSEN).values())
+        except Unrecordable as why:
+            what = f"{request.name} ({request.kind}, {request.arch})"
+            raise BundleError(f"the sources of {what} cannot be carried: {why}") from None
     return decode_workload(FIRST_LINE + b"".join(sorted(lines)))
 
 
@@ -190,11 +191,15 @@ def _read_file(path: str) -> bytes | None:
         return file.read()
 
 
-def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[str, bytes] | None:
-    """The lines of a request: by digest those of its texts, by "" its own; None when it cannot be recorded."""
+def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[str, bytes]:
+    """The lines of a request: by digest those of its texts, by "" its own.
+
+    Raises:
+        Unrecordable: they would not say what was compiled.
+        OSError: a header cannot be read.
+    """
     if variant is None:
-        log.warn_once(("record", request.digest), f"{request.name} is not recorded: its output cannot be kept")
-        return None
+        raise Unrecordable("its output cannot be kept")
     texts: dict[str, str] = {}
 
     def add(text: str) -> str:
@@ -208,22 +213,17 @@ def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[s
         if root.startswith("toolkit/") or root == "headers":
             continue
         if root == "absolute":
-            log.warn_once(
-                ("record", request.digest),
-                f"{request.name} is not recorded: it includes /{relative} by an absolute path, which will not be there "
-                f"on another machine",
+            raise Unrecordable(
+                f"it includes /{relative} by an absolute path, which will not be there on another machine"
             )
-            return None
         path = roots.path(root, relative) or relative
         with open_regular(path) as file:
             if add(file.read().decode("utf-8", "surrogateescape")) != digest:
-                log.warn(f"{request.name} is not recorded: {path} changed meanwhile")
-                return None
+                raise Unrecordable(f"{path} changed meanwhile")
         files.append([root, relative, digest])
     aliases = header_aliases(request, [(root, relative) for root, relative, _ in files], toolkit_roots())
     if len({spot(root, relative) for root, relative, *_ in (*files, *aliases)}) < len(files) + len(aliases):
-        log.warn(f"{request.name} is not recorded: two of its headers would lie in one place without the links here")
-        return None
+        raise Unrecordable("two of its headers would lie in one place without the links here")
     row = {
         **({"aliases": aliases} if aliases else {}),
         "absent": [[root, path] for root, path in variant.absent if root == "source" or root.startswith("include/")],
@@ -244,8 +244,7 @@ def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[s
         if max(map(len, lines.values())) > MAX_LINE_BYTES:
             raise ValueError(f"a source or header takes more than {MAX_LINE_BYTES} bytes")
     except (ValueError, BundleError) as error:
-        log.warn(f"{request.name} is not recorded: {error}")
-        return None
+        raise Unrecordable(str(error)) from None
     return lines
 
 

@@ -564,8 +564,8 @@ def test_an_interrupted_run_leaves_no_process(cache, monkeypatch):
     started = []
 
     class Watched(CompilerProcess):
-        def __init__(self, answer):
-            super().__init__(answer)
+        def __init__(self, answer, directory):
+            super().__init__(answer, directory)
             started.append(self.pid)
 
     monkeypatch.setattr("jitload.batch.workers.CompilerProcess", Watched)
@@ -654,15 +654,15 @@ def test_single_requests_write_no_precompiled_header(cache, tmp_path):
 
 
 def test_requests_that_begin_alike_go_together_and_large_groups_are_cut():
-    from jitload.batch.precompile import _parts
+    from jitload.batch.parts import parts_of
 
     alike = [half(number) for number in range(6)]
     others = [simple(1), simple(2), half(1, arch="sm_90"), half(1, defines={"N": 1})]
-    parts = _parts([*others, *alike], jobs=1)
+    parts = parts_of([*others, *alike], jobs=1)
     assert sorted(map(len, parts)) == [1, 1, 1, 1, 6]
     assert parts[0] == alike
-    assert sorted(map(len, _parts(alike, jobs=2))) == [3, 3]
-    assert sorted(map(len, _parts(alike, jobs=100))) == [1] * 6
+    assert sorted(map(len, parts_of(alike, jobs=2))) == [3, 3]
+    assert sorted(map(len, parts_of(alike, jobs=100))) == [1] * 6
 
 
 # The name
@@ -684,3 +684,16 @@ def test_the_signature_is_the_contract():
     parameters = inspect.signature(precompile).parameters
     assert list(parameters)[:2] == ["requests", "archs"]
     assert {"executor", "progress", "jobs", "cache", "kinds"} <= set(parameters)
+
+
+def test_the_directory_of_whoever_asks_is_in_no_image(tmp_path, monkeypatch):
+    """NVRTC writes its working directory into LTO-IR and into debug information, and bundles are built anywhere."""
+    wanted = [simple(1, kind="ltoir"), simple(1, options=["-G"])]
+    made = []
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        store = Cache(tmp_path / f"cache-{name}")
+        assert precompile(wanted, cache=store, jobs=1).ok
+        made.append([look_up(request, store).artifact.data for request in wanted])
+    assert made[0] == made[1]
