@@ -11,74 +11,38 @@ import re
 from collections import Counter
 
 from jitload.compiler.signature import typed_by_symbol, with_types
-from jitload.values import KernelInfo, Parameter
+from jitload.images.ptx.entries import read_entries
+from jitload.images.ptx.layout import ADDRESS_TYPES, kernel_of
+from jitload.values import Parameter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jitload.compiler.types.source import SourceKernels, Written
-
-_ENTRY = re.compile(r"\.entry\s+([\w$%.]+)\s*(?:\(([^)]*)\))?([^{;]*)\{")
-_PARAM = re.compile(
-    r"\.param\s+(?:\.align\s+(?P<align>\d+)\s+)?\.(?P<type>\w+)\s+"
-    r"(?P<ptr>\.ptr\s+(?:\.(?:global|shared|const|local)\s+)?(?:\.align\s+\d+\s+)?)?"
-    r"(?P<name>[\w$%]+)(?:\[(?P<count>\d+)\])?"
-)
-_BOUNDS = re.compile(r"\.(maxntid|reqntid)\s+(\d+)(?:\s*,\s*(\d+))?(?:\s*,\s*(\d+))?")
-_SIZES = {"8": 1, "16": 2, "32": 4, "64": 8, "128": 16}
-_ADDRESS_TYPES = {"u64", "b64", "s64"}
+    from jitload.images.ptx.entries import Entry
+    from jitload.values import KernelInfo
 
 
 def read_kernels(ptx: str) -> dict[str, KernelInfo]:
     """Symbol -> layout of every entry in a PTX text; the names are the symbols."""
-    return {match[1]: _kernel(ptx, match) for match in _ENTRY.finditer(ptx)}
-
-
-def _kernel(ptx: str, match: re.Match[str]) -> KernelInfo:
-    symbol, params, directives = match[1], match[2] or "", match[3]
-    bounds = {name: (int(x), int(y or 1), int(z or 1)) for name, x, y, z in _BOUNDS.findall(directives)}
-    max_threads = bounds.get("maxntid")
-    return KernelInfo(
-        symbol,
-        symbol,
-        _layout(params, ptx[match.end() : ptx.find("\n}", match.end())]),
-        max_threads=None if max_threads is None else max_threads[0] * max_threads[1] * max_threads[2],
-        required_block=bounds.get("reqntid"),
-    )
+    return {entry.head.name: _kernel(ptx, entry) for entry in read_entries(ptx)}
 
 
 def read_kernel(ptx: str, symbol: str) -> KernelInfo | None:
     """The layout of one entry in a PTX text, or None when there is none of that symbol."""
-    declared = re.search(rf"\.entry\s+{re.escape(symbol)}(?![\w$%.])", ptx)
-    match = declared and _ENTRY.match(ptx, declared.start())
-    return _kernel(ptx, match) if match else None
+    return next((_kernel(ptx, entry) for entry in read_entries(ptx, symbol)), None)
 
 
-def _layout(params: str, body: str) -> list[Parameter]:
-    found: list[Parameter] = []
-    offset = 0
-    for match in _PARAM.finditer(params):
-        element = _SIZES[re.sub(r"\D", "", match["type"])]
-        size = element * int(match["count"] or 1)
-        alignment = int(match["align"] or element)
-        offset = -(-offset // alignment) * alignment
-        pointer = _is_pointer(match, body) if size == 8 and match["count"] is None else False
-        found.append(Parameter(offset, size, alignment, match["type"], pointer=pointer))
-        offset += size
-    return found
+def _kernel(ptx: str, entry: Entry) -> KernelInfo:
+    body = ptx[entry.body : ptx.find("\n}", entry.body)]
+    return kernel_of(entry.head, lambda parameter: _is_address(parameter, body))
 
 
-def _is_pointer(param: re.Match[str], body: str) -> bool | None:
-    """True when the PTX shows that it is an address, None when it does not say."""
-    if param["type"] not in _ADDRESS_TYPES:
-        return False
-    if param["ptr"]:
-        return True
-    loaded = re.search(rf"ld\.param\.[ubs]64\s+([\w$%]+),\s*\[{re.escape(param['name'])}\]", body)
-    if loaded and re.search(rf"cvta\.to\.\w+\.u64\s+[\w$%]+,\s*{re.escape(loaded[1])}\s*;", body):
-        return True
-    return None
+def _is_address(parameter: str, body: str) -> bool:
+    """Whether a body shows that a parameter is an address."""
+    loaded = re.search(rf"ld\.param\.[ubs]64\s+([\w$%]+),\s*\[{re.escape(parameter)}\]", body)
+    return bool(loaded and re.search(rf"cvta\.to\.\w+\.u64\s+[\w$%]+,\s*{re.escape(loaded[1])}\s*;", body))
 
 
 def name_kernels(ptx: str, lowered: Mapping[str, str], source: SourceKernels) -> list[KernelInfo]:
@@ -157,7 +121,7 @@ def _describe(name: str, kernel: KernelInfo, source: SourceKernels) -> KernelInf
 
 
 def _with_declaration(param: Parameter, found: Written) -> Parameter:
-    is_address = param.type in _ADDRESS_TYPES
+    is_address = param.type in ADDRESS_TYPES
     pointer = found.pointer if is_address and found.pointer is not None else param.pointer
     return Parameter(
         param.offset,

@@ -17,7 +17,7 @@ from jitload.cpu.code.draft import BUILTINS, Draft, Reader, decode_or_fault
 from jitload.cpu.code.function_writer import FunctionWriter, canonical
 from jitload.cpu.code.grid_sync import GridSync
 from jitload.cpu.code.instruction import emit, operands
-from jitload.cpu.code.layout import KernelLayout, align, depends_on_others, find_spins
+from jitload.cpu.code.layout import KernelLayout, depends_on_others, find_spins
 from jitload.cpu.code.liveness import linear_registers, reads_special, registers_of, symbols_of
 from jitload.cpu.code.namespace import make_namespace
 from jitload.cpu.code.writer import BlockWriter
@@ -26,6 +26,7 @@ from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.text.ir import Register, Symbol, Variable
 from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
+from jitload.images.ptx.layout import align
 
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block

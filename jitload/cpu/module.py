@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from jitload import forks
-from jitload.cpu.code.layout import kernel_info, parameter_offsets
 from jitload.cpu.code.link import Linker
 from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.function import CpuFunction
@@ -15,6 +14,7 @@ from jitload.cpu.memory.arena import process_arena
 from jitload.cpu.text.lines import spell_lines_of
 from jitload.cpu.text.program import read_program
 from jitload.errors import LoadError, SymbolNotFoundError
+from jitload.images.ptx.layout import kernel_of, parameter_offsets
 from jitload.launch.kernel import Kernel
 from jitload.lazy import lazy
 from jitload.loader.module import Module
@@ -146,7 +146,7 @@ class VariableMemory:
 def _checked_info(entry: Function, kernel: KernelInfo | None) -> KernelInfo:
     """The layout that was handed along with the bytes, if it is the layout of these bytes."""
     if kernel is None:
-        return with_symbol_types(kernel_info(entry))
+        return with_symbol_types(kernel_of(entry))
     sizes = [parameter.size for parameter in entry.parameters]
     own = list(zip(parameter_offsets(entry), sizes, strict=True))
     given = [(parameter.offset, parameter.size) for parameter in kernel.params]

@@ -1,14 +1,13 @@
-"""PTX types, and how values of them are held in lane arrays (PTX ISA section 5.2).
-
-A register is a container of bits. Every operand is looked at through the *representation* of the instruction's type:
-the name of a NumPy dtype, or "p" for predicates. bf16, tf32 and packed types have no dtype; they stay unsigned words.
-"""
+"""How values of PTX types are held in lane arrays: the dtype of each representation (jitload/images/ptx/types.py)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from jitload.images.ptx.types import TYPES as TYPES
+from jitload.images.ptx.types import Type as Type
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -38,54 +37,6 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "p": np.dtype(np.bool_),
 }
 BITS: dict[str, int] = {rep: 1 if rep == "p" else dtype.itemsize * 8 for rep, dtype in DTYPES.items()}
-
-
-class Type(NamedTuple):
-    """A fundamental or packed PTX type.
-
-    Attributes:
-        name: as written, without the dot.
-        bits: its width; 1 for predicates.
-        rep: the representation of its values.
-        kind: "u", "s", "b", "f" (IEEE), "bf", "tf", "x2" (two packed halves) or "p".
-    """
-
-    name: str
-    bits: int
-    rep: str
-    kind: str
-
-    @property
-    def size(self) -> int:
-        """Bytes in memory."""
-        return max(self.bits // 8, 1)
-
-    @property
-    def is_integer(self) -> bool:
-        """Whether arithmetic on it is integer arithmetic; untyped bits count as unsigned."""
-        return self.kind in {"u", "s", "b"}
-
-
-def _plain_types() -> dict[str, Type]:
-    table = {
-        f"{kind}{bits}": Type(f"{kind}{bits}", bits, f"{kind}{bits}", kind) for kind in "us" for bits in (8, 16, 32, 64)
-    }
-    table |= {f"b{bits}": Type(f"b{bits}", bits, f"u{bits}", "b") for bits in (8, 16, 32, 64, 128)}
-    table |= {f"f{bits}": Type(f"f{bits}", bits, f"f{bits}", "f") for bits in (16, 32, 64)}
-    return table
-
-
-TYPES: dict[str, Type] = {
-    **_plain_types(),
-    "bf16": Type("bf16", 16, "u16", "bf"),
-    "tf32": Type("tf32", 32, "u32", "tf"),
-    "f16x2": Type("f16x2", 32, "u32", "x2"),
-    "bf16x2": Type("bf16x2", 32, "u32", "x2"),
-    "u16x2": Type("u16x2", 32, "u32", "x2"),
-    "s16x2": Type("s16x2", 32, "u32", "x2"),
-    "f32x2": Type("f32x2", 64, "u64", "x2"),
-    "pred": Type("pred", 1, "p", "p"),
-}
 
 
 def unsigned_rep(bits: int) -> str:

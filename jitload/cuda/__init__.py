@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from jitload.cuda import module as cuda_module
     from jitload.cuda.module import CudaModule
     from jitload.images import check as images
-    from jitload.images import ptx
+    from jitload.images.ptx import entries
 else:
     cuda_driver = lazy("jitload.cuda.driver")
     cuda_linker = lazy("jitload.cuda.linker")
     cuda_module = lazy("jitload.cuda.module")
     images = lazy("jitload.images.check")
-    ptx = lazy("jitload.images.ptx")
+    entries = lazy("jitload.images.ptx.entries")
 
 __all__ = ["load_cubin", "load_fatbin", "load_ltoir", "load_ptx"]
 
@@ -46,7 +46,7 @@ def load_ptx(data: bytes) -> CudaModule:
     """
     images.verify_image("ptx", data)
     return cuda_module.CudaModule(
-        "ptx", data, symbols=ptx.ptx_entries(data), source=data.rstrip(b"\0").decode(errors="replace")
+        "ptx", data, symbols=entries.entry_names(data), source=data.rstrip(b"\0").decode(errors="replace")
     )
 
 

@@ -15,15 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jitload.compiler import signature as signatures
+    from jitload.images.ptx import entries
 else:
     signatures = lazy("jitload.compiler.signature")
+    entries = lazy("jitload.images.ptx.entries")
 
-# PTX ISA section 10.1: linking, state space, alignment and other attributes, type, name.
-_PTX_VARIABLE = re.compile(
-    rb"^[ \t]*(?:\.(?:visible|weak|common)[ \t]+)?\.(?:global|const)\b(?:[ \t]*\.\w+(?:[ \t]*\(?[\d,. \t]+\)?)?)*"
-    rb"[ \t]+([A-Za-z_$%][\w$]*)",
-    re.MULTILINE,
-)
 #: What NVRTC puts around names that other programs must not see, and what nobody writes.
 _HIDDEN = re.compile(r"(?:_INTERNAL_\w+|\(anonymous namespace\))::")
 _NEEDLESS_SPACE = re.compile(r"\s*([^\w\s])\s*")
@@ -33,7 +29,7 @@ _NESTED = re.compile(r"[A-Za-z_]\w*(?:::[A-Za-z_]\w*)+")
 def image_variables(kind: str, data: bytes) -> tuple[str, ...]:
     """The symbols of the variables in an image, as far as it shows them: LTO-IR and what is compressed do not."""
     if kind == "ptx":
-        return tuple(dict.fromkeys(match[1].decode() for match in _PTX_VARIABLE.finditer(data)))
+        return entries.variable_names(data)
     found: dict[str, None] = {}
     with contextlib.suppress(LoadError):
         for cubin in cubins_in(data) if kind == "fatbin" else [data] if kind == "cubin" else []:

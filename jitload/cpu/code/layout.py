@@ -8,7 +8,7 @@ from jitload.cpu.code.control import Call
 from jitload.cpu.code.liveness import successors
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.names import plain_name
-from jitload.values import KernelInfo, Parameter
+from jitload.images.ptx.layout import align, parameter_offsets
 
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block
@@ -17,37 +17,6 @@ if TYPE_CHECKING:
 _DYNAMIC_ALIGNMENT = 16
 #: What compute_80 and later keep at the start of shared memory for the system; cooperative groups meet there.
 _RESERVED_BYTES = 1024
-
-
-def align(offset: int, alignment: int) -> int:
-    """The next multiple of a power of two."""
-    return -(-offset // alignment) * alignment
-
-
-def parameter_offsets(function: Function) -> list[int]:
-    """Offsets of an entry's parameters in the parameter block (PTX ISA section 5.1.6)."""
-    offsets, end = [], 0
-    for parameter in function.parameters:
-        start = align(end, parameter.alignment)
-        offsets.append(start)
-        end = start + parameter.size
-    return offsets
-
-
-def kernel_info(function: Function) -> KernelInfo:
-    """What a launch must know, read from the entry's own head: no C++ names."""
-    parameters = []
-    for position, (parameter, offset) in enumerate(zip(function.parameters, parameter_offsets(function), strict=True)):
-        kind = parameter.type.name if parameter.count == 1 else "b8"
-        pointer = True if position in function.pointers else None if kind in {"u64", "b64", "s64"} else False
-        parameters.append(Parameter(offset, parameter.size, parameter.alignment, kind, pointer=pointer))
-    return KernelInfo(
-        function.name,
-        function.name,
-        parameters,
-        max_threads=function.max_threads,
-        required_block=function.required_block,
-    )
 
 
 class KernelLayout:

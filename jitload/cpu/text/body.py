@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jitload.cpu.text.cursor import Cursor, find_brace
+from typing import TYPE_CHECKING
+
 from jitload.cpu.text.ir import (
     Body,
     Function,
@@ -18,9 +19,13 @@ from jitload.cpu.text.ir import (
 )
 from jitload.cpu.text.lines import LineTracker
 from jitload.cpu.text.operand import OperandReader
-from jitload.cpu.text.program import Program, read_variables
 from jitload.cpu.types import TYPES
 from jitload.errors import LoadError
+from jitload.images.ptx.cursor import Cursor, find_brace
+from jitload.images.ptx.declaration import read_variables
+
+if TYPE_CHECKING:
+    from jitload.cpu.text.program import Program
 
 _VECTORS = {".v2": 2, ".v4": 4}
 _MAX_REGISTERS = 1 << 20

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from jitload.cpu.text.constant import read_constant, read_size, starts_constant
-from jitload.cpu.text.initializer import read_offset
 from jitload.cpu.text.ir import (
     CallSyntax,
     Memory,
@@ -22,9 +20,11 @@ from jitload.cpu.text.ir import (
     Variable,
     Vector,
 )
+from jitload.images.ptx.constant import read_constant, read_size, starts_constant
+from jitload.images.ptx.initializer import read_offset
 
 if TYPE_CHECKING:
-    from jitload.cpu.text.cursor import Cursor
+    from jitload.images.ptx.cursor import Cursor
 
 _NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)$")
 _SELECTED = re.compile(r"(.+)\.([bh][0-7]{1,4})")

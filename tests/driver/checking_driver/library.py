@@ -13,7 +13,7 @@ from jitload.cpu.module import PtxModule
 from jitload.errors import CpuFault, JitloadError, SymbolNotFoundError
 from jitload.images.cubin import cubin_arch
 from jitload.images.multiprocessor import launchable_threads
-from jitload.images.ptx import ptx_entries
+from jitload.images.ptx.entries import entry_names
 from jitload.images.resources import read_resources
 from jitload.values import Resources
 
@@ -230,7 +230,7 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         if symbol not in library.kernels:
             if driver.scenario.loads == "kernel":
                 library.on(here())
-            if symbol not in ptx_entries(library.text):
+            if symbol not in entry_names(library.text):
                 raise Refused(status.NOT_FOUND, f"no kernel {symbol!r}", expected=True)
             library.kernels[symbol] = handles.add(Kernel(library, symbol), "kernel")
         driver.write(out, library.kernels[symbol])

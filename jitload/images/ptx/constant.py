@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from jitload.cpu.text.ir import Immediate
-from jitload.cpu.text.lexer import float_bits, parse_number
+from jitload.images.ptx.tokens import float_bits, parse_number
+from jitload.images.ptx.values import Immediate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.cpu.text.cursor import Cursor
+    from jitload.images.ptx.cursor import Cursor
 
 _LEVELS = (
     ("||",), ("&&",), ("|",), ("^",), ("&",), ("==", "!="), ("<", "<=", ">", ">="), ("<<", ">>"), ("+", "-"),

@@ -1,4 +1,7 @@
-"""Structural checks of PTX text: the directives that must open it, and that it is text to its end."""
+"""PTX text: the checks that a hit pays for, of the directives that must open it and that it is text to its end.
+
+What reads more of it lies beside: tokens, declarations, and the entries of a text. The executor reads bodies with them.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,6 @@ PTX_HEAD_BYTES = 1 << 16
 # White space and closed comments; no two alternatives can start alike, so a hostile text costs linear time.
 _BLANKS = re.compile(rb"(?:[ \t\r\n\f\v]+|//[^\n]*|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)*")
 _OPTIONS = re.compile(rb"(?:\s*,\s*[a-z0-9_]+)*")  # .target sm_90, texmode_unified, debug
-# Comments and strings first, so that what they hold is not taken for a directive; an open comment goes to the end.
-_ENTRY = re.compile(rb'//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)|"[^"\n]*"|\.entry\s+([A-Za-z_$%][\w$]*)')
 _WORD = re.compile(rb"[^ \t\r\n\f\v,/\0]+")
 
 
@@ -58,12 +59,6 @@ def ptx_target(data: bytes) -> tuple[str, str]:
     if address_size != "64":
         _refuse(f".address_size is {address_size!r}, expected 64")
     return version, target
-
-
-def ptx_entries(data: bytes) -> tuple[str, ...]:
-    """The kernels in a PTX text, in order (PTX ISA section 11.2.1, `.entry`)."""
-    names = (match[1] for match in _ENTRY.finditer(data))
-    return tuple(dict.fromkeys(name.decode() for name in names if name is not None))
 
 
 def _directive(head: bytes, at: int, name: bytes) -> tuple[str, int]:

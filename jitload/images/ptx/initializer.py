@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from jitload.cpu.text.constant import PRODUCT, read_constant, starts_constant
-from jitload.cpu.text.ir import InitialValue
+from jitload.images.ptx.constant import PRODUCT, read_constant, starts_constant
+from jitload.images.ptx.values import InitialValue
 
 if TYPE_CHECKING:
-    from jitload.cpu.text.cursor import Cursor
+    from jitload.images.ptx.cursor import Cursor
 
 
 def read_initializer(cursor: Cursor, dimensions: list[int]) -> list[InitialValue]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.text.lexer import parse_number
 from jitload.errors import LoadError
+from jitload.images.ptx.tokens import parse_number
 
 if TYPE_CHECKING:
-    from jitload.cpu.text.lexer import Source
+    from jitload.images.ptx.tokens import Source
 
 
 class Cursor:
