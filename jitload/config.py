@@ -159,7 +159,7 @@ def current() -> Config:
         fields.update(options)
     if fields["strict"]:
         fields["compile"] = "never"
-    sync_seen = sync_seen or fields["sync"]
+    sync_seen = sync_seen or bool(fields["sync"])
     config = Config(**fields)
     scope.seen = (state, config)
     return config
@@ -199,7 +199,7 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
         global sync_seen
         self._options = checked_options(options)
         self._state = scope_in_force().state
-        sync_seen = sync_seen or self._options.get("sync", False)
+        sync_seen = sync_seen or bool(self._options.get("sync", False))
         self._blocks: list[Block] = []
         if not _opens_block():
             self._hold_for_process()

@@ -28,11 +28,6 @@ from __future__ import annotations
 
 from errno import ENOENT
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-
 #: What a terminal would obey rather than show, C0 and C1, without tab and newline.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
 
@@ -42,7 +37,7 @@ def printable(text: str) -> str:
     return text.translate(_CONTROL)
 
 
-def _restore(cls: type[JitloadError], args: tuple[Any, ...], fields: dict[str, Any]) -> JitloadError:
+def _restore(cls: type[JitloadError], args: tuple[object, ...], fields: dict[str, object]) -> JitloadError:
     error = cls.__new__(cls, *args)
     Exception.__init__(error, *args)
     for name, value in fields.items():
@@ -57,7 +52,7 @@ class JitloadError(Exception):
         # KeyError would print the repr of its argument; the text of every error of ours is the message.
         return printable(str(self.args[0])) if self.args else ""
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return _restore, (type(self), self.args, dict(self.__dict__))
 
 
@@ -87,7 +82,7 @@ class SourceNotFoundError(JitloadError, FileNotFoundError):
         self.filename = filename
         self.kernel = kernel
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         fields = {**self.__dict__, "errno": self.errno, "filename": self.filename}  # OSError keeps these elsewhere
         return _restore, (type(self), self.args, fields)
 

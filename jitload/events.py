@@ -15,9 +15,27 @@ from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from typing_extensions import Unpack
+
+    class Course(TypedDict, total=False):
+        """How a thing went."""
+
+        tier: str
+        seconds: float
+        reason: str
+
+    class Fields(Course, total=False):
+        """What is known of an event."""
+
+        kernel: str
+        key: str
+        kind: str
+        arch: str
+
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any
 
     from jitload import log
     from jitload.values import Image
@@ -124,7 +142,7 @@ def on_event(callback: Callable[[Event], object]) -> Listening:
     return listening
 
 
-def tell(name: str, **fields: Any) -> None:
+def tell(name: str, **fields: Unpack[Fields]) -> None:
     """Make an event of the fields that are known, and tell it."""
     if getattr(_telling, "now", False):
         return
@@ -141,7 +159,7 @@ def tell(name: str, **fields: Any) -> None:
         _telling.now = False
 
 
-def tell_of(name: str, artifact: Image, **fields: Any) -> None:
+def tell_of(name: str, artifact: Image, **fields: Unpack[Course]) -> None:
     """Tell an event of an artifact."""
     kernel = ", ".join(artifact.kernels) or artifact.name
     tell(name, kernel=kernel, key=artifact.key, kind=str(artifact.kind), arch=artifact.arch, **fields)

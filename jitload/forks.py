@@ -23,7 +23,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Any
 
     Reset = Callable[[], None]
 
@@ -59,7 +58,7 @@ def _forget(resets: dict[int, Reset], number: int, _dead: object) -> None:
     resets.pop(number, None)
 
 
-def _call_method(owner: Callable[[], Any], function: Callable[[Any], None]) -> None:
+def _call_method(owner: Callable[[], object], function: Callable[[object], None]) -> None:
     alive = owner()
     if alive is not None:
         function(alive)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def given_path(what: str, value: Any) -> str:
+def given_path(what: str, value: object) -> str:
     """A path as text.
 
     Raises:
@@ -28,7 +28,7 @@ def given_path(what: str, value: Any) -> str:
     return text
 
 
-def given_file(what: str, value: Any) -> str:
+def given_file(what: str, value: object) -> str:
     """The same for whoever opens it and has words of its own for a name that no file system takes.
 
     Raises:
@@ -40,7 +40,7 @@ def given_file(what: str, value: Any) -> str:
     return text
 
 
-def given_list(what: str, value: Any) -> Iterable[Any]:
+def given_list(what: str, value: object) -> Iterable[object]:
     """Something to go through, as it is; one str, bytes or path is not meant as its letters, nor a dict as its keys.
 
     Raises:
@@ -49,7 +49,7 @@ def given_list(what: str, value: Any) -> Iterable[Any]:
     if isinstance(value, (str, bytes, os.PathLike)) or not hasattr(value, "__iter__") or hasattr(value, "keys"):
         hint = f": write [{str(value)!r}]" if isinstance(value, (str, os.PathLike)) else ""
         raise UsageTypeError(f"{what} is a list, got {type(value).__name__}{hint}")
-    items: Iterable[Any] = value
+    items: Iterable[object] = value
     return items
 
 
@@ -61,7 +61,7 @@ def kept(value: Any) -> Any:
     return value if plain else tuple(value)
 
 
-def given_truth(what: str, value: Any) -> bool:
+def given_truth(what: str, value: object) -> bool:
     """True or False: what else Python takes for true, such as the text "no", is not meant.
 
     Raises:
@@ -72,7 +72,7 @@ def given_truth(what: str, value: Any) -> bool:
     return value
 
 
-def given_name(what: str, value: Any) -> str:
+def given_name(what: str, value: object) -> str:
     """A name, which may be empty.
 
     Raises:
@@ -83,7 +83,7 @@ def given_name(what: str, value: Any) -> str:
     return value
 
 
-def given_count(what: str, value: Any, least: int = 0) -> int:
+def given_count(what: str, value: object, least: int = 0) -> int:
     """A whole number.
 
     Raises:
@@ -98,7 +98,7 @@ def given_count(what: str, value: Any, least: int = 0) -> int:
     return number
 
 
-def given_cache(value: Any) -> None:
+def given_cache(value: object) -> None:
     """Nothing, where a cache was given, or none.
 
     Raises:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jitload.batch.precompile import Progress
     from jitload.bundles.build import Absent, Found
     from jitload.bundles.bundle import Bundle
+    from jitload.bundles.manifest import About
     from jitload.tiers.cache import Cache
 
     Plans = dict[Cache, dict[CompileRequest, Absent | None]]
@@ -53,7 +54,7 @@ class Images:
     def write(
         self,
         path: str | os.PathLike[str],
-        about: Mapping[str, Any],
+        about: About,
         workload: Workload | str | None = None,
         *,
         with_workload: bool = False,
@@ -62,7 +63,7 @@ class Images:
 
         Args:
             path: the file.
-            about: builder, licences, name and serial.
+            about: for its manifest.
             workload: what they were made from, or its digest; None: the workloads among the items, and for
                 `with_workload` what the other items were compiled from.
             with_workload: carry the sources.
@@ -161,7 +162,7 @@ def create_bundle(
     path: str | os.PathLike[str],
     items: Any,
     *,
-    about: Mapping[str, Any],
+    about: About,
     workload: Workload | str | None,
     with_workload: bool,
     **how: Any,
@@ -171,7 +172,7 @@ def create_bundle(
     Args:
         path: the file.
         items: what to make it of.
-        about: builder, licences, name and serial.
+        about: for its manifest.
         workload: what the items were made from, or its digest; None where the items say it.
         with_workload: carry the sources.
         how: the other arguments of `images_for`.

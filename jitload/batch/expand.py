@@ -102,8 +102,9 @@ def requests_of(item: Any, targets: Targets | None, kinds: tuple[Kind, ...] | No
 
 def _request(item: Any, kind: Kind | None, archs: tuple[str, ...] | None) -> CompileRequest:
     if isinstance(item, CompileRequest):
-        changes = {name: value for name, value in (("kind", kind), ("arch", archs)) if value is not None}
-        return item.replace(**changes) if changes else item
+        if kind is not None:
+            return item.replace(kind=kind) if archs is None else item.replace(kind=kind, arch=archs)
+        return item if archs is None else item.replace(arch=archs)
     if isinstance(item, os.PathLike):
         wanted, chosen = default_target(kind, archs)
         return CompileRequest(item, kind=wanted, arch=chosen, device_options=device_options(archs))

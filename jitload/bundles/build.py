@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jitload.artifact import Artifact
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.format import encode_blob, encode_bundle
-from jitload.bundles.manifest import MAX_PROGRAMS
+from jitload.bundles.manifest import MAX_PROGRAMS, About
 from jitload.compiler.key import readable_factors
 from jitload.compiler.unstable import why_unstable
 from jitload.digest import sha256_hex
@@ -27,8 +27,8 @@ from jitload.tiers.lookup import ask
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
+    from jitload.bundles.manifest import Manifest
     from jitload.source.request import CompileRequest
     from jitload.tiers.cache import Cache
     from jitload.workloads.workload import Workload
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 def create(
     path: str | os.PathLike[str],
-    requests: Iterable[Any],
+    requests: Iterable[object],
     *,
     cache: Cache | None = None,
     builder: str = "",
@@ -80,7 +80,7 @@ def create(
             f"{', '.join(map(_describe, missing[:10]))}: run `jitload precompile` for them first"
         )
     refuse_unstable(found)
-    about = {"builder": builder, "licences": licences, "name": name, "serial": serial}
+    about = About(builder, licences, name, serial)
     return write(path, found, about, workload, with_workload=with_workload)
 
 
@@ -124,7 +124,7 @@ def refuse_unstable(found: Found) -> None:
 def write(
     path: str | os.PathLike[str],
     found: Found,
-    about: Mapping[str, Any],
+    about: About,
     workload: Workload | str = "",
     *,
     with_workload: bool = False,
@@ -134,7 +134,7 @@ def write(
     Args:
         path: the file.
         found: request digest -> key -> (variant, entry, artifact).
-        about: builder, licences, name and serial, for the manifest.
+        about: for the manifest.
         workload: the workload that they were made from, or its digest, or "".
         with_workload: carry it.
 
@@ -149,7 +149,7 @@ def write(
         )
     sources = b"" if isinstance(workload, str) or not with_workload else workload.encode()
     digest = workload if isinstance(workload, str) else workload.digest
-    write_file(path, encode_found(found, {**about, "workload": digest}, sources))
+    write_file(path, encode_found(found, about, digest, sources))
     return Bundle.open(path, trust="unsigned")
 
 
@@ -176,8 +176,8 @@ def merge(
             row = (entry.variant, entry.data, entry.artifact)
             found.setdefault(entry.request, {}).setdefault(entry.artifact.key, row)
     digest, sources = _merged(workloads)
-    about = {"builder": builder, "licences": licences, "name": name, "serial": serial, "workload": digest}
-    write_file(path, encode_found(found, about, sources))
+    about = About(builder, licences, name, serial)
+    write_file(path, encode_found(found, about, digest, sources))
     return Bundle.open(path, trust="unsigned")
 
 
@@ -191,12 +191,13 @@ def _merged(workloads: Mapping[str, Workload | None]) -> tuple[str, bytes]:
     return digests[0] if len(digests) == 1 else sha256_hex("".join(digests).encode()) if digests else "", b""
 
 
-def encode_found(found: Found, about: Mapping[str, Any], sources: bytes = b"") -> bytes:
+def encode_found(found: Found, about: About, workload: str = "", sources: bytes = b"") -> bytes:
     """The bytes of a bundle.
 
     Args:
         found: its artifacts: request digest -> key -> (variant, entry, artifact).
-        about: builder, licences, name, serial and workload, for its manifest.
+        about: for its manifest.
+        workload: the digest of what it was made from, or "".
         sources: the workload, where it is carried.
 
     Raises:
@@ -211,18 +212,22 @@ def encode_found(found: Found, about: Mapping[str, Any], sources: bytes = b"") -
     for digest, rows in kept.items():
         variants = encode_record(digest, [variant for variant, _, _ in rows])
         blobs[bytes.fromhex(digest)] = encode_blob(variants, [data for _, data, _ in rows])
-    manifest = {
-        **{field: about[field] for field in ("name", "serial") if about[field]},
+    manifest: Manifest = {
         "archs": sorted(archs),
-        "builder": about["builder"],
+        "builder": about.builder,
         "kinds": sorted({artifact.kind.value for artifact in artifacts}),
-        "licences": sorted(set(about["licences"])),
-        **({"programs": programs} if len(programs) <= MAX_PROGRAMS else {}),
+        "licences": sorted(set(about.licences)),
         "requests": len(blobs),
         "targets": sorted([kind, arch] for kind, arch in {(a.kind.value, a.arch) for a in artifacts}),
         "toolchains": sorted([chain.name, chain.version, chain.digest] for chain in toolchains),
-        "workload": about["workload"],
+        "workload": workload,
     }
+    if about.name:
+        manifest["name"] = about.name
+    if about.serial:
+        manifest["serial"] = about.serial
+    if len(programs) <= MAX_PROGRAMS:
+        manifest["programs"] = programs
     return encode_bundle(blobs, manifest, sources)
 
 

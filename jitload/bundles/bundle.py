@@ -10,6 +10,7 @@ import jitload
 from jitload.bundles.blobs import Blobs
 from jitload.bundles.format import HEADER_BYTES, blobs_end, decode_front, decode_header
 from jitload.bundles.index import request_column
+from jitload.bundles.manifest import About
 from jitload.bundles.signature import decode_signatures
 from jitload.bundles.source import FileSource, MemorySource
 from jitload.bundles.trust import verify_serial, verify_trust
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
-    from typing import Any
 
     from jitload.bundles.entry import Entry
     from jitload.bundles.source import Source
@@ -49,7 +49,7 @@ class Bundle:
             what was signed.
     """
 
-    def __init__(self, source: Source, trust: Iterable[Any] | str | None) -> None:
+    def __init__(self, source: Source, trust: Iterable[object] | str | None) -> None:
         self.path = source.name
         self._source = source
         head = source.read(0, min(HEADER_BYTES, source.size))
@@ -70,7 +70,7 @@ class Bundle:
         verify_serial(self.path, self.manifest, policy)
 
     @staticmethod
-    def open(path: str | os.PathLike[str], trust: Iterable[Any] | str | None = None) -> Bundle:
+    def open(path: str | os.PathLike[str], trust: Iterable[object] | str | None = None) -> Bundle:
         """Open a bundle file, verifying what it says about itself.
 
         Args:
@@ -85,12 +85,12 @@ class Bundle:
         return Bundle.from_source(FileSource(given_file("path", path)), trust)
 
     @staticmethod
-    def from_bytes(data: bytes, name: str = "bundle", trust: Iterable[Any] | str | None = None) -> Bundle:
+    def from_bytes(data: bytes, name: str = "bundle", trust: Iterable[object] | str | None = None) -> Bundle:
         """The same for a bundle that is in memory, under a name for messages."""
         return Bundle.from_source(MemorySource(data, name), trust)
 
     @staticmethod
-    def from_source(source: Source, trust: Iterable[Any] | str | None = None) -> Bundle:
+    def from_source(source: Source, trust: Iterable[object] | str | None = None) -> Bundle:
         """The same for bytes from anywhere; the source is closed where they are refused."""
         try:
             return Bundle(source, trust)
@@ -104,7 +104,7 @@ class Bundle:
     @staticmethod
     def create(
         path: str | os.PathLike[str],
-        items: Iterable[Any] | Any,
+        items: Iterable[object] | object,
         *,
         archs: str | Iterable[str] | None = None,
         kinds: str | Iterable[str] | None = None,
@@ -156,7 +156,7 @@ class Bundle:
         made: Bundle = jitload.create_bundle(
             path,
             items,
-            about={"builder": builder, "licences": licences, "name": name, "serial": serial},
+            about=About(builder, licences, name, serial),
             workload=workload,
             with_workload=with_workload,
             archs=archs,

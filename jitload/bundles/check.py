@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.bundles.choose import CPU, PTX_RANK, choose_from, judge_image
 from jitload.errors import BundleError, LoadError, UsageValueError
@@ -82,7 +82,7 @@ class Coverage(Value):
             return f"covered: {self.program}{names} {self.wanted}: {self.found}"
         return f"missing: {self.program}{names} {self.wanted}: {'; '.join(self.reasons) or 'in no bundle'}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The same as plain values."""
         return {
             "program": self.program,

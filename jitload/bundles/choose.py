@@ -18,8 +18,9 @@ from jitload.tiers.lookup import Answer, ask
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Protocol
+    from typing import Protocol
 
+    from jitload.bundles.manifest import Manifest
     from jitload.source.request import CompileRequest
     from jitload.tiers.tier import Tier
     from jitload.values import Kind
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
             tiers: what a look-up asks.
         """
 
-        manifest: dict[str, Any]
+        manifest: Manifest
         tiers: tuple[Tier, ...]
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.errors import TrustError
 from jitload.files.regular import open_input
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _INSTALL = "signatures need the package cryptography: pip install 'jitload[sign]'"
 
@@ -33,7 +35,7 @@ def new_key() -> tuple[bytes, bytes]:
     return private, public_bytes_of(key)
 
 
-def read_private(path: str) -> Any:
+def read_private(path: str) -> Ed25519PrivateKey:
     """The private key in a file, as `cryptography` has it.
 
     Raises:
@@ -51,10 +53,11 @@ def read_private(path: str) -> Any:
         raise TrustError(
             f"{path} holds a {type(key).__name__}, expected an Ed25519 key: jitload bundle keygen makes one"
         )
-    return key
+    private: Ed25519PrivateKey = key
+    return private
 
 
-def public_bytes_of(key: Any) -> bytes:
+def public_bytes_of(key: Ed25519PrivateKey) -> bytes:
     """The 32 bytes of the public key that goes with a private one."""
     serialization = _module("serialization")
     raw: bytes = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
@@ -74,7 +77,7 @@ def verify_signature(public: bytes, signature: bytes, statement: bytes, name: st
         raise TrustError(f"the signature of {name} does not fit: the bundle was altered after it was signed") from None
 
 
-def _module(name: str, package: str = "cryptography.hazmat.primitives") -> ModuleType | Any:
+def _module(name: str, package: str = "cryptography.hazmat.primitives") -> ModuleType:
     try:
         return import_module(f"{package}.{name}")
     except ImportError:

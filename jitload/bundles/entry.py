@@ -14,8 +14,6 @@ from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from jitload.artifact import Artifact
     from jitload.headers.record import Variant
     from jitload.images import check as images
@@ -42,11 +40,11 @@ class Entry(Value):
     request: str
     variant: Variant
     artifact: Artifact
-    factors: dict[str, Any]
+    factors: dict[str, object]
     data: bytes
 
     def __init__(
-        self, request: str, variant: Variant, artifact: Artifact, factors: dict[str, Any], data: bytes
+        self, request: str, variant: Variant, artifact: Artifact, factors: dict[str, object], data: bytes
     ) -> None:
         self._set(request=request, variant=variant, artifact=artifact, factors=factors, data=data)
 
@@ -103,7 +101,7 @@ def _expect_bounded(data: bytes) -> None:
             raise BundleError(str(error)) from None
 
 
-def _factors_of(data: bytes, key: str) -> dict[str, Any]:
+def _factors_of(data: bytes, key: str) -> dict[str, object]:
     factors = decode_factors(data, key)
     try:
         canonical_json(factors)

@@ -43,7 +43,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterable, Mapping
-    from typing import Any
+
+    from jitload.bundles.manifest import Manifest
 
 MAGIC = b"JLBUNDL\n"
 #: Of a bundle without sources, and of one with them.
@@ -131,7 +132,7 @@ def decode_header(data: bytes, file_bytes: int) -> Header:
     return header
 
 
-def decode_front(header: Header, index: bytes, rest: bytes) -> tuple[array[int], dict[str, Any]]:
+def decode_front(header: Header, index: bytes, rest: bytes) -> tuple[array[int], Manifest]:
     """What lies between the header and the first blob, checked.
 
     Args:
@@ -160,7 +161,7 @@ def decode_front(header: Header, index: bytes, rest: bytes) -> tuple[array[int],
     return check_index(index, header.blobs_start, blobs_end(header, summary)), summary
 
 
-def blobs_end(header: Header, manifest: Mapping[str, Any]) -> int:
+def blobs_end(header: Header, manifest: Manifest) -> int:
     """Where the last blob ends, and the sources begin where there are any.
 
     Raises:
@@ -214,7 +215,7 @@ def blob_sizes(head: bytes, blob_bytes: int) -> list[int]:
     return [figures_bytes, variants_bytes, *sizes]
 
 
-def encode_bundle(blobs: Mapping[bytes, bytes], manifest: Mapping[str, Any], sources: bytes = b"") -> bytes:
+def encode_bundle(blobs: Mapping[bytes, bytes], manifest: Manifest, sources: bytes = b"") -> bytes:
     """The bytes of an unsigned bundle.
 
     Args:

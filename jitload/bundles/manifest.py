@@ -19,13 +19,56 @@ from __future__ import annotations
 
 from jitload.errors import BundleError
 from jitload.format.json import all_different, canonical_json, count_of, decode_json, list_of, name_of
+from jitload.frozen import Value
 from jitload.source.arch import normalize_archs
 from jitload.values import Kind
 from jitload.workloads.program import MAX_WORKLOAD_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterable
+    from typing import TypedDict
+
+    from typing_extensions import NotRequired
+
+    from jitload.format.json import Json, JsonObject
+
+    class Manifest(TypedDict):
+        """A manifest whose fields were checked."""
+
+        archs: list[str]
+        builder: str
+        kinds: list[str]
+        licences: list[str]
+        name: NotRequired[str]
+        programs: NotRequired[list[str]]
+        requests: int
+        serial: NotRequired[int]
+        targets: list[list[str]]
+        toolchains: list[list[str]]
+        workload: str
+        workload_bytes: NotRequired[int]
+
+
+class About(Value):
+    """What a manifest says besides what is in the bundle.
+
+    Attributes:
+        builder: who built it.
+        licences: notes.
+        name: what it is called, or "".
+        serial: a number that grows from one issue to the next, or 0.
+    """
+
+    __slots__ = ("builder", "licences", "name", "serial")
+    builder: str
+    licences: tuple[str, ...]
+    name: str
+    serial: int
+
+    def __init__(self, builder: str = "", licences: Iterable[str] = (), name: str = "", serial: int = 0) -> None:
+        self._set(builder=builder, licences=tuple(licences), name=name, serial=serial)
+
 
 #: A description of a bundle; it does not grow with the number of entries.
 MAX_SUMMARY_BYTES = 4 << 20
@@ -38,7 +81,7 @@ _HEX = frozenset("0123456789abcdef")
 _LISTS = ("archs", "kinds", "licences")
 
 
-def decode_manifest_json(data: bytes) -> dict[str, Any]:
+def decode_manifest_json(data: bytes) -> Manifest:
     """The manifest, checked.
 
     Raises:
@@ -54,7 +97,7 @@ def decode_manifest_json(data: bytes) -> dict[str, Any]:
     return manifest
 
 
-def check_manifest(value: Any) -> dict[str, Any]:
+def check_manifest(value: Json) -> Manifest:
     """The manifest, when its fields are what they must be.
 
     Raises:
@@ -77,10 +120,12 @@ def check_manifest(value: Any) -> dict[str, Any]:
         raise BundleError(f"bundle with an unreadable manifest (no field {error})") from None
     except ValueError as error:
         raise BundleError(f"bundle with an unreadable manifest ({error})") from None
-    return dict(value)
+    copied: Json = dict(value)
+    manifest: Manifest = copied
+    return manifest
 
 
-def _check_texts(value: dict[str, Any]) -> None:
+def _check_texts(value: JsonObject) -> None:
     workload = value["workload"]
     if type(value["builder"]) is not str or type(workload) is not str:
         raise ValueError("builder and workload are text")

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from jitload import log
 from jitload.bundles.installed import INSTALLED
 from jitload.bundles.tier import bundles_in_force
+from jitload.compiler.key import known_factors
 from jitload.errors import BundleError
 from jitload.frozen import Value
 from jitload.headers.record import check_variant
@@ -115,7 +116,7 @@ def _is_of(bundle: str, path: str | None) -> bool:
 def _compare(bundle: Bundle, entry: Entry, request: CompileRequest) -> NearImage:
     artifact = entry.artifact
     # Its headers are compared where they lie, rather than looked for anew; which compiler made it does not matter.
-    factors = {**entry.factors, "headers": {}}
+    factors = known_factors({**entry.factors, "headers": {}})
     now = factors_now(request, None, artifact.toolchain)
     found = differences(request, artifact, factors, now)
     aimed = {"kind", "arch", "name expressions"}

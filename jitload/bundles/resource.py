@@ -15,8 +15,8 @@ from jitload.errors import BundleError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
-    from typing import Any
 
     from jitload.bundles.source import Source
 
@@ -37,7 +37,7 @@ def open_resource(package: str, file: str, name: str) -> Source:
         path = os.path.join(place, file)
         if os.path.isfile(path):
             return FileSource(path, name)
-        read: Any = getattr(loader, "get_data", None)
+        read: Callable[[str], bytes] | None = getattr(loader, "get_data", None)
         if read is not None and not os.path.isdir(place):
             try:
                 return MemorySource(read(path), name)  # a zip file, or what else a loader reads from
@@ -46,9 +46,9 @@ def open_resource(package: str, file: str, name: str) -> Source:
     raise BundleError(f"there is no file {file} in the package {package}: is it in the wheel?")
 
 
-def _find_package(package: str) -> tuple[Any, list[str]]:
+def _find_package(package: str) -> tuple[object, list[str]]:
     """The loader of a package, and where its files lie."""
-    loader: Any = None
+    loader: object = None
     places: list[str] | None = None
     parts = package.split(".")
     for end, part in enumerate(parts, 1):
@@ -68,9 +68,9 @@ def _find_package(package: str) -> tuple[Any, list[str]]:
 def _find_spec(name: str, places: list[str] | None) -> ModuleSpec | None:
     """What the import system would load under a name, without its parents being imported."""
     for finder in sys.meta_path:
-        find: Any = getattr(finder, "find_spec", None)
+        find: Callable[[str, list[str] | None], ModuleSpec | None] | None = getattr(finder, "find_spec", None)
         try:
-            spec: ModuleSpec | None = None if find is None else find(name, places)
+            spec = None if find is None else find(name, places)
         except (ImportError, ValueError, KeyError):  # KeyError: a namespace, whose parent would have to be imported
             continue
         if spec is not None:

@@ -24,7 +24,6 @@ from jitload.frozen import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
 SIGNATURE_MAGIC, NAMED_MAGIC = b"JLBSIGN\n", b"JLBSIG2\n"
 #: For far more keys than will ever sign one bundle.
@@ -110,14 +109,14 @@ def decode_signatures(data: bytes) -> tuple[Signature, ...]:
     return found
 
 
-def _signature_from_json(row: Any) -> Signature:
+def _signature_from_json(row: object) -> Signature:
     if type(row) is not list or len(row) not in {2, 4}:
         raise ValueError("a signature is [key id, hex] or [key id, hex, name, time]")
     name, time = (name_of(row[2]), count_of(row[3], 0, MAX_TIME)) if len(row) == 4 else ("", None)
     return Signature(_hex(row[0], 32), bytes.fromhex(_hex(row[1], 128)), name, time)
 
 
-def _hex(value: Any, digits: int) -> str:
+def _hex(value: object, digits: int) -> str:
     if type(value) is not str or len(value) != digits or not _HEX.issuperset(value):
         raise ValueError(f"expected {digits} lower-case hex digits, got {value!r:.40}")
     return value

@@ -18,7 +18,6 @@ from jitload.settings.scope import session_part
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
     from jitload.bundles import bundle as bundle_file
     from jitload.bundles import installed
@@ -57,7 +56,7 @@ class _Bundles:
 _MAX_REMEMBERED = 32
 
 
-def use_bundle(path: str | os.PathLike[str], trust: Iterable[Any] | str | None = None) -> Bundle:
+def use_bundle(path: str | os.PathLike[str], trust: Iterable[object] | str | None = None) -> Bundle:
     """Serve kernels from a bundle in this process, before any directory; several are asked in the order given.
 
     Args:

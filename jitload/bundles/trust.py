@@ -28,9 +28,9 @@ from jitload.lazy import lazy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
     from jitload.bundles import ed25519
+    from jitload.bundles.manifest import Manifest
     from jitload.bundles.signature import Signature
 else:
     ed25519 = lazy("jitload.bundles.ed25519")
@@ -99,7 +99,7 @@ def parse_public_key(text: str) -> bytes:
     Raises:
         TrustError: it is something else.
     """
-    given: Any = text
+    given: object = text
     stripped = given.strip() if isinstance(given, str) else repr(given)
     digits = stripped.removeprefix(PREFIX)
     if not stripped.startswith(PREFIX) or len(digits) != 64 or not _HEX.issuperset(digits):
@@ -107,7 +107,7 @@ def parse_public_key(text: str) -> bytes:
     return bytes.fromhex(digits)
 
 
-def read_policy(trust: Iterable[Any] | str | os.PathLike[str] | None) -> Policy:
+def read_policy(trust: Iterable[object] | str | os.PathLike[str] | None) -> Policy:
     """The policy that keys, files and words make together: all keys, revocations and serials, the highest threshold.
 
     Raises:
@@ -162,7 +162,7 @@ def decode_trust_file(text: str) -> Policy:
 
 
 def verify_trust(
-    name: str, header: bytes, signatures: tuple[Signature, ...], trust: Iterable[Any] | str | None
+    name: str, header: bytes, signatures: tuple[Signature, ...], trust: Iterable[object] | str | None
 ) -> tuple[Policy, tuple[str, ...]]:
     """The policy, and the names of the trusted keys that signed a bundle as it demands; no names where none need sign.
 
@@ -189,7 +189,7 @@ def verify_trust(
         raise TrustError(f"{name} is not used: {error}") from None
 
 
-def verify_serial(name: str, manifest: Mapping[str, Any], policy: Policy) -> None:
+def verify_serial(name: str, manifest: Manifest, policy: Policy) -> None:
     """Nothing for a bundle whose manifest has the serial that a policy demands; its signatures are verified before.
 
     Raises:
@@ -208,7 +208,7 @@ def verify_serial(name: str, manifest: Mapping[str, Any], policy: Policy) -> Non
             raise TrustError(f"{name} is not used: it is {called}, and the trust file takes none before serial {least}")
 
 
-def _items(trust: Any) -> list[Any]:
+def _items(trust: object) -> list[object]:
     if isinstance(trust, (str, os.PathLike)):
         return [trust]
     if isinstance(trust, bytes) or not hasattr(trust, "__iter__"):
@@ -216,13 +216,13 @@ def _items(trust: Any) -> list[Any]:
     return list(trust)
 
 
-def _serials_from_json(value: Any) -> dict[str, int]:
+def _serials_from_json(value: object) -> dict[str, int]:
     if not isinstance(value, dict) or not value:
         raise ValueError('not_older_than is an object like {"ops": 7}')
     return {name_of(name): count_of(serial) for name, serial in value.items()}
 
 
-def _read_item(item: Any) -> Policy:
+def _read_item(item: object) -> Policy:
     text = os.fspath(item) if isinstance(item, (str, os.PathLike)) else None
     if not isinstance(text, str):
         raise TrustError(f"trust holds keys and files, got {type(item).__name__}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.bundles.trust import KEY_ID_DIGITS, PREFIX, decode_trust_file, is_key_id, read_policy
 from jitload.errors import TrustError
@@ -24,7 +24,7 @@ def encode_trust_file(policy: Policy) -> str:
         TrustError: a policy that cannot be written down.
     """
     rows = [{"key": f"{PREFIX}{public.hex()}", "name": name} for name, public in policy.keys.values()]
-    value: dict[str, Any] = {"jitload trust": 1, "keys": rows, "threshold": policy.threshold}
+    value: dict[str, object] = {"jitload trust": 1, "keys": rows, "threshold": policy.threshold}
     value["revoked"] = sorted(policy.revoked)
     if policy.serials:
         names = {name for table in policy.serials for name in table}

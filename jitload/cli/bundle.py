@@ -11,6 +11,7 @@ import typer
 from jitload.bundles.build import merge as merge_bundles
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.entry import Entry
+from jitload.bundles.manifest import About
 from jitload.bundles.signature import Signature
 from jitload.cli.bundle_arguments import AsJson, BundleFile, BundleName, Out, Serial, Trust, open_trusted
 from jitload.cli.bundle_keys import describe_signature, keygen, sign, trust_file
@@ -96,7 +97,7 @@ def create(
         typer.echo(str(images.report))
         if not images.report.ok:
             raise typer.Exit(EXIT_FAILED)
-        about = {"builder": builder, "licences": licence or (), "name": name, "serial": serial}
+        about = About(builder, licence or (), name, serial)
         typer.echo(_line(images.write(out, about, with_workload=with_workload)))
 
 

@@ -12,10 +12,25 @@ from jitload.digest import digest_factors, sha256_hex
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import TypedDict
 
     from jitload.source.request import CompileRequest
     from jitload.values import Toolchain
+
+    #: What a key is made of, as people read it; what an entry was kept without is not there.
+    Factors = TypedDict(
+        "Factors",
+        {
+            "defines": dict[str, str | None],
+            "headers": dict[str, str],
+            "name expressions": list[str],
+            "options": list[str],
+            "request": str,
+            "source": str,
+            "undefines": list[str],
+        },
+        total=False,
+    )
 
 
 def artifact_key(request: CompileRequest, closure_digest: str, toolchain: Toolchain) -> str:
@@ -42,7 +57,7 @@ def key_of(request_digest: str, closure_digest: str, toolchain: Toolchain) -> st
     )
 
 
-def readable_factors(request: CompileRequest, headers: Mapping[str, str]) -> dict[str, Any]:
+def readable_factors(request: CompileRequest, headers: Mapping[str, str]) -> Factors:
     """What a key is made of, to be read by people: entries keep it, for `explain`. No path of this machine is in it.
 
     The kind, the arch, the program name and the compiler are not in it: they are in the artifact.
@@ -60,3 +75,23 @@ def readable_factors(request: CompileRequest, headers: Mapping[str, str]) -> dic
         "source": sha256_hex(request.source.encode("utf-8", "surrogateescape")),
         "undefines": list(request.undefines),
     }
+
+
+def known_factors(read: Mapping[str, object]) -> Factors:
+    """The factors in what an entry has kept; what is of another type than it should be is left out."""
+    found: Factors = {}
+    source, defines, headers = read.get("source"), read.get("defines"), read.get("headers")
+    options, undefines, names = read.get("options"), read.get("undefines"), read.get("name expressions")
+    if isinstance(source, str):
+        found["source"] = source
+    if isinstance(defines, dict):
+        found["defines"] = {str(name): None if value is None else str(value) for name, value in defines.items()}
+    if isinstance(headers, dict):
+        found["headers"] = {str(name): str(digest) for name, digest in headers.items()}
+    if isinstance(options, list):
+        found["options"] = [str(option) for option in options]
+    if isinstance(undefines, list):
+        found["undefines"] = [str(name) for name in undefines]
+    if isinstance(names, list):
+        found["name expressions"] = [str(name) for name in names]
+    return found

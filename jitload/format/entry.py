@@ -31,8 +31,9 @@ from jitload.values import KernelInfo, Kind, Parameter, Resources, Toolchain
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
+    from jitload.format.json import Json, JsonObject
     from jitload.values import Image
 
     Made = TypeVar("Made")
@@ -52,7 +53,7 @@ _decode_json = json.JSONDecoder().raw_decode
 def encode_entry(artifact: Image, factors: bytes = b"{}") -> bytes:
     """The bytes of an entry; `factors` is canonical JSON."""
     toolchain = artifact.toolchain
-    fields: dict[str, Any] = {
+    fields: dict[str, object] = {
         "arch": artifact.arch,
         "compile_seconds": artifact.compile_seconds,
         "kernels": [_kernel_to_json(kernel) for kernel in artifact.kernels.values()],
@@ -99,7 +100,7 @@ def decode_entry(
         raise ArtifactError(f"entry with unreadable metadata ({type(error).__name__}: {error})") from None
 
 
-def decode_factors(data: bytes, key: str | None = None) -> dict[str, Any]:
+def decode_factors(data: bytes, key: str | None = None) -> JsonObject:
     """The factors section of an entry, verified like `decode_entry`.
 
     Raises:
@@ -145,14 +146,14 @@ _make_resources = Resources._maker()
 _make_kernel = KernelInfo._maker()
 
 
-def _kernel_to_json(kernel: KernelInfo) -> list[Any]:
+def _kernel_to_json(kernel: KernelInfo) -> list[object]:
     params = [[p.offset, p.size, p.alignment, p.type, p.name, p.declared, p.pointer, p.const] for p in kernel.params]
     return [kernel.name, kernel.symbol, params, kernel.max_threads, kernel.required_block]
 
 
 def _fields_from_json(
-    meta: dict[str, Any], payload: bytes, resources_in: Callable[[bytes], Mapping[str, Resources]]
-) -> dict[str, Any]:
+    meta: JsonObject, payload: bytes, resources_in: Callable[[bytes], Mapping[str, Resources]]
+) -> dict[str, object]:
     arch, name, log = meta["arch"], meta["name"], meta["log"]
     compiler, version, digest = _expect(meta["toolchain"], list)
     if not type(arch) is type(name) is type(log) is type(compiler) is type(version) is type(digest) is str:
@@ -186,7 +187,7 @@ def _fields_from_json(
     }
 
 
-def _resources_from_json(row: list[Any] | None) -> Resources | None:
+def _resources_from_json(row: list[Json] | None) -> Resources | None:
     if row is None:
         return None
     barriers, code, constant, threads, registers, shared, load, store, stack = row
@@ -211,7 +212,7 @@ def _resources_from_json(row: list[Any] | None) -> Resources | None:
     )
 
 
-def _kernel_from_json(row: list[Any], types: list[Any], resources: Resources | None) -> KernelInfo:
+def _kernel_from_json(row: list[Json], types: list[Json], resources: Resources | None) -> KernelInfo:
     name, symbol, params, max_threads, required_block = row
     if max_threads is not None:
         _count(max_threads)
@@ -235,7 +236,7 @@ def _kernel_from_json(row: list[Any], types: list[Any], resources: Resources | N
     )
 
 
-def _parameter_from_json(row: list[Any], cpp: str) -> Parameter:
+def _parameter_from_json(row: list[Json], cpp: str) -> Parameter:
     offset, size, alignment, ptx_type, name, declared, pointer, const = row
     if not (
         (type(offset) is type(size) is type(alignment) is int)
@@ -259,13 +260,13 @@ def _parameter_from_json(row: list[Any], cpp: str) -> Parameter:
     )
 
 
-def _count(value: Any) -> int:
+def _count(value: Json) -> int:
     if _expect(value, int) < 0:
         raise ValueError(f"expected a count, got {value}")
     return int(value)
 
 
-def _expect(value: Any, kind: type) -> Any:
+def _expect(value: object, kind: type) -> Json:
     if type(value) is not kind:
         raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
     return value

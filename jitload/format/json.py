@@ -10,8 +10,13 @@ import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    # A value of JSON before anybody has looked at it, and an object of such values.
+    Json = Any
+    JsonObject = dict[str, Json]
     from collections.abc import Iterable
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 #: Most integers are counts and times; the longest that fits 64 bits has 20 characters.
 MAX_DIGITS = 20
@@ -25,7 +30,7 @@ def canonical_json(value: object) -> bytes:
     return text.encode("utf-8", "surrogatepass")  # as json.loads decodes: file names need not be UTF-8
 
 
-def decode_json(data: bytes, *, max_bytes: int, max_marks: int) -> Any:
+def decode_json(data: bytes, *, max_bytes: int, max_marks: int) -> Json:
     """The one value in some bytes of UTF-8.
 
     Args:
@@ -65,7 +70,7 @@ def check_marks(data: bytes, max_marks: int) -> None:
         raise ValueError(f"{marks} brackets and commas, and {max_marks} are the most")
 
 
-def object_of(value: Any, required: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Any]:
+def object_of(value: object, required: Iterable[str], optional: Iterable[str] = ()) -> JsonObject:
     """A value that is an object with these fields and no others.
 
     Raises:
@@ -81,7 +86,7 @@ def object_of(value: Any, required: Iterable[str], optional: Iterable[str] = ())
     return value
 
 
-def list_of(value: Any, kind: type, length: int | None = None) -> list[Any]:
+def list_of(value: object, kind: type, length: int | None = None) -> list[Json]:
     """A value that is a list, each item of exactly this type.
 
     Args:
@@ -102,7 +107,7 @@ def list_of(value: Any, kind: type, length: int | None = None) -> list[Any]:
     return value
 
 
-def count_of(value: Any, least: int = 0, most: int = (1 << 63) - 1) -> int:
+def count_of(value: object, least: int = 0, most: int = (1 << 63) - 1) -> int:
     """A value that is an integer within bounds.
 
     Raises:
@@ -113,7 +118,7 @@ def count_of(value: Any, least: int = 0, most: int = (1 << 63) - 1) -> int:
     return value
 
 
-def name_of(value: Any) -> str:
+def name_of(value: object) -> str:
     """A value that is a short text for people, in one line: it is shown on terminals.
 
     Raises:
@@ -126,7 +131,7 @@ def name_of(value: Any) -> str:
     return value
 
 
-def all_different(values: Iterable[Any], what: str) -> None:
+def all_different(values: Iterable[object], what: str) -> None:
     """Nothing when no two of these are equal.
 
     Raises:
@@ -139,7 +144,7 @@ def all_different(values: Iterable[Any], what: str) -> None:
         seen.add(value)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         all_different((key for key, _ in pairs), "a key")

@@ -36,7 +36,7 @@ class Beside:
     """
 
     def __init__(self, declaration: FunctionType) -> None:
-        variables: dict[str, Any] = declaration.__globals__
+        variables: dict[str, object] = declaration.__globals__
         self._loader: Any = getattr(variables.get("__spec__"), "loader", None) or variables.get("__loader__")
         self._package = str(variables.get("__package__") or "")
         self._code_file = declaration.__code__.co_filename
@@ -121,7 +121,7 @@ class Beside:
                     pending.append((posixpath.dirname(name), read))
         return found
 
-    def _module_file(self, file: Any) -> str | None:
+    def _module_file(self, file: object) -> str | None:
         """Where the module says it is: an absolute path that need not be one on the disk."""
         named = file if isinstance(file, str) and file else None
         # Code that was compiled elsewhere has the name of a file that was there; the module says where it is here.

@@ -33,9 +33,9 @@ from jitload.values import Toolchain
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
     from jitload.files.stamp import Stamp
+    from jitload.format.json import Json, JsonObject
     from jitload.headers.closure import Closure
     from jitload.source.request import CompileRequest
 
@@ -195,7 +195,7 @@ def decode_record(data: bytes, request_digest: str) -> tuple[Variant, ...]:
         raise ArtifactError(f"closure record with unreadable contents ({type(error).__name__}: {error})") from None
 
 
-def _variant_from_json(row: dict[str, Any]) -> Variant:
+def _variant_from_json(row: JsonObject) -> Variant:
     name, version, digest = row["toolchain"]
     toolchain = Toolchain(_text(name), _text(version), _hex(digest))
     files = _files_from_json(row["files"])
@@ -203,7 +203,7 @@ def _variant_from_json(row: dict[str, Any]) -> Variant:
     return Variant(_hex(row["closure"]), toolchain, files, absent)
 
 
-def _files_from_json(rows: list[list[Any]]) -> tuple[FileRow, ...]:
+def _files_from_json(rows: list[list[Json]]) -> tuple[FileRow, ...]:
     """The rows of headers, checked by the column: CUB has six hundred, and each call per row would cost 1 ms."""
     if not rows:
         return ()

@@ -25,16 +25,16 @@ PREFIX = "JITLOAD_"
 
 #: os.environ decodes and encodes on every access, and a missing variable costs an exception: 1 us each, while a memory
 #: hit through compile() may take 10 us in all. Its own mapping of encoded names is read instead, where there is one.
-RAW: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
+RAW: Mapping[Any, object] = getattr(os.environ, "_data", os.environ)
 ENCODED_NAMES = [os.environ.encodekey(name) for name in VARIABLES] if hasattr(os.environ, "encodekey") else VARIABLES
 
 _LOG = next(option for option in OPTIONS if option.name == "log")
 
 # (variable, text, HOME) -> value: a relative path in a variable means one place, wherever the process goes later.
-_settled: dict[tuple[str, str, str | None], Any] = {}
+_settled: dict[tuple[str, str, str | None], object] = {}
 
 
-def read_environment() -> dict[str, Any]:
+def read_environment() -> dict[str, object]:
     """The value of every option by its name: what its variable says, else its default.
 
     Raises:
@@ -54,11 +54,11 @@ def read_log_level() -> str | None:
     Raises:
         UsageValueError: it means nothing.
     """
-    level: str | None = _read(_LOG, _LOG.variable)
-    return level
+    level = _read(_LOG, _LOG.variable)
+    return level if isinstance(level, str) else None
 
 
-def _read(option: Option, variable: str) -> Any:
+def _read(option: Option, variable: str) -> object:
     text = os.environ.get(variable)
     if not text:
         return option.default

@@ -17,9 +17,8 @@ from jitload.settings.address import remote_address
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
-    Check = Callable[[str, Any], Any]
+    Check = Callable[[str, object], object]
 
 DEFAULT_CACHE_MAX_BYTES = 2 << 30
 
@@ -53,7 +52,7 @@ class Option(Value):
     __slots__ = ("check", "default", "in_configure", "name", "separator", "text", "variable")
     name: str
     variable: str
-    default: Any
+    default: object
     check: Check
     text: str
     separator: str
@@ -80,7 +79,7 @@ class Option(Value):
             in_configure=in_configure,
         )
 
-    def written(self, value: Any) -> str:
+    def written(self, value: object) -> str:
         """A value as it is written in the variable; "" for none."""
         if value is None:
             return ""
@@ -148,10 +147,11 @@ def _one_of(choices: tuple[str, ...]) -> Check:
     return check
 
 
-def _log_level(name: str, value: str) -> str:
-    if value.upper() not in LOG_LEVELS:
+def _log_level(name: str, value: object) -> str:
+    level = str(value).upper()
+    if level not in LOG_LEVELS:
         raise UsageValueError(f"{name}={value!r} means nothing; expected one of {', '.join(LOG_LEVELS).lower()}")
-    return value.upper()
+    return level
 
 
 def _switch(name: str, value: object) -> bool:
@@ -172,10 +172,12 @@ def _paths(name: str, value: object) -> tuple[str, ...]:
 def _words(name: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
-    words = [os.fspath(item) if isinstance(item, os.PathLike) else item for item in _items(name, value)]
-    for word in words:
+    words = []
+    for item in _items(name, value):
+        word = os.fspath(item) if isinstance(item, os.PathLike) else item
         if not isinstance(word, str):
             raise UsageValueError(f"{name}: {word!r} is not text")
+        words.append(word)
     return tuple(words)
 
 
@@ -200,7 +202,7 @@ def _cpu_checks(name: str, value: object) -> tuple[str, ...]:
     return tuple([word for word in CPU_CHECKS if word in words])
 
 
-def _items(name: str, value: object) -> list[Any]:
+def _items(name: str, value: object) -> list[object]:
     if value is None:
         return []
     if isinstance(value, os.PathLike):
@@ -241,7 +243,7 @@ OPTIONS = (
 )
 
 
-def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def checked_options(options: Mapping[str, object]) -> dict[str, object]:
     """What `configure` was given, in the form in which it holds.
 
     Raises:

@@ -42,7 +42,7 @@ class Undecorated:
         )
 
 
-def check_function(given: Any) -> None:
+def check_function(given: object) -> None:
     """Nothing, where `given` is a function that can declare a kernel.
 
     Raises:

@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import shlex
     from collections.abc import Iterable
-    from typing import Any
 
     from jitload.source import refused
 else:
@@ -218,7 +217,7 @@ def _as_list(options: str | Iterable[str]) -> list[str]:
     return [stripped for item in items if (stripped := item.strip())]  # NVRTC understands " -I/x" as well
 
 
-def _items(given: Any) -> list[str]:
+def _items(given: object) -> list[str]:
     if isinstance(given, bytes) or not hasattr(given, "__iter__") or hasattr(given, "keys"):
         hint = ": write ['--name=value', ...]" if hasattr(given, "keys") else ""
         raise UsageTypeError(f"options is a str or a list of them, got {type(given).__name__}{hint}")

@@ -18,8 +18,21 @@ from jitload.source.text import check_encodable, checked_text, read_source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, TypedDict
+
+    from typing_extensions import Unpack
+
+    class Changes(TypedDict, total=False):
+        """What another request may have in the place of its own."""
+
+        kind: str | Kind
+        arch: str | Iterable[str]
+        options: str | Iterable[str]
+        defines: Mapping[str, object] | Iterable[str] | None
+        names: Iterable[str]
+        device_options: Iterable[str]
+
     from collections.abc import Iterable, Mapping
-    from typing import Any
 
     from jitload.values import Kind
 
@@ -168,13 +181,13 @@ class CompileRequest(Value):
             ("header names", frame_all([("name", os.fsencode(name)) for name, _ in self.headers])),
         ]
 
-    def replace(self, **changes: Any) -> CompileRequest:
+    def replace(self, **changes: Unpack[Changes]) -> CompileRequest:
         """The same request with some of kind, arch, options, defines, names, device_options changed.
 
         With a kind or an arch of the caller's choice, nothing is left of what the device in force wanted.
         """
         own = self.device_options
-        current: dict[str, Any] = {
+        current: Changes = {
             "kind": self.kind,
             "arch": self.archs,
             "options": [option for option in self.options if option not in own],
@@ -187,7 +200,7 @@ class CompileRequest(Value):
             raise UsageTypeError(f"replace() cannot change {', '.join(sorted(unknown))}")
         current.update(changes)
         if "options" not in changes:
-            current["options"] += [f"--undefine-macro={name}" for name in self.undefines]
+            current["options"] = [*current["options"], *(f"--undefine-macro={name}" for name in self.undefines)]
         return CompileRequest(
             self.source,
             name=self.name,
@@ -215,7 +228,7 @@ class CompileRequest(Value):
         return f"CompileRequest({self.name!r}, kind={self.kind}, arch={self.arch!r}, digest={self.digest[:12]})"
 
 
-def request_of(asked: Any) -> CompileRequest:
+def request_of(asked: object) -> CompileRequest:
     """A request itself, or that of a kernel which has a `request()`.
 
     Raises:
@@ -291,7 +304,7 @@ def _define_bytes(value: str | None) -> bytes:
     return b"1" if value is None else value.encode()
 
 
-def _listed(what: str, values: Iterable[Any]) -> list[Any]:
+def _listed(what: str, values: Iterable[object]) -> list[object]:
     if isinstance(values, (str, os.PathLike)):
         raise UsageTypeError(f"{what} is a list, got one {type(values).__name__}: write [{str(values)!r}]")
     if isinstance(values, bytes) or not hasattr(values, "__iter__") or hasattr(values, "keys"):

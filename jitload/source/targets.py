@@ -99,7 +99,7 @@ def _targets_of(kind: Kind | None, archs: tuple[str, ...], *, alone: bool) -> li
     return [(kind, (name,)) for name in fitting]
 
 
-def _items(values: Any) -> list[Any]:
+def _items(values: Any) -> list[str]:
     """The items of lists with commas; what is no text is for the caller to refuse."""
     if not hasattr(values, "__iter__") or hasattr(values, "keys"):
         raise UsageTypeError(f"archs and kinds are text like 'sm_80,sm_90' or lists of it, got {type(values).__name__}")

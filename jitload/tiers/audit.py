@@ -13,13 +13,13 @@ from jitload.values import Kind
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
     from jitload.artifact import Artifact
+    from jitload.format.json import Json
     from jitload.tiers.disk import DiskStore
     from jitload.tiers.index import Index
 
-    Row = Mapping[str, Any]
+    Row = Mapping[str, Json]
 
 #: No compile takes a year.
 MAX_SECONDS = 365 * 86400.0
@@ -133,7 +133,7 @@ class Rebuilt(Value):
         self._set(**fields)
 
 
-def row_of(artifact: Artifact, factors: Mapping[str, Any]) -> dict[str, Any]:
+def row_of(artifact: Artifact, factors: Mapping[str, object]) -> dict[str, object]:
     """What the index keeps of an entry."""
     request = factors.get("request")
     return {
@@ -147,7 +147,7 @@ def row_of(artifact: Artifact, factors: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def written_options(factors: Mapping[str, Any]) -> str:
+def written_options(factors: Mapping[str, object]) -> str:
     """The macros and options of a compile as they would be written: "-DN=4 --use_fast_math"."""
     defines, undefines, options = (factors.get(name) for name in ("defines", "undefines", "options"))
     words = []
@@ -161,7 +161,7 @@ def written_options(factors: Mapping[str, Any]) -> str:
 def is_row(row: Row) -> bool:
     """Whether a row has what a listing needs; others can write to the index."""
     texts = [row.get(field) for field in ("kind", "arch", "name")]
-    seconds: Any = row.get("compile_seconds")
+    seconds: Json = row.get("compile_seconds")
     return (
         all(isinstance(text, str) for text in texts)
         and texts[0] in {kind.value for kind in Kind}
@@ -201,7 +201,7 @@ def list_entries(disk: DiskStore, rows: Mapping[str, Row]) -> Iterator[EntryInfo
 
 
 def _has_names(row: Row) -> bool:
-    kernels: Any = row.get("kernels")
+    kernels = row.get("kernels")
     return isinstance(kernels, list) and all(isinstance(name, str) for name in (*kernels, row.get("options")))
 
 
@@ -269,7 +269,7 @@ def _reason_of(error: Exception) -> str:
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
-def _factors_of(data: bytes) -> dict[str, Any]:
+def _factors_of(data: bytes) -> dict[str, object]:
     try:
         return decode_factors(data)
     except ArtifactError:  # only `explain` needs them: the entry itself is good

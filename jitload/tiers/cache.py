@@ -24,7 +24,7 @@ from jitload.values import Kind
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import Any, Protocol
+    from typing import Protocol
 
     from jitload.artifact import Artifact
     from jitload.headers.record import Variant
@@ -89,7 +89,7 @@ class Cache:
         self.remote = None if remote is None else self._open_remote(remote)
         shared = () if self.remote is None else (self.remote,)
         self.tiers: tuple[Tier, ...] = (self.memory, *self.layers, *own, *shared)
-        self._unindexed: dict[str, dict[str, Any]] = {}
+        self._unindexed: dict[str, dict[str, object]] = {}
         self._index: Index | None = None
         self._compilers: dict[bool, Toolchain] = {}
         atexit.register(_flush_at_exit, weakref.ref(self))
@@ -139,14 +139,14 @@ class Cache:
         artifact, _, said = read_key(self.tiers, key)
         return artifact, "hit" if artifact is not None else reason_of(said)
 
-    def put(self, artifact: Artifact, factors: Mapping[str, Any] | None = None) -> None:
+    def put(self, artifact: Artifact, factors: Mapping[str, object] | None = None) -> None:
         """Keep an artifact in every tier; a disk that cannot be written costs a warning, no more."""
         encoded = canonical_json(dict(factors or {}))
         for tier in self.tiers:
             if tier.put(artifact, encoded) and tier is self.disk:
                 self._note_row(artifact, factors or {})
 
-    def _note_row(self, artifact: Artifact, factors: Mapping[str, Any]) -> None:
+    def _note_row(self, artifact: Artifact, factors: Mapping[str, object]) -> None:
         self._unindexed[artifact.key] = audit.row_of(artifact, factors)
         if len(self._unindexed) >= FLUSH_EVERY:
             self.flush()  # a process that runs for weeks keeps to the bound too
@@ -276,7 +276,7 @@ class Cache:
         return self._index
 
 
-def _disk_store(directory: str | os.PathLike[str], max_bytes: int, *, read_only: bool) -> DiskStore:
+def _disk_store(directory: object, max_bytes: int, *, read_only: bool) -> DiskStore:
     path = os.path.abspath(os.path.expanduser(given_path("directory", directory)))
     return DiskStore(path, max_bytes=max_bytes, read_only=read_only, verify=_verify_image)
 

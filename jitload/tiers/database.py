@@ -12,10 +12,11 @@ import sqlite3
 import stat
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     Ask = Callable[[str], list[tuple[Any, ...]]]
 
@@ -107,13 +108,13 @@ def is_sound(database: str, settings: frozenset[str]) -> bool:
         return False
 
 
-def read_rows(database: str) -> dict[str, dict[str, Any]]:
+def read_rows(database: str) -> dict[str, dict[str, object]]:
     """The rows of a database that `is_ours`, by key; those of others are passed over.
 
     Raises:
         sqlite3.Error: it cannot be read.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, object]] = {}
     with _connected(database) as ask:
         for key, value in ask(_ROWS):
             if not is_row_key(key):

@@ -12,9 +12,9 @@ from jitload.headers.search import VIRTUAL_ROOT, read_header
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from jitload.artifact import Artifact
+    from jitload.compiler.key import Factors
     from jitload.headers.closure import Closure
     from jitload.source.request import CompileRequest
     from jitload.values import Toolchain
@@ -59,7 +59,7 @@ def factors_now(request: CompileRequest, closure: Closure | None, toolchain: Too
     )
 
 
-def _spell_factors(*, kind: str, arch: str, name: str, toolchain: str, factors: Mapping[str, Any]) -> dict[str, str]:
+def _spell_factors(*, kind: str, arch: str, name: str, toolchain: str, factors: Factors) -> dict[str, str]:
     """Every factor under its own name, as text."""
     headers = len(factors.get("headers", {}))
     spelled = {
@@ -81,7 +81,7 @@ def _spell_factors(*, kind: str, arch: str, name: str, toolchain: str, factors: 
 
 
 def differences(
-    request: CompileRequest, artifact: Artifact, factors: Mapping[str, Any], now: Mapping[str, str]
+    request: CompileRequest, artifact: Artifact, factors: Factors, now: Mapping[str, str]
 ) -> list[Difference]:
     """In what an entry differs from a request.
 

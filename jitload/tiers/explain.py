@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jitload import config
-from jitload.compiler.key import artifact_key
+from jitload.compiler.key import artifact_key, known_factors
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileError, JitloadError
 from jitload.format.entry import decode_factors
@@ -15,9 +15,10 @@ from jitload.tiers.lookup import Answer, ask, peek_key
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Protocol
+    from typing import Protocol
 
     from jitload.artifact import Artifact
+    from jitload.compiler.key import Factors
     from jitload.source.request import CompileRequest
     from jitload.tiers.difference import Difference
     from jitload.tiers.disk import DiskStore
@@ -91,7 +92,7 @@ class Explanation(Value):
         """True when it would be served, by the image that was asked for or by one that stands in for it."""
         return self.outcome == "hit"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The same as plain values."""
         nearest = [
             {
@@ -253,9 +254,9 @@ def _nearest(request: CompileRequest, cache: Tiers, now: dict[str, str]) -> tupl
     return tuple(sorted(found, key=lambda entry: len(entry.differences))[:MAX_SHOWN])
 
 
-def _read_entry(store: DiskStore, key: str) -> tuple[Artifact, dict[str, Any]] | None:
+def _read_entry(store: DiskStore, key: str) -> tuple[Artifact, Factors] | None:
     try:
         artifact, data = store.read_entry(key)
-        return artifact, decode_factors(data, key)
+        return artifact, known_factors(decode_factors(data, key))
     except (OSError, JitloadError):
         return None

@@ -80,7 +80,7 @@ class Stats(Value):
     def __init__(self, figures: Mapping[str, float], maps: Mapping[str, Mapping[str, int]]) -> None:
         self._set(**figures, **{name: MappingProxyType(dict(maps[name])) for name in _MAPS})
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**super().__getstate__(), **{name: dict(getattr(self, name)) for name in _MAPS}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.errors import BundleError
 from jitload.format.json import all_different, list_of, object_of
@@ -19,6 +19,24 @@ from jitload.source.request import CompileRequest
 from jitload.values import Kind
 
 if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from jitload.format.json import JsonObject
+
+    class ProgramRow(TypedDict, total=False):
+        """The line of a program, checked: digests stand for texts, [root, path] for places."""
+
+        name: str
+        source: str
+        options: list[str]
+        undefines: list[str]
+        names: list[str]
+        defines: list[tuple[str, str | None]]
+        headers: list[tuple[str, str]]
+        absent: list[tuple[str, str]]
+        files: list[tuple[str, str, str]]
+        aliases: list[tuple[str, str, str, str]]
+
     from collections.abc import Iterable
 
 CHOSEN, BY_KIND, BY_DEVICE = "chosen", "kind", "device"
@@ -51,9 +69,9 @@ class Program(Value):
         self._set(fields=fields, targets=frozenset(targets))
 
     @property
-    def row(self) -> dict[str, Any]:
+    def row(self) -> ProgramRow:
         """The fields as plain values."""
-        row: dict[str, Any] = json.loads(self.fields)
+        row: ProgramRow = json.loads(self.fields)
         return row
 
     @property
@@ -72,7 +90,7 @@ def encode_line(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
 
 
-def program_of(value: Any) -> Program:
+def program_of(value: object) -> Program:
     """The program in a line.
 
     Raises:
@@ -80,7 +98,10 @@ def program_of(value: Any) -> Program:
         BundleError: a header would lie elsewhere than below its root.
     """
     row = dict(object_of(value, ("targets", *FIELDS), ("aliases",)))
-    targets = [tuple(list_of(target, str, 3)) for target in list_of(row.pop("targets"), list)]
+    targets = [
+        (kind, arch, how)
+        for kind, arch, how in (list_of(target, str, 3) for target in list_of(row.pop("targets"), list))
+    ]
     if not targets:
         raise ValueError("a program without a target")
     all_different(targets, "a target")
@@ -121,7 +142,7 @@ def _check_target(kind: str, arch: str, how: str) -> None:
     normalize_archs(Kind(kind), arch)
 
 
-def _check_texts(row: dict[str, Any]) -> None:
+def _check_texts(row: JsonObject) -> None:
     """Types, what has no bytes, and what is there twice; what the texts mean, `_check_request` finds out."""
     texts = [row["name"], row["source"]]
     for field in ("names", "options", "undefines"):
@@ -148,7 +169,7 @@ def _check_texts(row: dict[str, Any]) -> None:
     all_different(map(tuple, row["absent"]), "in absent")
 
 
-def _check_places(row: dict[str, Any]) -> None:
+def _check_places(row: JsonObject) -> None:
     """Paths that lead out, and aliases of what is not there."""
     files = {(root, path) for root, path, _ in row["files"]}
     aliases = [list_of(alias, str, 4) for alias in row.get("aliases", [])]
@@ -164,7 +185,7 @@ def _check_places(row: dict[str, Any]) -> None:
             raise ValueError(f"a place {root!r:.80}, {path!r:.200}")
 
 
-def _check_request(row: dict[str, Any], kind: str, arch: str) -> None:
+def _check_request(row: JsonObject, kind: str, arch: str) -> None:
     """Make the request once, without its texts: whatever cannot be compiled, or reads or writes a file, is refused."""
     for name in row["undefines"]:
         if not _MACRO.fullmatch(name):

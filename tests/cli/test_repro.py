@@ -9,12 +9,13 @@ import pytest
 import jitload
 from jitload.artifact import Artifact
 from jitload.bundles.build import collect, write
+from jitload.bundles.manifest import About
 from jitload.compiler.key import artifact_key
 from jitload.headers.record import Variant
 from jitload.values import KernelInfo, Toolchain
 from jitload.workloads.workload import Workload
 
-ABOUT = {"builder": "", "licences": (), "name": "", "serial": 0}
+ABOUT = About()
 SYMBOL = "_ZN42_GLOBAL__N__00000000_4_k_cu_9c037531_112111qEPi"
 OTHER = Toolchain("nvrtc", "11.0.0", "ab" * 32)
 

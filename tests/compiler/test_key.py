@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jitload.compiler.key import artifact_key
+from jitload.compiler.key import artifact_key, known_factors
 from jitload.headers.closure import Closure
 from jitload.source.request import CompileRequest
 from jitload.values import Toolchain
@@ -212,3 +212,18 @@ GOLDEN = "7bc5442133848832ee626891ced09a5c3f7b9b99aa0ae2a7711870432a68af8e"
 def test_a_key_is_64_hex_digits(tree):
     assert len(key(tree)) == 64
     assert set(key(tree)) <= set("0123456789abcdef")
+
+
+def test_factors_of_an_entry_are_taken_as_far_as_they_are_what_they_should_be():
+    """Whoever writes to a cache decides what stands there; an explanation reads it."""
+    read = {
+        "source": 7,
+        "options": "--ftz=true",
+        "names": [],
+        "undefines": [4],
+        "name expressions": ["k<4>"],
+        "defines": {"N": 4, "M": None},
+        "headers": [],
+        "more": 1,
+    }
+    assert known_factors(read) == {"undefines": ["4"], "name expressions": ["k<4>"], "defines": {"N": "4", "M": None}}
