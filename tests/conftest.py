@@ -29,7 +29,7 @@ MUST_RUN = FRAMEWORKS if os.environ.get("JITLOAD_TEST_FRAMEWORKS") else ()
 NO_GPU, ABOUT_NO_GPU = "needs a GPU", "a GPU is here, and this test is about machines without one"
 #: What CI does not provide, as the words of the reason; everything else must run there. A stage of it that goes without
 #: more says so in JITLOAD_TEST_WITHOUT, in such words, with ";" between them; one has the checking driver's GPUs.
-MAY_SKIP_IN_CI = (
+MAY_SKIP_IN_CI: tuple[str, ...] = (
     ABOUT_NO_GPU if os.environ.get("CHECKING_DRIVER") else NO_GPU,
     "NVRTC 13",
     "rustc",

@@ -38,7 +38,7 @@ def value_of(artifact: jitload.Artifact) -> int:
     """The constant that a kernel of these tests stores, from its PTX."""
     import re
 
-    return int(re.search(rb"mov\.u32\s+%r1, (\d+);", artifact.data)[1])
+    return int(re.findall(rb"mov\.u32\s+%r1, (\d+);", artifact.data)[0])
 
 
 def new(cache: jitload.Cache) -> jitload.Cache:

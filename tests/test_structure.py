@@ -73,7 +73,7 @@ def imported_modules(path: pathlib.Path, *, at_runtime: bool) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             found.update({f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)})
         elif isinstance(node, ast.Call) and imports_by_name(node):
-            found.add(node.args[0].value)
+            found.add(ast.literal_eval(node.args[0]))
     return found
 
 
@@ -100,7 +100,7 @@ def lazy_modules(text: str) -> list[tuple[dict[str, str], dict[str, str]]]:
         if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
             continue
         runs = {
-            made.targets[0].id: made.value.args[0].value
+            ast.unparse(made.targets[0]): ast.literal_eval(made.value.args[0])
             for made in node.orelse
             if isinstance(made, ast.Assign) and isinstance(made.value, ast.Call) and imports_by_name(made.value)
         }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # CUresult values that are met with something better than a DriverError (cuda.h).
-INVALID_VALUE, NOT_INITIALIZED, NO_DEVICE, INVALID_CONTEXT, INVALID_HANDLE, NOT_FOUND = 1, 3, 100, 201, 400, 500
+INVALID_VALUE, NOT_INITIALIZED, NO_DEVICE, INVALID_CONTEXT, NOT_FOUND = 1, 3, 100, 201, 500
 #: After these "the process must be terminated and relaunched" (cuda.h), and every call gives them: memory faults, time
 #: out, assert, illegal instruction and its kin, and a leak of tensor memory.
 _LOST = frozenset({700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721})

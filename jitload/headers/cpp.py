@@ -34,8 +34,6 @@ WORD, NUMBER, STRING, CHARACTER, RAW = "word", "number", "string", "character", 
 HASH, HEADER = "hash", "header"
 #: As long as possible, but that each ">" stands alone: lists of template arguments end by it.
 PUNCTUATOR, OTHER = "punctuator", "other"
-#: What is there for people or as data; the rest is code.
-PROSE = frozenset({COMMENT, STRING, CHARACTER, RAW})
 
 #: What joins a line to the next.
 SPLICE = rb"\\\r*\n"

@@ -132,7 +132,7 @@ def _stands_in(content: str, node: ast.Constant | ast.JoinedStr, text: str) -> S
     value = node.value
     if not isinstance(value, str) or not value.strip():
         return None
-    if value != text and ("\n" not in text.strip() or _stripped(value) != _stripped(text)):
+    if value != text and not _is_tidied(value, text):
         return None
     numbers, escaped = _line_numbers(content, node)
     if len(numbers) != value.count("\n") + 1:
@@ -140,6 +140,13 @@ def _stands_in(content: str, node: ast.Constant | ast.JoinedStr, text: str) -> S
     above = 0 if value == text else max(_blank_lines(value) - _blank_lines(text), 0)
     lines = numbers[above : above + text.count("\n") + 1]
     return Standing(tuple(lines), escaped=escaped) if lines else None
+
+
+def _is_tidied(value: str, text: str) -> bool:
+    """Whether a text is a literal's value stripped, dedented, or, as Python 3.13 does in docstrings, without tabs."""
+    if "\n" not in text.strip():
+        return text == value.expandtabs().lstrip()
+    return _stripped(text) in (_stripped(value), _stripped(value.expandtabs()))
 
 
 def _stands_in_format(node: ast.JoinedStr, text: str) -> Standing | None:

@@ -106,9 +106,9 @@ def kernels_workload(names) -> Workload:
     """What a program that used these kernels would have recorded, with kind and arch left to its device."""
     requests = Plan.read(KERNELS / "precompile.toml").requests(["sm_80"], None)
     served = [
-        (request, variant_of(Closure(request, toolkit_roots()), Cache().compiler(request)))
+        (request, variant_of(Closure(request, toolkit_roots()), compiler))
         for request in requests
-        if not names or request.name in names
+        if (not names or request.name in names) and (compiler := Cache().compiler(request)) is not None
     ]
     made = recorded_workload(served)
     programs = [

@@ -12,15 +12,19 @@ import textwrap
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import jitload
 from jitload import Cache, CompileError, CompileRequest
-from jitload.batch.precompile import PrecompileReport, precompile
+from jitload.batch.precompile import precompile
 from jitload.batch.workers import Batch, Result, answer_batch, compile_batch, compile_in_processes
 from jitload.compiler.isolate import CompilerProcess
 from jitload.door import compile_request, look_up
+
+if TYPE_CHECKING:
+    from jitload.batch.report import PrecompileReport
 
 HALF = """#include <cuda_fp16.h>
 // kernel %(n)d
@@ -563,7 +567,7 @@ def test_a_worker_that_hangs_is_stopped(answers, cache):
 def test_an_interrupted_run_leaves_no_process(cache, monkeypatch):
     started = []
 
-    class Watched(CompilerProcess):
+    class Watched(CompilerProcess):  # type: ignore[misc]
         def __init__(self, answer, directory):
             super().__init__(answer, directory)
             started.append(self.pid)

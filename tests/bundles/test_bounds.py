@@ -17,6 +17,7 @@ from jitload.bundles.signature import MAX_SIGNATURE_BYTES
 from jitload.bundles.source import MemorySource
 from jitload.digest import sha256, sha256_parts
 from jitload.errors import BundleError, TrustError
+from jitload.format.json import canonical_json
 from jitload.workloads.program import MAX_WORKLOAD_BYTES
 
 from .test_format import MANIFEST
@@ -24,7 +25,7 @@ from .test_format import MANIFEST
 KEY = "ed25519:" + "11" * 32
 GIB = 1 << 30
 SPARSE_BYTES = 100 * GIB
-SUMMARY = jlb.canonical_json(MANIFEST)
+SUMMARY = canonical_json(MANIFEST)
 
 
 @contextmanager
@@ -172,7 +173,7 @@ def one_blob(tmp_path, size, head=b"", workload_bytes=0):
     manifest = {**MANIFEST, "requests": 0 if workload_bytes else 1}
     if workload_bytes:
         manifest |= {"workload_bytes": workload_bytes, "workload": "ab" * 32}
-    summary = jlb.canonical_json(manifest)
+    summary = canonical_json(manifest)
     rows = 0 if workload_bytes else 1
     start = jlb.aligned(128 + rows * ROW_BYTES + len(summary))
     index = struct.pack("<32sQQ32s", b"a" * 32, start, size, bytes(32)) * rows

@@ -21,6 +21,7 @@ from jitload.compiler.key import key_of
 from jitload.digest import sha256, sha256_hex
 from jitload.errors import BundleError, TrustError
 from jitload.format.entry import HEADER, encode_entry
+from jitload.format.json import canonical_json
 from jitload.headers.record import MAGIC as MANIFEST_MAGIC
 from jitload.headers.record import Variant, encode_record
 from jitload.tiers.audit import written_options
@@ -90,10 +91,10 @@ def read_workload_bytes(rng):
 
 def read_bundle_bytes(rng):
     what = rng.random()
-    summary = mutated(FULL_MANIFEST, rng).encode() if what < 0.4 else jlb.canonical_json(FULL_MANIFEST)
+    summary = mutated(FULL_MANIFEST, rng).encode() if what < 0.4 else canonical_json(FULL_MANIFEST)
     if what < 0.4 and rng.random() < 0.8:
         with contextlib.suppress(ValueError, RecursionError):  # in the one spelling, so that the fields are looked at
-            summary = jlb.canonical_json(json.loads(summary))
+            summary = canonical_json(json.loads(summary))
     end = jlb.aligned(128 + len(summary))
     fields = [jlb.MAGIC, 1, 0, 0, len(summary), end, sha256(b""), sha256(summary), b""]
     if 0.4 <= what < 0.6:
@@ -120,7 +121,7 @@ ENTRY = encode_entry(
         kernels=[KernelInfo("k", "k", (Parameter(0, 8, 8, "u64", name="x", declared="int *", pointer=True),))],
         toolchain=CHAIN,
     ),
-    jlb.canonical_json({"defines": {"N": "4"}, "headers": {}, "options": ["-G"], "request": REQUEST, "undefines": []}),
+    canonical_json({"defines": {"N": "4"}, "headers": {}, "options": ["-G"], "request": REQUEST, "undefines": []}),
 )  # fmt: skip
 VARIANT = Variant(CLOSURE, CHAIN, [("source", "a.h", "56" * 32, None)], [("source", "b.h")])
 ENTRIES_MANIFEST = {**MANIFEST, "kinds": ["ptx"], "requests": 1, "targets": [["ptx", "compute_75"]]}
@@ -210,21 +211,21 @@ SHAPES = {
     "program": (PROGRAM, read_program),
     "manifest": ({**FULL_MANIFEST, "programs": ["k.cu"]}, read_manifest),
 }
-OF_OTHER_TYPES = [None, True, False, 0, 1, 1.0, "", "1", [], {}, [[]], [None], [{}], {"a": []}]
+OF_OTHER_TYPES: list = [None, True, False, 0, 1, 1.0, "", "1", [], {}, [[]], [None], [{}], {"a": []}]
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_nothing_of_another_type_is_taken(name):
     """True for 1, {} for [], null for "": each of them in the place of every value."""
     value, read = SHAPES[name]
-    read(jlb.canonical_json(value).decode())
+    read(canonical_json(value).decode())
     macros = {("defines", 0, 1), ("defines", 1, 1)}  # a macro has a text, or none
     for path in places(value):
         for other in OF_OTHER_TYPES:
             if type(other) is type(at(value, path)) or path in macros:
                 continue
             with pytest.raises(OURS):
-                read(jlb.canonical_json(put(value, path, other)).decode())
+                read(canonical_json(put(value, path, other)).decode())
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -240,7 +241,7 @@ def test_nothing_is_taken_twice(name):
                     read(text_of(twice if not path else to_pairs(put(value, path, twice))))
         elif isinstance(found, list) and path != ("options",) and found:
             with pytest.raises(OURS):
-                read(jlb.canonical_json(put(value, path, [*found, found[0]])).decode())
+                read(canonical_json(put(value, path, [*found, found[0]])).decode())
 
 
 @pytest.mark.parametrize("where", ["variants", "meta", "factors"])

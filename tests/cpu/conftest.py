@@ -51,12 +51,12 @@ class Device:
 
     def put(self, array: np.ndarray, label: str = "array") -> int:
         address = self.memory.allocate(array.nbytes, label)
-        self.memory.write(address, memoryview(np.ascontiguousarray(array).reshape(-1)).cast("B"))
+        self.memory.write(address, np.ascontiguousarray(array).reshape(-1).data.cast("B"))
         return address
 
     def get(self, address: int, array: np.ndarray) -> None:
         flat = np.empty(array.nbytes, np.uint8)
-        self.memory.read(address, memoryview(flat))
+        self.memory.read(address, flat.data)
         array[...] = flat.view(array.dtype).reshape(array.shape)
 
     def run(self, name, grid, block, *arguments, shared=0, cooperative=False):

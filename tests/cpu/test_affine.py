@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ OPERATORS = (
 )
 
 
-def wrapped(number: int, dtype: np.dtype) -> np.generic:
+def wrapped(number: int, dtype: np.dtype) -> Any:
     bits = dtype.itemsize * 8
     return np.array(number & ((1 << bits) - 1), f"u{dtype.itemsize}").view(dtype)[()]
 

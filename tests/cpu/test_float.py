@@ -35,7 +35,7 @@ def rounded(value: Fraction, dtype, mode: str) -> float:
         "rm": value < 0 and rest > 0,
         "rp": value > 0 and rest > 0,
     }[mode]
-    result = (whole + up) * unit
+    result: float | Fraction = (whole + up) * unit
     if result > largest:
         result = math.inf if mode == "rn" or ((mode == "rp") == (value > 0) and mode != "rz") else largest
     return -float(result) if value < 0 else float(result)
@@ -55,8 +55,8 @@ F32_EDGES = [*EDGES, 2.0**-126, 2.0**-149, -(2.0**-149), 1.7e-40, 3.4028234e38, 
 F64_EDGES = [*EDGES, 2.0**-1022, 5e-324, -1e-310, 1.7e308, -1.5e308, 1e-200, 1e200, 1 + 2.0**-52, 2.0**-600, 1e290]
 
 
-def same(got: np.ndarray, want: list[float], what) -> None:
-    want = np.array(want, got.dtype)
+def same(got: np.ndarray, wanted: list[float], what) -> None:
+    want = np.array(wanted, got.dtype)
     equal = (got == want) & (np.signbit(got) == np.signbit(want)) | (np.isnan(got) & np.isnan(want))
     bad = np.flatnonzero(~equal)
     assert not len(bad), (what, bad[0], float(got[bad[0]]).hex(), float(want[bad[0]]).hex(), len(bad))

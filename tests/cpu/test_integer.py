@@ -39,7 +39,8 @@ def edges(bits: int) -> list[int]:
 
 def pairs(bits: int) -> tuple[np.ndarray, np.ndarray]:
     both = list(itertools.product(edges(bits), repeat=2))
-    return tuple(np.array(column, dtype=WIDTHS[bits]) for column in zip(*both, strict=True))
+    first, second = (np.array(column, dtype=WIDTHS[bits]) for column in zip(*both, strict=True))
+    return first, second
 
 
 def signed(value: int, bits: int) -> int:

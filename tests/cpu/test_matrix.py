@@ -217,7 +217,7 @@ __device__ void product(const Stored *a, const Stored *b, const Sum *c, Sum *d, 
     wmma::store_matrix_sync(d, z, lc, L);
 }
 """
-KINDS = {
+KINDS: dict[str, tuple] = {
     "half": ("half", np.float16, {"float": np.float32, "half": np.float16}),
     "signed char": ("signed char", np.int8, {"int": np.int32}),
     "unsigned char": ("unsigned char", np.uint8, {"int": np.int32}),

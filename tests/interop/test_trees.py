@@ -16,7 +16,7 @@ from jitload.loader.whole import LibraryModule, load_whole_module, pack_module
 
 pytestmark = pytest.mark.usefixtures("installed")
 
-KEPT = []  # tvm-ffi's system library keeps what was registered with it, for the life of the process
+KEPT: list = []  # tvm-ffi's system library keeps what was registered with it, for the life of the process
 NUMBER = itertools.count()
 
 

@@ -173,7 +173,11 @@ def test_a_tracer_is_no_array(jax, take):
             r"\.astype\(ml_dtypes\.bfloat16\), or .*\.view\(ml_dtypes\.bfloat16\)",
         ),
         ("const float4 *", np.zeros((2, 4)), r"\.astype\(np\.float32\).*last axis must be a multiple of 4 long"),
-        ("const float *", np.ma.masked_array(np.zeros(4, "f4"), np.ones(4)), r"would not see the mask; pass \.filled"),
+        (
+            "const float *",
+            np.ma.masked_array(np.zeros(4, "f4"), np.ones(4, bool)),
+            r"would not see the mask; pass \.filled",
+        ),
     ],
 )
 def test_advice_is_in_words_of_numpy(take, cpp, array, words):

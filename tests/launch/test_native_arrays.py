@@ -45,7 +45,7 @@ def test_an_array_is_read_by_native_code_from_the_second_launch_on(maker, roads,
 
 
 #: What may differ from one array of a type to the next.
-CHANGES = {
+CHANGES: dict[str, dict] = {
     "another element": {"dtype": "float64"},
     "another element of that size": {"dtype": "int32"},
     "bytes": {"dtype": "uint8"},

@@ -13,7 +13,7 @@ from jitload.loader.registry import load_module_from_bytes, register_loader
 from jitload.loader.system import register_system_symbol, system_lib
 from jitload.loader.whole import LibraryModule, decode_tree, load_whole_module, pack_module
 
-LOADED = []
+LOADED: list = []
 
 
 def load_node(data):

@@ -36,3 +36,18 @@ def test_threads_that_look_at_once_all_find_it():
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: find_text(CONTENT, "one\\n\ntwo\n"), range(8)))
     assert {standing and standing.first_line for standing in found} == {91}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("one\n        two\tthree\n        ", "one\ntwo\tthree\n"),  # dedented
+        ("one\n        two\tthree\n        ", "one\ntwo     three\n"),  # tabs are eight columns, counted before that
+        ("  one\ttwo", "one   two"),
+    ],
+)
+def test_a_docstring_is_found_as_newer_pythons_tidy_it(written, read):
+    """Python 3.13 expands tabs and takes the common indentation away."""
+    found = find_text(f'x = 1\n\n\ndef k():\n    """{written}"""\n', read)
+    assert found is not None
+    assert (found.first_line, found.lines) == (5, ())

@@ -21,9 +21,13 @@ import random
 import shutil
 import sys
 import tempfile
+from typing import TYPE_CHECKING, Any
 
 import jitload
 from jitload.compiler import toolkit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SOURCE = 'extern "C" __global__ void k(int *x) { *x = 7; }'
 CHILD_SECONDS = 100
@@ -113,7 +117,7 @@ def check_after(directory: str, right: bytes) -> list[str]:
     return wrong
 
 
-def in_child(*arguments: object) -> tuple[int, list[str]]:
+def in_child(*arguments: Any) -> tuple[int, list[str]]:
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
@@ -130,7 +134,7 @@ def in_child(*arguments: object) -> tuple[int, list[str]]:
 
 def main(state: str, error: str, sticky: str, count: str) -> None:
     logging.getLogger("jitload").setLevel(logging.CRITICAL)
-    toolkit._digest_files = lambda files: "ab" * 32  # 0.2 s per child, and none of its files are below the directory
+    toolkit._digest_files = lambda paths: "ab" * 32  # 0.2 s per child, and none of its files are below the directory
     base = tempfile.mkdtemp(prefix="io-errors-")
     directory, sound = f"{base}/cache", f"{base}/sound"
     right = jitload.compile(SOURCE, arch="compute_75", cache=jitload.Cache()).data
@@ -149,7 +153,7 @@ def main(state: str, error: str, sticky: str, count: str) -> None:
 
     calls, wrong = attempt(0)
     found = {0: wrong} if wrong else {}
-    numbers = range(1, calls + 1)
+    numbers: Sequence[int] = range(1, calls + 1)
     if count != "all":
         numbers = sorted(random.Random(7).sample(numbers, min(int(count), calls)))
     for k in numbers:

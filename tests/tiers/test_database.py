@@ -73,7 +73,7 @@ def care(cache: jitload.Cache) -> tuple[float, int]:
     """Everything that is done with an index, in a process of its own; (seconds, MiB)."""
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     done = subprocess.run(
-        [sys.executable, "-c", CARE, cache.directory], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", CARE, str(cache.directory)], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     seconds, mebibytes = done.stdout.split()

@@ -122,7 +122,7 @@ def plant(place: str, kind: str, outside: str) -> None:
             os.chown(place, 12345, 12345)
 
 
-def look(path: object, number: int) -> int:
+def look(path: str | os.PathLike[str], number: int) -> int:
     """Look a kernel up as a new process does; gives how often it was compiled."""
     signal.alarm(LOOK_SECONDS)
     with jitload.Session():
@@ -134,7 +134,7 @@ def look(path: object, number: int) -> int:
         return jitload.stats().compiles
 
 
-def check(path: object) -> int:
+def check(path: str | os.PathLike[str]) -> int:
     """Look kernels up, and do what else is done with a cache; gives how often the third look-up compiled."""
     assert look(path, 0) <= 1
     assert look(path, 1) <= 1

@@ -38,7 +38,7 @@ def fail_calls(shim: pathlib.Path, state: str, error: str, sticky: str, count: o
         "LD_PRELOAD": str(shim),
         "PYTHONPATH": str(pathlib.Path(jitload.__file__).parent.parent),
     }
-    command = [sys.executable, TESTS / "io_errors.py", state, error, sticky, str(count)]
+    command = [sys.executable, str(TESTS / "io_errors.py"), state, error, sticky, str(count)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3000, check=False)
     assert done.returncode == 0, done.stderr
     calls, tried, wrong = json.loads(done.stdout)

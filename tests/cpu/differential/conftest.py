@@ -35,7 +35,7 @@ def host(tmp_path_factory):
         stem.with_suffix(".cpp").write_text(text)
         library = stem.with_suffix(".so")
         done = subprocess.run(
-            [COMPILER, *FLAGS, str(stem.with_suffix(".cpp")), "-o", str(library)],
+            [str(COMPILER), *FLAGS, str(stem.with_suffix(".cpp")), "-o", str(library)],
             check=False,
             capture_output=True,
             text=True,

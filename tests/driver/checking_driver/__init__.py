@@ -78,7 +78,7 @@ class Driver:
     def stream(self, handle: int) -> stream.Stream:
         """The stream of a handle: 0 and 1 are the legacy default stream of the current context."""
         if handle in (0, 1):
-            return self.current().legacy  # type: ignore[no-any-return]
+            return self.current().legacy  # type: ignore[attr-defined, no-any-return]
         if handle == 2:
             raise Refused(status.NOT_SUPPORTED, "the per-thread default stream is not modelled")
         return self.handles.get(handle, stream.Stream)

@@ -43,10 +43,6 @@ class Cursor:
         self._seen: list[Node] = []  # what S_, S0_, ... stand for
         self._depth = 0
 
-    def at_end(self) -> bool:
-        """Whether all of it is read."""
-        return self.at == len(self._symbol)
-
     def peek(self, length: int = 1) -> str:
         """What comes next, less at the end."""
         return self._symbol[self.at : self.at + length]
