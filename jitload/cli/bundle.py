@@ -15,6 +15,7 @@ from jitload.bundles.manifest import About
 from jitload.bundles.signature import Signature
 from jitload.cli.bundle_arguments import AsJson, BundleFile, BundleName, Out, Serial, Trust, open_trusted
 from jitload.cli.bundle_keys import describe_signature, keygen, sign, trust_file
+from jitload.cli.bundle_registry import pull, push
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import destination
 from jitload.cli.progress import shown_progress
@@ -207,6 +208,8 @@ def extract(
 
 
 app.command()(keygen)
+app.command()(push)
+app.command()(pull)
 app.command("trust")(trust_file)
 
 

@@ -58,6 +58,12 @@ def read_log_level() -> str | None:
     return level if isinstance(level, str) else None
 
 
+def docker_config() -> str:
+    """The file in which the container tools keep what registries ask for (docker(1), DOCKER_CONFIG)."""
+    home = os.environ.get("HOME") or ""
+    return os.path.join(os.environ.get("DOCKER_CONFIG") or os.path.join(home, ".docker"), "config.json")
+
+
 def _read(option: Option, variable: str) -> object:
     text = os.environ.get(variable)
     if not text:
