@@ -25,7 +25,10 @@ from jitload.lazy import lazy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import shutil
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TypeVar
+
+    Found = TypeVar("Found")
 else:
     shutil = lazy("shutil")
 
@@ -166,17 +169,32 @@ class Directory:
                 for name, found in self.scan(f"{relative}/{shard}"):
                     yield f"{relative}/{shard}/{name}", found
 
+    def status(self, relative: str) -> os.stat_result:
+        """The status of what is at a path; a link is not followed.
+
+        Raises:
+            OSError: there is nothing, or it cannot be asked.
+        """
+        return os.stat(relative, dir_fd=self._hold().descriptor, follow_symlinks=False)
+
+    def names(self, relative: str) -> list[str]:
+        """The names of what is in one directory, in no order; nothing where `scan` gives nothing."""
+        return self._list(relative, os.listdir)
+
     def scan(self, relative: str) -> list[tuple[str, os.stat_result]]:
         """(name, status) of what is in one directory, by name; nothing where it does not exist or is not ours.
 
         What cannot be listed is said once: its entries count towards no bound and show in no listing.
         """
+        return self._list(relative, list_directory)
+
+    def _list(self, relative: str, listed: Callable[[int], list[Found]]) -> list[Found]:
         try:
             held = self._hold_open()
             held.check_below(relative)
             descriptor = os.open(relative, LIST, dir_fd=held.descriptor)
             try:
-                return list_directory(descriptor)
+                return listed(descriptor)
             finally:
                 os.close(descriptor)
         except Refused as error:

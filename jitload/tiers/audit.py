@@ -5,9 +5,12 @@ None of this is on the way to a hit, and none of it counts as a use of an entry.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from jitload.errors import ArtifactError, LoadError
 from jitload.format.entry import decode_factors
 from jitload.frozen import Value
+from jitload.tiers.account import Account, known_entries
 from jitload.values import Kind
 
 TYPE_CHECKING = False
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 #: No compile takes a year.
 MAX_SECONDS = 365 * 86400.0
+#: No use was noted after the year 2100.
+MAX_TIME = 4102444800.0
 #: What the index keeps of the names of kernels, and of the options: enough to tell entries apart.
 MAX_KERNEL_CHARS, MAX_OPTION_CHARS = 1024, 512
 
@@ -171,26 +176,35 @@ def is_row(row: Row) -> bool:
     )
 
 
-def list_entries(disk: DiskStore, rows: Mapping[str, Row]) -> Iterator[EntryInfo]:
+def list_entries(
+    disk: DiskStore, index: Index | None, own: Mapping[str, Row], used: Mapping[str, float]
+) -> Iterator[EntryInfo]:
     """Every entry in order of key, from its row; an entry without a row that makes sense is read and verified.
 
     So is one whose row was written before rows had the names of kernels.
+
+    Args:
+        disk: where they are.
+        index: its index, or None.
+        own: rows that the index does not know yet.
+        used: key -> time of use, of those that it does not know yet.
     """
-    for key, status in disk.scan_keys():
-        row = rows.get(key, {})
-        if not (is_row(row) and _has_names(row)):
-            try:
-                artifact, data = disk.read_entry(key)
-                read = row_of(artifact, _factors_of(data))
-                row = {**read, **row} if is_row(row) and "kernels" not in row else read
-            except FileNotFoundError:
-                continue  # dropped meanwhile
-            except (OSError, ArtifactError, LoadError):
-                row = row if is_row(row) and "kernels" not in row else {}
+    for key, known in known_entries(disk, index, own):
+        row = known
+        try:
+            if not (is_row(row) and _has_names(row)):
+                row = _row_of_entry(disk, key, row)
+            if not _has_measures(row):
+                size, when = disk.measure(key)
+                row = {**row, "bytes": size, "used": when}
+        except FileNotFoundError:
+            continue  # dropped meanwhile
+        except OSError:
+            row = {**row, "bytes": 0, "used": 0.0}
         yield EntryInfo(
             key=key,
-            bytes=status.st_size,
-            used=status.st_mtime,
+            bytes=row["bytes"],
+            used=max(row["used"], used.get(key, 0.0)),
             kind=row.get("kind", ""),
             arch=row.get("arch", ""),
             name=row.get("name", ""),
@@ -198,6 +212,29 @@ def list_entries(disk: DiskStore, rows: Mapping[str, Row]) -> Iterator[EntryInfo
             options=row.get("options", ""),
             compile_seconds=float(row.get("compile_seconds", 0.0)),
         )
+
+
+def _row_of_entry(disk: DiskStore, key: str, row: Row) -> Row:
+    """The row of an entry by what is in it; or by the row it has, as far as that goes.
+
+    Raises:
+        FileNotFoundError: it was dropped meanwhile.
+    """
+    measures = {name: row[name] for name in ("bytes", "used") if name in row}
+    plain = is_row(row) and "kernels" not in row
+    try:
+        artifact, data = disk.read_entry(key)
+    except FileNotFoundError:
+        raise
+    except (OSError, ArtifactError, LoadError):
+        return row if plain else measures
+    read = row_of(artifact, _factors_of(data))
+    return {**read, **row} if plain else {**read, **measures}
+
+
+def _has_measures(row: Row) -> bool:
+    size, used = row.get("bytes"), row.get("used")
+    return type(size) is int and size >= 0 and type(used) in {int, float} and 0 <= used < MAX_TIME  # type: ignore[operator]
 
 
 def _has_names(row: Row) -> bool:
@@ -232,7 +269,9 @@ def verify_entries(disk: DiskStore, index: Index | None) -> tuple[dict[str, Row]
         except (OSError, ArtifactError, LoadError) as error:
             damaged.append(Damage(key, _reason_of(error), disk.put_aside(key, error)))
         else:
-            rows[key] = row_of(artifact, _factors_of(data))
+            with suppress(OSError):  # dropped meanwhile
+                size, used = disk.measure(key)
+                rows[key] = {**row_of(artifact, _factors_of(data)), "bytes": size, "used": used}
     if index is not None:
         index.remove([damage.key for damage in damaged])
     return rows, damaged
@@ -248,10 +287,11 @@ def rebuild_index(disk: DiskStore, index: Index) -> Rebuilt:
     before = dict(index.rows())
     rows, damaged = verify_entries(disk, None)
     index.replace(rows)
+    Account(disk, index).settle()
     return Rebuilt(
         entries=len(rows),
         added=len(rows.keys() - before.keys()),
-        changed=sum(1 for key, row in rows.items() if key in before and before[key] != row),
+        changed=sum(1 for key, row in rows.items() if key in before and _told(before[key]) != _told(row)),
         removed=len(before.keys() - rows.keys()),
         damaged=tuple(damaged),
     )
@@ -259,9 +299,18 @@ def rebuild_index(disk: DiskStore, index: Index) -> Rebuilt:
 
 def compare_index(disk: DiskStore, index: Index) -> IndexState:
     """Compare the keys of the index with those of the entries; no entry is read."""
-    rows = {key for key, row in index.rows() if is_row(row)}
-    keys = {key for key, _ in disk.scan_keys()}
-    return IndexState(len(keys - rows), len(rows - keys))
+    missing = stale = 0
+    for group in index.ranges():
+        rows = {key for key, row in index.rows_of(group).items() if is_row(row)}
+        keys = {key for shard in group for key in disk.keys_of(shard)}
+        missing += len(keys - rows)
+        stale += len(rows - keys)
+    return IndexState(missing, stale)
+
+
+def _told(row: Row) -> dict[str, object]:
+    """What a row says of an entry; its size and its use are as they are."""
+    return {name: value for name, value in row.items() if name not in {"bytes", "used"}}
 
 
 def _reason_of(error: Exception) -> str:

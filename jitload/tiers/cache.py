@@ -16,6 +16,7 @@ from jitload.lazy import lazy
 from jitload.settings.scope import session_part
 from jitload.source.request import request_of
 from jitload.tiers.disk import DiskStore, tell_evicted
+from jitload.tiers.journal import LONG_BYTES, Journal, Note, today
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
 from jitload.tiers.stats import counters
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from jitload.headers.record import Variant
     from jitload.images import check as images
     from jitload.source.request import CompileRequest
+    from jitload.tiers import account as accounts
     from jitload.tiers import audit
     from jitload.tiers import explain as explanations
     from jitload.tiers import index as indexes
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 else:
     images = lazy("jitload.images.check")  # what comes with the first entry that is read
     indexes = lazy("jitload.tiers.index")
+    accounts = lazy("jitload.tiers.account")
     audit = lazy("jitload.tiers.audit")
     explanations = lazy("jitload.tiers.explain")
     opener = lazy("jitload.tiers.remote.open")
@@ -56,6 +59,10 @@ else:
 
 #: After so many new entries the index is written and the bound is enforced, without waiting for the exit.
 FLUSH_EVERY = 64
+#: And without waiting for so many where they are this part of the bound.
+LARGE_SHARE = 8
+#: New entries that are remembered for an index that cannot be written now.
+MAX_UNINDEXED = 1024
 
 
 class Cache:
@@ -89,8 +96,13 @@ class Cache:
         self.remote = None if remote is None else self._open_remote(remote)
         shared = () if self.remote is None else (self.remote,)
         self.tiers: tuple[Tier, ...] = (self.memory, *self.layers, *own, *shared)
+        self._counters = counters()
         self._unindexed: dict[str, dict[str, object]] = {}
+        self._unindexed_bytes = 0
+        self._until_scan = FLUSH_EVERY
         self._index: Index | None = None
+        if self.disk is not None:
+            self.disk.call_at_intervals(self.note)
         self._compilers: dict[bool, Toolchain] = {}
         atexit.register(_flush_at_exit, weakref.ref(self))
 
@@ -148,7 +160,9 @@ class Cache:
 
     def _note_row(self, artifact: Artifact, factors: Mapping[str, object]) -> None:
         self._unindexed[artifact.key] = audit.row_of(artifact, factors)
-        if len(self._unindexed) >= FLUSH_EVERY:
+        self._unindexed_bytes += len(artifact.data)
+        large = self.disk is not None and self._unindexed_bytes > self.disk.max_bytes // LARGE_SHARE
+        if len(self._unindexed) % FLUSH_EVERY == 0 or large:
             self.flush()  # a process that runs for weeks keeps to the bound too
 
     def variants(self, digest: str) -> tuple[Variant, ...]:
@@ -176,16 +190,20 @@ class Cache:
         if self.disk is None:
             return
 
-        index = self.index
-        rows = {} if index is None else dict(index.rows())
-        yield from audit.list_entries(self.disk, {**rows, **self._unindexed})
+        yield from audit.list_entries(self.disk, self.index, self._unindexed, self._noted_uses())
+
+    def _noted_uses(self) -> dict[str, float]:
+        """Key -> time of use, of those that the index does not know yet."""
+        if self.disk is None:
+            return {}
+        used = {key: when for note in Journal(self.disk.directory).read() for key, when in note.used.items()}
+        return {**used, **self.disk.touched}
 
     def stats(self) -> CacheStats:
         """Number and size of the entries on the disk."""
         if self.disk is None:
             return audit.CacheStats(None, 0, 0, 0)
-        sizes = [status.st_size for _, status in self.disk.scan_keys()]
-        return audit.CacheStats(self.directory, len(sizes), sum(sizes), self.disk.max_bytes)
+        return audit.CacheStats(self.directory, *accounts.count_entries(self.disk, self.index), self.disk.max_bytes)
 
     def verify(self) -> tuple[int, list[str]]:
         """Read and verify every entry; damaged ones are put aside.
@@ -225,12 +243,18 @@ class Cache:
         """Drop the least recently used entries until they fit into `max_bytes`; gives how many went."""
         if self.disk is None or self.read_only:
             return 0
-        dropped, _ = self.disk.collect(None if max_bytes is None else given_count("max_bytes", max_bytes))
-        counters().count_evictions(len(dropped))
-        tell_evicted("disk", dropped)
+        bound = self.disk.max_bytes if max_bytes is None else given_count("max_bytes", max_bytes)
+        self.flush()
         index = self.index
-        if index is not None:
-            index.remove(dropped)
+        dropped = None if index is None else accounts.Account(self.disk, index).collect(bound)
+        if dropped is None:
+            dropped, _ = self.disk.collect(bound)
+        self.disk.sweep()
+        return self._count_dropped(dropped)
+
+    def _count_dropped(self, dropped: list[str]) -> int:
+        self._counters.count_evictions(len(dropped))
+        tell_evicted("disk", dropped)
         return len(dropped)
 
     def clear(self) -> int:
@@ -254,13 +278,56 @@ class Cache:
         """
         if self.remote is not None:
             self.remote.flush()
-        if self.disk is None or self.read_only or not self._unindexed:
+        if self.disk is None or self.read_only:
             return
-        rows, self._unindexed = self._unindexed, {}
-        index = self.index
+        length = self.note()
+        if self._unindexed or length > LONG_BYTES:
+            self._write_index()
+
+    def note(self) -> int:
+        """Note what was counted and used since the last time, for the index; gives how long the notes are, in bytes.
+
+        It is called at exit and at intervals, and costs a line appended to a file. Nothing is noted of a cache that was
+        not asked for anything, nor where there is no directory.
+        """
+        disk = self.disk
+        if disk is None or self.read_only or not disk.asked or not disk.directory.exists():
+            return 0
+        counts = self._counters.take()
+        used, disk.touched = disk.touched, {}
+        if not counts and not used:
+            return 0
+        length = Journal(disk.directory).append(Note(today(), counts, used))
+        if not length:
+            self._counters.give_back(counts)
+        return length
+
+    def _write_index(self) -> None:
+        disk, index = self.disk, self.index
+        if disk is None:
+            return
+        rows, self._unindexed, self._unindexed_bytes = self._unindexed, {}, 0
+        dropped = None
         if index is not None:
-            index.write(rows)
-        self.gc()
+            notes = Journal(disk.directory).take()
+            dropped = accounts.Account(disk, index).write(rows, notes)
+        if dropped is None:
+            dropped = self._collect_by_files(rows)
+        else:
+            disk.sweep()
+        self._count_dropped(dropped)
+
+    def _collect_by_files(self, rows: dict[str, dict[str, object]]) -> list[str]:
+        """Keep to the bound where the index cannot be written: now and then, since every file is looked at."""
+        if len(rows) < MAX_UNINDEXED:
+            self._unindexed = {**rows, **self._unindexed}  # it may only be busy
+        self._until_scan -= FLUSH_EVERY
+        disk = self.disk
+        if disk is None or self._until_scan > 0:
+            return []
+        dropped, _ = disk.collect()
+        self._until_scan = max(FLUSH_EVERY, sum(1 for _ in disk.scan_keys()) // 10)
+        return dropped
 
     @property
     def index(self) -> Index | None:

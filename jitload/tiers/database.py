@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import stat
 from contextlib import contextmanager
@@ -18,16 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    Ask = Callable[[str], list[tuple[Any, ...]]]
+    Ask = Callable[..., list[tuple[Any, ...]]]
 
 HEX = frozenset("0123456789abcdef")
 TIMEOUT_SECONDS = 1.0
 #: A look at a database takes no longer: more is asked of it than a sound one of that size takes.
 LOOK_SECONDS = 5.0
-#: Entries beyond these are listed without the index's help.
-MAX_ROWS = 100_000
+#: Entries beyond these are listed without the index's help. A row takes some 500 bytes.
+MAX_ROWS = 4_000_000
 MAX_ROW_BYTES = 4096
-MAX_BYTES = 128 << 20
+MAX_BYTES = 4 << 30
+#: So many rows are read in one go, about.
+ROWS_AT_ONCE = 20_000
+#: Keys are digests, so no 256th of a sound index has many more than that part of its rows.
+MAX_SHARD_ROWS = MAX_ROWS // 64
 #: No setting of diskcache's is longer, and it has some thirty.
 _MAX_SETTING_BYTES = 1000
 _MAX_SETTINGS = 100
@@ -56,15 +61,36 @@ _SCHEMA = {
     ("index", "Cache_expire_time", "CREATE INDEX Cache_expire_time ON Cache (expire_time)"),
     *(("trigger", f"Settings_{words[0]}_{words[1]}", _TRIGGER.format(*words)) for words in _TRIGGERS),
 }
-#: Rows that this index wrote (mode 1: bytes inside the row), as far as SQL can tell.
+#: Rows that this index wrote (mode 1: bytes inside the row), as far as SQL can tell, under keys from one to another.
 _ROWS = f"""SELECT key, value FROM Cache WHERE raw = 1 AND mode = 1 AND filename IS NULL
- AND typeof(key) = 'text' AND length(key) = 64 AND typeof(value) = 'blob' AND length(value) <= {MAX_ROW_BYTES}
- LIMIT {MAX_ROWS}"""  # noqa: S608 - numbers of ours
+ AND typeof(key) = 'text' AND key >= ? AND key < ? AND typeof(value) = 'blob' AND length(value) <= {MAX_ROW_BYTES}"""  # noqa: S608 - a number of ours
+_COUNT = "SELECT value FROM Settings WHERE key = 'count' AND typeof(value) = 'integer'"
+_OTHER_KEY = re.compile(r"shard-[0-9a-f]{2}|day-[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def is_entry_key(key: object) -> bool:
+    """Whether a key is that of an entry."""
+    return isinstance(key, str) and len(key) == 64 and HEX.issuperset(key)
 
 
 def is_row_key(key: object) -> bool:
-    """Whether a row may stand under a key: that of an entry."""
-    return isinstance(key, str) and len(key) == 64 and HEX.issuperset(key)
+    """Whether a row may stand under a key: that of an entry, a shard or a day."""
+    return is_entry_key(key) or (isinstance(key, str) and _OTHER_KEY.fullmatch(key) is not None)
+
+
+def is_day(text: str) -> bool:
+    """Whether a text is a day: "2026-11-28"."""
+    return _OTHER_KEY.fullmatch(day_key(text)) is not None
+
+
+def day_key(day: str) -> str:
+    """The key of the row that has the counts of a day."""
+    return f"day-{day}"
+
+
+def shard_key(shard: str) -> str:
+    """The key of the row that has the sums of a shard."""
+    return f"shard-{shard}"
 
 
 def is_ours(database: str, settings: frozenset[str]) -> bool:
@@ -90,9 +116,14 @@ def is_ours(database: str, settings: frozenset[str]) -> bool:
                 "Cache" not in tables or _has_room(ask)
             )
     except sqlite3.OperationalError as error:
-        return "interrupted" not in str(error)  # locked, or full: not a reason to throw it away; endless: one
+        return not is_endless(error)  # locked, or full: not a reason to throw it away
     except (sqlite3.Error, ValueError, TypeError, MemoryError):
         return False
+
+
+def is_endless(error: sqlite3.OperationalError) -> bool:
+    """Whether a statement was given up that took longer than `LOOK_SECONDS`: pages lead to each other in many ways."""
+    return "interrupted" in str(error)
 
 
 def is_sound(database: str, settings: frozenset[str]) -> bool:
@@ -108,15 +139,21 @@ def is_sound(database: str, settings: frozenset[str]) -> bool:
         return False
 
 
-def read_rows(database: str) -> dict[str, dict[str, object]]:
+def read_rows(database: str, first: str, last: str, limit: int = MAX_SHARD_ROWS) -> dict[str, dict[str, object]]:
     """The rows of a database that `is_ours`, by key; those of others are passed over.
+
+    Args:
+        database: path of the file.
+        first: the least key.
+        last: what is greater than every key that is wanted.
+        limit: of more rows the rest is left out.
 
     Raises:
         sqlite3.Error: it cannot be read.
     """
     found: dict[str, dict[str, object]] = {}
     with _connected(database) as ask:
-        for key, value in ask(_ROWS):
+        for key, value in ask(f"{_ROWS} LIMIT {int(limit)}", (first, last)):
             if not is_row_key(key):
                 continue
             try:
@@ -126,6 +163,41 @@ def read_rows(database: str) -> dict[str, dict[str, object]]:
             if isinstance(row, dict):
                 found[key] = row
     return found
+
+
+def read_sizes(database: str, first: str, last: str) -> dict[str, int]:
+    """Key -> size of every entry that has one, from one key to before another, in a database that `is_ours`.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    statement = f"""SELECT key, size FROM Cache WHERE raw = 1 AND key >= ? AND key < ? AND typeof(size) = 'integer'
+     AND size > 0 LIMIT {MAX_SHARD_ROWS}"""  # noqa: S608 - a number of ours
+    with _connected(database) as ask:
+        return {key: size for key, size in ask(statement, (first, last)) if is_entry_key(key)}
+
+
+def read_oldest(database: str, count: int) -> list[tuple[str, object]]:
+    """(key, time of expiry) of the entries that would expire first, in a database that `is_ours`.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    # The unary plus keeps SQLite to the index that has the order.
+    statement = f"""SELECT key, expire_time FROM Cache WHERE +raw = 1 AND typeof(key) = 'text' AND length(key) = 64
+     ORDER BY expire_time LIMIT {int(count)}"""  # noqa: S608 - a number of ours
+    with _connected(database) as ask:
+        return [(key, expiry) for key, expiry in ask(statement) if is_entry_key(key)]
+
+
+def row_count(database: str) -> int:
+    """About how many rows a database has that `is_ours`.
+
+    Raises:
+        sqlite3.Error: it cannot be read.
+    """
+    with _connected(database) as ask:
+        return sum(int(count) for (count,) in ask(_COUNT))
 
 
 def expect_free(database: str) -> None:
@@ -145,8 +217,8 @@ def _are_settings(ask: Ask, known: frozenset[str]) -> bool:
 
 
 def _has_room(ask: Ask) -> bool:
-    ((count,),) = ask(f"SELECT count(*) FROM (SELECT 1 FROM Cache LIMIT {MAX_ROWS + 1})")  # noqa: S608 - a number
-    return int(count) <= MAX_ROWS
+    # By diskcache's own count: what rows there are besides is bounded by the size of the file.
+    return all(count <= MAX_ROWS for (count,) in ask(_COUNT))
 
 
 def _are_private(database: str) -> bool:
@@ -167,13 +239,13 @@ def _are_private(database: str) -> bool:
 
 @contextmanager
 def _connected(database: str) -> Iterator[Ask]:
-    """`ask(statement)` gives all rows of the answer; a statement that does not come to an end is interrupted."""
+    """`ask(statement, arguments)` gives all rows of the answer; what does not come to an end is interrupted."""
     connection = sqlite3.connect(database, timeout=TIMEOUT_SECONDS, isolation_level=None)
     try:
         end = monotonic() + LOOK_SECONDS
         connection.set_progress_handler(lambda: monotonic() > end, 10_000)
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
-        yield lambda statement: connection.execute(statement).fetchall()
+        yield lambda statement, arguments=(): connection.execute(statement, arguments).fetchall()
     finally:
         connection.close()

@@ -2,7 +2,8 @@
 
     DIRECTORY/objects/ab/cdef...      entries (artifact.py), by key
     DIRECTORY/manifests/ab/cdef...    which headers a request had (headers/record.py), by request digest
-    DIRECTORY/index/                  diskcache: statistics and factors; may be deleted at any time
+    DIRECTORY/index/                  diskcache: what entries are, sizes, uses, counts; may be deleted at any time
+    DIRECTORY/journal                 what processes have counted and used, on its way to the index
     DIRECTORY/locks/                  one file per part of the key space; empty
     DIRECTORY/incoming/               files being written; renamed when complete
     DIRECTORY/quarantine/             what failed verification, for a look; never read again
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 #: The time of use is noted in the file's mtime, at most this often: a hit should not write.
 TOUCH_SECONDS = 3600
+#: Uses that are remembered until the index is told.
+MAX_TOUCHED = 1000
+#: How often a process tells what it has counted, while it is at work.
+DUE_SECONDS = 60.0
 #: What a collection leaves free below the bound, so that the next put does not collect again.
 HEADROOM = 0.9
 #: What an entry in its place would not answer: a link, a FIFO, a directory, a file that is too large.
@@ -63,7 +68,17 @@ class DiskStore:
         self.directory = Directory(path, read_only=read_only)
         self.place = f"disk {path}"
         self.max_bytes = max_bytes
+        #: Key -> time of use, of those that were noted in files and not yet told to the index.
+        self.touched: dict[str, float] = {}
+        self.asked = False
+        self._due = 0.0
+        self._when_due: Callable[[], object] | None = None
         self._verify = verify
+
+    def call_at_intervals(self, when_due: Callable[[], object]) -> None:
+        """Call this with a read or write of an entry, at most once in `DUE_SECONDS`."""
+        self._due = time.time() + DUE_SECONDS
+        self._when_due = when_due
 
     def read(self, key: str) -> tuple[Artifact | None, str]:
         """The verified artifact of that key and "hit"; or None and "absent", "damaged" or "unreadable"."""
@@ -78,8 +93,12 @@ class DiskStore:
         except (ArtifactError, LoadError) as error:
             self._quarantine(relative, str(error))
             return None, "damaged"
-        if time.time() - status.st_mtime > TOUCH_SECONDS:
-            self._touch(relative)
+        self.asked = True
+        now = time.time()
+        if now - status.st_mtime > TOUCH_SECONDS:
+            self._touch(key, now)
+        if now > self._due:
+            self._tick(now)
         return artifact, "hit"
 
     def peek(self, key: str) -> tuple[Artifact | None, str]:
@@ -122,7 +141,10 @@ class DiskStore:
         """Keep an entry that was made or verified here; False (and one warning) when it could not be kept."""
         kept = self._write_file(_shard("objects", key), entry, durable=True)
         if kept:
+            self.asked = True
             counters().count_stored(len(entry))
+            if (now := time.time()) > self._due:
+                self._tick(now)
         return kept
 
     def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
@@ -154,8 +176,51 @@ class DiskStore:
             if _is_shard(relative):
                 yield relative[-65:-63] + relative[-62:], status
 
+    def shards(self) -> dict[str, int]:
+        """Shard ("ab") -> when its directory changed last, in nanoseconds since the epoch."""
+        return {name: status.st_mtime_ns for name, status in self.directory.scan("objects") if _is_shard_name(name)}
+
+    def list_shard(self, shard: str) -> dict[str, tuple[int, float]]:
+        """Key -> (size in bytes, last noted use) of every entry of a shard."""
+        found = self.directory.scan(f"objects/{shard}")
+        return {
+            shard + name: (status.st_size, status.st_mtime)
+            for name, status in found
+            if _is_shard(f"objects/{shard}/{name}")
+        }
+
+    def keys_of(self, shard: str) -> list[str]:
+        """The keys of the entries of a shard, sorted; their files are not looked at."""
+        names = self.directory.names(f"objects/{shard}")
+        return sorted(shard + name for name in names if _is_shard(f"objects/{shard}/{name}"))
+
+    def measure(self, key: str) -> tuple[int, float]:
+        """The size of an entry in bytes, and its last noted use.
+
+        Raises:
+            OSError: it is missing, or cannot be asked.
+        """
+        status = self.directory.status(_shard("objects", key))
+        return status.st_size, status.st_mtime
+
+    def is_gone(self, key: str) -> bool:
+        """Whether there is certainly no entry of that key."""
+        try:
+            self.measure(key)
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return False
+
+    def drop(self, key: str) -> bool:
+        """Remove an entry; False when it was not there or could not be removed."""
+        return self.directory.remove(_shard("objects", key))
+
     def collect(self, max_bytes: int | None = None) -> tuple[list[str], int]:
         """Drop the least recently used entries until they fit, and sweep what dead writers left.
+
+        Every file is looked at: this is for where there is no index (account.py).
 
         Returns:
             The keys that went, and the bytes that are left.
@@ -168,10 +233,10 @@ class DiskStore:
         for key, status in entries:
             if total <= target:
                 break
-            if self.directory.remove(_shard("objects", key)):
+            if self.drop(key):
                 total -= status.st_size
                 dropped.append(key)
-        self._sweep()
+        self.sweep()
         return dropped, total
 
     def clear(self) -> int:
@@ -262,13 +327,21 @@ class DiskStore:
         counters().count_quarantined()
         return place
 
-    def _touch(self, relative: str) -> None:
+    def _touch(self, key: str, now: float) -> None:
         if self.directory.read_only:
             return
         with suppress(OSError):
-            self.directory.touch(relative)
+            self.directory.touch(_shard("objects", key))
+            if len(self.touched) < MAX_TOUCHED:
+                self.touched[key] = now
 
-    def _sweep(self) -> None:
+    def _tick(self, now: float) -> None:
+        self._due = now + DUE_SECONDS
+        if self._when_due is not None:
+            self._when_due()
+
+    def sweep(self) -> None:
+        """Remove what dead writers left half written."""
         if self.directory.read_only:
             return
         host = os.uname().nodename
@@ -305,7 +378,11 @@ def _tell_rejected(relative: str, reason: str) -> None:
 def _is_shard(relative: str) -> bool:
     """Whether a path ends like those of `_shard`."""
     _, shard, name = relative.split("/")
-    return len(shard) == 2 and len(name) == 62 and _HEX.issuperset(shard + name)
+    return _is_shard_name(shard) and len(name) == 62 and _HEX.issuperset(name)
+
+
+def _is_shard_name(name: str) -> bool:
+    return len(name) == 2 and _HEX.issuperset(name)
 
 
 def _shard(kind: str, digest: str) -> str:

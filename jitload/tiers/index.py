@@ -1,10 +1,10 @@
 """The index of the disk tier, on diskcache: what each entry is, for listings, statistics and `explain`.
 
 The index is never asked on the way to a hit, and nothing depends on it: deleted, damaged, full or read-only, it is
-rebuilt from the object files. It holds JSON bytes under 64-hex keys and refuses everything else, because a writer to
-the directory could otherwise make diskcache run or delete things (CVE-2025-69872: pickled values run code; file-backed
-rows name files outside the cache; Settings rows and triggers act by themselves). This is the only file that imports
-diskcache, and the only one that catches its exceptions.
+rebuilt from the object files, all but what was counted. It holds JSON bytes (ledger.py) and refuses everything else,
+because a writer to the directory could otherwise make diskcache run or delete things (CVE-2025-69872: pickled values
+run code; file-backed rows name files outside the cache; Settings rows and triggers act by themselves). This is the only
+file that imports diskcache, and the only one that catches its exceptions.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ import diskcache
 from jitload import forks, log
 from jitload.files.atomic import unguessable
 from jitload.files.ownership import Refused
-from jitload.format.json import canonical_json
 from jitload.tiers import database
-from jitload.tiers.database import MAX_ROW_BYTES, MAX_ROWS, TIMEOUT_SECONDS, is_row_key
+from jitload.tiers.database import TIMEOUT_SECONDS, is_row_key
+from jitload.tiers.ledger import Ledger, ShardSums, counts_of, use_of_expiry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeVar
 
     from jitload.files.directory import Directory
+
+    Read = TypeVar("Read")
+    Rows = dict[str, dict[str, Any]]
 
 _FAULTS = (
     sqlite3.Error,
@@ -59,7 +63,7 @@ _SETTINGS = {
 
 
 class _InlineDisk(diskcache.Disk):  # type: ignore[misc]
-    """Keys are 64 hex digits, values are bytes inside the row; every other row is refused."""
+    """Keys are those of entries, shards and days, values are bytes inside the row; every other row is refused."""
 
     def put(self, key: Any) -> tuple[Any, bool]:
         if not is_row_key(key):
@@ -74,7 +78,7 @@ class _InlineDisk(diskcache.Disk):  # type: ignore[misc]
     def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> tuple[int, int, None, Any]:  # noqa: ARG002
         if not isinstance(value, bytes) or read:
             raise TypeError("only bytes are kept in the index")
-        return 0, diskcache.core.MODE_RAW, None, sqlite3.Binary(value)
+        return getattr(value, "size", 0), diskcache.core.MODE_RAW, None, sqlite3.Binary(value)
 
     def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> bytes:
         if mode != diskcache.core.MODE_RAW or filename is not None or read or not isinstance(value, bytes):
@@ -91,6 +95,10 @@ class _BoundedCache(diskcache.Cache):  # type: ignore[misc]
     @property
     def _sql_retry(self) -> Any:
         return self._sql
+
+    def ask(self, statement: str, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = self._sql(statement, arguments).fetchall()
+        return found
 
     def reset(self, key: Any, value: Any = diskcache.core.ENOVAL, update: bool = True) -> Any:
         if not key.startswith("sqlite_"):
@@ -111,28 +119,47 @@ class Index:
         self._path = os.path.join(directory.path, "index")
         self._database = os.path.join(self._path, "cache.db")
 
+    def work(self, action: Callable[[Ledger], object]) -> bool:
+        """Open the index for some changes, which are made one after the other; False when that failed.
+
+        Opening takes longer than a hundred changes do, so they are collected.
+        """
+        return self._run(lambda cache: action(Ledger(cache, cache.ask)))
+
     def write(self, rows: Mapping[str, Mapping[str, Any]]) -> bool:
         """Add or replace rows by key; False when the index cannot be written. A row that is too long is left out."""
-        return self._run(lambda cache: _set_rows(cache, rows))
+
+        def set_rows(ledger: Ledger) -> None:
+            with ledger.changes():
+                ledger.set_rows(rows)
+
+        return self.work(set_rows)
 
     def remove(self, keys: list[str]) -> None:
         """Drop rows; missing ones are fine."""
 
-        def delete(cache: Any) -> None:
-            with cache.transact(retry=False):
-                for key in keys:
-                    cache.delete(key, retry=False)
+        def remove_rows(ledger: Ledger) -> None:
+            with ledger.changes():
+                ledger.remove_rows(keys)
 
         if keys and self._exists():
-            self._run(delete)
+            self.work(remove_rows)
 
     def replace(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        """Make these rows the only ones, whatever is there now.
+        """Make these rows the only ones of entries, whatever is there now; what was counted by day stays.
 
         Raises:
             OSError: the index cannot be written.
         """
-        if not self._attempt(self._empty) or not self.write(rows):
+        days = self.days()
+
+        def write(ledger: Ledger) -> None:
+            with ledger.changes():
+                ledger.set_rows(rows)
+                for day, counts in days.items():
+                    ledger.add_counts(day, counts)
+
+        if not self._attempt(self._empty) or not self.work(write):
             raise OSError(errno.EIO, "the index cannot be written", self._path)
 
     def discard_damaged(self) -> bool:
@@ -150,16 +177,64 @@ class Index:
         return True
 
     def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(key, row) of everything readable; rows of others are passed over. Looking makes no database."""
-        found: dict[str, dict[str, Any]] = {}
+        """(key, row) of every entry that has a readable one. Looking makes no database."""
+        for shards in self.ranges():
+            yield from self.rows_of(shards).items()
+
+    def ranges(self) -> list[tuple[str, ...]]:
+        """Every shard, in groups that are as large as is good to read in one go."""
+        count = self._read(0, lambda: database.row_count(self._database))
+        width = max(1, 256 * database.ROWS_AT_ONCE // max(count, 1))
+        shards = [f"{number:02x}" for number in range(256)]
+        return [tuple(shards[start : start + width]) for start in range(0, 256, width)]
+
+    def rows_of(self, shards: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+        """Key -> row of the entries in neighbouring shards; rows of others are passed over."""
+        first, last = shards[0], f"{shards[-1]}g"  # no digit comes after an f
+        found: Rows = self._read({}, lambda: database.read_rows(self._database, first, last))
+        return {key: row for key, row in found.items() if len(key) == 64}
+
+    def sizes_of(self, shards: tuple[str, ...]) -> dict[str, int]:
+        """Key -> size in bytes of the entries in neighbouring shards, as far as it is known."""
+        first, last = shards[0], f"{shards[-1]}g"
+        return self._read({}, lambda: database.read_sizes(self._database, first, last))
+
+    def oldest(self, count: int) -> dict[str, float]:
+        """Key -> last noted use of the entries that were not used for the longest time, in that order."""
+        found: list[tuple[str, object]] = self._read([], lambda: database.read_oldest(self._database, count))
+        return {key: use_of_expiry(expiry) for key, expiry in found}
+
+    def sums(self) -> dict[str, ShardSums]:
+        """What each shard holds that was once compared with its directory."""
+        rows: Rows = self._read({}, lambda: database.read_rows(self._database, "shard-", "shard."))
+        return {key[6:]: sums for key, row in rows.items() if (sums := ShardSums.of_row(row)) is not None}
+
+    def days(self) -> dict[str, dict[str, float]]:
+        """Day ("2026-11-28") -> what was counted then, by name, the earliest first."""
+        rows: Rows = self._read({}, lambda: database.read_rows(self._database, "day-", "day."))
+        return {key[4:]: counts_of(row) for key, row in sorted(rows.items())}
+
+    def _read(self, nothing: Read, read: Callable[[], Read]) -> Read:
+        """What is read of the database; or nothing where there is none, or it cannot be read."""
+        found = [nothing]
+
+        def look() -> None:
+            if self._expect_ours():
+                try:
+                    found.append(read())
+                except sqlite3.OperationalError as error:
+                    if not database.is_endless(error):
+                        raise
+                    self._discard()
+
         if self._exists():
-            self._attempt(lambda: found.update(database.read_rows(self._database) if self._expect_ours() else {}))
-        return iter(found.items())
+            self._attempt(look)
+        return found[-1]
 
     def _exists(self) -> bool:
         return os.path.lexists(self._database)
 
-    def _run(self, operation: Callable[[Any], None]) -> bool:
+    def _run(self, operation: Callable[[Any], object]) -> bool:
         """Open the database for one operation, and close it: a connection of SQLite outlives no thread and no fork.
 
         False when it failed, which is said once.
@@ -249,16 +324,3 @@ def _is_busy(error: BaseException) -> bool:
     """Whether another process was writing for as long as is waited."""
     locked = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
     return locked or isinstance(error, diskcache.Timeout)
-
-
-def _set_rows(cache: Any, rows: Mapping[str, Mapping[str, Any]]) -> None:
-    with cache.transact(retry=False):
-        room = MAX_ROWS - len(cache)
-        for key, row in rows.items():
-            data = canonical_json(dict(row))
-            if len(data) > MAX_ROW_BYTES:
-                continue
-            if key not in cache:
-                room -= 1
-            if room >= 0:
-                cache.set(key, data, retry=False)

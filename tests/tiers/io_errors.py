@@ -90,6 +90,7 @@ def check_call(directory: str, right: bytes, k: int, error: int, sticky: bool, i
         "locks",
         "incoming",
         "quarantine",
+        "journal",
         "toolchain-2.json",
     }
     if strays:

@@ -165,7 +165,7 @@ def test_its_files_are_private_under_any_umask(tmp_path):
 
 
 def test_rows_that_are_too_long_or_too_many_are_left_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("jitload.tiers.index.MAX_ROWS", 10)
+    monkeypatch.setattr("jitload.tiers.ledger.MAX_ROWS", 10)
     index = Index(Directory(str(tmp_path / "cache")))
     assert index.write({KEY: ROW, "cd" * 32: {**ROW, "name": "n" * 5000}})
     assert dict(index.rows()) == {KEY: ROW}

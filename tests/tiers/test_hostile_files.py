@@ -56,7 +56,14 @@ def warm(tmp_path_factory):
         jitload.compile(SOURCE.format(0), arch="compute_75", cache=jitload.Cache(path))
     cache.flush()
     files = [os.path.relpath(os.path.join(root, name), path) for root, _, names in os.walk(path) for name in names]
-    assert {name.split("/")[0] for name in files} == {"index", "locks", "manifests", "objects", "toolchain-2.json"}
+    assert {name.split("/")[0] for name in files} == {
+        "index",
+        "journal",
+        "locks",
+        "manifests",
+        "objects",
+        "toolchain-2.json",
+    }
     directories = [
         os.path.relpath(os.path.join(root, name), path) for root, names, _ in os.walk(path) for name in names
     ]

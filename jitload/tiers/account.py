@@ -1,0 +1,247 @@
+"""How full a cache directory is, and what goes when it is too full: by its index, in steps that do not grow with it.
+
+The index has the size and the last noted use of every entry, and what each shard of the directory holds (ledger.py). A
+process writes to it what it has put, a few dozen entries at a time. With that it compares some shards with their
+directories: each of them once, and after that those that have changed, so that what killed processes and other hands
+have done is found in the end. And when the entries are more than the bound, those go that the index says were not used
+for the longest time; the file of each is asked before, since a use is noted there first.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from jitload.tiers.disk import HEADROOM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
+
+    from jitload.tiers.disk import DiskStore
+    from jitload.tiers.index import Index
+    from jitload.tiers.journal import Note
+    from jitload.tiers.ledger import Ledger, ShardSums
+
+    Row = Mapping[str, Any]
+
+#: So many files are looked at with each writing, about: eight for each new entry.
+SETTLE_FILES = 512
+#: What listing a shard costs besides its files, in files.
+SHARD_FILES = 16
+#: So many go at once when the bound is met: what that takes is what one process waits for.
+STEP_ENTRIES = 256
+#: Entries that are asked of the index in one go.
+BATCH_ENTRIES = 256
+
+
+class Account:
+    """The account of one cache directory.
+
+    Args:
+        disk: the directory.
+        index: its index.
+    """
+
+    def __init__(self, disk: DiskStore, index: Index) -> None:
+        self._disk = disk
+        self._index = index
+        self._dropped: list[str] = []
+
+    def write(self, rows: Mapping[str, Row], notes: Iterable[Note] = ()) -> list[str] | None:
+        """Write down new entries and what processes noted, compare some shards, and keep to the bound.
+
+        Returns:
+            The keys that went; None when the index cannot be written.
+        """
+        measured = {key: {**row, "bytes": size, "used": used} for key, row, size, used in self._measured(rows)}
+        listed = self._listed(self._shards_to_settle(SETTLE_FILES))
+
+        def work(ledger: Ledger) -> None:
+            with ledger.changes():
+                ledger.set_rows(measured)
+                for note in notes:
+                    ledger.note_uses(note.used)
+                    ledger.add_counts(note.day, note.counts)
+                self._settle(ledger, listed)
+            self._collect(ledger, self._disk.max_bytes, STEP_ENTRIES)
+
+        self._dropped = []
+        done = self._index.work(work)
+        return self._dropped if done or self._dropped else None
+
+    def collect(self, bound: int) -> list[str] | None:
+        """Compare every shard that has changed, and drop entries until they fit into a bound; all that go at once.
+
+        Returns:
+            The keys that went; None when the index cannot be written.
+        """
+
+        def work(ledger: Ledger) -> None:
+            self._settle_all(ledger)
+            self._collect(ledger, bound, None)
+
+        self._dropped = []
+        if not self._disk.shards() and not self._index.sums():
+            return []  # there may be no directory yet, and none is made for this
+        done = self._index.work(work)
+        return self._dropped if done else None
+
+    def settle(self) -> bool:
+        """Compare every shard that has changed with its directory; False when the index cannot be written."""
+        return self._index.work(self._settle_all)
+
+    def _measured(self, rows: Mapping[str, Row]) -> Iterator[tuple[str, Row, int, float]]:
+        for key, row in rows.items():
+            try:
+                yield (key, row, *self._disk.measure(key))
+            except OSError:
+                continue  # dropped meanwhile
+
+    def _shards_to_settle(self, files: int | None) -> dict[str, int]:
+        """Shard -> time of change of its directory, of those that may differ from the index: some, or all.
+
+        Args:
+            files: how many files may be looked at, about; None for all of them.
+        """
+        sums, shards = self._index.sums(), self._disk.shards()
+        unknown = [shard for shard in shards if shard not in sums]
+        changed = [shard for shard, known in sums.items() if not is_settled(known, shards.get(shard))]
+        random.shuffle(changed)  # processes that come and go each take another one
+        chosen = list(unknown)
+        for shard in changed:
+            cost = SHARD_FILES + sums[shard].entries
+            # Of one that is larger than what is left the turn comes as often as that lasts for it.
+            if files is not None and cost > files and random.random() * cost >= files:  # noqa: S311 - a fair choice
+                break
+            chosen.append(shard)
+            files = files if files is None else max(0, files - cost)
+        return {shard: shards.get(shard, 0) for shard in chosen}
+
+    def _listed(self, shards: Mapping[str, int]) -> dict[str, tuple[dict[str, tuple[int, float]], int]]:
+        return {shard: (self._disk.list_shard(shard), mtime) for shard, mtime in shards.items()}
+
+    def _settle(self, ledger: Ledger, listed: Mapping[str, tuple[dict[str, tuple[int, float]], int]]) -> None:
+        for shard, (found, mtime) in listed.items():
+            ledger.settle_shard(shard, found, mtime, self._disk.is_gone)
+
+    def _settle_all(self, ledger: Ledger) -> None:
+        for shard, mtime in self._shards_to_settle(None).items():
+            with ledger.changes():
+                self._settle(ledger, self._listed({shard: mtime}))
+
+    def _collect(self, ledger: Ledger, bound: int, step: int | None) -> None:
+        """Drop what was used longest ago.
+
+        Args:
+            ledger: the index, open.
+            bound: to what the entries must fit, in bytes.
+            step: how many may go beyond what the bound asks for; None for all down to `HEADROOM`.
+        """
+        target = int(bound * HEADROOM)
+        total = self._total()
+        if total <= bound:
+            return
+        while total > bound or (total > target and (step is None or len(self._dropped) < step)):
+            oldest = self._index.oldest(BATCH_ENTRIES)
+            gone, used, dropped = self._drop_some(oldest, total - target)
+            if not (gone or used or dropped):
+                return  # they cannot be removed
+            with ledger.changes():
+                ledger.remove_rows([*gone, *dropped])
+                ledger.note_uses(used)
+            self._dropped += dropped
+            total = self._total()
+
+    def _drop_some(self, oldest: Mapping[str, float], excess: int) -> tuple[list[str], dict[str, float], list[str]]:
+        """(keys without a file, key -> use that the index did not know, keys that were dropped)."""
+        gone: list[str] = []
+        used: dict[str, float] = {}
+        files: list[tuple[float, str, int]] = []
+        for key, noted in oldest.items():
+            try:
+                size, use = self._disk.measure(key)
+            except OSError:
+                gone.append(key)
+                continue
+            if noted and use > noted + 1:
+                used[key] = use
+            else:
+                files.append((use, key, size))
+        dropped: list[str] = []
+        for _, key, size in sorted(files):
+            if excess <= 0:
+                break
+            if self._disk.drop(key):
+                dropped.append(key)
+                excess -= size
+        return gone, used, dropped
+
+    def _total(self) -> int:
+        return sum(sums.bytes for sums in self._index.sums().values())
+
+
+def is_settled(sums: ShardSums | None, mtime: int | None) -> bool:
+    """Whether the index has of a shard what its directory has, as far as the time of its last change tells.
+
+    Args:
+        sums: what the index says, or None.
+        mtime: of the directory; None where there is none.
+    """
+    if sums is None:
+        return mtime is None
+    return sums.entries == 0 if mtime is None else sums.mtime == mtime
+
+
+def known_entries(disk: DiskStore, index: Index | None, own: Mapping[str, Row]) -> Iterator[tuple[str, Row]]:
+    """(key, row) of every entry of a directory in order of key; the row is empty where none is known.
+
+    A shard that is settled is not looked at; of others the names are listed.
+
+    Args:
+        disk: the directory.
+        index: its index, or None.
+        own: rows that the index does not know yet.
+    """
+    shards = disk.shards()
+    if index is None:
+        for shard in sorted(shards):
+            yield from ((key, own.get(key, {})) for key in disk.keys_of(shard))
+        return
+    sums = index.sums()
+    for group in index.ranges():
+        rows: dict[str, dict[str, Row]] = {shard: {} for shard in group}
+        for key, row in index.rows_of(group).items():
+            rows.setdefault(key[:2], {})[key] = row
+        for shard in group:
+            if shard in shards:
+                known = rows[shard]
+                settled = shard in sums and is_settled(sums[shard], shards[shard])
+                trusted = settled and sums[shard].entries == len(known)
+                keys = sorted(known) if trusted else disk.keys_of(shard)
+                yield from ((key, own.get(key) or known.get(key, {})) for key in keys)
+
+
+def count_entries(disk: DiskStore, index: Index | None) -> tuple[int, int]:
+    """(number, bytes) of the entries of a directory; no file is looked at whose size the index has."""
+    shards = disk.shards()
+    sums = {} if index is None else index.sums()
+    settled = {shard for shard, mtime in shards.items() if shard in sums and is_settled(sums[shard], mtime)}
+    entries = sum(sums[shard].entries for shard in settled)
+    total = sum(sums[shard].bytes for shard in settled)
+    for group in [tuple(shards)] if index is None else index.ranges():
+        changed = [shard for shard in group if shard in shards and shard not in settled]
+        sizes = index.sizes_of(group) if index is not None and changed else {}
+        for shard in changed:
+            for key in disk.keys_of(shard):
+                size = sizes.get(key) or _size_of(disk, key)
+                entries += size is not None
+                total += size or 0
+    return entries, total
+
+
+def _size_of(disk: DiskStore, key: str) -> int | None:
+    try:
+        return disk.measure(key)[0]
+    except OSError:
+        return None  # dropped meanwhile

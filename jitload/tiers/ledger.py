@@ -1,0 +1,231 @@
+"""What is written into the index: rows of entries, and with them what each shard of the directory holds.
+
+    64 hex digits      an entry: a JSON object (`audit.row_of`) with the size of its file and its last noted use
+    shard-ab           objects/ab: {"bytes", "entries", "mtime"}, the sums over its rows
+    day-2026-11-28     what all processes counted that day, by name: {"compiles": 3, "hits.disk": 40, ...}
+
+A shard's sums change in the transaction that changes its rows, so they are right for the rows, whoever writes. In what
+rows and files differ (a process was killed between the two, somebody removed files) is found by comparing a shard with
+its directory, which is `settle_shard`. `mtime` is that of the directory when the two were the same, or 0 where that is
+not known; a shard without sums was never compared.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from jitload.format.json import canonical_json
+from jitload.tiers.database import MAX_ROW_BYTES, MAX_ROWS, MAX_SHARD_ROWS, day_key, is_day, is_entry_key, shard_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    #: Key -> (size of the file in bytes, its last noted use in seconds since the epoch).
+    Found = Mapping[str, tuple[int, float]]
+
+#: A row "expires" so long after its last use (2**32 s, which keeps the fractions): diskcache has an index on that time,
+#: so rows are found in the order of use.
+CENTURY_SECONDS = float(1 << 32)
+#: Counts are kept by day for so long.
+MAX_DAYS = 400
+#: Names of counts in one day; what comes beyond is counted under the last.
+MAX_COUNTS = 60
+OTHER = "other"
+MAX_NAME_CHARS = 50
+MAX_COUNT = 1e18
+#: Two changes of a directory that are closer to each other can have the same time.
+RACY_SECONDS = 2.0
+#: A use that is noted later than this is news.
+SAME_USE_SECONDS = 1.0
+
+
+class SizedBytes(bytes):
+    """The bytes of a row, with the size of the entry that it tells of."""
+
+    size: int = 0
+
+
+class ShardSums:
+    """What one shard holds by its rows.
+
+    Attributes:
+        entries: how many.
+        bytes: their size together.
+        mtime: of its directory, in nanoseconds, when rows and files were the same; 0 where they may differ.
+    """
+
+    __slots__ = ("bytes", "entries", "mtime")
+
+    def __init__(self, entries: int, total: int, mtime: int) -> None:
+        self.entries, self.bytes, self.mtime = entries, total, mtime
+
+    @staticmethod
+    def of_row(row: Mapping[str, Any]) -> ShardSums | None:
+        """What a row says, or None where that makes no sense."""
+        figures = [row.get(name) for name in ("entries", "bytes", "mtime")]
+        if not all(type(figure) is int and figure >= 0 for figure in figures):
+            return None
+        return ShardSums(*map(int, figures))  # type: ignore[arg-type]
+
+
+class Ledger:
+    """An index that is open for writing.
+
+    Args:
+        cache: diskcache's cache.
+        ask: runs a statement of SQL with its arguments, and gives all rows of the answer.
+    """
+
+    def __init__(self, cache: Any, ask: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._cache = cache
+        self._ask = ask
+        self._moves: dict[str, list[int]] = {}
+
+    @contextmanager
+    def changes(self) -> Iterator[None]:
+        """A transaction: what is changed in it is changed as a whole, the sums of the shards included."""
+        self._moves.clear()
+        with self._cache.transact(retry=False):
+            yield
+            for shard, (entries, total) in self._moves.items():
+                sums = self._sums(shard)
+                if sums is not None:
+                    self._set_sums(shard, ShardSums(max(0, sums.entries + entries), max(0, sums.bytes + total), 0))
+        self._moves.clear()
+
+    def set_rows(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add or replace rows; one that is too long, or that there is no room for, is left out."""
+        room = MAX_ROWS - len(self._cache)
+        for key, row in rows.items():
+            data = canonical_json(dict(row))
+            if len(data) > MAX_ROW_BYTES:
+                continue
+            known = self._row(key)
+            room -= known is None
+            if room >= 0:
+                self._move(key, known, -1)
+                self._set(key, data, row)
+                self._move(key, row, 1)
+
+    def note_uses(self, used: Mapping[str, float]) -> None:
+        """Entries were used at these times; one that has no row gets none."""
+        for key, when in used.items():
+            use = _use_of({"used": when})
+            row = self._row(key) if is_entry_key(key) else None
+            if row is not None and _use_of(row) < use:
+                row = {**row, "used": use}
+                self._set(key, canonical_json(row), row)
+
+    def remove_rows(self, keys: list[str]) -> None:
+        """Drop rows; missing ones are fine."""
+        for key in keys:
+            row = self._row(key)
+            if row is not None:
+                self._move(key, row, -1)
+                self._cache.delete(key, retry=False)
+
+    def settle_shard(self, shard: str, found: Found, mtime: int, is_gone: Callable[[str], bool]) -> None:
+        """Make the rows of a shard those of its files.
+
+        Args:
+            shard: its two digits.
+            found: what was in its directory.
+            mtime: of that directory before it was listed, in nanoseconds.
+            is_gone: whether an entry that was not found is really not there: it may have come meanwhile.
+        """
+        known = self._measures_of(shard)
+        for key in [key for key in known if key not in found and is_gone(key)]:
+            self._cache.delete(key, retry=False)
+            del known[key]
+        for key, (size, used) in found.items():
+            known_size, known_use = known.get(key, (0, 0.0))
+            if known_size != size or abs(known_use - used) > SAME_USE_SECONDS:
+                row = {**(self._row(key) or {}), "bytes": size, "used": used}
+                self._set(key, canonical_json(row), row)
+            known[key] = (size, used)
+        settled = time.time() - mtime / 1e9 > RACY_SECONDS and known.keys() == found.keys()
+        self._moves.pop(shard, None)
+        total = sum(size for size, _ in known.values())
+        self._set_sums(shard, ShardSums(len(known), total, mtime if settled else 0))
+
+    def add_counts(self, day: str, counts: Mapping[str, float]) -> None:
+        """Add what was counted to that of a day, and drop the days that are kept no longer."""
+        added = counts_of(counts)
+        if not added or not is_day(day):
+            return
+        key = day_key(day)
+        known = counts_of(self._row(key) or {})
+        for name, count in added.items():
+            fitting = name if name in known or len(known) < MAX_COUNTS else OTHER
+            known[fitting] = known.get(fitting, 0) + count
+        self._cache.set(key, canonical_json(known), retry=False)
+        days = self._ask("SELECT key FROM Cache WHERE key >= 'day-' AND key < 'day.' ORDER BY key DESC LIMIT 1000")
+        for (old,) in days[MAX_DAYS:]:
+            self._cache.delete(old, retry=False)
+
+    def _measures_of(self, shard: str) -> dict[str, tuple[int, float]]:
+        """Key -> (size, last noted use) of the rows of a shard."""
+        statement = f"""SELECT key, size, expire_time FROM Cache WHERE key >= ? AND key < ? AND raw = 1
+         AND typeof(size) = 'integer' AND length(key) = 64 LIMIT {MAX_SHARD_ROWS}"""  # noqa: S608 - a number of ours
+        rows = self._ask(statement, (shard, f"{shard}g"))
+        return {key: (size, use_of_expiry(expiry)) for key, size, expiry in rows if is_entry_key(key)}
+
+    def _row(self, key: str) -> dict[str, Any] | None:
+        data = self._cache.get(key, retry=False)
+        return None if data is None else _decoded(data)
+
+    def _set(self, key: str, data: bytes, row: Mapping[str, Any]) -> None:
+        value = SizedBytes(data)
+        value.size = _size_of(row)
+        expire = CENTURY_SECONDS + _use_of(row) - time.time()
+        self._cache.set(key, value, expire=expire, retry=False)
+
+    def _move(self, key: str, row: Mapping[str, Any] | None, sign: int) -> None:
+        if row is not None:
+            moved = self._moves.setdefault(key[:2], [0, 0])
+            moved[0] += sign
+            moved[1] += sign * _size_of(row)
+
+    def _sums(self, shard: str) -> ShardSums | None:
+        row = self._row(shard_key(shard))
+        return None if row is None else ShardSums.of_row(row)
+
+    def _set_sums(self, shard: str, sums: ShardSums) -> None:
+        row = {"bytes": sums.bytes, "entries": sums.entries, "mtime": sums.mtime}
+        self._cache.set(shard_key(shard), canonical_json(row), retry=False)
+
+
+def counts_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """The counts of a row of a day that make sense; others can write to the index."""
+    return {
+        name: value
+        for name, value in row.items()
+        if type(value) in {int, float} and 0 <= value < MAX_COUNT and name.isprintable() and len(name) <= MAX_NAME_CHARS
+    }
+
+
+def use_of_expiry(expiry: object) -> float:
+    """The last noted use of an entry whose row expires then; 0 where that makes no sense."""
+    return expiry - CENTURY_SECONDS if isinstance(expiry, float) and CENTURY_SECONDS <= expiry < math.inf else 0.0
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def _size_of(row: Mapping[str, Any]) -> int:
+    size = row.get("bytes")
+    return size if type(size) is int and 0 <= size < 1 << 40 else 0
+
+
+def _use_of(row: Mapping[str, Any]) -> float:
+    used = row.get("used")
+    return float(used) if type(used) in {int, float} and 0 <= used < CENTURY_SECONDS else 0.0  # type: ignore[operator,arg-type]

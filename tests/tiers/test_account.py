@@ -1,0 +1,215 @@
+"""The account of a cache directory: right whoever writes, removes or dies; the bound is kept; the work is bounded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+import jitload
+from jitload.tiers import account
+from jitload.tiers.account import Account, count_entries
+from jitload.tiers.cache import FLUSH_EVERY
+
+from .conftest import make_artifact
+
+WRITER = """
+import os, signal, sys
+import jitload
+from tests.tiers.conftest import make_artifact
+directory, bound, first, count, end = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
+cache = jitload.Cache(directory, max_bytes=bound)
+for number in range(first, first + count):
+    cache.put(make_artifact(number, padding=2000))
+if end == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def start_writer(directory, first: int, count: int, bound: int = 1 << 40, end: str = "") -> subprocess.Popen:
+    command = [sys.executable, "-c", WRITER, str(directory), *map(str, (bound, first, count)), end]
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()})
+
+
+def entry_file(cache: jitload.Cache, number: int) -> str:
+    key = make_artifact(number).key
+    return f"{cache.directory}/objects/{key[:2]}/{key[2:]}"
+
+
+def in_files(cache: jitload.Cache) -> tuple[int, int]:
+    """(number, bytes) of the entries, by their files."""
+    sizes = [status.st_size for _, status in cache.disk.scan_keys()]
+    return len(sizes), sum(sizes)
+
+
+def in_sums(cache: jitload.Cache) -> tuple[int, int]:
+    """The same by what the index says of the shards."""
+    sums = cache.index.sums().values()
+    return sum(one.entries for one in sums), sum(one.bytes for one in sums)
+
+
+def filled(path, count: int, **options) -> jitload.Cache:
+    cache = jitload.Cache(path, **options)
+    for number in range(count):
+        cache.put(make_artifact(number, padding=number % 7))
+    cache.flush()
+    return cache
+
+
+def put_and_flush(cache: jitload.Cache, number: int) -> None:
+    cache.put(make_artifact(number))
+    cache.flush()
+
+
+def test_the_sums_are_those_of_the_files(tmp_path):
+    cache = filled(tmp_path / "cache", 150)
+    assert in_sums(cache) == in_files(cache) == count_entries(cache.disk, cache.index)
+    cache.put(make_artifact(3, padding=5000))  # again, and larger
+    cache.flush()
+    assert in_sums(cache) == in_files(cache)
+    cache.gc(in_files(cache)[1] // 2)
+    assert in_sums(cache) == in_files(cache)
+    assert cache.clear() > 0
+    assert in_sums(cache) == (0, 0) == in_files(cache)
+
+
+def test_eight_processes_keep_the_bound_and_the_sums(tmp_path):
+    bound = 300_000
+    writers = [start_writer(tmp_path / "cache", 1000 * number, 150, bound) for number in range(8)]
+    assert [writer.wait(timeout=120) for writer in writers] == [0] * 8
+    cache = jitload.Cache(tmp_path / "cache", max_bytes=bound)
+    put_and_flush(cache, 9999)
+    entries, total = in_files(cache)
+    assert 0.5 * bound < total <= bound
+    assert cache.stats().entries == entries
+    assert cache.gc() == 0
+    assert in_sums(cache) == in_files(cache)
+
+
+def test_what_a_killed_process_has_put_is_found_by_those_who_come(tmp_path):
+    cache = filled(tmp_path / "cache", 20)
+    assert start_writer(tmp_path / "cache", 100, 40, end="killed").wait(timeout=60) == -signal.SIGKILL
+    assert in_files(cache)[0] == 60
+    assert cache.stats().entries == 60
+    assert in_sums(cache)[0] == 20
+    for number in range(12):
+        put_and_flush(cache, 200 + number)
+    assert in_sums(cache) == in_files(cache)
+
+
+def test_what_others_have_removed_counts_no_more(tmp_path):
+    cache = filled(tmp_path / "cache", 40)
+    for number in range(10):
+        os.unlink(entry_file(cache, number))
+    shutil.rmtree(os.path.dirname(entry_file(cache, 11)))
+    assert cache.stats().entries == in_files(cache)[0] == len(list(cache.entries()))
+    for number in range(12):
+        put_and_flush(cache, 200 + number)
+    assert in_sums(cache) == in_files(cache)
+
+
+@pytest.mark.parametrize("loss", ["index", "sums", "sizes"])
+def test_without_sums_the_first_who_writes_makes_them(tmp_path, loss):
+    """The index was deleted, or written by a version without them."""
+    cache = filled(tmp_path / "cache", 50)
+    if loss == "index":
+        shutil.rmtree(tmp_path / "cache" / "index")
+    else:
+        connection = sqlite3.connect(tmp_path / "cache" / "index" / "cache.db")
+        connection.execute("DELETE FROM Cache WHERE length(key) < 64")
+        if loss == "sizes":
+            connection.execute("UPDATE Cache SET size = 0, expire_time = NULL")
+        connection.commit()
+        connection.close()
+    put_and_flush(cache, 100)
+    assert in_sums(cache) == in_files(cache)
+
+
+def test_the_longest_unused_go_first_also_where_only_their_files_know(tmp_path):
+    cache = filled(tmp_path / "cache", 100)
+    now = time.time()
+    for number in range(100):
+        os.utime(entry_file(cache, number), (now - 1000 + number, now - 1000 + number))
+    os.utime(entry_file(cache, 0), (now + 10, now + 10))
+    total = in_files(cache)[1]
+    assert cache.gc(total // 2) > 0
+    left = [number for number in range(100) if os.path.exists(entry_file(cache, number))]
+    assert left[0] == 0
+    assert left[1:] == list(range(left[1], 100))
+
+
+def test_a_collection_at_the_bound_goes_in_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(account, "STEP_ENTRIES", 5)
+    monkeypatch.setattr(account, "BATCH_ENTRIES", 5)
+    cache = filled(tmp_path / "cache", 100)
+    cache.disk.max_bytes = in_files(cache)[1]
+    put_and_flush(cache, 200)
+    assert 94 <= in_files(cache)[0] <= 96
+    cache.disk.max_bytes = 10_000
+    put_and_flush(cache, 201)
+    assert in_files(cache)[1] <= 10_000, "however many have to go for it"
+
+
+def test_a_put_looks_at_a_bounded_number_of_files(tmp_path, monkeypatch):
+    """And not at all of them: that took longer, the more there were."""
+    cache = filled(tmp_path / "cache", 1500)
+    monkeypatch.setattr(account, "SETTLE_FILES", 100)
+    looked: list[int] = []
+    listed = cache.disk.list_shard
+    monkeypatch.setattr(cache.disk, "list_shard", lambda shard: looked.append(len(found := listed(shard))) or found)
+    monkeypatch.setattr(cache.disk, "scan_keys", None)
+    for number in range(3 * FLUSH_EVERY):
+        cache.put(make_artifact(5000 + number))
+    assert 0 < sum(looked) < 3 * 2 * 100
+
+
+def test_large_entries_do_not_wait_for_their_number(tmp_path):
+    cache = jitload.Cache(tmp_path / "cache", max_bytes=1_000_000)
+    for number in range(FLUSH_EVERY - 1):
+        cache.put(make_artifact(number, padding=60_000))
+        assert in_files(cache)[1] <= 1_200_000
+
+
+def test_what_cannot_be_removed_ends_a_collection(tmp_path, monkeypatch):
+    cache = filled(tmp_path / "cache", 10)
+    monkeypatch.setattr(cache.disk, "drop", lambda _key: False)
+    assert cache.gc(0) == 0
+
+
+def test_where_the_index_cannot_be_written_the_bound_is_kept_by_the_files(tmp_path, caplog):
+    (tmp_path / "cache").mkdir(mode=0o700)
+    (tmp_path / "cache" / "index").write_text("in the way")
+    cache = jitload.Cache(tmp_path / "cache", max_bytes=100_000)
+    for number in range(3 * FLUSH_EVERY):
+        cache.put(make_artifact(number, padding=2000))
+    assert in_files(cache)[1] <= 100_000 + FLUSH_EVERY * 2500
+    assert "is not usable" in caplog.text
+
+
+def test_rows_that_could_not_be_written_are_written_later(tmp_path, monkeypatch):
+    cache = filled(tmp_path / "cache", 3)
+    monkeypatch.setattr("jitload.tiers.database.TIMEOUT_SECONDS", 0.05)
+    other = sqlite3.connect(tmp_path / "cache" / "index" / "cache.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    put_and_flush(cache, 100)
+    other.close()
+    put_and_flush(cache, 101)
+    assert {make_artifact(100).key, make_artifact(101).key} <= dict(cache.index.rows()).keys()
+
+
+def test_a_quiet_cache_is_listed_without_looking_at_its_directories(tmp_path, monkeypatch):
+    cache = filled(tmp_path / "cache", 30)
+    for shard in os.listdir(tmp_path / "cache" / "objects"):
+        os.utime(tmp_path / "cache" / "objects" / shard, (1_700_000_000, 1_700_000_000))
+    before = [entry.key for entry in cache.entries()]
+    assert Account(cache.disk, cache.index).settle()
+    monkeypatch.setattr(cache.disk, "keys_of", None)
+    monkeypatch.setattr(cache.disk, "measure", None)
+    assert [entry.key for entry in cache.entries()] == before
+    assert cache.stats().entries == 30
