@@ -46,7 +46,7 @@ ONLY_IMPORTER = {
     "typer": {"cli"},
     "rich": {"cli"},
     "tvm_ffi": {"interop"},
-    "cryptography": {"bundles/ed25519.py"},
+    "cryptography": {"trust/ed25519.py"},
     "distributed": {"batch/cluster.py"},
 }
 

@@ -7,13 +7,13 @@ import os
 import time as clock
 
 from jitload.bundles.bundle import Bundle
-from jitload.bundles.ed25519 import new_key, public_bytes_of, read_private, require_ed25519
 from jitload.bundles.signature import MAX_TIME, Signature, encode_signatures, signed_statement
 from jitload.bundles.trust import PREFIX, key_id, read_policy
 from jitload.errors import TrustError
 from jitload.files.atomic import write_file
 from jitload.format.json import name_of
 from jitload.given import given_path
+from jitload.trust.ed25519 import new_key, public_bytes_of, read_private, require_ed25519
 
 
 def generate_keys(private_path: str | os.PathLike[str], name: str = "") -> str:

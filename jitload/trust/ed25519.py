@@ -64,8 +64,8 @@ def public_bytes_of(key: Ed25519PrivateKey) -> bytes:
     return raw
 
 
-def verify_signature(public: bytes, signature: bytes, statement: bytes, name: str) -> None:
-    """Check one signature.
+def verify_signature(public: bytes, signature: bytes, statement: bytes, name: str, what: str = "bundle") -> None:
+    """Check one signature of a key that is called `name`, on what is called `what`.
 
     Raises:
         TrustError: it does not fit, or `cryptography` is not installed.
@@ -74,7 +74,7 @@ def verify_signature(public: bytes, signature: bytes, statement: bytes, name: st
     try:
         _module("asymmetric.ed25519").Ed25519PublicKey.from_public_bytes(public).verify(signature, statement)
     except (invalid, ValueError):
-        raise TrustError(f"the signature of {name} does not fit: the bundle was altered after it was signed") from None
+        raise TrustError(f"the signature of {name} does not fit: the {what} was altered after it was signed") from None
 
 
 def _module(name: str, package: str = "cryptography.hazmat.primitives") -> ModuleType:

@@ -1,0 +1,1 @@
+"""Whose signatures count: keys, policies, Ed25519."""
