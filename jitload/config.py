@@ -49,8 +49,12 @@ if TYPE_CHECKING:
         read_only_dirs: Path | Iterable[Path] | None
         record: Path | None
         remote: str | None
+        remote_key: Path | None
+        remote_lease_seconds: float | str
         remote_max_entry_bytes: int | str
         remote_mode: str
+        remote_trust: Path | Iterable[Path] | None
+        remote_wait_seconds: float | str
         strict: bool
         sync: bool
         trust: Path | Iterable[Path] | None
@@ -74,6 +78,11 @@ class Config(Value):
         remote: the URL of a store that machines share, which is shown without what is secret in it; or None.
         remote_mode: "readwrite", or "read" where nothing is ever written there.
         remote_max_entry_bytes: an entry that is larger, in bytes, neither comes from there nor goes there.
+        remote_trust: trusted public keys or trust files, which must have signed what comes from there.
+        remote_key: the file of the private key that signs what goes there, or None.
+        remote_lease_seconds: a compile that another machine has begun is anybody's, in seconds after that was last
+            heard of; 0 where machines do not wait for each other.
+        remote_wait_seconds: a compile on another machine is waited for no longer, in seconds.
         record: file for the workload of this process, or None.
         log: level of the logger "jitload" on stderr, or None for the application's own logging.
         cpu_check: what the CPU executor looks for besides bad addresses: some of "memory", "race", "init".
@@ -96,8 +105,12 @@ class Config(Value):
         "read_only_dirs",
         "record",
         "remote",
+        "remote_key",
+        "remote_lease_seconds",
         "remote_max_entry_bytes",
         "remote_mode",
+        "remote_trust",
+        "remote_wait_seconds",
         "strict",
         "sync",
         "trust",
@@ -114,6 +127,10 @@ class Config(Value):
     remote: Address | None
     remote_mode: str
     remote_max_entry_bytes: int
+    remote_trust: tuple[str, ...]
+    remote_key: str | None
+    remote_lease_seconds: float
+    remote_wait_seconds: float
     record: str | None
     log: str | None
     cpu_check: tuple[str, ...]
@@ -186,6 +203,11 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
         remote: URL of a store that machines share, behind the cache directory (docs/fleet.md).
         remote_mode: "readwrite", or "read": nothing is ever written there.
         remote_max_entry_bytes: larger entries neither come from there nor go there: bytes, or text such as "64M".
+        remote_trust: keys that must have signed what comes from there: public keys, or trust files.
+        remote_key: private key that signs what goes there.
+        remote_lease_seconds: a compile that another machine has begun is anybody's after so long without a sign of it;
+            0: machines do not wait for each other.
+        remote_wait_seconds: a compile on another machine is waited for no longer.
         record: file for the workload.
         cpu_check: what the CPU executor looks for besides bad addresses: some of "memory", "race", "init".
         sync: True: every launch waits for its kernel.

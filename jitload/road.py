@@ -267,13 +267,20 @@ def _provide(
     directory = None if cache.disk is None else cache.disk.directory
     waited = partial(_tell, "wait", request) if events.listeners else None
     what = f"{request.name} ({request.kind}, {request.arch})"
+
+    def look() -> Answer:
+        return look_up(request, cache, settings, roles.bundles(settings))
+
     with flight.single_flight(request.digest, directory, what=what, waited=waited):
-        if policy != "always":
-            answer = look_up(request, cache, settings, roles.bundles(settings))
-            if answer.artifact is not None:
-                return answer.artifact, answer.variant, []
-        worker = roles.compile_alone if outlive_compile(request.options) else compiler
-        return _compile(request, cache, settings, roles, worker)
+        again = look() if policy != "always" else None
+        if again is not None and again.artifact is not None:
+            return again.artifact, again.variant, []
+        shared = cache.remote if again is not None and cache.compiler(request) is not None else None
+        with flight.fleet_flight(shared, request.digest, look, what, waited) as found:
+            if found is not None and found.artifact is not None:
+                return found.artifact, found.variant, []
+            worker = roles.compile_alone if outlive_compile(request.options) else compiler
+            return _compile(request, cache, settings, roles, worker)
 
 
 def _compile(request: CompileRequest, cache: Cache, settings: Config, roles: Roles, compiler: Compiler) -> Provided:

@@ -27,11 +27,13 @@ COMPILE_POLICIES = ("missing", "never", "always")
 CPU_CHECKS = ("memory", "race", "init")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
+MAX_SECONDS = 86_400
 REMOTE_MODES = ("readwrite", "read")
 DEFAULT_REMOTE_MAX_ENTRY_BYTES = 64 << 20
+DEFAULT_LEASE_SECONDS, DEFAULT_WAIT_SECONDS = 10.0, 120.0
 
 _SIZE = re.compile(r"([0-9]+|[0-9]*\.[0-9]+)\s*([KMGT]?)(?:I?B)?")
-# What `bundles/trust.py` takes that is no file.
+# What `trust/policy.py` takes that is no file.
 _UNSIGNED, _KEY_PREFIX = "unsigned", "ed25519:"
 
 
@@ -128,6 +130,16 @@ def absolute_path(name: str, value: object) -> str | None:
         return os.path.abspath(expanded)
     except FileNotFoundError:
         raise UsageValueError(f"{name}={text!r}: the working directory is gone; expected an absolute path") from None
+
+
+def _seconds(name: str, value: object) -> float:
+    try:
+        seconds = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else -1.0
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise UsageValueError(f"{name}={value!r} is no time; expected seconds, 0 to {MAX_SECONDS}")
+    return seconds
 
 
 def _toolkit(name: str, value: object) -> str | None:
@@ -233,6 +245,24 @@ OPTIONS = (
         DEFAULT_REMOTE_MAX_ENTRY_BYTES,
         byte_count,
         "larger entries neither come from there nor go there: bytes, 64M",
+    ),
+    Option(
+        "remote_trust", "JITLOAD_REMOTE_TRUST", (), _trusted, "keys that must have signed what comes", separator=","
+    ),
+    Option("remote_key", "JITLOAD_REMOTE_KEY", None, absolute_path, "private key that signs what goes there"),
+    Option(
+        "remote_lease_seconds",
+        "JITLOAD_REMOTE_LEASE_SECONDS",
+        DEFAULT_LEASE_SECONDS,
+        _seconds,
+        "a compile is others' after so long without its holder; 0: machines do not wait for each other",
+    ),
+    Option(
+        "remote_wait_seconds",
+        "JITLOAD_REMOTE_WAIT_SECONDS",
+        DEFAULT_WAIT_SECONDS,
+        _seconds,
+        "a compile on another machine is waited for no longer",
     ),
     Option("record", "JITLOAD_RECORD", None, absolute_path, "file for the workload of this process"),
     Option("log", "JITLOAD_LOG", None, _log_level, "level of the logger on stderr", in_configure=False),

@@ -397,8 +397,12 @@ _OF_A_CACHE = (
     "read_only_dirs",
     "offline",
     "remote",
-    "remote_mode",
+    "remote_key",
+    "remote_lease_seconds",
     "remote_max_entry_bytes",
+    "remote_mode",
+    "remote_trust",
+    "remote_wait_seconds",
 )
 
 

@@ -13,14 +13,20 @@ from time import monotonic
 from jitload import forks, log
 from jitload.files.lock import FileLock
 from jitload.files.ownership import Refused
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jitload.files.directory import Directory
+    from jitload.tiers.lookup import Answer
+    from jitload.tiers.remote import lease
+    from jitload.tiers.remote.tier import RemoteTier
 
     Waited = Callable[[float, str], object]
+else:
+    lease = lazy("jitload.tiers.remote.lease")
 
 #: How long to wait for another process before compiling what it is compiling.
 WAIT_SECONDS = 600.0
@@ -79,6 +85,32 @@ def single_flight(
                 turn.lock.release()
     finally:
         _leave(digest, turn)
+
+
+@contextmanager
+def fleet_flight(
+    remote: RemoteTier | None, digest: str, look: Callable[[], Answer], what: str, waited: Waited | None = None
+) -> Iterator[Answer | None]:
+    """Hold the right of all machines that share a remote to compile `digest`, as far as they can agree on it.
+
+    Args:
+        remote: what they share; None for this machine alone.
+        digest: 64 hex digits of the request.
+        look: looks for the artifact again.
+        what: what is compiled, for messages.
+        waited: is told of waits, when they get long and when they are over.
+
+    Yields:
+        What another machine has compiled meanwhile; None where it is to be compiled here.
+    """
+    if remote is None or not remote.leases:
+        yield None
+        return
+    held = lease.Lease(remote, digest)
+    try:
+        yield held.wait(look, what, waited)
+    finally:
+        held.end()
 
 
 def _enter(digest: str) -> _Turn:

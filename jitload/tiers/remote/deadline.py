@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 0.5
 #: For everything that one look-up asks of a remote, the connection included.
 OPERATION_SECONDS = 2.0
+#: For what is written, which nobody waits for.
+WRITE_SECONDS = 20.0
 #: So many threads may hang; more work is refused.
 MAX_HANGING = 8
 

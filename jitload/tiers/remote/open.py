@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from jitload import log
+from jitload.errors import TrustError
 from jitload.lazy import lazy
 from jitload.settings.address import REDIS_SCHEMES
 from jitload.tiers.remote.layout import split_prefix
+from jitload.tiers.remote.seal import Seal
 from jitload.tiers.remote.store import StoreError
 from jitload.tiers.remote.tier import RemoteTier
 
@@ -15,10 +17,13 @@ if TYPE_CHECKING:
 
     from jitload.config import Config
     from jitload.settings.address import Address
-    from jitload.tiers.remote import redis_store
+    from jitload.tiers.remote import object_store, redis_store
     from jitload.tiers.remote.store import Store
     from jitload.tiers.remote.tier import Land
+    from jitload.trust import policy as policies
 else:
+    policies = lazy("jitload.trust.policy")
+    object_store = lazy("jitload.tiers.remote.object_store")
     redis_store = lazy("jitload.tiers.remote.redis_store")
 
 
@@ -44,10 +49,22 @@ def open_remote(settings: Config, verify: Callable[[str, bytes], None], land: La
     except StoreError as error:
         log.warn_once(("remote", address.url), f"{address} is not used: {error.text}")
         return None
+    policy = None
+    if settings.remote_trust:
+        try:
+            policy = policies.read_policy(settings.remote_trust)
+        except TrustError as error:
+            log.warn_once(("remote", address.url), f"{address} is not used, and kernels are compiled here: {error}")
+            return None
+    demanding = policy is not None and not policy.unsigned
     return RemoteTier(
         store,
         address,
-        writes=settings.remote_mode == "readwrite",
+        # What nobody has signed would be of no use to others who demand what is demanded here.
+        writes=settings.remote_mode == "readwrite" and (settings.remote_key is not None or not demanding),
+        lease_seconds=settings.remote_lease_seconds,
+        wait_seconds=settings.remote_wait_seconds,
+        seal=Seal(policy if demanding else None, settings.remote_key),
         most_bytes=settings.remote_max_entry_bytes,
         verify=verify,
         land=land,
@@ -56,4 +73,6 @@ def open_remote(settings: Config, verify: Callable[[str, bytes], None], land: La
 
 def _open_store(address: Address) -> Store:
     url, prefix = split_prefix(address)
-    return redis_store.open_store(url, prefix)
+    opener: Callable[[str, str], Store]
+    opener = redis_store.open_store if address.scheme in REDIS_SCHEMES else object_store.open_store
+    return opener(url, prefix)

@@ -39,6 +39,17 @@ _ADD_RECORD = (
     "if not redis.call('zscore', KEYS[1], ARGV[2]) then redis.call('zadd', KEYS[1], ARGV[1], ARGV[2]) end "
     "redis.call('zremrangebyrank', KEYS[1], 0, -1 - ARGV[3])"
 )
+_TAKE_LEASE = (
+    "local left = redis.call('pttl', KEYS[1]) "
+    "if left == -2 or left == -1 or left > 600000 then redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1 end "
+    "return 0"
+)
+_IF_OWN = (
+    "if redis.call('type', KEYS[1]).ok == 'string' and redis.call('get', KEYS[1]) == ARGV[1] then return {} end "
+    "return 0"
+)
+_RENEW_LEASE = _IF_OWN.format("redis.call('pexpire', KEYS[1], ARGV[2])")
+_FREE_LEASE = _IF_OWN.format("redis.call('del', KEYS[1])")
 
 
 class _TooMuchError(Exception):
@@ -178,6 +189,22 @@ class RedisStore:
         """See `Store`. What is of another type there goes: it is not ours."""
         name = f"{self._prefix}/r/{digest}"
         self._ask(until, 0, "EVAL", _ADD_RECORD, 1, name, int(time.time() * 1000), data, MAX_RECORDS_KEPT)
+
+    def take_lease(self, digest: str, token: str, seconds: float, until: float) -> bool:
+        """See `Store`. What stands there for ever, or nearly, is no lease of ours, and goes."""
+        name = f"{self._prefix}/l/{digest}"
+        if self._ask(until, 0, "SET", name, token, "NX", "PX", int(seconds * 1000)) is not None:
+            return True
+        return bool(self._ask(until, 0, "EVAL", _TAKE_LEASE, 1, name, token, int(seconds * 1000)))
+
+    def renew_lease(self, digest: str, token: str, seconds: float, until: float) -> bool:
+        """See `Store`."""
+        name = f"{self._prefix}/l/{digest}"
+        return bool(self._ask(until, 0, "EVAL", _RENEW_LEASE, 1, name, token, int(seconds * 1000)))
+
+    def free_lease(self, digest: str, token: str, until: float) -> None:
+        """See `Store`."""
+        self._ask(until, 0, "EVAL", _FREE_LEASE, 1, f"{self._prefix}/l/{digest}", token)
 
     def ping(self, until: float) -> None:
         """See `Store`."""

@@ -47,6 +47,33 @@ if TYPE_CHECKING:
                 StoreError: it is not kept.
             """
 
+        def take_lease(self, digest: str, token: str, seconds: float, until: float) -> bool:
+            """Take the lease on the compile of a request, where nobody has it or who had it has let it run out.
+
+            Args:
+                digest: of the request.
+                token: what no other holder has.
+                seconds: so long it holds where it is not renewed.
+                until: when the operation is over.
+
+            Raises:
+                StoreError: that cannot be said.
+            """
+
+        def renew_lease(self, digest: str, token: str, seconds: float, until: float) -> bool:
+            """Have it hold so long from now on; False where another has it.
+
+            Raises:
+                StoreError: that cannot be said.
+            """
+
+        def free_lease(self, digest: str, token: str, until: float) -> None:
+            """Give it back; nothing where another has it.
+
+            Raises:
+                StoreError: that cannot be done.
+            """
+
         def ping(self, until: float) -> None:
             """Nothing, where the store answers.
 
@@ -61,6 +88,10 @@ AWAY = "away"
 TIMED_OUT = "timed out"
 #: It answered, and will not have it: no right to it, no room, no such bucket.
 REFUSED = "refused"
+#: Nobody has signed it.
+UNSIGNED = "unsigned"
+#: Signed, and not by keys that are trusted, or altered since.
+UNTRUSTED = "untrusted"
 #: More bytes than are taken.
 TOO_LARGE = "too large"
 #: Something else than was put there.

@@ -17,8 +17,9 @@ from jitload.errors import ArtifactError, LoadError
 from jitload.format.entry import encode_entry
 from jitload.headers.record import Variant, decode_record, encode_record
 from jitload.tiers.remote.breaker import Breaker
-from jitload.tiers.remote.deadline import OPERATION_SECONDS
-from jitload.tiers.remote.store import AWAY, DAMAGED, OUTAGES, TOO_LARGE, StoreError
+from jitload.tiers.remote.deadline import OPERATION_SECONDS, WRITE_SECONDS
+from jitload.tiers.remote.seal import ENTRY, RECORD
+from jitload.tiers.remote.store import AWAY, DAMAGED, OUTAGES, TIMED_OUT, TOO_LARGE, StoreError
 from jitload.tiers.remote.writer import Writer
 from jitload.tiers.stats import counters
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Artifact
+    from jitload.tiers.remote.seal import Seal
     from jitload.tiers.remote.store import Store
 
     #: Keeps what came from the remote: the artifact, its entry, and its request and headers, if known.
@@ -45,6 +47,9 @@ class RemoteTier:
         place: what an explanation calls it, without anything secret.
         writes: True where what is compiled here goes there.
         most_bytes: an entry that is longer is neither read nor written.
+        lease_seconds: so long the lease on a compile holds without its holder; 0 for no leases.
+        wait_seconds: so long a compile on another machine is waited for.
+        seal: signs what goes there, and judges what comes.
         verify: the structural check of an image, `verify(kind, data)`, raising LoadError.
         land: keeps what came from there.
     """
@@ -59,6 +64,9 @@ class RemoteTier:
         *,
         writes: bool,
         most_bytes: int,
+        lease_seconds: float,
+        wait_seconds: float,
+        seal: Seal,
         verify: Callable[[str, bytes], None],
         land: Land,
     ) -> None:
@@ -66,6 +74,9 @@ class RemoteTier:
         self.place = f"remote {place}"
         self.writes = writes and not store.writes
         self.most_bytes = most_bytes
+        self.lease_seconds = 0.0 if store.leases else lease_seconds
+        self.wait_seconds = wait_seconds
+        self.seal = seal
         self.breaker = Breaker(self.place, "kernels are compiled here meanwhile", store.ping)
         self.write_breaker = Breaker(f"writing to {self.place}", "what is compiled here stays here", store.ping)
         self._writer = Writer(self.place)
@@ -76,77 +87,124 @@ class RemoteTier:
         self._look_up = local()
         forks.after_fork(self._begin_anew)
 
+    @property
+    def leases(self) -> bool:
+        """Whether a compile is to be agreed on with others now: they would get what comes of it."""
+        return self.writes and self.lease_seconds > 0 and not (self.breaker.why or self.write_breaker.why)
+
     def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
         """The headers that a request is known to have had on any machine, and "hit"; or none and the reason."""
         self._look_up.until = until = time.monotonic() + OPERATION_SECONDS
         self._look_up.digest = request_digest
-        return self._variants(request_digest, until)
+        records, word = self._ask(lambda: self.store.read_records(request_digest, self.most_bytes, until))
+        if records is None:
+            return (), word or "absent"
+        found: dict[Variant, None] = {}
+        for data in records:
+            try:
+                body = self.seal.open(data, RECORD, request_digest)
+                found.update(dict.fromkeys(map(_bare, decode_record(body, request_digest))))
+            except ArtifactError as error:
+                word = self._reject(request_digest, DAMAGED, str(error))
+            except StoreError as error:
+                word = self._reject(request_digest, error.word, error.text)
+        for variant in found:
+            self._remember(key_of(request_digest, variant.closure, variant.toolchain), request_digest, variant)
+        return tuple(found), "hit" if found else (word or "absent")
 
     def read(self, key: str) -> tuple[Artifact | None, str]:
-        """The verified artifact of that key and "hit", and it has landed; or None and the reason."""
+        """The verified artifact of that key and "hit", and it has landed soon; or None and the reason."""
         led = self._led.get(key)
         # One deadline for a look-up: what led to the key has used up some of it.
         same = led is not None and led[0] == getattr(self._look_up, "digest", None)
         until = self._look_up.until if same else time.monotonic() + OPERATION_SECONDS
-        artifact, data, word = self._read(key, until)
+        artifact, entry, word = self._read(key, until)
         if artifact is not None:
-            self._lander.add(lambda: self._land(artifact, data, led), len(data))
+            found = artifact
+            self._lander.add(lambda: self._land(found, entry, led), len(entry))
         return artifact, word
 
     def peek(self, key: str) -> tuple[Artifact | None, str]:
         """The same for an explanation: nothing lands."""
-        why = self.breaker.why
         artifact, _, word = self._read(key, time.monotonic() + OPERATION_SECONDS)
-        if word == AWAY and why is not None:
-            word = f"{AWAY} ({why.text}; asked again in {self.breaker.pause_left:.1f} s)"
-        return artifact, word
+        return artifact, self.said(word)
+
+    def said(self, word: str) -> str:
+        """A reason at length, as far as more is known of it."""
+        why = self.breaker.why
+        if why is None or word not in OUTAGES:
+            return word
+        return f"{word} ({why.text}; asked again in {self.breaker.pause_left:.1f} s)"
 
     def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:
         """Have an artifact written by the thread that writes; False where it is not."""
-        if not self.writes or not self.breaker.allows():
-            return False
-        return self._writer.add(self._writes_entry(artifact, factors), len(artifact.data))
+        return self.writes and self.write_later(
+            lambda until: self._put_entry(artifact.key, encode_entry(artifact, factors), until), len(artifact.data)
+        )
 
     def add_variant(self, request_digest: str, variant: Variant) -> None:
         """Have written which headers a request had, beside what others have written."""
-        if self.writes and self.breaker.allows():
-            # Where a file lies on the disk of this machine is nothing to others.
-            files = [(root, relative, digest, None) for root, relative, digest, _ in variant.files]
-            bare = Variant(variant.closure, variant.toolchain, files, variant.absent)
-            self._writer.add(self._writes_record(request_digest, bare))
+        if self.writes:
+            record = encode_record(request_digest, (_bare(variant),))
+            self.write_later(lambda until: self._add_record(request_digest, record, until), len(record))
+
+    def write_later(self, write: Callable[[float], int], nbytes: int = 0) -> bool:
+        """Have something written by the thread that writes, behind what waits there; False where it is lost.
+
+        Args:
+            write: writes by a moment, and gives how many bytes it has sent.
+            nbytes: what it holds in memory meanwhile.
+        """
+        if self.breaker.why is not None:
+            self.breaker.allows()
+            return False
+
+        def work() -> None:
+            sent = self.write_now(lambda: write(time.monotonic() + WRITE_SECONDS))
+            counters().count_sent(sent or 0)
+
+        return self._writer.add(work, nbytes)
+
+    def write_now(self, write: Callable[[], Any]) -> Any:
+        """What an operation that writes gives; None where the store is left alone, or does not do it."""
+        if not self.breaker.allows() or not self.write_breaker.allows():
+            return None
+        try:
+            done = write()
+        except StoreError as error:
+            counters().count_remote_error(error.word)
+            # What cannot be reached cannot be read either; a store that has no room can be read as ever.
+            broken = self.breaker if error.word in {AWAY, TIMED_OUT} else self.write_breaker
+            if error.word in OUTAGES:
+                broken.note_failure(error)
+            return None
+        return done
 
     def flush(self) -> None:
         """Wait, not for long, until what came has landed and what goes there has gone."""
         self._lander.flush()
         self._writer.flush()
 
-    def _variants(self, request_digest: str, until: float) -> tuple[tuple[Variant, ...], str]:
-        records, word = self._ask(lambda: self.store.read_records(request_digest, self.most_bytes, until))
-        if records is None:
-            return (), word
-        found: dict[Variant, None] = {}
-        for data in records:
-            try:
-                found.update(dict.fromkeys(map(_bare, decode_record(data, request_digest))))
-            except ArtifactError as error:
-                word = self._reject(request_digest, DAMAGED, str(error))
-        for variant in found:
-            self._remember(key_of(request_digest, variant.closure, variant.toolchain), request_digest, variant)
-        return tuple(found), "hit" if found else (word or "absent")
-
     def _read(self, key: str, until: float) -> tuple[Artifact | None, bytes, str]:
         data, word = self._ask(lambda: self.store.read_entry(key, self.most_bytes, until))
         if data is None:
             return None, b"", word or "absent"
         try:
-            artifact = decode_entry(data, key)
-            self._verify(artifact.kind, artifact.data)
+            artifact, entry = self._verified(key, data)
         except (ArtifactError, LoadError) as error:
             return None, b"", self._reject(key, DAMAGED, str(error))
-        return artifact, data, "hit"
+        except StoreError as error:
+            return None, b"", self._reject(key, error.word, error.text)
+        return artifact, entry, "hit"
+
+    def _verified(self, key: str, data: bytes) -> tuple[Artifact, bytes]:
+        entry = self.seal.open(data, ENTRY, key)
+        artifact = decode_entry(entry, key)
+        self._verify(artifact.kind, artifact.data)
+        return artifact, entry
 
     def _ask(self, ask: Callable[[], Any]) -> tuple[Any, str]:
-        """What an operation of the store gives, and ""; or None and the reason."""
+        """What an operation that reads gives, and ""; or None and the reason."""
         if not self.breaker.allows():
             return None, AWAY
         try:
@@ -158,7 +216,6 @@ class RemoteTier:
             else:
                 log.debug("%s: %s: %s", self.place, error.word, error.text)
             return None, error.word
-        self.breaker.note_success()
         if found:
             counters().count_received(len(found) if isinstance(found, bytes) else sum(map(len, found)))
         return found, ""
@@ -176,24 +233,17 @@ class RemoteTier:
         while len(self._led) > _MAX_REMEMBERED:
             self._led.pop(next(iter(self._led)), None)
 
-    def _writes_entry(self, artifact: Artifact, factors: bytes) -> Callable[[], None]:
-        def write() -> None:
-            data = encode_entry(artifact, factors)
-            if len(data) > self.most_bytes:
-                counters().count_remote_error(TOO_LARGE)
-                return
-            self._write(lambda until: self._put_entry(artifact.key, data, until))
-
-        return write
-
-    def _put_entry(self, key: str, data: bytes, until: float) -> int:
-        """Put an entry where nothing stands, or nothing that anybody could use; the bytes that were sent."""
+    def _put_entry(self, key: str, entry: bytes, until: float) -> int:
+        """Put an entry where nothing stands, or nothing that others could use; the bytes that were sent."""
+        data = self.seal.close(entry, ENTRY, key)
+        if len(data) > self.most_bytes:
+            raise StoreError(TOO_LARGE, f"it has {len(data)} bytes")
         if self.store.write_entry(key, data, until):
             return len(data)
         try:
-            there = self.store.read_entry(key, self.most_bytes, until)
-            if there is not None:
-                self._verify_bytes(key, there)
+            there = self.store.read_entry(key, self.most_bytes, until) or b""
+            self._verified(key, there)
+            if self.seal.suffices(there):
                 return 0
         except StoreError as error:
             if error.word in OUTAGES:
@@ -203,33 +253,10 @@ class RemoteTier:
         self.store.write_entry(key, data, until, replace=True)
         return len(data)
 
-    def _verify_bytes(self, key: str, data: bytes) -> None:
-        artifact = decode_entry(data, key)
-        self._verify(artifact.kind, artifact.data)
-
-    def _writes_record(self, request_digest: str, variant: Variant) -> Callable[[], None]:
-        def write() -> None:
-            data = encode_record(request_digest, (variant,))
-            self._write(lambda until: self._add_record(request_digest, data, until))
-
-        return write
-
-    def _add_record(self, request_digest: str, data: bytes, until: float) -> int:
+    def _add_record(self, request_digest: str, record: bytes, until: float) -> int:
+        data = self.seal.close(record, RECORD, request_digest)
         self.store.add_record(request_digest, data, until)
         return len(data)
-
-    def _write(self, write: Callable[[float], int]) -> None:
-        """Write something, or lose it."""
-        if not self.breaker.allows() or not self.write_breaker.allows():
-            return
-        try:
-            counters().count_sent(write(time.monotonic() + OPERATION_SECONDS))
-        except StoreError as error:
-            counters().count_remote_error(error.word)
-            # A store that has no room can be read as ever.
-            self.write_breaker.note_failure(error)
-        else:
-            self.write_breaker.note_success()
 
     def _begin_anew(self) -> None:
         """After a fork: another thread may have been changing it."""

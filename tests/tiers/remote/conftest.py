@@ -7,11 +7,12 @@ import os
 import pathlib
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
 import jitload
-from tests.tiers.remote.servers import redis_server
+from tests.tiers.remote.servers import redis_server, s3_server
 
 REPOSITORY = pathlib.Path(jitload.__file__).parent.parent
 
@@ -78,3 +79,36 @@ def host(tmp_path):
         return Host(tmp_path / f"host-{name}", url, **variables)
 
     return make
+
+
+@pytest.fixture
+def s3(tmp_path, monkeypatch):
+    """An S3 of this test's own, with a bucket, and its credentials in the environment."""
+    directory = tmp_path / "s3"
+    directory.mkdir()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-this-test")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with s3_server(directory) as server:
+        endpoint = f"http://127.0.0.1:{server.port}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/kernels", method="PUT")).close()
+        server.url = "s3://kernels/team"
+        yield server
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """A directory that machines share."""
+
+    class Directory:
+        url = f"file://{tmp_path}/shared"
+        path = tmp_path / "shared"
+
+    return Directory()
+
+
+@pytest.fixture(params=["redis", "s3", "directory"])
+def shared(request):
+    """Each of what machines can share."""
+    return request.getfixturevalue(request.param)
