@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     #: Keeps what came from the remote: the artifact, its entry, and its request and headers, if known.
     Land = Callable[[Artifact, bytes, "tuple[str, Variant] | None"], object]
 
+#: An operation that takes longer counts against the time of its look-up; to each is left at least so much; and a
+#: request that is looked for after so long is looked for anew.
+_SLOW_SECONDS, _LEAST_SECONDS, _SAME_SECONDS = 0.1, 0.1, 10.0
 #: Keys whose request and headers are remembered between the two questions of a look-up.
 _MAX_REMEMBERED = 4096
 
@@ -84,7 +87,7 @@ class RemoteTier:
         self._verify = verify
         self._land = land
         self._led: OrderedDict[str, tuple[str, Variant]] = OrderedDict()
-        self._look_up = local()
+        self._patience = _Patience()
         forks.after_fork(self._begin_anew)
 
     @property
@@ -94,9 +97,8 @@ class RemoteTier:
 
     def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
         """The headers that a request is known to have had on any machine, and "hit"; or none and the reason."""
-        self._look_up.until = until = time.monotonic() + OPERATION_SECONDS
-        self._look_up.digest = request_digest
-        records, word = self._ask(lambda: self.store.read_records(request_digest, self.most_bytes, until))
+        self._patience.begin(request_digest)
+        records, word = self._ask(lambda until: self.store.read_records(request_digest, self.most_bytes, until))
         if records is None:
             return (), word or "absent"
         found: dict[Variant, None] = {}
@@ -115,10 +117,7 @@ class RemoteTier:
     def read(self, key: str) -> tuple[Artifact | None, str]:
         """The verified artifact of that key and "hit", and it has landed soon; or None and the reason."""
         led = self._led.get(key)
-        # One deadline for a look-up: what led to the key has used up some of it.
-        same = led is not None and led[0] == getattr(self._look_up, "digest", None)
-        until = self._look_up.until if same else time.monotonic() + OPERATION_SECONDS
-        artifact, entry, word = self._read(key, until)
+        artifact, entry, word = self._read(key)
         if artifact is not None:
             found = artifact
             self._lander.add(lambda: self._land(found, entry, led), len(entry))
@@ -126,7 +125,7 @@ class RemoteTier:
 
     def peek(self, key: str) -> tuple[Artifact | None, str]:
         """The same for an explanation: nothing lands."""
-        artifact, _, word = self._read(key, time.monotonic() + OPERATION_SECONDS)
+        artifact, _, word = self._read(key)
         return artifact, self.said(word)
 
     def said(self, word: str) -> str:
@@ -185,8 +184,8 @@ class RemoteTier:
         self._lander.flush()
         self._writer.flush()
 
-    def _read(self, key: str, until: float) -> tuple[Artifact | None, bytes, str]:
-        data, word = self._ask(lambda: self.store.read_entry(key, self.most_bytes, until))
+    def _read(self, key: str) -> tuple[Artifact | None, bytes, str]:
+        data, word = self._ask(lambda until: self.store.read_entry(key, self.most_bytes, until))
         if data is None:
             return None, b"", word or "absent"
         try:
@@ -203,12 +202,14 @@ class RemoteTier:
         self._verify(artifact.kind, artifact.data)
         return artifact, entry
 
-    def _ask(self, ask: Callable[[], Any]) -> tuple[Any, str]:
+    def _ask(self, ask: Callable[[float], Any]) -> tuple[Any, str]:
         """What an operation that reads gives, and ""; or None and the reason."""
         if not self.breaker.allows():
             return None, AWAY
+        started = time.monotonic()
         try:
-            found = ask()
+            found = ask(started + self._patience.left())
+            self._patience.spend(time.monotonic() - started)
         except StoreError as error:
             counters().count_remote_error(error.word)
             if error.word in OUTAGES:
@@ -261,7 +262,33 @@ class RemoteTier:
     def _begin_anew(self) -> None:
         """After a fork: another thread may have been changing it."""
         self._led = OrderedDict()
-        self._look_up = local()
+        self._patience = _Patience()
+
+
+class _Patience(local):
+    """One deadline for all that a thread asks to have one request served, however often it asks.
+
+    What is answered at once costs nothing of it: a miss asks several times, and a process for many kernels.
+    """
+
+    def __init__(self) -> None:
+        self._digest = ""
+        self._began = self._spent = 0.0
+
+    def begin(self, digest: str) -> None:
+        """A request is looked for: for another one than before, or long after, all the time is there again."""
+        now = time.monotonic()
+        if digest != self._digest or now - self._began > _SAME_SECONDS:
+            self._digest, self._began, self._spent = digest, now, 0.0
+
+    def left(self) -> float:
+        """So many seconds are left."""
+        return max(OPERATION_SECONDS - self._spent, _LEAST_SECONDS)
+
+    def spend(self, seconds: float) -> None:
+        """An operation took so long."""
+        if seconds > _SLOW_SECONDS:
+            self._spent += seconds
 
 
 def _bare(variant: Variant) -> Variant:

@@ -1,0 +1,252 @@
+"""What can go wrong with a remote: each compile gives the right artifact, in time, and says once what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+import jitload
+from jitload.format.entry import encode_entry
+from jitload.tiers.remote.deadline import OPERATION_SECONDS
+from tests.tiers.conftest import make_artifact
+from tests.tiers.remote.proxy import Proxy
+
+#: Beyond the deadline a look-up takes no longer than this on a machine that is busy with other things.
+SLACK_SECONDS = 0.8
+KEY, DIGEST = make_artifact(1).key, "cd" * 32
+
+
+@pytest.fixture
+def proxy(redis):
+    made = Proxy(redis.port)
+    made.url = f"redis://127.0.0.1:{made.port}/0"
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def remote_of(tmp_path):
+    """`remote_of(url)`: the tier in a session of its own, which the fixture leaves again."""
+    sessions = []
+
+    def make(url, name="a", **options):
+        session = jitload.Session(cache_dir=tmp_path / f"cache-{name}", remote=url, **options)
+        session.__enter__()
+        sessions.append(session)
+        return jitload.Cache.default().remote
+
+    yield make
+    for session in reversed(sessions):
+        session.__exit__(None, None, None)
+
+
+def fill(remote, number=1):
+    """An entry in the store, and nothing of it in this process."""
+    artifact = make_artifact(number)
+    assert remote.put(artifact)
+    remote.flush()
+    return artifact
+
+
+def timed(ask, *arguments):
+    start = time.monotonic()
+    found = ask(*arguments)
+    return time.monotonic() - start, found
+
+
+def stall(server, proxy):
+    server.pause()
+
+
+def crawl(server, proxy):
+    proxy.slow_seconds = 0.1
+
+
+def die(server, proxy):
+    server.stop()
+
+
+def reset(server, proxy):
+    proxy.reset_after = 3
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [(stall, {"timed out"}), (crawl, {"timed out"}), (die, {"away", "timed out"}), (reset, {"away", "damaged"})],
+)
+def test_a_look_up_is_over_at_the_deadline_and_the_next_at_once(redis, proxy, remote_of, caplog, harm, words):
+    remote = remote_of(proxy.url)
+    fill(remote)
+    harm(redis, proxy)
+    seconds, said = timed(lambda: [remote.variants(DIGEST)[1], remote.read(KEY)[1], remote.variants(DIGEST)[1]])
+    assert words & set(said), said
+    assert "hit" not in said
+    assert seconds < OPERATION_SECONDS + SLACK_SECONDS
+    for _ in range(20):
+        seconds, (artifact, word) = timed(remote.read, KEY)
+        assert (artifact, word) == (None, "away")
+        assert seconds < 0.05
+    assert [record.message for record in caplog.records if "left alone" in record.message][1:] == []
+    assert sum(jitload.stats().remote_errors.values()) == 1
+
+
+def test_one_look_up_has_one_deadline_for_all_it_asks(redis, proxy, remote_of):
+    """However often it asks: a miss is looked for several times."""
+    remote = remote_of(proxy.url)
+    proxy.slow_seconds = 0.2
+    seconds, words = timed(lambda: [remote.variants(DIGEST)[1] for _ in range(6)])
+    assert words[:2] == ["absent", "absent"]  # four bytes each
+    assert "timed out" in words
+    assert words[-1] == "away"
+    assert seconds < OPERATION_SECONDS + SLACK_SECONDS
+
+
+def test_a_remote_that_comes_back_is_used_again_and_nobody_waits_for_the_question(redis, remote_of, caplog):
+    remote = remote_of(redis.url)
+    artifact = fill(remote)
+    redis.pause()
+    assert remote.read(KEY)[1] == "timed out"
+    end = time.monotonic() + 20
+    slowest = 0.0
+    while remote.breaker.why is not None and time.monotonic() < end:
+        if time.monotonic() > end - 16.5 and redis.paused:  # it has been asked in vain by then
+            redis.go_on()
+        seconds, _ = timed(remote.read, KEY)
+        slowest = max(slowest, seconds)
+        time.sleep(0.05)
+    assert slowest < 0.5
+    assert remote.read(KEY) == (artifact, "hit")
+    said = [record.message for record in caplog.records if "remote" in record.message]
+    assert len(said) == 2, said
+    assert "left alone" in said[0]
+    assert "answers again" in said[1]
+
+
+def test_a_name_that_nobody_resolves_in_time_costs_what_a_connection_may(remote_of, monkeypatch):
+    import socket
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(3))
+    remote = remote_of("redis://a-name-that-hangs:6379/0")
+    seconds, (_, word) = timed(remote.variants, DIGEST)
+    assert word == "timed out"
+    assert seconds < 0.5 + SLACK_SECONDS
+
+
+def test_a_server_that_has_no_room_is_read_as_ever(redis, remote_of, caplog):
+    remote = remote_of(redis.url)
+    artifact = fill(remote)
+    remote.store._ask(time.monotonic() + 2, 0, "CONFIG", "SET", "maxmemory", "1")
+    for number in range(2, 6):
+        remote.put(make_artifact(number))
+    remote.flush()
+    assert remote.read(KEY) == (artifact, "hit")
+    assert remote.read(make_artifact(2).key)[1] == "absent"
+    assert not remote.leases
+    assert [record.message for record in caplog.records if "writing to remote" in record.message][1:] == []
+
+
+def entry(number=1):
+    return encode_entry(make_artifact(number))
+
+
+BAD = {
+    "empty": b"",
+    "short": entry()[:-40],
+    "one bit": entry()[:300] + bytes([entry()[300] ^ 1]) + entry()[301:],
+    "other key": entry(2),
+    "not ours": b"<html>404</html>" * 10,
+    "more behind it": entry() + b"more",
+    "a tail that is none": entry() + b"\xff\xff\xff\xff" + b"JLSIGNED",
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bytes_that_are_not_the_entry_are_a_miss_and_the_next_compile_puts_that_right(shared, remote_of, case, request):
+    remote = remote_of(shared.url)
+    until = time.monotonic() + 20
+    remote.store.write_entry(KEY, BAD[case], until, replace=True)
+    artifact, word = remote.read(KEY)
+    assert (artifact, word) == (None, "absent" if case == "empty" and hasattr(remote.store, "_ask") else "damaged")
+    fill(remote)
+    assert remote.read(KEY)[0] == make_artifact(1)
+
+
+def test_records_that_are_none_are_passed_over(shared, remote_of):
+    remote = remote_of(shared.url)
+    for data in (b"x", b"JLMANIF1" + b"0" * 64 + b"\n{}", entry()):
+        remote.store.add_record(DIGEST, data, time.monotonic() + 20)
+    assert remote.variants(DIGEST) == ((), "damaged")
+
+
+def test_what_is_larger_than_is_taken_neither_comes_nor_goes(shared, remote_of):
+    remote = remote_of(shared.url, remote_max_entry_bytes=5000)
+    assert remote.put(make_artifact(2, padding=6000))
+    remote.flush()
+    assert remote.read(make_artifact(2).key)[1] == "absent"
+    remote.store.write_entry(KEY, b"x" * 6000, time.monotonic() + 20, replace=True)
+    assert remote.read(KEY)[1] == "too large"
+    assert remote.breaker.why is None
+
+
+@pytest.mark.parametrize("name", ["s3", "redis"])
+def test_a_process_compiles_and_ends_in_time_while_the_server_stands_still(name, host, request):
+    server = request.getfixturevalue(name)
+    server.pause()
+    start = time.monotonic()
+    said = host(server.url).run(1, 2, 3)
+    assert said["compiles"] == 3
+    assert said["times"][0] < OPERATION_SECONDS + 5
+    assert max(said["times"][1:]) < OPERATION_SECONDS
+    assert said["log"].count("left alone") == 1, said["log"]
+    assert time.monotonic() - start < 25
+
+
+def test_a_full_disk_behind_the_server_costs_what_is_written(tmp_path, host):
+    """A directory that takes nothing stands for one."""
+    shared = tmp_path / "shared" / "jitload"
+    shared.parent.mkdir()
+    shared.write_text("no directory")
+    said = host(f"file://{shared.parent}").run(1, 2)
+    assert said["compiles"] == 2
+    assert said["log"].count("left alone") <= 2, said["log"]
+
+
+def test_where_nothing_may_be_touched_nothing_of_it_is_imported(tmp_path):
+    code = (
+        (
+            "import json, sys, jitload; jitload.compile('__global__ void k() {}', kind='ptx', arch='compute_75', names=[]);"
+            "print(json.dumps(sorted(sys.modules)))"
+        )
+        .replace("__global__", 'extern \\"C\\" __global__')
+        .replace("'extern", "'extern")
+        .replace('\\"', '"')
+    )
+    for remote in ("redis://127.0.0.1:1", "s3://bucket"):
+        environment = {**os.environ, "JITLOAD_REMOTE": remote, "JITLOAD_OFFLINE": "1"}
+        environment |= {"PYTHONPATH": str(pathlib.Path(jitload.__file__).parent.parent)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        modules = json.loads(done.stdout)
+        assert not [name for name in modules if name.startswith(("redis", "obstore", "jitload.tiers.remote", "ssl"))]
+
+
+def test_a_client_that_is_not_installed_is_said_once_with_what_installs_it(tmp_path, caplog, monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.delitem(sys.modules, "jitload.tiers.remote.redis_store", raising=False)
+    from jitload.lazy import lazy
+    from jitload.tiers.remote import open as opener
+
+    monkeypatch.setattr(opener, "redis_store", lazy("jitload.tiers.remote.redis_store"))
+    for _ in range(2):
+        with jitload.Session(cache_dir=tmp_path, remote="redis://127.0.0.1:1"):
+            assert jitload.Cache.default().remote is None
+    (said,) = [record.message for record in caplog.records]
+    assert "jitload[redis]" in said
