@@ -7,8 +7,10 @@ import os
 import pytest
 
 import jitload
+from jitload.settings.option import OPTIONS
 
 SOURCE = 'extern "C" __global__ void k(int *x) { x[0] = 1; }'
+CONFIGURED = [option.name for option in OPTIONS if option.in_configure]
 JUNK = [None, 3, -1, True, 1.5, b"x", "x", "", "a\0b", [1], ["\0"], (), {"a": 1}, object()]
 
 
@@ -45,7 +47,7 @@ CALLS = {
     "launch index": lambda junk: kernel()[junk](1),
     "launch argument": lambda junk: kernel()(junk, grid=1, block=1),
     **{f"launch {name}": lambda junk, name=name: kernel()(**{"x": 1, "grid": 1, "block": 1, name: junk}) for name in ("grid", "block", "shared_bytes", "cluster", "stream")},
-    **{f"configure {name}": lambda junk, name=name: configure(**{name: junk}) for name in ("bundles", "cache_dir", "cache_max_bytes", "compile", "cpu_check", "device", "offline", "read_only_dirs", "record", "strict", "sync", "trust")},
+    **{f"configure {name}": lambda junk, name=name: configure(**{name: junk}) for name in CONFIGURED},
     "Artifact.open": jitload.Artifact.open,
     "Artifact.save": lambda junk: compiled().save(junk),
     "Bundle.create items": lambda junk: jitload.Bundle.create("b.jlb", junk, cache=jitload.Cache()),

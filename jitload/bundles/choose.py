@@ -84,6 +84,8 @@ def judge_image(kind: str, arch: str, device: str) -> Verdict:
     if device == CPU:
         rank, reason = _judge_for_executor(kind, arch)
         return Verdict(kind, arch, rank, reason)
+    if kind not in {"cubin", "ptx", "fatbin"}:
+        return Verdict(kind, arch, None, "an unknown kind")
     if kind != "fatbin":
         rank, reason = _judge_ptx(arch, device) if kind == "ptx" else _judge_cubin(arch, device)
         return Verdict(kind, arch, rank, reason)

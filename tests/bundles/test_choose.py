@@ -117,3 +117,4 @@ def test_a_fatbin_is_as_good_as_its_best_member():
 
 def test_lto_ir_is_not_run():
     assert judge_image("ltoir", "sm_90", "sm_90").rank is None
+    assert judge_image("another", "sm_90", "sm_90").rank is None
