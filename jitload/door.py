@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from jitload import config, road
 from jitload.bundles.tier import bundles_in_force
+from jitload.compiler.process import compile_alone, compile_here
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.device import resolve_device
 from jitload.given import given_cache, given_truth, kept
@@ -28,21 +29,16 @@ if TYPE_CHECKING:
     from jitload.artifact import Artifact
     from jitload.bundles import nearest
     from jitload.bundles.bundle import Bundle
-    from jitload.compiler import diagnostics, nvrtc, program
-    from jitload.compiler import isolate as isolation
+    from jitload.compiler import diagnostics
     from jitload.compiler.diagnostics import Diagnostic
-    from jitload.headers.closure import Closure
     from jitload.road import Compiler, Warn
     from jitload.tiers import explain as explaining
     from jitload.tiers.cache import Cache, Explainable
     from jitload.tiers.explain import Explanation
-    from jitload.values import Kind, Toolchain
+    from jitload.values import Kind
 else:  # not on the way to a hit
     nearest = lazy("jitload.bundles.nearest")
     diagnostics = lazy("jitload.compiler.diagnostics")
-    isolation = lazy("jitload.compiler.isolate")
-    nvrtc = lazy("jitload.compiler.nvrtc")
-    program = lazy("jitload.compiler.program")
     explaining = lazy("jitload.tiers.explain")
 
 # Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
@@ -122,7 +118,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         default_cache() if cache is None else cache,
         config.current(),
         _ROLES,
-        compiler=_compile_alone if isolate else None,
+        compiler=compile_alone if isolate else None,
         stand_ins=chosen,
     )
 
@@ -158,7 +154,7 @@ def compile_request(
         default_cache() if cache is None else cache,
         config.current(),
         _ROLES,
-        compiler=_compile_alone if isolate and compiler is None else compiler,
+        compiler=compile_alone if isolate and compiler is None else compiler,
         stand_ins=StandIns(device, tuple(kinds)),
         warn=warn,
     )
@@ -232,16 +228,6 @@ def _nearest_in(bundles: Iterable[Bundle], request: CompileRequest) -> list[tupl
     return [(f"bundle {bundle.path} has", str(images[0])) for bundle, images in near if images]
 
 
-def _compile_here(request: CompileRequest, closure: Closure, current: Toolchain) -> Artifact:
-    if nvrtc.calls.torn:  # forked from a process that was compiling
-        return _compile_alone(request, closure, current)
-    return program.compile_artifact(request, closure, current)
-
-
-def _compile_alone(request: CompileRequest, closure: Closure, current: Toolchain) -> Artifact:
-    return isolation.compile_isolated(request, closure, current)
-
-
 def _give_warnings(said: Iterable[Diagnostic]) -> None:
     diagnostics.give_warnings(said)
 
@@ -250,7 +236,7 @@ _ROLES = Roles(
     bundles=bundles_in_force,
     sealed=is_sealed,
     toolkit=toolkit_roots,
-    compile=_compile_here,
-    compile_alone=_compile_alone,
+    compile=compile_here,
+    compile_alone=compile_alone,
     warn=_give_warnings,
 )

@@ -285,13 +285,14 @@ def _provide(
 
 def _compile(request: CompileRequest, cache: Cache, settings: Config, roles: Roles, compiler: Compiler) -> Provided:
     """One compile that is kept, by the compiler that is installed."""
-    current = cache.compiler(request)
-    if current is None:
+    filled = filling.fill(request, cache, roles.toolkit(), compiler, scan_first=settings.compile != "always")
+    if filled is None:
         raise missing.not_compilable(request)
-    filled = filling.fill(request, cache, current, roles.toolkit(), compiler, scan_first=settings.compile != "always")
-    if filled.compiled and filled.variant is not None and roles.bundles(settings):
+    if filled.compiled is None:
+        return filled.artifact, filled.variant, []
+    if filled.variant is not None and roles.bundles(settings):
         nearest.warn_of_stale_bundles(request, filled.artifact)
-    return filled.artifact, filled.variant, filled.warnings
+    return filled.artifact, filled.variant, diagnostics.users_warnings(filled.artifact.log, filled.compiled)
 
 
 def _tell(name: str, request: CompileRequest, seconds: float = 0.0, reason: str = "", tier: str = "") -> None:

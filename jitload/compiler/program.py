@@ -74,7 +74,8 @@ def compile_artifact(
         image = pack_fatbin([(arch, output.image) for arch, output in members])
     else:
         image = members[0][1].image
-    source = SourceKernels(request, closure)
+    text, headers, closure_digest = closure.program()  # with all that they were found to need
+    source = SourceKernels(request, closure, text, headers)
     kernels: dict[str, KernelInfo] = {}
     for _, output in members:  # a kernel may exist for some archs only
         for kernel in name_kernels(output.ptx, output.lowered, source):
@@ -89,7 +90,7 @@ def compile_artifact(
         data=image,
         arch=request.arch,
         name=request.name,
-        key=artifact_key(request, closure.digest(), toolchain),
+        key=artifact_key(request, closure_digest, toolchain),
         kernels=kernels.values(),
         toolchain=toolchain,
         log=relative_log("".join(dict.fromkeys(output.log for _, output in members)), closure),
@@ -127,7 +128,7 @@ def _compile_retrying(
     """Compile; while NVRTC asks for a header whose name a macro makes, find it and try again."""
     options = [*_options(request, closure), *extra]
     for _ in range(MAX_RETRIES):
-        source, headers = closure.program()
+        source, headers, digest = closure.program()
         try:
             output = compile_program(
                 source,
@@ -137,7 +138,7 @@ def _compile_retrying(
                 kind=kind,
                 arch=arch,
                 names=request.names,
-                seed=_seed(request, closure),
+                seed=_seed(request, digest),
             )
         except nvrtc.NvrtcFailure as failure:
             failure.log = ptxas.clean_log(failure.log, request.options)
@@ -151,7 +152,7 @@ def _compile_retrying(
     raise CompileError(f"{request.name} names more than {MAX_RETRIES} headers through macros", file=request.path)
 
 
-def _seed(request: CompileRequest, closure: Closure) -> str:
+def _seed(request: CompileRequest, closure_digest: str) -> str:
     """What the names of anonymous namespaces are made of: the program, so that they are the same in every run.
 
     Not the kind and the arch: a kernel has one name in all its images.
@@ -159,7 +160,7 @@ def _seed(request: CompileRequest, closure: Closure) -> str:
     if any(option_name(option) == "--frandom-seed" for option in request.options):
         return ""
     factors = [factor for factor in request.factors() if factor[0] not in {"kind", "arch"}]
-    return digest_factors([*factors, ("headers", closure.digest().encode())])[:16]
+    return digest_factors([*factors, ("headers", closure_digest.encode())])[:16]
 
 
 def _options(request: CompileRequest, closure: Closure) -> list[str]:

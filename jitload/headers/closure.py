@@ -107,11 +107,11 @@ class Closure:
             self._digest = digest_factors([("main", main), *texts, ("aliases", b""), *aliases])
         return self._digest
 
-    def program(self) -> tuple[bytes, dict[str, bytes]]:
-        """The source and the in-memory headers (include name -> text) for NVRTC."""
+    def program(self) -> tuple[bytes, dict[str, bytes], str]:
+        """The source and the in-memory headers (include name -> text) for NVRTC, and the digest of both."""
         texts = {name: self._text(header) for name, header in self.headers.items()}
         texts.update({alias: os.fsencode(f'#include "{target}"\n') for alias, target in self.aliases.items()})
-        return self._text(self.main), texts
+        return self._text(self.main), texts, self.digest()
 
     def add_missing(self, spelled: str, includer: str) -> bool:
         """Find a header that NVRTC asked for under a name made by a macro.

@@ -52,6 +52,7 @@ class CompileRequest(Value):
         escaped: whether Python read backslashes in the literal that `source` is, which is seldom meant.
         kind: the kind of image wanted.
         archs: canonical arch names; more than one only for a fatbin.
+        arch: the same, joined by ",": what `Artifact.arch` will say.
         options: canonical NVRTC options.
         device_options: those of them that the device in force wants and the caller did not write.
         defines: (name, value) pairs, sorted by name; the value None is a bare `-DNAME`.
@@ -60,13 +61,15 @@ class CompileRequest(Value):
         include_dirs: absolute directories, searched in order.
         source_dir: directory for quoted includes of the source, or None.
         headers: (include name, text) pairs, sorted by name.
+        digest: 64 hex digits over `factors()`: names the request before its headers and its toolchain are known.
     """
 
     __slots__ = (
-        "_digest",
+        "arch",
         "archs",
         "defines",
         "device_options",
+        "digest",
         "escaped",
         "first_line",
         "headers",
@@ -89,6 +92,7 @@ class CompileRequest(Value):
     escaped: bool
     kind: Kind
     archs: tuple[str, ...]
+    arch: str
     options: tuple[str, ...]
     device_options: tuple[str, ...]
     defines: tuple[tuple[str, str | None], ...]
@@ -97,7 +101,7 @@ class CompileRequest(Value):
     include_dirs: tuple[str, ...]
     source_dir: str | None
     headers: tuple[tuple[str, str], ...]
-    _digest: str
+    digest: str
 
     def __init__(
         self,
@@ -134,6 +138,7 @@ class CompileRequest(Value):
         added = tuple([option for option in device_options if option not in canonical])
         all_defines = _checked_definitions([*option_defines, *_definitions(defines)])
         directories = [*_listed("include_dirs", include_dirs), *option_dirs]
+        archs = normalize_archs(wanted, arch)
         self._set(
             source=text,
             name=_program_name(name, path),
@@ -142,7 +147,8 @@ class CompileRequest(Value):
             lines=lines,
             escaped=escaped,
             kind=wanted,
-            archs=normalize_archs(wanted, arch),
+            archs=archs,
+            arch=",".join(archs),
             options=tuple(sorted((*canonical, *added), key=option_name)) if added else canonical,
             device_options=added,
             defines=tuple(sorted(all_defines.items(), key=lambda item: item[0])),
@@ -151,19 +157,8 @@ class CompileRequest(Value):
             include_dirs=tuple(_directory(item) for item in directories),
             source_dir=None if source_dir is None else os.path.abspath(source_dir),
             headers=_headers(headers),
-            _digest="",
         )
-        object.__setattr__(self, "_digest", digest_factors(self.factors()))
-
-    @property
-    def arch(self) -> str:
-        """The archs, joined by ",": what `Artifact.arch` will say."""
-        return ",".join(self.archs)
-
-    @property
-    def digest(self) -> str:
-        """64 hex digits over `factors()`: names the request before its headers and its toolchain are known."""
-        return self._digest
+        object.__setattr__(self, "digest", digest_factors(self.factors()))
 
     def factors(self) -> list[tuple[str, bytes]]:
         """The factors that the request itself gives to the key, labelled, in the order of the key."""

@@ -677,7 +677,7 @@ from jitload.headers.closure import Closure
 from jitload.source.request import CompileRequest
 from jitload.values import Kind
 request = CompileRequest(Path(sys.argv[1]), kind="ptx", arch="compute_75", include_dirs=[sys.argv[2]])
-source, headers = Closure(request, toolkit.toolkit_roots()).program()
+source, headers, _ = Closure(request, toolkit.toolkit_roots()).program()
 nvrtc.compile_program(source, "/jitload/source/k.cu", headers, ["-Xcudafe=--trace_includes"], kind=Kind.PTX, arch="compute_75")
 ctypes.CDLL(None).fflush(None)
 """

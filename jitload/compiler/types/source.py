@@ -55,11 +55,15 @@ class SourceKernels:
     Args:
         request: the compile.
         closure: its headers, all of them found.
+        source: the text, as NVRTC was given it.
+        headers: include name -> text, as NVRTC was given them.
     """
 
-    def __init__(self, request: CompileRequest, closure: Closure) -> None:
+    def __init__(self, request: CompileRequest, closure: Closure, source: bytes, headers: dict[str, bytes]) -> None:
         self._request = request
         self._closure = closure
+        self._source = source
+        self._headers = headers
         self._declared: Declared | None = None
         self._meanings: Meanings | None = None
 
@@ -88,10 +92,9 @@ class SourceKernels:
 
     def _read(self) -> tuple[Declared, Meanings]:
         if self._declared is None or self._meanings is None:
-            main, headers = self._closure.program()
             libraries = self._libraries()
             toolkit = ToolkitNames(h.text for name, h in self._closure.headers.items() if name in libraries)
-            unit = self._unit(main, headers, libraries, toolkit)
+            unit = self._unit(self._source, self._headers, libraries, toolkit)
             self._declared = Declared(unit.words, unit.sure)
             self._meanings = Meanings(self._declared, toolkit)
         return self._declared, self._meanings

@@ -1,0 +1,29 @@
+"""Where a compile runs: in this process, or in one that ends with it."""
+
+from __future__ import annotations
+
+from jitload.lazy import lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jitload.artifact import Artifact
+    from jitload.compiler import isolate, nvrtc, program
+    from jitload.headers.closure import Closure
+    from jitload.source.request import CompileRequest
+    from jitload.values import Toolchain
+else:  # not on the way to a hit
+    isolate = lazy("jitload.compiler.isolate")
+    nvrtc = lazy("jitload.compiler.nvrtc")
+    program = lazy("jitload.compiler.program")
+
+
+def compile_here(request: CompileRequest, closure: Closure, toolchain: Toolchain) -> Artifact:
+    """`compile_artifact` in this process, where its NVRTC is whole."""
+    if nvrtc.calls.torn:  # forked from a process that was compiling
+        return isolate.compile_isolated(request, closure, toolchain)
+    return program.compile_artifact(request, closure, toolchain)
+
+
+def compile_alone(request: CompileRequest, closure: Closure, toolchain: Toolchain) -> Artifact:
+    """`compile_isolated`: one that dies or hangs, or changes what comes later, takes nobody with it."""
+    return isolate.compile_isolated(request, closure, toolchain)
