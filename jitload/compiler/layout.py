@@ -11,8 +11,7 @@ import re
 from collections import Counter
 
 from jitload.compiler.signature import typed_by_symbol, with_types
-from jitload.images.ptx.entries import read_entries
-from jitload.images.ptx.layout import ADDRESS_TYPES, kernel_of
+from jitload.images.ptx.entries import ADDRESS_TYPES, kernel_of, read_entries
 from jitload.values import Parameter
 
 TYPE_CHECKING = False

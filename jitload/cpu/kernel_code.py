@@ -26,7 +26,7 @@ from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.text.ir import Register, Symbol, Variable
 from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
-from jitload.images.ptx.layout import align
+from jitload.images.ptx.entries import align
 
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block

@@ -14,7 +14,7 @@ from jitload.cpu.memory.arena import process_arena
 from jitload.cpu.text.lines import spell_lines_of
 from jitload.cpu.text.program import read_program
 from jitload.errors import LoadError, SymbolNotFoundError
-from jitload.images.ptx.layout import kernel_of, parameter_offsets
+from jitload.images.ptx.entries import kernel_of, parameter_offsets
 from jitload.launch.kernel import Kernel
 from jitload.lazy import lazy
 from jitload.loader.module import Module

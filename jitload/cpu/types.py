@@ -1,4 +1,4 @@
-"""How values of PTX types are held in lane arrays: the dtype of each representation (jitload/images/ptx/types.py)."""
+"""How values of PTX types are held in lane arrays: the dtype of each representation (jitload/images/ptx/values.py)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jitload.images.ptx.types import TYPES as TYPES
-from jitload.images.ptx.types import Type as Type
+from jitload.images.ptx.values import TYPES as TYPES
+from jitload.images.ptx.values import Type as Type
 
 if TYPE_CHECKING:
     from typing import TypeAlias

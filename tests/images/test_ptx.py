@@ -6,14 +6,14 @@ import ast
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
 import jitload
 from jitload.compiler.layout import read_kernel, read_kernels
 from jitload.cpu.text.program import read_program
-from jitload.images.ptx.entries import entry_names, read_entries, variable_names
-from jitload.images.ptx.layout import kernel_of
+from jitload.images.ptx.entries import entry_names, kernel_of, read_entries, variable_names
 
 TEXT = """
 .version 8.0
@@ -95,6 +95,13 @@ def test_variables_are_those_at_the_outer_level():
 )
 def test_a_head_that_cannot_be_read_is_passed_over_and_hides_no_other(head):
     assert list(read_kernels(f"{head}\n.entry good(.param .u32 n) {{ ret; }}"))[-1:] == ["good"]
+
+
+def test_reading_takes_linear_time():
+    start = time.perf_counter()
+    for hostile in (".entry k(" * 50_000, ".entry k; " * 50_000, ".entry k /*" * 50_000, ".entry k()\n{}\n" * 5_000):
+        list(read_entries(hostile))
+    assert time.perf_counter() - start < 10
 
 
 def test_what_a_body_shows_of_an_address_is_seen():

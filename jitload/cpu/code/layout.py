@@ -8,7 +8,7 @@ from jitload.cpu.code.control import Call
 from jitload.cpu.code.liveness import successors
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.names import plain_name
-from jitload.images.ptx.layout import align, parameter_offsets
+from jitload.images.ptx.entries import align, parameter_offsets
 
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block

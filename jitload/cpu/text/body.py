@@ -21,8 +21,8 @@ from jitload.cpu.text.lines import LineTracker
 from jitload.cpu.text.operand import OperandReader
 from jitload.cpu.types import TYPES
 from jitload.errors import LoadError
-from jitload.images.ptx.cursor import Cursor, find_brace
 from jitload.images.ptx.declaration import read_variables
+from jitload.images.ptx.tokens import Cursor, find_brace
 
 if TYPE_CHECKING:
     from jitload.cpu.text.program import Program

@@ -11,7 +11,7 @@ from jitload.images.ptx.values import InitialValue as InitialValue
 from jitload.images.ptx.values import Variable as Variable
 
 if TYPE_CHECKING:
-    from jitload.images.ptx.types import Type
+    from jitload.images.ptx.values import Type
 
 
 class Register:

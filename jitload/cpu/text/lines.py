@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jitload.images.ptx.cursor import Cursor
+    from jitload.images.ptx.tokens import Cursor
 
     Position = tuple[int, int, int]
     Spell = Callable[[str, int], str]

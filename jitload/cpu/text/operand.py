@@ -24,7 +24,7 @@ from jitload.images.ptx.constant import read_constant, read_size, starts_constan
 from jitload.images.ptx.initializer import read_offset
 
 if TYPE_CHECKING:
-    from jitload.images.ptx.cursor import Cursor
+    from jitload.images.ptx.tokens import Cursor
 
 _NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)$")
 _SELECTED = re.compile(r"(.+)\.([bh][0-7]{1,4})")

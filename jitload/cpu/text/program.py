@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jitload.cpu.text.lines import spell_line
-from jitload.images.ptx.cursor import Cursor, find_brace
 from jitload.images.ptx.declaration import SPACES, read_head, read_variables
-from jitload.images.ptx.tokens import Source, parse_number, read_source
+from jitload.images.ptx.tokens import Cursor, Source, find_brace, parse_number, read_source
 
 if TYPE_CHECKING:
     from jitload.cpu.text.lines import Spell

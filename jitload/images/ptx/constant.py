@@ -11,7 +11,7 @@ from jitload.images.ptx.values import Immediate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.images.ptx.cursor import Cursor
+    from jitload.images.ptx.tokens import Cursor
 
 _LEVELS = (
     ("||",), ("&&",), ("|",), ("^",), ("&",), ("==", "!="), ("<", "<=", ">", ">="), ("<<", ">>"), ("+", "-"),

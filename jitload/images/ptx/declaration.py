@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from jitload.images.ptx.constant import read_size
 from jitload.images.ptx.initializer import read_initializer
 from jitload.images.ptx.tokens import parse_number
-from jitload.images.ptx.types import TYPES
-from jitload.images.ptx.values import Function, InitialValue, Variable
+from jitload.images.ptx.values import TYPES, Function, InitialValue, Variable
 
 if TYPE_CHECKING:
-    from jitload.images.ptx.cursor import Cursor
-    from jitload.images.ptx.types import Type
+    from jitload.images.ptx.tokens import Cursor
+    from jitload.images.ptx.values import Type
 
 #: Directive -> state space.
 SPACES = {

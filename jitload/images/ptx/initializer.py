@@ -9,7 +9,7 @@ from jitload.images.ptx.constant import PRODUCT, read_constant, starts_constant
 from jitload.images.ptx.values import InitialValue
 
 if TYPE_CHECKING:
-    from jitload.images.ptx.cursor import Cursor
+    from jitload.images.ptx.tokens import Cursor
 
 
 def read_initializer(cursor: Cursor, dimensions: list[int]) -> list[InitialValue]:
