@@ -1,12 +1,23 @@
-"""Write jitload/__init__.pyi, what editors and type checkers read, from the table of public names."""
+"""Write what readers and type checkers have from tables of the sources: `python .ci/write_stub.py`.
+
+jitload/__init__.pyi comes from the table of public names; jitload/settings/options.pyi, which is what `configure` and
+`Session` take, and the README's table of settings from the rows of jitload/settings/option.py.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jitload.settings.option import Option
 
 ROOT = Path(__file__).parents[1]
 STUB = ROOT / "jitload" / "__init__.pyi"
+OPTIONS_STUB = ROOT / "jitload" / "settings" / "options.pyi"
+README = ROOT / "README.md"
 
 
 def stub() -> str:
@@ -24,5 +35,37 @@ def _doors(doors: dict[str, str]) -> list[tuple[str, tuple[str, ...]]]:
     return [(home, (name,)) for name, home in doors.items()]
 
 
+def options_stub() -> str:
+    """The text of the stub with what `configure` takes."""
+    imports = ["import os", "from collections.abc import Iterable", "from typing import TypeAlias, TypedDict"]
+    rows = [f"    {option.name}: {option.takes}" for option in _rows() if option.takes]
+    path = "Path: TypeAlias = str | os.PathLike[str]"
+    return "\n".join([*imports, "", path, "", "class Options(TypedDict, total=False):", *rows, ""])
+
+
+def settings_table() -> str:
+    """The README's table of settings."""
+    lines = ["| variable | argument | meaning |", "|---|---|---|"]
+    for option in _rows():
+        argument = f"`{option.name}`" if option.takes else ""
+        listed = f"; separated by `{option.separator}`" if option.separator else ""
+        lines.append(f"| `{option.variable}` | {argument} | {option.text}{listed} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_table(readme: str) -> str:
+    """The README with that table in the place of the one that it has."""
+    return re.sub(r"\| variable \|.*\n(?:\|.*\n)*", lambda _: settings_table(), readme, count=1)
+
+
+def _rows() -> tuple[Option, ...]:
+    sys.path.insert(0, str(ROOT))
+    from jitload.settings.option import OPTIONS
+
+    return OPTIONS
+
+
 if __name__ == "__main__":
     STUB.write_text(stub())
+    OPTIONS_STUB.write_text(options_stub())
+    README.write_text(with_table(README.read_text()))

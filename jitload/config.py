@@ -18,47 +18,23 @@ from jitload.lazy import lazy
 from jitload.settings.environment import ENCODED_NAMES, RAW, read_environment, unknown_variables
 from jitload.settings.environment import child_environment as child_environment
 from jitload.settings.option import DEFAULT_CACHE_MAX_BYTES as DEFAULT_CACHE_MAX_BYTES
-from jitload.settings.option import OPTIONS, checked_options
+from jitload.settings.option import OPTIONS, checked_options, described
 from jitload.settings.option import byte_count as byte_count
 from jitload.settings.scope import Block, put_in_force, scope_in_force
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import inspect
     import opcode
-    import os
-    from collections.abc import Iterable
     from types import FrameType, TracebackType
-    from typing import Any, TypedDict
+    from typing import Any
 
     from typing_extensions import Unpack
 
     from jitload.settings.address import Address
-
-    Path = str | os.PathLike[str]
-
-    class Options(TypedDict, total=False):
-        """What `configure` takes, for editors and type checkers."""
-
-        bundles: Path | Iterable[Path] | None
-        cache_dir: Path | None
-        cache_max_bytes: int | str
-        compile: str
-        cpu_check: str | Iterable[str] | None
-        device: str
-        offline: bool
-        read_only_dirs: Path | Iterable[Path] | None
-        record: Path | None
-        remote: str | None
-        remote_key: Path | None
-        remote_lease_seconds: float | str
-        remote_max_entry_bytes: int | str
-        remote_mode: str
-        remote_trust: Path | Iterable[Path] | None
-        remote_wait_seconds: float | str
-        strict: bool
-        sync: bool
-        trust: Path | Iterable[Path] | None
+    from jitload.settings.options import Options as Options
 else:
+    inspect = lazy("inspect")
     opcode = lazy("opcode")
 
 
@@ -66,55 +42,10 @@ class Config(Value):
     """The settings in force.
 
     Attributes:
-        cache_dir: the user's cache directory, or None where the user has no home.
-        cache_max_bytes: its bound in bytes.
-        device: "auto", "cuda" or "cpu".
-        compile: "missing", "never" or "always".
-        offline: True when no network tier may be touched.
-        bundles: bundle files, in order of look-up.
-        trust: trusted public keys, trust files, or "unsigned".
-        strict: True when signed bundles alone answer; `compile` is then "never".
-        read_only_dirs: cache directories of others, asked before the user's own and never written.
-        remote: the URL of a store that machines share, which is shown without what is secret in it; or None.
-        remote_mode: "readwrite", or "read" where nothing is ever written there.
-        remote_max_entry_bytes: an entry that is larger, in bytes, neither comes from there nor goes there.
-        remote_trust: trusted public keys or trust files, which must have signed what comes from there.
-        remote_key: the file of the private key that signs what goes there, or None.
-        remote_lease_seconds: a compile that another machine has begun is anybody's, in seconds after that was last
-            heard of; 0 where machines do not wait for each other.
-        remote_wait_seconds: a compile on another machine is waited for no longer, in seconds.
-        record: file for the workload of this process, or None.
-        log: level of the logger "jitload" on stderr, or None for the application's own logging.
-        cpu_check: what the CPU executor looks for besides bad addresses: some of "memory", "race", "init".
-        sync: True when every launch waits for its kernel.
-        native: False when kernels are to be launched in pure Python, also where native code is built.
-        cuda_home: an installed CUDA toolkit to use where no package brings one, or None.
+        {options}
     """
 
-    __slots__ = (
-        "bundles",
-        "cache_dir",
-        "cache_max_bytes",
-        "compile",
-        "cpu_check",
-        "cuda_home",
-        "device",
-        "log",
-        "native",
-        "offline",
-        "read_only_dirs",
-        "record",
-        "remote",
-        "remote_key",
-        "remote_lease_seconds",
-        "remote_max_entry_bytes",
-        "remote_mode",
-        "remote_trust",
-        "remote_wait_seconds",
-        "strict",
-        "sync",
-        "trust",
-    )
+    __slots__ = tuple(option.name for option in OPTIONS)
     cache_dir: str | None
     cache_max_bytes: int
     device: str
@@ -143,7 +74,7 @@ class Config(Value):
 
     def options(self) -> dict[str, Any]:
         """What `configure` takes to have the same settings elsewhere."""
-        return {option.name: getattr(self, option.name) for option in OPTIONS if option.in_configure}
+        return {option.name: getattr(self, option.name) for option in OPTIONS if option.takes}
 
 
 _guard = Lock()
@@ -182,6 +113,20 @@ def current() -> Config:
     return config
 
 
+class _Signature:
+    """What `inspect.signature` and `help` say of `configure`: an argument for each row that it takes."""
+
+    def __get__(self, _instance: object, _owner: type) -> inspect.Signature:
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        return inspect.Signature(
+            [
+                inspect.Parameter(option.name, keyword, default=option.default, annotation=option.takes)
+                for option in OPTIONS
+                if option.takes
+            ]
+        )
+
+
 class configure:  # noqa: N801 - called like a function, usable in a `with` statement
     """Set options: for this process, or, in a `with` statement, for that block alone.
 
@@ -191,31 +136,14 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
     counts in it before what is set for the process meanwhile.
 
     Args:
-        cache_dir: directory of the disk cache.
-        cache_max_bytes: its bound: a number of bytes, or text such as "2G".
-        device: "auto", "cuda" or "cpu".
-        compile: "missing", "never" or "always".
-        offline: True: no network tier.
-        bundles: bundle files, in order.
-        trust: trusted public keys, trust files, or "unsigned".
-        strict: True: signed bundles alone answer; whatever `compile` says, nothing is compiled.
-        read_only_dirs: cache directories of others, in order; never written.
-        remote: URL of a store that machines share, behind the cache directory (docs/fleet.md).
-        remote_mode: "readwrite", or "read": nothing is ever written there.
-        remote_max_entry_bytes: larger entries neither come from there nor go there: bytes, or text such as "64M".
-        remote_trust: keys that must have signed what comes from there: public keys, or trust files.
-        remote_key: private key that signs what goes there.
-        remote_lease_seconds: a compile that another machine has begun is anybody's after so long without a sign of it;
-            0: machines do not wait for each other.
-        remote_wait_seconds: a compile on another machine is waited for no longer.
-        record: file for the workload.
-        cpu_check: what the CPU executor looks for besides bad addresses: some of "memory", "race", "init".
-        sync: True: every launch waits for its kernel.
+        {options}
 
     Raises:
         UsageValueError: a value that means nothing.
         UsageTypeError: an option that does not exist.
     """
+
+    __signature__ = _Signature()
 
     def __init__(self, **options: Unpack[Options]) -> None:
         global sync_seen
@@ -273,6 +201,10 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
             if len(others) < len(layers):
                 self._state.layers = others
                 _generation += 1
+
+
+Config.__doc__ = described(Config.__doc__, all_of_them=True)
+configure.__doc__ = described(configure.__doc__)
 
 
 def _renew_guard() -> None:

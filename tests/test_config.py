@@ -498,16 +498,3 @@ def test_importing_reads_nothing_from_the_environment():
 
 def test_configure_is_public():
     assert jitload.configure is configure
-
-
-def test_type_checkers_know_every_option():
-    """What `Options` lists for editors is what `configure` takes."""
-    import ast
-    import inspect
-
-    from jitload.settings.option import OPTIONS
-
-    tree = ast.parse(inspect.getsource(config))
-    options = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == "Options")
-    listed = {node.target.id for node in options.body if isinstance(node, ast.AnnAssign)}
-    assert listed == {option.name for option in OPTIONS if option.in_configure}

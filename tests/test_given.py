@@ -10,7 +10,7 @@ import jitload
 from jitload.settings.option import OPTIONS
 
 SOURCE = 'extern "C" __global__ void k(int *x) { x[0] = 1; }'
-CONFIGURED = [option.name for option in OPTIONS if option.in_configure]
+CONFIGURED = [option.name for option in OPTIONS if option.takes]
 JUNK = [None, 3, -1, True, 1.5, b"x", "x", "", "a\0b", [1], ["\0"], (), {"a": 1}, object()]
 
 

@@ -1,4 +1,7 @@
-"""What can be set: one row per option. `configure`, the reader of the environment and `jitload doctor` go by the rows.
+"""What can be set: one row per option.
+
+The signature and the docstring of `configure`, the reader of the environment, `jitload doctor` and the table in the
+README come from the rows (`python .ci/write_stub.py` writes what is a file).
 
 The checks are pure: a value, or the text of a variable, becomes what the option holds, or an error that names the
 option, what came and what was expected. A path becomes absolute there and then: what it means does not change with the
@@ -46,19 +49,19 @@ class Option(Value):
         default: its value where nobody sets it.
         check: makes the value from an argument or a text, or raises a UsageValueError; called with the name that the
             user wrote, and that.
-        text: what it means, in a few words.
+        takes: the type that `configure` takes, as type checkers read it; "" where only the variable sets it.
+        text: what it means, in one line of Markdown.
         separator: what stands between the items of a list in the variable; "" where it is no list.
-        in_configure: False where the variable is the only way to set it.
     """
 
-    __slots__ = ("check", "default", "in_configure", "name", "separator", "text", "variable")
+    __slots__ = ("check", "default", "name", "separator", "takes", "text", "variable")
     name: str
     variable: str
     default: object
     check: Check
+    takes: str
     text: str
     separator: str
-    in_configure: bool
 
     def __init__(
         self,
@@ -66,19 +69,13 @@ class Option(Value):
         variable: str,
         default: object,
         check: Check,
+        takes: str,
         text: str,
         *,
         separator: str = "",
-        in_configure: bool = True,
     ) -> None:
         self._set(
-            name=name,
-            variable=variable,
-            default=default,
-            check=check,
-            text=text,
-            separator=separator,
-            in_configure=in_configure,
+            name=name, variable=variable, default=default, check=check, takes=takes, text=text, separator=separator
         )
 
     def written(self, value: object) -> str:
@@ -224,53 +221,58 @@ def _items(name: str, value: object) -> list[object]:
     return list(value)
 
 
+# A line for what it is, one for what it means.
+# fmt: off
 #: Every option, in the order in which they are listed.
 OPTIONS = (
-    Option("cache_dir", "JITLOAD_CACHE_DIR", None, absolute_path, "the user's cache directory"),
-    Option(
-        "cache_max_bytes", "JITLOAD_CACHE_MAX_BYTES", DEFAULT_CACHE_MAX_BYTES, byte_count, "its bound: bytes, 512M, 2G"
-    ),
-    Option("read_only_dirs", "JITLOAD_READ_ONLY_DIRS", (), _paths, "cache directories of others", separator=os.pathsep),
-    Option("device", "JITLOAD_DEVICE", "auto", _one_of(DEVICES), "auto, cuda or cpu"),
-    Option("compile", "JITLOAD_COMPILE", "missing", _one_of(COMPILE_POLICIES), "missing, never or always"),
-    Option("offline", "JITLOAD_OFFLINE", False, _switch, "no network tier is touched"),
-    Option("bundles", "JITLOAD_BUNDLES", (), _paths, "bundle files, in order", separator=os.pathsep),
-    Option("trust", "JITLOAD_TRUST", (), _trusted, "public keys, trust files, or unsigned", separator=","),
-    Option("strict", "JITLOAD_STRICT", False, _switch, "signed bundles alone answer"),
-    Option("remote", "JITLOAD_REMOTE", None, remote_address, "URL of a store that machines share"),
-    Option("remote_mode", "JITLOAD_REMOTE_MODE", "readwrite", _one_of(REMOTE_MODES), "readwrite or read"),
-    Option(
-        "remote_max_entry_bytes",
-        "JITLOAD_REMOTE_MAX_ENTRY_BYTES",
-        DEFAULT_REMOTE_MAX_ENTRY_BYTES,
-        byte_count,
-        "larger entries neither come from there nor go there: bytes, 64M",
-    ),
-    Option(
-        "remote_trust", "JITLOAD_REMOTE_TRUST", (), _trusted, "keys that must have signed what comes", separator=","
-    ),
-    Option("remote_key", "JITLOAD_REMOTE_KEY", None, absolute_path, "private key that signs what goes there"),
-    Option(
-        "remote_lease_seconds",
-        "JITLOAD_REMOTE_LEASE_SECONDS",
-        DEFAULT_LEASE_SECONDS,
-        _seconds,
-        "a compile is others' after so long without its holder; 0: machines do not wait for each other",
-    ),
-    Option(
-        "remote_wait_seconds",
-        "JITLOAD_REMOTE_WAIT_SECONDS",
-        DEFAULT_WAIT_SECONDS,
-        _seconds,
-        "a compile on another machine is waited for no longer",
-    ),
-    Option("record", "JITLOAD_RECORD", None, absolute_path, "file for the workload of this process"),
-    Option("log", "JITLOAD_LOG", None, _log_level, "level of the logger on stderr", in_configure=False),
-    Option("cpu_check", "JITLOAD_CPU_CHECK", (), _cpu_checks, "what the CPU executor looks for", separator=","),
-    Option("sync", "JITLOAD_SYNC", False, _switch, "every launch waits for its kernel"),
-    Option("native", "JITLOAD_NATIVE", True, _switch, "launches in native code, where it is built", in_configure=False),
-    Option("cuda_home", "CUDA_HOME", None, _toolkit, "an installed CUDA toolkit", in_configure=False),
+    Option("cache_dir", "JITLOAD_CACHE_DIR", None, absolute_path, "Path | None",
+           "the user's cache directory (default `~/.cache/jitload`)"),
+    Option("cache_max_bytes", "JITLOAD_CACHE_MAX_BYTES", DEFAULT_CACHE_MAX_BYTES, byte_count, "int | str",
+           "its bound: bytes, or text such as `512M`, `2G` (default 2 GiB)"),
+    Option("read_only_dirs", "JITLOAD_READ_ONLY_DIRS", (), _paths, "Path | Iterable[Path] | None",
+           "cache directories of others, in order, asked before the user's own, never written", separator=os.pathsep),
+    Option("device", "JITLOAD_DEVICE", "auto", _one_of(DEVICES), "str",
+           "`auto` (default: a GPU if there is one, else the CPU), `cuda` or `cpu`"),
+    Option("compile", "JITLOAD_COMPILE", "missing", _one_of(COMPILE_POLICIES), "str",
+           "`missing` (default), `never` or `always`"),
+    Option("offline", "JITLOAD_OFFLINE", False, _switch, "bool",
+           "`1`: no network tier is touched, not even imported"),
+    Option("bundles", "JITLOAD_BUNDLES", (), _paths, "Path | Iterable[Path] | None",
+           "bundle files, in order", separator=os.pathsep),
+    Option("trust", "JITLOAD_TRUST", (), _trusted, "Path | Iterable[Path] | None",
+           "trusted public keys, files with one, or trust files; or `unsigned`", separator=","),
+    Option("strict", "JITLOAD_STRICT", False, _switch, "bool",
+           "`1`: signed bundles alone answer; nothing is compiled, and no cache directory is asked"),
+    Option("remote", "JITLOAD_REMOTE", None, remote_address, "str | None",
+           "URL of a store that machines share, behind the cache directory: "
+           "`redis://`, `rediss://`, `s3://`, `gs://`, `az://`, `http(s)://`, `file://`"),
+    Option("remote_mode", "JITLOAD_REMOTE_MODE", "readwrite", _one_of(REMOTE_MODES), "str",
+           "`readwrite` (default), or `read`: nothing is ever written there"),
+    Option("remote_max_entry_bytes", "JITLOAD_REMOTE_MAX_ENTRY_BYTES", DEFAULT_REMOTE_MAX_ENTRY_BYTES, byte_count,
+           "int | str", "entries that are larger (default `64M`) neither come from there nor go there"),
+    Option("remote_trust", "JITLOAD_REMOTE_TRUST", (), _trusted, "Path | Iterable[Path] | None",
+           "trusted public keys or trust files: what comes from there must be signed by one", separator=","),
+    Option("remote_key", "JITLOAD_REMOTE_KEY", None, absolute_path, "Path | None",
+           "file of the private key that signs what goes there"),
+    Option("remote_lease_seconds", "JITLOAD_REMOTE_LEASE_SECONDS", DEFAULT_LEASE_SECONDS, _seconds, "float | str",
+           "a compile that another machine has begun is anybody's when nothing was heard of it for so long "
+           "(default 10; `0`: machines do not wait for each other)"),
+    Option("remote_wait_seconds", "JITLOAD_REMOTE_WAIT_SECONDS", DEFAULT_WAIT_SECONDS, _seconds, "float | str",
+           "a compile on another machine is waited for no longer (default 120)"),
+    Option("record", "JITLOAD_RECORD", None, absolute_path, "Path | None",
+           "file that the workload of this process is written to"),
+    Option("log", "JITLOAD_LOG", None, _log_level, "",
+           "level of the logger `jitload` on stderr: `debug`, `info`, `warning`, `error`"),
+    Option("cpu_check", "JITLOAD_CPU_CHECK", (), _cpu_checks, "str | Iterable[str] | None",
+           "what the CPU executor looks for besides bad addresses: some of `memory`, `race`, `init`", separator=","),
+    Option("sync", "JITLOAD_SYNC", False, _switch, "bool",
+           "`1`: every launch waits for its kernel"),
+    Option("native", "JITLOAD_NATIVE", True, _switch, "",
+           "`0`: launch in pure Python, also where the native code is built; looked at when a kernel is loaded"),
+    Option("cuda_home", "CUDA_HOME", None, _toolkit, "",
+           "an installed CUDA toolkit, for headers that no package brings"),
 )
+# fmt: on
 
 
 def checked_options(options: Mapping[str, object]) -> dict[str, object]:
@@ -280,8 +282,23 @@ def checked_options(options: Mapping[str, object]) -> dict[str, object]:
         UsageValueError: a value that means nothing.
         UsageTypeError: an option that does not exist.
     """
-    known = {option.name: option for option in OPTIONS if option.in_configure}
+    known = {option.name: option for option in OPTIONS if option.takes}
     for name in options:
         if name not in known:
             raise UsageTypeError(f"configure() has no option {name!r}; it knows {', '.join(sorted(known))}")
     return {name: known[name].check(name, value) for name, value in options.items()}
+
+
+def described(docstring: str | None, *, all_of_them: bool = False) -> str | None:
+    """A docstring with a line for each option in the place of "{options}".
+
+    Args:
+        docstring: None where Python has taken it away.
+        all_of_them: also those that `configure` does not take.
+    """
+    before, place, behind = (docstring or "").partition("{options}")
+    if not place:
+        return docstring
+    indent = before[before.rfind("\n") + 1 :]
+    lines = [f"{option.name}: {option.text}." for option in OPTIONS if option.takes or all_of_them]
+    return before + f"\n{indent}".join(lines) + behind

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import ast
+import inspect
+import os
 import re
+import runpy
 from pathlib import Path
 
 import pytest
 
-from jitload import config
 from jitload.config import Config, configure
-from jitload.errors import UsageValueError
+from jitload.errors import UsageTypeError, UsageValueError
+from jitload.settings.environment import unknown_variables
 from jitload.settings.option import OPTIONS, absolute_path, byte_count
 
+ROOT = Path(__file__).parents[2]
 BY_NAME = {option.name: option for option in OPTIONS}
 
 
 def test_every_field_of_the_settings_is_a_row_and_back():
-    assert set(BY_NAME) == set(Config.__slots__)
+    assert set(BY_NAME) == set(Config.__slots__) == set(Config.__annotations__)
 
 
 def test_no_two_rows_share_a_variable():
@@ -133,21 +136,64 @@ def test_what_is_not_set_is_written_as_nothing_or_as_its_default(option):
     assert text == "" or option.check(option.variable, text) == option.default
 
 
-def names_in(section, docstring):
-    """The names that a section of a docstring describes."""
-    text = docstring.partition(f"{section}:\n")[2].partition("\n\n")[0]
-    return set(re.findall(r"^ {8}(\w+):", text, re.MULTILINE))
+def written() -> dict:
+    """What .ci/write_stub.py has to say."""
+    return runpy.run_path(str(ROOT / ".ci" / "write_stub.py"))
 
 
-def test_what_is_written_about_options_is_about_the_rows():
-    """Type checkers, docstrings and the README know those that there are, and no other."""
-    taken = {option.name for option in OPTIONS if option.in_configure}
-    source = ast.parse(Path(config.__file__).read_text())
-    (listed,) = (node for node in ast.walk(source) if isinstance(node, ast.ClassDef) and node.name == "Options")
-    assert {line.target.id for line in listed.body if isinstance(line, ast.AnnAssign)} == taken
-    assert names_in("Args", configure.__doc__) == taken
-    assert names_in("Attributes", Config.__doc__) == set(BY_NAME)
-    readme = (Path(__file__).parents[2] / "README.md").read_text().partition("## Settings")[2]
-    rows = " ".join(line.split("|")[1] for line in readme.splitlines() if line.startswith("| `"))
-    variables = {option.variable for option in OPTIONS if option.variable.startswith("JITLOAD_")}
-    assert set(re.findall(r"`(\w+)`", rows)) == variables
+def described_in(docstring):
+    """What a docstring says of each name that it lists."""
+    text = re.sub(r"\n {8,}", "\n", docstring)  # Python 3.13 takes four of the blanks away
+    return dict(re.findall(r"^ *(\w+): (.*)\.$", text, re.MULTILINE))
+
+
+def test_configure_says_what_the_rows_say():
+    """`inspect.signature`, `help`, and an error for anything else."""
+    taken = [option for option in OPTIONS if option.takes]
+    parameters = inspect.signature(configure).parameters
+    assert [(one.name, one.default, one.annotation) for one in parameters.values()] == [
+        (option.name, option.default, option.takes) for option in taken
+    ]
+    assert {one.kind for one in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    texts = {option.name: option.text for option in OPTIONS}
+    assert described_in(Config.__doc__).items() >= texts.items()
+    listed = described_in(configure.__doc__)
+    assert listed.items() >= {option.name: option.text for option in taken}.items()
+    assert not listed.keys() & {option.name for option in OPTIONS if not option.takes}
+    for option in OPTIONS:
+        if not option.takes:
+            with pytest.raises(UsageTypeError, match=f"has no option '{option.name}'; it knows bundles"):
+                configure(**{option.name: option.default})
+
+
+def test_type_checkers_read_the_rows():
+    """`python .ci/write_stub.py` writes what `configure` and `Session` take, and the README's table."""
+    stub = ROOT / "jitload" / "settings" / "options.pyi"
+    assert stub.read_text() == written()["options_stub"]()
+
+
+def test_the_readme_has_the_rows():
+    readme = (ROOT / "README.md").read_text()
+    assert readme == written()["with_table"](readme)
+    table = readme.partition("## Settings")[2].partition("\n\n| ")[2].partition("\n\n")[0]
+    for option in OPTIONS:
+        assert sum(f"| `{option.variable}` |" in f"| {row}" and option.text in row for row in table.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_a_text_is_one_cell_of_a_table_and_one_line_of_a_docstring(option):
+    assert not set(option.text) & set("|\n\\")
+    assert not option.text.endswith(".")
+
+
+def test_the_warning_about_variables_goes_by_the_rows(monkeypatch):
+    """One letter too many is unknown, and the row that comes nearest is named."""
+    for name in [name for name in os.environ if name.startswith("JITLOAD_")]:
+        monkeypatch.delenv(name)
+    rows = [option.variable for option in OPTIONS if option.variable.startswith("JITLOAD_")]
+    for name in rows:
+        monkeypatch.setenv(name, "1")
+        monkeypatch.setenv(f"{name}X", "1")
+    said = unknown_variables()
+    assert said.keys() == {f"{name}X" for name in rows}
+    assert all(said[f"{name}X"].endswith(f"did you mean {name}?") for name in rows)

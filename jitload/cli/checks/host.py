@@ -80,7 +80,9 @@ def check_settings(_sample: Sample) -> Finding:
         value = getattr(settings, option.name)
         written = option.written(value)
         listed = f", separated by {option.separator}" if option.separator else ""
-        lines.append(f"{option.variable}={shlex.quote(written) if written else ''}  # {option.text}{listed}")
+        lines.append(
+            f"{option.variable}={shlex.quote(written) if written else ''}  # {option.text.replace('`', '')}{listed}"
+        )
         details[option.variable] = list(value) if isinstance(value, tuple) else value
     unknown = unknown_variables()
     details["unknown"] = sorted(unknown)

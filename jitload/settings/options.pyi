@@ -1,0 +1,26 @@
+import os
+from collections.abc import Iterable
+from typing import TypeAlias, TypedDict
+
+Path: TypeAlias = str | os.PathLike[str]
+
+class Options(TypedDict, total=False):
+    cache_dir: Path | None
+    cache_max_bytes: int | str
+    read_only_dirs: Path | Iterable[Path] | None
+    device: str
+    compile: str
+    offline: bool
+    bundles: Path | Iterable[Path] | None
+    trust: Path | Iterable[Path] | None
+    strict: bool
+    remote: str | None
+    remote_mode: str
+    remote_max_entry_bytes: int | str
+    remote_trust: Path | Iterable[Path] | None
+    remote_key: Path | None
+    remote_lease_seconds: float | str
+    remote_wait_seconds: float | str
+    record: Path | None
+    cpu_check: str | Iterable[str] | None
+    sync: bool
