@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Mapping
     from typing import Any
+
+    from jitload.source.fields import SourceFields
 else:
     pathlib = lazy("pathlib")
 
@@ -29,7 +31,9 @@ class KernelSource:
         text: the source text, or None.
     """
 
-    def __init__(self, declaration: Callable[..., Any], file: str | os.PathLike[str] | None, text: str | None) -> None:
+    def __init__(
+        self, declaration: Callable[..., object], file: str | os.PathLike[str] | None, text: str | None
+    ) -> None:
         function: Any = declaration
         self._beside = Beside(function)
         self._python_file = self._beside.python_file
@@ -54,7 +58,7 @@ class KernelSource:
             return paths
         return [self._beside.include_dir(path) if isinstance(path, (str, os.PathLike)) else path for path in paths]
 
-    def request_fields(self, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def request_fields(self, headers: Mapping[str, str] | None = None) -> SourceFields:
         """What `CompileRequest` wants to know about a source.
 
         Args:
@@ -71,15 +75,16 @@ class KernelSource:
             fields, on_disk = {"source": pathlib.Path(self._file)}, True
         else:
             fields, on_disk = self._loaded_fields(self._file), False
-        if not on_disk:
-            given: Any = headers
-            if given is None or hasattr(given, "items"):  # what it is otherwise, `CompileRequest` refuses
-                return {**fields, "headers": {**self._headers_beside(fields["source"]), **(given or {})}}
+        source = fields["source"]
+        if not on_disk and isinstance(source, str) and (headers is None or hasattr(headers, "items")):
+            # What it is otherwise, `CompileRequest` refuses.
+            return {**fields, "headers": {**self._headers_beside(source), **(headers or {})}}
         return {**fields, "headers": headers}
 
-    def _literal_fields(self) -> dict[str, Any]:
+    def _literal_fields(self) -> SourceFields:
         standing = self._standing()
-        fields: dict[str, Any] = {"source": self._text, "name": self._name}
+        assert self._text is not None
+        fields: SourceFields = {"source": self._text, "name": self._name}
         if self._python_file is not None:
             fields["source_dir"] = os.path.dirname(self._python_file)
         if standing is not None:
@@ -87,7 +92,7 @@ class KernelSource:
             fields |= {"path": place, "first_line": found.first_line, "lines": found.lines, "escaped": found.escaped}
         return fields
 
-    def _loaded_fields(self, file: str) -> dict[str, Any]:
+    def _loaded_fields(self, file: str) -> SourceFields:
         if self._loaded is None:  # once: the files of such a loader do not change
             data = self._beside.read(file)
             if data is None:

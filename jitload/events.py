@@ -15,9 +15,14 @@ from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
     from typing import TypedDict
 
     from typing_extensions import Unpack
+
+    from jitload import log
+    from jitload.values import Image
 
     class Course(TypedDict, total=False):
         """How a thing went."""
@@ -33,12 +38,6 @@ if TYPE_CHECKING:
         key: str
         kind: str
         arch: str
-
-    from collections.abc import Callable
-    from types import TracebackType
-
-    from jitload import log
-    from jitload.values import Image
 else:
     log = lazy("jitload.log")  # for a listener that fails
 

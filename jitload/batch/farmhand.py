@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 60.0
 
 # NVRTC costs a quarter of a second to load, a small kernel a tenth to compile.
-_idle: list[CompilerProcess] = []
+_idle: list[CompilerProcess[Batch, Result]] = []
 _guard = Lock()
 _timer: Timer | None = None
 

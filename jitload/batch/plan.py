@@ -25,7 +25,7 @@ import sys
 from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.errors import UsageValueError
 from jitload.files.regular import open_regular
@@ -42,8 +42,22 @@ else:
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from typing import TypedDict
 
+    from jitload.format.json import Json, JsonObject
+    from jitload.source.fields import Wishes
     from jitload.values import Kind
+
+    class Fields(TypedDict, total=False):
+        """What a plan says of a source, checked."""
+
+        archs: list[str]
+        defines: dict[str, object]
+        include_dirs: list[Path]
+        kinds: list[str]
+        names: list[str]
+        options: list[str]
+
 
 #: What a plan is called where none is named, and by what it is told from a source.
 DEFAULT_PLAN = "precompile.toml"
@@ -63,9 +77,9 @@ class Plan(Value):
 
     __slots__ = ("path", "programs")
     path: str
-    programs: tuple[tuple[Path, dict[str, Any]], ...]
+    programs: tuple[tuple[Path, Fields], ...]
 
-    def __init__(self, path: str, programs: Iterable[tuple[Path, dict[str, Any]]]) -> None:
+    def __init__(self, path: str, programs: Iterable[tuple[Path, Fields]]) -> None:
         self._set(path=path, programs=tuple(programs))
 
     @staticmethod
@@ -113,21 +127,21 @@ class Plan(Value):
                 raise UsageValueError(
                     f"{self.path}: no archs for {source.name}: add e.g. archs = ['sm_90'], or say --arch"
                 )
-            rest = {name: value for name, value in fields.items() if name not in {"archs", "kinds"}}
             try:
                 targets = image_targets(names, kinds if kinds is not None else fields.get("kinds", ()))
-                requests += [CompileRequest(source, kind=kind, arch=group, **rest) for kind, group in targets]
+                wishes = wishes_of(fields)
+                requests += [CompileRequest(source, kind=kind, arch=group, **wishes) for kind, group in targets]
             except ValueError as error:
                 raise UsageValueError(f"{self.path}: {source.name}: {error}") from None
         return requests
 
 
-def _sources(directory: Path, where: str, row: Any, defaults: dict[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
+def _sources(directory: Path, where: str, row: Json, defaults: JsonObject) -> list[tuple[Path, Fields]]:
     """The sources of one [[program]], each with its fields."""
     if not isinstance(row, dict):
         raise UsageValueError(f"program is a table, got {row!r}: write [[program]] on a line of its own")
     _check_keys(where, row, _PROGRAM)
-    fields = {**defaults, **{name: _checked(where, name, value) for name, value in row.items()}}
+    fields: JsonObject = {**defaults, **{name: _checked(where, name, value) for name, value in row.items()}}
     patterns, excluded = fields.pop("sources", []), fields.pop("exclude", [])
     if not patterns:
         raise UsageValueError(f"no sources {where}: write e.g. sources = ['*.cu']")
@@ -136,7 +150,18 @@ def _sources(directory: Path, where: str, row: Any, defaults: dict[str, Any]) ->
     names = [name for pattern in patterns for name in _matches(directory, where, pattern) if name not in without]
     if not names:
         raise UsageValueError(f"'exclude' {where} leaves none of its sources: take the table out, or exclude less")
-    return [(directory / name, fields) for name in dict.fromkeys(names)]
+    checked: Json = fields
+    return [(directory / name, checked) for name in dict.fromkeys(names)]
+
+
+def wishes_of(fields: Fields) -> Wishes:
+    """What a plan says of how a source is compiled, without what it is compiled for."""
+    return {
+        "defines": fields.get("defines"),
+        "include_dirs": fields.get("include_dirs", ()),
+        "names": fields.get("names", ()),
+        "options": fields.get("options", ()),
+    }
 
 
 def _matches(directory: Path, where: str, pattern: str) -> list[str]:
@@ -148,7 +173,7 @@ def _matches(directory: Path, where: str, pattern: str) -> list[str]:
     return files
 
 
-def _check_keys(where: str, table: dict[str, Any], known: tuple[str, ...]) -> None:
+def _check_keys(where: str, table: JsonObject, known: tuple[str, ...]) -> None:
     for name in table:
         if name not in known:
             nearest = get_close_matches(name, known, 1)
@@ -156,7 +181,7 @@ def _check_keys(where: str, table: dict[str, Any], known: tuple[str, ...]) -> No
             raise UsageValueError(f"unknown key {name!r} {where}: {meant}")
 
 
-def _checked(where: str, name: str, value: Any) -> Any:
+def _checked(where: str, name: str, value: Json) -> Json:
     """A value of a key, when it is of the type that the key has."""
     if name == "defines":
         plain = isinstance(value, dict) and all(isinstance(item, (str, int, float)) for item in value.values())

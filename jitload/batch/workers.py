@@ -124,7 +124,7 @@ def compile_in_processes(
     *,
     answer: Callable[[Batch], Iterator[Result]] | None = None,
     bound_seconds: float = BOUND_SECONDS,
-    idle: list[CompilerProcess] | None = None,
+    idle: list[CompilerProcess[Batch, Result]] | None = None,
 ) -> Generator[Result, None, None]:
     """The result of every request, as they come, from processes that are started for it and end with it.
 
@@ -167,7 +167,7 @@ class _Driver(Thread):
         results: SimpleQueue[Result | BaseException],
         answer: Callable[[Batch], Iterator[Result]],
         bound_seconds: float,
-        idle: list[CompilerProcess] | None,
+        idle: list[CompilerProcess[Batch, Result]] | None,
     ) -> None:
         super().__init__(name="jitload-precompile", daemon=True)
         self._context = copy_context()
@@ -176,7 +176,7 @@ class _Driver(Thread):
         self._answer = answer
         self._bound_seconds = bound_seconds
         self._idle = idle
-        self._process: CompilerProcess | None = None
+        self._process: CompilerProcess[Batch, Result] | None = None
         self._stopped = False
 
     def run(self) -> None:
@@ -232,7 +232,7 @@ class _Driver(Thread):
                     self._results.put(Result(suspect, "failed", error))
                 alone = not alone and not death.hung
 
-    def _waiting(self) -> CompilerProcess | None:
+    def _waiting(self) -> CompilerProcess[Batch, Result] | None:
         try:
             return self._idle.pop() if self._idle else None
         except IndexError:  # another thread has it

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jitload.batch.expand import WORKLOAD_SUFFIX
-from jitload.batch.plan import DEFAULT_PLAN, PLAN_SUFFIX, Plan
+from jitload.batch.plan import DEFAULT_PLAN, PLAN_SUFFIX, Plan, wishes_of
 from jitload.batch.precompile import precompile
 from jitload.batch.report import PrecompileReport
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.progress import shown_progress
-from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options
+from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options, Written, as_wished
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
 from jitload.cli.tables import plain
 from jitload.door import look_up
 from jitload.errors import UsageValueError
 from jitload.lazy import lazy
+from jitload.source.fields import Wishes
 from jitload.source.request import CompileRequest
 from jitload.source.targets import image_targets, parse_kinds
 from jitload.target import default_target, device_options
@@ -79,9 +80,8 @@ def precompile_files(
     jitload precompile app.jlw --arch sm_80,sm_90 --dask tcp://scheduler:8786
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
-        fields = {"include_dirs": include_dirs, "defines": defines, "names": names, "options": options}
-        fields = {name: value for name, value in fields.items() if value}
-        items = [item for file in files or [_default_plan()] for item in _items(file, arch, kind, fields)]
+        written: Written = {"include_dirs": include_dirs, "defines": defines, "names": names, "options": options}
+        items = [item for file in files or [_default_plan()] for item in _items(file, arch, kind, written)]
         _expect_writable_cache()
         taken: dict[CompileRequest, list[dict[str, Any]]] = {}
         with shown_progress(lines_to_stderr=as_json) as advance, _executor(dask) as executor:
@@ -115,34 +115,35 @@ def _executor(dask: str) -> AbstractContextManager[Executor | None]:
 
 
 def _items(
-    file: Path, archs: list[str] | None, kinds: list[str] | None, fields: dict[str, Any]
+    file: Path, archs: list[str] | None, kinds: list[str] | None, written: Written
 ) -> list[Path] | list[CompileRequest]:
     """A workload or a plan as it is; a source with the options of the command line, or of a plan that names them."""
+    given = [name for name, value in written.items() if value]
     if file.suffix in {WORKLOAD_SUFFIX, PLAN_SUFFIX}:
-        if fields:
-            given = ", ".join(f"--{name.rstrip('s').replace('_', '-')}" for name in fields)
-            raise ValueError(f"{file} brings its own options: {given} would not reach it")
+        if given:
+            names = ", ".join(f"--{name.rstrip('s').replace('_', '-')}" for name in given)
+            raise ValueError(f"{file} brings its own options: {names} would not reach it")
         return [file]
-    return [_request(file, archs, kinds, found) for found in ([fields] if fields else _fields_beside(file) or [{}])]
+    wishes = [as_wished(written)] if given else _wishes_beside(file) or [{}]
+    return [_request(file, archs, kinds, found) for found in wishes]
 
 
-def _fields_beside(file: Path) -> list[dict[str, Any]]:
+def _wishes_beside(file: Path) -> list[Wishes]:
     """How a plan beside a source says that its templates are to be compiled; none where no plan does."""
     plan = file.parent / DEFAULT_PLAN
     with suppress(OSError, UsageValueError):  # it was not asked for, and others need not be right
         programs = Plan.read(plan).programs if plan.is_file() else ()
-        named = [fields for source, fields in programs if fields.get("names") and source.samefile(file)]
-        return [{name: fields[name] for name in fields.keys() - {"archs", "kinds"}} for fields in named]
+        return [wishes_of(fields) for source, fields in programs if fields.get("names") and source.samefile(file)]
     return []
 
 
-def _request(file: Path, archs: list[str] | None, kinds: list[str] | None, fields: dict[str, Any]) -> CompileRequest:
+def _request(file: Path, archs: list[str] | None, kinds: list[str] | None, wishes: Wishes) -> CompileRequest:
     """The request for a source; where several images are made of it, for the first."""
     if archs:
         first, arch = image_targets(archs, kinds or ())[0]
-        return CompileRequest(file, kind=first, arch=arch, **fields)
+        return CompileRequest(file, kind=first, arch=arch, **wishes)
     wanted, device = default_target(parse_kinds(kinds)[0] if kinds else None, None)
-    return CompileRequest(file, kind=wanted, arch=device, device_options=device_options(None), **fields)
+    return CompileRequest(file, kind=wanted, arch=device, device_options=device_options(None), **wishes)
 
 
 def _expect_writable_cache() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -14,6 +14,10 @@ from jitload.target import NO_STAND_INS, default_target, device_options, stand_i
 from jitload.values import Kind
 
 if TYPE_CHECKING:
+    from typer.models import OptionInfo
+    from typing_extensions import Unpack
+
+    from jitload.source.fields import Wishes
     from jitload.target import StandIns
 
 SourceFile = Annotated[Path, typer.Argument(metavar="FILE", help="CUDA C++ source.", show_default=False)]
@@ -58,13 +62,23 @@ Options = Annotated[
 ]
 
 
-def kind_option(default: str) -> Any:
+class Written(TypedDict, total=False):
+    """The options of a command line that say how a source is compiled."""
+
+    defines: list[str] | None
+    include_dirs: list[str] | None
+    names: list[str] | None
+    options: list[str] | None
+
+
+def kind_option(default: str) -> OptionInfo:
     """The option --kind; `default` says in its help what stands in when it is left out."""
-    return typer.Option("--kind", "-k", case_sensitive=False, help=f"What to make. Default: {default}")
+    option: OptionInfo = typer.Option("--kind", "-k", case_sensitive=False, help=f"What to make. Default: {default}")
+    return option
 
 
 def build_requests(
-    file: Path, kind: Kind | None, archs: list[str] | None, **rest: Any
+    file: Path, kind: Kind | None, archs: list[str] | None, **rest: Unpack[Written]
 ) -> tuple[Kind, list[CompileRequest]]:
     """The kind that the archs lead to, and one request per image: a fatbin holds all archs, other kinds one each.
 
@@ -76,9 +90,19 @@ def build_requests(
     wanted, target = default_target(kind, given or None)
     chosen = [target] if isinstance(target, str) else target
     groups = [chosen] if wanted is Kind.FATBIN else [[name] for name in chosen]
-    fields: dict[str, Any] = {name: value or () for name, value in rest.items()}
-    fields["device_options"] = device_options(given or None)
-    return wanted, [CompileRequest(file, kind=wanted, arch=group, **fields) for group in groups]
+    wishes = as_wished(rest)
+    added = device_options(given or None)
+    return wanted, [CompileRequest(file, kind=wanted, arch=group, device_options=added, **wishes) for group in groups]
+
+
+def as_wished(written: Written) -> Wishes:
+    """The options of a command line as a request takes them."""
+    return {
+        "defines": written.get("defines") or (),
+        "include_dirs": written.get("include_dirs") or (),
+        "names": written.get("names") or (),
+        "options": written.get("options") or (),
+    }
 
 
 def chosen_by_device(request: CompileRequest, kind: Kind | None, archs: list[str] | None) -> StandIns:

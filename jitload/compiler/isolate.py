@@ -18,7 +18,7 @@ import sys
 from importlib import import_module
 from multiprocessing.connection import Connection, Pipe
 from time import monotonic
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, final
 
 from jitload.compiler import nvrtc, toolkit
 from jitload.compiler.program import compile_artifact
@@ -26,14 +26,14 @@ from jitload.errors import CompileError
 from jitload.settings.environment import worker_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from jitload.artifact import Artifact
     from jitload.compiler.nvrtc import Output
     from jitload.headers.closure import Closure
     from jitload.source.request import CompileRequest
-    from jitload.values import Toolchain
+    from jitload.values import Kind, Toolchain
 
 #: A compiler that has not answered by then is taken for hung. The slowest kernels in use take some minutes.
 BOUND_SECONDS = 1800.0
@@ -73,8 +73,25 @@ class CompilerDied(Exception):  # noqa: N818 - never leaves: it becomes a Compil
         )
 
 
+Question = TypeVar("Question")
+Reply = TypeVar("Reply")
+
+
+class Run(NamedTuple):
+    """The arguments of one `nvrtc.compile_program`."""
+
+    source: bytes
+    name: str
+    headers: dict[str, bytes]
+    options: tuple[str, ...]
+    kind: Kind
+    arch: str
+    names: tuple[str, ...]
+    seed: str
+
+
 @final
-class CompilerProcess:
+class CompilerProcess(Generic[Question, Reply]):
     """A child interpreter that answers questions, one after the other.
 
     Args:
@@ -83,7 +100,7 @@ class CompilerProcess:
             information; default: that of this process.
     """
 
-    def __init__(self, answer: Callable[[Any], Iterator[Any]], directory: str | None = None) -> None:
+    def __init__(self, answer: Callable[[Question], Iterator[Reply]], directory: str | None = None) -> None:
         if not sys.executable:
             raise CompileError(
                 "no process can be started for the compiler: this interpreter does not know its own file"
@@ -112,7 +129,7 @@ class CompilerProcess:
         """The child's process id."""
         return self._process.pid
 
-    def ask(self, question: Any) -> None:
+    def ask(self, question: Question) -> None:
         """Send a question.
 
         Raises:
@@ -123,7 +140,7 @@ class CompilerProcess:
         except OSError:
             raise self._death() from None
 
-    def reply(self, bound_seconds: float = BOUND_SECONDS) -> Any:
+    def reply(self, bound_seconds: float = BOUND_SECONDS) -> Reply:
         """The next reply to the question.
 
         Raises:
@@ -135,7 +152,8 @@ class CompilerProcess:
                 # In slices, because a fork of the caller's in the wrong moment keeps the other end open for ever.
                 ended = self._process.poll() is not None
                 if self._connection.poll(0 if ended else min(left, LOOK_SECONDS)):
-                    return self._connection.recv()
+                    reply: Reply = self._connection.recv()
+                    return reply
                 if ended:
                     raise self._death()
         except (EOFError, OSError):
@@ -156,7 +174,7 @@ class CompilerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
 
-    def __enter__(self) -> CompilerProcess:
+    def __enter__(self) -> CompilerProcess[Question, Reply]:
         return self
 
     def __exit__(
@@ -193,8 +211,18 @@ def compile_isolated(
     """
     with CompilerProcess(answer_program) as child:
 
-        def compile_program(*arguments: Any, **keywords: Any) -> Output:
-            child.ask((arguments, keywords))
+        def compile_program(
+            source: bytes,
+            name: str,
+            headers: Mapping[str, bytes],
+            options: Iterable[str],
+            *,
+            kind: Kind,
+            arch: str,
+            names: Iterable[str] = (),
+            seed: str = "",
+        ) -> Output:
+            child.ask(Run(source, name, dict(headers), tuple(options), kind, arch, tuple(names), seed))
             result = child.reply(bound_seconds)
             if isinstance(result, nvrtc.Output):
                 return result
@@ -206,11 +234,12 @@ def compile_isolated(
             raise death.error(request) from None
 
 
-def answer_program(question: tuple[tuple[Any, ...], dict[str, Any]]) -> Iterator[Any]:
+def answer_program(run: Run) -> Iterator[Output | CompileError | tuple[str, str]]:
     """In the child: one run of NVRTC. Gives an Output, a CompileError, or (status, log) of a failure."""
-    arguments, keywords = question
     try:
-        yield nvrtc.compile_program(*arguments, **keywords)
+        yield nvrtc.compile_program(
+            run.source, run.name, run.headers, run.options, kind=run.kind, arch=run.arch, names=run.names, seed=run.seed
+        )
     except nvrtc.NvrtcFailure as failure:
         yield failure.status, failure.log
     except CompileError as error:

@@ -18,9 +18,8 @@ from jitload.values import Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from jitload.files.stamp import Stamp
+    from jitload.format.json import Json
 
 _MAX_BYTES = 1 << 14
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,4}\Z")
@@ -52,7 +51,7 @@ def _name(stamps: tuple[Stamp, ...]) -> str:
     return f"toolchain-{len(stamps)}.json"
 
 
-def _decode(memo: Any, stamps: tuple[Stamp, ...]) -> Toolchain | None:
+def _decode(memo: Json, stamps: tuple[Stamp, ...]) -> Toolchain | None:
     if not isinstance(memo, dict) or memo.keys() != {"digest", "stamps", "toolchain"}:
         return None
     if memo["stamps"] != [list(stamp) for stamp in stamps]:

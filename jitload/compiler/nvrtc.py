@@ -19,9 +19,13 @@ from jitload.values import Kind
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from types import ModuleType
     from typing import Any
 
     from jitload.compiler.toolkit import Nvrtc
+
+    # What the bindings take and give, an nvrtcProgram among others: they have no types for it.
+    Program = Any
 
 MISSING = (
     "NVRTC is not installed, so nothing can be compiled here: pip install 'jitload[cu12]' (or 'jitload[cu13]'), "
@@ -34,7 +38,7 @@ FORKED = (
 
 #: What is going on inside NVRTC. In a child with `calls.torn` it is not called.
 calls = forks.Calls()
-_bindings: Any = None
+_bindings: ModuleType | None = None
 # Names of our own options that this NVRTC does not know: 12.8 and older have neither a cache nor a seed.
 _unknown: set[str] = set()
 
@@ -59,7 +63,7 @@ class Output:
         self.spilled: dict[str, tuple[int, int]] = {}  # symbol -> bytes of spill stores and of spill loads
 
 
-def bindings() -> Any:
+def bindings() -> ModuleType:
     """The NVRTC bindings, bound to the library that the key was made with.
 
     Raises:
@@ -77,7 +81,7 @@ def bindings() -> Any:
     return _bindings
 
 
-def _import_bindings(found: Nvrtc) -> Any:
+def _import_bindings(found: Nvrtc) -> ModuleType:
     try:
         _load(found)
         nvrtc = import_module("cuda.bindings.nvrtc")
@@ -201,7 +205,7 @@ def precompile_headers(
 
 
 @contextmanager
-def _program(source: bytes, name: str, headers: Mapping[str, bytes]) -> Iterator[Any]:
+def _program(source: bytes, name: str, headers: Mapping[str, bytes]) -> Iterator[Program]:
     program = _call("nvrtcCreateProgram", source, name.encode(), len(headers), *_columns(headers))
     try:
         yield program
@@ -215,7 +219,7 @@ def _flags(kind: Kind, arch: str) -> list[str]:
     return [*flags, "--dlink-time-opt"] if kind is Kind.LTOIR else flags
 
 
-def _run(program: Any, flags: list[str], seed: str = "") -> str:
+def _run(program: Program, flags: list[str], seed: str = "") -> str:
     """Compile; the log, in virtual names."""
     nvrtc = bindings()
     own = {"--no-cache": "--no-cache"}  # NVRTC keeps results on the disk by itself; one cache with one key is enough
@@ -243,7 +247,7 @@ def _columns(headers: Mapping[str, bytes]) -> tuple[list[bytes], list[bytes]]:
     return list(headers.values()), [name.encode("utf-8", "surrogateescape") for name in headers]
 
 
-def _image(program: Any, kind: Kind, ptx: str) -> bytes:
+def _image(program: Program, kind: Kind, ptx: str) -> bytes:
     if kind is Kind.PTX:
         return ptx.encode()  # without NVRTC's NUL: it is text, and the loaders add theirs
     function = "nvrtcGetCUBIN" if kind is Kind.CUBIN else "nvrtcGetLTOIR"
@@ -253,11 +257,11 @@ def _image(program: Any, kind: Kind, ptx: str) -> bytes:
     return image
 
 
-def _text(program: Any, function: str) -> str:
+def _text(program: Program, function: str) -> str:
     return _bytes(program, function).rstrip(b"\0").decode("utf-8", "replace")
 
 
-def _bytes(program: Any, function: str) -> bytes:
+def _bytes(program: Program, function: str) -> bytes:
     size = int(_call(f"{function}Size", program))
     # Not bytes(size): the interpreter shares the empty and the one-byte object, and NVRTC writes into what it gets.
     buffer = b"\0" * max(size, 2)
@@ -265,7 +269,7 @@ def _bytes(program: Any, function: str) -> bytes:
     return buffer[:size]
 
 
-def _call(function: str, *arguments: Any) -> Any:
+def _call(function: str, *arguments: object) -> Program:
     """One NVRTC call; its single result, or the tuple of them."""
     nvrtc = bindings()
     try:

@@ -21,6 +21,13 @@ from jitload.launch.streams import current_device as frameworks_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
+
+    # A function of C, as ctypes has it.
+    Entry = ctypes._NamedFuncPointer
+
+# Handles, statuses and results: what the driver's bindings take and give, which have no types for it.
+Foreign = Any
 
 # CUresult values that are met with something better than a DriverError (cuda.h).
 INVALID_VALUE, NOT_INITIALIZED, NO_DEVICE, INVALID_CONTEXT, NOT_FOUND = 1, 3, 100, 201, 500
@@ -35,7 +42,7 @@ _COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76
 
 _lock = threading.Lock()
 _initialised_in = 0  # the process that called cuInit through us
-_primary: dict[int, Any] = {}  # device ordinal -> its primary context, retained for the life of the process
+_primary: dict[int, Foreign] = {}  # device ordinal -> its primary context, retained for the life of the process
 
 
 def _renew_lock() -> None:
@@ -63,7 +70,7 @@ def is_available() -> bool:
     return True
 
 
-def bindings() -> Any:
+def bindings() -> ModuleType:
     """The module `cuda.bindings.driver`, with the driver initialised.
 
     Raises:
@@ -74,7 +81,7 @@ def bindings() -> Any:
     return _module()
 
 
-def check(call: str, outcome: tuple[Any, ...]) -> Any:
+def check(call: str, outcome: tuple[Foreign, ...]) -> Foreign:
     """The values of a driver call, after its status: none, one, or a tuple.
 
     Args:
@@ -90,12 +97,12 @@ def check(call: str, outcome: tuple[Any, ...]) -> Any:
     return values[0] if len(values) == 1 else values or None
 
 
-def is_lost(status: Any) -> bool:
+def is_lost(status: Foreign) -> bool:
     """Whether a status says that a kernel failed and took the context with it, so that every call gives it."""
     return int(status) in _LOST
 
 
-def driver_error(call: str, status: Any, doing: str = "", *, stream: int | None = None) -> DriverError:
+def driver_error(call: str, status: Foreign, doing: str = "", *, stream: int | None = None) -> DriverError:
     """The error for a status other than CUDA_SUCCESS, with the driver's own name and text for it.
 
     Args:
@@ -124,7 +131,7 @@ def driver_error(call: str, status: Any, doing: str = "", *, stream: int | None 
 
 
 @contextlib.contextmanager
-def beside_captures(module: Any) -> Iterator[None]:
+def beside_captures(module: ModuleType) -> Iterator[None]:
     """Let this thread load and unload while a stream is captured, which would forbid it, or break.
 
     Nothing that is captured waits for that (CUDA driver API, cuThreadExchangeStreamCaptureMode).
@@ -136,7 +143,7 @@ def beside_captures(module: Any) -> Iterator[None]:
         module.cuThreadExchangeStreamCaptureMode(before)
 
 
-def ensure_context() -> Any:
+def ensure_context() -> ModuleType:
     """Make sure that this thread has a current context; when it had none, the primary one of a device.
 
     The device is the one that torch or CuPy has selected, where one of them is in use, else 0.
@@ -154,7 +161,7 @@ def ensure_context() -> Any:
     return module
 
 
-def launch_entry() -> Any:
+def launch_entry() -> Entry:
     """The driver's cuLaunchKernelEx as a ctypes function of the library itself.
 
     Measured on a do-nothing driver, arguments made in advance: 0.29 us, where the binding of cuLaunchKernelEx takes
@@ -170,7 +177,7 @@ def launch_entry() -> Any:
         raise LoadError("the CUDA driver is too old: it has no cuLaunchKernelEx (CUDA 11.8)") from error
 
 
-def device_entry() -> Any:
+def device_entry() -> Entry:
     """The driver's cuCtxGetDevice as a ctypes function of the library itself.
 
     Raises:
@@ -180,7 +187,7 @@ def device_entry() -> Any:
     return _library().cuCtxGetDevice
 
 
-def address_of_entry(entry: Any) -> int:
+def address_of_entry(entry: Entry) -> int:
     """The address of a function of a library, for native code to call."""
     return ctypes.cast(entry, ctypes.c_void_p).value or 0
 
@@ -256,7 +263,7 @@ def driver_version() -> tuple[int, int]:
     return version // 1000, version % 1000 // 10
 
 
-def _module() -> Any:
+def _module() -> ModuleType:
     try:
         return import_module("cuda.bindings.driver")
     except ImportError as error:
@@ -320,7 +327,7 @@ def _library() -> ctypes.CDLL:
         raise LoadError(f"{_NO_DRIVER}; {_ELSEWHERE}") from error
 
 
-def primary_context(ordinal: int) -> Any:
+def primary_context(ordinal: int) -> Foreign:
     """The primary context of a device, which is retained for as long as the process lives.
 
     Raises:

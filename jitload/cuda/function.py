@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.cuda import driver, placement, streams
 from jitload.cuda.configuration import launch_config, usable_hints
@@ -17,6 +17,7 @@ from jitload.launch.hints import NO_HINTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from jitload.cuda.driver import Foreign
     from jitload.cuda.library import Library
     from jitload.cuda.limits import Limits
     from jitload.launch.arrays import ArrayView
@@ -55,7 +56,7 @@ class CudaFunction:
     device = "cuda"
     memory = None
 
-    def __init__(self, info: KernelInfo, handle: Any, limits: Limits, library: Library, module: Module) -> None:
+    def __init__(self, info: KernelInfo, handle: Foreign, limits: Limits, library: Library, module: Module) -> None:
         self.info = info
         self._kernel = handle
         # A CUkernel is launched as a CUfunction (cuLaunchKernelEx). Every prepared launch holds this one object.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.cuda import driver
 from jitload.errors import DriverError, LoadError
@@ -12,8 +12,10 @@ from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
     from jitload.cuda import linker
+    from jitload.cuda.driver import Foreign
 else:
     linker = lazy("jitload.cuda.linker")
 
@@ -51,16 +53,16 @@ class Library:
     def __init__(self, kind: str, image: bytes) -> None:
         self._kind = kind
         self._image = image
-        self._handle: Any = None
+        self._handle: Foreign = None
         self._logs: tuple[bytearray, bytearray] = bytearray(), bytearray()
-        self._finalizer: Any = None
+        self._finalizer: Foreign = None
         # Only these are compiled by the driver.
         self._may_link = kind in {"ptx", "fatbin"}
         status = self._load(image)
         if status and not self._linked_instead(status):
             raise self._error("cuLibraryLoadData", status)
 
-    def kernel(self, symbol: str) -> Any:
+    def kernel(self, symbol: str) -> Foreign:
         """The CUkernel of a symbol, or None; it is loaded on the current device, so that no launch has to do that.
 
         Raises:
@@ -76,7 +78,7 @@ class Library:
             raise self._error("cuKernelGetFunction", status, symbol)
         return found[0]
 
-    def load_kernel(self, kernel: Any) -> int:
+    def load_kernel(self, kernel: Foreign) -> int:
         """Load a kernel on the current device; gives the status.
 
         A launch would do it otherwise: for seconds where PTX is to be compiled, or in the middle of a capture.
@@ -85,7 +87,7 @@ class Library:
         with driver.beside_captures(bindings):
             return int(bindings.cuKernelGetFunction(kernel)[0])
 
-    def layout(self, kernel: Any) -> list[tuple[int, int]] | None:
+    def layout(self, kernel: Foreign) -> list[tuple[int, int]] | None:
         """Offset and size of every parameter of a kernel, or None when the driver is too old to tell.
 
         Behind the last parameter cuKernelGetParamInfo gives CUDA_ERROR_INVALID_VALUE; no parameter has 0 bytes.
@@ -145,7 +147,7 @@ class Library:
     def _load(self, image: bytes) -> int:
         bindings = driver.ensure_context()
         option = bindings.CUjit_option
-        options: list[tuple[Any, Any]] = []
+        options: list[tuple[Foreign, Foreign]] = []
         logs = bytearray(LOG_BYTES), bytearray(LOG_BYTES)
         if self._may_link:  # what is not compiled leaves no log
             options = [
@@ -186,7 +188,7 @@ class Library:
             raise self._error("cuLibraryLoadData", status)
         return True
 
-    def _ask(self, call: str, name: str) -> Sequence[Any] | None:
+    def _ask(self, call: str, name: str) -> Sequence[Foreign] | None:
         """What a call gives for a name, or None when there is none of that name."""
         bindings = driver.ensure_context()
         with driver.beside_captures(bindings):
@@ -198,7 +200,7 @@ class Library:
             return self._ask(call, name)
         if code:
             raise self._error(call, code, name)
-        values: Sequence[Any] = found
+        values: Sequence[Foreign] = found
         return values
 
     def _error(self, call: str, status: int, name: str = "", *, more: str = "") -> LoadError | DriverError:
@@ -206,7 +208,7 @@ class Library:
         return error if driver.is_lost(status) else self.explain(error, more)
 
 
-def _unload(bindings: Any, handle: Any, _logs: object, process: int) -> int:
+def _unload(bindings: ModuleType, handle: Foreign, _logs: object, process: int) -> int:
     """Unload a library of this process; its log buffers are needed until now. Waits for kernels that run.
 
     It may be called by the garbage collector, at any moment of any thread.

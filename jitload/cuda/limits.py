@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload import forks
 from jitload.cuda import driver
 from jitload.errors import LaunchError
 
 if TYPE_CHECKING:
+    from jitload.cuda.driver import Foreign
     from jitload.launch.device import Dim3
 
 # CUdevice_attribute and CUfunction_attribute values (cuda.h).
@@ -33,7 +34,7 @@ class Limits:
         kernel: the CUkernel.
     """
 
-    def __init__(self, kernel: Any) -> None:
+    def __init__(self, kernel: Foreign) -> None:
         self._kernel = kernel
         self._shared_bytes = 0  # the most that was asked for
         self._raised: dict[int, int] = {}  # device ordinal -> the dynamic shared memory that it accepts by now

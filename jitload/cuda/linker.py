@@ -6,11 +6,14 @@ import ctypes
 import os
 from importlib import import_module
 from time import perf_counter
-from typing import Any
 
 from jitload import events
 from jitload.compiler.toolkit import find_library
 from jitload.errors import LoadError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
 
 _WHAT = {"ltoir": "LTO-IR", "ptx": "PTX", "fatbin": "a fatbin"}
 
@@ -70,7 +73,7 @@ def link_image(kind: str, data: bytes, arch: str) -> bytes:
     return bytes(cubin)
 
 
-def _bindings(kind: str) -> Any:
+def _bindings(kind: str) -> ModuleType:
     """The nvJitLink bindings, with the library loaded: they look for a package of it in the interpreter's site only."""
     path = find_library("nvJitLink")
     try:
@@ -88,7 +91,7 @@ def _ways_out(kind: str) -> str:
     return f"pip install 'jitload[cu12]' (or cu13), or compile to {other}"
 
 
-def _log(nvjitlink: Any, handle: int) -> str:
+def _log(nvjitlink: ModuleType, handle: int) -> str:
     try:
         size = nvjitlink.get_error_log_size(handle)
         if size <= 1:  # an empty log is its NUL

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload import forks
 from jitload.cuda import driver
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
+    from jitload.cuda.driver import Foreign
     from jitload.launch.device import StagingMemory
 
 # CUdevice_attribute and CUmemPool_attribute values (cuda.h).
@@ -24,7 +27,7 @@ POOL_BYTES = 64 << 20
 LANDING_BYTES, LANDING_MOST = 1 << 20, 64 << 10
 
 _landings: list[_Landing] = []  # that no launch uses
-_pools: dict[int, Any] = {}  # device ordinal -> our memory pool there, or None where it cannot have one
+_pools: dict[int, Foreign] = {}  # device ordinal -> our memory pool there, or None where it cannot have one
 _lock = threading.Lock()
 
 
@@ -50,7 +53,7 @@ class StreamMemory:
         pool: a CUmemoryPool of its device.
     """
 
-    def __init__(self, stream: int, pool: Any) -> None:
+    def __init__(self, stream: int, pool: Foreign) -> None:
         self._stream = stream
         self._pool = pool
         self._bindings = driver.bindings()
@@ -99,7 +102,7 @@ class StreamMemory:
         if target.nbytes:
             # A copy to pageable memory has arrived when the call returns (CUDA driver API, "API synchronization
             # behavior"), so each of them would wait. Small ones go by page-locked memory, and one wait is enough.
-            place: Any = self._land(target) or target
+            place: Foreign = self._land(target) or target
             outcome = self._bindings.cuMemcpyDtoHAsync(place, address, target.nbytes, self._stream)
             self._check("cuMemcpyDtoHAsync", outcome)
 
@@ -123,7 +126,7 @@ class StreamMemory:
             self._landing = _take_landing(self._bindings)
         return 0 if self._landing is None else self._landing.place(target)
 
-    def _check(self, call: str, outcome: tuple[Any, ...]) -> None:
+    def _check(self, call: str, outcome: tuple[Foreign, ...]) -> None:
         if outcome[0]:
             raise driver.driver_error(call, outcome[0], stream=self._stream)
 
@@ -225,7 +228,7 @@ class _Landing:
                 target[:] = self._bytes[start : start + target.nbytes]
 
 
-def _take_landing(bindings: Any) -> _Landing | None:
+def _take_landing(bindings: ModuleType) -> _Landing | None:
     """One that no launch uses; there are as many as launches at one time."""
     try:
         return _landings.pop()
@@ -235,7 +238,7 @@ def _take_landing(bindings: Any) -> _Landing | None:
         return None if status else _Landing(int(address))
 
 
-def _pool(ordinal: int) -> Any:
+def _pool(ordinal: int) -> Foreign:
     """Our pool on a device: the default one gives all memory back at every wait, and is not ours to change."""
     with _lock:
         if ordinal not in _pools:
@@ -243,7 +246,7 @@ def _pool(ordinal: int) -> Any:
         return _pools[ordinal]
 
 
-def _make_pool(ordinal: int) -> Any:
+def _make_pool(ordinal: int) -> Foreign:
     bindings = driver.bindings()
     wanted = bindings.CUmemPoolProps()
     wanted.allocType = bindings.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED

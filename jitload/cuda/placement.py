@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.cuda import driver
 from jitload.cuda.streams import DEFAULT_STREAMS
@@ -10,7 +10,9 @@ from jitload.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
+    from jitload.cuda.driver import Foreign
     from jitload.launch.arrays import ArrayView
     from jitload.values import KernelInfo
 
@@ -103,7 +105,7 @@ def _wanted(homes: Mapping[int, int], stream: int) -> tuple[int | None, str]:
     return None, ""
 
 
-def _context_of(bindings: Any, stream: int) -> Any:
+def _context_of(bindings: ModuleType, stream: int) -> Foreign:
     # cuStreamGetDevice would do for the device alone, and came with CUDA 12.8.
     outcome = bindings.cuStreamGetCtx(stream)
     return driver.check("cuStreamGetCtx", outcome[:2])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jitload.cuda import driver
 from jitload.values import Resources
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jitload.cuda.driver import Foreign
 
 # CUfunction_attribute values (cuda.h), by what they are here.
 _ATTRIBUTES = {"max_threads": 0, "shared_bytes": 1, "stack_bytes": 3, "registers": 4}
 
 
-def ask_resources(kernel: Any, ordinal: int) -> Resources | None:
+def ask_resources(kernel: Foreign, ordinal: int) -> Resources | None:
     """The resources of a CUkernel on a device, or None where the driver does not tell."""
     bindings = driver.bindings()
     device = driver.check("cuDeviceGet", bindings.cuDeviceGet(ordinal))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from jitload.cuda import driver
 from jitload.errors import LaunchError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
 
 # CUevent_flags and CUresult values (cuda.h).
 _DISABLE_TIMING = 2
@@ -64,6 +66,6 @@ def wait_for(stream: int, other: int, what: str) -> None:
         bindings.cuEventDestroy(event)  # it goes when it has been waited for
 
 
-def _is_idle(bindings: Any, stream: int) -> bool:
+def _is_idle(bindings: ModuleType, stream: int) -> bool:
     with driver.beside_captures(bindings):
         return int(bindings.cuStreamQuery(stream)[0]) == 0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.cuda import driver, placement, streams
 from jitload.errors import ArgumentError, LaunchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
+    from jitload.cuda.driver import Foreign
     from jitload.launch.arrays import ArrayView
 
 
@@ -63,7 +65,7 @@ class VariableMemory:
             self._check("cuMemcpyDtoDAsync", bindings.cuMemcpyDtoDAsync(target, source, nbytes, stream), stream)
 
     @contextlib.contextmanager
-    def _on(self, stream: int) -> Iterator[Any]:
+    def _on(self, stream: int) -> Iterator[ModuleType]:
         """Have the device current, and wait for the stream in the end."""
         bindings = driver.ensure_context()
         if stream not in streams.DEFAULT_STREAMS and placement.device_of_stream(stream) != self._ordinal:
@@ -82,6 +84,6 @@ class VariableMemory:
             if undo is not None:
                 undo()
 
-    def _check(self, call: str, outcome: tuple[Any, ...], stream: int) -> None:
+    def _check(self, call: str, outcome: tuple[Foreign, ...], stream: int) -> None:
         if outcome[0]:
             raise driver.driver_error(call, outcome[0], "for a variable", stream=stream)

@@ -10,13 +10,13 @@ import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterable
+    from typing import Any, NoReturn
 
     # A value of JSON before anybody has looked at it, and an object of such values.
     Json = Any
+
     JsonObject = dict[str, Json]
-    from collections.abc import Iterable
-    from typing import NoReturn
 
 #: Most integers are counts and times; the longest that fits 64 bits has 20 characters.
 MAX_DIGITS = 20

@@ -16,16 +16,17 @@ from jitload.values import KernelInfo
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from typing_extensions import Buffer
+
+    from jitload.loader.module import Function
 
 
 def create_module(
     kind: str,
     code: Buffer,
     *,
-    functions: Mapping[str, Any] | None = None,
+    functions: Mapping[str, str | KernelInfo | Function] | None = None,
     source: str | None = None,
 ) -> Module:
     """Make a module from code and what is known about it; `load_module_from_bytes` has to do with the bytes alone.
@@ -49,10 +50,12 @@ def create_module(
     given = dict(functions or {})
     if name in IMAGE_KINDS:
         return _image_module(name, image, given, source)
+    callables = {}
     for function, target in given.items():
-        if not callable(target):
+        if isinstance(target, (str, KernelInfo)) or not callable(target):
             raise UsageTypeError(f"function {function!r} of kind {name!r} is a {type(target).__name__}, not a callable")
-    return Module(name, given, data=image, source=source or "")
+        callables[function] = target
+    return Module(name, callables, data=image, source=source or "")
 
 
 def module_from_cubin(
@@ -96,7 +99,9 @@ def module_from_fatbin(
     return create_module("fatbin", code, functions=functions, source=source)
 
 
-def _image_module(kind: str, image: bytes, functions: dict[str, Any], source: str | None) -> Module:
+def _image_module(
+    kind: str, image: bytes, functions: Mapping[str, str | KernelInfo | Function], source: str | None
+) -> Module:
     kernels: list[KernelInfo] = []
     symbols: dict[str, str] = {}
     for function, target in functions.items():

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jitload.launch.device_global import DeviceGlobal
     from jitload.values import KernelInfo
 
+    # A kernel, or a function of whatever the module is of: what it takes and gives is its own affair.
+    Function = Callable[..., Any]
     Loader = Callable[[bytes], "Module"]
     EncodeDescribed = Callable[[str, bytes, Iterable[KernelInfo], Mapping[str, str], str | None], bytes]
 
@@ -53,18 +55,18 @@ class Module:
     #: Makes bytes of the image and of what was attached to it, where the loader of this kind takes such bytes.
     encode_described: EncodeDescribed | None = None
     #: Makes a module of tvm-ffi of one of ours, while `jitload.interop.tvm_ffi` is installed.
-    to_tvm_ffi: Callable[[Module], Any] | None = None
+    to_tvm_ffi: Callable[[Module], object] | None = None
 
     def __init__(
         self,
         kind: str,
-        functions: Mapping[str, Callable[..., Any]] | None = None,
+        functions: Mapping[str, Function] | None = None,
         *,
         data: bytes | None = None,
         source: str = "",
     ) -> None:
         self._kind = str(kind)
-        self._functions: dict[str, Callable[..., Any]] = dict(functions or {})
+        self._functions: dict[str, Function] = dict(functions or {})
         self._kernels: dict[str, KernelInfo] = {}
         self._aliases: dict[str, str] = {}
         self._imports: list[Module] = []
@@ -111,7 +113,7 @@ class Module:
         with _import_lock:
             self._imports.extend(modules)
 
-    def get_function(self, name: str, query_imports: bool = False) -> Callable[..., Any]:
+    def get_function(self, name: str, query_imports: bool = False) -> Function:
         """The function or kernel of that name; with `query_imports`, also from the imports, depth first.
 
         Raises:
@@ -222,7 +224,7 @@ class Module:
             line_in_file: the line of that file for a line of the source.
         """
 
-    def __tvm_ffi_object__(self) -> Any:
+    def __tvm_ffi_object__(self) -> object:
         """This module as tvm-ffi's, which asks the class for it; so the method is here whether installed or not.
 
         Raises:
@@ -241,14 +243,14 @@ class Module:
             f"load_module_from_bytes({self.kind!r}, ...) on the other side"
         )
 
-    def _find(self, name: str, query_imports: bool) -> Callable[..., Any] | None:
+    def _find(self, name: str, query_imports: bool) -> Function | None:
         for module in self.walk() if query_imports else (self,):
             function = module._find_own(name)
             if function is not None:
                 return function
         return None
 
-    def _find_own(self, name: str) -> Callable[..., Any] | None:
+    def _find_own(self, name: str) -> Function | None:
         if self._closed:
             raise LoadError(f"module of kind {self.kind!r} is closed", kind=self.kind)
         function = self._functions.get(name)
@@ -288,7 +290,7 @@ class Module:
         """The names in the image itself."""
         return ()
 
-    def _load_function(self, symbol: str, kernel: KernelInfo | None) -> Callable[..., Any] | None:  # noqa: ARG002
+    def _load_function(self, symbol: str, kernel: KernelInfo | None) -> Function | None:  # noqa: ARG002
         """The function of that symbol, or None when the image has none; `kernel` is its layout when known."""
         return None
 

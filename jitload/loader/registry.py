@@ -34,7 +34,7 @@ from jitload.loader.specs import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, overload
+    from typing import overload
 
     from typing_extensions import Buffer, Self
 
@@ -97,7 +97,7 @@ if TYPE_CHECKING:
     def register_loader(kind: str, loader: None = None, *, override: bool = False) -> Callable[[Loader], Loader]: ...
 
 
-def register_loader(kind: str, loader: Loader | None = None, *, override: bool = False) -> Any:
+def register_loader(kind: str, loader: Loader | None = None, *, override: bool = False) -> object:
     """Make `loader` the one that `load_module_from_bytes` calls for `kind`.
 
     `register_loader("echo", load_echo)` registers for the life of the process; the same call in a `with` statement

@@ -23,10 +23,8 @@ from jitload.loader.module import Module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from jitload.loader import whole
+    from jitload.loader.module import Function
 else:
     whole = lazy("jitload.loader.whole")
 
@@ -35,7 +33,7 @@ BLOB_SYMBOL = "__tvm_ffi__library_bin"
 _lock = RLock()  # guards the tables, nothing foreign runs under it
 _loading = RLock()  # one thread at a time loads a blob
 _roots: dict[str, Module] = {}  # prefix -> the root of the blob that was loaded for it
-_table: dict[str, Callable[..., Any] | bytes] = {}
+_table: dict[str, Function | bytes] = {}
 _libraries: dict[str, SystemLibrary] = {}
 
 
@@ -70,20 +68,20 @@ class SystemLibrary(Module):
             names = [name for name, value in _table.items() if not isinstance(value, bytes)]
         return sorted({name.removeprefix(self._prefix) or name for name in names})
 
-    def _find_own(self, name: str) -> Callable[..., Any] | None:
+    def _find_own(self, name: str) -> Function | None:
         value = self._look_up(name)  # every time: what was registered may have been replaced
         return None if isinstance(value, bytes) else value
 
     def _knows(self, name: str) -> bool:
         return self._find_own(name) is not None
 
-    def _look_up(self, name: str) -> Callable[..., Any] | bytes | None:
+    def _look_up(self, name: str) -> Function | bytes | None:
         with _lock:
             value = _table.get(self._prefix + name)
             return _table.get(name) if value is None else value
 
 
-def register_system_symbol(name: str, value: Callable[..., Any] | bytes, *, override: bool = False) -> None:
+def register_system_symbol(name: str, value: Function | bytes, *, override: bool = False) -> None:
     """Provide a symbol of the running program: a callable, or bytes.
 
     Raises:

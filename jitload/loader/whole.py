@@ -29,10 +29,12 @@ from jitload.loader.specs import RESERVED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any, NoReturn
+    from collections.abc import Mapping
+    from typing import NoReturn
 
     from typing_extensions import Buffer
+
+    from jitload.loader.module import Function
 
 #: The kind of a whole module.
 WHOLE = "library_bin"
@@ -58,7 +60,7 @@ class LibraryModule(Module):
 
     exportable = True
 
-    def __init__(self, functions: Mapping[str, Callable[..., Any]] | None = None) -> None:
+    def __init__(self, functions: Mapping[str, Function] | None = None) -> None:
         super().__init__(LIBRARY, functions)
 
 

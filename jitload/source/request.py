@@ -18,22 +18,12 @@ from jitload.source.text import check_encodable, checked_text, read_source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypedDict
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from typing_extensions import Unpack
 
-    class Changes(TypedDict, total=False):
-        """What another request may have in the place of its own."""
-
-        kind: str | Kind
-        arch: str | Iterable[str]
-        options: str | Iterable[str]
-        defines: Mapping[str, object] | Iterable[str] | None
-        names: Iterable[str]
-        device_options: Iterable[str]
-
-    from collections.abc import Iterable, Mapping
-
+    from jitload.source.fields import Changes
     from jitload.values import Kind
 
 #: Raise it when the meaning of a factor changes: old entries are then simply not found.

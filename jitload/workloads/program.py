@@ -19,6 +19,7 @@ from jitload.source.request import CompileRequest
 from jitload.values import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TypedDict
 
     from jitload.format.json import JsonObject
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
         files: list[tuple[str, str, str]]
         aliases: list[tuple[str, str, str, str]]
 
-    from collections.abc import Iterable
 
 CHOSEN, BY_KIND, BY_DEVICE = "chosen", "kind", "device"
 MAX_WORKLOAD_BYTES = 1 << 30
