@@ -20,6 +20,7 @@ from jitload.batch.expand import executor_images, expanded, names_archs
 from jitload.batch.parts import parts_of
 from jitload.batch.remote import give_to_remote
 from jitload.batch.report import PrecompileReport
+from jitload.batch.shard import Shard
 from jitload.batch.workers import Batch, Result, compile_batch, compile_in_processes
 from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.diagnostics import give_warnings
@@ -57,6 +58,7 @@ def precompile(
     progress: Progress | None = None,
     jobs: int | None = None,
     cache: Cache | None = None,
+    shard: str | None = None,
 ) -> PrecompileReport:
     """Compile what a cache lacks. No GPU and no driver is needed.
 
@@ -75,6 +77,8 @@ def precompile(
             "failed".
         jobs: worker processes, and into how many parts a large batch is cut; default: the cores of this process.
         cache: where to look and to keep; default: a kernel's own cache where it has one, else the user's.
+        shard: only this part of it: "3/8" is the third of eight. The parts have nothing in common, and are together all
+            of it, on whatever machines and in whatever order the requests come.
 
     Returns:
         The report. What does not compile is in it and does not keep the others from being compiled; nor does a
@@ -84,8 +88,9 @@ def precompile(
         OSError: a source file cannot be read.
         BundleError: a workload is damaged, or a bundle in force is.
         TrustError: a bundle in force is refused.
-        UsageValueError: a kind and an arch that cannot be, a plan that cannot be, or fewer than one job.
+        UsageValueError: a kind and an arch that cannot be, a plan that cannot be, fewer than one job, or no such part.
     """
+    part_of_all = Shard.parse(shard) if shard is not None else None
     started = time.perf_counter()
     workers = _cores() if jobs is None else given_count("jobs", jobs, 1)
     given_cache(cache)
@@ -94,7 +99,7 @@ def precompile(
     incidents: list[str] = []
     with ExitStack() as stack:
         wanted = [
-            (store, stack.enter_context(expanded(items, archs, kinds)), names_archs(items, archs))
+            (store, _chosen(stack.enter_context(expanded(items, archs, kinds)), part_of_all), names_archs(items, archs))
             for store, items in _by_cache(requests, cache).items()
         ]
         total = sum(len(part) for _, part, _ in wanted)
@@ -122,6 +127,10 @@ def precompile(
         time.perf_counter() - started,
         incidents,
     )
+
+
+def _chosen(requests: list[CompileRequest], shard: Shard | None) -> list[CompileRequest]:
+    return requests if shard is None else [request for request in requests if shard.has(request)]
 
 
 def _beside(requests: list[CompileRequest], store: Cache) -> dict[CompileRequest, CompileRequest]:

@@ -58,6 +58,10 @@ def precompile_files(
         str,
         typer.Option("--dask", metavar="ADDRESS", help="Compile on a Dask cluster, e.g. tcp://scheduler:8786."),
     ] = "",
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="N/ALL", help="Only this part of it, e.g. 3/8: for a machine of eight."),
+    ] = None,
     resources: ShowResources = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON: a list with one object per image.")] = False,
 ) -> None:
@@ -78,6 +82,7 @@ def precompile_files(
     jitload precompile app.jlw --arch sm_80,sm_90a,compute_80 --kind cubin,ptx,fatbin -j 8
     jitload precompile kernels/precompile.toml
     jitload precompile app.jlw --arch sm_80,sm_90 --dask tcp://scheduler:8786
+    jitload precompile app.jlw --arch sm_80,sm_90 --shard 3/8    # then: jitload cache merge DIR...
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
         written: Written = {"include_dirs": include_dirs, "defines": defines, "names": names, "options": options}
@@ -91,7 +96,9 @@ def precompile_files(
                 if resources and outcome != "failed":  # the headers of a workload are there for as long as this runs
                     taken[request] = _resources(request)
 
-            report = precompile(items, arch or None, kinds=kind or None, jobs=jobs, progress=note, executor=executor)
+            report = precompile(
+                items, arch or None, kinds=kind or None, jobs=jobs, progress=note, executor=executor, shard=shard
+            )
         if as_json:
             typer.echo(json.dumps(_rows(report, taken if resources else None), indent=2))
         else:
