@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jitload.cli.cache_report import damage_json, damage_lines, entry_json, entry_lines, stats_json, stats_lines
+from jitload.cli.cache_report import (
+    counts_json,
+    counts_lines,
+    damage_json,
+    damage_lines,
+    entry_json,
+    entry_lines,
+    stats_json,
+    stats_lines,
+)
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.directory import check_writable, opened_cache
+from jitload.cli.prometheus import exposition
 from jitload.cli.request import (
     Archs,
     Defines,
@@ -25,7 +35,7 @@ from jitload.cli.request import (
     chosen_by_device,
     kind_option,
 )
-from jitload.cli.tables import count_of, entries_of, format_bytes, parse_bytes
+from jitload.cli.tables import count_of, entries_of, format_bytes, parse_bytes, parse_day
 from jitload.lazy import lazy
 from jitload.source.arch import normalize_arch
 from jitload.tiers.audit import verify_entries
@@ -97,18 +107,37 @@ def list_entries(
 
 
 @app.command("stats")
-def print_stats(directory: Dir = None, as_json: Json = False) -> None:
-    """Sum up the entries, by kind and by arch.
+def print_stats(
+    since: Annotated[
+        str,
+        typer.Option(
+            "--since", parser=parse_day, metavar="DATE", help="Count from this day on (UTC): 2026-11-28. Default: all."
+        ),
+    ] = "",
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Print the text that Prometheus reads, without a look at the entries.")
+    ] = False,
+    directory: Dir = None,
+    as_json: Json = False,
+) -> None:
+    """Sum up the entries, and what all processes have counted.
 
-    Shows how much of its bound the cache fills, how long its entries took to compile, what lies in quarantine, and
-    whether the index agrees with the entries.
+    Shows how much of its bound the cache fills, by kind and by arch, how long its entries took to compile, what lies in
+    quarantine, and whether the index agrees with the entries; then how often processes hit and missed, and what that
+    saved. Counts are kept for 400 days.
     """
+    if prometheus and as_json:
+        raise typer.BadParameter("it is one or the other: take --json away", param_hint="--prometheus")
     with clean_failures(), opened_cache(directory) as cache:
+        counts = counts_json(*cache.counted(since))
+        if prometheus:
+            typer.echo(exposition(counts, cache.stats()), nl=False)
+            return
         figures = stats_json(cache)
         if as_json:
-            _print_json(figures)
+            _print_json({**figures, "counts": counts})
         else:
-            typer.echo("\n".join(stats_lines(figures)))
+            typer.echo("\n".join([*stats_lines(figures), "", *counts_lines(counts)]))
 
 
 @app.command()

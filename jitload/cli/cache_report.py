@@ -14,6 +14,7 @@ from jitload.cli.tables import (
     table,
 )
 from jitload.tiers.audit import compare_index
+from jitload.tiers.stats import MAPS, Stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,6 +91,46 @@ def stats_json(cache: Cache) -> dict[str, Any]:
         "quarantined": {"files": len(aside), "bytes": sum(aside)},
         "index": _compare(cache),
     }
+
+
+def counts_json(since: str | None, counts: Stats) -> dict[str, Any]:
+    """What all processes have counted, as plain values.
+
+    Args:
+        since: the first day of it, or None.
+        counts: the counts.
+    """
+    figures = {name: getattr(counts, name) for name in Stats.__slots__}
+    plain = {name: dict(value) if name in MAPS else value for name, value in figures.items()}
+    rate = counts.hit_rate
+    return {"since": since, "hit_rate": None if rate is None else round(rate, 6), **plain}
+
+
+def counts_lines(figures: dict[str, Any]) -> list[str]:
+    """What `counts_json` gives, as text."""
+    if figures["since"] is None:
+        return ["nothing was counted"]
+    rate = figures["hit_rate"]
+    facts = {
+        f"since {figures['since']}": "no requests" if rate is None else f"{rate:.1%} hits",
+        "hits": _spell(figures["hits"]),
+        "misses": _spell(figures["misses"]),
+        "compiles": f"{figures['compiles']}, {figures['compile_seconds']:.3f} s",
+        "saved": f"{figures['seconds_saved']:.3f} s of compiling",
+        "written": f"{format_bytes(figures['bytes_stored'])}; {figures['evictions']} dropped for the bound, "
+        f"{figures['quarantined']} put aside",
+    }
+    if figures["bytes_received"] or figures["bytes_sent"] or figures["remote_errors"]:
+        received, sent = format_bytes(figures["bytes_received"]), format_bytes(figures["bytes_sent"])
+        facts["remote"] = f"{received} received, {sent} sent; errors: {_spell(figures['remote_errors'])}"
+    if figures["lease_waits"]:
+        facts["lease waits"] = f"{figures['lease_waits']}, {figures['lease_wait_seconds']:.3f} s"
+    width = max(map(len, facts))
+    return [f"{name:<{width}}  {value}" for name, value in facts.items()]
+
+
+def _spell(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if count) or "none"
 
 
 def stats_lines(figures: dict[str, Any]) -> list[str]:

@@ -70,6 +70,18 @@ def parse_utc(text: str) -> int:
         raise typer.BadParameter(f"{text!r} is no time: write 2026-05-01T12:00:00Z") from None
 
 
+def parse_day(text: str) -> str:
+    """A day as it is written: "2026-11-28".
+
+    Raises:
+        typer.BadParameter: it is no day.
+    """
+    try:
+        return f"{datetime.strptime(text, '%Y-%m-%d').replace(tzinfo=timezone.utc):%Y-%m-%d}" if text else ""
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day: write 2026-11-28") from None
+
+
 def count_of(number: int, noun: str, plural: str | None = None) -> str:
     """A number with its noun: "1 entry", "3 entries"."""
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"

@@ -12,7 +12,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from jitload.tiers.database import is_day
 from jitload.tiers.disk import HEADROOM
+from jitload.tiers.ledger import counts_of
+from jitload.tiers.stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -238,6 +241,25 @@ def count_entries(disk: DiskStore, index: Index | None) -> tuple[int, int]:
                 entries += size is not None
                 total += size or 0
     return entries, total
+
+
+def count_days(
+    days: Mapping[str, Mapping[str, float]], notes: Iterable[Note], since: str = ""
+) -> tuple[str | None, Stats]:
+    """(the first day of which something is known, or None; what was counted from then on).
+
+    Args:
+        days: what the index has, by day.
+        notes: what it does not have yet.
+        since: the first day to count.
+    """
+    told = [*days.items(), *((note.day, counts_of(note.counts)) for note in notes if is_day(note.day))]
+    known = [(day, counts) for day, counts in told if counts and day >= since]
+    total: dict[str, float] = {}
+    for _, counts in known:
+        for name, count in counts.items():
+            total[name] = total.get(name, 0) + count
+    return min((day for day, _ in known), default=None), Stats.of_counts(total)
 
 
 def _size_of(disk: DiskStore, key: str) -> int | None:

@@ -19,7 +19,7 @@ from jitload.tiers.disk import DiskStore, tell_evicted
 from jitload.tiers.journal import LONG_BYTES, Journal, Note, today
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
-from jitload.tiers.stats import counters
+from jitload.tiers.stats import Stats, counters
 from jitload.values import Kind
 
 TYPE_CHECKING = False
@@ -204,6 +204,23 @@ class Cache:
         if self.disk is None:
             return audit.CacheStats(None, 0, 0, 0)
         return audit.CacheStats(self.directory, *accounts.count_entries(self.disk, self.index), self.disk.max_bytes)
+
+    def counted(self, since: str = "") -> tuple[str | None, Stats]:
+        """What all processes of all hosts that use the directory have counted, as far as they have told it.
+
+        A process tells it at its end, and once a minute while it compiles or reads entries from the disk.
+
+        Args:
+            since: the first day to count, "2026-11-28" in UTC; default: the first that is known.
+
+        Returns:
+            The first day of which something is known, or None; and the counts from then on.
+        """
+        if self.disk is None:
+            return None, Stats.of_counts({})
+        index = self.index
+        days = {} if index is None else index.days()
+        return accounts.count_days(days, Journal(self.disk.directory).read(), since)
 
     def verify(self) -> tuple[int, list[str]]:
         """Read and verify every entry; damaged ones are put aside.

@@ -26,7 +26,8 @@ _FIGURES = (
     "lease_waits",
     "quarantined",
 )
-_MAPS = ("hits", "misses", "remote_errors")
+#: Of a `Stats`, what has a count for each of some names.
+MAPS = ("hits", "misses", "remote_errors")
 
 
 class Stats(Value):
@@ -78,13 +79,31 @@ class Stats(Value):
     remote_errors: Mapping[str, int]
 
     def __init__(self, figures: Mapping[str, float], maps: Mapping[str, Mapping[str, int]]) -> None:
-        self._set(**figures, **{name: MappingProxyType(dict(maps[name])) for name in _MAPS})
+        self._set(**figures, **{name: MappingProxyType(dict(maps[name])) for name in MAPS})
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Which part of the requests was served from a tier; None where nothing was asked for."""
+        hits, misses = sum(self.hits.values()), sum(self.misses.values())
+        return hits / (hits + misses) if hits + misses else None
+
+    @staticmethod
+    def of_counts(counts: Mapping[str, float]) -> Stats:
+        """Those whose counts by name are as `Counters.take` gives them; what has no name here is left out."""
+        figures = {name: counts.get(name, 0) for name in (*_FIGURES, "seconds_saved")}
+        maps: dict[str, dict[str, int]] = {name: {} for name in MAPS}
+        maps["hits"] = dict.fromkeys(TIERS, 0)
+        for name, count in counts.items():
+            group, dot, rest = name.partition(".")
+            if dot and group in maps and (group != "hits" or rest in TIERS):
+                maps[group][rest] = int(count)
+        return Stats(_whole(figures), maps)
 
     def __getstate__(self) -> dict[str, object]:
-        return {**super().__getstate__(), **{name: dict(getattr(self, name)) for name in _MAPS}}
+        return {**super().__getstate__(), **{name: dict(getattr(self, name)) for name in MAPS}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({**state, **{name: MappingProxyType(state[name]) for name in _MAPS}})
+        super().__setstate__({**state, **{name: MappingProxyType(state[name]) for name in MAPS}})
 
 
 class Counters:
@@ -189,9 +208,13 @@ class Counters:
     def snapshot(self) -> Stats:
         """The counters as they are now."""
         with self._lock:
-            figures = {name: self._figures[name] for name in _FIGURES if name.endswith("_seconds")}
-            figures |= {name: int(self._figures[name]) for name in _FIGURES if name not in figures}
-            return Stats({**figures, "seconds_saved": self._seconds_saved}, {"hits": self._hits, **self._reasons})
+            figures = {**self._figures, "seconds_saved": self._seconds_saved}
+            return Stats(_whole(figures), {"hits": self._hits, **self._reasons})
+
+
+def _whole(figures: Mapping[str, float]) -> dict[str, float]:
+    """Figures as they are counted: times may have fractions, the rest has none."""
+    return {name: float(value) if "seconds" in name else int(value) for name, value in figures.items()}
 
 
 def counters() -> Counters:

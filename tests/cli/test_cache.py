@@ -150,6 +150,7 @@ def test_stats_as_json_has_everything(ask, cache):
     total = sum(entry["bytes"] for entry in entries)
     assert stats.pop("compile_seconds") == pytest.approx(sum(entry["compile_seconds"] for entry in entries))
     kinds, archs = stats.pop("kinds"), stats.pop("archs")
+    assert stats.pop("counts")["compiles"] == 4
     assert stats == {
         "directory": str(cache),
         "read_only": False,
