@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jitload.cli.cache_merge import merge
 from jitload.cli.cache_report import (
     counts_json,
     counts_lines,
@@ -252,6 +253,9 @@ def rebuild(directory: Dir = None, as_json: Json = False) -> None:
             rows = ", ".join(f"{counts[field]} {field}" for field in ("added", "changed", "removed"))
             typer.echo(f"{cache.directory}: the index knows {entries_of(counts['entries'])} (rows: {rows})")
             typer.echo("".join(f"{line}\n" for line in damage_lines(damaged)), nl=False)
+
+
+app.command("merge")(merge)
 
 
 @app.command()

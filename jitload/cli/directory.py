@@ -35,8 +35,7 @@ def opened_cache(named: Path | None, *, as_compile: bool = False) -> Iterator[Ca
     """
     settings = config.current()
     if named is not None:
-        path = named.expanduser().absolute()
-        _check_named(path)
+        path = named_directory(named)
     elif settings.cache_dir is not None:
         path = Path(settings.cache_dir)
     else:
@@ -58,6 +57,17 @@ def opened_cache(named: Path | None, *, as_compile: bool = False) -> Iterator[Ca
         yield cache
     finally:
         cache.flush()
+
+
+def named_directory(named: Path) -> Path:
+    """The path of a cache directory that the user named.
+
+    Raises:
+        OSError: it does not exist, cannot be read, or is no cache.
+    """
+    path = named.expanduser().absolute()
+    _check_named(path)
+    return path
 
 
 def check_writable(named: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import weakref
 from contextlib import suppress
@@ -10,6 +11,7 @@ from contextlib import suppress
 from jitload import config, log
 from jitload.artifact import decode_factors
 from jitload.compiler.toolkit import toolchain
+from jitload.errors import UsageValueError
 from jitload.format.json import canonical_json
 from jitload.given import given_count, given_list, given_name, given_path, given_truth
 from jitload.lazy import lazy
@@ -35,9 +37,11 @@ if TYPE_CHECKING:
     from jitload.tiers import audit
     from jitload.tiers import explain as explanations
     from jitload.tiers import index as indexes
+    from jitload.tiers import merge as merging
     from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.tiers.explain import Explanation
     from jitload.tiers.index import Index
+    from jitload.tiers.merge import Merged
     from jitload.tiers.remote import open as opener
     from jitload.tiers.remote.tier import RemoteTier
     from jitload.tiers.tier import Tier
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
 else:
     images = lazy("jitload.images.check")  # what comes with the first entry that is read
     indexes = lazy("jitload.tiers.index")
+    merging = lazy("jitload.tiers.merge")
     accounts = lazy("jitload.tiers.account")
     audit = lazy("jitload.tiers.audit")
     explanations = lazy("jitload.tiers.explain")
@@ -255,6 +260,30 @@ class Cache:
         rebuilt = audit.rebuild_index(self.disk, index)
         self._unindexed.clear()
         return rebuilt
+
+    def merge(self, directories: Iterable[str | os.PathLike[str]]) -> Merged:
+        """Take in what other cache directories hold: verified entries, and what is known of the headers of requests.
+
+        Nothing changes there. What is damaged is left out, and named in what is given back.
+
+        Raises:
+            UsageValueError: there is no directory to take it into, nothing may be written there, or it is among them.
+            OSError: one of them does not exist, or others could have filled it.
+        """
+        own = self.disk
+        if own is None or self.read_only:
+            raise UsageValueError("merge needs a cache directory that may be written: Cache('/a/directory')")
+        others = [_disk_store(directory, 0, read_only=True) for directory in given_list("directories", directories)]
+        for other in others:
+            path = other.directory.path
+            if os.path.realpath(path) == os.path.realpath(own.directory.path):
+                raise UsageValueError(f"{path} is the cache itself: name others")
+            if not os.path.isdir(path):
+                raise FileNotFoundError(errno.ENOENT, "no such directory", path)
+            other.directory.check()
+        merged = merging.merge_stores(own, others, self._note_row)
+        self.flush()
+        return merged
 
     def gc(self, max_bytes: int | None = None) -> int:
         """Drop the least recently used entries until they fit into `max_bytes`; gives how many went."""

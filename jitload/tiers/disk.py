@@ -159,6 +159,21 @@ class DiskStore:
             self._quarantine(relative, str(error))
             return (), "damaged"
 
+    def read_record(self, request_digest: str) -> tuple[Variant, ...]:
+        """The same of a record that is there; a damaged one stays where it is.
+
+        Raises:
+            OSError: it is missing, or cannot be read.
+            ArtifactError: it is damaged.
+        """
+        return decode_record(self.directory.read(_shard("manifests", request_digest), MAX_RECORD_BYTES), request_digest)
+
+    def scan_records(self) -> Iterator[str]:
+        """The digest of every request that has a closure record."""
+        for relative, _ in self.directory.files("manifests"):
+            if _is_shard(relative):
+                yield relative[-65:-63] + relative[-62:]
+
     def add_variant(self, request_digest: str, variant: Variant) -> None:
         """Put one first in the closure record of a request, with what other processes have put there meanwhile.
 

@@ -204,7 +204,7 @@ def test_stats_counts_damage_and_quarantine(ask, invoke, cache, entry_file):
 
 def test_the_group_names_every_command_with_a_whole_sentence(invoke):
     lines = invoke("cache", "--help").stdout.splitlines()
-    for name in ("ls", "stats", "verify", "gc", "clear", "rebuild", "explain"):
+    for name in ("ls", "stats", "verify", "gc", "clear", "rebuild", "explain", "merge"):
         (line,) = [line for line in lines if line.split()[:1] == [name]]
         assert line.endswith(".")
         assert not line.endswith("...")
