@@ -204,27 +204,6 @@ def cannot_compile(request: CompileRequest, cache: Cache, policy: str, *, sealed
     return sealed or policy == "never" or cache.compiler(request) is None
 
 
-def refuse_if_off(
-    request: CompileRequest, asked: Answer, cache: Cache, policy: str, *, sealed: bool, device: str | None = None
-) -> None:
-    """Nothing where what no tier has may be compiled.
-
-    Args:
-        request: what is wanted.
-        asked: what the tiers said.
-        cache: the cache that was asked.
-        policy: the setting `compile`.
-        sealed: whether a compile is an error, whatever the policy.
-        device: the device whose arch the request took, or None where it was chosen.
-
-    Raises:
-        CompileDisabledError: it may not.
-    """
-    if sealed or policy == "never":
-        reason = _reason(asked, policy)
-        raise missing.sealed(request, reason) if sealed else missing.not_precompiled(request, asked, cache, device)
-
-
 def _ask_bundles(
     request: CompileRequest, bundles: Iterable[Bundle], before: Answer | None = None, about: str = "", *, use: bool
 ) -> Answer:
@@ -258,34 +237,44 @@ def _provide(
         answer = find_stand_in(request, cache, settings, roles.bundles(settings), stand_ins, before=asked)
         if answer.artifact is not None:
             return answer.artifact, answer.variant, []
-    reason = _reason(asked, policy)
+    reason = "compile=always" if policy == "always" else asked.reason
     counters().count_miss(reason)
     if events.listeners:
         _tell("miss", request, reason=reason)
     log.debug("miss: %s (%s)", request, reason)
-    refuse_if_off(request, asked, cache, policy, sealed=sealed, device=device)
+    if sealed or policy == "never":
+        raise missing.refusal(request, asked, cache, reason, sealed=sealed, device=device)
+    return _compile_once(request, cache, settings, roles, compiler)
+
+
+def _compile_once(
+    request: CompileRequest, cache: Cache, settings: Config, roles: Roles, compiler: Compiler
+) -> Provided:
+    """One compile over threads, processes and, where there is a remote, hosts; or what another of them has made."""
     directory = None if cache.disk is None else cache.disk.directory
     waited = partial(_tell, "wait", request) if events.listeners else None
     what = f"{request.name} ({request.kind}, {request.arch})"
+    looks = settings.compile != "always"
 
     def look() -> Answer:
         return look_up(request, cache, settings, roles.bundles(settings))
 
     with flight.single_flight(request.digest, directory, what=what, waited=waited):
-        again = look() if policy != "always" else None
-        if again is not None and again.artifact is not None:
-            return again.artifact, again.variant, []
-        shared = cache.remote if again is not None and cache.compiler(request) is not None else None
+        found = look() if looks else None
+        if found is not None and found.artifact is not None:
+            return found.artifact, found.variant, []
+        shared = cache.remote if looks else None
+        if shared is not None and cache.compiler(request) is None:
+            shared = None  # nobody waits for who cannot compile
         with flight.fleet_flight(shared, request.digest, look, what, waited) as found:
             if found is not None and found.artifact is not None:
                 return found.artifact, found.variant, []
-            worker = roles.compile_alone if outlive_compile(request.options) else compiler
-            return _compile(request, cache, settings, roles, worker)
+            return _compile(request, cache, settings, roles, compiler)
 
 
 def _compile(request: CompileRequest, cache: Cache, settings: Config, roles: Roles, compiler: Compiler) -> Provided:
-    """One compile that is kept, by the compiler that is installed."""
-    filled = filling.fill(request, cache, roles.toolkit(), compiler, scan_first=settings.compile != "always")
+    worker = roles.compile_alone if outlive_compile(request.options) else compiler
+    filled = filling.fill(request, cache, roles.toolkit(), worker, scan_first=settings.compile != "always")
     if filled is None:
         raise missing.not_compilable(request)
     if filled.compiled is None:
@@ -300,7 +289,3 @@ def _tell(name: str, request: CompileRequest, seconds: float = 0.0, reason: str 
     kernel = ", ".join(request.names or diagnostics.kernel_names(request.source)) or request.name
     told = {"kernel": kernel, "key": request.digest, "kind": str(request.kind), "arch": request.arch}
     events.tell(name, **told, seconds=seconds, reason=reason, tier=tier)
-
-
-def _reason(asked: Answer, policy: str) -> str:
-    return "compile=always" if policy == "always" else asked.reason

@@ -22,15 +22,16 @@ from jitload.batch.remote import give_to_remote
 from jitload.batch.report import PrecompileReport
 from jitload.batch.shard import Shard
 from jitload.batch.workers import Batch, Result, compile_batch, compile_in_processes
+from jitload.bundles.missing import refusal
 from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.diagnostics import give_warnings
 from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.compiler.key import readable_factors
 from jitload.door import is_sealed
-from jitload.errors import CompileError, JitloadError
+from jitload.errors import CompileError
 from jitload.given import given_cache, given_count, given_list
 from jitload.lazy import lazy
-from jitload.road import cannot_compile, look_up, refuse_if_off
+from jitload.road import cannot_compile, look_up
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer
 from jitload.workloads.workload import Workload
@@ -156,6 +157,7 @@ def _run(
     settings = config.current()
     policy = settings.compile
     bundles = bundles_in_force(settings)  # one that is refused stops this as it stops a launch
+    sealed = is_sealed()
     missing: list[CompileRequest] = []
     for request in wanted:
         answer = Answer(request)
@@ -164,10 +166,9 @@ def _run(
             if answer.artifact is not None:
                 yield _cached(request, answer.artifact)
                 continue
-        try:
-            refuse_if_off(request, answer, store, policy, sealed=is_sealed())
-        except JitloadError as error:
-            yield Result(request, "failed", error)
+        if sealed or policy == "never":
+            reason = "compile=always" if policy == "always" else answer.reason
+            yield Result(request, "failed", refusal(request, answer, store, reason, sealed=sealed))
         else:
             missing.append(request)
     if not missing:

@@ -69,8 +69,21 @@ def not_precompiled(
     )
 
 
-def sealed(request: CompileRequest, reason: str) -> CompileDisabledError:
-    """The error for a request that needs a compile, by its reason, in a process that is sealed."""
+def refusal(
+    request: CompileRequest, asked: Answer, cache: Cache, reason: str, *, sealed: bool, device: str | None = None
+) -> CompileDisabledError:
+    """The error for a request that needs a compile where there may be none.
+
+    Args:
+        request: what is wanted.
+        asked: what the tiers said to it.
+        cache: the cache that was searched.
+        reason: why it needs a compile.
+        sealed: whether that is because the process is sealed; else compiling is off.
+        device: the device whose arch the request took, or None when it was chosen.
+    """
+    if not sealed:
+        return not_precompiled(request, asked, cache, device)
     return CompileDisabledError(
         f"{request.name} ({request.kind}, {request.arch}) needs a compile ({reason}), and this "
         f"process is sealed: compile it before jitload.seal(){describe_nearest(request)}"

@@ -1,0 +1,112 @@
+"""`@jit_kernel`: a CUDA C++ kernel as a Python function.
+
+The decorated function is a declaration: its positional parameters name the kernel's arguments, in order, with their
+defaults; its keyword-only parameters are template arguments. The source is a file beside the Python file, a string, or
+the function's docstring. Compile, cache look-up and loading happen at the first use; after that a call only launches.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, overload
+
+from jitload.declaration import KernelSource
+from jitload.errors import UsageTypeError
+from jitload.given import given_cache, kept
+from jitload.jit.kernel import JitKernel
+from jitload.jit.specialization import KernelOptions, Specialization
+from jitload.launch.signature import split_signature
+from jitload.source.decorated import Undecorated, check_function, check_source, docstring_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from jitload.tiers.cache import Cache
+
+__all__ = ["JitKernel", "jit_kernel"]
+
+
+@overload
+def jit_kernel(function: Callable[..., Any], /) -> JitKernel: ...
+
+
+@overload
+def jit_kernel(
+    *,
+    file: str | os.PathLike[str] | None = None,
+    source: str | None = None,
+    entry: str | None = None,
+    kind: str | None = None,
+    arch: str | Iterable[str] | None = None,
+    options: str | Iterable[str] = (),
+    include_dirs: Iterable[str | os.PathLike[str]] = (),
+    headers: Mapping[str, str] | None = None,
+    defines: Mapping[str, object] | Iterable[str] | None = None,
+    cache: Cache | None = None,
+) -> Callable[[Callable[..., Any]], JitKernel]: ...
+
+
+def jit_kernel(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    file: str | os.PathLike[str] | None = None,
+    source: str | None = None,
+    entry: str | None = None,
+    kind: str | None = None,
+    arch: str | Iterable[str] | None = None,
+    options: str | Iterable[str] = (),
+    include_dirs: Iterable[str | os.PathLike[str]] = (),
+    headers: Mapping[str, str] | None = None,
+    defines: Mapping[str, object] | Iterable[str] | None = None,
+    cache: Cache | None = None,
+) -> JitKernel | Callable[[Callable[..., Any]], JitKernel]:
+    """Declare a CUDA C++ kernel. Nothing is compiled before the first use.
+
+    Args:
+        function: the declaration, when used without parentheses (the source is then its docstring).
+        file: the source file, relative to the Python file: on the disk, or where its module's loader has it (a zip,
+            a frozen application), with the headers that it includes by quoted names. Never the working directory: from
+            a prompt, a notebook or `python -c` it has to be absolute.
+        source: the source text.
+        entry: the kernel's C++ name, with template arguments in braces: "reduce<{T}, {BLOCK}>"; default: the
+            function's name with its keyword-only parameters as template arguments.
+        kind: "cubin", "ptx", "ltoir" or "fatbin"; default: what the device runs.
+        arch: default: the device's.
+        options: NVRTC options, a list of them or one string that is split as a shell would.
+        include_dirs: directories for `#include`, relative to the Python file.
+        headers: include name -> text.
+        defines: macro -> value.
+        cache: where to look and to keep; default: the user's cache.
+
+    Raises:
+        UsageValueError: no source, or more than one.
+        UsageTypeError: what is decorated is no function.
+    """
+    given_cache(cache)
+    settings = KernelOptions(
+        entry=entry,
+        kind=kind,
+        arch=kept(arch),
+        options=kept(options),
+        include_dirs=kept(include_dirs),
+        headers=headers,
+        defines=kept(defines),
+        cache=cache,
+    )
+    if isinstance(include_dirs, (str, os.PathLike)):
+        raise UsageTypeError(
+            f"include_dirs is a list, got one {type(include_dirs).__name__}: write [{str(include_dirs)!r}]"
+        )
+
+    def decorate(declaration: Callable[..., Any]) -> JitKernel:
+        check_function(declaration)
+        check_source(declaration.__name__, file, source)
+        text = docstring_source(declaration) if file is None and source is None else source
+        parameters, names, template = split_signature(declaration)
+        beside = KernelSource(declaration, file, text)
+        wanted = Specialization(declaration.__name__, beside, settings, names, template)
+        return JitKernel(declaration, parameters, wanted)
+
+    return Undecorated(decorate) if function is None else decorate(function)
