@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from errno import ENOENT
+from typing import TYPE_CHECKING
 
 from jitload.errors import SourceNotFoundError
 from jitload.headers.beside import Beside
@@ -11,7 +12,6 @@ from jitload.lazy import lazy
 from jitload.source.python_text import Standing, find_text, python_source
 from jitload.source.text import text_of
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Callable, Mapping

@@ -333,3 +333,54 @@ print(json.dumps([sorted(set(sys.modules) - before), stats.compiles, stats.hits[
     heavy = {"numpy", "dataclasses", "typing", "logging", "pathlib", "diskcache", "sqlite3", "inspect"}
     assert not heavy & set(modules)
     assert not [name for name in modules if name.startswith("cuda.")]
+
+
+HITS = """
+import json, sys
+before = set(sys.modules)
+import jitload
+def kernel(number):
+    return 'extern "C" __global__ void k(int *x) { *x = %d; }' % number
+if sys.argv[2] == "make":
+    with jitload.Session(cache_dir=sys.argv[3]):
+        jitload.Bundle.create(sys.argv[1], [jitload.CompileRequest(kernel(2), kind="cubin", arch="sm_80")])
+    jitload.compile(kernel(1), kind="cubin", arch="sm_80")
+else:
+    with jitload.Session():
+        jitload.use_bundle(sys.argv[1], trust="unsigned")
+        for number in (1, 2):
+            jitload.compile(kernel(number), kind="cubin", arch="sm_80")
+        hits = jitload.stats().hits
+        assert hits["disk"] == hits["bundle"] == 1, hits
+    print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def test_only_files_that_a_hit_loads_do_without_typing(tmp_path):
+    """A hit, from the disk or a bundle, does not import `typing`; there `TYPE_CHECKING = False` stands for its own."""
+    environment = {"JITLOAD_CACHE_DIR": str(tmp_path / "cache")}
+    run_python(HITS, tmp_path / "b.jlb", "make", tmp_path / "other", **environment)
+    loaded = set(json.loads(run_python(HITS, tmp_path / "b.jlb", "use", **environment)))
+    assert "typing" not in loaded
+    names = {path: name for name, path in module_paths().items()}
+    by_hand = {names[path] for path in SOURCES if "\nTYPE_CHECKING = False\n" in path.read_text()}
+    assert by_hand - loaded - {"jitload"} == set()
+
+
+def module_paths() -> dict[str, pathlib.Path]:
+    """Dotted name -> file."""
+    found = {}
+    for path in SOURCES:
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+#: The word `Any` in the package, as it was counted last: less is better, and the bound then goes down with it.
+MOST_ANY = 370
+
+
+def test_any_is_for_what_is_not_known():
+    """A user's value is Any, and what a library without types gives; what a room hands to another has a type."""
+    files = [*SOURCES, *PACKAGE.rglob("*.pyi")]
+    assert sum(len(re.findall(r"\bAny\b", path.read_text())) for path in files) <= MOST_ANY

@@ -11,11 +11,12 @@ themselves.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload.frozen import Value
 from jitload.source.arch import EXECUTOR_ARCH, capability
 from jitload.tiers.lookup import Answer, ask
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Protocol

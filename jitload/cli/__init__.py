@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
+from typing import TYPE_CHECKING
 
 from jitload.lazy import lazy
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.cli import app as commands
 else:

@@ -4,7 +4,7 @@ import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,7 +35,6 @@ from jitload.lazy import lazy
 from jitload.tiers.audit import written_options
 from jitload.workloads.workload import Workload
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.batch import bundling, plan
 else:

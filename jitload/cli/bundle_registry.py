@@ -1,6 +1,6 @@
 """`jitload bundle push` and `pull`: bundles in registries of container images."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +9,6 @@ from jitload.cli.console import clean_failures
 from jitload.errors import TrustError
 from jitload.lazy import lazy
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.bundles import oci
 else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 from jitload.compiler.substitutes import (
     BUILTIN_INTEGERS,
@@ -21,7 +22,6 @@ from jitload.compiler.substitutes import (
 )
 from jitload.compiler.toolkit import find_nvrtc
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.headers.closure import Closure, Header
 

@@ -7,9 +7,10 @@ pointer to T itself, and the only pointer in whose type T stands. Everything els
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload.headers.cpp import BLANK, COMMENT, HASH, NEWLINE, spelling, tokens
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 

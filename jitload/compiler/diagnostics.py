@@ -15,12 +15,12 @@ from __future__ import annotations
 import re
 import warnings
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from jitload.errors import CompileWarning
 from jitload.frozen import Value
 from jitload.headers.closure import MISSING_ROOT
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -10,13 +10,13 @@ import ctypes
 import os
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_void_p
+from typing import TYPE_CHECKING
 
 from jitload import forks
 from jitload.compiler import toolkit
 from jitload.errors import CompileError
 from jitload.lazy import lazy
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

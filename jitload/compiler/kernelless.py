@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from jitload.compiler.deduce import kernel_templates
 from jitload.errors import CompileError
 from jitload.headers.cpp import BLANK, COMMENT, NEWLINE, tokens
 from jitload.values import Kind
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Artifact
     from jitload.compiler.deduce import KernelTemplate

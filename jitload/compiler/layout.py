@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from jitload.compiler.signature import typed_by_symbol, with_types
 from jitload.images.ptx.entries import ADDRESS_TYPES, kernel_of, read_entries
 from jitload.values import Parameter
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

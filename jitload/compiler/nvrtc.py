@@ -9,6 +9,7 @@ import ctypes
 import os
 from contextlib import contextmanager
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from jitload import forks
 from jitload.compiler import toolkit
@@ -16,7 +17,6 @@ from jitload.errors import CompileError
 from jitload.source.arch import virtual_arch
 from jitload.values import Kind
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from types import ModuleType

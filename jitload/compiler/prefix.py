@@ -18,12 +18,12 @@ from __future__ import annotations
 import os
 import re
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from jitload.compiler import nvrtc
 from jitload.digest import digest_factors
 from jitload.headers import cpp
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 

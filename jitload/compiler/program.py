@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import TYPE_CHECKING
 
 from jitload.artifact import Artifact
 from jitload.compiler import nvrtc, ptxas
@@ -29,7 +30,6 @@ from jitload.source.options import option_name
 from jitload.source.text import foreign_encoding
 from jitload.values import Kind
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

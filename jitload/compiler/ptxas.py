@@ -16,10 +16,10 @@ compile whose own options have `--ptxas-options=-v` knows them.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from jitload.source.arch import capability
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

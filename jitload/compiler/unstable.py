@@ -14,8 +14,8 @@ the process id, so that the same source gives other bytes each time (seen with N
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Artifact
 

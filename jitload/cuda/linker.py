@@ -6,12 +6,12 @@ import ctypes
 import os
 from importlib import import_module
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from jitload import events
 from jitload.compiler.toolkit import find_library
 from jitload.errors import LoadError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload.cuda import driver
 from jitload.errors import LaunchError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import posixpath
+from typing import TYPE_CHECKING
 
 from jitload.errors import UsageValueError
 from jitload.lazy import lazy
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib import resources
     from types import FunctionType

@@ -19,6 +19,7 @@ missing, and then `Closure.add_missing` finds it and the compile is tried again.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from jitload.digest import digest_factors, sha256_hex
 from jitload.errors import CompileError
@@ -27,7 +28,6 @@ from jitload.headers.includes import Include, absolute_names, decode_name, defin
 from jitload.headers.macros import Macros
 from jitload.headers.search import VIRTUAL_ROOT, Header, Search, read_header, scan_text
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

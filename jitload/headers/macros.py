@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import product
+from typing import TYPE_CHECKING
 
 from jitload.headers import cpp
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import re
 from itertools import islice, tee, zip_longest
+from typing import TYPE_CHECKING
 
 from jitload.headers import cpp
 from jitload.headers.cpp import HASH, HEADER, HEADER_NAME, NEWLINE, RAW, SPLICE, WORD, spelling
 from jitload.headers.includes import Include, Scan, decode_name
 from jitload.headers.place import Place
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 

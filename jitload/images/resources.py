@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from struct import Struct
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from jitload.errors import LoadError
 from jitload.images.check import cubins_in, verify_image
@@ -27,7 +28,6 @@ from jitload.images.cubin import ET_EXEC, name_sections, number_kernels, read_se
 from jitload.images.multiprocessor import launchable_threads
 from jitload.values import Resources
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

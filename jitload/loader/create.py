@@ -6,6 +6,8 @@ wrote, and each kind has constructors with arguments of its own (there: the glob
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload.errors import UsageTypeError
 from jitload.loader.inputs import as_bytes, checked_kind
 from jitload.loader.module import Module
@@ -13,7 +15,6 @@ from jitload.loader.registry import load_module_from_bytes
 from jitload.loader.specs import IMAGE_KINDS
 from jitload.values import KernelInfo
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

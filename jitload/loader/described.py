@@ -11,6 +11,8 @@ The loaders of the built-in kinds take both.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload.digest import sha256
 from jitload.errors import LoadError
 from jitload.format.entry import MAGIC, decode_entry, decode_factors, encode_entry
@@ -19,7 +21,6 @@ from jitload.frozen import Value
 from jitload.images.resources import known_resources
 from jitload.values import Kind, Toolchain
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 

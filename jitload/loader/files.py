@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload.artifact import Artifact
 from jitload.errors import LoadError
 from jitload.files.regular import open_regular
@@ -11,7 +13,6 @@ from jitload.images.check import sniff_kind
 from jitload.loader.registry import load_artifact, load_module_from_bytes, registered_kinds
 from jitload.loader.specs import BUILT_IN
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
 

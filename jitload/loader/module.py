@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-# `threading.Lock` is this function, without the 5 ms of start-up that the module around it costs.
 from _thread import allocate_lock
+
+# `threading.Lock` is this function, without the 5 ms of start-up that the module around it costs.
+from typing import TYPE_CHECKING
 
 from jitload import forks
 from jitload.errors import LoadError, SymbolNotFoundError, UsageTypeError
 from jitload.given import given_name
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, NoReturn

@@ -10,9 +10,11 @@ The keys are those of tvm-ffi's whole-module loader, `ffi.Module.load_from_bytes
 
 from __future__ import annotations
 
-# `threading.Lock` is this function; the module around it costs 5 ms of start-up (measured with -X importtime).
 from _thread import allocate_lock
 from time import perf_counter
+
+# `threading.Lock` is this function; the module around it costs 5 ms of start-up (measured with -X importtime).
+from typing import TYPE_CHECKING
 
 from jitload import events, forks
 from jitload.errors import LoaderNotFoundError, UsageTypeError, UsageValueError
@@ -31,7 +33,6 @@ from jitload.loader.specs import (
     only_offer,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import overload

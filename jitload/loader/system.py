@@ -12,8 +12,10 @@ does not stop for ever, as it does with upstream's plain mutex (measured on tvm-
 
 from __future__ import annotations
 
-# `threading.RLock` is this class, without the 5 ms of start-up that the module around it costs.
 from _thread import RLock, get_ident
+
+# `threading.RLock` is this class, without the 5 ms of start-up that the module around it costs.
+from typing import TYPE_CHECKING
 
 from jitload import forks
 from jitload.errors import SymbolNotFoundError, UsageTypeError, UsageValueError
@@ -21,7 +23,6 @@ from jitload.given import given_name
 from jitload.lazy import lazy
 from jitload.loader.module import Module
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.loader import whole
     from jitload.loader.module import Function

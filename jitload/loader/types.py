@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload.lazy import lazy
 from jitload.values import KernelInfo, Parameter
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.compiler import signature as signatures
 else:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from jitload.errors import LoadError, UsageTypeError
 from jitload.loader.inputs import as_bytes
@@ -27,7 +28,6 @@ from jitload.loader.module import Module
 from jitload.loader.registry import load_module_from_bytes, require_loader
 from jitload.loader.specs import RESERVED
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn

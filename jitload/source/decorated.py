@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import sys
 from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import TYPE_CHECKING
 
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.source.text import is_path
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn

@@ -11,12 +11,12 @@ import sys
 import threading
 import tokenize
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from jitload import forks
 from jitload.files.regular import open_regular
 from jitload.frozen import Value
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -7,10 +7,10 @@ looks like an option (12.9.86); what ptxas knows, from its `--help` and from try
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from jitload.errors import UsageValueError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

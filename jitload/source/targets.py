@@ -10,11 +10,12 @@ fatbin   all archs together: one image
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.source.arch import normalize_arch, parse_kind
 from jitload.values import Kind
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any

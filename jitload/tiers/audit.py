@@ -6,6 +6,7 @@ None of this is on the way to a hit, and none of it counts as a use of an entry.
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from jitload.errors import ArtifactError, LoadError
 from jitload.format.entry import decode_factors
@@ -13,7 +14,6 @@ from jitload.frozen import Value
 from jitload.tiers.account import Account, known_entries
 from jitload.values import Kind
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 

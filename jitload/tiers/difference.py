@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload.compiler.key import readable_factors
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileError
@@ -9,7 +11,6 @@ from jitload.frozen import Value
 from jitload.headers.roots import Roots
 from jitload.headers.search import VIRTUAL_ROOT, read_header
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload import config
 from jitload.compiler.key import artifact_key, known_factors
 from jitload.compiler.toolkit import toolkit_roots
@@ -12,7 +14,6 @@ from jitload.headers.closure import Closure
 from jitload.tiers.difference import differences, factors_now
 from jitload.tiers.lookup import Answer, ask, peek_key
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Protocol

@@ -9,13 +9,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from threading import Lock, current_thread
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from jitload import forks, log
 from jitload.files.lock import FileLock
 from jitload.files.ownership import Refused
 from jitload.lazy import lazy
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

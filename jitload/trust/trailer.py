@@ -11,6 +11,7 @@ What it is and the name under which it lies are signed too: whoever can write th
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 from jitload.digest import sha256
 from jitload.errors import TrustError
@@ -18,7 +19,6 @@ from jitload.format.json import all_different, canonical_json, decode_json
 from jitload.lazy import lazy
 from jitload.trust.policy import is_key_id, key_id
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

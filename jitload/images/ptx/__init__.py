@@ -6,10 +6,10 @@ What reads more of it lies beside: tokens, declarations, and the entries of a te
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from jitload.errors import LoadError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import time
 from threading import Lock, Thread
+from typing import TYPE_CHECKING
 
 from jitload import forks, log
 from jitload.tiers.remote.deadline import OPERATION_SECONDS, wait_nowhere
 from jitload.tiers.remote.store import StoreError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from threading import Lock, Thread, local
+from typing import TYPE_CHECKING
 
 from jitload import forks
 from jitload.tiers.remote.store import AWAY, TIMED_OUT, StoreError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar

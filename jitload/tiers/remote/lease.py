@@ -10,13 +10,13 @@ import os
 import random
 import time
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
 from jitload import log
 from jitload.tiers.remote.deadline import OPERATION_SECONDS, wait_nowhere
 from jitload.tiers.remote.store import StoreError
 from jitload.tiers.stats import counters
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

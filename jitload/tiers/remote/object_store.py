@@ -15,6 +15,7 @@ import re
 import time
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError, PreconditionError
@@ -26,7 +27,6 @@ from jitload.format.json import canonical_json
 from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, WRITE_SECONDS, run_within
 from jitload.tiers.remote.store import AWAY, DAMAGED, REFUSED, TIMED_OUT, TOO_LARGE, StoreError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload import log
 from jitload.errors import TrustError
 from jitload.lazy import lazy
@@ -11,7 +13,6 @@ from jitload.tiers.remote.seal import Seal
 from jitload.tiers.remote.store import StoreError
 from jitload.tiers.remote.tier import RemoteTier
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import redis.exceptions as failures
 from redis.backoff import NoBackoff
@@ -24,7 +25,6 @@ from jitload import forks
 from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, run_within
 from jitload.tiers.remote.store import AWAY, DAMAGED, REFUSED, TIMED_OUT, TOO_LARGE, StoreError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

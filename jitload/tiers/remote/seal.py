@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jitload import log
 from jitload.errors import TrustError
 from jitload.lazy import lazy
 from jitload.tiers.remote.store import REFUSED, UNSIGNED, UNTRUSTED, StoreError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.trust import trailer
     from jitload.trust.policy import Policy

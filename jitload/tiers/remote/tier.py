@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from threading import local
+from typing import TYPE_CHECKING
 
 from jitload import events, forks, log
 from jitload.artifact import decode_entry
@@ -23,7 +24,6 @@ from jitload.tiers.remote.store import AWAY, DAMAGED, OUTAGES, TIMED_OUT, TOO_LA
 from jitload.tiers.remote.writer import Writer
 from jitload.tiers.stats import counters
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any

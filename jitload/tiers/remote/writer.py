@@ -10,11 +10,11 @@ from collections import deque
 from contextvars import copy_context
 from functools import partial
 from threading import Condition, Thread
+from typing import TYPE_CHECKING
 
 from jitload import forks, log
 from jitload.tiers.remote.deadline import wait_nowhere
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
