@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jitload.cli.checks import bundles, cache, compiler, devices, host, launch
+from jitload.cli.checks import bundles, cache, compiler, devices, host, launch, remote
 from jitload.cli.checks.finding import Finding, problem
 from jitload.cli.checks.sample import Sample
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
@@ -46,6 +46,7 @@ CHECKS: dict[str, Check] = {
     "bundles": bundles.check_bundles,
     "cache": cache.check_cache,
     "read-only dirs": cache.check_read_only_dirs,
+    "remote": remote.check_remote,
 }
 
 MAX_PROGRAMS_SHOWN = 5

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jitload.source.request import CompileRequest
     from jitload.tiers.difference import Difference
     from jitload.tiers.disk import DiskStore
+    from jitload.tiers.remote.tier import RemoteTier
     from jitload.tiers.tier import Tier
     from jitload.values import Toolchain
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         tiers: tuple[Tier, ...]
         layers: tuple[DiskStore, ...]
         disk: DiskStore | None
+        remote: RemoteTier | None
 
         def compiler(self, request: CompileRequest) -> Toolchain | None:
             """The compiler that this process would use for a request."""
@@ -67,7 +69,8 @@ class Explanation(Value):
         request: a line about the request.
         outcome: what asking for it now would come to: "hit", "compile" or "error".
         launch: that in words: the image and the place that would serve it, or why it is compiled or refused.
-        tier: the tier for which `stats()` would count the hit: "memory", "bundle" or "disk"; None where there is none.
+        tier: the tier for which `stats()` would count the hit: "memory", "bundle", "disk" or "remote"; None where there
+            is none.
         key: the key of the image that would be served, else the one that the request has now; None when that cannot be
             known without a compile.
         factors: (name, value) of every factor of the key.
@@ -219,15 +222,21 @@ def _rows(answer: Answer, wanted: CompileRequest, cache: Tiers) -> list[tuple[st
             key = artifact_key(request, tried.variant.closure, tried.variant.toolchain)
             said = tried.text or f"fits; {_spell(tried.said, cache)}"
             rows.append((f"closure record variant {number} ({key[:12]})", said))
-        rows += [(f"closure record in {tier.place}", word) for tier, word in answer.silent]
+        rows += [(f"closure record in {tier.place}", _at_length(tier, word, cache)) for tier, word in answer.silent]
         if not answer.tried and not answer.silent:
             rows.append(("closure record", "absent: this request was never compiled into this cache"))
+            rows += [] if cache.remote is None else [(f"closure record in {cache.remote.place}", "absent")]
         if len(cache.tiers) == 1:
             rows.append(("disk", "none: a cache in memory only"))
     elif answer.tiers:
         another = answer.artifact is not None and (request.kind, request.archs) != (wanted.kind, wanted.archs)
         rows.append((answer.tiers[-1].place, f"hit: {request.kind} {request.arch}" if another else answer.said))
     return [(f"{answer.about}: {place}" if answer.about else place, said) for place, said in rows]
+
+
+def _at_length(tier: Tier, word: str, cache: Tiers) -> str:
+    """What a tier said that could not say which headers it knows."""
+    return cache.remote.said(word) if cache.remote is not None and tier is cache.remote else word
 
 
 def _spell(said: Iterable[tuple[Tier, str]], cache: Tiers) -> str:

@@ -112,3 +112,19 @@ def directory(tmp_path):
 def shared(request):
     """Each of what machines can share."""
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def remote_of(tmp_path):
+    """`remote_of(url)`: the tier in a session of its own, which the fixture leaves again."""
+    sessions = []
+
+    def make(url, **options):
+        session = jitload.Session(cache_dir=tmp_path / f"cache-{len(sessions)}", remote=url, **options)
+        session.__enter__()
+        sessions.append(session)
+        return jitload.Cache.default().remote
+
+    yield make
+    for session in reversed(sessions):
+        session.__exit__(None, None, None)

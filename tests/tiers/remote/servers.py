@@ -91,7 +91,7 @@ def http_server(directory):
     (directory / "files").mkdir(exist_ok=True)
     (directory / "nginx.conf").write_text(
         f"""
-daemon off; worker_processes 1; pid {directory}/pid; error_log {directory}/error.log;
+{"user root;" if os.getuid() == 0 else ""} daemon off; worker_processes 1; pid {directory}/pid; error_log {directory}/error.log;
 events {{ worker_connections 64; }}
 http {{
   access_log {directory}/access.log; client_body_temp_path {directory}/t1; proxy_temp_path {directory}/t2;

@@ -30,22 +30,6 @@ def proxy(redis):
     made.close()
 
 
-@pytest.fixture
-def remote_of(tmp_path):
-    """`remote_of(url)`: the tier in a session of its own, which the fixture leaves again."""
-    sessions = []
-
-    def make(url, name="a", **options):
-        session = jitload.Session(cache_dir=tmp_path / f"cache-{name}", remote=url, **options)
-        session.__enter__()
-        sessions.append(session)
-        return jitload.Cache.default().remote
-
-    yield make
-    for session in reversed(sessions):
-        session.__exit__(None, None, None)
-
-
 def fill(remote, number=1):
     """An entry in the store, and nothing of it in this process."""
     artifact = make_artifact(number)
