@@ -1,11 +1,16 @@
 """What a hit costs: in memory, from the disk, in a new process; and what a cold compile costs over raw NVRTC.
 
-Run by hand: `python benchmarks/cache.py`. Every figure is a median of interleaved rounds of one run, and the ratios are
-what to quote. Install `cuda-core` beside jitload to see the same for its FileStreamProgramCache.
+Run by hand: `python benchmarks/cache.py`; with `--entries 1000,100000,1000000`, what a cache of so many entries costs
+(the last takes 4 GB of disk and some ten minutes). Every figure is a median of interleaved rounds of one run, of puts
+the mean, and the ratios are what to quote. Install `cuda-core` beside jitload to see the same for its
+FileStreamProgramCache.
 """
 
 from __future__ import annotations
 
+import argparse
+import collections
+import itertools
 import os
 import statistics
 import subprocess
@@ -14,7 +19,11 @@ import tempfile
 import time
 
 import jitload
+from jitload.cli.cache_report import stats_json
 from jitload.compiler import nvrtc
+from jitload.digest import sha256_hex
+from jitload.format.entry import encode_entry
+from jitload.tiers.cache import FLUSH_EVERY
 from jitload.values import Kind
 
 # About 5 KB of cubin, the size that the budgets speak of.
@@ -192,9 +201,90 @@ def hits_ms(sources: list[str]) -> list[float]:
     return [float(line) * 1e3 for line in done.stdout.splitlines()]
 
 
+def filled_cache(directory: str, entries: int) -> jitload.Cache:
+    """A cache with so many entries: real ones of an empty kernel under made-up keys, written without waiting for disks.
+
+    Their rows come from a rebuild, as they would from puts.
+    """
+    cache = jitload.Cache(directory, max_bytes=1 << 50)
+    disk = cache.disk
+    assert disk is not None
+    started = time.perf_counter()
+    for number in range(entries):
+        made = made_up(f"filled {number}")
+        disk.directory.write(f"objects/{made.key[:2]}/{made.key[2:]}", encode_entry(made), durable=False)
+    written = time.perf_counter()
+    cache.rebuild()
+    seconds = time.perf_counter() - written
+    row(f"{entries} entries, made in {written - started:.0f} s; rebuild", f"{seconds:.1f} s")
+    return cache
+
+
+def made_up(text: str) -> jitload.Artifact:
+    state = {**TINY.__getstate__(), "kernels": tuple(TINY.kernels.values()), "key": sha256_hex(text.encode())}
+    return jitload.Artifact(**state)
+
+
+def measure_growth(directory: str, sizes: list[int]) -> None:
+    """What is done with a cache, at each of these sizes; the puts in turn, and at the bound as well."""
+    global TINY
+    TINY = jitload.compile(SOURCE, kind="ptx", arch="compute_90", cache=jitload.Cache())
+    caches = {entries: filled_cache(f"{directory}/{entries}", entries) for entries in sizes}
+    numbers = itertools.count()
+
+    def puts_ms(cache: jitload.Cache) -> float:
+        """One put of as many as come to one writing of the index, which is among them."""
+        fresh = [made_up(f"put {next(numbers)}") for _ in range(FLUSH_EVERY)]
+        started = time.perf_counter()
+        for artifact in fresh:
+            cache.put(artifact)
+        return (time.perf_counter() - started) / FLUSH_EVERY * 1e3
+
+    for where in ("put", "put, at the bound"):
+        rounds = [{entries: puts_ms(cache) for entries, cache in caches.items()} for _ in range(24)][2:]
+        base = statistics.mean(one[sizes[0]] for one in rounds)
+        for entries in sizes:
+            mean = statistics.mean(one[entries] for one in rounds)
+            row(f"{where}, {entries} entries", f"{mean:.2f} ms", f"x{mean / base:.2f}; budget 1.5x of 1000")
+        for cache in caches.values():
+            assert cache.disk is not None
+            cache.disk.max_bytes = cache.stats().bytes
+    for entries, cache in caches.items():
+        measure_upkeep(entries, cache)
+
+
+def measure_upkeep(entries: int, cache: jitload.Cache) -> None:
+    assert cache.disk is not None
+    store, bound = cache.disk, cache.disk.max_bytes
+    keys = [key for shard in list(store.shards())[:50] for key in store.keys_of(shard)[:1]]
+    hits = sorted(timed_ms(lambda key=key: store.read(key)) for key in keys)
+    row(f"verified disk hit, store level, {entries} entries", f"{hits[len(hits) // 2] * 1e3:.1f} us")
+    for what, action in (
+        ("gc, nothing to drop", lambda: cache.gc(bound)),
+        ("cache.stats()", cache.stats),
+        ("ls: every entry", lambda: collections.deque(cache.entries(), maxlen=0)),
+        ("jitload cache stats", lambda: stats_json(cache)),
+        ("gc of a tenth", lambda: cache.gc(int(cache.stats().bytes * 0.99))),
+    ):
+        row(f"{what}, {entries} entries", f"{timed_ms(action):.0f} ms")
+    assert cache.stats().bytes <= bound
+
+
+def timed_ms(action) -> float:
+    started = time.perf_counter()
+    action()
+    return (time.perf_counter() - started) * 1e3
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--entries", help="sizes of caches, the smallest first: 1000,100000")
+    sizes = parser.parse_args().entries
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a new process should find jitload compiled, as installed
     with tempfile.TemporaryDirectory() as directory:
+        if sizes:
+            measure_growth(directory, [int(size) for size in sizes.split(",")])
+            return
         measure_hits(f"{directory}/hits")
         measure_cold(f"{directory}/cold")
         measure_processes(f"{directory}/processes")

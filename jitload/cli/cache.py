@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jitload.cli.cache_exchange import pull, push
 from jitload.cli.cache_merge import merge
 from jitload.cli.cache_report import (
     counts_json,
@@ -256,6 +257,8 @@ def rebuild(directory: Dir = None, as_json: Json = False) -> None:
 
 
 app.command("merge")(merge)
+app.command("push")(push)
+app.command("pull")(pull)
 
 
 @app.command()

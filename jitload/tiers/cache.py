@@ -432,6 +432,8 @@ class _Defaults:
             layers=settings.read_only_dirs,
             remote=settings,
         )
+        if made.disk is not None:
+            made.disk.asked = True  # what is served by bundles and layers is counted here too
         return self._known.setdefault(wanted, made)
 
 

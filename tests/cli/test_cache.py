@@ -204,11 +204,12 @@ def test_stats_counts_damage_and_quarantine(ask, invoke, cache, entry_file):
 
 def test_the_group_names_every_command_with_a_whole_sentence(invoke):
     lines = invoke("cache", "--help").stdout.splitlines()
-    for name in ("ls", "stats", "verify", "gc", "clear", "rebuild", "explain", "merge"):
+    for name in ("ls", "stats", "verify", "gc", "clear", "rebuild", "explain", "merge", "push", "pull"):
         (line,) = [line for line in lines if line.split()[:1] == [name]]
         assert line.endswith(".")
         assert not line.endswith("...")
-        assert "--dir DIR" in invoke("cache", name, "--help").stdout
+        helped = invoke("cache", name, "--help").stdout
+        assert "--dir DIR" in helped or "remote" in helped
 
 
 def test_as_a_process_of_its_own(spawn, cache):
