@@ -12,10 +12,13 @@ else:
     driver = lazy("jitload.cuda.driver")  # only "auto" has to look for a driver
 
 
-def resolve_device() -> str:
-    """What runs kernels under the settings in force: "cuda" or "cpu"."""
-    device = config.current().device
+def resolve_device(settings: config.Config | None = None) -> str:
+    """What runs kernels under the settings in force: "cuda" or "cpu".
+
+    Args:
+        settings: `config.current()`, where the caller has it already.
+    """
+    device = (config.current() if settings is None else settings).device
     if device != "auto":
         return device
-
     return "cuda" if driver.is_available() else "cpu"

@@ -86,7 +86,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     """
     given_cache(cache)
     given_truth("isolate", isolate)
-    device = resolve_device() if arch is None else ""
+    settings = config.current()
+    device = resolve_device(settings) if arch is None else ""
     arch, options, names = kept(arch), kept(options), kept(names)
     plain = isinstance(source, str) and not include_dirs and not headers and not defines
     memo = (source, name, kind, arch, options, names, device) if plain else None
@@ -115,8 +116,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     chosen = stand_ins(request, device, kind) if device else NO_STAND_INS
     return road.compile_request(
         request,
-        default_cache() if cache is None else cache,
-        config.current(),
+        default_cache(settings) if cache is None else cache,
+        settings,
         _ROLES,
         compiler=compile_alone if isolate else None,
         stand_ins=chosen,
@@ -149,10 +150,11 @@ def compile_request(
     Raises:
         CompileError, CompileDisabledError, BundleError, TrustError: as `road.compile_request`.
     """
+    settings = config.current()
     return road.compile_request(
         request,
-        default_cache() if cache is None else cache,
-        config.current(),
+        default_cache(settings) if cache is None else cache,
+        settings,
         _ROLES,
         compiler=compile_alone if isolate and compiler is None else compiler,
         stand_ins=StandIns(device, tuple(kinds)),
@@ -191,8 +193,8 @@ def explain(
         chosen = request.stand_ins(wanted)
         device, kinds = chosen.device, kinds if chosen.kinds is ANY_IMAGE else chosen.kinds
     own = getattr(request, "cache", None) if cache is None else cache
-    store = default_cache() if own is None else own
     settings, sealed = config.current(), is_sealed()
+    store = default_cache(settings) if own is None else own
     bundles = bundles_in_force(settings)
     if settings.compile == "always":
         answer = Answer(wanted)

@@ -21,7 +21,12 @@ def passages(tmp_path_factory):
     environment["PYTHONPATH"] = str(SCRIPT.parents[1])
     ran = [
         subprocess.run(
-            [sys.executable, SCRIPT, directory], env=environment, capture_output=True, text=True, check=True, timeout=120
+            [sys.executable, SCRIPT, directory],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
         )
         for _ in range(2)
     ]

@@ -454,9 +454,13 @@ _OF_A_CACHE = (
 )
 
 
-def default_cache() -> Cache:
-    """The cache that the settings in force name, in the session in force."""
-    return session_part(_Defaults).cache(config.current())
+def default_cache(settings: config.Config | None = None) -> Cache:
+    """The cache that the settings in force name, in the session in force.
+
+    Args:
+        settings: `config.current()`, where the caller has it already.
+    """
+    return session_part(_Defaults).cache(config.current() if settings is None else settings)
 
 
 def _verify_image(kind: str, data: bytes) -> None:
