@@ -34,7 +34,7 @@ ALLOWED = {
     "allocType": "a field of the driver's structure",
     "_sql_retry": "diskcache asks for it",
     "_connect": "redis-py asks for it",
-    "leases": "what tells whether a store of a remote can keep leases",
+    "redirect_request": "urllib asks for it",
     "at_local": "called by generated code, as at_{space}",
     "at_param": "called by generated code, as at_{space}",
     "sub_saturated": "called by generated code, as {name}_saturated",
@@ -51,8 +51,6 @@ ALLOWED = {
     "takes_integers": "read by native code",
     "takes_none": "read by native code",
     "is_written": "read by native code",
-    "count_lease_wait": "for a remote that keeps leases",
-    "give_back": "for whoever took the counts and could not hand them on",
     "loaded_libraries": "shows whether libraries are let go",
 }
 _NAME = re.compile(r"[A-Za-z_]\w*")

@@ -10,7 +10,6 @@ A context is what `contextvars` calls one: an asyncio task has the blocks in whi
 from __future__ import annotations
 
 import sys
-from threading import Lock
 
 from jitload import forks, log
 from jitload.frozen import Value
@@ -77,8 +76,7 @@ class Config(Value):
         return {option.name: getattr(self, option.name) for option in OPTIONS if option.takes}
 
 
-_guard = Lock()
-_generation = 0
+_guard = forks.ProcessLock()
 _names_checked = False
 _read_raw = RAW.get
 #: True once anybody has asked for synchronous launches: until then a launch need not look at the settings.
@@ -93,7 +91,8 @@ def current() -> Config:
     """
     global _names_checked, sync_seen
     scope = scope_in_force()
-    state = (_generation, *map(_read_raw, ENCODED_NAMES))
+    layers = scope.state.layers
+    state = (scope.state.generation, layers, *map(_read_raw, ENCODED_NAMES))
     seen = scope.seen
     if seen is not None and seen[0] == state:
         known: Config = seen[1]
@@ -103,7 +102,7 @@ def current() -> Config:
         if said := unknown_variables():
             log.warn("; ".join(said.values()))
     fields = read_environment()
-    for options in (*scope.state.layers, *(block.options for block in scope.blocks if not block.over)):
+    for options in (*layers, *(block.options for block in scope.blocks if not block.over)):
         fields.update(options)
     if fields["strict"]:
         fields["compile"] = "never"
@@ -155,9 +154,9 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
             self._hold_for_process()
 
     def __enter__(self) -> Config:
-        block = Block(self._options)
         before = scope_in_force()
-        with _guard:
+        block = Block(self._options, before.state)
+        with _guard.here:
             self._blocks.append(block)
         self._release_for_process()  # the same object, called before: from now on it is this block's
         put_in_force(before.with_blocks((*[other for other in before.blocks if not other.over], block)))
@@ -170,10 +169,9 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        global _generation
         now = scope_in_force()
         here = now.blocks
-        with _guard:
+        with _guard.here:
             # The innermost of this context. A generator may also be closed by another thread than began it.
             mine = [block for block in self._blocks if block in here] or self._blocks
             block = mine[-1] if mine else None
@@ -181,40 +179,31 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
                 self._blocks.remove(block)
                 if block not in here:
                     block.over = True
-                    _generation += 1
+                    block.state.generation += 1
         if block is None:
             self._release_for_process()
         elif not block.over:
             put_in_force(now.with_blocks(tuple([other for other in here if other is not block and not other.over])))
 
     def _hold_for_process(self) -> None:
-        global _generation
-        with _guard:
+        with _guard.here:
             self._state.layers = (*self._state.layers, self._options)
-            _generation += 1
 
     def _release_for_process(self) -> None:
-        global _generation
-        with _guard:
-            layers = self._state.layers
-            others = tuple([layer for layer in layers if layer is not self._options])
-            if len(others) < len(layers):
-                self._state.layers = others
-                _generation += 1
+        with _guard.here:
+            self._state.layers = tuple([layer for layer in self._state.layers if layer is not self._options])
 
 
 Config.__doc__ = described(Config.__doc__, all_of_them=True)
 configure.__doc__ = described(configure.__doc__)
 
 
-def _renew_guard() -> None:
-    """After a fork: another thread may have been changing the settings."""
-    global _guard, _generation
-    _guard = Lock()
-    _generation += 1  # it may have changed them, and not counted that yet
+def _look_again() -> None:
+    """After a fork: another thread may have ended a block, and not counted that yet."""
+    scope_in_force().state.generation += 1
 
 
-forks.after_fork(_renew_guard)
+forks.after_fork(_look_again)
 
 
 def _opens_block() -> bool:

@@ -6,7 +6,7 @@ of a fork goes on telling the listeners that it has inherited.
 
 from __future__ import annotations
 
-from _thread import _local, allocate_lock  # of `threading`, which costs 5 ms of start-up
+from _thread import _local  # of `threading`, which costs 5 ms of start-up
 
 from jitload import forks
 from jitload.errors import UsageTypeError
@@ -90,7 +90,7 @@ class Listening:
     def remove(self) -> None:
         """Tell it nothing any more. May be repeated."""
         global listeners
-        with _changing:
+        with _changing.here:
             listeners = tuple([one for one in listeners if one is not self])
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class Listening:
 
 #: Who listens; looked at before anything is done for an event.
 listeners: tuple[Listening, ...] = ()
-_changing = allocate_lock()
+_changing = forks.ProcessLock()
 _telling = _local()
 
 
@@ -166,15 +166,6 @@ def tell_of(name: str, artifact: Image, **fields: Unpack[Course]) -> None:
 
 def _add(listening: Listening) -> None:
     global listeners
-    with _changing:
+    with _changing.here:
         if listening not in listeners:
             listeners = (*listeners, listening)
-
-
-def _forget_changes() -> None:
-    """After a fork: the thread that was changing the tuple does not exist in the child."""
-    global _changing
-    _changing = allocate_lock()
-
-
-forks.after_fork(_forget_changes)

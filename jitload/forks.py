@@ -14,7 +14,7 @@ import itertools
 import os
 import sys
 import time
-from _thread import get_ident
+from _thread import allocate_lock, get_ident
 from _weakref import ref
 from functools import partial
 from types import MethodType
@@ -22,6 +22,7 @@ from types import MethodType
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     Reset = Callable[[], None]
@@ -52,6 +53,27 @@ def after_fork(reset: Reset) -> None:
         _resets[number] = partial(_call_method, ref(reset.__self__, forget), reset.__func__)
     else:
         _resets[number] = reset
+
+
+class ProcessLock:
+    """A lock of this process: `with lock.here:`. A child has another one, that nobody holds.
+
+    Args:
+        kind: what makes it.
+
+    Attributes:
+        here: the lock itself. Who holds it while it forks gives the old one back.
+    """
+
+    __slots__ = ("__weakref__", "_kind", "here")
+
+    def __init__(self, kind: Callable[[], AbstractContextManager[bool]] = allocate_lock) -> None:
+        self._kind = kind
+        self.here = kind()
+        after_fork(self._renew)
+
+    def _renew(self) -> None:
+        self.here = self._kind()
 
 
 def _forget(resets: dict[int, Reset], number: int, _dead: object) -> None:

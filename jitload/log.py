@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 
 from jitload.errors import printable
@@ -18,7 +19,6 @@ else:
     logging = lazy("logging")
 
 _said: set[object] = set()
-_handled = False
 
 
 def warn_once(subject: object, message: str) -> None:
@@ -40,15 +40,17 @@ def debug(message: str, *arguments: object) -> None:
 
 
 def _logger() -> logging.Logger:
-    global _handled
-
     logger = logging.getLogger("jitload")
     level = read_log_level()
-    if level and not _handled:
-        _handled = True
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("jitload %(levelname)s: %(message)s"))
-        logger.addHandler(handler)
+    if level:
+        logger.addHandler(_handler())  # one that is there is not added again
     if level and logging.getLevelName(logger.level) != level:
         logger.setLevel(level)
     return logger
+
+
+@functools.cache
+def _handler() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("jitload %(levelname)s: %(message)s"))
+    return handler

@@ -60,7 +60,7 @@ def test_whoever_makes_a_lock_says_what_becomes_of_it_in_a_child():
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text()
         makes = re.search(r"\b(R?Lock|allocate_lock|Condition|Semaphore)\(\)", text)
-        assert not makes or "forks.after_fork(" in text, path
+        assert not makes or "forks.after_fork(" in text, f"{path}: take a forks.ProcessLock"
 
 
 def test_an_object_is_not_kept_for_the_sake_of_its_lock():

@@ -16,7 +16,7 @@ def _fresh_logger(monkeypatch):
     """The handler that JITLOAD_LOG adds must not outlive a test."""
     logger = logging.getLogger("jitload")
     before = (list(logger.handlers), logger.level)
-    monkeypatch.setattr(log, "_handled", False)
+    log._handler.cache_clear()
     yield
     logger.handlers[:], _ = before
     logger.setLevel(before[1])

@@ -14,6 +14,7 @@ import pytest
 
 import jitload
 from tests.import_graph import circles, import_graph, read_sources
+from tests.process_state import changed_containers, rebound_names
 
 PACKAGE = pathlib.Path(jitload.__file__).parent
 
@@ -221,6 +222,77 @@ def test_only_one_file_reads_the_environment():
         if path != PACKAGE / "settings" / "environment.py":
             assert "os.environ" not in text, path
             assert "getenv" not in text, path
+
+
+#: What a module keeps for the whole process, apart from `functools` caches and locks of `forks`; all else belongs to a
+#: session (`session_part`), or to an object that somebody holds.
+REBOUND = {
+    "config.py sync_seen": "native code reads it at every launch, as a variable of the module",
+    "config.py _names_checked": "the environment is the process's: what is wrong in it is said once",
+    "cuda/driver.py _initialised_in": "the driver is the process's, and does not survive a fork",
+    "events.py listeners": "read at every launch and look-up: as a variable it costs nothing while nobody listens",
+    "interop/tvm_ffi.py _installed": "tvm-ffi's registry is the process's",
+    "loader/registry.py _peer": "loaders are the process's, as tvm-ffi's are",
+    "tiers/remote/deadline.py _here": "threads that are given up on are the process's",
+    "tiers/remote/object_store.py _torn": "a client's threads do not survive a fork",
+    "tiers/remote/object_store.py _used": "a client's threads do not survive a fork",
+}
+CHANGED = {
+    "batch/farmhand.py _idle": "a worker's compiler processes",
+    "batch/farmhand.py _timers": "a worker's compiler processes",
+    "bundles/nearest.py _compared": "memo of pure text",
+    "bundles/nearest.py _programs": "memo of verified bundles, by content",
+    "bundles/trust.py _verified": "memo of verified signatures, by content",
+    "compiler/nvrtc.py _unknown": "what the one loaded NVRTC lacks",
+    "cpu/code/instruction.py EMITTERS": "filled while emitters are imported, never after that",
+    "cpu/code/instruction.py _NARROWED": "filled while emitters are imported, never after that",
+    "cuda/driver.py _primary": "contexts are the process's",
+    "cuda/memory.py _landings": "page-locked memory, by context",
+    "cuda/memory.py _pools": "device memory, by context",
+    "door.py _requests": "memo of requests, by everything that they are made of",
+    "forks.py _resets": "a fork is the process's",
+    "forks.py _short": "a fork is the process's",
+    "headers/search.py _scanned": "memo of headers, by content",
+    "launch/arrays.py _homes": "memo by type",
+    "launch/elements.py _of_torch": "memo of torch's dtypes",
+    "launch/latest.py _by_stream": "what runs on a GPU is the process's",
+    "launch/latest.py _launches": "what runs on a GPU is the process's",
+    "launch/numbers.py _readers": "memo by type",
+    "loader/registry.py _registrations": "loaders are the process's, as tvm-ffi's are",
+    "loader/system.py _libraries": "symbols are the process's, as the dynamic linker's are",
+    "loader/system.py _roots": "symbols are the process's, as the dynamic linker's are",
+    "loader/system.py _table": "symbols are the process's, as the dynamic linker's are",
+    "log.py _said": "the logger is the process's",
+    "settings/environment.py _settled": "memo by variable, text and HOME: a relative path means one place for ever",
+    "tiers/flight.py _threads": "one compile per key, over all sessions",
+    "tiers/lookup.py _keys": "memo of keys, by everything that they are made of",
+    "tiers/remote/deadline.py _here": "threads that are given up on are the process's",
+    "tiers/remote/deadline.py _running": "threads that are given up on are the process's",
+    "workloads/record.py _to_tidy": "files are the process's",
+    "workloads/record.py _written": "files are the process's",
+}
+
+
+@pytest.mark.parametrize(("find", "known"), [(rebound_names, REBOUND), (changed_containers, CHANGED)])
+def test_what_is_kept_for_the_process_is_known_with_its_reason(find, known):
+    found = {f"{path.relative_to(PACKAGE)} {name}" for path in SOURCES for name in find(path.read_text())}
+    assert found - known.keys() == set(), "keep it in a session_part, a functools.cache or an object"
+    assert known.keys() - found == set(), "it is gone: take it off the list"
+
+
+@pytest.mark.parametrize(
+    ("find", "line"),
+    [
+        (rebound_names, "    global kept"),
+        (changed_containers, "    kept.append(1)"),
+        (changed_containers, "    kept[1] = 2"),
+        (changed_containers, "    del kept[1]"),
+        (changed_containers, "    (lambda: kept.clear())()"),
+    ],
+)
+@pytest.mark.parametrize("made", ["kept = []", "kept: dict = {}", "kept = weakref.WeakKeyDictionary()", "kept = set()"])
+def test_state_of_the_process_is_seen(find, line, made):
+    assert find(f"{made}\n\n\ndef change():\n{line}\n") == {"kept"}
 
 
 def test_no_pickle_anywhere():

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from tempfile import TemporaryDirectory
-from threading import Lock, Timer
+from threading import Timer
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from jitload import __version__, config
+from jitload import __version__, config, forks
 from jitload.batch.parcel import COMPILED, DIED, FAILED, Parcel, Reply, Row, decode_parcel
 from jitload.batch.remote import give_to_remote
 from jitload.batch.workers import Batch, Result, compile_in_processes
@@ -36,8 +36,8 @@ IDLE_SECONDS = 60.0
 
 # NVRTC costs a quarter of a second to load, a small kernel a tenth to compile.
 _idle: list[CompilerProcess[Batch, Result]] = []
-_guard = Lock()
-_timer: Timer | None = None
+_guard = forks.ProcessLock()
+_timers: list[Timer] = []  # the one that runs, if any does
 
 
 @lru_cache(maxsize=1)
@@ -124,13 +124,13 @@ def _lost(request: CompileRequest, cache: Cache) -> str:
 
 def _end_idle_later() -> None:
     """End the compiler processes when nobody has had work for them for a while; those in use are not among them."""
-    global _timer
-    with _guard:
-        if _timer is not None:
-            _timer.cancel()
-        _timer = Timer(IDLE_SECONDS, end_idle)
-        _timer.daemon = True
-        _timer.start()
+    with _guard.here:
+        while _timers:
+            _timers.pop().cancel()
+        timer = Timer(IDLE_SECONDS, end_idle)
+        timer.daemon = True
+        timer.start()
+        _timers.append(timer)
 
 
 def end_idle() -> None:

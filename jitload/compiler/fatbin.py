@@ -7,6 +7,7 @@ same in 12.4 and in 13.x.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_void_p
@@ -42,7 +43,6 @@ _ARGUMENTS = {
 }
 
 _calls = forks.Calls(short=True)
-_library: ctypes.CDLL | None = None
 
 
 class _Refused(Exception):  # noqa: N818 - never leaves: it becomes a CompileError
@@ -96,23 +96,22 @@ def _call(nvfatbin: ctypes.CDLL, function: str, *arguments: object) -> None:
         raise _Refused(f"{function}: {text.decode('utf-8', 'replace')} ({status})")
 
 
+@functools.cache
 def _nvfatbin() -> ctypes.CDLL:
     """The library that keys are made with, loaded once."""
-    global _library
-    if _library is None:
-        try:
-            _library = library = ctypes.CDLL(_path(), mode=os.RTLD_NOW)
-            for name, types in _ARGUMENTS.items():
-                getattr(library, name).argtypes = types
-            library.nvFatbinGetErrorString.restype = c_char_p
-        except (
-            ImportError,
-            OSError,
-            AttributeError,
-            RuntimeError,
-        ) as error:  # the last: pathfinder's DynamicLibNotFoundError
-            raise CompileError(FATBIN_MISSING) from error
-    return _library
+    try:
+        library = ctypes.CDLL(_path(), mode=os.RTLD_NOW)
+        for name, types in _ARGUMENTS.items():
+            getattr(library, name).argtypes = types
+        library.nvFatbinGetErrorString.restype = c_char_p
+    except (
+        ImportError,
+        OSError,
+        AttributeError,
+        RuntimeError,
+    ) as error:  # the last: pathfinder's DynamicLibNotFoundError
+        raise CompileError(FATBIN_MISSING) from error
+    return library
 
 
 def _path() -> str:

@@ -6,6 +6,7 @@ Foreign status codes and exceptions become ours here. NVRTC is imported at the f
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 from contextlib import contextmanager
 from importlib import import_module
@@ -38,7 +39,6 @@ FORKED = (
 
 #: What is going on inside NVRTC. In a child with `calls.torn` it is not called.
 calls = forks.Calls()
-_bindings: ModuleType | None = None
 # Names of our own options that this NVRTC does not know: 12.8 and older have neither a cache nor a seed.
 _unknown: set[str] = set()
 
@@ -70,15 +70,17 @@ def bindings() -> ModuleType:
         CompileError: there is no NVRTC, the process has loaded another one since, or it was forked from one in which
             NVRTC was at work.
     """
-    global _bindings
     if calls.torn:
         raise CompileError(FORKED)
-    if _bindings is None:
-        found = toolkit.find_nvrtc()
-        if found is None:
-            raise CompileError(MISSING)
-        _bindings = _import_bindings(found)
-    return _bindings
+    return _loaded()
+
+
+@functools.cache
+def _loaded() -> ModuleType:
+    found = toolkit.find_nvrtc()
+    if found is None:
+        raise CompileError(MISSING)
+    return _import_bindings(found)
 
 
 def _import_bindings(found: Nvrtc) -> ModuleType:

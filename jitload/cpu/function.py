@@ -51,15 +51,7 @@ _SHORT_SLICE_STEPS = 256  # while several batches run in turn
 _BATCHES_AT_ONCE = 256
 _WORKSPACE_BYTES = 64  # cooperative groups keep a size and a barrier word there
 
-_launching = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _launching
-    _launching = threading.RLock()
-
-
-forks.after_fork(_renew_lock)
+_launching = forks.ProcessLock(threading.RLock)
 
 
 class CpuFunction:
@@ -105,7 +97,7 @@ class CpuFunction:
         if observer is not None:
             whole.on_access = observer.accessed
         # One launch at a time: atomics of two launches must not interleave between NumPy calls.
-        with _launching, np.errstate(all="ignore"):
+        with _launching.here, np.errstate(all="ignore"):
             if not cooperative:
                 self._run_alone(whole, observer)
                 return

@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import functools
 import os
-import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -40,17 +39,9 @@ _RELAXED = 2  # CUstreamCaptureMode
 # CUdevice_attribute values (cuda.h).
 _COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76
 
-_lock = threading.Lock()
+_lock = forks.ProcessLock()
 _initialised_in = 0  # the process that called cuInit through us
 _primary: dict[int, Foreign] = {}  # device ordinal -> its primary context, retained for the life of the process
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.Lock()
-
-
-forks.after_fork(_renew_lock)
 
 
 @functools.cache
@@ -275,7 +266,7 @@ def _module() -> ModuleType:
 
 def _initialise() -> None:
     global _initialised_in
-    with _lock:
+    with _lock.here:
         process = os.getpid()
         if _initialised_in == process:
             return
@@ -335,7 +326,7 @@ def primary_context(ordinal: int) -> Foreign:
         DriverError: there is no such device, or its context cannot be made.
     """
     module = bindings()
-    with _lock:
+    with _lock.here:
         context = _primary.get(ordinal)
         if context is None:
             device = check("cuDeviceGet", module.cuDeviceGet(ordinal))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from typing import TYPE_CHECKING
 
 from jitload import forks
@@ -28,15 +27,7 @@ LANDING_BYTES, LANDING_MOST = 1 << 20, 64 << 10
 
 _landings: list[_Landing] = []  # that no launch uses
 _pools: dict[int, Foreign] = {}  # device ordinal -> our memory pool there, or None where it cannot have one
-_lock = threading.Lock()
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.Lock()
-
-
-forks.after_fork(_renew_lock)
+_lock = forks.ProcessLock()
 
 
 def staging_memory(stream: int) -> StagingMemory:
@@ -240,7 +231,7 @@ def _take_landing(bindings: ModuleType) -> _Landing | None:
 
 def _pool(ordinal: int) -> Foreign:
     """Our pool on a device: the default one gives all memory back at every wait, and is not ours to change."""
-    with _lock:
+    with _lock.here:
         if ordinal not in _pools:
             _pools[ordinal] = _make_pool(ordinal) if driver.device_attribute(_MEMORY_POOLS_SUPPORTED, ordinal) else None
         return _pools[ordinal]

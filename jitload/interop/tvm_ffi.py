@@ -40,22 +40,14 @@ CREATE_PREFIX = "ffi.Module.create."
 #: TVM's: a serialized format of its own (apache/tvm, src/backend/cuda/runtime/cuda_module.cc).
 NOT_OURS = frozenset({"cuda"})
 
-_lock = threading.RLock()
+_lock = forks.ProcessLock(threading.RLock)
 _installed: _Installation | None = None
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
-forks.after_fork(_renew_lock)
 
 
 def install() -> None:
     """Connect the two registries; a second call changes nothing."""
     global _installed
-    with _lock:
+    with _lock.here:
         if _installed is None:
             _installed = _Installation()
             _installed.begin()
@@ -64,7 +56,7 @@ def install() -> None:
 def uninstall() -> None:
     """Take back all that `install` did, and nothing else; without an `install` it does nothing."""
     global _installed
-    with _lock:
+    with _lock.here:
         if _installed is not None:
             _installed.end()
             _installed = None
@@ -111,7 +103,7 @@ class _Installation:
 
     def changed(self, kind: str) -> None:
         """A loader of ours has come or gone."""
-        with _lock:
+        with _lock.here:
             if _installed is not self or kind in NOT_OURS:
                 return
             if kind in registry.own_kinds():
@@ -163,7 +155,7 @@ def _load_from_bytes(kind: Any, data: Any) -> Any:
     """`ffi.ModuleLoadFromBytes`: calls the loader that tvm-ffi has, which may be ours, or says how to get one."""
     if not isinstance(kind, str) or not isinstance(data, bytes):
         raise TypeError(f"{LOAD_FROM_BYTES} takes a str and bytes, got {type(kind).__name__} and {type(data).__name__}")
-    with _lock:
+    with _lock.here:
         foreign = None if _installed is None else _installed._foreign(loader_key(kind))
     if foreign is None:
         return load_module_from_bytes(str(kind), bytes(data))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
-
-# `threading.Lock` is this function, without the 5 ms of start-up that the module around it costs.
 from typing import TYPE_CHECKING
 
 from jitload import forks
@@ -27,15 +24,7 @@ if TYPE_CHECKING:
 BINARY_SERIALIZABLE, RUNNABLE, COMPILATION_EXPORTABLE = 0b001, 0b010, 0b100
 
 # Checking for a cycle and adding the import must be one step, or two threads close a cycle together.
-_import_lock = allocate_lock()
-
-
-def _renew_lock() -> None:
-    global _import_lock
-    _import_lock = allocate_lock()
-
-
-forks.after_fork(_renew_lock)
+_import_lock = forks.ProcessLock()
 
 
 class Module:
@@ -100,7 +89,7 @@ class Module:
         """
         if not isinstance(module, Module):
             raise UsageTypeError(f"import_module expects a jitload.Module, got {type(module).__name__}")
-        with _import_lock:
+        with _import_lock.here:
             if any(reached is self for reached in module.walk()):
                 raise LoadError(
                     f"cannot import module of kind {module.kind!r} into one of kind {self.kind!r}: "
@@ -111,7 +100,7 @@ class Module:
 
     def adopt(self, modules: Iterable[Module]) -> None:
         """Import modules that nobody else knows yet and that import nothing, so that no cycle can close."""
-        with _import_lock:
+        with _import_lock.here:
             self._imports.extend(modules)
 
     def get_function(self, name: str, query_imports: bool = False) -> Function:

@@ -10,10 +10,8 @@ The keys are those of tvm-ffi's whole-module loader, `ffi.Module.load_from_bytes
 
 from __future__ import annotations
 
-from _thread import allocate_lock
+import functools
 from time import perf_counter
-
-# `threading.Lock` is this function; the module around it costs 5 ms of start-up (measured with -X importtime).
 from typing import TYPE_CHECKING
 
 from jitload import events, forks
@@ -49,18 +47,9 @@ else:
 KEY_PREFIX = "ffi.Module.load_from_bytes."
 
 # Guards the two tables below, for a few dictionary operations at a time; no loader and no import runs under it.
-_lock = allocate_lock()
+_lock = forks.ProcessLock()
 _registrations: dict[str, tuple[Registration, ...]] = {}  # the last one of a kind is in force
-_offers: dict[str, tuple[Offer, ...]] | None = None  # None until packages have been scanned
 _peer: Peer | None = None  # another registry of loaders in this process
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = allocate_lock()
-
-
-forks.after_fork(_renew_lock)
 
 
 class Registration:
@@ -77,7 +66,7 @@ class Registration:
 
     def __exit__(self, *exc_info: object) -> None:
         # Blocks in different threads need not end in the order they began: take out this one, wherever it stands.
-        with _lock:
+        with _lock.here:
             _keep(self.kind, tuple(entry for entry in _registrations.get(self.kind, ()) if entry is not self))
         _announce(self.kind)
 
@@ -134,7 +123,7 @@ def unregister_loader(kind: str) -> None:
         LoaderNotFoundError: nothing was registered for the kind.
     """
     name = checked_kind(kind)
-    with _lock:
+    with _lock.here:
         found = _registrations.pop(name, None)
     if found is not None:
         _announce(name)
@@ -159,7 +148,7 @@ def registered_kinds() -> tuple[str, ...]:
 def own_kinds() -> tuple[str, ...]:
     """The registered kinds without those of a peer."""
     offers = _scanned_offers()
-    with _lock:
+    with _lock.here:
         return tuple(sorted({*_registrations, *BUILT_IN, *offers}))
 
 
@@ -267,7 +256,7 @@ def _register(kind: str, loader: Loader, override: bool) -> Registration:
     if kind in RESERVED:
         raise UsageValueError(f"the kind {kind!r} has a meaning of its own in whole modules and cannot have a loader")
     registration = Registration(kind, loader)
-    with _lock:
+    with _lock.here:
         before = _registrations.get(kind, ())
         if not override and (before or kind in BUILT_IN):
             what = f"is registered: {before[-1].loader!r}" if before else "is built in"
@@ -291,11 +280,9 @@ def _keep(kind: str, registrations: tuple[Registration, ...]) -> None:
         _registrations.pop(kind, None)
 
 
+@functools.cache  # reading a package's metadata takes milliseconds
 def _scanned_offers() -> dict[str, tuple[Offer, ...]]:
-    global _offers  # scanned once for the process: reading a package's metadata takes milliseconds
-    if _offers is None:
-        _offers = installed_offers()
-    return _offers
+    return installed_offers()
 
 
 def _not_found_text(kind: str) -> str:

@@ -31,8 +31,8 @@ else:
 
 BLOB_SYMBOL = "__tvm_ffi__library_bin"
 
-_lock = RLock()  # guards the tables, nothing foreign runs under it
-_loading = RLock()  # one thread at a time loads a blob
+_lock = forks.ProcessLock(RLock)  # guards the tables, nothing foreign runs under it
+_loading = forks.ProcessLock(RLock)  # one thread at a time loads a blob
 _roots: dict[str, Module] = {}  # prefix -> the root of the blob that was loaded for it
 _table: dict[str, Function | bytes] = {}
 _libraries: dict[str, SystemLibrary] = {}
@@ -65,7 +65,7 @@ class SystemLibrary(Module):
         """Nothing: the symbols belong to the program, and others share this module."""
 
     def _symbols(self) -> list[str]:
-        with _lock:
+        with _lock.here:
             names = [name for name, value in _table.items() if not isinstance(value, bytes)]
         return sorted({name.removeprefix(self._prefix) or name for name in names})
 
@@ -77,7 +77,7 @@ class SystemLibrary(Module):
         return self._find_own(name) is not None
 
     def _look_up(self, name: str) -> Function | bytes | None:
-        with _lock:
+        with _lock.here:
             value = _table.get(self._prefix + name)
             return _table.get(name) if value is None else value
 
@@ -93,7 +93,7 @@ def register_system_symbol(name: str, value: Function | bytes, *, override: bool
         raise UsageTypeError(f"the name of a system symbol must be a str, got {type(name).__name__}")
     if not (isinstance(value, bytes) or callable(value)):
         raise UsageTypeError(f"system symbol {name!r} must be a callable or bytes, got {type(value).__name__}")
-    with _lock:
+    with _lock.here:
         if not override and _table.get(name, value) is not value:
             raise UsageValueError(f"system symbol {name!r} is registered already. Pass override=True to replace it")
         _table[name] = value
@@ -113,11 +113,11 @@ def system_lib(prefix: str = "") -> Module:
     library = _library(given_name("prefix", prefix))
     if prefix in _roots:
         return _roots[prefix]
-    with _lock:
+    with _lock.here:
         blob = _table.get(prefix + BLOB_SYMBOL)
     if not isinstance(blob, bytes):
         return library
-    with _loading:
+    with _loading.here:
         if prefix not in _roots and not library.loader:
             library.loader = get_ident()
             try:
@@ -129,8 +129,6 @@ def system_lib(prefix: str = "") -> Module:
 
 def _settle() -> None:
     """After a fork: another thread may have been loading a blob; the child loads it for itself."""
-    global _lock, _loading
-    _lock, _loading = RLock(), RLock()
     for library in _libraries.values():
         if library.loader != get_ident():
             library.loader = 0
@@ -140,5 +138,5 @@ forks.after_fork(_settle)
 
 
 def _library(prefix: str) -> SystemLibrary:
-    with _lock:
+    with _lock.here:
         return _libraries.setdefault(prefix, SystemLibrary(prefix))

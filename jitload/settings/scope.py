@@ -23,24 +23,33 @@ class State:
         layers: what `configure` has set without a block, the newest last; replaced as a whole, so that a reader has one
             or the other.
         sealed: True after `seal()`: a compile is an error.
+        generation: how often something else has changed that settings depend on.
         parts: class -> the one object of it that a room keeps here.
     """
 
-    __slots__ = ("layers", "parts", "sealed")
+    __slots__ = ("generation", "layers", "parts", "sealed")
 
     def __init__(self, layers: tuple[Mapping[str, Any], ...] = ()) -> None:
         self.layers = layers
         self.sealed = False
+        self.generation = 0
         self.parts: dict[object, Any] = {}
 
 
 class Block:
-    """A `with configure(...)` that is open: what it sets, and whether it ended in another context than its own."""
+    """A `with configure(...)` that is open.
 
-    __slots__ = ("options", "over")
+    Attributes:
+        options: what it sets.
+        state: of the session that it was opened in.
+        over: True when it ended in another context than its own.
+    """
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    __slots__ = ("options", "over", "state")
+
+    def __init__(self, options: Mapping[str, Any], state: State) -> None:
         self.options = options
+        self.state = state
         self.over = False
 
 

@@ -8,7 +8,6 @@ import linecache
 import os
 import re
 import sys
-import threading
 import tokenize
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -27,17 +26,9 @@ _TOKEN = re.compile(r"(?P<prefix>[A-Za-z]*)(?P<quote>\"\"\"|'''|\"|')(?P<body>.*
 #: An f-string with more values than this is not compared with a text: trying all ways to fill it in could take long.
 _MOST_VALUES = 16
 #: Python 3.11 counts how deep it is in a tree once for all threads, and raises SystemError where two were at it.
-_parsing = threading.Lock()
+_parsing = forks.ProcessLock()
 #: So often a text is read again that threads of others came between.
 _MOST_PARSES = 20
-
-
-def _renew_lock() -> None:
-    global _parsing
-    _parsing = threading.Lock()
-
-
-forks.after_fork(_renew_lock)
 
 
 class Standing(Value):
@@ -87,7 +78,7 @@ def _parse(content: str) -> ast.Module | None:
     """The syntax tree of Python source, or None where it has none."""
     for _ in range(_MOST_PARSES):
         try:
-            with _parsing:
+            with _parsing.here:
                 return ast.parse(content)
         except (SyntaxError, ValueError, RecursionError):
             return None

@@ -36,7 +36,7 @@ SAY_SECONDS = 1.0
 _MOST_FILES = 5
 
 _threads: dict[str, _Turn] = {}
-_guard = Lock()
+_guard = forks.ProcessLock()
 
 
 class _Turn:
@@ -114,14 +114,14 @@ def fleet_flight(
 
 
 def _enter(digest: str) -> _Turn:
-    with _guard:
+    with _guard.here:
         turn = _threads.setdefault(digest, _Turn())
         turn.users += 1
         return turn
 
 
 def _leave(digest: str, turn: _Turn) -> None:
-    with _guard:
+    with _guard.here:
         turn.users -= 1
         if not turn.users and _threads.get(digest) is turn:
             del _threads[digest]
@@ -210,8 +210,6 @@ def _hold(lock: FileLock, path: str, wait_seconds: float, what: str, waited: Wai
 
 def _forget_threads() -> None:
     """After a fork: the threads that held these locks do not exist in the child."""
-    global _guard
-    _guard = Lock()
     _threads.clear()
 
 

@@ -13,7 +13,6 @@ import os
 import stat
 import sys
 from contextlib import contextmanager
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from jitload import config, forks, log
@@ -49,17 +48,9 @@ if TYPE_CHECKING:
 # (file, request, how) and (file, text) that this process has written; files to put in order at exit.
 _written: set[tuple[str, str, str]] = set()
 _to_tidy: set[str] = set()
-_guard = Lock()
+_guard = forks.ProcessLock()
 #: How long to wait for another process that writes to the same workload.
 LOCK_SECONDS = 30.0
-
-
-def _renew_guard() -> None:
-    global _guard
-    _guard = Lock()
-
-
-forks.after_fork(_renew_guard)
 
 
 class Unrecordable(Exception):  # noqa: N818 - never leaves: it becomes a warning, or an error that names the request
@@ -123,7 +114,7 @@ def note_request(
     except (Unrecordable, OSError) as why:  # OSError: a header that went away since it was looked at
         log.warn_once(("record", request.digest, str(why)), f"{request.name} is not recorded: {why}")
         return
-    with _guard:
+    with _guard.here:
         fresh = {digest: line for digest, line in lines.items() if (path, digest, "text") not in _written}
         try:
             with _locked(path) as alone:

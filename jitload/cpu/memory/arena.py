@@ -7,6 +7,7 @@ use after free is a fault and not another allocation's data, and large ones go b
 
 from __future__ import annotations
 
+import functools
 import mmap
 import threading
 from bisect import bisect_right, insort
@@ -296,22 +297,11 @@ def relation(offset: int, nbytes: int, extent: int) -> str:
     return f"access lies inside it, at byte {offset}"
 
 
-_process_arena: Arena | None = None
-_process_lock = threading.Lock()
-
-
-def _renew_process_lock() -> None:
-    global _process_lock
-    _process_lock = threading.Lock()
-
-
-forks.after_fork(_renew_process_lock)
+_process_lock = forks.ProcessLock()
+_made_once = functools.cache(Arena)
 
 
 def process_arena() -> Arena:
     """The arena that all modules of this process share; made on first use."""
-    global _process_arena
-    with _process_lock:
-        if _process_arena is None:
-            _process_arena = Arena()
-        return _process_arena
+    with _process_lock.here:
+        return _made_once()
