@@ -110,7 +110,7 @@ class Images:
 
 @contextmanager
 def images_for(
-    items: Any,
+    items: object,
     archs: str | Iterable[str] | None = None,
     kinds: str | Iterable[str] | None = None,
     *,
@@ -160,7 +160,7 @@ def images_for(
 
 def create_bundle(
     path: str | os.PathLike[str],
-    items: Any,
+    items: object,
     *,
     about: About,
     workload: Workload | str | None,
@@ -186,7 +186,7 @@ def create_bundle(
         return images.write(target, about, workload, with_workload=with_workload)
 
 
-def _listed(items: Any) -> list[Any]:
+def _listed(items: object) -> list[object]:
     if isinstance(items, (Workload, os.PathLike, CompileRequest)) or hasattr(items, "request"):
         return [items]
     if isinstance(items, (str, bytes)) or not hasattr(items, "__iter__"):
@@ -197,19 +197,19 @@ def _listed(items: Any) -> list[Any]:
     return list(items)
 
 
-def _workload(item: Any) -> Workload | None:
+def _workload(item: object) -> Workload | None:
     if isinstance(item, os.PathLike) and Path(item).suffix == WORKLOAD_SUFFIX:
         return Workload.read(item)
     return item if isinstance(item, Workload) else None
 
 
-def _store(item: Any, cache: Cache | None) -> Cache:
+def _store(item: object, cache: Cache | None) -> Cache:
     """Where the images of an item are kept: as `precompile` has it."""
     own: Cache | None = getattr(item, "cache", None) if cache is None else cache
     return default_cache() if own is None else own
 
 
-def _known_requests(item: Any, kinds: tuple[Kind, ...] | None, cache: Cache) -> list[CompileRequest]:
+def _known_requests(item: object, kinds: tuple[Kind, ...] | None, cache: Cache) -> list[CompileRequest]:
     """The requests for all that a cache holds of a kernel or a source; where that is nothing, for its own arch."""
     targets = sorted({(entry.kind, entry.arch) for entry in cache.entries() if entry.kind})
     found = []

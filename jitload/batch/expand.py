@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.batch.plan import PLAN_SUFFIX, Plan
 from jitload.errors import UsageTypeError
@@ -92,7 +92,7 @@ def executor_images(requests: Iterable[CompileRequest]) -> dict[CompileRequest, 
     return found
 
 
-def requests_of(item: Any, targets: Targets | None, kinds: tuple[Kind, ...] | None) -> list[CompileRequest]:
+def requests_of(item: object, targets: Targets | None, kinds: tuple[Kind, ...] | None) -> list[CompileRequest]:
     """The requests for the targets that were asked for; without any, for the item's own arch."""
     if targets is None:
         return [_request(item, kind, None) for kind in kinds or (None,)]
@@ -100,7 +100,7 @@ def requests_of(item: Any, targets: Targets | None, kinds: tuple[Kind, ...] | No
     return [first, *(first.replace(kind=kind, arch=archs) for kind, archs in targets[1:])]
 
 
-def _request(item: Any, kind: Kind | None, archs: tuple[str, ...] | None) -> CompileRequest:
+def _request(item: object, kind: Kind | None, archs: tuple[str, ...] | None) -> CompileRequest:
     if isinstance(item, CompileRequest):
         if kind is not None:
             return item.replace(kind=kind) if archs is None else item.replace(kind=kind, arch=archs)

@@ -4,7 +4,7 @@ import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,7 @@ from jitload.cli.request import Kinds
 from jitload.cli.resources import ShowResources, resource_lines, resource_rows
 from jitload.cli.tables import (
     SHORT_KEY_DIGITS,
+    JsonRow,
     describe_kernels,
     format_bytes,
     format_count,
@@ -226,7 +227,7 @@ def _name(entry: Entry) -> str:
     return f"{artifact.name} ({artifact.kind}, {artifact.arch}) {artifact.key[:12]}"
 
 
-def _row(entry: Entry, *, resources: bool) -> dict[str, Any]:
+def _row(entry: Entry, *, resources: bool) -> JsonRow:
     artifact = entry.artifact
     return {
         "program": artifact.name,
@@ -242,11 +243,11 @@ def _row(entry: Entry, *, resources: bool) -> dict[str, Any]:
     }
 
 
-def _order(row: dict[str, Any]) -> tuple[Any, ...]:
+def _order(row: JsonRow) -> tuple[object, ...]:
     return tuple(row[field] for field in ("program", "kernels", "options", "kind", "arch", "key"))
 
 
-def _entry_lines(rows: list[dict[str, Any]]) -> list[str]:
+def _entry_lines(rows: list[JsonRow]) -> list[str]:
     cells = [
         (
             row["key"][:SHORT_KEY_DIGITS],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.cli.tables import (
     SHORT_KEY_DIGITS,
+    JsonRow,
     count_of,
     describe_kernels,
     entries_of,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from jitload.tiers.cache import Cache
 
 
-def entry_json(entry: EntryInfo) -> dict[str, Any]:
+def entry_json(entry: EntryInfo) -> JsonRow:
     """One entry as plain values."""
     fields = {field: getattr(entry, field) for field in ("key", "kind", "arch", "name", "options", "bytes", "used")}
     return {
@@ -57,7 +58,7 @@ def entry_lines(cache: Cache, entries: list[EntryInfo], total: int) -> list[str]
     return [*(table(header, rows, right={"BYTES", "COMPILE"}) if rows else ()), last]
 
 
-def damage_json(damaged: Iterable[Damage]) -> list[dict[str, Any]]:
+def damage_json(damaged: Iterable[Damage]) -> list[JsonRow]:
     """Damaged entries as plain values."""
     return [{"key": damage.key, "reason": damage.reason, "file": damage.file} for damage in damaged]
 
@@ -71,7 +72,7 @@ def damage_lines(damaged: Iterable[Damage]) -> list[str]:
     return lines
 
 
-def stats_json(cache: Cache) -> dict[str, Any]:
+def stats_json(cache: Cache) -> JsonRow:
     """Everything that is known of a cache directory, as plain values."""
     entries = list(cache.entries())
     aside = [] if cache.disk is None else [size for _, size in cache.disk.quarantined()]
@@ -93,7 +94,7 @@ def stats_json(cache: Cache) -> dict[str, Any]:
     }
 
 
-def counts_json(since: str | None, counts: Stats) -> dict[str, Any]:
+def counts_json(since: str | None, counts: Stats) -> JsonRow:
     """What all processes have counted, as plain values.
 
     Args:
@@ -106,7 +107,7 @@ def counts_json(since: str | None, counts: Stats) -> dict[str, Any]:
     return {"since": since, "hit_rate": None if rate is None else round(rate, 6), **plain}
 
 
-def counts_lines(figures: dict[str, Any]) -> list[str]:
+def counts_lines(figures: JsonRow) -> list[str]:
     """What `counts_json` gives, as text."""
     if figures["since"] is None:
         return ["nothing was counted"]
@@ -133,7 +134,7 @@ def _spell(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()) if count) or "none"
 
 
-def stats_lines(figures: dict[str, Any]) -> list[str]:
+def stats_lines(figures: JsonRow) -> list[str]:
     """What `stats_json` gives, as text."""
     share = f" ({figures['bytes'] / figures['max_bytes']:.1%})" if figures["max_bytes"] else ""
     facts = {
@@ -166,7 +167,7 @@ def _sums(pairs: Iterable[tuple[str, EntryInfo]]) -> dict[str, dict[str, int]]:
     return sums
 
 
-def _compare(cache: Cache) -> dict[str, Any] | None:
+def _compare(cache: Cache) -> JsonRow | None:
     """How the index and the entries agree; None where no index is read."""
     index = cache.index
     if cache.disk is None or index is None:
@@ -176,7 +177,7 @@ def _compare(cache: Cache) -> dict[str, Any] | None:
     return {"agrees": agrees, "missing": state.missing, "stale": state.stale}
 
 
-def _describe_index(index: dict[str, Any] | None, *, read_only: bool) -> str:
+def _describe_index(index: JsonRow | None, *, read_only: bool) -> str:
     if index is None:
         return "not read in a directory that is only read" if read_only else "none"
     if index["agrees"]:

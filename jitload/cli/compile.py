@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -23,7 +23,7 @@ from jitload.cli.request import (
     kind_option,
 )
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
-from jitload.cli.tables import format_count
+from jitload.cli.tables import JsonRow, format_count
 from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.door import compile_request
 from jitload.source.request import CompileRequest
@@ -46,7 +46,7 @@ class Image:
     origin: str
     seconds: float
     options: str
-    resources: list[dict[str, Any]] | None = field(default=None)
+    resources: list[JsonRow] | None = field(default=None)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from jitload.cli.checks import bundles, cache, compiler, devices, host, launch, 
 from jitload.cli.checks.finding import Finding, problem
 from jitload.cli.checks.sample import Sample
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
-from jitload.cli.tables import format_count, plain
+from jitload.cli.tables import JsonRow, format_count, plain
 
 Check = Callable[[Sample], Finding]
 
@@ -176,7 +176,7 @@ def _lines(results: list[Result]) -> list[str]:
     return lines
 
 
-def _as_json(results: list[Result], ready: bool, verdict: str) -> dict[str, Any]:
+def _as_json(results: list[Result], ready: bool, verdict: str) -> JsonRow:
     return {
         "ready": ready,
         "verdict": verdict,

@@ -5,7 +5,7 @@ import tempfile
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options, Written, as_wished
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
-from jitload.cli.tables import plain
+from jitload.cli.tables import JsonRow, plain
 from jitload.door import look_up
 from jitload.errors import UsageValueError
 from jitload.lazy import lazy
@@ -88,7 +88,7 @@ def precompile_files(
         written: Written = {"include_dirs": include_dirs, "defines": defines, "names": names, "options": options}
         items = [item for file in files or [_default_plan()] for item in _items(file, arch, kind, written)]
         _expect_writable_cache()
-        taken: dict[CompileRequest, list[dict[str, Any]]] = {}
+        taken: dict[CompileRequest, list[JsonRow]] = {}
         with shown_progress(lines_to_stderr=as_json) as advance, _executor(dask) as executor:
 
             def note(done: int, total: int, request: CompileRequest, outcome: str) -> None:
@@ -181,14 +181,12 @@ def _default_plan() -> Path:
     return plan
 
 
-def _resources(request: CompileRequest) -> list[dict[str, Any]]:
+def _resources(request: CompileRequest) -> list[JsonRow]:
     artifact = look_up(request, default_cache()).artifact
     return [] if artifact is None else resource_rows(artifact, request)
 
 
-def _rows(
-    report: PrecompileReport, resources: dict[CompileRequest, list[dict[str, Any]]] | None
-) -> list[dict[str, object]]:
+def _rows(report: PrecompileReport, resources: dict[CompileRequest, list[JsonRow]] | None) -> list[dict[str, object]]:
     outcomes = [(request, "compiled", None) for request in report.compiled]
     outcomes += [(request, "cached", None) for request in report.cached]
     rows = [*outcomes, *((request, "failed", str(error)) for request, error in report.failed)]

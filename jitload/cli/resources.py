@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jitload.cli.tables import describe_kernels, table
+from jitload.cli.tables import JsonRow, describe_kernels, table
 from jitload.compiler.ptxas import VERBOSE
 from jitload.errors import JitloadError
 from jitload.images.multiprocessor import find_multiprocessor
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jitload.source.request import CompileRequest
     from jitload.values import KernelInfo, Resources
 
-    Row = dict[str, Any]
+    Row = JsonRow
 else:
     door = lazy("jitload.door")  # 20 ms, which most reports do without
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from jitload.settings.option import byte_count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+#: What is printed as JSON, by field; lines for people are made of the same.
+JsonRow = dict[str, Any]
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 SHORT_KEY_DIGITS = 12

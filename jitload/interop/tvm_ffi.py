@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tvm_ffi
 
@@ -31,7 +31,8 @@ from jitload.loader.module import Module
 from jitload.loader.registry import KEY_PREFIX, load_module_from_bytes, loader_key
 
 if TYPE_CHECKING:
-    from jitload.loader.module import Loader
+    from jitload.launch.foreign import Given
+    from jitload.loader.module import Function, Loader
 
 __all__ = ["ForeignModule", "from_tvm_ffi", "include_directory", "install", "to_tvm_ffi", "uninstall"]
 
@@ -71,7 +72,7 @@ class _Installation:
     """What is installed, as `jitload.loader.registry.Peer`."""
 
     def __init__(self) -> None:
-        self._published: dict[str, Any] = {}  # global name -> the function that we registered
+        self._published: dict[str, tvm_ffi.Function] = {}  # global name -> the function that we registered
         self._errors: list[tuple[str, type]] = []
 
     def begin(self) -> None:
@@ -123,13 +124,13 @@ class _Installation:
             name.removeprefix(KEY_PREFIX) for name in names if name.startswith(KEY_PREFIX) and self._foreign(name)
         )
 
-    def _foreign(self, name: str) -> Any:
+    def _foreign(self, name: str) -> tvm_ffi.Function | None:
         """The global of that name, unless it is ours: asking ourselves would never end."""
         function = tvm_ffi.get_global_func(name, allow_missing=True)
         ours = self._published.get(name)
         return None if function is None or (ours is not None and function.same_as(ours)) else function
 
-    def _publish(self, name: str, function: Any) -> None:
+    def _publish(self, name: str, function: Function) -> None:
         if tvm_ffi.get_global_func(name, allow_missing=True) is not None:
             return
         self._published[name] = tvm_ffi.convert(function)
@@ -147,11 +148,11 @@ class _Installation:
             tvm_ffi.registry.remove_global_func(name)
 
 
-def _loader(kind: str) -> Any:
+def _loader(kind: str) -> Function:
     return lambda data: load_module_from_bytes(kind, bytes(data))
 
 
-def _load_from_bytes(kind: Any, data: Any) -> Any:
+def _load_from_bytes(kind: object, data: object) -> Module | tvm_ffi.Module:
     """`ffi.ModuleLoadFromBytes`: calls the loader that tvm-ffi has, which may be ours, or says how to get one."""
     if not isinstance(kind, str) or not isinstance(data, bytes):
         raise TypeError(f"{LOAD_FROM_BYTES} takes a str and bytes, got {type(kind).__name__} and {type(data).__name__}")
@@ -162,14 +163,14 @@ def _load_from_bytes(kind: Any, data: Any) -> Any:
     return _module_of(foreign(data), kind, bytes(data)).tvm_ffi_module
 
 
-def _module_of(found: Any, kind: str, data: bytes) -> Any:
+def _module_of(found: object, kind: str, data: bytes) -> ForeignModule:
     if not isinstance(found, tvm_ffi.Module):
         raise TypeError(f"the loader {loader_key(kind)} must return an ffi.Module, got {type(found).__name__}")
     return from_tvm_ffi(found, kind, data)
 
 
-def _constructor(kind: str) -> Any:
-    def create(code: Any, functions: Any = None, source: Any = None) -> Module:
+def _constructor(kind: str) -> Function:
+    def create(code: Given, functions: Given = None, source: object = None) -> Module:
         image = str(code).encode() if isinstance(code, str) else bytes(code)
         names = {str(name): str(symbol) for name, symbol in dict(functions or {}).items()}
         return create_module(kind, image, functions=names, source=None if source is None else str(source))

@@ -7,7 +7,7 @@ launch tags: grid x, y, z, block x, y, z, and, if wanted, the bytes of dynamic s
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tvm_ffi
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy as np
+
+    from jitload.launch.foreign import Given, Interface, NumpyArray
+    from jitload.loader.module import Function
 else:
     np = lazy("numpy")
 
@@ -29,7 +32,7 @@ _DIMENSIONS = 6
 _BITS = frozenset({"b16", "b32", "b64"})
 
 
-def call_kernel(kernel: Kernel, args: Sequence[Any]) -> None:
+def call_kernel(kernel: Kernel, args: Sequence[Given]) -> None:
     """Launch a kernel with arguments as tvm-ffi gives them.
 
     The stream is the one in the arguments; else the one that tvm-ffi's environment has for the tensors' device; else,
@@ -62,24 +65,27 @@ def call_kernel(kernel: Kernel, args: Sequence[Any]) -> None:
         kernel(*values, grid=grid, block=block, shared_bytes=shared_bytes, stream=stream)
 
 
-def as_tvm_ffi_callable(fetch: Callable[[], Any]) -> Callable[..., Any]:
+def as_tvm_ffi_callable(fetch: Callable[[], Function]) -> Function:
     """A Python function for tvm-ffi that fetches a function or kernel when it is first called.
 
     Args:
         fetch: gives the function; called until it succeeds once.
     """
-    found: list[Any] = []
+    found: list[Function] = []
 
-    def call(*args: Any) -> Any:
+    def call(*args: object) -> object:
         if not found:
             found.append(fetch())
         function = found[0]
-        return call_kernel(function, args) if isinstance(function, Kernel) else function(*args)
+        if isinstance(function, Kernel):
+            call_kernel(function, args)
+            return None
+        return function(*args)
 
     return call
 
 
-def _environment_stream(kernel: Kernel, args: Sequence[Any]) -> int | None:
+def _environment_stream(kernel: Kernel, args: Sequence[object]) -> int | None:
     """The stream that tvm-ffi's environment has for the device of the first GPU tensor, or None for the default."""
     if kernel.device != "cuda":
         return None
@@ -88,13 +94,13 @@ def _environment_stream(kernel: Kernel, args: Sequence[Any]) -> int | None:
     return int(tvm_ffi.get_raw_stream(tvm_ffi.device("cuda", ordinal))) or None
 
 
-def _argument(value: Any) -> Any:
+def _argument(value: object) -> object:
     if isinstance(value, tvm_ffi.Tensor):
         return _array(value)
     return _address(value)
 
 
-def _address(value: Any) -> Any:
+def _address(value: Given) -> Given:
     """Opaque pointers arrive as `c_void_p`."""
     return value.value or 0 if isinstance(value, ctypes.c_void_p) else value
 
@@ -102,11 +108,11 @@ def _address(value: Any) -> Any:
 class GpuArray:
     """A GPU tensor of tvm-ffi, by the CUDA Array Interface."""
 
-    def __init__(self, interface: dict[str, Any]) -> None:
+    def __init__(self, interface: Interface) -> None:
         self.__cuda_array_interface__ = interface
 
 
-def _array(tensor: Any) -> Any:
+def _array(tensor: tvm_ffi.Tensor) -> NumpyArray | GpuArray:
     """What the launch takes in place of a tensor."""
     if tensor.device.dlpack_device_type() not in {_CUDA, _CUDA_MANAGED}:
         return host_array(tensor)
@@ -117,7 +123,7 @@ def _array(tensor: Any) -> Any:
     return GpuArray(interface)
 
 
-def host_array(tensor: Any) -> Any:
+def host_array(tensor: tvm_ffi.Tensor) -> NumpyArray:
     """A NumPy array over the memory of a host tensor, for the time of the call that it was passed to.
 
     A `TensorView` of C++ arrives as a Tensor that borrows: its `__dlpack__` follows a null handle (a segmentation fault
@@ -131,11 +137,12 @@ def host_array(tensor: Any) -> Any:
     nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     if not nbytes:
         return np.empty(shape, dtype)
-    memory: Any = (ctypes.c_char * nbytes).from_address(tensor.data_ptr())
-    return np.frombuffer(memory, dtype=dtype).reshape(shape)
+    memory = memoryview((ctypes.c_char * nbytes).from_address(tensor.data_ptr()))
+    array: NumpyArray = np.frombuffer(memory, dtype=dtype).reshape(shape)
+    return array
 
 
-def _require_contiguous(tensor: Any) -> None:
+def _require_contiguous(tensor: tvm_ffi.Tensor) -> None:
     if not tensor.is_contiguous():
         shape, strides = tuple(tensor.shape), tuple(tensor.strides)
         raise ArgumentError(
@@ -143,7 +150,7 @@ def _require_contiguous(tensor: Any) -> None:
         )
 
 
-def _typestr(dtype: Any) -> str:
+def _typestr(dtype: tvm_ffi.dtype) -> str:
     """The type in NumPy's spelling; what NumPy does not have (bfloat16, float8, vectors) is bytes of that size."""
     letter = _LETTERS.get(int(dtype.type_code))
     if dtype.bits % 8:

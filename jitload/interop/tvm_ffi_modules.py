@@ -11,7 +11,7 @@ import ctypes
 import os
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tvm_ffi
 from tvm_ffi import libinfo
@@ -23,8 +23,9 @@ from jitload.interop.tvm_ffi_kernels import as_tvm_ffi_callable
 from jitload.loader.module import BINARY_SERIALIZABLE, Module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
+    from jitload.loader.module import Function
     from jitload.values import KernelInfo
 
 SYMBOL_PREFIX = "__tvm_ffi_"  # tvm/ffi/extra/module.h, symbol::tvm_ffi_symbol_prefix
@@ -39,7 +40,7 @@ class ForeignModule(Module):
         data: the bytes that its loader made it from, if it was loaded by us.
     """
 
-    def __init__(self, module: Any, kind: str, data: bytes | None = None) -> None:
+    def __init__(self, module: tvm_ffi.Module, kind: str, data: bytes | None = None) -> None:
         super().__init__(kind, data=data)
         self.tvm_ffi_module = module
 
@@ -65,15 +66,15 @@ class ForeignModule(Module):
     def _knows(self, name: str) -> bool:
         return not self._closed and bool(self.tvm_ffi_module.implements_function(name))
 
-    def _load_function(self, symbol: str, kernel: KernelInfo | None) -> Callable[..., Any] | None:  # noqa: ARG002
+    def _load_function(self, symbol: str, kernel: KernelInfo | None) -> Function | None:  # noqa: ARG002
         try:
-            function: Callable[..., Any] = self.tvm_ffi_module.get_function(symbol)
+            function: Function = self.tvm_ffi_module.get_function(symbol)
         except AttributeError:  # tvm-ffi's way to say that there is none
             return None
         return function
 
 
-def from_tvm_ffi(module: Any, kind: str | None = None, data: bytes | None = None) -> ForeignModule:
+def from_tvm_ffi(module: tvm_ffi.Module, kind: str | None = None, data: bytes | None = None) -> ForeignModule:
     """A tvm-ffi module as one of ours, with its imports; a shared import stays shared.
 
     Args:
@@ -100,7 +101,7 @@ def from_tvm_ffi(module: Any, kind: str | None = None, data: bytes | None = None
     return root
 
 
-def to_tvm_ffi(module: Module) -> Any:
+def to_tvm_ffi(module: Module) -> tvm_ffi.Module:
     """A `tvm_ffi.Module` with the functions of one of ours, and of all it imports; a shared import stays shared.
 
     The functions are those that the module lists now. Kernels take the arguments of `jitload.interop.tvm_ffi_kernels`.
@@ -108,7 +109,7 @@ def to_tvm_ffi(module: Module) -> Any:
     Raises:
         LoadError: shared objects cannot be made or loaded on this system.
     """
-    made: dict[int, Any] = {}
+    made: dict[int, tvm_ffi.Module] = {}
     for ours in reversed(list(module.walk())):
         made[id(ours)] = ours.tvm_ffi_module if isinstance(ours, ForeignModule) else _converted(ours)
     for ours in module.walk():
@@ -118,11 +119,11 @@ def to_tvm_ffi(module: Module) -> Any:
     return made[id(module)]
 
 
-def _address(module: Any) -> int:
+def _address(module: tvm_ffi.Module) -> int:
     return int(module.__chandle__())
 
 
-def _converted(module: Module) -> Any:
+def _converted(module: Module) -> tvm_ffi.Module:
     functions = {}
     for name in module.functions:
         if "\0" not in name:
@@ -141,14 +142,14 @@ class _Libraries:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         forks.after_fork(self._renew_lock)
-        self._pinned: dict[int, dict[str, Any]] = {}  # address of the byte -> the functions
+        self._pinned: dict[int, dict[str, tvm_ffi.Function]] = {}  # address of the byte -> the functions
         self._loaded = 0
         self._libc = ctypes.CDLL(None)
         self._libc.malloc.restype, self._libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
         self._libc.free.restype, self._libc.free.argtypes = None, [ctypes.c_void_p]
         self._call = ctypes.cast(ctypes.CDLL(libinfo.find_libtvm_ffi()).TVMFFIFunctionCall, ctypes.c_void_p).value or 0
 
-    def load(self, functions: dict[str, Any]) -> Any:
+    def load(self, functions: dict[str, tvm_ffi.Function]) -> tvm_ffi.Module:
         """A tvm-ffi module with these functions."""
         # Not Python's memory: what is still loaded at exit is unloaded after the interpreter has freed its own.
         mark = self._libc.malloc(1)
@@ -178,7 +179,7 @@ class _Libraries:
         released.clear()
         return count
 
-    def _release_unloaded(self) -> list[dict[str, Any]]:
+    def _release_unloaded(self) -> list[dict[str, tvm_ffi.Function]]:
         gone = [mark for mark in self._pinned if ctypes.c_ubyte.from_address(mark).value]
         released = [self._pinned.pop(mark) for mark in gone]
         for mark in gone:
@@ -186,7 +187,7 @@ class _Libraries:
         return released
 
 
-def _load_image(image: bytes, number: int) -> Any:
+def _load_image(image: bytes, number: int) -> tvm_ffi.Module:
     """Load a shared object from memory with tvm-ffi's own loader of ".so"."""
     if not hasattr(os, "memfd_create"):
         raise LoadError("modules go to tvm-ffi through memfd_create, which this system does not have")

@@ -20,7 +20,6 @@ from jitload.source.decorated import Undecorated, check_function, check_source, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
 
     from jitload.tiers.cache import Cache
 
@@ -28,7 +27,7 @@ __all__ = ["JitKernel", "jit_kernel"]
 
 
 @overload
-def jit_kernel(function: Callable[..., Any], /) -> JitKernel: ...
+def jit_kernel(function: Callable[..., object], /) -> JitKernel: ...
 
 
 @overload
@@ -44,11 +43,11 @@ def jit_kernel(
     headers: Mapping[str, str] | None = None,
     defines: Mapping[str, object] | Iterable[str] | None = None,
     cache: Cache | None = None,
-) -> Callable[[Callable[..., Any]], JitKernel]: ...
+) -> Callable[[Callable[..., object]], JitKernel]: ...
 
 
 def jit_kernel(
-    function: Callable[..., Any] | None = None,
+    function: Callable[..., object] | None = None,
     /,
     *,
     file: str | os.PathLike[str] | None = None,
@@ -61,7 +60,7 @@ def jit_kernel(
     headers: Mapping[str, str] | None = None,
     defines: Mapping[str, object] | Iterable[str] | None = None,
     cache: Cache | None = None,
-) -> JitKernel | Callable[[Callable[..., Any]], JitKernel]:
+) -> JitKernel | Callable[[Callable[..., object]], JitKernel]:
     """Declare a CUDA C++ kernel. Nothing is compiled before the first use.
 
     Args:
@@ -100,7 +99,7 @@ def jit_kernel(
             f"include_dirs is a list, got one {type(include_dirs).__name__}: write [{str(include_dirs)!r}]"
         )
 
-    def decorate(declaration: Callable[..., Any]) -> JitKernel:
+    def decorate(declaration: Callable[..., object]) -> JitKernel:
         check_function(declaration)
         check_source(declaration.__name__, file, source)
         text = docstring_source(declaration) if file is None and source is None else source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import update_wrapper
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload import config, forks, log
 from jitload.device import resolve_device
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jitload.batch import precompile as ahead
     from jitload.batch.report import PrecompileReport
     from jitload.jit.specialization import Specialization
+    from jitload.launch.foreign import Given
     from jitload.launch.kernel import Kernel
     from jitload.launch.signature import Parameters
     from jitload.loader.module import Module
@@ -46,11 +47,11 @@ class JitKernel:
 
     __name__: str
     __qualname__: str
-    __wrapped__: Callable[..., Any]
+    __wrapped__: Callable[..., object]
 
     def __init__(
         self,
-        declaration: Callable[..., Any],
+        declaration: Callable[..., object],
         parameters: Parameters,
         wanted: Specialization,
         base: JitKernel | None = None,
@@ -63,7 +64,7 @@ class JitKernel:
         self._open = wanted.open
         own = {*parameters.names, *wanted.names}
         self._launch_options = (*_LAUNCH_OPTIONS, *[name for name in _HINTS if name not in own])
-        self._specializations: dict[tuple[Any, ...], JitKernel] = {}
+        self._specializations: dict[tuple[object, ...], JitKernel] = {}
         self._kernels: dict[tuple[object, ...], Kernel] = {}
         self._current: tuple[config.Config, Kernel] | None = None
         self._lock = RLock()
@@ -110,7 +111,7 @@ class JitKernel:
         archs: str | Iterable[str] | None = None,
         *,
         kinds: str | Iterable[str] | None = None,
-        **options: Any,
+        **options: Given,
     ) -> PrecompileReport:
         """Compile this kernel ahead for several archs and kinds, without a GPU; what the cache has is left alone.
 
@@ -171,7 +172,7 @@ class JitKernel:
         """After a fork: another thread may have been loading the kernel. The child loads it for itself."""
         self._lock = RLock()
 
-    def specialize(self, **template: Any) -> JitKernel:
+    def specialize(self, **template: object) -> JitKernel:
         """The same kernel with other template arguments: strings of C++, integers, bools or NumPy dtypes."""
         merged = self._wanted.merged(template)
         state = tuple(sorted(merged.spelled()))
@@ -182,7 +183,7 @@ class JitKernel:
                 self._specializations[state] = known
             return known
 
-    def bind(self, **launch: Any) -> Callable[..., None]:
+    def bind(self, **launch: Given) -> Callable[..., None]:
         """The kernel bound to a launch configuration, for the hot path: `bound(*args)`, positional only.
 
         Raises:
@@ -192,8 +193,8 @@ class JitKernel:
             raise missing_argument(self.__name__, self._open[0], "bind() sees no array to deduce it from")
         return self.kernel().bind(**launch)
 
-    def __getitem__(self, configuration: Any) -> Callable[..., None]:
-        def launch(*arguments: Any, **keywords: Any) -> None:
+    def __getitem__(self, configuration: object) -> Callable[..., None]:
+        def launch(*arguments: object, **keywords: object) -> None:
             target = self._specialized(keywords) if keywords else self
             ordered = target._parameters.order(self.__name__, arguments, keywords)
             if target._open:
@@ -202,7 +203,7 @@ class JitKernel:
 
         return launch
 
-    def __call__(self, *arguments: Any, **keywords: Any) -> None:
+    def __call__(self, *arguments: object, **keywords: Given) -> None:
         """Launch with `grid=`, `block=` and the other launch options among the keywords.
 
         Raises:
@@ -220,15 +221,15 @@ class JitKernel:
         template = ", ".join(f"{name}={text}" for name, text in self._wanted.spelled())
         return f"<jit_kernel {self.__name__}{f' with {template}' if template else ''} from {self._wanted.source.label}>"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> str | tuple[object, ...]:
         """Pickled like a function, by its name: another process imports it, and compiles or finds it for itself."""
         return self.__qualname__ if self._base is None else (_specialize, (self._base, self._wanted.template))
 
-    def _specialized(self, keywords: dict[str, Any]) -> JitKernel:
+    def _specialized(self, keywords: dict[str, object]) -> JitKernel:
         template = {name: keywords.pop(name) for name in self._wanted.names if name in keywords}
         return self.specialize(**template) if template else self
 
-    def _deduced(self, arguments: tuple[Any, ...]) -> JitKernel:
+    def _deduced(self, arguments: tuple[object, ...]) -> JitKernel:
         """The kernel with the template arguments that were left open, by the arrays of a call."""
         return self._wanted.deduced(self.specialize, arguments, len(self._parameters))
 
@@ -266,5 +267,5 @@ class JitKernel:
                 module.attach_lines(request.name, request.path, request.line_in_file)
 
 
-def _specialize(base: JitKernel, template: Mapping[str, Any]) -> JitKernel:
+def _specialize(base: JitKernel, template: Mapping[str, object]) -> JitKernel:
     return base.specialize(**template)

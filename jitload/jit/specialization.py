@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import TypeVar
 
+    from typing_extensions import Unpack
+
     from jitload.declaration import KernelSource
     from jitload.launch import deduction as deducing
     from jitload.launch.deduction import Deduction
+    from jitload.source.fields import Asked
     from jitload.tiers.cache import Cache
 
     Kernel = TypeVar("Kernel")
@@ -84,7 +87,12 @@ class Specialization:
     """
 
     def __init__(
-        self, name: str, source: KernelSource, options: KernelOptions, names: tuple[str, ...], template: dict[str, Any]
+        self,
+        name: str,
+        source: KernelSource,
+        options: KernelOptions,
+        names: tuple[str, ...],
+        template: dict[str, object],
     ) -> None:
         self.name = name
         self.source = source
@@ -144,7 +152,7 @@ class Specialization:
             return NO_STAND_INS
         return stand_ins(request, resolve_device(), kind or self.options.kind)
 
-    def merged(self, template: Mapping[str, Any]) -> Specialization:
+    def merged(self, template: Mapping[str, object]) -> Specialization:
         """The same with other template arguments.
 
         Raises:
@@ -158,7 +166,7 @@ class Specialization:
                 )
         return Specialization(self.name, self.source, self.options, self.names, {**self.template, **template})
 
-    def deduced(self, specialize: Callable[..., Kernel], arguments: tuple[Any, ...], count: int) -> Kernel:
+    def deduced(self, specialize: Callable[..., Kernel], arguments: tuple[object, ...], count: int) -> Kernel:
         """What `specialize` gives for the template arguments that are open, by the arrays of a call.
 
         Args:
@@ -182,7 +190,7 @@ class Specialization:
         """(name, C++ text) of the template arguments that are known."""
         return [(name, template_text(value)) for name, value in self.template.items()]
 
-    def _made(self, **fields: Any) -> CompileRequest:
+    def _made(self, **fields: Unpack[Asked]) -> CompileRequest:
         try:
             return CompileRequest(**self.source.request_fields(self.options.headers), **fields)
         except SourceNotFoundError as error:

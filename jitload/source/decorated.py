@@ -23,10 +23,10 @@ _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200  # `inspec
 class Undecorated:
     """`jit_kernel(...)` with its options, waiting for the function that it decorates."""
 
-    def __init__(self, decorate: Callable[[Callable[..., Any]], Any]) -> None:
+    def __init__(self, decorate: Callable[[Callable[..., object]], Any]) -> None:
         self._decorate = decorate
 
-    def __call__(self, declaration: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Any:
+    def __call__(self, declaration: Callable[..., object], /, *arguments: object, **keywords: object) -> Any:
         """Decorate a function, and nothing else yet."""
         if arguments or keywords:
             self._refuse("called with arguments")
@@ -83,7 +83,7 @@ def check_function(given: object) -> None:
     )
 
 
-def check_source(name: str, file: Any, source: Any) -> None:
+def check_source(name: str, file: object, source: object) -> None:
     """Nothing, where a file or a source was given as what it is.
 
     Raises:
@@ -106,7 +106,7 @@ def check_source(name: str, file: Any, source: Any) -> None:
         raise UsageValueError(f"file= of {name} is a path, got CUDA C++ text: write source=...")
 
 
-def docstring_source(declaration: Any) -> str:
+def docstring_source(declaration: Callable[..., object]) -> str:
     """The source in the docstring of a declaration.
 
     Raises:

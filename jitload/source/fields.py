@@ -35,6 +35,14 @@ class Wishes(TypedDict, total=False):
     options: str | Iterable[str]
 
 
+class Asked(Wishes, total=False):
+    """How it is compiled, and what for."""
+
+    kind: Required[str | Kind]
+    arch: Required[str | Iterable[str]]
+    device_options: Iterable[str]
+
+
 class Changes(TypedDict, total=False):
     """What another request may have in the place of its own."""
 

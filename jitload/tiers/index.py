@@ -13,7 +13,7 @@ import errno
 import os
 import sqlite3
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import diskcache
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jitload.files.directory import Directory
 
     Read = TypeVar("Read")
-    Rows = dict[str, dict[str, Any]]
+    Rows = dict[str, dict[str, object]]
 
 _FAULTS = (
     sqlite3.Error,
@@ -65,27 +65,27 @@ _SETTINGS = {
 class _InlineDisk(diskcache.Disk):  # type: ignore[misc]
     """Keys are those of entries, shards and days, values are bytes inside the row; every other row is refused."""
 
-    def put(self, key: Any) -> tuple[Any, bool]:
+    def put(self, key: object) -> tuple[object, bool]:
         if not is_row_key(key):
             raise ValueError(f"{key!r:.80} is not a key")
         return key, True
 
-    def get(self, key: Any, raw: Any) -> str:
+    def get(self, key: object, raw: object) -> str:
         if not raw or not is_row_key(key):
             raise ValueError("a row under a foreign key")
         return str(key)
 
-    def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> tuple[int, int, None, Any]:  # noqa: ARG002
+    def store(self, value: object, read: bool, key: object = diskcache.UNKNOWN) -> tuple[int, int, None, memoryview]:  # noqa: ARG002
         if not isinstance(value, bytes) or read:
             raise TypeError("only bytes are kept in the index")
         return getattr(value, "size", 0), diskcache.core.MODE_RAW, None, sqlite3.Binary(value)
 
-    def fetch(self, mode: Any, filename: Any, value: Any, read: Any) -> bytes:
+    def fetch(self, mode: object, filename: object, value: object, read: object) -> bytes:
         if mode != diskcache.core.MODE_RAW or filename is not None or read or not isinstance(value, bytes):
             raise OSError("a row that this index did not write")
         return value
 
-    def remove(self, file_path: Any) -> None:
+    def remove(self, file_path: object) -> None:
         """Nothing: no row of ours has a file."""
 
 
@@ -93,14 +93,15 @@ class _BoundedCache(diskcache.Cache):  # type: ignore[misc]
     """diskcache tries a statement that meets a lock for a minute; here the connection waits `TIMEOUT_SECONDS`, once."""
 
     @property
-    def _sql_retry(self) -> Any:
-        return self._sql
+    def _sql_retry(self) -> Callable[..., sqlite3.Cursor]:
+        sql: Callable[..., sqlite3.Cursor] = self._sql
+        return sql
 
-    def ask(self, statement: str, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        found: list[tuple[Any, ...]] = self._sql(statement, arguments).fetchall()
+    def ask(self, statement: str, arguments: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        found: list[tuple[object, ...]] = self._sql(statement, arguments).fetchall()
         return found
 
-    def reset(self, key: Any, value: Any = diskcache.core.ENOVAL, update: bool = True) -> Any:
+    def reset(self, key: str, value: object = diskcache.core.ENOVAL, update: bool = True) -> object:
         if not key.startswith("sqlite_"):
             return super().reset(key, value, update)
         self._sql(f"PRAGMA {key.removeprefix('sqlite_')} = {_SETTINGS[key]}").fetchall()
@@ -126,7 +127,7 @@ class Index:
         """
         return self._run(lambda cache: action(Ledger(cache, cache.ask)))
 
-    def write(self, rows: Mapping[str, Mapping[str, Any]]) -> bool:
+    def write(self, rows: Mapping[str, Mapping[str, object]]) -> bool:
         """Add or replace rows by key; False when the index cannot be written. A row that is too long is left out."""
 
         def set_rows(ledger: Ledger) -> None:
@@ -145,7 +146,7 @@ class Index:
         if keys and self._exists():
             self.work(remove_rows)
 
-    def replace(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    def replace(self, rows: Mapping[str, Mapping[str, object]]) -> None:
         """Make these rows the only ones of entries, whatever is there now; what was counted by day stays.
 
         Raises:
@@ -176,7 +177,7 @@ class Index:
         self._discard()
         return True
 
-    def rows(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def rows(self) -> Iterator[tuple[str, dict[str, object]]]:
         """(key, row) of every entry that has a readable one. Looking makes no database."""
         for shards in self.ranges():
             yield from self.rows_of(shards).items()
@@ -188,7 +189,7 @@ class Index:
         shards = [f"{number:02x}" for number in range(256)]
         return [tuple(shards[start : start + width]) for start in range(0, 256, width)]
 
-    def rows_of(self, shards: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    def rows_of(self, shards: tuple[str, ...]) -> dict[str, dict[str, object]]:
         """Key -> row of the entries in neighbouring shards; rows of others are passed over."""
         first, last = shards[0], f"{shards[-1]}g"  # no digit comes after an f
         found: Rows = self._read({}, lambda: database.read_rows(self._database, first, last))
@@ -234,7 +235,7 @@ class Index:
     def _exists(self) -> bool:
         return os.path.lexists(self._database)
 
-    def _run(self, operation: Callable[[Any], object]) -> bool:
+    def _run(self, operation: Callable[[_BoundedCache], object]) -> bool:
         """Open the database for one operation, and close it: a connection of SQLite outlives no thread and no fork.
 
         False when it failed, which is said once.
@@ -309,9 +310,9 @@ class Index:
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[Any]:
+def _opened(path: str) -> Iterator[diskcache.Cache]:
     # Not by calling the class: where its initialiser fails, its connection would stay open for nobody.
-    cache: Any = object.__new__(_BoundedCache)
+    cache: diskcache.Cache = object.__new__(_BoundedCache)
     try:
         cache.__init__(path, timeout=TIMEOUT_SECONDS, disk=_InlineDisk, **_SETTINGS)
         yield cache

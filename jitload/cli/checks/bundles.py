@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload import config
 from jitload.bundles.choose import CPU, judge_all
 from jitload.bundles.tier import bundles_in_force
 from jitload.cli.checks.finding import missing, ok, problem
-from jitload.cli.tables import format_count, plain
+from jitload.cli.tables import JsonRow, format_count, plain
 from jitload.cuda import driver
 from jitload.device import resolve_device
 from jitload.errors import BundleError, JitloadError, TrustError
@@ -50,7 +50,7 @@ def _device() -> str:
         return ""
 
 
-def _row(bundle: Bundle, device: str) -> dict[str, Any]:
+def _row(bundle: Bundle, device: str) -> JsonRow:
     targets = [(kind, arch) for kind, arch in bundle.manifest["targets"]]
     verdicts = judge_all(targets, device) if device else []
     return {
@@ -63,7 +63,7 @@ def _row(bundle: Bundle, device: str) -> dict[str, Any]:
     }
 
 
-def _line(row: dict[str, Any], where: str) -> str:
+def _line(row: JsonRow, where: str) -> str:
     signed = ", ".join(map(plain, row["signers"])) or "nobody"
     text = f"{plain(row['path'])}: {format_count(row['requests'], 'request')}, signed by {signed}"
     if not row["targets"]:
