@@ -14,6 +14,7 @@ import pytest
 
 import jitload
 from tests.import_graph import circles, import_graph, read_sources
+from tests.private_names import private_names
 from tests.process_state import changed_containers, rebound_names
 
 PACKAGE = pathlib.Path(jitload.__file__).parent
@@ -293,6 +294,53 @@ def test_what_is_kept_for_the_process_is_known_with_its_reason(find, known):
 @pytest.mark.parametrize("made", ["kept = []", "kept: dict = {}", "kept = weakref.WeakKeyDictionary()", "kept = set()"])
 def test_state_of_the_process_is_seen(find, line, made):
     assert find(f"{made}\n\n\ndef change():\n{line}\n") == {"kept"}
+
+
+#: File of tests -> how often it reaches into a private name of jitload, and what for. It may become less.
+REACHES_IN = {
+    "bundles/test_format.py": (2, "where the parts of a bundle begin"),
+    "bundles/test_nearest.py": (1, "a memo, to be filled again"),
+    "compiler/test_nvrtc.py": (2, "calls of NVRTC that fail"),
+    "compiler/test_prefix.py": (2, "calls of NVRTC, counted"),
+    "compiler/test_unstable.py": (8, "an NVRTC that lacks options"),
+    "conftest.py": (1, "what was logged once, in another test"),
+    "cpu/test_observer.py": (1, "what must not be called"),
+    "files/test_directory.py": (1, "a descriptor, closed behind its back"),
+    "files/test_lock.py": (1, "a descriptor, inherited elsewhere"),
+    "launch/test_deduction.py": (2, "what was compiled for which type"),
+    "launch/test_kernel.py": (1, "how much is kept"),
+    "launch/test_table.py": (1, "what was compiled for which type"),
+    "loader/test_module.py": (2, "a chain that no call makes"),
+    "test_forks.py": (11, "state torn as a fork tears it"),
+    "test_frozen.py": (2, "what derived classes have"),
+    "test_log.py": (1, "the handler of another test"),
+    "test_structure.py": (3, "the table of public names"),
+    "tiers/remote/test_faults.py": (1, "a server that answers what none does"),
+    "tiers/remote/test_lease.py": (2, "a server that answers what none does"),
+    "tiers/remote/test_redis_store.py": (4, "a server that answers what none does"),
+    "tiers/test_flight.py": (1, "that nothing is kept"),
+}
+
+
+def test_tests_use_what_others_may_use():
+    tests = pathlib.Path(__file__).parent
+    texts = {str(path.relative_to(tests)): path.read_text() for path in tests.rglob("*.py")}
+    own = [
+        name for name in texts if not name.startswith("driver/")
+    ]  # a driver of our own, with private names of its own
+    counts = {name: len(found) for name in own if (found := private_names(texts[name]))}
+    known = {name: count for name, (count, _) in REACHES_IN.items()}
+    assert {name: count for name, count in counts.items() if count > known.get(name, 0)} == {}, "is there a public way?"
+    assert {name: count for name, count in known.items() if counts.get(name, 0) < count} == {}, "lower it on the list"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["log._said.clear()", "kernel._bound", "from jitload.log import _said", 'monkeypatch.setattr(log, "_said", set())'],
+)
+def test_private_names_are_seen(line):
+    assert len(private_names(f"{line}\n")) == 1
+    assert private_names("class Own:\n    def f(self):\n        self._x = self._y\n\n\nOwn()._x\nos._exit(0)\n") == []
 
 
 def test_no_pickle_anywhere():

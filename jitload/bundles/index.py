@@ -47,7 +47,7 @@ def check_index(index: bytes, blobs_start: int, blobs_end: int) -> array[int]:
     if sys.byteorder == "little":
         prefixes.byteswap()
     # The first 63 bits tell digests apart; where they do not, the whole of them is compared.
-    if not _is_rising(prefixes):
+    if not is_rising(prefixes):
         requests = request_column(index)
         if not all(map(lt, requests, islice(requests, 1, None))):
             raise BundleError("bundle with an index that is not sorted, or holds a request twice")
@@ -80,7 +80,7 @@ def _column(index: bytes, start: int) -> bytes:
     return memoryview(index).cast("Q")[start // 8 :: ROW_BYTES // 8].tobytes()
 
 
-def _is_rising(words: array[int]) -> bool:
+def is_rising(words: array[int]) -> bool:
     """Whether each word is greater than the one before it by its upper 63 bits."""
     pairs = len(words) - 1
     if pairs < 1:

@@ -74,7 +74,7 @@ def find_nvrtc() -> Nvrtc | None:
     """The NVRTC that a compile would use, or None. Looked for once per session."""
     found = session_part(_Found)
     if isinstance(found.nvrtc, bool):
-        found.nvrtc = _mapped_nvrtc() or next(_installed_nvrtc(), None)
+        found.nvrtc = mapped_nvrtc() or next(_installed_nvrtc(), None)
     return found.nvrtc
 
 
@@ -92,7 +92,7 @@ def find_library(name: str, major: int | None = None) -> str | None:
     """
     wanted = major or _bindings_major()
     majors = places.MAJORS if wanted is None else (wanted,)
-    return next((path for path, _ in places.find_libraries(name, majors, _sites(), _cuda_homes())), None)
+    return next((path for path, _ in places.find_libraries(name, majors, _sites(), cuda_homes())), None)
 
 
 def toolkit_roots() -> tuple[tuple[str, str], ...]:
@@ -107,7 +107,7 @@ def toolkit_roots() -> tuple[tuple[str, str], ...]:
     state = (nvrtc.major, config.current().cuda_home, tuple(sys.path))
     known = session_part(_Found).roots
     if state not in known:
-        found = places.find_headers(nvrtc.major, _sites(), _cuda_homes())
+        found = places.find_headers(nvrtc.major, _sites(), cuda_homes())
         known[state] = tuple((f"toolkit/{name}", path) for name, path in found)
     return known[state]
 
@@ -126,7 +126,7 @@ def toolchain(memo_dir: str | None = None, *, fatbin: bool = False) -> Toolchain
     toolchains = session_part(_Found).toolchains
     known = toolchains.get(stamps) or memo.recall(memo_dir, stamps)
     if known is None:
-        known = Toolchain("nvrtc", nvrtc_version(nvrtc), _digest_files(files))
+        known = Toolchain("nvrtc", nvrtc_version(nvrtc), digest_files(files))
         memo.note(memo_dir, stamps, known)
     toolchains[stamps] = known
     return known
@@ -144,7 +144,7 @@ def nvrtc_version(nvrtc: Nvrtc) -> str:
     return real[1] if real else str(nvrtc.major)
 
 
-def _mapped_nvrtc() -> Nvrtc | None:
+def mapped_nvrtc() -> Nvrtc | None:
     """An NVRTC that something else in this process has loaded already: it will be the one that compiles."""
     try:
         with open("/proc/self/maps", "rb") as file:
@@ -164,7 +164,7 @@ def _mapped_nvrtc() -> Nvrtc | None:
 def _installed_nvrtc() -> Iterator[Nvrtc]:
     bindings = _bindings_major()
     majors = places.MAJORS if bindings is None else (bindings,)
-    for path, major in places.find_libraries("nvrtc", majors, _sites(), _cuda_homes()):
+    for path, major in places.find_libraries("nvrtc", majors, _sites(), cuda_homes()):
         yield Nvrtc(path, major)
 
 
@@ -186,7 +186,8 @@ def _sites() -> list[str]:
     return [path for path in dict.fromkeys(sys.path) if path]
 
 
-def _cuda_homes() -> list[str]:
+def cuda_homes() -> list[str]:
+    """Where a CUDA toolkit may be installed, in order."""
     home = config.current().cuda_home
     return [path for path in (home, "/usr/local/cuda") if path]
 
@@ -198,7 +199,8 @@ def _listed(directory: str) -> list[str]:
         return []  # one that another package has loaded may lie where nothing can be listed
 
 
-def _digest_files(paths: list[str]) -> str:
+def digest_files(paths: list[str]) -> str:
+    """One digest for the bytes of all these files."""
     digest = hashlib.sha256(usedforsecurity=False)
     for path in paths:
         digest.update(f"{os.path.basename(path)}:{os.path.getsize(path)}\n".encode())

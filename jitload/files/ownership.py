@@ -123,10 +123,10 @@ def is_in_the_way(name: str, root: int, error: OSError) -> bool:
 def _others_write(status: os.stat_result) -> bool:
     if status.st_mode & stat.S_IWOTH:
         return True
-    return bool(status.st_mode & stat.S_IWGRP) and not _is_own_group(status.st_gid)
+    return bool(status.st_mode & stat.S_IWGRP) and not is_own_group(status.st_gid)
 
 
-def _is_own_group(group: int) -> bool:
+def is_own_group(group: int) -> bool:
     """Whether a group is this user's private one: it is their primary group, bears their name, and lists nobody else.
 
     A primary group that many share ("users") is not.

@@ -63,7 +63,7 @@ class Multiprocessor(Value):
         )
 
 
-_BY_CAPABILITY = {
+BY_CAPABILITY = {
     70: Multiprocessor(64, 32, 96, None, reserved_kib=0),
     72: Multiprocessor(64, 32, 96, None, reserved_kib=0),
     75: Multiprocessor(32, 16, 64, None, reserved_kib=0),
@@ -85,7 +85,7 @@ _BY_CAPABILITY = {
 def find_multiprocessor(arch: str) -> Multiprocessor | None:
     """The multiprocessor of "sm_90", "sm_90a", "sm_100f", ..., or None where its figures are not known."""
     number = re.fullmatch(r"sm_(\d+)[af]?", arch)
-    return _BY_CAPABILITY.get(int(number[1])) if number else None
+    return BY_CAPABILITY.get(int(number[1])) if number else None
 
 
 def multiprocessor(arch: str) -> Multiprocessor:
@@ -96,7 +96,7 @@ def multiprocessor(arch: str) -> Multiprocessor:
     """
     found = find_multiprocessor(arch)
     if found is None:
-        known = ", ".join(f"sm_{number}" for number in _BY_CAPABILITY)
+        known = ", ".join(f"sm_{number}" for number in BY_CAPABILITY)
         raise UsageValueError(f"the multiprocessor of {arch!r} is not known: expected one of {known}")
     return found
 

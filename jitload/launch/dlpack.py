@@ -32,7 +32,9 @@ class Tensor(NamedTuple):
     capsule: object
 
 
-class _DLTensor(ctypes.Structure):
+class DLTensor(ctypes.Structure):
+    """As dlpack.h has it."""
+
     _fields_ = (
         ("data", ctypes.c_void_p),
         ("device_type", ctypes.c_int32),
@@ -47,14 +49,16 @@ class _DLTensor(ctypes.Structure):
     )
 
 
-class _Versioned(ctypes.Structure):
+class VersionedTensor(ctypes.Structure):
+    """`DLManagedTensorVersioned` of dlpack.h."""
+
     _fields_ = (
         ("major", ctypes.c_uint32),
         ("minor", ctypes.c_uint32),
         ("context", ctypes.c_void_p),
         ("deleter", ctypes.c_void_p),
         ("flags", ctypes.c_uint64),
-        ("tensor", _DLTensor),
+        ("tensor", DLTensor),
     )
 
 
@@ -82,13 +86,13 @@ def _parse(capsule: object) -> Tensor:
     is_valid.restype, is_valid.argtypes = ctypes.c_int, (ctypes.py_object, ctypes.c_char_p)
     readonly = False
     if is_valid(capsule, b"dltensor_versioned"):
-        managed = _Versioned.from_address(address_of(capsule, b"dltensor_versioned"))
+        managed = VersionedTensor.from_address(address_of(capsule, b"dltensor_versioned"))
         if managed.major != 1:
             raise ValueError(f"DLPack version {managed.major}.{managed.minor} is not known here")
         readonly = bool(managed.flags & _READ_ONLY)
         tensor = managed.tensor
     elif is_valid(capsule, b"dltensor"):
-        tensor = _DLTensor.from_address(address_of(capsule, b"dltensor"))
+        tensor = DLTensor.from_address(address_of(capsule, b"dltensor"))
     else:
         raise ValueError("__dlpack__ returned something that is not a DLPack capsule")
     dimensions = range(tensor.ndim)

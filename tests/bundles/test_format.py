@@ -319,8 +319,8 @@ def test_rising_words_are_told_from_others(words):
     from array import array
 
     expected = all(before >> 1 < after >> 1 for before, after in itertools.pairwise(words))
-    assert index._is_rising(array("Q", words)) == expected
-    assert index._is_rising(array("Q", sorted({word & ~1 for word in words})))
+    assert index.is_rising(array("Q", words)) == expected
+    assert index.is_rising(array("Q", sorted({word & ~1 for word in words})))
 
 
 def test_requests_that_differ_in_their_last_bytes_are_found():

@@ -37,8 +37,8 @@ def installed(tmp_path, monkeypatch):
         (site / relative).parent.mkdir(parents=True, exist_ok=True)
         (site / relative).write_text(text)
     monkeypatch.setattr(sys, "path", [str(site)])
-    monkeypatch.setattr(toolkit, "_mapped_nvrtc", lambda: None)
-    monkeypatch.setattr(toolkit, "_cuda_homes", list)
+    monkeypatch.setattr(toolkit, "mapped_nvrtc", lambda: None)
+    monkeypatch.setattr(toolkit, "cuda_homes", list)
     with jitload.Session():
         yield site
 
@@ -81,7 +81,7 @@ def test_found_from_an_installed_toolkit(installed, tmp_path, monkeypatch):
         (home / relative).parent.mkdir(parents=True, exist_ok=True)
         (home / relative).write_text("x")
     (home / "lib64/libnvrtc.so.12").symlink_to("libnvrtc.so.12.4.127")
-    monkeypatch.setattr(toolkit, "_cuda_homes", lambda: [str(home)])
+    monkeypatch.setattr(toolkit, "cuda_homes", lambda: [str(home)])
     assert find_nvrtc().major == 12
     assert toolchain().version == "12.4.127"
     assert [path for _, path in toolkit_roots()] == [str(home / "include"), str(home / "include/cccl")]
@@ -89,13 +89,13 @@ def test_found_from_an_installed_toolkit(installed, tmp_path, monkeypatch):
 
 def test_cuda_home_is_a_setting(monkeypatch):
     monkeypatch.setenv("CUDA_HOME", "/opt/mine")
-    assert toolkit._cuda_homes()[0] == "/opt/mine"
+    assert toolkit.cuda_homes()[0] == "/opt/mine"
 
 
 def test_none_at_all(installed, tmp_path, monkeypatch):
     """Headers without a compiler, as of another installation, count for nothing: entries are then taken as recorded."""
     (tmp_path / "cuda/include").mkdir(parents=True)
-    monkeypatch.setattr(toolkit, "_cuda_homes", lambda: [str(tmp_path / "cuda")])
+    monkeypatch.setattr(toolkit, "cuda_homes", lambda: [str(tmp_path / "cuda")])
     shutil.rmtree(installed / "nvidia")
     assert find_nvrtc() is None
     assert toolchain() is None
@@ -141,7 +141,7 @@ def test_the_digest_is_remembered_by_stamps(installed, tmp_path, monkeypatch):
     memo = tmp_path / "memo"
     memo.mkdir()
     first = toolchain(str(memo))
-    monkeypatch.setattr(toolkit, "_digest_files", lambda _files: pytest.fail("hashed again"))
+    monkeypatch.setattr(toolkit, "digest_files", lambda _files: pytest.fail("hashed again"))
     with jitload.Session():
         assert toolchain(str(memo)) == first
 
@@ -152,8 +152,8 @@ def test_a_touched_library_is_hashed_again(installed, tmp_path, monkeypatch):
     first = toolchain(str(memo))
     os.utime(installed / "nvidia/cuda_nvrtc/lib/libnvrtc.so.12", (5, 5))
     hashed = []
-    digest_files = toolkit._digest_files
-    monkeypatch.setattr(toolkit, "_digest_files", lambda files: hashed.append(files) or digest_files(files))
+    real = toolkit.digest_files
+    monkeypatch.setattr(toolkit, "digest_files", lambda files: hashed.append(files) or real(files))
     assert toolchain(str(memo)) == first
     assert len(hashed) == 1
 
@@ -239,8 +239,8 @@ def test_what_lies_in_the_memos_place_is_not_read_and_harms_nothing(noted, tmp_p
         noted.file.chmod(0o666)
     hashed = []
     with pytest.MonkeyPatch.context() as patch:
-        digest_files = toolkit._digest_files
-        patch.setattr(toolkit, "_digest_files", lambda files: hashed.append(files) or digest_files(files))
+        real = toolkit.digest_files
+        patch.setattr(toolkit, "digest_files", lambda files: hashed.append(files) or real(files))
         assert noted() == noted.first
     assert len(hashed) == 1
     assert outside.read_bytes() == noted.good
@@ -291,7 +291,7 @@ def test_an_installed_toolkit_completes_the_packages(installed, tmp_path, monkey
     for relative in ("include/cuda_fp16.h", "include/cub/cub.cuh"):
         (tmp_path / "cuda" / relative).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "cuda" / relative).write_text("")
-    monkeypatch.setattr(toolkit, "_cuda_homes", lambda: [str(tmp_path / "cuda")])
+    monkeypatch.setattr(toolkit, "cuda_homes", lambda: [str(tmp_path / "cuda")])
     assert toolkit_roots() == (
         ("toolkit/cuda", str(installed / "nvidia/cuda_runtime/include")),
         ("toolkit/cuda", str(tmp_path / "cuda/include")),
@@ -304,7 +304,7 @@ def test_the_packer_of_a_fatbin_may_come_from_an_installed_toolkit(installed, tm
     packer = tmp_path / "cuda/lib64/libnvfatbin.so.12"
     packer.parent.mkdir(parents=True)
     packer.write_text("the toolkit's packer")
-    monkeypatch.setattr(toolkit, "_cuda_homes", lambda: [str(tmp_path / "cuda")])
+    monkeypatch.setattr(toolkit, "cuda_homes", lambda: [str(tmp_path / "cuda")])
     assert find_nvrtc().packer() == str(packer)
     assert toolchain(fatbin=True).digest != toolchain().digest
 

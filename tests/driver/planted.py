@@ -42,7 +42,7 @@ ONCE = [
         "an installed toolkit is not asked for headers where a package is",
         "compiler/test_toolkit.py::test_an_installed_toolkit_completes_the_packages",
         "compiler/toolkit.py",
-        "find_headers(nvrtc.major, _sites(), _cuda_homes())",
+        "find_headers(nvrtc.major, _sites(), cuda_homes())",
         "find_headers(nvrtc.major, _sites(), [])",
     ),
     fault(

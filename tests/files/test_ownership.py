@@ -111,7 +111,7 @@ def test_a_group_is_ones_own_when_nobody_else_is_in_it(monkeypatch, name, primar
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(("alice", "x", 1000, primary, "", "/", "/")))
     monkeypatch.setattr(grp, "getgrgid", lambda number: grp.struct_group((name, "x", number, members)))
-    assert ownership._is_own_group(500) is own
+    assert ownership.is_own_group(500) is own
 
 
 def test_a_user_in_no_table_has_the_group_of_their_number(monkeypatch):
@@ -123,5 +123,5 @@ def test_a_user_in_no_table_has_the_group_of_their_number(monkeypatch):
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     monkeypatch.setattr(os, "geteuid", lambda: 1234)
     monkeypatch.setattr(os, "getegid", lambda: 1234)
-    assert ownership._is_own_group(1234)
-    assert not ownership._is_own_group(100)
+    assert ownership.is_own_group(1234)
+    assert not ownership.is_own_group(100)

@@ -42,9 +42,7 @@ def dl_tensor(shown, keep):
     strides = (ctypes.c_int64 * len(shown.shape))(*shown.strides) if shown.strides else None
     keep += [shape, strides]
     code, bits = _CODES[dtype.kind], 8 * dtype.itemsize
-    return dlpack._DLTensor(
-        shown.address, shown.device_type, shown.device, len(shape), code, bits, 1, shape, strides, 0
-    )
+    return dlpack.DLTensor(shown.address, shown.device_type, shown.device, len(shape), code, bits, 1, shape, strides, 0)
 
 
 class Base:
@@ -91,13 +89,13 @@ class DLPack(Base):
     def __dlpack__(self, *, stream=None, max_version=None):
         self.asked = (*self.asked, stream)
         tensor = dl_tensor(self.shown, self.keep)
-        managed = dlpack._Versioned(1, 0, None, None, int(self.shown.readonly), tensor)
+        managed = dlpack.VersionedTensor(1, 0, None, None, int(self.shown.readonly), tensor)
         self.keep.append(managed)
         return _new_capsule(ctypes.addressof(managed), b"dltensor_versioned", None)
 
 
 class _Managed(ctypes.Structure):
-    _fields_ = (("tensor", dlpack._DLTensor), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
+    _fields_ = (("tensor", dlpack.DLTensor), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p))
 
 
 class OldDLPack(DLPack):
@@ -142,7 +140,9 @@ def exchange_api(*, borrows=True, major=1, older=None):
         if state.fails:
             return -1
         array = _object(address)
-        managed = dlpack._Versioned(1, 2, None, None, int(array.shown.readonly), dl_tensor(array.shown, array.keep))
+        managed = dlpack.VersionedTensor(
+            1, 2, None, None, int(array.shown.readonly), dl_tensor(array.shown, array.keep)
+        )
         managed.deleter = ctypes.cast(deleter, ctypes.c_void_p).value
         array.keep.append(managed)
         state.exported += 1

@@ -45,9 +45,9 @@ class MadeTensor:
         self.device, self.asked = device, None
         self.shape = (ctypes.c_int64 * len(shape))(*shape)
         self.strides = (ctypes.c_int64 * len(shape))(*strides) if strides else None
-        tensor = dlpack._DLTensor(address, device, 0, len(shape), code, bits, 1, self.shape, self.strides, offset)
+        tensor = dlpack.DLTensor(address, device, 0, len(shape), code, bits, 1, self.shape, self.strides, offset)
         self.name = b"dltensor" if readonly is None else b"dltensor_versioned"
-        self.managed = tensor if readonly is None else dlpack._Versioned(1, 0, None, None, int(readonly), tensor)
+        self.managed = tensor if readonly is None else dlpack.VersionedTensor(1, 0, None, None, int(readonly), tensor)
 
     def __dlpack_device__(self):
         return (self.device, 0)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import UsageValueError
 from jitload.images.multiprocessor import (
-    _BY_CAPABILITY,
+    BY_CAPABILITY,
     MAX_BLOCK_REGISTERS,
     find_multiprocessor,
     launchable_threads,
@@ -72,7 +72,7 @@ int most_barriers(int blocks) {
 """
 UNKNOWN_DEVICE = -2
 FACTORS = {1: "warps", 2: "registers", 4: "shared memory", 8: "blocks", 16: "barriers"}
-CAPABILITIES = sorted(_BY_CAPABILITY)
+CAPABILITIES = sorted(BY_CAPABILITY)
 
 
 class Header:
@@ -83,14 +83,14 @@ class Header:
 
     def knows(self, capability):
         """Whether it does; after this it speaks of that device."""
-        sm = _BY_CAPABILITY[capability]
+        sm = BY_CAPABILITY[capability]
         device = capability // 10, capability % 10
         self.call.set_device(*device, sm.warps, sm.shared_bytes, sm.block_shared_bytes, sm.reserved_bytes)
         return self.call.most_blocks() > 0 and self.call.shared_unit() > 0
 
     def counts_barriers(self, capability):
         """Whether it says how many named barriers that device has. Of 10.3 it said 64 up to CUDA 13.0, 32 later."""
-        sm = _BY_CAPABILITY[capability]
+        sm = BY_CAPABILITY[capability]
         return capability >= 90 and self.knows(capability) and (capability != 103 or self.most_barriers(sm) != 64)
 
     def most_barriers(self, sm):
@@ -130,7 +130,7 @@ def needs_row(header, capability):
 def check(header, capability, resources, threads, dynamic_bytes):
     """The same blocks, for the same reasons."""
     blocks, factors = header.blocks(resources, threads, dynamic_bytes)
-    found = block_occupancy(resources, threads, dynamic_bytes, _BY_CAPABILITY[capability])
+    found = block_occupancy(resources, threads, dynamic_bytes, BY_CAPABILITY[capability])
     case = capability, resources, threads, dynamic_bytes
     assert found.blocks_per_sm == blocks, case
     reasons = set(found.limited_by.split(", "))
@@ -140,7 +140,7 @@ def check(header, capability, resources, threads, dynamic_bytes):
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_limits_are_those_of_the_toolkits_header(header, capability):
-    sm = _BY_CAPABILITY[capability]
+    sm = BY_CAPABILITY[capability]
     needs_row(header, capability)
     call = header.call
     assert (call.register_unit(), call.parts()) == (256, 4)
@@ -155,7 +155,7 @@ def test_limits_are_those_of_the_toolkits_header(header, capability):
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_blocks_and_their_reasons_at_every_edge(header, capability):
-    sm = _BY_CAPABILITY[capability]
+    sm = BY_CAPABILITY[capability]
     needs_row(header, capability)
     choose = random.Random(capability)
     blocks_of = range(1, sm.blocks + 2)
@@ -185,7 +185,7 @@ def test_blocks_reasons_and_the_best_block_are_those_of_the_toolkits_header(
 ):
     barriers = barriers if header.counts_barriers(capability) else 0
     assume(header.knows(capability))
-    sm = _BY_CAPABILITY[capability]
+    sm = BY_CAPABILITY[capability]
     resources = Resources(registers=registers, shared_bytes=static_bytes, barriers=barriers)
     check(header, capability, resources, threads, dynamic_bytes)
     bounded = Resources(
@@ -223,12 +223,12 @@ def test_the_table_is_that_of_cccl(tmp_path):
     said = subprocess.run([tmp_path / "traits"], check=True, capture_output=True, text=True).stdout
     rows = {int(number): [*map(int, rest)] for number, *rest in map(str.split, said.splitlines())}
     for number in numbers:
-        sm = _BY_CAPABILITY[number]
+        sm = BY_CAPABILITY[number]
         assert rows[number] == [sm.warps, sm.blocks, sm.shared_bytes, sm.block_shared_bytes, sm.reserved_bytes], number
 
 
 def test_a_multiprocessor_is_found_by_any_arch_of_its_compute_capability():
-    assert multiprocessor("sm_90a") is multiprocessor("sm_90") is _BY_CAPABILITY[90]
+    assert multiprocessor("sm_90a") is multiprocessor("sm_90") is BY_CAPABILITY[90]
     assert multiprocessor("sm_100f").warps == 64
     for arch in ("sm_60", "sm_107", "compute_90", "sm_", "90"):
         assert find_multiprocessor(arch) is None

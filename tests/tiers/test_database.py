@@ -156,7 +156,10 @@ def test_its_files_are_private_under_any_umask(tmp_path):
         assert index.write({KEY: ROW})
         connection = sqlite3.connect(f"{tmp_path}/cache/index/cache.db")
         connection.execute("UPDATE Settings SET value = 0 WHERE key = 'hits'")
-        modes = {name: os.stat(f"{tmp_path}/cache/index/{name}").st_mode & 0o777 for name in os.listdir(index._path)}
+        modes = {
+            name: os.stat(f"{tmp_path}/cache/index/{name}").st_mode & 0o777
+            for name in os.listdir(f"{tmp_path}/cache/index")
+        }
         connection.close()
     finally:
         os.umask(before)
