@@ -2,9 +2,9 @@
 
     python benchmarks/farm.py [--kernels 48] [--rounds 3]
 
-Scheduler and workers are processes of this machine, started once; every round is a whole `jitload.precompile` of kernels
-that no cache has, with worker processes that have compiled before. The rows take turns, and the best of each is kept.
-It needs two cores that nobody else uses: `load` says what the machine did besides.
+Scheduler and workers are processes of this machine, started once; every round is a whole `jitload.precompile` of
+kernels that no cache has, with worker processes that have compiled before. The rows take turns, and the best of each is
+kept. It needs two cores that nobody else uses: `load` says what the machine did besides.
 """
 
 from __future__ import annotations

@@ -27,13 +27,13 @@ import time
 
 import numpy as np
 
+from jitload.tiers.remote.lease import _LONGEST_SECONDS, _SHARE, _SHORTEST_SECONDS
+
 PER_HOST = 8
 #: Of a remote in the network of a site: seconds of a round trip, requests it serves in a second.
 ROUND_TRIP, SERVED_PER_SECOND = 0.5e-3, 50_000.0
 #: Seconds of a compile (the mean of a log-normal distribution), bytes of an entry.
 COMPILE_SECONDS, ENTRY_BYTES = 0.4, 20_000
-#: How soon a waiter asks again: at first, and at most, in seconds.
-FIRST_POLL, LAST_POLL = 0.05, 1.0
 EDGES = 20
 
 PROGRAM = """
@@ -109,44 +109,61 @@ class Store:
         return max(self.rates.values())
 
 
-def cold_job(hosts: int, kernels: int, *, jitter: bool, lease: bool, spread: float, seed: int = 1) -> dict[str, float]:
-    """A job that begins on all hosts within `spread` seconds, with an empty remote."""
-    dice = random.Random(seed)
+def cold_job(hosts: int, kernels: int, how: str, *, jitter: bool = True, spread: float = 0.0) -> dict[str, float]:
+    """A job that begins on all hosts within `spread` seconds, with an empty remote.
+
+    Args:
+        hosts: how many.
+        kernels: how many each of them asks for, one after the other.
+        how: "alone" (no lease), "lease" (who waits asks for the kernel), "turns" (for the lease, and gives it on).
+        jitter: whether waits are spread.
+        spread: in seconds.
+    """
+    dice = random.Random(1)
     store = Store()
     there: set[int] = set()
     held: set[int] = set()
     compiles, ends = 0, []
-    # (when, number, what the host does now, host, kernel, how often it has asked again)
-    todo: list[tuple[float, int, str, int, int]] = []
+    # (when, number, what the host does now, kernel, since when it waits)
+    todo: list[tuple[float, int, str, int, float]] = []
     order = iter(range(1 << 62))
 
-    def at(when: float, what: str, kernel: int, polls: int = 0) -> None:
-        heapq.heappush(todo, (when, next(order), what, kernel, polls))
+    def at(when: float, what: str, kernel: int, since: float = 0.0) -> None:
+        heapq.heappush(todo, (when, next(order), what, kernel, since))
 
     for _ in range(hosts):
         at(dice.random() * spread, "look-up", 0)
     while todo:
-        now, _, what, kernel, polls = heapq.heappop(todo)
+        now, _, what, kernel, since = heapq.heappop(todo)
         if kernel == kernels:
             ends.append(now)
         elif what == "compiled":
-            at(store.ask(now, "write", 3 if lease else 2), "written", kernel)
+            at(store.ask(now, "write", 2 if how == "alone" else 3), "written", kernel)
             at(now, "look-up", kernel + 1)  # a thread writes
         elif what == "written":
             there.add(kernel)
-        elif what in {"look-up", "poll"}:
-            at(store.ask(now, what), "answered" if what == "look-up" else "polled", kernel, polls)
-        elif kernel in there:
-            at(store.ask(now, "entry"), "look-up", kernel + 1)
-        elif what == "answered" and lease:
-            at(store.ask(now, "lease"), "leased", kernel)
-        elif what == "answered" or kernel not in held:
+            held.discard(kernel)
+        elif what == "free":
+            held.discard(kernel)
+        elif what in {"look-up", "poll", "lease"}:
+            at(store.ask(now, what), f"{what} answered", kernel, since)
+        elif kernel in there and not (how == "turns" and what != "look-up answered" and kernel in held):
+            if how == "turns" and what != "look-up answered":  # it has the lease now, looks, and gives it back
+                held.add(kernel)
+                answered = store.ask(now, "entry", 2)
+                at(store.ask(answered, "lease"), "free", kernel)
+                at(answered, "look-up", kernel + 1)
+            else:
+                at(store.ask(now, "entry"), "look-up", kernel + 1)
+        elif what == "look-up answered" and how != "alone":
+            at(now, "lease", kernel, now)
+        elif kernel in held and how != "alone":
+            pause = min(max(_SHARE * (now - since), _SHORTEST_SECONDS), _LONGEST_SECONDS)
+            at(now + pause * (dice.uniform(0.5, 1.0) if jitter else 0.75), "poll", kernel, since)
+        else:
             held.add(kernel)
             compiles += 1
             at(now + COMPILE_SECONDS * dice.lognormvariate(-0.125, 0.5), "compiled", kernel)
-        else:
-            pause = min(FIRST_POLL * 2**polls, LAST_POLL) * (dice.uniform(0.5, 1.5) if jitter else 1.0)
-            at(now + pause, "poll", kernel, polls + 1)
     ends.sort()
     waited = store.kinds.get("poll", 0) + store.kinds.get("lease", 0)
     return {
@@ -215,15 +232,20 @@ def main() -> None:
         print("What a kernel costs the remote, measured (redis-server, 16 kernels, wire bytes)\n")
         table([(start, {"requests": calls, "bytes": size}) for start, (calls, size) in found.items()])
 
-    print(f"A job of {given.kernels} kernels on all hosts at once ({PER_HOST} processes each), empty remote\n")
+    few = given.kernels // 5
+    print(f"A job of {few} kernels on all hosts at once ({PER_HOST} processes each), empty remote\n")
     rows, herd = [], []
     for count in processes:
         for label, how in (
-            ("lease, jitter", {"lease": True, "jitter": True}),
-            ("lease, no jitter", {"lease": True, "jitter": False}),
-            ("no lease", {"lease": False, "jitter": True}),
+            ("lease, jitter", {"how": "lease"}),
+            ("lease, no jitter", {"how": "lease", "jitter": False}),
+            ("lease in turns", {"how": "turns"}),
+            ("alone", {"how": "alone"}),
+            ("lease, jitter, in 10 s", {"how": "lease", "spread": 10.0}),
         ):
-            row = cold_job(count // PER_HOST, given.kernels, spread=0.0, **how)
+            if how["how"] == "turns" and count > 10_000:
+                continue  # minutes
+            row = cold_job(count // PER_HOST, few, **how)
             rows.append((f"{count:,} processes, {label}", row))
             if label == "lease, jitter":
                 herd.append((count, row["requests per process"] * count))

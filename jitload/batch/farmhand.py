@@ -63,7 +63,8 @@ def answer(parcel: bytes) -> bytes:
     if refused:
         return Reply(worker_name(), refused=refused).encode()
     cache = default_cache()
-    with wanted.workload.unpacked() as programs, TemporaryDirectory(prefix="jitload-") as scratch:
+    apart = config.configure(strict=False, bundles=())  # bundles of this machine may be of another compiler
+    with apart, wanted.workload.unpacked() as programs, TemporaryDirectory(prefix="jitload-") as scratch:
         there = {request.digest: request for request in planned_requests(programs)}
         requests = [there[digest] for digest in wanted.requests if digest in there]
         known = [] if wanted.policy == "always" else [one for one in requests if _kept(one, cache)]
@@ -114,7 +115,7 @@ def _row(result: Result, cache: Cache) -> Row:
 
 
 def _kept(request: CompileRequest, cache: Cache) -> Artifact | None:
-    """What the cache here has; bundles of this machine are not asked: they may be of another compiler."""
+    """What the cache here has."""
     return look_up(request, cache, config.current(), ()).artifact
 
 

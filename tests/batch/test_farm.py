@@ -28,6 +28,7 @@ from jitload.workloads.program import BY_DEVICE, Program
 from jitload.workloads.record import recorded_workload
 from jitload.workloads.workload import Workload
 from tests.batch.farm import Cluster, until
+from tests.tiers.remote.servers import redis_server
 
 pytest.importorskip("distributed", reason="distributed is not installed")
 pytestmark = pytest.mark.network
@@ -358,6 +359,20 @@ def test_a_farm_that_is_lost_leaves_the_rest_to_this_machine(new_cluster, cache,
         report = precompile(requests, executor=executor, cache=cache, progress=progress)
     assert report.compiled == tuple(requests), str(report)
     assert any("the farm was lost (no worker is left): the rest is compiled here" in said for said in report.incidents)
+
+
+def test_workers_with_a_remote_write_to_it_themselves(new_cluster, cache, tmp_path):
+    """And this machine, which has no remote, leaves it alone."""
+    pytest.importorskip("redis", reason="redis is not installed")
+    (tmp_path / "redis").mkdir()
+    with redis_server(tmp_path / "redis") as server:
+        url = f"redis://127.0.0.1:{server.port}/0"
+        new_cluster.start_workers(1, JITLOAD_REMOTE=url)
+        with dask_executor(new_cluster.address) as executor:
+            assert precompile([simple(31)], executor=executor, cache=cache).ok
+        with jitload.Session(remote=url, cache_dir=str(tmp_path / "elsewhere")):
+            until(lambda: look_up(simple(31), Cache.default()).artifact, "the remote to have it")
+            assert jitload.stats().hits["remote"] == 1
 
 
 def test_a_worker_that_comes_later_is_used(new_cluster, cache):
