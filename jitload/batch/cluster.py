@@ -65,6 +65,7 @@ class Cluster:
         chosen = options.get("workers")
         self._chosen = [chosen] if isinstance(chosen, str) else list(chosen or ())
         self._ended: SimpleQueue[Any] = SimpleQueue()
+        self._pending: dict[Any, None] = {}
         self._begun = time.time()
         self.names: dict[str, str] = {}
 
@@ -79,15 +80,18 @@ class Cluster:
         names = sorted(workers)
         where = {"workers": names, "allow_other_workers": False} if names else {}
         future = self._call(self._client.submit, function, data, pure=False, **{**self._options, **where})
+        self._pending[future] = None
         future.add_done_callback(self._ended.put)
         return future
 
     def next_ended(self, seconds: float) -> Any | None:
         """The next future that has ended, or None where there is none for so long."""
         try:
-            return self._ended.get(timeout=seconds)
-        except Empty:
-            return None
+            future = self._ended.get(timeout=seconds)
+        except Empty:  # a callback is a thread's work, which may come late
+            future = next((one for one in self._pending if one.status != "pending"), None)
+        self._pending.pop(future, None)
+        return future
 
     def workers(self) -> dict[str, int]:
         """Address -> threads of the workers that are there now and may be used."""

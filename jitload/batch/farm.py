@@ -157,8 +157,9 @@ class _Farm:
             list(self._take(self._cluster.next_ended(LOOK_SECONDS / 10)))
         self._cluster.cancel([probe])
         if not self._threads:
-            why = "; ".join(self._refused) or f"none was there within {FIRST_WORKER_SECONDS:g} s"
-            raise CompileError(f"no worker of the farm can be used: {why}")
+            silent = [f"{self._cluster.describe(address)} has not answered" for address in self._asked.values()]
+            why = self._refused + silent or [f"none was there within {FIRST_WORKER_SECONDS:g} s"]
+            raise CompileError(f"no worker of the farm can be used: {'; '.join(why)}")
 
     def _look(self) -> None:
         """Take notice of workers that came and went."""
