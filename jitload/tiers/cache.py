@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from jitload.tiers.explain import Explanation
     from jitload.tiers.index import Index
     from jitload.tiers.merge import Merged
-    from jitload.tiers.remote import open as opener
+    from jitload.tiers.remote import late
+    from jitload.tiers.remote.late import LateRemote
     from jitload.tiers.remote.tier import RemoteTier
     from jitload.tiers.tier import Tier
     from jitload.values import Toolchain
@@ -59,7 +60,7 @@ else:
     accounts = lazy("jitload.tiers.account")
     audit = lazy("jitload.tiers.audit")
     explanations = lazy("jitload.tiers.explain")
-    opener = lazy("jitload.tiers.remote.open")
+    late = lazy("jitload.tiers.remote.late")
 
 
 #: After so many new entries the index is written and the bound is enforced, without waiting for the exit.
@@ -98,8 +99,8 @@ class Cache:
         if directory is not None:
             self.disk = _disk_store(directory, config.byte_count("max_bytes", max_bytes), read_only=writes_nothing)
         own = () if self.disk is None else (self.disk,)
-        self.remote = None if remote is None else self._open_remote(remote)
-        shared = () if self.remote is None else (self.remote,)
+        self._remote = None if remote is None else self._remote_of(remote)
+        shared = () if self._remote is None else (self._remote,)
         self.tiers: tuple[Tier, ...] = (self.memory, *self.layers, *own, *shared)
         self._counters = counters()
         self._unindexed: dict[str, dict[str, object]] = {}
@@ -111,11 +112,16 @@ class Cache:
         self._compilers: dict[bool, Toolchain] = {}
         atexit.register(_flush_at_exit, weakref.ref(self))
 
-    def _open_remote(self, settings: config.Config) -> RemoteTier | None:
+    @property
+    def remote(self) -> RemoteTier | None:
+        """The remote, opened now if it was not; None where there is none, or none that can be used."""
+        return None if self._remote is None else self._remote.opened()
+
+    def _remote_of(self, settings: config.Config) -> LateRemote | None:
         if settings.remote is None or settings.offline:
             return None
         land = weakref.WeakMethod(self._land)
-        return opener.open_remote(settings, _verify_image, lambda *came: (keep := land()) and keep(*came))
+        return late.LateRemote(settings, _verify_image, lambda *came: (keep := land()) and keep(*came))
 
     def _land(self, artifact: Artifact, entry: bytes, led: tuple[str, Variant] | None) -> None:
         """Keep on the disk what came from the remote, so that the next process does not ask for it."""
@@ -322,8 +328,8 @@ class Cache:
 
         What came from a remote and is on its way to the disk is waited for, and what goes there.
         """
-        if self.remote is not None:
-            self.remote.flush()
+        if self._remote is not None:
+            self._remote.flush()
         if self.disk is None or self.read_only:
             return
         length = self.note()

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
         tiers: tuple[Tier, ...]
         layers: tuple[DiskStore, ...]
         disk: DiskStore | None
-        remote: RemoteTier | None
+
+        @property
+        def remote(self) -> RemoteTier | None:
+            """What machines share, where they share anything."""
 
         def compiler(self, request: CompileRequest) -> Toolchain | None:
             """The compiler that this process would use for a request."""
@@ -236,7 +239,7 @@ def _rows(answer: Answer, wanted: CompileRequest, cache: Tiers) -> list[tuple[st
 
 def _at_length(tier: Tier, word: str, cache: Tiers) -> str:
     """What a tier said that could not say which headers it knows."""
-    return cache.remote.said(word) if cache.remote is not None and tier is cache.remote else word
+    return cache.remote.said(word) if cache.remote is not None and tier.name == "remote" else word
 
 
 def _spell(said: Iterable[tuple[Tier, str]], cache: Tiers) -> str:

@@ -55,10 +55,20 @@ class Lease:
             waited: is told of waits, when they get long and when they are over.
         """
         started = time.monotonic()
-        said, looks = "", 0
+        said, waits = "", 0
         answer: Answer | None = None
-        while not self._take():
-            looks += 1
+        again = False
+        while not self._take() or again:
+            if self._held:
+                # Whoever had it has put there first what came of it: all who wait look at once, not one by one.
+                self._give_back()
+                again = False
+                answer = look()
+                if answer.artifact is not None:
+                    break
+                continue
+            again = True
+            waits += 1
             seconds = time.monotonic() - started
             if not self._remote.leases:  # it failed just now
                 break
@@ -73,11 +83,10 @@ class Lease:
             pause = min(max(_SHARE * seconds, _SHORTEST_SECONDS), _LONGEST_SECONDS)
             time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
         if self._held:
-            # It may have been made between the look before and the lease: whoever had it has put it there first.
-            answer = look()
+            answer = look()  # it may have been made between the look before and the lease
             if answer.artifact is None:
                 self._start_renewing()
-        if looks:
+        if waits:
             counters().count_lease_wait(time.monotonic() - started)
             if waited is not None:
                 waited(time.monotonic() - started, said)
@@ -96,6 +105,10 @@ class Lease:
         seconds = remote.lease_seconds
         self._held = bool(remote.write_now(lambda: remote.store.take_lease(self._digest, self._token, seconds, until)))
         return self._held
+
+    def _give_back(self) -> None:
+        self._held = False
+        self._remote.write_now(lambda: self._free(time.monotonic() + OPERATION_SECONDS))
 
     def _free(self, until: float) -> int:
         self._remote.store.free_lease(self._digest, self._token, until)

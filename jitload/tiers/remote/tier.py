@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 #: An operation that takes longer counts against the time of its look-up; to each is left at least so much; and a
 #: request that is looked for after so long is looked for anew.
 _SLOW_SECONDS, _LEAST_SECONDS, _SAME_SECONDS = 0.1, 0.1, 10.0
+#: What came is on the disk so much later, or at the end of the process.
+LAND_SECONDS = 0.02
 #: Keys whose request and headers are remembered between the two questions of a look-up.
 _MAX_REMEMBERED = 4096
 
@@ -83,7 +85,7 @@ class RemoteTier:
         self.breaker = Breaker(self.place, "kernels are compiled here meanwhile", store.ping)
         self.write_breaker = Breaker(f"writing to {self.place}", "what is compiled here stays here", store.ping)
         self._writer = Writer(self.place)
-        self._lander = Writer(self.place)  # a store that is slow to take things delays no landing
+        self._lander = Writer(self.place, LAND_SECONDS)  # apart: a store that is slow to take things delays no landing
         self._verify = verify
         self._land = land
         self._led: OrderedDict[str, tuple[str, Variant]] = OrderedDict()

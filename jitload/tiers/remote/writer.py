@@ -31,10 +31,13 @@ class Writer:
 
     Args:
         place: the remote, as a message names it.
+        look_seconds: the thread looks for work so often, and nobody wakes it: waking one costs who adds work more than
+            the work itself. 0 where it begins at once.
     """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, look_seconds: float = 0.0) -> None:
         self._place = place
+        self._look_seconds = look_seconds
         self._changed = Condition()
         self._waiting: deque[tuple[Work, int]] = deque()
         self._bytes = 0
@@ -59,13 +62,15 @@ class Writer:
             # In the session of who adds it: what is counted counts there.
             self._waiting.append((partial(copy_context().run, work), nbytes))
             self._bytes += nbytes
-            self._changed.notify_all()
+            if not self._look_seconds:
+                self._changed.notify_all()
         return True
 
     def flush(self, seconds: float = EXIT_SECONDS) -> bool:
         """Wait until all that was added is done, but no longer than that; whether it is."""
         end = time.monotonic() + seconds
         with self._changed:
+            self._changed.notify_all()
             while self._waiting or self._busy:
                 left = end - time.monotonic()
                 if left <= 0:
@@ -95,10 +100,11 @@ class Writer:
     def work_off(self) -> bool:
         """Do what waits, one piece; False where nothing came for a while."""
         with self._changed:
-            if not self._waiting:
-                self._changed.wait(IDLE_SECONDS)
-                if not self._waiting:
+            end = time.monotonic() + (IDLE_SECONDS if not self._look_seconds else IDLE_LOOKS * self._look_seconds)
+            while not self._waiting:
+                if time.monotonic() >= end:
                     return False
+                self._changed.wait(self._look_seconds or IDLE_SECONDS)
             work, nbytes = self._waiting.popleft()
             self._busy = True
         try:
@@ -129,7 +135,7 @@ class Writer:
 
 
 #: A thread that has nothing to do ends.
-IDLE_SECONDS = 10.0
+IDLE_SECONDS, IDLE_LOOKS = 10.0, 50
 
 
 def _work_off(writer: weakref.ref[Writer]) -> None:
