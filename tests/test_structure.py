@@ -477,11 +477,15 @@ else:
 
 
 def test_only_files_that_a_hit_loads_do_without_typing(tmp_path):
-    """A hit, from the disk or a bundle, does not import `typing`; there `TYPE_CHECKING = False` stands for its own."""
+    """A hit, from the disk or a bundle, does not import `typing`; there `TYPE_CHECKING = False` stands for its own.
+
+    Nor does it where there is a remote, which it has no need of.
+    """
     environment = {"JITLOAD_CACHE_DIR": str(tmp_path / "cache")}
     run_python(HITS, tmp_path / "b.jlb", "make", tmp_path / "other", **environment)
+    environment["JITLOAD_REMOTE"] = "redis://127.0.0.1:1"
     loaded = set(json.loads(run_python(HITS, tmp_path / "b.jlb", "use", **environment)))
-    assert "typing" not in loaded
+    assert not {"typing", "redis", "jitload.tiers.remote.tier"} & loaded
     names = {path: name for name, path in module_paths().items()}
     by_hand = {names[path] for path in SOURCES if "\nTYPE_CHECKING = False\n" in path.read_text()}
     assert by_hand - loaded - {"jitload"} == set()
