@@ -75,7 +75,7 @@ def test_machines_that_start_at_once_compile_each_kernel_once(shared, host, tmp_
 @pytest.mark.parametrize("shared", ["redis", "s3"], indirect=True)
 def test_four_machines_of_eight_processes_compile_ten_kernels_ten_times(shared, host, bounded, round_):
     machines, processes, kernels = bounded((4, 8, 10), (2, 4, 4))
-    said = fleet(host, shared, machines, processes, [f"{round_}{number}" for number in range(1, kernels + 1)])
+    said = fleet(host, shared, machines, processes, [f"{round_ + 1}{number}" for number in range(1, kernels + 1)])
     assert sum(one["compiles"] for one in said) == kernels, said
 
 
@@ -98,9 +98,9 @@ def test_a_holder_that_is_killed_is_taken_over_when_its_lease_is_over(shared, ho
     assert json.loads(holder.stdout.readline()) == {}
     holder.send_signal(signal.SIGKILL)
     holder.communicate(timeout=20)
-    said = host(shared.url, "b", remote_lease_seconds=2).run(5)
+    said = host(shared.url, "b", remote_wait_seconds=90).run(5)
     assert (said["compiles"], said["waits"]) == (1, 1)
-    assert said["times"][0] < 8 + 4
+    assert "compiling it as well" not in said["log"]  # so it did not wait to its own bound
 
 
 def test_nobody_waits_longer_than_the_bound(shared, host):
