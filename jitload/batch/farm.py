@@ -152,7 +152,8 @@ class _Farm:
         probe = self._cluster.submit(abs, 0)  # a cluster that starts workers when there is work is to see some
         while (waited := time.monotonic() - begun) < FIRST_WORKER_SECONDS:
             self._look()
-            if (self._threads or self._refused) and (not self._asked or waited > OTHER_WORKERS_SECONDS):
+            answered = not self._asked and bool(self._threads or self._refused)
+            if answered or (self._threads and waited > OTHER_WORKERS_SECONDS):
                 break
             list(self._take(self._cluster.next_ended(LOOK_SECONDS / 10)))
         self._cluster.cancel([probe])
