@@ -23,6 +23,8 @@ from jitload.cli.cache_report import stats_json
 from jitload.compiler import nvrtc
 from jitload.digest import sha256_hex
 from jitload.format.entry import encode_entry
+from jitload.tiers.account import Account
+from jitload.tiers.audit import row_of
 from jitload.tiers.cache import FLUSH_EVERY
 from jitload.values import Kind
 
@@ -202,21 +204,23 @@ def hits_ms(sources: list[str]) -> list[float]:
 
 
 def filled_cache(directory: str, entries: int) -> jitload.Cache:
-    """A cache with so many entries: real ones of an empty kernel under made-up keys, written without waiting for disks.
+    """A cache with so many entries: real ones of a small kernel under made-up keys, written without waiting for disks.
 
-    Their rows come from a rebuild, as they would from puts.
+    Their rows come to the index as those of puts do, in larger parts.
     """
     cache = jitload.Cache(directory, max_bytes=1 << 50)
     disk = cache.disk
     assert disk is not None
     started = time.perf_counter()
-    for number in range(entries):
-        made = made_up(f"filled {number}")
-        disk.directory.write(f"objects/{made.key[:2]}/{made.key[2:]}", encode_entry(made), durable=False)
-    written = time.perf_counter()
-    cache.rebuild()
-    seconds = time.perf_counter() - written
-    row(f"{entries} entries, made in {written - started:.0f} s; rebuild", f"{seconds:.1f} s")
+    for first in range(0, entries, 10_000):
+        rows = {}
+        for number in range(first, min(first + 10_000, entries)):
+            made = made_up(f"filled {number}")
+            disk.directory.write(f"objects/{made.key[:2]}/{made.key[2:]}", encode_entry(made), durable=False)
+            rows[made.key] = row_of(made, {})
+        assert cache.index is not None
+        assert Account(disk, cache.index).write(rows) is not None
+    row(f"{entries} entries, made", f"{time.perf_counter() - started:.0f} s")
     return cache
 
 
