@@ -164,7 +164,7 @@ def _ends(cache: Cache, *, writes: bool) -> tuple[DiskStore, RemoteTier]:
 
 
 def _here(cache: Cache) -> tuple[Tier, ...]:
-    return tuple(tier for tier in cache.tiers if tier is not cache.remote)
+    return tuple(tier for tier in cache.tiers if tier.name != "remote")
 
 
 def _describe(request: CompileRequest, reason: str) -> str:
