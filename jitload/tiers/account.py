@@ -156,16 +156,22 @@ class Account:
             self._dropped += dropped
             total = self._total()
 
-    def _drop_some(self, oldest: Mapping[str, float], excess: int) -> tuple[list[str], dict[str, float], list[str]]:
-        """(keys without a file, key -> use that the index did not know, keys that were dropped)."""
+    def _drop_some(
+        self, oldest: Mapping[str, tuple[float, int]], excess: int
+    ) -> tuple[list[str], dict[str, float], list[str]]:
+        """(keys without a file, key -> use that the index did not know, keys that were dropped).
+
+        What another process drops at the same moment counts too: else each would make the room that one has to make.
+        """
         gone: list[str] = []
         used: dict[str, float] = {}
         files: list[tuple[float, str, int]] = []
-        for key, noted in oldest.items():
+        for key, (noted, known_size) in oldest.items():
             try:
                 size, use = self._disk.measure(key)
             except OSError:
                 gone.append(key)
+                excess -= known_size
                 continue
             if noted and use > noted + 1:
                 used[key] = use
@@ -177,6 +183,9 @@ class Account:
                 break
             if self._disk.drop(key):
                 dropped.append(key)
+                excess -= size
+            elif self._disk.is_gone(key):
+                gone.append(key)
                 excess -= size
         return gone, used, dropped
 

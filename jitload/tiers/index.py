@@ -200,10 +200,10 @@ class Index:
         first, last = shards[0], f"{shards[-1]}g"
         return self._read({}, lambda: database.read_sizes(self._database, first, last))
 
-    def oldest(self, count: int) -> dict[str, float]:
-        """Key -> last noted use of the entries that were not used for the longest time, in that order."""
-        found: list[tuple[str, object]] = self._read([], lambda: database.read_oldest(self._database, count))
-        return {key: use_of_expiry(expiry) for key, expiry in found}
+    def oldest(self, count: int) -> dict[str, tuple[float, int]]:
+        """Key -> (last noted use, size) of the entries that were not used for the longest time, in that order."""
+        found: list[tuple[str, object, int]] = self._read([], lambda: database.read_oldest(self._database, count))
+        return {key: (use_of_expiry(expiry), size) for key, expiry, size in found}
 
     def sums(self) -> dict[str, ShardSums]:
         """What each shard holds that was once compared with its directory."""

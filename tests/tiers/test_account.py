@@ -176,6 +176,25 @@ def test_large_entries_do_not_wait_for_their_number(tmp_path):
         assert in_files(cache)[1] <= 1_200_000
 
 
+def test_what_another_process_has_dropped_at_the_same_time_is_not_dropped_twice(tmp_path, monkeypatch):
+    cache = filled(tmp_path / "cache", 100)
+    total = in_files(cache)[1]
+    oldest = cache.index.oldest
+    others = iter(range(30))
+
+    def meanwhile(count: int) -> dict:
+        found = oldest(count)
+        for key in list(found)[:30]:
+            if next(others, None) is not None:
+                cache.disk.drop(key)  # and its row is not removed yet
+        return found
+
+    monkeypatch.setattr(cache.index, "oldest", meanwhile)
+    cache.disk.max_bytes = total * 9 // 10
+    put_and_flush(cache, 200)
+    assert in_files(cache)[0] == 71
+
+
 def test_what_cannot_be_removed_ends_a_collection(tmp_path, monkeypatch):
     cache = filled(tmp_path / "cache", 10)
     monkeypatch.setattr(cache.disk, "drop", lambda _key: False)
