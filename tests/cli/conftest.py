@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import jitload
 from jitload.cli.app import app
+from jitload.tiers.stats import counters
 
 ROOT = pathlib.Path(jitload.__file__).parents[1]
 
@@ -86,6 +87,7 @@ def prepared(tmp_path_factory):
     (root / "scale.cu").write_text(SCALE)
     (root / "factor.cuh").write_text("#define FACTOR 2.0f\n")
     cache = jitload.Cache(root / "cache")
+    counters().take()  # what earlier tests counted in this process is not for this directory
     for source, arch in (
         ("saxpy.cu", "sm_80"),
         ("saxpy.cu", "compute_80"),
@@ -107,6 +109,7 @@ def cache(prepared, cache_dir, tmp_path, monkeypatch):
     for name in ("saxpy.cu", "scale.cu", "factor.cuh"):
         shutil.copy(prepared / name, tmp_path)
     monkeypatch.chdir(tmp_path)
+    counters().take()
     return cache_dir
 
 
