@@ -49,8 +49,8 @@ ONCE = [
         "PTX loses the types of its parameters",
         LIBRARY + "what_is_typed_on_the_cpu_is_typed_on_a_gpu",
         "cuda/module.py",
-        'if self.kind == "ptx":\n            from jitload.compiler',
-        'if self.kind == "":\n            from jitload.compiler',
+        'if self.kind == "ptx":\n            found = layouts',
+        'if self.kind == "":\n            found = layouts',
     ),
     fault(
         "arrays are never read by native code",
