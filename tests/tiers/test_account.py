@@ -85,9 +85,6 @@ def test_eight_processes_keep_the_bound_and_the_sums(tmp_path):
     assert [writer.wait(timeout=120) for writer in writers] == [0] * 8
     cache = jitload.Cache(tmp_path / "cache", max_bytes=bound)
     put_and_flush(cache, 9999)
-    # What a process put while the index was another one's is found in steps by those who come, or at once by a collection.
-    assert in_files(cache)[1] <= 1.2 * bound
-    cache.gc()
     entries, total = in_files(cache)
     assert 0.5 * bound < total <= bound
     assert cache.stats().entries == entries
