@@ -10,9 +10,10 @@ for the longest time; the file of each is asked before, since a use is noted the
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from jitload.tiers.database import is_day
+from jitload.tiers.database import is_day, is_entry_key
 from jitload.tiers.disk import HEADROOM
 from jitload.tiers.ledger import counts_of
 from jitload.tiers.stats import Stats
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from jitload.tiers.disk import DiskStore
     from jitload.tiers.index import Index
-    from jitload.tiers.journal import Note
+    from jitload.tiers.journal import Journal, Note
     from jitload.tiers.ledger import Ledger, ShardSums
 
     Row = Mapping[str, Any]
@@ -51,19 +52,25 @@ class Account:
         self._index = index
         self._dropped: list[str] = []
 
-    def write(self, rows: Mapping[str, Row], notes: Iterable[Note] = ()) -> list[str] | None:
+    def write(self, rows: Mapping[str, Row], journal: Journal) -> list[str] | None:
         """Write down new entries and what processes noted, compare some shards, and keep to the bound.
+
+        Args:
+            rows: key -> what the index keeps of a new entry.
+            journal: what processes noted; it is taken from there once the index is open for writing, since what is
+                taken and then finds the index busy would be lost.
 
         Returns:
             The keys that went; None when the index cannot be written.
         """
-        measured = {key: {**row, "bytes": size, "used": used} for key, row, size, used in self._measured(rows)}
+        measured = self._measured(rows)
         listed = self._listed(self._shards_to_settle(SETTLE_FILES))
 
         def work(ledger: Ledger) -> None:
             with ledger.changes():
                 ledger.set_rows(measured)
-                for note in notes:
+                for note in journal.take():
+                    ledger.set_rows(self._measured(note.rows))
                     ledger.note_uses(note.used)
                     ledger.add_counts(note.day, note.counts)
                 self._settle(ledger, listed)
@@ -94,12 +101,14 @@ class Account:
         """Compare every shard that has changed with its directory; False when the index cannot be written."""
         return self._index.work(self._settle_all)
 
-    def _measured(self, rows: Mapping[str, Row]) -> Iterator[tuple[str, Row, int, float]]:
-        for key, row in rows.items():
-            try:
-                yield (key, row, *self._disk.measure(key))
-            except OSError:
-                continue  # dropped meanwhile
+    def _measured(self, rows: Mapping[str, Row]) -> dict[str, Row]:
+        """Rows with size and last use of the file of each; those that have none are left out."""
+        measured: dict[str, Row] = {}
+        for key in filter(is_entry_key, rows):  # those of a journal can be anybody's
+            with suppress(OSError):  # dropped meanwhile
+                size, used = self._disk.measure(key)
+                measured[key] = {**rows[key], "bytes": size, "used": used}
+        return measured
 
     def _shards_to_settle(self, files: int | None) -> dict[str, int]:
         """Shard -> time of change of its directory, of those that may differ from the index: some, or all.

@@ -361,8 +361,10 @@ class Cache:
         rows, self._unindexed, self._unindexed_bytes = self._unindexed, {}, 0
         dropped = None
         if index is not None:
-            notes = Journal(disk.directory).take()
-            dropped = accounts.Account(disk, index).write(rows, notes)
+            journal = Journal(disk.directory)
+            dropped = accounts.Account(disk, index).write(rows, journal)
+            if dropped is None and rows and journal.append(Note(today(), {}, {}, rows)):
+                rows = {}  # for the next process that writes: this one may end before the index is free
         if dropped is None:
             dropped = self._collect_by_files(rows)
         else:

@@ -126,6 +126,11 @@ def is_endless(error: sqlite3.OperationalError) -> bool:
     return "interrupted" in str(error)
 
 
+def is_unmade(error: sqlite3.OperationalError) -> bool:
+    """Whether a table was asked for that is not there yet: another process is making the database."""
+    return "no such table" in str(error)
+
+
 def is_sound(database: str, settings: frozenset[str]) -> bool:
     """Whether SQLite finds nothing wrong with any page: slower than `is_ours`, so only asked before a rebuild."""
     if not is_ours(database, settings):

@@ -224,9 +224,10 @@ class Index:
                 try:
                     found.append(read())
                 except sqlite3.OperationalError as error:
-                    if not database.is_endless(error):
+                    if database.is_endless(error):
+                        self._discard()
+                    elif not database.is_unmade(error):
                         raise
-                    self._discard()
 
         if self._exists():
             self._attempt(look)

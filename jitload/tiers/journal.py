@@ -1,9 +1,10 @@
-"""What processes have counted and used, on its way to the index: a line each in a file beside it.
+"""What processes have counted, used and put, on its way to the index: a line each in a file beside it.
 
 Opening the index takes longer than a whole process that has hit a kernel and ends. So what such a process has to tell
-is appended to a file, and taken from there by who writes to the index anyway, or by who finds the file long.
+is appended to a file, and taken from there by who writes to the index anyway, or by who finds the file long. The rows
+of new entries come here where the index was busy with another process when they should have been written.
 
-    {"counts": {"hits.disk": 3}, "day": "2026-11-28", "used": {"ab...": 1795822000.5}}
+    {"counts": {"hits.disk": 3}, "day": "2026-11-28", "rows": {"cd...": {...}}, "used": {"ab...": 1795822000.5}}
 
 Nothing depends on a line: one that cannot be written, or read, is lost.
 """
@@ -40,12 +41,26 @@ class Note:
         day: when it was told, "2026-11-28", in UTC.
         counts: name -> what was counted, as `Counters.take` gives it.
         used: key -> time of use, in seconds since the epoch.
+        rows: key -> what the index keeps of a new entry, as `audit.row_of` gives it.
     """
 
-    __slots__ = ("counts", "day", "used")
+    __slots__ = ("counts", "day", "rows", "used")
 
-    def __init__(self, day: str, counts: Mapping[str, float], used: Mapping[str, float]) -> None:
-        self.day, self.counts, self.used = day, counts, used
+    def __init__(
+        self,
+        day: str,
+        counts: Mapping[str, float],
+        used: Mapping[str, float],
+        rows: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
+        self.day, self.counts, self.used, self.rows = day, counts, used, rows or {}
+
+    def line(self) -> bytes:
+        """It as it stands in the file."""
+        told: dict[str, object] = {"counts": dict(self.counts), "day": self.day, "used": dict(self.used)}
+        if self.rows:
+            told["rows"] = {key: dict(row) for key, row in self.rows.items()}
+        return canonical_json(told) + b"\n"
 
 
 def today() -> str:
@@ -65,7 +80,7 @@ class Journal:
 
     def append(self, note: Note) -> int:
         """Write a note down; gives how long the file is now, in bytes, or 0 where the note is lost."""
-        line = canonical_json({"counts": dict(note.counts), "day": note.day, "used": dict(note.used)}) + b"\n"
+        line = note.line()
         try:
             descriptor = self._directory.open_own(_FILE)
             lock = FileLock(descriptor)
@@ -118,5 +133,12 @@ def _notes(data: bytes) -> list[Note]:
             continue
         day, counts, used = (note.get(name) for name in ("day", "counts", "used"))
         if isinstance(day, str) and isinstance(counts, dict) and isinstance(used, dict):
-            notes.append(Note(day, counts, {key: when for key, when in used.items() if type(when) in {int, float}}))
+            times = {key: when for key, when in used.items() if type(when) in {int, float}}
+            notes.append(Note(day, counts, times, _rows(note.get("rows"))))
     return notes
+
+
+def _rows(rows: object) -> dict[str, dict[str, object]]:
+    if not isinstance(rows, dict):
+        return {}
+    return {key: row for key, row in rows.items() if isinstance(row, dict)}

@@ -125,7 +125,7 @@ def test_what_is_not_there_is_an_error(host, unsigned, tmp_path, what):
     pinned = push_bundle(unsigned, f"oci://{host}/there:1")
     missing = {
         "tag": f"oci://{host}/there:2",
-        "digest": pinned[:-4] + "0000",
+        "digest": f"{pinned[:-64]}{'0' * 64}",
         "repository": f"oci://{host}/nowhere:1",
     }[what]
     with pytest.raises(OSError, match=r"GET http://127.*the registry answers 404 \((MANIFEST|NAME)_UNKNOWN\)"):

@@ -16,6 +16,7 @@ import jitload
 from jitload.tiers import account
 from jitload.tiers.account import Account, count_entries
 from jitload.tiers.cache import FLUSH_EVERY
+from jitload.tiers.journal import Journal, Note, today
 
 from .conftest import make_artifact
 
@@ -90,6 +91,41 @@ def test_eight_processes_keep_the_bound_and_the_sums(tmp_path):
     assert cache.stats().entries == entries
     assert cache.gc() == 0
     assert in_sums(cache) == in_files(cache)
+
+
+def test_what_a_busy_index_did_not_take_is_told_to_the_next_who_writes(tmp_path):
+    """The writers end while another process has the index: of all they put, nothing may be missing in the bound."""
+    cache = filled(tmp_path / "cache", 1000)  # in every shard, so that none is looked at for being new
+    other = sqlite3.connect(tmp_path / "cache" / "index" / "cache.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writers = [start_writer(tmp_path / "cache", 1000 * number, 70) for number in (1, 2)]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    other.execute("ROLLBACK")
+    assert in_sums(cache)[0] == 1000
+    put_and_flush(cache, 9999)
+    assert in_sums(cache) == in_files(cache) == (1141, in_files(cache)[1])
+    assert make_artifact(2069).name in {entry.name for entry in cache.entries()}
+    assert Journal(cache.disk.directory).read() == []
+
+
+def test_rows_of_others_in_the_journal_are_those_of_entries_or_nothing(tmp_path):
+    cache = filled(tmp_path / "cache", 3)
+    rows = {"shard-ab": {"bytes": 7}, "ab" * 32: {"bytes": 1 << 39}, make_artifact(1).key: {"bytes": -5}, "x": {}}
+    Journal(cache.disk.directory).append(Note(today(), {}, {}, rows))
+    put_and_flush(cache, 9999)
+    assert in_sums(cache) == in_files(cache)
+    assert cache.stats().entries == len(list(cache.entries())) == 4
+
+
+def test_an_index_that_is_being_made_is_no_fault(tmp_path, caplog):
+    """SQLite's file is there before its tables are: whoever looks at that moment sees an empty index."""
+    cache = jitload.Cache(tmp_path / "cache")
+    cache.put(make_artifact())
+    os.close(cache.disk.directory.open_own("index/cache.db"))
+    assert (cache.index.sums(), cache.index.days(), list(cache.index.rows())) == ({}, {}, [])
+    cache.flush()
+    assert in_sums(cache) == in_files(cache)
+    assert caplog.text == ""
 
 
 def test_what_a_killed_process_has_put_is_found_by_those_who_come(tmp_path):
