@@ -33,7 +33,8 @@ _LOOK_SECONDS = 0.001
 _IMPORTING = "<frozen importlib"  # the file of importlib's own code
 _HERE = __file__.rpartition("forks.py")[0]
 
-_resets: dict[int, Reset] = {}
+#: What a child calls, in the order of registration.
+resets: dict[int, Reset] = {}
 _short: list[Calls] = []
 _numbers = itertools.count()
 
@@ -49,10 +50,10 @@ def after_fork(reset: Reset) -> None:
     number = next(_numbers)
     if isinstance(reset, MethodType):
         # What it needs is bound to it: it is also called when the interpreter ends, and has no modules any more.
-        forget = partial(_forget, _resets, number)
-        _resets[number] = partial(_call_method, ref(reset.__self__, forget), reset.__func__)
+        forget = partial(_forget, resets, number)
+        resets[number] = partial(_call_method, ref(reset.__self__, forget), reset.__func__)
     else:
-        _resets[number] = reset
+        resets[number] = reset
 
 
 class ProcessLock:
@@ -142,7 +143,7 @@ def _others_import() -> bool:
 
 def _reset_all() -> None:
     failed: BaseException | None = None
-    for reset in list(_resets.values()):
+    for reset in list(resets.values()):
         try:
             reset()
         except BaseException as error:  # noqa: BLE001 - the others must be reset all the same

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 else:
     logging = lazy("logging")
 
-_said: set[object] = set()
+#: The subjects of which a warning was logged; it comes once in a process.
+said: set[object] = set()
 
 
 def warn_once(subject: object, message: str) -> None:
     """Log a warning, once per process for the same subject."""
-    if subject not in _said:
-        _said.add(subject)
+    if subject not in said:
+        said.add(subject)
         warn(message)
 
 
@@ -51,6 +52,16 @@ def _logger() -> logging.Logger:
 
 @functools.cache
 def _handler() -> logging.Handler:
-    handler = logging.StreamHandler()
+    class ToStderr(logging.Handler):
+        """Writes to what is `sys.stderr` at the time: it may be redirected, and what it was be closed, meanwhile."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            try:
+                sys.stderr.write(f"{self.format(record)}\n")
+                sys.stderr.flush()
+            except Exception:  # noqa: BLE001 - as logging has it
+                self.handleError(record)
+
+    handler = ToStderr()
     handler.setFormatter(logging.Formatter("jitload %(levelname)s: %(message)s"))
     return handler

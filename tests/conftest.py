@@ -93,7 +93,7 @@ def _own_settings(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith("JITLOAD_") and "_TEST_" not in name]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("JITLOAD_CACHE_DIR", str(tmp_path / "jitload-cache"))
-    monkeypatch.setattr(log, "_said", set())
+    monkeypatch.setattr(log, "said", set())
 
 
 @pytest.fixture

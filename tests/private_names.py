@@ -22,6 +22,14 @@ def private_names(text: str) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _of_itself(node):
             own.add(node.attr)
+        elif isinstance(node, ast.ClassDef):
+            own |= {
+                target.id
+                for line in node.body
+                if isinstance(line, ast.Assign)
+                for target in line.targets
+                if isinstance(target, ast.Name)
+            }
     found = []
     for node in ast.walk(tree):
         names: list[str] = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dis
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -64,21 +66,69 @@ def test_whoever_makes_a_lock_says_what_becomes_of_it_in_a_child():
 
 
 def test_an_object_is_not_kept_for_the_sake_of_its_lock():
-    before = len(forks._resets)
+    before = len(forks.resets)
     store = MemoryStore()
-    assert len(forks._resets) == before + 1
+    assert len(forks.resets) == before + 1
     del store
-    assert len(forks._resets) == before
+    assert len(forks.resets) == before
+
+
+def lines_of(function):
+    """The numbers of the lines of a function that run."""
+    return sorted({line for _, line in dis.findlinestarts(function.__code__)} - {function.__code__.co_firstlineno})
+
+
+def torn_at(function, line, work, check):
+    """Whether `check()` passes in a child of this process that begins while another thread, which does `work()`, is
+    about to run a line of a function. Without a fork, where the thread never comes there: None.
+    """
+    there, go_on = threading.Event(), threading.Event()
+
+    def at_line(frame, event, _):
+        if event == "line" and frame.f_lineno == line and not there.is_set():
+            there.set()
+            go_on.wait(60)
+        return at_line
+
+    def run():
+        sys.settrace(lambda frame, *_: at_line if frame.f_code is function.__code__ else None)
+        work()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not there.wait(0.01):
+        if not thread.is_alive():
+            return None
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)  # rather than wait for a lock for ever
+        passed = False
+        try:
+            check()
+            passed = True
+        finally:
+            os._exit(0 if passed else 1)
+    status = os.waitpid(child, 0)[1]
+    go_on.set()
+    thread.join()
+    return status == 0
 
 
 def test_a_memory_tier_that_was_torn_counts_its_bytes_again(artifact_of):
-    store = MemoryStore(max_bytes=10_000)
-    store.put(artifact_of(1))
-    store._bytes = 999  # another thread was between two steps
-    store._lock.acquire()
-    store._settle()
-    assert store.read(artifact_of(1).key)[1] == "hit"
-    assert store._bytes == len(artifact_of(1).data)
+    """Wherever another thread was in `put`: what was there is there, and as much fits in as without the fork."""
+    passed = []
+    for line in lines_of(MemoryStore.put):
+        store = MemoryStore(max_bytes=sum(len(artifact_of(number).data) for number in (1, 2, 3)))
+        store.put(artifact_of(1))
+
+        def check(store=store):
+            for number in (2, 3):
+                store.put(artifact_of(number))
+            assert [store.read(artifact_of(number).key)[1] for number in (1, 2, 3)] == ["hit"] * 3
+
+        passed.append(torn_at(MemoryStore.put, line, lambda store=store: store.put(artifact_of(2)), check))
+    assert passed.count(True) > 5
+    assert False not in passed
 
 
 @pytest.fixture
@@ -88,26 +138,31 @@ def artifact_of():
     return make_artifact
 
 
-@pytest.mark.parametrize("step", ["allocated but not listed", "freed but listed"])
+@pytest.mark.parametrize("step", [Arena.allocate, Arena.free], ids=["allocate", "free"])
 def test_an_arena_that_was_torn_finds_what_lives(step):
     """What a thread had in hand is lost; everything else is found, and can be freed and allocated."""
-    arena = Arena()
-    first, second = arena.allocate(100, "first"), arena.allocate(100, "second")
-    start = first - ARENA_WINDOW
-    if step == "freed but listed":
-        arena._live.pop(start)
-    else:
-        arena._starts.remove(start)
-    arena._lock = None
-    arena._settle()
-    arena.write(second, memoryview(b"data"))
-    if step == "freed but listed":
-        assert (arena.bounds().ends - arena.bounds().starts).tolist() == [100]
-    else:
-        arena.write(first, memoryview(b"data"))
-    third = arena.allocate(300, "third")
-    for address in (second, third):
-        arena.free(address)
+    passed = []
+    for line in lines_of(step):
+        arena = Arena()
+        first, second = arena.allocate(100, "first"), arena.allocate(100, "second")
+
+        def check(arena=arena, second=second):
+            arena.write(second, memoryview(b"data"))
+            bounds = arena.bounds()
+            sizes = (bounds.ends - bounds.starts).tolist()
+            assert sizes in ([100], [100, 100], [100, 100, 200])
+            third = arena.allocate(300, "third")
+            assert arena.find(third - ARENA_WINDOW).nbytes == 300
+            for address in (second, third):
+                arena.free(address)
+            assert len(arena.bounds().starts) == len(sizes) - 1
+
+        work = {Arena.allocate: lambda arena=arena: arena.allocate(200, "torn")}.get(
+            step, lambda arena=arena, first=first: arena.free(first)
+        )
+        passed.append(torn_at(step, line, work, check))
+    assert passed.count(True) > 5
+    assert False not in passed
 
 
 def test_calls_of_other_threads_are_seen_and_own_ones_are_not():

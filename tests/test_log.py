@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import subprocess
 import sys
@@ -16,7 +18,6 @@ def _fresh_logger(monkeypatch):
     """The handler that JITLOAD_LOG adds must not outlive a test."""
     logger = logging.getLogger("jitload")
     before = (list(logger.handlers), logger.level)
-    log._handler.cache_clear()
     yield
     logger.handlers[:], _ = before
     logger.setLevel(before[1])
@@ -42,6 +43,14 @@ def test_the_variable_sets_the_level_and_a_change_of_it_is_seen(monkeypatch, cap
     log.debug("not shown")
     log.warn("not shown either")
     assert capsys.readouterr().err == "jitload DEBUG: compiled in 0.5 s\n"
+
+
+def test_a_line_goes_to_what_is_stderr_then(monkeypatch):
+    monkeypatch.setenv("JITLOAD_LOG", "info")
+    for number in range(2):
+        with io.StringIO() as stream, contextlib.redirect_stderr(stream):
+            log.warn(f"line {number}")
+            assert stream.getvalue() == f"jitload WARNING: line {number}\n"
 
 
 def test_every_line_comes_once(monkeypatch, capsys):

@@ -16,6 +16,7 @@ from jitload.compiler.key import known_factors
 from jitload.errors import BundleError
 from jitload.frozen import Value
 from jitload.headers.record import check_variant
+from jitload.settings.scope import session_part
 from jitload.tiers.difference import differences, factors_now
 
 if TYPE_CHECKING:
@@ -35,7 +36,13 @@ MAX_COMPARED = 8
 _NAMELESS = "kernel.cu"
 
 _programs: WeakKeyDictionary[Bundle, dict[str, list[str]]] = WeakKeyDictionary()
-_compared: dict[str, int] = {}
+
+
+class _Compared:
+    """How often each program has been compared in a session."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
 
 
 class NearImage(Value):
@@ -93,7 +100,8 @@ def warn_of_stale_bundles(request: CompileRequest, artifact: Artifact) -> None:
         request: what no bundle had.
         artifact: what was compiled: only an image with a kernel of the same name is taken for the same program.
     """
-    count = _compared[request.name] = _compared.get(request.name, 0) + 1
+    counts = session_part(_Compared).counts
+    count = counts[request.name] = counts.get(request.name, 0) + 1
     if request.name == _NAMELESS or count > MAX_COMPARED:
         return
     for near in stale_images(request):

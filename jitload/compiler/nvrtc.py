@@ -39,8 +39,6 @@ FORKED = (
 
 #: What is going on inside NVRTC. In a child with `calls.torn` it is not called.
 calls = forks.Calls()
-# Names of our own options that this NVRTC does not know: 12.8 and older have neither a cache nor a seed.
-_unknown: set[str] = set()
 
 
 class NvrtcFailure(Exception):  # noqa: N818 - never leaves the compiler: `program.py` makes it a CompileError
@@ -127,7 +125,7 @@ def _load(found: Nvrtc) -> None:
 def supported_archs() -> tuple[int, ...]:
     """The compute capabilities this NVRTC compiles for, as 75, 80, ... (nvrtcGetSupportedArchs)."""
     with calls:
-        return tuple(int(number) for number in _call("nvrtcGetSupportedArchs"))
+        return tuple(int(number) for number in invoke("nvrtcGetSupportedArchs"))
 
 
 def compile_program(
@@ -161,9 +159,9 @@ def compile_program(
     expressions = list(names)
     with calls, _program(source, name, headers) as program:
         for expression in expressions:
-            _call("nvrtcAddNameExpression", program, expression.encode())
+            invoke("nvrtcAddNameExpression", program, expression.encode())
         log = _run(program, [*options, *_flags(kind, arch)], seed)
-        lowered = {e: _call("nvrtcGetLoweredName", program, e.encode()).decode() for e in expressions}
+        lowered = {e: invoke("nvrtcGetLoweredName", program, e.encode()).decode() for e in expressions}
         ptx = _text(program, "nvrtcGetPTX") if kind is not Kind.LTOIR else ""
         return Output(_image(program, kind, ptx), ptx, lowered, log)
 
@@ -200,15 +198,15 @@ def precompile_headers(
             (status,) = bindings().nvrtcGetPCHCreateStatus(program)
             if status != results.NVRTC_ERROR_PCH_CREATE_HEAP_EXHAUSTED:
                 return bool(status == results.NVRTC_SUCCESS)
-            required_bytes = int(_call("nvrtcGetPCHHeapSizeRequired", program))
+            required_bytes = int(invoke("nvrtcGetPCHHeapSizeRequired", program))
         with calls:
-            _call("nvrtcSetPCHHeapSize", required_bytes)
+            invoke("nvrtcSetPCHHeapSize", required_bytes)
     return False
 
 
 @contextmanager
 def _program(source: bytes, name: str, headers: Mapping[str, bytes]) -> Iterator[Program]:
-    program = _call("nvrtcCreateProgram", source, name.encode(), len(headers), *_columns(headers))
+    program = invoke("nvrtcCreateProgram", source, name.encode(), len(headers), *_columns(headers))
     try:
         yield program
     finally:
@@ -227,12 +225,12 @@ def _run(program: Program, flags: list[str], seed: str = "") -> str:
     own = {"--no-cache": "--no-cache"}  # NVRTC keeps results on the disk by itself; one cache with one key is enough
     if seed:
         own["--frandom-seed"] = f"--frandom-seed={seed}"
-    given = [*flags, *(flag for name, flag in own.items() if name not in _unknown)]
+    given = [*flags, *(flag for name, flag in own.items() if name not in _unknown_to(nvrtc))]
     (status,) = nvrtc.nvrtcCompileProgram(program, len(given), [flag.encode() for flag in given])
     log = _text(program, "nvrtcGetProgramLog")
     unknown = [name for name, flag in own.items() if f"unrecognized option {flag}" in log]
     if unknown:
-        _unknown.update(unknown)
+        _unknown_to(nvrtc).update(unknown)
         return _run(program, flags, seed)
     if status == nvrtc.nvrtcResult.NVRTC_ERROR_BUILTIN_OPERATION_FAILURE:
         found = toolkit.find_nvrtc()
@@ -243,6 +241,12 @@ def _run(program: Program, flags: list[str], seed: str = "") -> str:
     if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         raise NvrtcFailure(status.name, log)
     return log
+
+
+@functools.cache
+def _unknown_to(nvrtc: ModuleType) -> set[str]:  # noqa: ARG001 - each has a set of its own
+    """The names of our own options that an NVRTC has refused: 12.8 and older have neither a cache nor a seed."""
+    return set()
 
 
 def _columns(headers: Mapping[str, bytes]) -> tuple[list[bytes], list[bytes]]:
@@ -264,14 +268,14 @@ def _text(program: Program, function: str) -> str:
 
 
 def _bytes(program: Program, function: str) -> bytes:
-    size = int(_call(f"{function}Size", program))
+    size = int(invoke(f"{function}Size", program))
     # Not bytes(size): the interpreter shares the empty and the one-byte object, and NVRTC writes into what it gets.
     buffer = b"\0" * max(size, 2)
-    _call(function, program, buffer)
+    invoke(function, program, buffer)
     return buffer[:size]
 
 
-def _call(function: str, *arguments: object) -> Program:
+def invoke(function: str, *arguments: object) -> Program:
     """One NVRTC call; its single result, or the tuple of them."""
     nvrtc = bindings()
     try:

@@ -35,9 +35,6 @@ SAY_SECONDS = 1.0
 #: A lock file that is removed while it is waited for is opened anew, so often.
 _MOST_FILES = 5
 
-_threads: dict[str, _Turn] = {}
-_guard = forks.ProcessLock()
-
 
 class _Turn:
     """The right of one thread to compile a key, and how many have it or wait for it."""
@@ -46,6 +43,41 @@ class _Turn:
         self.lock = Lock()
         self.users = 0
         self.holder = ""
+
+
+class Turns:
+    """Who compiles which key in this process; of no interest any more once nobody has or awaits it."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, _Turn] = {}
+        self._guard = Lock()
+        forks.after_fork(self._forget)
+
+    @contextmanager
+    def at(self, digest: str) -> Iterator[_Turn]:
+        """The turn of a key, to be waited for."""
+        with self._guard:
+            turn = self._of.setdefault(digest, _Turn())
+            turn.users += 1
+        try:
+            yield turn
+        finally:
+            with self._guard:
+                turn.users -= 1
+                if not turn.users and self._of.get(digest) is turn:
+                    del self._of[digest]
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def _forget(self) -> None:
+        """After a fork: the threads that held these locks do not exist in the child."""
+        self._of = {}
+        self._guard = Lock()
+
+
+#: One compile per key, over all sessions.
+turns = Turns()
 
 
 @contextmanager
@@ -66,8 +98,7 @@ def single_flight(
         waited: is told of waits, when they get long and when they are over.
     """
     what = what or digest[:12]
-    turn = _enter(digest)
-    try:
+    with turns.at(digest) as turn:
         held = _wait(
             lambda seconds: turn.lock.acquire(timeout=seconds),
             wait_seconds,
@@ -83,8 +114,6 @@ def single_flight(
         finally:
             if held:
                 turn.lock.release()
-    finally:
-        _leave(digest, turn)
 
 
 @contextmanager
@@ -111,20 +140,6 @@ def fleet_flight(
         yield held.wait(look, what, waited)
     finally:
         held.end()
-
-
-def _enter(digest: str) -> _Turn:
-    with _guard.here:
-        turn = _threads.setdefault(digest, _Turn())
-        turn.users += 1
-        return turn
-
-
-def _leave(digest: str, turn: _Turn) -> None:
-    with _guard.here:
-        turn.users -= 1
-        if not turn.users and _threads.get(digest) is turn:
-            del _threads[digest]
 
 
 def _wait(
@@ -206,11 +221,3 @@ def _hold(lock: FileLock, path: str, wait_seconds: float, what: str, waited: Wai
         if not held:
             lock.release()
     return True
-
-
-def _forget_threads() -> None:
-    """After a fork: the threads that held these locks do not exist in the child."""
-    _threads.clear()
-
-
-forks.after_fork(_forget_threads)

@@ -27,8 +27,9 @@ print(jitload.stats().compiles, jitload.stats().hits["bundle"])
 
 
 @pytest.fixture(autouse=True)
-def _nothing_compared(monkeypatch):
-    monkeypatch.setattr(nearest, "_compared", {})
+def _nothing_compared():
+    with jitload.Session():
+        yield
 
 
 @pytest.fixture

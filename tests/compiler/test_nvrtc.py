@@ -64,12 +64,12 @@ def test_a_refusal_carries_status_and_log():
 
 def test_a_function_that_this_nvrtc_lacks_is_a_compile_error():
     with pytest.raises(jitload.CompileError, match="nvrtcNoSuchFunction is not in this NVRTC"):
-        nvrtc._call("nvrtcNoSuchFunction")
+        nvrtc.invoke("nvrtcNoSuchFunction")
 
 
 def test_a_call_that_fails_is_a_compile_error():
     with pytest.raises(jitload.CompileError, match=r"nvrtcGetPTXSize failed: NVRTC_ERROR"):
-        nvrtc._call("nvrtcGetPTXSize", 0)
+        nvrtc.invoke("nvrtcGetPTXSize", 0)
 
 
 def test_an_empty_program_has_no_image_problem():

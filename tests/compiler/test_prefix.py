@@ -179,7 +179,7 @@ def test_a_damaged_or_lost_file_costs_time_only(made, tmp_path):
 @pytest.mark.usefixtures("needs_precompiled_headers")
 def test_a_heap_too_small_is_grown_and_older_ones_are_given_up(made, tmp_path):
     """NVRTC says so in the log of a compile that cannot use them; such a log is no user's business."""
-    nvrtc._call("nvrtcSetPCHHeapSize", 1 << 16)
+    nvrtc.invoke("nvrtcSetPCHHeapSize", 1 << 16)
     try:
         shared = SharedHeaders(str(tmp_path), 4)
         use(shared)
@@ -193,7 +193,7 @@ def test_a_heap_too_small_is_grown_and_older_ones_are_given_up(made, tmp_path):
         assert (again.image, again.log) == (plain().image, "")
         assert made.calls == 2
     finally:
-        nvrtc._call("nvrtcSetPCHHeapSize", 256 << 20)
+        nvrtc.invoke("nvrtcSetPCHHeapSize", 256 << 20)
 
 
 def test_no_directory_to_write_to_costs_time_only(made, tmp_path):

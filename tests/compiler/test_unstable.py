@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -36,13 +37,59 @@ STATIC = (
 TYPE = "namespace { struct A { int v = 1; }; } template <class T> __global__ void t(int *x) { *x = T().v; }"
 
 
+class OldNvrtc:
+    """The NVRTC that is installed, without some options: it names the first of those in its log, as 12.8 does."""
+
+    def __init__(self, *without):
+        self.new, self.without, self.log = nvrtc.bindings(), without, b""
+        self.asked = []
+
+    def __getattr__(self, name):
+        return getattr(self.new, name)
+
+    def nvrtcCompileProgram(self, program, count, options):
+        self.asked.append([option.decode() for option in options])
+        refused = [option for option in self.asked[-1] if option.startswith(self.without)]
+        self.log = f"nvrtc: error: unrecognized option {refused[0]} found\0".encode() if refused else b""
+        return (
+            (self.new.nvrtcResult.NVRTC_ERROR_INVALID_OPTION,)
+            if refused
+            else self.new.nvrtcCompileProgram(program, count, options)
+        )
+
+    def nvrtcGetProgramLogSize(self, program):
+        return (
+            (self.new.nvrtcResult.NVRTC_SUCCESS, len(self.log))
+            if self.log
+            else self.new.nvrtcGetProgramLogSize(program)
+        )
+
+    def nvrtcGetProgramLog(self, program, buffer):
+        if not self.log:
+            return self.new.nvrtcGetProgramLog(program, buffer)
+        ctypes.memmove(buffer, self.log, len(self.log))
+        return (self.new.nvrtcResult.NVRTC_SUCCESS,)
+
+
 @pytest.fixture
 def old_nvrtc(monkeypatch):
-    """An NVRTC without `--frandom-seed`, as before 12.9."""
-    monkeypatch.setattr(nvrtc, "_unknown", {*nvrtc._unknown, "--frandom-seed"})
+    """`old_nvrtc("--frandom-seed")`: an NVRTC as before 12.9 in the place of the one that is installed."""
+
+    def put(*without):
+        old = OldNvrtc(*without)
+        monkeypatch.setattr(nvrtc, "bindings", lambda: old)
+        return old
+
+    return put
 
 
-@pytest.mark.usefixtures("old_nvrtc")
+@pytest.fixture
+def seedless(old_nvrtc):
+    """An NVRTC without `--frandom-seed`."""
+    return old_nvrtc("--frandom-seed")
+
+
+@pytest.mark.usefixtures("seedless")
 @pytest.mark.parametrize(("kind", "arch"), TARGETS, ids=[kind for kind, _ in TARGETS])
 def test_a_kernel_in_an_anonymous_namespace_alone_is_unstable(kind, arch):
     why = why_unstable(compiled(HIDDEN, kind, arch))
@@ -50,26 +97,26 @@ def test_a_kernel_in_an_anonymous_namespace_alone_is_unstable(kind, arch):
     assert "__device__ void anchor() {}" in why
 
 
-@pytest.mark.usefixtures("old_nvrtc")
+@pytest.mark.usefixtures("seedless")
 @pytest.mark.parametrize(("kind", "arch"), TARGETS[:2], ids=["ptx", "cubin"])
 def test_what_is_static_in_a_relocatable_image_is_unstable(kind, arch):
     assert "_INTERNAL_" in why_unstable(compiled(STATIC, kind, arch, names=["q<1>"], options=["-rdc=true"]))
 
 
-@pytest.mark.usefixtures("old_nvrtc")
+@pytest.mark.usefixtures("seedless")
 @pytest.mark.parametrize("anchor", ["__device__ void anchor() {}", 'extern "C" __global__ void z() {}'])
 @pytest.mark.parametrize(("kind", "arch"), TARGETS, ids=[kind for kind, _ in TARGETS])
 def test_an_external_symbol_makes_it_stable(kind, arch, anchor):
     assert why_unstable(compiled(f"{HIDDEN}\n{anchor}", kind, arch)) == ""
 
 
-@pytest.mark.usefixtures("old_nvrtc")
+@pytest.mark.usefixtures("seedless")
 @pytest.mark.parametrize("name", ["k.cu", "a-b c.cu", "9.cu", "ä$.cu", "long_" * 30 + ".cu"])
 def test_whatever_the_program_is_called(name):
     assert why_unstable(compiled(HIDDEN, name=name))
 
 
-@pytest.mark.usefixtures("old_nvrtc")
+@pytest.mark.usefixtures("seedless")
 def test_a_template_argument_from_an_anonymous_namespace():
     assert why_unstable(compiled(TYPE, names=["t<A>"]))
 
@@ -114,28 +161,21 @@ def test_a_seed_of_the_callers_is_the_one(needs_nvrtc):
 @pytest.mark.parametrize(
     "source", [f"{HIDDEN}\n__device__ void anchor() {{}}", 'extern "C" __global__ void q(int *x) { *x = 1; }']
 )
-def test_a_seed_changes_nothing_where_the_bytes_were_the_same_before(monkeypatch, kind, arch, source):
+def test_a_seed_changes_nothing_where_the_bytes_were_the_same_before(old_nvrtc, kind, arch, source):
     """Entries and bundles of before are made again, byte for byte."""
     seeded = compiled(source, kind, arch, cache=jitload.Cache(None))
-    monkeypatch.setattr(nvrtc, "_unknown", {*nvrtc._unknown, "--frandom-seed"})
+    old_nvrtc("--frandom-seed")
     assert compiled(source, kind, arch, cache=jitload.Cache(None)).data == seeded.data
 
 
-def test_an_nvrtc_that_does_not_know_our_options_is_asked_without_them(monkeypatch):
-    asked = []
-    real = nvrtc._text
-
-    def log_of_old(program, function):
-        return asked.pop(0) if function == "nvrtcGetProgramLog" and asked else real(program, function)
-
-    asked += [
-        "nvrtc: error: unrecognized option --no-cache found",
-        "nvrtc: error: unrecognized option --frandom-seed=5 found",
-    ]
-    monkeypatch.setattr(nvrtc, "_text", log_of_old)
-    monkeypatch.setattr(nvrtc, "_unknown", set())
-    nvrtc.compile_program(b"__global__ void k() {}", "k.cu", {}, [], kind=jitload.Kind.PTX, arch="compute_75", seed="5")
-    assert (asked, nvrtc._unknown) == ([], {"--no-cache", "--frandom-seed"})
+def test_an_nvrtc_that_does_not_know_our_options_is_asked_without_them(old_nvrtc):
+    """At every compile after the one that found them out at once."""
+    old = old_nvrtc("--no-cache", "--frandom-seed")
+    source = b"__global__ void k() {}"
+    for _ in range(2):
+        nvrtc.compile_program(source, "k.cu", {}, [], kind=jitload.Kind.PTX, arch="compute_75", seed="5")
+    ours = [[option for option in asked if option.startswith(old.without)] for asked in old.asked]
+    assert ours == [["--no-cache", "--frandom-seed=5"], ["--frandom-seed=5"], [], []]
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,8 @@ def test_a_launch_that_nobody_watches_uses_the_plain_classes(launch, monkeypatch
     def refuse(*_):
         raise AssertionError("reported")
 
-    monkeypatch.setattr(ReportingGlobalAddresses, "_report", refuse)
+    for way in ("load", "store", "load_vector", "store_vector", "elements"):
+        monkeypatch.setattr(ReportingGlobalAddresses, way, refuse)
     assert observer_in_force() is None
     launch()
     with observing(Observer()), pytest.raises(AssertionError, match="reported"):

@@ -170,9 +170,10 @@ def test_waiting_takes_the_time_that_is_said(path):
 
 def test_a_lock_that_is_given_back_is_free_even_where_the_file_stays_open_elsewhere(path):
     """In a process that was started meanwhile by other means than Python's."""
-    lock = opened(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = FileLock(descriptor)
     assert lock.acquire(0)
-    elsewhere = os.dup(lock._descriptor)
+    elsewhere = os.dup(descriptor)
     lock.release()
     other = opened(path)
     assert other.acquire(0)

@@ -18,7 +18,7 @@ import pytest
 from jitload.files.directory import Directory
 from jitload.files.lock import FileLock
 from jitload.tiers import flight
-from jitload.tiers.flight import _threads, single_flight
+from jitload.tiers.flight import single_flight, turns
 
 DIGEST = "ab" * 32
 
@@ -40,7 +40,7 @@ def test_threads_take_turns(tmp_path):
     for thread in threads:
         thread.join()
     assert most == [1]
-    assert _threads == {}
+    assert len(turns) == 0
 
 
 def test_other_keys_do_not_wait(tmp_path):
@@ -194,7 +194,7 @@ def test_an_interrupted_wait_leaves_nothing_behind(tmp_path):
         signal.signal(signal.SIGALRM, previous)
         holder.kill()
         holder.communicate()
-    assert _threads == {}
+    assert len(turns) == 0
     assert len(os.listdir("/proc/self/fd")) == before - 1  # the holder's pipe
     with single_flight(DIGEST, directory, wait_seconds=5):
         pass

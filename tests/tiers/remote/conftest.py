@@ -42,6 +42,7 @@ def redis(tmp_path):
     directory.mkdir()
     with redis_server(directory) as server:
         server.url = f"redis://127.0.0.1:{server.port}/0"
+        server.plant = lambda name: server.ask("LPUSH", f"jitload/1/{name}", "nonsense")
         yield server
 
 
@@ -81,6 +82,10 @@ def host(tmp_path):
     return make
 
 
+def put(url, data=None):
+    urllib.request.urlopen(urllib.request.Request(url, data, method="PUT")).close()
+
+
 @pytest.fixture
 def s3(tmp_path, monkeypatch):
     """An S3 of this test's own, with a bucket, and its credentials in the environment."""
@@ -92,8 +97,9 @@ def s3(tmp_path, monkeypatch):
     with s3_server(directory) as server:
         endpoint = f"http://127.0.0.1:{server.port}"
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/kernels", method="PUT")).close()
+        put(f"{endpoint}/kernels")
         server.url = "s3://kernels/team"
+        server.plant = lambda name: put(f"{endpoint}/kernels/team/jitload/1/{name}", b"nonsense")
         yield server
 
 
@@ -105,12 +111,17 @@ def directory(tmp_path):
         url = f"file://{tmp_path}/shared"
         path = tmp_path / "shared"
 
+        def plant(self, name):
+            path = self.path / "jitload/1" / name
+            path.parent.mkdir(parents=True)
+            path.write_bytes(b"nonsense")
+
     return Directory()
 
 
 @pytest.fixture(params=["redis", "s3", "directory"])
 def shared(request):
-    """Each of what machines can share."""
+    """Each of what machines can share; `plant(name)` puts something there that jitload never would."""
     return request.getfixturevalue(request.param)
 
 

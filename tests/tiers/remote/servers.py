@@ -72,10 +72,18 @@ class Server:
         self.stop()
 
 
+class RedisServer(Server):
+    def ask(self, *command):
+        """The reply to a command, as anybody may give it."""
+        client = pytest.importorskip("redis", reason="redis is not installed").Redis(port=self.port)
+        with contextlib.closing(client):
+            return client.execute_command(*command)
+
+
 def redis_server(directory, *options):
     port = free_port()
     command = [require("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    return Server([*command, *options], port, directory)
+    return RedisServer([*command, *options], port, directory)
 
 
 def s3_server(directory):

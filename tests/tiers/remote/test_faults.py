@@ -125,7 +125,7 @@ def test_a_name_that_nobody_resolves_in_time_costs_what_a_connection_may(remote_
 def test_a_server_that_has_no_room_is_read_as_ever(redis, remote_of, caplog):
     remote = remote_of(redis.url)
     artifact = fill(remote)
-    remote.store._ask(time.monotonic() + 2, 0, "CONFIG", "SET", "maxmemory", "1")
+    redis.ask("CONFIG", "SET", "maxmemory", "1")
     for number in range(2, 6):
         remote.put(make_artifact(number))
     remote.flush()
@@ -156,7 +156,7 @@ def test_bytes_that_are_not_the_entry_are_a_miss_and_the_next_compile_puts_that_
     until = time.monotonic() + 20
     remote.store.write_entry(KEY, BAD[case], until, replace=True)
     artifact, word = remote.read(KEY)
-    assert (artifact, word) == (None, "absent" if case == "empty" and hasattr(remote.store, "_ask") else "damaged")
+    assert (artifact, word) == (None, "absent" if case == "empty" and shared.url.startswith("redis:") else "damaged")
     fill(remote)
     assert remote.read(KEY)[0] == make_artifact(1)
 

@@ -44,11 +44,10 @@ def test_a_lease_is_one_holders_until_it_is_given_back_or_over(shared):
 
 def test_what_lies_in_the_place_of_a_lease_holds_nobody_for_ever(shared):
     store = open_store(shared.url)
-    if hasattr(store, "_ask"):
-        store._ask(soon(), 0, "LPUSH", f"jitload/1/l/{DIGEST}", "x")
+    shared.plant(f"l/{DIGEST}")
+    if shared.url.startswith("redis:"):  # what is of another type there is no lease; elsewhere it may be a newer one's
         assert store.take_lease(DIGEST, "one", 0.2, soon())
         return
-    store._put(f"l/{DIGEST}", b"nonsense", "create")
     assert not store.take_lease(DIGEST, "one", 0.2, soon())
     time.sleep(0.3)
     assert store.take_lease(DIGEST, "one", 0.2, soon())

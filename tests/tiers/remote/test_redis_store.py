@@ -35,11 +35,11 @@ def test_what_one_machine_compiles_the_others_have_and_the_next_process_asks_nob
     assert (again["hits"], again["compiles"], again["log"]) == ({"disk": 2}, 0, "")
 
 
-def test_a_machine_that_only_reads_writes_nothing(redis, host, store):
+def test_a_machine_that_only_reads_writes_nothing(redis, host):
     host(redis.url, "a", remote_mode="read").run(1)
-    assert store._ask(soon(), 0, "DBSIZE") == 0
+    assert redis.ask("DBSIZE") == 0
     host(redis.url, "b").run(1)
-    assert store._ask(soon(), 0, "DBSIZE") == 2
+    assert redis.ask("DBSIZE") == 2
     assert host(redis.url, "c", remote_mode="read").run(1)["hits"] == {"remote": 1}
 
 
@@ -74,9 +74,9 @@ def test_what_is_longer_than_is_taken_is_not_transferred(store):
     assert store.read_entry(KEY, 5000, soon()) == b"x" * 5000  # by a connection without a half-read reply
 
 
-def test_something_of_another_type_is_damage_and_is_replaced(store):
-    store._ask(soon(), 0, "LPUSH", f"jitload/1/e/{KEY}", "x")
-    store._ask(soon(), 0, "SET", f"jitload/1/r/{DIGEST}", "x")
+def test_something_of_another_type_is_damage_and_is_replaced(store, redis):
+    redis.ask("LPUSH", f"jitload/1/e/{KEY}", "x")
+    redis.ask("SET", f"jitload/1/r/{DIGEST}", "x")
     for ask in (store.read_entry, store.read_records):
         with pytest.raises(StoreError) as caught:
             ask(KEY if ask == store.read_entry else DIGEST, 100, soon())
