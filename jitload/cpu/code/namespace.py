@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from jitload.cpu.code.registers import fetch, keep, keep_copies
-from jitload.cpu.lanes import approximate, convert, floats, fp8, integers, matrix, packed, video
+from jitload.cpu.lanes import approximate, convert, floats, fp8, integers, matrix, nan, packed, video
 from jitload.cpu.lanes.affine import dense
 from jitload.cpu.memory import atomics, copies, fragments, generic, mbarrier
 from jitload.cpu.types import DTYPES
@@ -45,6 +45,7 @@ def _names() -> dict[str, object]:
         integers,
         matrix,
         mbarrier,
+        nan,
         packed,
         video,
     ):

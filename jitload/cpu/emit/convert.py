@@ -98,7 +98,9 @@ def _between_floats(x: str, source: Type, type_: Type, mode: str) -> str:
         x = f"widen({x}, 'f32')" if wide == "f16" else x
         return f"to_bf16({x}, {mode or 'rn'!r})"
     if wide == type_.name:
-        return x
+        if source.kind == "bf":  # a shift, on a GPU too
+            return x
+        return f"quieted({x})" if wide == "f64" else f"one_nan({x}.copy())"
     if BITS[wide] < type_.bits:
         return f"widen({x}, {type_.rep!r})"
     _need_mode(mode, "rn", "rz", "rm", "rp")

@@ -27,13 +27,13 @@ def _emit_add(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     left, right = form.source(a), form.source(b)
     sign = "+" if instruction.opcode == "add" else "-"
     if mode == "rn":
-        form.result(d, f"{left} {sign} {right}")
+        form.computed(d, f"{left} {sign} {right}", left, right)
         return
     other = right if sign == "+" else f"negate({right})"
     if form.element == "f32":
-        form.result(d, f"add_f32({left}, {other}, {mode!r})")
+        form.computed(d, f"add_f32({left}, {other}, {mode!r})")
     else:
-        form.result(d, f"arithmetic_f64('add', ({left}, {other}), {mode!r})")
+        form.computed(d, f"arithmetic_f64('add', ({left}, {other}), {mode!r})", left, right)
 
 
 @emits("mul")
@@ -44,11 +44,11 @@ def _emit_mul(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     form = Form(writer, type_, modifiers, SUMS)
     left, right = form.source(a), form.source(b)
     if mode == "rn":
-        form.result(d, f"{left} * {right}")
+        form.computed(d, f"{left} * {right}", left, right)
     elif form.element == "f32":
-        form.result(d, f"mul_f32({left}, {right}, {mode!r})")
+        form.computed(d, f"mul_f32({left}, {right}, {mode!r})")
     else:
-        form.result(d, f"arithmetic_f64('mul', ({left}, {right}), {mode!r})")
+        form.computed(d, f"arithmetic_f64('mul', ({left}, {right}), {mode!r})", left, right)
 
 
 @emits("fma")
@@ -84,7 +84,12 @@ def _emit_fused(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
         expression = f"fma_f16({a}, {b}, {c})"
     else:
         expression = f"odd_f32(fma_odd({a}, {b}, {c}))"
-    form.result(d, f"relu({expression})" if relu else expression)
+    if relu:
+        form.result(d, f"relu({expression})")
+    elif form.element == "f32" and mode == "rn":
+        form.result(d, expression)  # what looks for tiny results finds NaN as well
+    else:
+        form.computed(d, expression, a, b, c)
 
 
 @emits("div")
@@ -100,11 +105,11 @@ def _emit_div(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     if kind == "approx":
         form.result(d, f"divide_approx({left}, {right})")
     elif kind or mode in {"rn", ""}:
-        form.result(d, f"{left} / {right}")
+        form.computed(d, f"{left} / {right}", left, right)
     elif type_.name == "f32":
-        form.result(d, f"div_f32({left}, {right}, {mode!r})")
+        form.computed(d, f"div_f32({left}, {right}, {mode!r})")
     else:
-        form.result(d, f"arithmetic_f64('div', ({left}, {right}), {mode!r})")
+        form.computed(d, f"arithmetic_f64('div', ({left}, {right}), {mode!r})", left, right)
 
 
 @emits("rcp", "sqrt")
@@ -126,13 +131,12 @@ def _emit_rcp_sqrt(writer: BlockWriter, instruction: Instruction, modifiers: Mod
     if approximate:
         form.result(d, f"{'square_root' if root else 'reciprocal'}({x})")
     elif mode == "rn":
-        form.result(d, f"np_sqrt({x})" if root else f"{one} / {x}")
+        form.computed(d, f"np_sqrt({x})" if root else f"{one} / {x}", x)
     elif type_.name == "f32":
-        form.result(d, f"sqrt_f32({x}, {mode!r})" if root else f"div_f32({one}, {x}, {mode!r})")
+        form.computed(d, f"sqrt_f32({x}, {mode!r})" if root else f"div_f32({one}, {x}, {mode!r})")
     else:
-        form.result(
-            d, f"arithmetic_f64('sqrt', ({x},), {mode!r})" if root else f"arithmetic_f64('div', ({one}, {x}), {mode!r})"
-        )
+        name, sources = ("sqrt", f"{x},") if root else ("div", f"{one}, {x}")
+        form.computed(d, f"arithmetic_f64({name!r}, ({sources}), {mode!r})", x)
 
 
 _APPROXIMATE = {

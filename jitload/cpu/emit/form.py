@@ -52,6 +52,14 @@ class Form:
             text = f"from_bf16({text})"
         return f"flush({text})" if self.flush else text
 
+    def computed(self, operand: Operand, expression: str, *sources: str) -> None:
+        """Assign what arithmetic on the sources gave: a fresh value, whose NaN is still the host's."""
+        if self.element == "f64":
+            expression = f"keep_payload({expression}, {', '.join(sources)})"
+        elif self.element != "bf16" and not self.saturate:  # which settle it themselves
+            expression = f"one_nan({expression})"
+        self.result(operand, expression)
+
     def result(self, operand: Operand, expression: str) -> None:
         """Round, flush and saturate as asked, and assign."""
         if self.saturate:

@@ -31,7 +31,7 @@ def emit_mixed_sum(writer: BlockWriter, instruction: Instruction, modifiers: Mod
         raise Refused(".ftz does not exist where f32 and halves meet")
     left, right = _widened(writer, a, type_), form.source(c)
     right = f"negate({right})" if instruction.opcode == "sub" else right
-    form.result(d, f"{left} + {right}" if mode == "rn" else f"add_f32({left}, {right}, {mode!r})")
+    form.computed(d, f"{left} + {right}" if mode == "rn" else f"add_f32({left}, {right}, {mode!r})")
 
 
 def emit_mixed_fused(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, type_: Type) -> None:
@@ -42,5 +42,7 @@ def emit_mixed_fused(writer: BlockWriter, instruction: Instruction, modifiers: M
     if form.flush:
         raise Refused(".ftz does not exist where f32 and halves meet")
     sources = f"{_widened(writer, a, type_)}, {_widened(writer, b, type_)}, {form.source(c)}"
-    nearest = mode == "rn"
-    form.result(d, f"fma_f32({sources})" if nearest else f"fma_f32_directed({sources}, {mode!r})")
+    if mode == "rn":
+        form.result(d, f"fma_f32({sources})")
+    else:
+        form.computed(d, f"fma_f32_directed({sources}, {mode!r})")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload.cpu.lanes.floats import canonical_nan
+from jitload.cpu.lanes.nan import canonical_nan, keep_payload, one_nan
 
 if TYPE_CHECKING:
     from jitload.cpu.types import Lanes
@@ -19,8 +19,7 @@ _F64 = np.float64
 
 
 def _through_f64(function: np.ufunc, x: Lanes) -> Lanes:
-    value = function(x.astype(_F64)).astype(x.dtype)
-    return np.where(np.isnan(value), canonical_nan(x), value)
+    return one_nan(function(x.astype(_F64)).astype(x.dtype))
 
 
 def exp2(x: Lanes) -> Lanes:
@@ -61,9 +60,7 @@ def reciprocal(x: Lanes) -> Lanes:
 def reciprocal_root(x: Lanes) -> Lanes:
     """`rsqrt.approx`; minus infinity for -0."""
     value = _F64(1) / np.sqrt(x.astype(_F64))
-    if x.dtype != _F64:
-        value = value.astype(x.dtype)
-    return np.where(np.isnan(value), canonical_nan(x), value)
+    return keep_payload(value, x) if x.dtype == _F64 else one_nan(value.astype(x.dtype))
 
 
 def divide_approx(a: Lanes, b: Lanes) -> Lanes:
@@ -71,7 +68,7 @@ def divide_approx(a: Lanes, b: Lanes) -> Lanes:
     quotient = a / b
     huge = (np.abs(b) > np.float32(2.0**126)) & np.isfinite(b)
     capped = np.where(np.isinf(a), canonical_nan(a), np.copysign(np.float32(0), quotient))
-    return np.where(huge & ~np.isnan(a), capped, quotient)
+    return one_nan(np.where(huge & ~np.isnan(a), capped, quotient))
 
 
 def _upper_word(x: Lanes) -> Lanes:
@@ -86,8 +83,9 @@ def _flush_f64(x: Lanes) -> Lanes:
 
 
 def reciprocal_f64(x: Lanes) -> Lanes:
-    """`rcp.approx.ftz.f64`: 20 mantissa bits, the lower word is zero."""
-    return _upper_word(_flush_f64(_F64(1) / _flush_f64(x)))
+    """`rcp.approx.ftz.f64`: 20 mantissa bits, the lower word is zero; this and the next know one NaN only."""
+    value = _upper_word(_flush_f64(_F64(1) / _flush_f64(x)))
+    return np.where(np.isnan(value), canonical_nan(x), value)
 
 
 def reciprocal_root_f64(x: Lanes) -> Lanes:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload.cpu.lanes.floats import canonical_nan, directed, narrow, to_odd, two_sum
+from jitload.cpu.lanes.floats import directed, narrow, to_odd, two_sum
+from jitload.cpu.lanes.nan import one_nan, quieted, widened
 from jitload.cpu.types import DTYPES
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _ROUNDERS = {"rni": np.rint, "rzi": np.trunc, "rmi": np.floor, "rpi": np.ceil}
 def round_integral(x: Lanes, mode: str) -> Lanes:
     """A float to an integral float."""
     value = _ROUNDERS[mode](x)
-    return np.where(np.isnan(x), canonical_nan(x), value)
+    return quieted(value) if x.dtype == np.float64 else one_nan(value)
 
 
 def float_to_int(x: Lanes, rep: str, mode: str) -> Lanes:
@@ -89,21 +90,18 @@ def _directed_f64(total: Lanes, lost: Lanes, mode: str) -> Lanes:
 
 def f64_to_f32(x: Lanes, mode: str) -> Lanes:
     """f64 to f32 in a rounding mode."""
-    value = narrow(x, mode)
-    return np.where(np.isnan(x), canonical_nan(value), value)
+    return one_nan(narrow(x, mode))
 
 
 def to_half(x: Lanes, mode: str) -> Lanes:
     """f32, or f64 that is exact or rounded to odd, to f16."""
     nearest = x.astype(np.float16)
-    value = nearest if mode == "rn" else directed(x, nearest, mode)
-    return np.where(np.isnan(x), canonical_nan(value), value)
+    return one_nan(nearest if mode == "rn" else directed(x, nearest, mode))
 
 
 def widen(x: Lanes, rep: str) -> Lanes:
-    """A float to a wider one; NaN becomes the canonical one."""
-    value = x.astype(DTYPES[rep])
-    return np.where(np.isnan(x), canonical_nan(value), value)
+    """A float to a wider one; NaN becomes the canonical one of f32, and keeps its payload in f64."""
+    return widened(x) if rep == "f64" else one_nan(x.astype(DTYPES[rep]))
 
 
 _LARGEST_BITS = {"f16": 0x477FE000, "bf16": 0x7F7F0000, "tf32": 0x7F7FE000}  # as f32

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitload.cpu.lanes import exact
+from jitload.cpu.lanes.nan import canonical_nan, one_nan
 
 if TYPE_CHECKING:
     from jitload.cpu.types import Lanes
@@ -27,13 +28,6 @@ _QUIET = {2: np.float16, 4: np.float32, 8: np.float64}
 _WORDS = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 _EXPONENTS = {2: 0x7C00, 4: 0x7F800000, 8: 0x7FF0000000000000}
 _SIGNS = {2: 0x8000, 4: 0x80000000, 8: 0x8000000000000000}
-_NANS = {2: 0x7FFF, 4: 0x7FFFFFFF, 8: 0x7FF8000000000000}
-
-
-def canonical_nan(x: Lanes) -> Lanes:
-    """The NaN that an NVIDIA GPU makes, of the type of `x`."""
-    size = x.dtype.itemsize
-    return _WORDS[size](_NANS[size]).view(x.dtype)
 
 
 def flush(x: Lanes) -> Lanes:
@@ -79,11 +73,12 @@ def propagate_nan(a: Lanes, b: Lanes, value: Lanes) -> Lanes:
 
 
 def sign_by_xor(a: Lanes, b: Lanes, value: Lanes) -> Lanes:
-    """`.xorsign.abs`: the sign of the result is the exclusive or of the operands' signs."""
+    """`.xorsign.abs`: the sign of the result is the exclusive or of the operands' signs; NaN keeps its own."""
     size = a.dtype.itemsize
     word = _WORDS[size]
     sign = (a.view(word) ^ b.view(word)) & word(_SIGNS[size])
-    return ((value.view(word) & ~word(_SIGNS[size])) | sign).view(a.dtype)
+    signed = ((value.view(word) & ~word(_SIGNS[size])) | sign).view(a.dtype)
+    return np.where(np.isnan(value), value, signed)
 
 
 def negate(x: Lanes) -> Lanes:
@@ -117,21 +112,20 @@ def to_odd(total: Lanes, lost: Lanes) -> Lanes:
 
 
 def fma_f32(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
-    """A * b + c rounded once, to nearest even."""
+    """A * b + c rounded once, to nearest even; NaN is the canonical one."""
     total = np.multiply(a, b, dtype=_F64)
     total = np.add(total, c, out=total) if total.ndim else total + c
     result = total.astype(_F32)
     if not result.ndim:
-        return to_odd(*two_sum(np.multiply(a, b, dtype=_F64), c.astype(_F64))).astype(_F32)
+        return one_nan(to_odd(*two_sum(np.multiply(a, b, dtype=_F64), c.astype(_F64))).astype(_F32))
     tie = (total.view(_U64) & _TIE_MASK) == _TIE
-    tiny = np.abs(result) <= _TINY
-    ties, tinies = np.count_nonzero(tie), np.count_nonzero(tiny)
-    if tinies:
-        tiny &= total != 0  # a sum of zero is exact
-        tie |= tiny
-    if ties or tinies:
+    large = np.abs(result) > _TINY
+    ties, others = np.count_nonzero(tie), large.size - np.count_nonzero(large)  # the others are tiny, or NaN
+    if others:
+        tie |= ~large & (total != 0)  # a sum of zero is exact
+    if ties or others:
         _round_again(result, np.flatnonzero(tie), total, (a, b, c))
-    return result
+    return one_nan(result) if others else result
 
 
 def fma_pairs(a: Lanes, b: Lanes, c: Lanes) -> Lanes:

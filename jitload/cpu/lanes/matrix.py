@@ -16,6 +16,7 @@ import numpy as np
 
 from jitload.cpu.lanes.convert import from_bf16
 from jitload.cpu.lanes.fp8 import from_narrow
+from jitload.cpu.lanes.nan import canonical_nan
 from jitload.cpu.lanes.quads import pair_quads, quad_layout, unpair_quads
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ def _join_elements(values: Array, type_name: str) -> Array:
     """The registers of `_split_elements`; of accumulator types only."""
     dtype = {"f16": np.float16, "f64": np.float64, "s32": np.int32}.get(type_name, np.float32)
     packed = np.ascontiguousarray(values.astype(dtype))
+    if packed.dtype.kind == "f":
+        packed[np.isnan(packed)] = canonical_nan(packed)
     word = np.uint64 if type_name == "f64" else np.uint32
     return np.asarray(packed.view(word).reshape(*values.shape[:-1]))
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from jitload.cpu.lanes.convert import from_bf16, to_bf16
 from jitload.cpu.lanes.floats import maximum, minimum
+from jitload.cpu.lanes.nan import keep_payload, one_nan
 from jitload.cpu.lanes.packed import join, pairs
 from jitload.cpu.memory.generic import MixedAddresses
 
@@ -29,8 +30,12 @@ _SCANNED: dict[str, np.ufunc] = {
     "min": np.minimum,
     "max": np.maximum,
 }
-#: The same for floats, whose NaN and -0 NumPy treats in its own way.
-_FLOATING: dict[str, Callable[[Array, Array], Array]] = {"add": np.add, "min": minimum, "max": maximum}
+#: The same for halves, whose NaN and -0 NumPy treats in its own way.
+_FLOATING: dict[str, Callable[[Array, Array], Array]] = {
+    "add": lambda old, b: one_nan(old + b),
+    "min": minimum,
+    "max": maximum,
+}
 _HALVES = {"f16", "bf16", "f16x2", "bf16x2"}
 _ROUNDS = 16
 
@@ -80,6 +85,8 @@ def _add_unordered(view: Array, index: Array, name: str, type_name: str, b: Arra
         view[index] = b
     elif name in _SCANNED and (type_name not in _HALVES or (name, type_name) == ("add", "f16")):
         _SCANNED[name].at(view, index, b)
+        if view.dtype.kind == "f" and view.itemsize < 8:
+            view[index] = one_nan(view[index])
     else:
         return False
     return True
@@ -98,6 +105,10 @@ def _step(name: str, type_name: str) -> Callable[[Array, Array, Array], Array]:
         return lambda old, b, _: join(
             to_bf16(function(from_bf16(pairs(old, np.uint16)), from_bf16(pairs(b, np.uint16))))
         )
+    if (name, type_name) == ("add", "f32"):
+        return lambda old, b, _: one_nan(old + b)
+    if (name, type_name) == ("add", "f64"):
+        return lambda old, b, _: keep_payload(old + b, old, b)
     if name in _SCANNED:
         operation = _SCANNED[name]
         return lambda old, b, _: operation(old, b)
@@ -205,7 +216,10 @@ def _chain(
     if name == "exch":
         return np.asarray(np.concatenate(([start], b)))
     if name == "add" and type_name in {"f16", "f32", "f64"}:
-        return np.asarray(np.add.accumulate(np.concatenate(([start], b)).astype(b.dtype), dtype=b.dtype))
+        sums = np.asarray(np.add.accumulate(np.concatenate(([start], b)).astype(b.dtype), dtype=b.dtype))
+        if type_name != "f64":
+            one_nan(sums[1:])
+        return sums
     if name == "cas":
         return _swap_chain(start, b, c)
     if name in {"inc", "dec"} and (b == b[0]).all():
