@@ -31,6 +31,7 @@ _PUBLIC = {
     "door": (
         "compile",
         "explain",
+        "link",
         "seal",
     ),
     "errors": (
@@ -44,6 +45,7 @@ _PUBLIC = {
         "DriverError",
         "JitloadError",
         "LaunchError",
+        "LinkError",
         "LoadError",
         "LoaderNotFoundError",
         "NotPrecompiledError",

@@ -9,6 +9,7 @@ from jitload.cpu.profile.report import CpuProfile as CpuProfile
 from jitload.cpu.profile.report import cpu_profile as cpu_profile
 from jitload.door import compile as compile
 from jitload.door import explain as explain
+from jitload.door import link as link
 from jitload.door import seal as seal
 from jitload.errors import ArgumentError as ArgumentError
 from jitload.errors import ArtifactError as ArtifactError
@@ -20,6 +21,7 @@ from jitload.errors import CpuFault as CpuFault
 from jitload.errors import DriverError as DriverError
 from jitload.errors import JitloadError as JitloadError
 from jitload.errors import LaunchError as LaunchError
+from jitload.errors import LinkError as LinkError
 from jitload.errors import LoaderNotFoundError as LoaderNotFoundError
 from jitload.errors import LoadError as LoadError
 from jitload.errors import NotPrecompiledError as NotPrecompiledError
@@ -89,6 +91,7 @@ __all__ = [
     "Kind",
     "LaunchError",
     "LibraryModule",
+    "LinkError",
     "LoadError",
     "LoaderNotFoundError",
     "Module",
@@ -111,6 +114,7 @@ __all__ = [
     "create_module",
     "explain",
     "jit_kernel",
+    "link",
     "load_module",
     "load_module_from_bytes",
     "load_whole_module",

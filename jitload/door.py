@@ -1,4 +1,4 @@
-"""The door to the road: `compile`, `explain`, `seal`, and what they fill in where the caller left it out.
+"""The door to the road: `compile`, `link`, `explain`, `seal`, and what they fill in where the caller left it out.
 
 What is left out is taken from the session in force (settings, cache, bundles, seal) and from the device that is here
 (kind, arch, options, and what else would do: jitload/target.py).
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
 
+    from typing_extensions import Buffer
+
+    from jitload import linking
     from jitload.artifact import Artifact
     from jitload.bundles import nearest
     from jitload.bundles.bundle import Bundle
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from jitload.tiers.explain import Explanation
     from jitload.values import Kind
 else:  # not on the way to a hit
+    linking = lazy("jitload.linking")
     nearest = lazy("jitload.bundles.nearest")
     diagnostics = lazy("jitload.compiler.diagnostics")
     explaining = lazy("jitload.tiers.explain")
@@ -122,6 +126,53 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         compiler=compile_alone if isolate else None,
         stand_ins=chosen,
     )
+
+
+def link(
+    inputs: Iterable[Artifact | Buffer | str | os.PathLike[str]],
+    *,
+    kind: str = "cubin",
+    arch: str | None = None,
+    options: str | Iterable[str] = (),
+    name: str | None = None,
+    cache: Cache | None = None,
+) -> Artifact:
+    """Link images to one that can be loaded: from a cache when it can, else by nvJitLink. No GPU is needed.
+
+    The artifact is kept under the content of all inputs, the options and the linker's version and bytes. A hit needs no
+    nvJitLink, and is looked for in bundles, memory, directories and a remote like that of a compile.
+
+    Args:
+        inputs: artifacts, images as bytes (LTO-IR, PTX, relocatable cubins, fatbins; what each is, its content tells)
+            and paths (str or os.PathLike) of such images, of archives (".a") and of artifacts that were saved. A name
+            without a directory such as "libcudadevrt.a", which is not here, is looked for in the toolkit.
+        kind: "cubin", or "ptx", for which all inputs must be LTO-IR.
+        arch: "sm_90"; default: what a relocatable cubin among the inputs is for, else the current device's, and where
+            there is no GPU the highest that an input was compiled for.
+        options: of nvJitLink: "-maxrregcount=32", "-O1", "-lineinfo", ...; link-time optimisation (-lto) goes with
+            inputs of LTO-IR.
+        name: what messages and listings call it; default: "linked".
+        cache: where to look and to keep; default: the user's cache.
+
+    Returns:
+        An artifact whose kernels have the names and C++ types of the inputs' where those are known, else what the image
+        tells; `log` is what the linker said.
+
+    Raises:
+        LinkError: they do not link: what is undefined is in the text and in `.undefined`, and all that nvJitLink said
+            in `.log`; or there is no nvJitLink.
+        CompileDisabledError: compiling is off and no tier has it.
+        UsageValueError: an input, a kind, an arch or an option that cannot be.
+        UsageTypeError: an argument of the wrong type.
+        OSError: a file cannot be read.
+    """
+    given_cache(cache)
+    settings = config.current()
+    request = linking.link_request(
+        inputs, kind=kind, arch=arch, options=options, name=name, device=resolve_device(settings)
+    )
+    store = default_cache(settings) if cache is None else cache
+    return road.compile_request(request, store, settings, _ROLES)
 
 
 def compile_request(

@@ -6,6 +6,7 @@
     |  `- UsageTypeError         ... by the type of what was given       (also a TypeError)
     |- SourceNotFoundError       the file of a kernel is not there       (also a FileNotFoundError)
     |- CompileError              NVRTC (or nvFatbin) refused the source, or no compiler is installed
+    |  `- LinkError              nvJitLink refused the inputs, or is not installed
     |- CompileDisabledError      a compile was needed and compiling is off
     |  `- NotPrecompiledError    ... with what was wanted, searched and nearest
     |- LoadError                 bytes could not become a module
@@ -101,6 +102,26 @@ class CompileError(JitloadError):
         self.file = file
         self.line = line
         self.log = log
+
+
+class LinkError(CompileError):
+    """Inputs did not link, or there is nothing to link them with.
+
+    Attributes:
+        undefined: the symbols that an input refers to and none defines.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        log: str = "",
+        undefined: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, file=file, line=line, log=log)
+        self.undefined = undefined
 
 
 class CompileDisabledError(JitloadError):

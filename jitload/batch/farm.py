@@ -61,12 +61,13 @@ def compile_on_farm(
     Raises:
         CompileError: no compiler is here, or no worker can be used.
     """
+    links = [request for request in requests if request.is_link]  # their inputs are images, and they are soon made
     farm = _Farm(Cluster(executor), Packer(store, policy), incidents)
     try:
-        yield from farm.run(requests)
+        yield from farm.run([request for request in requests if not request.is_link])
     finally:
         farm.end()
-    yield from at_home(farm.left)
+    yield from at_home([*farm.left, *links])
 
 
 class _Sent:

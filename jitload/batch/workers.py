@@ -271,7 +271,7 @@ def answer_batch(batch: Batch) -> Iterator[Result]:
             shared = SharedHeaders(directory, len(batch.requests))
             compiler = partial(compile_artifact, compile_program=shared.compile_program)
         for request in batch.requests:
-            yield _compile_one(request, cache, compiler)
+            yield _compile_one(request, cache, None if request.is_link else compiler)
 
 
 def _is_elsewhere(batch: Batch) -> bool:

@@ -12,9 +12,9 @@ from jitload import config
 from jitload.bundles.choose import judge_image
 from jitload.bundles.nearest import describe_nearest, nearest_in
 from jitload.bundles.tier import bundles_in_force
+from jitload.compiler.nvjitlink import LINKER_MISSING
 from jitload.compiler.nvrtc import MISSING
-from jitload.digest import sha256_hex
-from jitload.errors import CompileDisabledError, CompileError, NotPrecompiledError
+from jitload.errors import CompileDisabledError, CompileError, LinkError, NotPrecompiledError
 from jitload.tiers.explain import explain_request
 from jitload.tiers.lookup import ask
 
@@ -42,9 +42,10 @@ def not_precompiled(
         device: the device whose arch the request took, or None when it was chosen.
     """
     toolchain = cache.compiler(request)
-    source = sha256_hex(request.source.encode("utf-8", "surrogateescape"))
-    compiler = f"nvrtc {toolchain.version}" if toolchain is not None else "no compiler installed"
-    wanted = f"{request.kind} {request.arch}  request {request.digest[:12]}  source {source[:12]}  {compiler}"
+    tool = "linker" if request.is_link else "compiler"
+    compiler = f"{toolchain.name} {toolchain.version}" if toolchain is not None else f"no {tool} installed"
+    source = f"{'inputs' if request.is_link else 'source'} {request.source_digest[:12]}"
+    wanted = f"{request.kind} {request.arch}  request {request.digest[:12]}  {source}  {compiler}"
     strict = config.current().strict
     bundles = bundles_in_force()
     searched = ["memory: absent", *_searched_bundles(asked, bundles), _searched_disk(asked, cache, strict=strict)]
@@ -84,8 +85,9 @@ def refusal(
     """
     if not sealed:
         return not_precompiled(request, asked, cache, device)
+    needed = "link" if request.is_link else "compile"
     return CompileDisabledError(
-        f"{request.name} ({request.kind}, {request.arch}) needs a compile ({reason}), and this "
+        f"{request.name} ({request.kind}, {request.arch}) needs a {needed} ({reason}), and this "
         f"process is sealed: compile it before jitload.seal(){describe_nearest(request)}"
     )
 
@@ -93,6 +95,8 @@ def refusal(
 def not_compilable(request: CompileRequest) -> CompileError:
     """The error for a request that needs a compile where no compiler is installed."""
     what = f"{request.path or request.name} ({request.kind}, {request.arch}) is in no bundle and in no cache directory"
+    if request.is_link:
+        return LinkError(f"{what}, and {LINKER_MISSING}{describe_nearest(request)}", file=request.name)
     return CompileError(f"{what}, and {MISSING}{describe_nearest(request)}", file=request.path)
 
 

@@ -7,7 +7,7 @@ no time, no device.
 
 from __future__ import annotations
 
-from jitload.digest import digest_factors, sha256_hex
+from jitload.digest import digest_factors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def readable_factors(request: CompileRequest, headers: Mapping[str, str]) -> Fac
         "name expressions": list(request.names),
         "options": list(request.options),
         "request": request.digest,
-        "source": sha256_hex(request.source.encode("utf-8", "surrogateescape")),
+        "source": request.source_digest,
         "undefines": list(request.undefines),
     }
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MAX_BYTES = 1 << 14
 _VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,4}\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_NAMES = {"nvrtc", "nvjitlink"}
 
 
 def recall(directory: str | None, stamps: tuple[Stamp, ...]) -> Toolchain | None:
@@ -60,5 +61,5 @@ def _decode(memo: Json, stamps: tuple[Stamp, ...]) -> Toolchain | None:
     if memo["digest"] != sha256_hex(canonical_json(body)):
         return None
     name, version, digest = memo["toolchain"]
-    sound = name == "nvrtc" and _VERSION.match(version) and _DIGEST.match(digest)
+    sound = name in _NAMES and _VERSION.match(version) and _DIGEST.match(digest)
     return Toolchain(name, version, digest) if sound else None

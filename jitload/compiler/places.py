@@ -20,6 +20,7 @@ _PACKAGE_LIBRARIES = {
     12: {"nvrtc": "nvidia/cuda_nvrtc/lib", "nvfatbin": "nvidia/nvfatbin/lib", "nvJitLink": "nvidia/nvjitlink/lib"},
     13: dict.fromkeys(("nvrtc", "nvfatbin", "nvJitLink"), "nvidia/cu13/lib"),
 }
+_PACKAGE_ARCHIVES = {12: "nvidia/cuda_runtime/lib", 13: "nvidia/cu13/lib"}
 _PACKAGE_HEADERS = {
     12: (
         ("cuda", "nvidia/cuda_runtime/include"),
@@ -66,6 +67,21 @@ def find_libraries(
             for directory in _TOOLKIT_LIBRARIES:
                 if _is_usable(path := os.path.join(base, directory, f"lib{name}.so.{major}")):
                     yield os.path.realpath(path), major
+
+
+def find_archive(name: str, majors: Iterable[int], sites: Iterable[str], toolkits: Iterable[str]) -> str | None:
+    """The first installed static library of a file name, those of packages first; or None.
+
+    Args:
+        name: "libcudadevrt.a".
+        majors: versions of CUDA, in order of preference.
+        sites: directories of packages.
+        toolkits: directories of installed toolkits.
+    """
+    packages = [_PACKAGE_ARCHIVES[major] for major in majors if major in _PACKAGE_ARCHIVES]
+    directories = [os.path.join(site, relative) for relative in packages for site in sites]
+    directories += [os.path.join(base, relative) for base in toolkits for relative in _TOOLKIT_LIBRARIES]
+    return next(filter(_is_usable, [os.path.join(directory, name) for directory in directories]), None)
 
 
 def find_headers(major: int, sites: Iterable[str], toolkits: Iterable[str]) -> list[tuple[str, str]]:

@@ -95,6 +95,13 @@ def find_library(name: str, major: int | None = None) -> str | None:
     return next((path for path, _ in places.find_libraries(name, majors, _sites(), cuda_homes())), None)
 
 
+def find_archive(name: str) -> str | None:
+    """The path of a static library of CUDA, such as "libcudadevrt.a": in a package, else in a toolkit; or None."""
+    wanted = _bindings_major()
+    majors = places.MAJORS if wanted is None else (wanted,)
+    return places.find_archive(name, majors, _sites(), cuda_homes())
+
+
 def toolkit_roots() -> tuple[tuple[str, str], ...]:
     """(id, directory) of the toolkit's headers, in order of search; empty where no compiler is.
 

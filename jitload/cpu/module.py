@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from jitload import forks
+from jitload.compiler.symbol_types import with_symbol_types
 from jitload.cpu.code.link import Linker
 from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.function import CpuFunction
@@ -18,7 +19,6 @@ from jitload.images.ptx.entries import kernel_of, parameter_offsets
 from jitload.launch.kernel import Kernel
 from jitload.lazy import lazy
 from jitload.loader.module import Module
-from jitload.loader.types import with_symbol_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from jitload import forks
+from jitload.compiler.symbol_types import kernel_of_sizes, with_symbol_types
 from jitload.cuda import driver
 from jitload.cuda.function import CudaFunction
 from jitload.cuda.library import PARAMETER_INFO_VERSION, Library
@@ -15,7 +16,6 @@ from jitload.errors import LoadError
 from jitload.launch.kernel import Kernel
 from jitload.lazy import lazy
 from jitload.loader.module import Module
-from jitload.loader.types import kernel_of_sizes, with_symbol_types
 from jitload.source.arch import EXECUTOR_ARCH
 
 if TYPE_CHECKING:

@@ -116,7 +116,7 @@ def refuse_relocatable_cubin(data: bytes) -> None:
     if int.from_bytes(data[16:18], "little") == ET_REL:
         raise LoadError(
             "this cubin is relocatable (compiled with -rdc=true), a part of a program that cannot be loaded by itself: "
-            "link it with what it refers to (nvJitLink), or compile it without -rdc=true",
+            "link it with what it refers to, `jitload.link([...])`, or compile it without -rdc=true",
             kind="cubin",
         )
 

@@ -121,7 +121,7 @@ class _Info:
         self._symbols: dict[tuple[int, int], int] = {}
         self.bound: int | None = None
         self.barriers = 0
-        for attribute, value in _attributes(b"" if index is None else section_bytes(cubin, sections[index])):
+        for attribute, value in read_attributes(b"" if index is None else section_bytes(cubin, sections[index])):
             if attribute in {_REGISTERS, _FRAME} and len(value) == _PAIR.size:
                 row, number = _PAIR.unpack(value)
                 self._symbols[attribute, row] = number
@@ -136,7 +136,12 @@ class _Info:
         return self._symbols.get((attribute, row), 0)
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+def read_attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(attribute, value) of what a section .nv.info lists.
+
+    Raises:
+        LoadError: one of them has no end.
+    """
     at = 0
     while at + 4 <= len(data):
         size = int.from_bytes(data[at + 2 : at + 4], "little") if data[at] == _SIZED else 0

@@ -13,37 +13,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.digest import sha256
 from jitload.errors import LoadError
-from jitload.format.entry import MAGIC, decode_entry, decode_factors, encode_entry
+from jitload.format.bare import bare_image, decode_bare
+from jitload.format.entry import MAGIC, decode_factors, encode_entry
 from jitload.format.json import canonical_json
-from jitload.frozen import Value
 from jitload.images.resources import known_resources
-from jitload.values import Kind, Toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from jitload.loader.module import Loader, Module
     from jitload.values import KernelInfo
-
-
-class DescribedImage(Value):
-    """What such an entry holds: the fields of an `Artifact`, most of them empty."""
-
-    __slots__ = ("arch", "compile_seconds", "data", "kernels", "key", "kind", "log", "name", "toolchain")
-    kind: Kind
-    data: bytes
-    arch: str
-    name: str
-    key: str
-    kernels: Mapping[str, KernelInfo]
-    toolchain: Toolchain
-    log: str
-    compile_seconds: float
-
-
-_make = DescribedImage._maker()
 
 
 def encode_described(
@@ -58,18 +38,7 @@ def encode_described(
         names: other names, each with the symbol it stands for.
         source: the source that was attached, or None.
     """
-    described = _make(
-        kind=Kind(kind),
-        data=image,
-        arch="",
-        name="",
-        key=sha256(image).hex(),
-        kernels={kernel.name: kernel for kernel in kernels},
-        toolchain=Toolchain("", "", ""),
-        log="",
-        compile_seconds=0.0,
-    )
-    return encode_entry(described, canonical_json({"names": dict(names), "source": source}))
+    return encode_entry(bare_image(kind, image, kernels), canonical_json({"names": dict(names), "source": source}))
 
 
 def load_described(kind: str, loader: Loader, data: bytes) -> Module:
@@ -80,7 +49,7 @@ def load_described(kind: str, loader: Loader, data: bytes) -> Module:
         LoadError: it is of another kind, or its names are no names.
         Exception: whatever the loader raises comes through as it is.
     """
-    image = decode_entry(data, None, _make, known_resources)
+    image = decode_bare(data, known_resources)
     if image.kind != kind:
         raise LoadError(f"this is a saved module of kind {str(image.kind)!r}, not {kind!r}", kind=kind)
     # The entry of an artifact has the factors of its key here, and so neither names nor a source of its own.

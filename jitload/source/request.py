@@ -9,7 +9,7 @@ import math
 import os
 import re
 
-from jitload.digest import digest_factors, frame_all
+from jitload.digest import digest_factors, frame_all, sha256_hex
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.frozen import Value
 from jitload.source.arch import normalize_archs, parse_kind
@@ -92,6 +92,8 @@ class CompileRequest(Value):
     source_dir: str | None
     headers: tuple[tuple[str, str], ...]
     digest: str
+    #: Whether images are linked (source/link.py) rather than a source compiled.
+    is_link = False
 
     def __init__(
         self,
@@ -131,7 +133,7 @@ class CompileRequest(Value):
         archs = normalize_archs(wanted, arch)
         self._set(
             source=text,
-            name=_program_name(name, path),
+            name=program_name(name, path),
             path=path,
             first_line=first_line,
             lines=lines,
@@ -165,6 +167,11 @@ class CompileRequest(Value):
             # The texts belong to the include closure; the names alone decide what shadows what.
             ("header names", frame_all([("name", os.fsencode(name)) for name, _ in self.headers])),
         ]
+
+    @property
+    def source_digest(self) -> str:
+        """SHA-256 (hex) of the source."""
+        return sha256_hex(self.source.encode("utf-8", "surrogateescape"))
 
     def replace(self, **changes: Unpack[Changes]) -> CompileRequest:
         """The same request with some of kind, arch, options, defines, names, device_options changed.
@@ -227,7 +234,7 @@ def request_of(asked: object) -> CompileRequest:
     return request
 
 
-def _program_name(name: str | None, path: str | None) -> str:
+def program_name(name: str | None, path: str | None = None) -> str:
     """The name NVRTC sees: never with a directory of the machine in it."""
     if name is None:
         name = os.path.basename(path) if path else "kernel.cu"

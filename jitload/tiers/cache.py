@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from jitload.artifact import Artifact
+    from jitload.compiler import nvjitlink as linkers
     from jitload.headers.record import Variant
     from jitload.images import check as images
     from jitload.source.request import CompileRequest
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         def request(self) -> CompileRequest:
             """What it compiles."""
 else:
+    linkers = lazy("jitload.compiler.nvjitlink")
     images = lazy("jitload.images.check")  # what comes with the first entry that is read
     indexes = lazy("jitload.tiers.index")
     merging = lazy("jitload.tiers.merge")
@@ -110,6 +112,7 @@ class Cache:
         if self.disk is not None:
             self.disk.call_at_intervals(self.note)
         self._compilers: dict[bool, Toolchain] = {}
+        self._known_linker: Toolchain | None = None
         atexit.register(_flush_at_exit, weakref.ref(self))
 
     @property
@@ -187,6 +190,8 @@ class Cache:
 
     def compiler(self, request: CompileRequest) -> Toolchain | None:
         """The compiler that this process would use for a request, or None where there is none. Looked for once."""
+        if request.is_link:
+            return self._linker()
         fatbin = request.kind is Kind.FATBIN
         known = self._compilers.get(fatbin)
         if known is None:
@@ -195,6 +200,11 @@ class Cache:
             if known is not None:
                 self._compilers[fatbin] = known
         return known
+
+    def _linker(self) -> Toolchain | None:
+        if self._known_linker is None:
+            self._known_linker = linkers.linker_toolchain(self.memo_dir())
+        return self._known_linker
 
     def entries(self) -> Iterator[EntryInfo]:
         """What the disk tier holds, in order of key; what the index does not know is read from the entry itself."""

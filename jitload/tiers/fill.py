@@ -66,10 +66,11 @@ def fill(
             return Filled(artifact, survey.variant, None)
     artifact = compiler(request, survey.closure, current)
     survey.renew()
-    counters().count_compile(artifact.compile_seconds)
+    count = counters().count_link if request.is_link else counters().count_compile
+    count(artifact.compile_seconds)
     if events.listeners:
-        events.tell_of("compile", artifact, seconds=artifact.compile_seconds)
-    log.debug("compiled: %s in %.3f s%s", request, artifact.compile_seconds, f"\n{artifact.log}".rstrip())
+        events.tell_of("link" if request.is_link else "compile", artifact, seconds=artifact.compile_seconds)
+    log.debug("made: %s in %.3f s%s", request, artifact.compile_seconds, f"\n{artifact.log}".rstrip())
     if survey.unsharable is not None:
         what = f"{request.name} is compiled anew each time: it uses {survey.unsharable}"
         log.warn_once(("unsharable", request.digest), what)

@@ -24,6 +24,8 @@ _FIGURES = (
     "evictions",
     "lease_wait_seconds",
     "lease_waits",
+    "link_seconds",
+    "links",
     "quarantined",
 )
 #: Of a `Stats`, what has a count for each of some names.
@@ -36,6 +38,8 @@ class Stats(Value):
     Attributes:
         compiles: how often NVRTC compiled a request.
         compile_seconds: the time that took, in seconds.
+        links: how often nvJitLink linked a request (`jitload.link`).
+        link_seconds: the time that took, in seconds.
         seconds_saved: what the artifacts that were served from a tier had taken to compile, in seconds.
         bytes_stored: size of the entries that this process wrote to the disk, in bytes.
         evictions: entries that this process dropped from the disk to keep to a bound.
@@ -59,6 +63,8 @@ class Stats(Value):
         "hits",
         "lease_wait_seconds",
         "lease_waits",
+        "link_seconds",
+        "links",
         "misses",
         "quarantined",
         "remote_errors",
@@ -66,6 +72,8 @@ class Stats(Value):
     )
     compiles: int
     compile_seconds: float
+    links: int
+    link_seconds: float
     seconds_saved: float
     bytes_stored: int
     evictions: int
@@ -103,7 +111,9 @@ class Stats(Value):
         return {**super().__getstate__(), **{name: dict(getattr(self, name)) for name in MAPS}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({**state, **{name: MappingProxyType(state[name]) for name in MAPS}})
+        before_links = {"links": 0, "link_seconds": 0.0}  # a pickle of a version without them
+        maps = {name: MappingProxyType(state[name]) for name in MAPS}
+        super().__setstate__({**before_links, **state, **maps})
 
 
 class Counters:
@@ -131,6 +141,10 @@ class Counters:
     def count_compile(self, seconds: float) -> None:
         """NVRTC compiled one request."""
         self._add(compiles=1, compile_seconds=seconds)
+
+    def count_link(self, seconds: float) -> None:
+        """NvJitLink linked one request."""
+        self._add(links=1, link_seconds=seconds)
 
     def count_stored(self, nbytes: int) -> None:
         """One entry of that size was written to the disk."""

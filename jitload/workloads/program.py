@@ -13,6 +13,7 @@ from functools import lru_cache
 from jitload.errors import BundleError
 from jitload.format.json import all_different, list_of, object_of
 from jitload.frozen import Value
+from jitload.lazy import lazy
 from jitload.source.arch import normalize_archs
 from jitload.source.request import CompileRequest
 from jitload.values import Kind
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import TypedDict
 
     from jitload.format.json import JsonObject
+    from jitload.source import link as links
 
     class ProgramRow(TypedDict, total=False):
         """The line of a program, checked: digests stand for texts, [root, path] for places."""
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
         absent: list[tuple[str, str]]
         files: list[tuple[str, str, str]]
         aliases: list[tuple[str, str, str, str]]
+        inputs: list[tuple[str, str, str]]
 
+else:
+    links = lazy("jitload.source.link")  # most workloads have none
 
 CHOSEN, BY_KIND, BY_DEVICE = "chosen", "kind", "device"
 MAX_WORKLOAD_BYTES = 1 << 30
@@ -97,7 +102,7 @@ def program_of(value: object) -> Program:
         ValueError: something in it is missing, twice, of another type, or cannot be.
         BundleError: a header would lie elsewhere than below its root.
     """
-    row = dict(object_of(value, ("targets", *FIELDS), ("aliases",)))
+    row = dict(object_of(value, ("targets", *FIELDS), ("aliases", "inputs")))
     targets = [
         (kind, arch, how)
         for kind, arch, how in (list_of(target, str, 3) for target in list_of(row.pop("targets"), list))
@@ -109,9 +114,14 @@ def program_of(value: object) -> Program:
         _check_target(kind, arch, how)
     if not list_of(row.get("aliases", []), list):
         row.pop("aliases", None)  # as it is written where there are none
+    if not list_of(row.get("inputs", []), list):
+        row.pop("inputs", None)
     _check_texts(row)
     _check_places(row)
-    _check_request(row, *targets[0][:2])
+    if "inputs" in row:
+        _check_link(row, *targets[0][:2])
+    else:
+        _check_request(row, *targets[0][:2])
     return Program(encode_line(row).decode().rstrip(), targets)
 
 
@@ -150,7 +160,7 @@ def _check_texts(row: JsonObject) -> None:
     pairs = {field: list_of(row[field], list) for field in ("absent", "headers", "defines", "files")}
     for pair in (*pairs["absent"], *pairs["headers"]):
         texts += list_of(pair, str, 2)
-    for triple in pairs["files"]:
+    for triple in (*pairs["files"], *row.get("inputs", ())):
         texts += list_of(triple, str, 3)
     for define in pairs["defines"]:
         if type(define) is not list or len(define) != 2:
@@ -159,7 +169,7 @@ def _check_texts(row: JsonObject) -> None:
     for text in texts:
         if type(text) is not str or not _is_encodable(text):
             raise ValueError(f"expected text, got {text!r:.80}")
-    for digest in (row["source"], *(digest for _, digest in row["headers"]), *(digest for *_, digest in row["files"])):
+    for digest in (row["source"], *(digest for _, digest in row["headers"]), *(digest for *_, digest in _listed(row))):
         if not _DIGEST.fullmatch(digest):
             raise ValueError(f"expected a SHA-256, got {digest!r:.80}")
     for field in ("names", "undefines"):
@@ -214,6 +224,23 @@ def _check_request(row: JsonObject, kind: str, arch: str) -> None:
         raise ValueError(f"program name {row['name']!r:.80} with a directory in it")
     if made.include_dirs or made.undefines or made.defines != tuple(sorted(map(tuple, row["defines"]))):
         raise ValueError(f"options {row['options']!r:.200}: directories and macros do not stand there")
+
+
+def _listed(row: JsonObject) -> list[list[str]]:
+    """What is listed with its digest behind it."""
+    return [*row["files"], *row.get("inputs", ())]
+
+
+def _check_link(row: JsonObject, kind: str, arch: str) -> None:
+    """Make the request of a link once, without its inputs."""
+    if any(row[field] for field in ("absent", "defines", "files", "headers", "undefines")):
+        raise ValueError("a link with headers or macros")
+    if any(what not in links.INPUT_TYPES for what, *_ in row["inputs"]):
+        raise ValueError(f"an input of a link of another type than {', '.join(links.INPUT_TYPES)}")
+    inputs = [links.LinkInput("ltoir", b"", name) for _, name, _ in row["inputs"]]
+    made = links.LinkRequest(inputs, kind=kind, arch=arch, options=row["options"], name=row["name"])
+    if made.options != tuple(row["options"]) or made.name != row["name"]:
+        raise ValueError(f"a link {row['name']!r:.80} with options {row['options']!r:.200}")
 
 
 def _is_encodable(text: str) -> bool:

@@ -24,6 +24,7 @@ from jitload.files.lock import FileLock
 from jitload.files.regular import open_regular
 from jitload.given import given_path
 from jitload.headers.roots import Roots
+from jitload.source.link import LinkRequest
 from jitload.workloads.aliases import header_aliases, spot
 from jitload.workloads.program import MAX_WORKLOAD_BYTES, program_of
 from jitload.workloads.workload import (
@@ -212,6 +213,7 @@ def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[s
             if add(file.read().decode("utf-8", "surrogateescape")) != digest:
                 raise Unrecordable(f"{path} changed meanwhile")
         files.append([root, relative, digest])
+    inputs = request.inputs if isinstance(request, LinkRequest) else ()
     aliases = header_aliases(request, [(root, relative) for root, relative, _ in files], toolkit_roots())
     if len({spot(root, relative) for root, relative, *_ in (*files, *aliases)}) < len(files) + len(aliases):
         raise Unrecordable("two of its headers would lie in one place without the links here")
@@ -220,6 +222,7 @@ def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[s
         "absent": [[root, path] for root, path in variant.absent if root == "source" or root.startswith("include/")],
         "defines": request.defines,
         "files": sorted(files),
+        **({"inputs": [[one.type, one.name, add(one.to_text())] for one in inputs]} if inputs else {}),
         "headers": [[name, add(text)] for name, text in request.headers],
         "name": request.name,
         "names": request.names,

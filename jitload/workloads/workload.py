@@ -6,7 +6,8 @@ r"""Workloads: what an application asks for, as text that can be merged, compare
               | {"absent": [[root, path]...], "defines": [[name, value]...], "files": [[root, path, sha256]...],
                  "headers": [[name, sha256]...], "name": text, "names": [text...], "options": [text...],
                  "source": sha256, "targets": [[kind, arch, how]...], "undefines": [text...]}
-                 and, where there are any, "aliases": [[root, path, root, path]...], as workloads/aliases.py has them
+                 and, where there are any, "aliases": [[root, path, root, path]...], as workloads/aliases.py has them,
+                 and for a link "inputs": [[type, name, sha256 of LinkInput.to_text]...], with an empty source
     root     := "source" | "include/N"     where a header was found, as in headers/record.py; never a path
     how      := "chosen" (by the application, kind and arch) | "kind" (the kind alone) | "device" (neither)
 
@@ -29,6 +30,7 @@ from jitload.errors import BundleError, UsageValueError
 from jitload.files.regular import open_regular
 from jitload.format.json import decode_json, object_of
 from jitload.given import given_path
+from jitload.source.link import LinkInput, LinkRequest
 from jitload.source.request import CompileRequest
 from jitload.source.targets import fitting_targets, image_targets, parse_archs, parse_kinds
 from jitload.workloads.program import (
@@ -123,6 +125,8 @@ class Workload:
 
     def _unpack(self, program: Program, base: str) -> CompileRequest:
         row = program.row
+        if "inputs" in row:
+            return self._unpack_link(program)
         aliases = row.get("aliases", [])
         roots = {"source": 0}
         for root, path, *_ in (*row["files"], *aliases):
@@ -158,6 +162,15 @@ class Workload:
             )
         except (ValueError, TypeError) as error:
             raise BundleError(f"workload with a request that cannot be: {error}") from None
+
+    def _unpack_link(self, program: Program) -> LinkRequest:
+        row = program.row
+        kind, arch, _ = min(program.targets)
+        try:
+            inputs = [LinkInput.from_text(what, name, self.texts[digest]) for what, name, digest in row["inputs"]]
+            return LinkRequest(inputs, kind=kind, arch=arch, options=row["options"], name=row["name"])
+        except (ValueError, TypeError) as error:
+            raise BundleError(f"workload with a link that cannot be: {error}") from None
 
 
 def targets_for(how: str, kind: str, arch: str, archs: Iterable[str], kinds: Iterable[str]) -> list[tuple[str, str]]:
@@ -252,7 +265,8 @@ class _Reader:
             self._programs.setdefault(program.fields, set()).update(program.targets)
             if len(self._programs) > MAX_PROGRAMS:
                 raise ValueError(f"more than {MAX_PROGRAMS} programs")
-            texts = [value["source"], *(row[-1] for row in (*value["headers"], *value["files"]))]
+            listed = (*value["headers"], *value["files"], *value.get("inputs", ()))
+            texts = [value["source"], *(row[-1] for row in listed)]
             self._needed.update(dict.fromkeys(texts, value["name"]))
 
 

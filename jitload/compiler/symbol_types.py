@@ -9,7 +9,9 @@ from jitload.values import KernelInfo, Parameter
 
 if TYPE_CHECKING:
     from jitload.compiler import signature as signatures
+    from jitload.images import layouts
 else:
+    layouts = lazy("jitload.images.layouts")
     signatures = lazy("jitload.compiler.signature")  # 10 ms, and what jitload compiled has its types
 
 #: What PTX says of a parameter of these types, where an image says its size only.
@@ -32,14 +34,10 @@ def kernel_of_sizes(symbol: str, places: list[tuple[int, int]]) -> KernelInfo:
 
     Where the type is not known, the parameter is bits that take integers, typed NumPy scalars, or pointers.
     """
-    kernel = with_symbol_types(KernelInfo(symbol, symbol, [_bits(offset, size) for offset, size in places]))
+    kernel = with_symbol_types(
+        KernelInfo(symbol, symbol, [layouts.plain_parameter(offset, size) for offset, size in places])
+    )
     return KernelInfo(symbol, symbol, [_as_ptx(param) for param in kernel.params])
-
-
-def _bits(offset: int, size: int) -> Parameter:
-    plain = size in {1, 2, 4, 8}
-    pointer = None if size == 8 else False
-    return Parameter(offset, size, size if plain else 1, f"b{8 * size}" if plain else "b8", pointer=pointer)
 
 
 def _as_ptx(param: Parameter) -> Parameter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jitload
 from jitload.artifact import Artifact
-from jitload.loader.types import kernel_of_sizes
+from jitload.compiler.symbol_types import kernel_of_sizes
 from jitload.values import Kind, Toolchain
 
 PTX = b""".version 8.0
