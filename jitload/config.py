@@ -9,6 +9,7 @@ A context is what `contextvars` calls one: an asyncio task has the blocks in whi
 
 from __future__ import annotations
 
+import functools
 import sys
 
 from jitload import forks, log
@@ -77,7 +78,6 @@ class Config(Value):
 
 
 _guard = forks.ProcessLock()
-_names_checked = False
 _read_raw = RAW.get
 #: True once anybody has asked for synchronous launches: until then a launch need not look at the settings.
 sync_seen = False
@@ -89,7 +89,7 @@ def current() -> Config:
     Raises:
         UsageValueError: a `JITLOAD_*` variable has a value that means nothing.
     """
-    global _names_checked, sync_seen
+    global sync_seen
     scope = scope_in_force()
     layers = scope.state.layers
     state = (scope.state.generation, layers, *map(_read_raw, ENCODED_NAMES))
@@ -97,10 +97,7 @@ def current() -> Config:
     if seen is not None and seen[0] == state:
         known: Config = seen[1]
         return known
-    if not _names_checked:
-        _names_checked = True
-        if said := unknown_variables():
-            log.warn("; ".join(said.values()))
+    _say_unknown()
     fields = read_environment()
     for options in (*layers, *(block.options for block in scope.blocks if not block.over)):
         fields.update(options)
@@ -110,6 +107,13 @@ def current() -> Config:
     config = Config(**fields)
     scope.seen = (state, config)
     return config
+
+
+@functools.cache
+def _say_unknown() -> None:
+    """Warn of variables that mean nothing. The environment is the process's, so what is wrong in it is said once."""
+    if said := unknown_variables():
+        log.warn_once("environment", "; ".join(said.values()))
 
 
 class _Signature:

@@ -229,14 +229,8 @@ def test_only_one_file_reads_the_environment():
 #: session (`session_part`), or to an object that somebody holds.
 REBOUND = {
     "config.py sync_seen": "native code reads it at every launch, as a variable of the module",
-    "config.py _names_checked": "the environment is the process's: what is wrong in it is said once",
-    "cuda/driver.py _initialised_in": "the driver is the process's, and does not survive a fork",
     "events.py listeners": "read at every launch and look-up: as a variable it costs nothing while nobody listens",
-    "interop/tvm_ffi.py _installed": "tvm-ffi's registry is the process's",
     "loader/registry.py _peer": "loaders are the process's, as tvm-ffi's are",
-    "tiers/remote/deadline.py _here": "threads that are given up on are the process's",
-    "tiers/remote/object_store.py _torn": "a client's threads do not survive a fork",
-    "tiers/remote/object_store.py _used": "a client's threads do not survive a fork",
 }
 CHANGED = {
     "batch/farmhand.py _idle": "a worker's compiler processes",

@@ -40,7 +40,6 @@ _RELAXED = 2  # CUstreamCaptureMode
 _COMPUTE_CAPABILITY_MAJOR, _COMPUTE_CAPABILITY_MINOR = 75, 76
 
 _lock = forks.ProcessLock()
-_initialised_in = 0  # the process that called cuInit through us
 _primary: dict[int, Foreign] = {}  # device ordinal -> its primary context, retained for the life of the process
 
 
@@ -67,8 +66,9 @@ def bindings() -> ModuleType:
     Raises:
         LoadError: no bindings, no driver, no device, or a process that was forked after CUDA had started.
     """
-    if _initialised_in != os.getpid():
-        _initialise()
+    started_in = _start()
+    if started_in != os.getpid():
+        raise LoadError(_forked_text(f"process {started_in}"))
     return _module()
 
 
@@ -264,27 +264,22 @@ def _module() -> ModuleType:
         ) from error
 
 
-def _initialise() -> None:
-    global _initialised_in
-    with _lock.here:
-        process = os.getpid()
-        if _initialised_in == process:
-            return
-        if _initialised_in:
-            raise LoadError(_forked_text(f"process {_initialised_in}"))
-        _library()  # first: where there is no driver, installing bindings would not help
-        module = _module()
-        status = int(module.cuInit(0)[0])
-        if status == NO_DEVICE:
-            raise LoadError(f"{_NO_DEVICE}; {_ELSEWHERE}")
-        if status == NOT_INITIALIZED:  # only in a child of a process that had called cuInit, by whatever road
-            raise LoadError(_forked_text(f"its parent {os.getppid()}"))
-        if status:
-            error = driver_error("cuInit", status)
-            raise LoadError(f"the CUDA driver cannot start: {error}; run with JITLOAD_DEVICE=cpu") from error
-        if check("cuDeviceGetCount", module.cuDeviceGetCount()) < 1:
-            raise LoadError(f"{_NO_DEVICE}; {_ELSEWHERE}")
-        _initialised_in = process
+@functools.cache
+def _start() -> int:
+    """Start the driver, which two threads may do at once; the process that it was started in, and does not leave."""
+    _library()  # first: where there is no driver, installing bindings would not help
+    module = _module()
+    status = int(module.cuInit(0)[0])
+    if status == NO_DEVICE:
+        raise LoadError(f"{_NO_DEVICE}; {_ELSEWHERE}")
+    if status == NOT_INITIALIZED:  # only in a child of a process that had called cuInit, by whatever road
+        raise LoadError(_forked_text(f"its parent {os.getppid()}"))
+    if status:
+        error = driver_error("cuInit", status)
+        raise LoadError(f"the CUDA driver cannot start: {error}; run with JITLOAD_DEVICE=cpu") from error
+    if check("cuDeviceGetCount", module.cuDeviceGetCount()) < 1:
+        raise LoadError(f"{_NO_DEVICE}; {_ELSEWHERE}")
+    return os.getpid()
 
 
 def missing_gpu() -> str | None:

@@ -42,25 +42,27 @@ CREATE_PREFIX = "ffi.Module.create."
 NOT_OURS = frozenset({"cuda"})
 
 _lock = forks.ProcessLock(threading.RLock)
-_installed: _Installation | None = None
 
 
 def install() -> None:
     """Connect the two registries; a second call changes nothing."""
-    global _installed
     with _lock.here:
-        if _installed is None:
-            _installed = _Installation()
-            _installed.begin()
+        if _installation() is None:
+            _Installation().begin()
 
 
 def uninstall() -> None:
     """Take back all that `install` did, and nothing else; without an `install` it does nothing."""
-    global _installed
     with _lock.here:
-        if _installed is not None:
-            _installed.end()
-            _installed = None
+        installed = _installation()
+        if installed is not None:
+            installed.end()
+
+
+def _installation() -> _Installation | None:
+    """What is installed now."""
+    peer = registry.peer()
+    return peer if isinstance(peer, _Installation) else None
 
 
 def include_directory() -> str:
@@ -105,7 +107,7 @@ class _Installation:
     def changed(self, kind: str) -> None:
         """A loader of ours has come or gone."""
         with _lock.here:
-            if _installed is not self or kind in NOT_OURS:
+            if _installation() is not self or kind in NOT_OURS:
                 return
             if kind in registry.own_kinds():
                 self._publish(loader_key(kind), _loader(kind))
@@ -157,7 +159,8 @@ def _load_from_bytes(kind: object, data: object) -> Module | tvm_ffi.Module:
     if not isinstance(kind, str) or not isinstance(data, bytes):
         raise TypeError(f"{LOAD_FROM_BYTES} takes a str and bytes, got {type(kind).__name__} and {type(data).__name__}")
     with _lock.here:
-        foreign = None if _installed is None else _installed._foreign(loader_key(kind))
+        installed = _installation()
+        foreign = None if installed is None else installed._foreign(loader_key(kind))
     if foreign is None:
         return load_module_from_bytes(str(kind), bytes(data))
     return _module_of(foreign(data), kind, bytes(data)).tvm_ffi_module

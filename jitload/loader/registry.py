@@ -237,6 +237,11 @@ def find_loader(kind: str) -> Loader | None:
     return loader
 
 
+def peer() -> Peer | None:
+    """The other registry that is looked in."""
+    return _peer
+
+
 def join_peer(peer: Peer) -> None:
     """Look also in another registry, and tell it what changes here."""
     global _peer

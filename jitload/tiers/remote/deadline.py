@@ -77,9 +77,8 @@ def run_within(until: float, work: Callable[[], Result]) -> Result:
 
 def _forget() -> None:
     """After a fork: those threads do not exist in the child, and its only thread may be what was one of them."""
-    global _here
     _running.clear()
-    _here = local()
+    _here.__dict__.clear()  # of this thread; there is no other
 
 
 forks.after_fork(_forget)

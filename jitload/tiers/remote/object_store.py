@@ -45,9 +45,24 @@ _FORKED = (
     "use the remote in them alone"
 )
 
-# The client has threads of its own, one set for the process.
-_used = False
-_torn = False
+
+class _Client:
+    """The client's own threads, one set for the process.
+
+    Attributes:
+        used: whether it has been called here, and so has them.
+        torn: whether it was called before a fork: they do not exist in the child, and it would wait for them for ever.
+    """
+
+    def __init__(self) -> None:
+        self.used = self.torn = False
+        forks.after_fork(self._note_fork)
+
+    def _note_fork(self) -> None:
+        self.torn = self.used
+
+
+_client = _Client()
 
 
 class ObjectStore:
@@ -212,10 +227,9 @@ def _read_lease(data: bytes) -> dict[str, Any] | None:
 
 def _call(until: float, work: Callable[[], Result]) -> Result:
     """What an operation of the client gives, in a thread that is given up at `until`."""
-    global _used
-    if _torn:
+    if _client.torn:
         raise StoreError(AWAY, _FORKED)
-    _used = True
+    _client.used = True
     try:
         return run_within(until, work)
     except StoreError:
@@ -269,12 +283,3 @@ def _limited(connect: Callable[..., Any], seconds: float, scheme: str) -> Any:
         "allow_http": scheme.lower() != "https",
     }
     return connect(client_options=client, retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=seconds)})
-
-
-def _note_fork() -> None:
-    """After a fork: the threads of the client do not exist in the child, and it would wait for them for ever."""
-    global _torn
-    _torn = _used
-
-
-forks.after_fork(_note_fork)
