@@ -241,7 +241,7 @@ def _take(request: CompileRequest, cache: Cache, absent: Absent | None) -> Row |
     artifact, variant = answer.artifact, answer.variant
     if artifact is None or variant is None:
         return None
-    files = sorted((root, relative, digest, None) for root, relative, digest, _ in variant.files)
+    files = sorted(variant.unstamped().files)
     plain = Variant(variant.closure, variant.toolchain, files, sorted(variant.absent if absent is None else absent))
     factors = canonical_json(readable_factors(request, plain.headers()))
     return plain, encode_entry(_reproducible(artifact), factors), artifact

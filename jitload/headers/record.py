@@ -75,6 +75,13 @@ class Variant(Value):
         """Virtual name -> SHA-256 (hex) of every header."""
         return {f"{VIRTUAL_ROOT}{root}/{relative}": digest for root, relative, digest, _ in self.files}
 
+    def unstamped(self) -> Variant:
+        """The same without the stamps of files, which only the machine that wrote them can know."""
+        if all(stamp is None for _, _, _, stamp in self.files):
+            return self
+        files = [(root, relative, digest, None) for root, relative, digest, _ in self.files]
+        return Variant(self.closure, self.toolchain, files, self.absent)
+
 
 def variant_of(closure: Closure, toolchain: Toolchain) -> Variant:
     """The variant that a finished compile leaves behind."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jitload.artifact import decode_factors
 from jitload.errors import ArtifactError, LoadError
 from jitload.frozen import Value
-from jitload.headers.record import Variant, without_variant
+from jitload.headers.record import without_variant
 from jitload.tiers.audit import Damage
 
 if TYPE_CHECKING:
@@ -97,14 +97,8 @@ def _take_record(own: DiskStore, other: DiskStore, digest: str) -> bool:
     known = own.variants(digest)[0]
     news = [variant for variant in other.read_record(digest) if len(without_variant(variant, known)) == len(known)]
     for variant in reversed(news):
-        own.add_variant(digest, _unstamped(variant))
+        own.add_variant(digest, variant.unstamped())  # the other directory may come from another machine
     return bool(news)
-
-
-def _unstamped(variant: Variant) -> Variant:
-    """A variant without the stamps of files: the other directory may come from another machine."""
-    files = [(root, relative, digest, None) for root, relative, digest, _ in variant.files]
-    return Variant(variant.closure, variant.toolchain, files, variant.absent)
 
 
 def _damage(store: DiskStore, kind: str, key: str, error: Exception) -> Damage:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jitload.errors import LoadError
 from jitload.images.check import cubin_arch, kernel_symbols, sniff_kind, verify_image
-from jitload.images.ptx import ptx_target
+from jitload.images.ptx import is_debug_ptx, ptx_target
 from jitload.images.ptx.entries import entry_names
 from jitload.values import Kind
 
@@ -340,6 +340,7 @@ def test_directives_as_the_ptx_isa_allows_them(data, expected):
     verify_image("ptx", data)
     assert ptx_target(data) == expected
     assert sniff_kind(data) == "ptx"
+    assert is_debug_ptx(data) == (b"debug" in data)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jitload.cpu.text.lines import spell_line
+from jitload.images.ptx import is_debug_ptx
 from jitload.images.ptx.declaration import SPACES, read_head, read_variables
-from jitload.images.ptx.tokens import Cursor, Source, find_brace, parse_number, read_source
+from jitload.images.ptx.tokens import Cursor, Source, find_brace, read_source
 
 if TYPE_CHECKING:
     from jitload.cpu.text.lines import Spell
@@ -26,7 +27,6 @@ class Program:
         functions: functions by name; a definition replaces its declarations.
         files: `.file` names by number.
         spell_line: what a line of one of them is for people.
-        target: the first word of `.target`, e.g. "sm_75".
         aliases: (name, function that it stands for) of every `.alias`.
         debug: whether it was compiled without optimization (`-G`).
     """
@@ -37,7 +37,6 @@ class Program:
         self.functions: dict[str, Function] = {}
         self.files: dict[int, str] = {}
         self.spell_line: Spell = spell_line
-        self.target = ""
         self.aliases: list[tuple[str, str]] = []
         self.debug = False
 
@@ -51,9 +50,10 @@ def read_program(data: bytes) -> Program:
     """Bytes of PTX to a program.
 
     Raises:
-        LoadError: the text is not valid PTX at its outer level.
+        LoadError: the text is not valid PTX at its head or its outer level.
     """
     program = Program(read_source(data))
+    program.debug = is_debug_ptx(data)
     cursor = Cursor(program.source)
     while cursor.peek():
         _read_statement(cursor, program)
@@ -87,7 +87,7 @@ def _read_statement(cursor: Cursor, program: Program) -> None:
 
 
 def _read_note(cursor: Cursor, program: Program, word: str) -> bool:
-    """`.file`, `.alias` or `.target`; whether it was one of them."""
+    """`.file` or `.alias`; whether it was one of them."""
     if word == ".file":
         number = cursor.integer()
         program.files[number] = cursor.take().strip('"')
@@ -98,19 +98,16 @@ def _read_note(cursor: Cursor, program: Program, word: str) -> bool:
         cursor.expect(",")
         program.aliases.append((name, cursor.take()))
         cursor.expect(";")
-    elif word == ".target":
-        program.target = cursor.take()
-        while cursor.accept(","):
-            program.debug |= cursor.take() == "debug"
     else:
         return False
     return True
 
 
 def _skip_directive(cursor: Cursor, word: str) -> bool:
-    if word in {".version", ".address_size"}:
-        if not isinstance(parse_number(cursor.take()), int | float):
-            raise cursor.error(f"expected a number after {word}")
+    if word in {".version", ".target", ".address_size"}:  # read by images.ptx
+        cursor.take()
+        while cursor.accept(","):
+            cursor.take()
     elif word == ".pragma":
         while cursor.take() != ";":
             pass

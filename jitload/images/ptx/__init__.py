@@ -33,6 +33,16 @@ def verify_ptx(data: bytes, arch: str | None = None) -> None:
     _verify_text(data)
 
 
+def is_debug_ptx(data: bytes) -> bool:
+    """Whether a PTX text was made without optimization (`-G`): its target has the option `debug`.
+
+    Raises:
+        LoadError: a directive is missing or malformed.
+    """
+    options = _head(data)[2].split(b",")
+    return b"debug" in [option.strip() for option in options]
+
+
 def begins_ptx(data: bytes) -> bool:
     """Whether a text begins as PTX does."""
     head = data[:PTX_HEAD_BYTES]
@@ -47,6 +57,11 @@ def ptx_target(data: bytes) -> tuple[str, str]:
     Raises:
         LoadError: a directive is missing or malformed.
     """
+    return _head(data)[:2]
+
+
+def _head(data: bytes) -> tuple[str, str, bytes]:
+    """The version, the target, and the options of the target as they are written."""
     head = data[:PTX_HEAD_BYTES]
     version, at = _directive(head, 0, b".version")
     major, dot, minor = version.partition(".")
@@ -55,10 +70,11 @@ def ptx_target(data: bytes) -> tuple[str, str]:
     target, at = _directive(head, at, b".target")
     if not target.startswith("sm_") or not _is_number(target[3:-1] if target[-1] in "af" else target[3:]):
         _refuse(f".target is {target!r}, expected a name such as sm_90")
-    address_size, _ = _directive(head, _skip(_OPTIONS, head, at), b".address_size")
+    end = _skip(_OPTIONS, head, at)
+    address_size, _ = _directive(head, end, b".address_size")
     if address_size != "64":
         _refuse(f".address_size is {address_size!r}, expected 64")
-    return version, target
+    return version, target, head[at:end]
 
 
 def _directive(head: bytes, at: int, name: bytes) -> tuple[str, int]:

@@ -107,7 +107,8 @@ class RemoteTier:
         for data in records:
             try:
                 body = self.seal.open(data, RECORD, request_digest)
-                found.update(dict.fromkeys(map(_bare, decode_record(body, request_digest))))
+                # Nobody is to believe the stamps of files on another machine.
+                found.update(dict.fromkeys([one.unstamped() for one in decode_record(body, request_digest)]))
             except ArtifactError as error:
                 word = self._reject(request_digest, DAMAGED, str(error))
             except StoreError as error:
@@ -146,7 +147,7 @@ class RemoteTier:
     def add_variant(self, request_digest: str, variant: Variant) -> None:
         """Have written which headers a request had, beside what others have written."""
         if self.writes:
-            record = encode_record(request_digest, (_bare(variant),))
+            record = encode_record(request_digest, (variant.unstamped(),))
             self.write_later(lambda until: self._add_record(request_digest, record, until), len(record))
 
     def write_later(self, write: Callable[[float], int], nbytes: int = 0) -> bool:
@@ -291,11 +292,3 @@ class _Patience(local):
         """An operation took so long."""
         if seconds > _SLOW_SECONDS:
             self._spent += seconds
-
-
-def _bare(variant: Variant) -> Variant:
-    """A variant without what only the machine that wrote it can know: nobody is to believe its stamps of files here."""
-    if all(stamp is None for _, _, _, stamp in variant.files):
-        return variant
-    files = [(root, relative, digest, None) for root, relative, digest, _ in variant.files]
-    return Variant(variant.closure, variant.toolchain, files, variant.absent)
