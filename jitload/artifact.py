@@ -23,11 +23,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from jitload import Module
     from jitload.images import resources as image_resources
-    from jitload.values import Resources
+    from jitload.values import Blob, Resources
+
+    #: What tiers keep.
+    Kept: TypeAlias = "Artifact | Blob"
 else:
     image_resources = lazy("jitload.images.resources")  # only entries of an older version have a use for it
 
@@ -156,6 +159,15 @@ def decode_entry(data: bytes, key: str | None = None) -> Artifact:
         ArtifactError: anything at all is wrong with the bytes.
     """
     return entry.decode_entry(data, key, _make_artifact, _resources_in)
+
+
+def decode_kept(data: bytes, key: str | None = None) -> Kept:
+    """The same of an entry that may also hold a blob.
+
+    Raises:
+        ArtifactError: anything at all is wrong with the bytes.
+    """
+    return entry.decode_kept(data, key, _make_artifact, _resources_in)
 
 
 def _resources_in(cubin: bytes) -> dict[str, Resources]:

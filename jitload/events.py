@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from jitload import log
-    from jitload.values import Image
+    from jitload.values import Blob, Image
 
     class Course(TypedDict, total=False):
         """How a thing went."""
@@ -50,7 +50,8 @@ class Event(Value):
         kernel: the kernels that it is about, as users write them, joined by ", "; where none are known, the program.
         key: 64 hex digits, the artifact's key; of a miss and a wait, when it is not known yet, the request's digest; ""
             where there is neither.
-        kind: "cubin", "ptx", "ltoir", "fatbin" or a kind of somebody's own; "" where it is not known.
+        kind: "cubin", "ptx", "ltoir", "fatbin" or a kind of somebody's own; "blob" for what another system keeps here
+            (`Cache.blobs`), whose namespace is `kernel` then; "" where it is not known.
         arch: "sm_90", "compute_75", several for a fatbin; "" where it is not known.
         tier: "memory", "bundle" or "disk" for a hit, an eviction or a refusal; "" for the others.
         seconds: how long a compile, a wait, a load or a link took; 0.0 for the others.
@@ -158,8 +159,8 @@ def tell(name: str, **fields: Unpack[Fields]) -> None:
         _telling.now = False
 
 
-def tell_of(name: str, artifact: Image, **fields: Unpack[Course]) -> None:
-    """Tell an event of an artifact."""
+def tell_of(name: str, artifact: Image | Blob, **fields: Unpack[Course]) -> None:
+    """Tell an event of an artifact or a blob."""
     kernel = ", ".join(artifact.kernels) or artifact.name
     tell(name, kernel=kernel, key=artifact.key, kind=str(artifact.kind), arch=artifact.arch, **fields)
 

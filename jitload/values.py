@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from types import MappingProxyType
 
 from jitload.frozen import Value
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
         compile_seconds: float
 
 
+#: What is kept of a kind of its own: bytes under a foreign key (`Blob`). It is no `Kind`: nobody can compile it.
+BLOB = "blob"
+
+
 class Kind(str, Enum):
     """What the bytes of a module are. Members compare equal to their lower-case names."""
 
@@ -38,6 +43,41 @@ class Kind(str, Enum):
 
     def __format__(self, spec: str) -> str:
         return format(str(self.value), spec)
+
+
+class Blob(Value):
+    """Bytes that somebody else's system keeps here, under a key of its own.
+
+    What an artifact has and a blob has not is empty, so that tiers keep both alike.
+
+    Attributes:
+        namespace: whose key it is: "triton".
+        foreign_key: their key.
+        data: the bytes.
+        key: 64 hex digits: the digest of namespace and foreign key, under which tiers keep it.
+    """
+
+    __slots__ = ("data", "foreign_key", "key", "namespace")
+    namespace: str
+    foreign_key: bytes
+    data: bytes
+    key: str
+
+    kind = BLOB
+    arch = ""
+    kernels: Mapping[str, KernelInfo] = MappingProxyType({})
+    compile_seconds = 0.0
+
+    def __init__(self, namespace: str, foreign_key: bytes, data: bytes, key: str) -> None:
+        self._set(namespace=namespace, foreign_key=foreign_key, data=data, key=key)
+
+    @property
+    def name(self) -> str:
+        """The namespace, where an artifact has the name of its program."""
+        return self.namespace
+
+    def __repr__(self) -> str:
+        return f"Blob({self.namespace}, {self.foreign_key[:16]!r}, {len(self.data)} bytes, {self.key[:12]})"
 
 
 class Toolchain(Value):

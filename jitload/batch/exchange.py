@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from jitload.artifact import Artifact
+    from jitload.artifact import Kept
     from jitload.headers.record import Variant
     from jitload.source.request import CompileRequest
     from jitload.tiers.cache import Cache
@@ -130,7 +130,7 @@ class _Giver:
         self._waiting = 0
         self.given = self.failed = 0
 
-    def give(self, artifact: Artifact, factors: bytes) -> None:
+    def give(self, artifact: Kept, factors: bytes) -> None:
         self._pace()
         if self._remote.put(artifact, factors):
             self.given += 1

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
 
-    from jitload.artifact import Artifact
+    from jitload.artifact import Artifact, Kept
     from jitload.bundles.entry import Entry
     from jitload.bundles.source import Source
     from jitload.headers.record import Variant
@@ -76,7 +76,7 @@ class Blobs:
 
     peek = read
 
-    def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:  # noqa: ARG002 - a bundle is as it was signed
+    def put(self, artifact: Kept, factors: bytes = b"{}") -> bool:  # noqa: ARG002 - a bundle is as it was signed
         """Nothing is added to a bundle."""
         return False
 

@@ -41,7 +41,7 @@ from jitload.cli.tables import count_of, entries_of, format_bytes, parse_bytes, 
 from jitload.lazy import lazy
 from jitload.source.arch import normalize_arch
 from jitload.tiers.audit import verify_entries
-from jitload.values import Kind  # noqa: TC001 - typer reads the annotations
+from jitload.values import BLOB, Kind
 
 if TYPE_CHECKING:
     from jitload import door
@@ -62,6 +62,16 @@ Dir = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+class Listed(str, Enum):
+    """What kinds of entries `ls` knows."""
+
+    CUBIN = Kind.CUBIN.value
+    PTX = Kind.PTX.value
+    LTOIR = Kind.LTOIR.value
+    FATBIN = Kind.FATBIN.value
+    BLOB = BLOB
+
+
 class Order(str, Enum):
     """What `ls` sorts by."""
 
@@ -76,7 +86,7 @@ def list_entries(
     sort: Annotated[
         Order, typer.Option("--sort", help="By name, by key, the largest first, or the last used first.")
     ] = Order.NAME,
-    kind: Annotated[Kind | None, typer.Option("--kind", "-k", case_sensitive=False, help="Only this kind.")] = None,
+    kind: Annotated[Listed | None, typer.Option("--kind", "-k", case_sensitive=False, help="Only this kind.")] = None,
     arch: Annotated[
         str | None, typer.Option("--arch", "-a", metavar="ARCH", help="Only what was compiled for this arch.")
     ] = None,
@@ -90,8 +100,9 @@ def list_entries(
     """List the entries.
 
     Shows key, kind, arch, program name, kernels (with the macros and options they were compiled with), size, last use
-    (noted at most once an hour) and compile time. An entry that is damaged has no kind: `jitload cache verify` says
-    what is wrong, and puts it aside.
+    (noted at most once an hour) and compile time. Of a blob, which another system keeps here, the name is its namespace
+    and the kernel the beginning of its key. An entry that is damaged has no kind: `jitload cache verify` says what is
+    wrong, and puts it aside.
     """
     with clean_failures(), opened_cache(directory) as cache:
         entries = list(cache.entries())
@@ -124,9 +135,9 @@ def print_stats(
 ) -> None:
     """Sum up the entries, and what all processes have counted.
 
-    Shows how much of its bound the cache fills, by kind and by arch, how long its entries took to compile, what lies in
-    quarantine, and whether the index agrees with the entries; then how often processes hit and missed, and what that
-    saved. Counts are kept for 400 days.
+    Shows how much of its bound the cache fills, by kind, by arch and by the systems that keep blobs here, how long its
+    entries took to compile, what lies in quarantine, and whether the index agrees with the entries; then how often
+    processes hit and missed, and what that saved. Counts are kept for 400 days.
     """
     if prometheus and as_json:
         raise typer.BadParameter("it is one or the other: take --json away", param_hint="--prometheus")
@@ -299,7 +310,7 @@ def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def _is_chosen(entry: EntryInfo, kind: Kind | None, arch: str | None, name: str | None) -> bool:
+def _is_chosen(entry: EntryInfo, kind: Listed | None, arch: str | None, name: str | None) -> bool:
     return (
         (kind is None or entry.kind == kind)
         and (arch is None or normalize_arch(arch) in entry.arch.split(","))

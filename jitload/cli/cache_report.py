@@ -16,6 +16,7 @@ from jitload.cli.tables import (
 )
 from jitload.tiers.audit import compare_index
 from jitload.tiers.stats import MAPS, Stats
+from jitload.values import BLOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,7 @@ def entry_lines(cache: Cache, entries: list[EntryInfo], total: int) -> list[str]
             describe_kernels(entry.kernels, entry.options),
             format_bytes(entry.bytes),
             format_time(entry.used),
-            f"{entry.compile_seconds:.3f} s" if entry.kind else "",
+            f"{entry.compile_seconds:.3f} s" if entry.kind not in {"", BLOB} else "",
         )
         for entry in entries
     ]
@@ -87,7 +88,8 @@ def stats_json(cache: Cache) -> JsonRow:
         "newest_use": max(uses, default=None),
         "compile_seconds": round(sum(entry.compile_seconds for entry in entries), 6),
         "kinds": _sums((entry.kind, entry) for entry in entries if entry.kind),
-        "archs": _sums((entry.arch, entry) for entry in entries if entry.kind),
+        "archs": _sums((entry.arch, entry) for entry in entries if entry.kind not in {"", BLOB}),
+        "namespaces": _sums((entry.name, entry) for entry in entries if entry.kind == BLOB),
         "damaged": sum(1 for entry in entries if not entry.kind),
         "quarantined": {"files": len(aside), "bytes": sum(aside)},
         "index": _compare(cache),
@@ -151,7 +153,9 @@ def stats_lines(figures: JsonRow) -> list[str]:
     facts["index"] = _describe_index(figures["index"], read_only=figures["read_only"])
     width = max(map(len, facts))
     lines = [f"{name:<{width}}  {value}" for name, value in facts.items()]
-    for title, group in (("KIND", figures["kinds"]), ("ARCH", figures["archs"])):
+    for name in ("kinds", "archs", "namespaces"):
+        group = figures[name]
+        title = name[:-1].upper()
         rows = [(name, str(sums["entries"]), format_bytes(sums["bytes"])) for name, sums in group.items()]
         if rows:
             lines += ["", *table((title, "ENTRIES", "BYTES"), rows, right={"ENTRIES", "BYTES"})]

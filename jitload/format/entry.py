@@ -8,7 +8,8 @@ The entry format, version 1. All integers are little-endian; nothing follows the
     meta     := canonical JSON: arch, compile_seconds, kernels, kind, log, name, toolchain; and two parts that are left
                 out where nothing is known and that readers before them pass over, each with a row for every kernel:
                 types, the C++ types of its parameters; resources, the fields of `Resources` in the order of their
-                names, or null
+                names, or null. Of a blob it is: foreign_key (hex digits), kind ("blob"), namespace; readers before them
+                refuse such an entry
     factors  := canonical JSON: what the key was made of, for `explain` and for rebuilding the index; may be "{}"
     payload  := the image: cubin, PTX, LTO-IR or fatbin
     digest   := SHA-256 over every byte before it
@@ -26,7 +27,7 @@ from types import MappingProxyType
 from jitload.digest import DIGEST_BYTES, sha256
 from jitload.errors import ArtifactError
 from jitload.format.json import canonical_json
-from jitload.values import KernelInfo, Kind, Parameter, Resources, Toolchain
+from jitload.values import BLOB, Blob, KernelInfo, Kind, Parameter, Resources, Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,8 +51,19 @@ _KINDS = {kind.value: kind for kind in Kind}
 _decode_json = json.JSONDecoder().raw_decode
 
 
-def encode_entry(artifact: Image, factors: bytes = b"{}") -> bytes:
+def encode_entry(kept: Image | Blob, factors: bytes = b"{}") -> bytes:
     """The bytes of an entry; `factors` is canonical JSON."""
+    meta = canonical_json(_blob_fields(kept) if isinstance(kept, Blob) else _image_fields(kept))
+    header = HEADER.pack(MAGIC, VERSION, len(meta), len(factors), len(kept.data), bytes.fromhex(kept.key))
+    body = b"".join((header, meta, factors, kept.data))
+    return body + sha256(body)
+
+
+def _blob_fields(blob: Blob) -> dict[str, object]:
+    return {"foreign_key": blob.foreign_key.hex(), "kind": BLOB, "namespace": blob.namespace}
+
+
+def _image_fields(artifact: Image) -> dict[str, object]:
     toolchain = artifact.toolchain
     fields: dict[str, object] = {
         "arch": artifact.arch,
@@ -68,21 +80,34 @@ def encode_entry(artifact: Image, factors: bytes = b"{}") -> bytes:
     resources = [kernel.resources and kernel.resources._fields() for kernel in artifact.kernels.values()]
     if any(resources):
         fields["resources"] = resources
-    meta = canonical_json(fields)
-    header = HEADER.pack(MAGIC, VERSION, len(meta), len(factors), len(artifact.data), bytes.fromhex(artifact.key))
-    body = b"".join((header, meta, factors, artifact.data))
-    return body + sha256(body)
+    return fields
 
 
 def decode_entry(
     data: bytes, key: str | None, make: Callable[..., Made], resources_in: Callable[[bytes], Mapping[str, Resources]]
 ) -> Made:
-    """What an entry holds.
+    """The image that an entry holds.
+
+    The arguments are those of `decode_kept`.
+
+    Raises:
+        ArtifactError: anything at all is wrong with the bytes, or they hold a blob.
+    """
+    kept = decode_kept(data, key, make, resources_in)
+    if isinstance(kept, Blob):
+        raise ArtifactError(f"entry of a blob of {kept.namespace!r}: the bytes of another system, and no kernel")
+    return kept
+
+
+def decode_kept(
+    data: bytes, key: str | None, make: Callable[..., Made], resources_in: Callable[[bytes], Mapping[str, Resources]]
+) -> Made | Blob:
+    """What an entry holds: an image, or a blob.
 
     Args:
         data: the whole entry.
         key: the key that was asked for; an entry that holds another one is refused.
-        make: makes the result; it is called with the fields of `Image` by name.
+        make: makes the result of an image; it is called with the fields of `Image` by name.
         resources_in: a cubin -> its symbols' resources, for an entry of a version that did not keep them.
 
     Raises:
@@ -95,9 +120,16 @@ def decode_entry(
         if end != len(text):
             raise ValueError(f"{len(text) - end} characters after it")
         payload = data[factors_end:payload_end]
+        if meta["kind"] == BLOB:
+            return _blob_from_json(meta, payload, key or data[28:60].hex())
         return make(**_fields_from_json(meta, payload, resources_in), data=payload, key=key or data[28:60].hex())
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ArtifactError(f"entry with unreadable metadata ({type(error).__name__}: {error})") from None
+
+
+def _blob_from_json(meta: JsonObject, payload: bytes, key: str) -> Blob:
+    namespace = _expect(meta["namespace"], str)
+    return Blob(namespace, bytes.fromhex(_expect(meta["foreign_key"], str)), payload, key)
 
 
 def decode_factors(data: bytes, key: str | None = None) -> JsonObject:

@@ -12,12 +12,12 @@ from jitload.errors import ArtifactError, LoadError
 from jitload.format.entry import decode_factors
 from jitload.frozen import Value
 from jitload.tiers.account import Account, known_entries
-from jitload.values import Kind
+from jitload.values import BLOB, Blob, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from jitload.artifact import Artifact
+    from jitload.artifact import Artifact, Kept
     from jitload.format.json import Json
     from jitload.tiers.disk import DiskStore
     from jitload.tiers.index import Index
@@ -29,7 +29,9 @@ MAX_SECONDS = 365 * 86400.0
 #: No use was noted after the year 2100.
 MAX_TIME = 4102444800.0
 #: What the index keeps of the names of kernels, and of the options: enough to tell entries apart.
-MAX_KERNEL_CHARS, MAX_OPTION_CHARS = 1024, 512
+MAX_KERNEL_CHARS, MAX_OPTION_CHARS, MAX_KEY_CHARS = 1024, 512, 64
+#: What a row may say that an entry is.
+_KINDS = frozenset({BLOB, *(kind.value for kind in Kind)})
 
 
 class EntryInfo(Value):
@@ -39,10 +41,12 @@ class EntryInfo(Value):
         key: its key.
         bytes: size of the entry's file.
         used: time of the last noted use, seconds since the epoch.
-        kind: its kind, or "" for an entry that the index does not know and that fails verification.
+        kind: its kind, "blob" for what another system keeps here (`Cache.blobs`), or "" for an entry that the index
+            does not know and that fails verification.
         arch: its arch, or "".
-        name: its program name, or "".
-        kernels: the names of its kernels, sorted; the last is "..." where there are more.
+        name: its program name, or ""; of a blob, its namespace.
+        kernels: the names of its kernels, sorted; the last is "..." where there are more. Of a blob, the beginning of
+            its key, as far as that can be read.
         options: the options and macros that it was compiled with, as they would be written, or "".
         compile_seconds: what its compile took, or 0.
     """
@@ -138,8 +142,12 @@ class Rebuilt(Value):
         self._set(**fields)
 
 
-def row_of(artifact: Artifact, factors: Mapping[str, object]) -> dict[str, object]:
-    """What the index keeps of an entry."""
+def row_of(artifact: Kept, factors: Mapping[str, object]) -> dict[str, object]:
+    """What the index keeps of an entry; of a blob, its namespace as name and what can be read of its key as kernel."""
+    if isinstance(artifact, Blob):
+        names = [artifact.foreign_key.decode("utf-8", "backslashreplace")[:MAX_KEY_CHARS]]
+        empty = {"arch": "", "compile_seconds": 0.0, "options": ""}
+        return {**empty, "kernels": names, "kind": BLOB, "name": artifact.namespace}
     request = factors.get("request")
     return {
         "arch": artifact.arch,
@@ -169,7 +177,7 @@ def is_row(row: Row) -> bool:
     seconds: Json = row.get("compile_seconds")
     return (
         all(isinstance(text, str) for text in texts)
-        and texts[0] in {kind.value for kind in Kind}
+        and texts[0] in _KINDS
         and type(seconds) in {int, float}
         and 0 <= seconds < MAX_SECONDS  # this refuses NaN and infinity too
         and isinstance(row.get("options", ""), str)

@@ -9,7 +9,7 @@ import weakref
 from contextlib import suppress
 
 from jitload import config, log
-from jitload.artifact import decode_factors
+from jitload.artifact import Artifact, decode_factors
 from jitload.compiler.toolkit import toolchain
 from jitload.errors import UsageValueError
 from jitload.format.json import canonical_json
@@ -22,24 +22,26 @@ from jitload.tiers.journal import LONG_BYTES, Journal, Note, today
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
 from jitload.tiers.stats import Stats, counters
-from jitload.values import Kind
+from jitload.values import BLOB, Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Protocol
 
-    from jitload.artifact import Artifact
+    from jitload.artifact import Kept
     from jitload.compiler import nvjitlink as linkers
     from jitload.headers.record import Variant
     from jitload.images import check as images
     from jitload.source.request import CompileRequest
     from jitload.tiers import account as accounts
     from jitload.tiers import audit
+    from jitload.tiers import blobs as blob_stores
     from jitload.tiers import explain as explanations
     from jitload.tiers import index as indexes
     from jitload.tiers import merge as merging
     from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
+    from jitload.tiers.blobs import BlobStore
     from jitload.tiers.explain import Explanation
     from jitload.tiers.index import Index
     from jitload.tiers.merge import Merged
@@ -61,6 +63,7 @@ else:
     merging = lazy("jitload.tiers.merge")
     accounts = lazy("jitload.tiers.account")
     audit = lazy("jitload.tiers.audit")
+    blob_stores = lazy("jitload.tiers.blobs")
     explanations = lazy("jitload.tiers.explain")
     late = lazy("jitload.tiers.remote.late")
 
@@ -126,7 +129,7 @@ class Cache:
         land = weakref.WeakMethod(self._land)
         return late.LateRemote(settings, _verify_image, lambda *came: (keep := land()) and keep(*came))
 
-    def _land(self, artifact: Artifact, entry: bytes, led: tuple[str, Variant] | None) -> None:
+    def _land(self, artifact: Kept, entry: bytes, led: tuple[str, Variant] | None) -> None:
         """Keep on the disk what came from the remote, so that the next process does not ask for it."""
         if self.disk is None or self.read_only:
             return
@@ -163,16 +166,47 @@ class Cache:
     def find(self, key: str) -> tuple[Artifact | None, str]:
         """Like `get`, with the reason of a miss; counts a hit for the tier that served it."""
         artifact, _, said = read_key(self.tiers, key)
-        return artifact, "hit" if artifact is not None else reason_of(said)
+        return (artifact, "hit") if isinstance(artifact, Artifact) else (None, reason_of(said))
 
-    def put(self, artifact: Artifact, factors: Mapping[str, object] | None = None) -> None:
-        """Keep an artifact in every tier; a disk that cannot be written costs a warning, no more."""
+    def blobs(self, namespace: str) -> BlobStore:
+        """Bytes that another system keeps here under keys of its own, in every tier and within its bounds.
+
+        Args:
+            namespace: whose keys they are: "triton". Those of two namespaces never meet.
+
+        Raises:
+            UsageTypeError, UsageValueError: it is not 1 to 100 printable characters.
+        """
+        return blob_stores.BlobStore(self, namespace)
+
+    def begin(self, key: str) -> None:
+        """What is asked for now belongs to no request: the remote has a deadline of its own for it."""
+        if self._remote is not None:
+            self._remote.begin(key)
+
+    def drop(self, key: str, *, here_only: bool = False) -> bool:
+        """Drop an entry from memory and the directory, and from the remote; False where the first two had none.
+
+        One in a layer, or in a remote that is only read, stays, and is found there again.
+
+        Args:
+            key: its key.
+            here_only: the remote keeps it.
+        """
+        if self._remote is not None and not here_only:
+            self._remote.drop(key)
+        self._unindexed.pop(key, None)
+        held = self.memory.drop(key)
+        return (self.disk is not None and not self.read_only and self.disk.drop(key)) or held
+
+    def put(self, artifact: Kept, factors: Mapping[str, object] | None = None) -> None:
+        """Keep an artifact or a blob in every tier; a disk that cannot be written costs a warning, no more."""
         encoded = canonical_json(dict(factors or {}))
         for tier in self.tiers:
             if tier.put(artifact, encoded) and tier is self.disk:
                 self._note_row(artifact, factors or {})
 
-    def _note_row(self, artifact: Artifact, factors: Mapping[str, object]) -> None:
+    def _note_row(self, artifact: Kept, factors: Mapping[str, object]) -> None:
         self._unindexed[artifact.key] = audit.row_of(artifact, factors)
         self._unindexed_bytes += len(artifact.data)
         large = self.disk is not None and self._unindexed_bytes > self.disk.max_bytes // LARGE_SHARE
@@ -482,7 +516,8 @@ def default_cache(settings: config.Config | None = None) -> Cache:
 
 
 def _verify_image(kind: str, data: bytes) -> None:
-    images.verify_image(kind, data)
+    if kind != BLOB:  # of which nothing is known but its digest
+        images.verify_image(kind, data)
 
 
 def _flush_at_exit(reference: weakref.ref[Cache]) -> None:

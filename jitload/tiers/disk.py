@@ -19,7 +19,7 @@ import time
 from contextlib import suppress
 
 from jitload import events, log
-from jitload.artifact import decode_entry
+from jitload.artifact import decode_kept
 from jitload.errors import ArtifactError, JitloadError, LoadError
 from jitload.files.directory import Directory
 from jitload.files.ownership import Foreign, Refused
@@ -31,7 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from jitload.artifact import Artifact
+    from jitload.artifact import Kept
     from jitload.headers.record import Variant
 
 #: The time of use is noted in the file's mtime, at most this often: a hit should not write.
@@ -80,7 +80,7 @@ class DiskStore:
         self._due = time.time() + DUE_SECONDS
         self._when_due = when_due
 
-    def read(self, key: str) -> tuple[Artifact | None, str]:
+    def read(self, key: str) -> tuple[Kept | None, str]:
         """The verified artifact of that key and "hit"; or None and "absent", "damaged" or "unreadable"."""
         relative = _shard("objects", key)
         file, reason = self._read_file(relative, MAX_ENTRY_BYTES)
@@ -88,7 +88,7 @@ class DiskStore:
             return None, reason
         data, status = file
         try:
-            artifact = decode_entry(data, key)
+            artifact = decode_kept(data, key)
             self._verify(artifact.kind, artifact.data)
         except (ArtifactError, LoadError) as error:
             self._quarantine(relative, str(error))
@@ -101,7 +101,7 @@ class DiskStore:
             self._tick(now)
         return artifact, "hit"
 
-    def peek(self, key: str) -> tuple[Artifact | None, str]:
+    def peek(self, key: str) -> tuple[Kept | None, str]:
         """What `read` would give; nothing is touched, put aside or logged."""
         try:
             return self.read_entry(key)[0], "hit"
@@ -112,7 +112,7 @@ class DiskStore:
         except JitloadError:
             return None, "damaged"
 
-    def read_entry(self, key: str) -> tuple[Artifact, bytes]:
+    def read_entry(self, key: str) -> tuple[Kept, bytes]:
         """The verified artifact of that key and the bytes of its entry. This is no use of it: nothing is touched.
 
         Raises:
@@ -120,7 +120,7 @@ class DiskStore:
             ArtifactError, LoadError: it is damaged.
         """
         data = self.directory.read(_shard("objects", key), MAX_ENTRY_BYTES)
-        artifact = decode_entry(data, key)
+        artifact = decode_kept(data, key)
         self._verify(artifact.kind, artifact.data)
         return artifact, data
 
@@ -133,7 +133,7 @@ class DiskStore:
             return None
         return self._move_aside(_shard("objects", key))
 
-    def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:
+    def put(self, artifact: Kept, factors: bytes = b"{}") -> bool:
         """Keep an artifact; False (and one warning) when it could not be kept."""
         return not self.directory.read_only and self.put_entry(artifact.key, encode_entry(artifact, factors))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload import config
+from jitload.artifact import Artifact
 from jitload.compiler.key import artifact_key, known_factors
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileError, JitloadError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Protocol
 
-    from jitload.artifact import Artifact
     from jitload.compiler.key import Factors
     from jitload.source.request import CompileRequest
     from jitload.tiers.difference import Difference
@@ -191,7 +191,7 @@ def explanation_of(
         key = None if closure.asks_compiler() else now
         if answer.artifact is None and not hindered and scan and closure.unsharable() is None:
             artifact, tier, answers = peek_key(cache.tiers, now)
-            if artifact is not None:
+            if isinstance(artifact, Artifact):
                 answer = Answer(request, cache.tiers, answer)
                 answer.artifact, answer.tier = artifact, tier
                 said.append((f"headers as they lie there ({now[:12]})", _spell(answers, cache)))
@@ -270,6 +270,8 @@ def _nearest(request: CompileRequest, cache: Tiers, now: dict[str, str]) -> tupl
 def _read_entry(store: DiskStore, key: str) -> tuple[Artifact, Factors] | None:
     try:
         artifact, data = store.read_entry(key)
+        if not isinstance(artifact, Artifact):
+            return None
         return artifact, known_factors(decode_factors(data, key))
     except (OSError, JitloadError):
         return None

@@ -7,7 +7,7 @@ wait is over its bound, or there is no lock to be had, the compile happens anywa
 from __future__ import annotations
 
 from contextlib import contextmanager
-from threading import Lock, current_thread
+from threading import Lock, current_thread, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jitload.files.directory import Directory
-    from jitload.tiers.lookup import Answer
     from jitload.tiers.remote import lease
+    from jitload.tiers.remote.lease import Look
     from jitload.tiers.remote.tier import RemoteTier
 
     Waited = Callable[[float, str], object]
@@ -37,12 +37,21 @@ _MOST_FILES = 5
 
 
 class _Turn:
-    """The right of one thread to compile a key, and how many have it or wait for it."""
+    """The right of one thread to compile a key, and how many have it or wait for it.
+
+    Attributes:
+        lock: held by that thread.
+        users: how many have it or wait for it.
+        holder: the name of that thread.
+        owner: its number, while it has it.
+        file: the path of the lock file that it has for this, or "".
+    """
 
     def __init__(self) -> None:
         self.lock = Lock()
         self.users = 0
-        self.holder = ""
+        self.holder = self.file = ""
+        self.owner = 0
 
 
 class Turns:
@@ -67,6 +76,17 @@ class Turns:
                 if not turn.users and self._of.get(digest) is turn:
                     del self._of[digest]
 
+    def has_file(self, path: str) -> bool:
+        """Whether this thread has that lock file already, for another key: it would wait for itself."""
+        with self._guard:
+            return any(turn.file == path and turn.owner == get_ident() for turn in self._of.values())
+
+    def note_file(self, digest: str, path: str) -> None:
+        """Who compiles a key has that lock file for it; or "" for none."""
+        with self._guard:
+            if digest in self._of:
+                self._of[digest].file = path
+
     def __len__(self) -> int:
         return len(self._of)
 
@@ -87,8 +107,10 @@ def single_flight(
     wait_seconds: float = WAIT_SECONDS,
     what: str = "",
     waited: Waited | None = None,
-) -> Iterator[None]:
+) -> Iterator[bool]:
     """Hold the right to compile `digest`; look again for a result after getting it.
+
+    The thread that holds it may take it again, and the rights to others while it holds it.
 
     Args:
         digest: 64 hex digits of the request.
@@ -96,9 +118,15 @@ def single_flight(
         wait_seconds: bound on the wait, for threads and processes each.
         what: what is compiled, for messages.
         waited: is told of waits, when they get long and when they are over.
+
+    Yields:
+        False where this thread had it before.
     """
     what = what or digest[:12]
     with turns.at(digest) as turn:
+        if turn.owner == get_ident():
+            yield False
+            return
         held = _wait(
             lambda seconds: turn.lock.acquire(timeout=seconds),
             wait_seconds,
@@ -108,18 +136,20 @@ def single_flight(
         if not held:
             log.warn(f"another thread has been compiling {what} for {wait_seconds:g} s: compiling it as well")
         try:
-            turn.holder = current_thread().name if held else turn.holder
+            if held:
+                turn.holder, turn.owner = current_thread().name, get_ident()
             with _process_lock(digest, directory, wait_seconds, what, waited):
-                yield
+                yield True
         finally:
             if held:
+                turn.owner = 0
                 turn.lock.release()
 
 
 @contextmanager
 def fleet_flight(
-    remote: RemoteTier | None, digest: str, look: Callable[[], Answer], what: str, waited: Waited | None = None
-) -> Iterator[Answer | None]:
+    remote: RemoteTier | None, digest: str, look: Callable[[], Look], what: str, waited: Waited | None = None
+) -> Iterator[Look | None]:
     """Hold the right of all machines that share a remote to compile `digest`, as far as they can agree on it.
 
     Args:
@@ -170,19 +200,22 @@ def _process_lock(
     digest: str, directory: Directory | None, wait_seconds: float, what: str, waited: Waited | None
 ) -> Iterator[None]:
     lock = None
+    # 4096 files at most, however many kernels there are; two keys may share one and then wait for each other.
+    name = f"locks/{digest[:3]}"
     try:
-        if directory is not None and not directory.read_only:
-            lock = _take(digest, directory, wait_seconds, what, waited)
+        if directory is not None and not directory.read_only and not turns.has_file(f"{directory.path}/{name}"):
+            lock = _take(name, directory, wait_seconds, what, waited)
+            if lock is not None:
+                turns.note_file(digest, f"{directory.path}/{name}")
         yield
     finally:
         if lock is not None:
+            turns.note_file(digest, "")
             lock.release()
 
 
-def _take(digest: str, directory: Directory, wait_seconds: float, what: str, waited: Waited | None) -> FileLock | None:
+def _take(name: str, directory: Directory, wait_seconds: float, what: str, waited: Waited | None) -> FileLock | None:
     """The lock between processes, or None when it cannot be had."""
-    # 4096 files at most, however many kernels there are; two keys may share one and then wait for each other.
-    name = f"locks/{digest[:3]}"
     try:
         for _ in range(_MOST_FILES):
             lock = FileLock(directory.open_own(name))

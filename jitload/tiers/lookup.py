@@ -7,6 +7,7 @@ which takes nothing and hears every tier; the building, checking and recording o
 from __future__ import annotations
 
 from jitload import events, log
+from jitload.artifact import Artifact
 from jitload.compiler.key import key_of
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.headers.record import check_variant
@@ -17,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from jitload.artifact import Artifact
+    from jitload.artifact import Kept
     from jitload.headers.record import Variant
     from jitload.source.request import CompileRequest
     from jitload.tiers.tier import Tier
@@ -157,7 +158,7 @@ def ask(
                 continue
             key = _key(digest, variant)
             artifact, holder, said = read_key(tiers, key) if use else peek_key(tiers, key)
-            if artifact is not None and answer.artifact is None:
+            if isinstance(artifact, Artifact) and answer.artifact is None:  # under such a key stands no blob
                 answer.artifact, answer.tier, answer.variant = artifact, holder, variant
                 if use:
                     if tier is not tiers[0]:
@@ -167,8 +168,8 @@ def ask(
     return answer
 
 
-def read_key(tiers: tuple[Tier, ...], key: str) -> tuple[Artifact | None, Tier | None, Said]:
-    """The artifact of a key from the first tier that has it, and that tier; else what each of them said.
+def read_key(tiers: tuple[Tier, ...], key: str) -> tuple[Kept | None, Tier | None, Said]:
+    """What is kept under a key from the first tier that has it, and that tier; else what each of them said.
 
     A hit is counted for the tier, and kept in the first of them.
     """
@@ -186,10 +187,10 @@ def read_key(tiers: tuple[Tier, ...], key: str) -> tuple[Artifact | None, Tier |
     return None, None, said
 
 
-def peek_key(tiers: tuple[Tier, ...], key: str) -> tuple[Artifact | None, Tier | None, Said]:
+def peek_key(tiers: tuple[Tier, ...], key: str) -> tuple[Kept | None, Tier | None, Said]:
     """The same for an explanation: every tier says what it has, and nothing is counted or kept."""
     said: list[tuple[Tier, str]] = []
-    found: Artifact | None = None
+    found: Kept | None = None
     holder: Tier | None = None
     for tier in tiers:
         artifact, answer = tier.peek(key)

@@ -7,10 +7,11 @@ from threading import Lock
 
 from jitload import events, forks
 from jitload.headers.record import MAX_VARIANTS, without_variant
+from jitload.values import Blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jitload.artifact import Artifact
+    from jitload.artifact import Kept
     from jitload.headers.record import Variant
 
 DEFAULT_MEMORY_BYTES = 256 << 20
@@ -36,7 +37,7 @@ class MemoryStore:
         self.place = place
         self.checks_toolkit = checks_toolkit
         self._variants: dict[str, tuple[Variant, ...]] = {}
-        self._entries: OrderedDict[str, Artifact] = OrderedDict()
+        self._entries: OrderedDict[str, Kept] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
         forks.after_fork(self._settle)
@@ -53,7 +54,7 @@ class MemoryStore:
             self._variants.clear()
         self._variants[request_digest] = (variant, *known[: MAX_VARIANTS - 1])
 
-    def read(self, key: str) -> tuple[Artifact | None, str]:
+    def read(self, key: str) -> tuple[Kept | None, str]:
         """The artifact and "hit", or None and "absent"."""
         with self._lock:
             artifact = self._entries.get(key)
@@ -62,17 +63,17 @@ class MemoryStore:
             self._entries.move_to_end(key)
             return artifact, "hit"
 
-    def peek(self, key: str) -> tuple[Artifact | None, str]:
+    def peek(self, key: str) -> tuple[Kept | None, str]:
         """The same, without being a use of it."""
         artifact = self._entries.get(key)
         return artifact, "absent" if artifact is None else "hit"
 
-    def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:  # noqa: ARG002 - factors are for the disk
+    def put(self, artifact: Kept, factors: bytes = b"{}") -> bool:  # noqa: ARG002 - factors are for the disk
         """Keep an artifact, dropping the least recently used ones to make room."""
         size = len(artifact.data)
         if size > self.max_bytes:
             return False
-        gone: list[Artifact] = []
+        gone: list[Kept] = []
         with self._lock:
             old = self._entries.pop(artifact.key, None)
             self._bytes += size - (len(old.data) if old is not None else 0)
@@ -85,6 +86,19 @@ class MemoryStore:
             for dropped in gone:
                 events.tell_of("evict", dropped, tier="memory")
         return True
+
+    def drop(self, key: str) -> bool:
+        """Forget one; False when it was not there."""
+        with self._lock:
+            old = self._entries.pop(key, None)
+            if old is not None:
+                self._bytes -= len(old.data)
+            return old is not None
+
+    def blobs(self) -> list[Blob]:
+        """The blobs among them."""
+        with self._lock:
+            return [kept for kept in self._entries.values() if isinstance(kept, Blob)]
 
     def clear(self) -> None:
         """Forget every artifact."""

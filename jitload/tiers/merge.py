@@ -13,10 +13,10 @@ from jitload.tiers.audit import Damage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jitload.artifact import Artifact
+    from jitload.artifact import Kept
     from jitload.tiers.disk import DiskStore
 
-    Note = Callable[[Artifact, Mapping[str, object]], object]
+    Note = Callable[[Kept, Mapping[str, object]], object]
 
 
 class Merged(Value):

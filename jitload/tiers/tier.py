@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from jitload.artifact import Artifact
+    from jitload.artifact import Kept
     from jitload.headers.record import Variant
 
 
@@ -35,16 +35,16 @@ class Tier(Protocol):
     def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
         """The headers that a request is known to have had, the best first, and "hit"; or none and the reason."""
 
-    def read(self, key: str) -> tuple[Artifact | None, str]:
+    def read(self, key: str) -> tuple[Kept | None, str]:
         """The verified artifact of that key and "hit"; or None and the reason: "absent", "damaged", "unreadable"...
 
         What cannot be asked now is a reason too, in a word or two: `stats().misses` counts them.
         """
 
-    def peek(self, key: str) -> tuple[Artifact | None, str]:
+    def peek(self, key: str) -> tuple[Kept | None, str]:
         """The same for an explanation, which is no use of the entry: nothing is touched, put aside or logged."""
 
-    def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:
+    def put(self, artifact: Kept, factors: bytes = b"{}") -> bool:
         """Keep an artifact, with what its key was made of (canonical JSON); False where it is not kept."""
 
     def add_variant(self, request_digest: str, variant: Variant) -> None:

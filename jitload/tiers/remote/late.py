@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.artifact import Artifact
+    from jitload.artifact import Kept
     from jitload.config import Config
     from jitload.headers.record import Variant
     from jitload.tiers.remote import open as opener
@@ -54,20 +54,31 @@ class LateRemote:
         tier = self.opened()
         return ((), "away") if tier is None else tier.variants(request_digest)
 
-    def read(self, key: str) -> tuple[Artifact | None, str]:
+    def read(self, key: str) -> tuple[Kept | None, str]:
         """As `RemoteTier` has it."""
         tier = self.opened()
         return (None, "away") if tier is None else tier.read(key)
 
-    def peek(self, key: str) -> tuple[Artifact | None, str]:
+    def peek(self, key: str) -> tuple[Kept | None, str]:
         """As `RemoteTier` has it."""
         tier = self.opened()
         return (None, "away") if tier is None else tier.peek(key)
 
-    def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:
+    def put(self, artifact: Kept, factors: bytes = b"{}") -> bool:
         """As `RemoteTier` has it."""
         tier = self.opened()
         return tier is not None and tier.put(artifact, factors)
+
+    def begin(self, key: str) -> None:
+        """As `RemoteTier` has it; nothing where nobody has asked."""
+        if self._tier is not None:
+            self._tier.begin(key)
+
+    def drop(self, key: str) -> None:
+        """As `RemoteTier` has it."""
+        tier = self.opened()
+        if tier is not None:
+            tier.drop(key)
 
     def add_variant(self, request_digest: str, variant: Variant) -> None:
         """As `RemoteTier` has it."""

@@ -19,9 +19,18 @@ from jitload.tiers.stats import counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol, TypeVar
 
-    from jitload.tiers.lookup import Answer
     from jitload.tiers.remote.tier import RemoteTier
+
+    class Looked(Protocol):
+        """What a look has found."""
+
+        @property
+        def artifact(self) -> object | None:
+            """What is there now; None where nothing is."""
+
+    Look = TypeVar("Look", bound=Looked)
 
     Waited = Callable[[float, str], object]
 
@@ -46,7 +55,7 @@ class Lease:
         self._ended = Event()
         self._held = False
 
-    def wait(self, look: Callable[[], Answer], what: str, waited: Waited | None) -> Answer | None:
+    def wait(self, look: Callable[[], Look], what: str, waited: Waited | None) -> Look | None:
         """What was found after a wait; or None where it is to be compiled, with the lease or without.
 
         Args:
@@ -56,7 +65,7 @@ class Lease:
         """
         started = time.monotonic()
         said, waits = "", 0
-        answer: Answer | None = None
+        answer: Look | None = None
         again = False
         while not self._take() or again:
             if self._held:

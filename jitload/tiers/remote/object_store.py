@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -94,6 +95,10 @@ class ObjectStore:
         """See `Store`."""
         return _call(until, lambda: self._put(f"e/{key}", data, "overwrite" if replace else "create"))
 
+    def drop_entry(self, key: str, until: float) -> None:
+        """See `Store`."""
+        _call(until, lambda: self._delete(f"e/{key}"))
+
     def add_record(self, digest: str, data: bytes, until: float) -> None:
         """See `Store`."""
         name = f"r/{digest}/{sha256_hex(data)}"
@@ -169,6 +174,10 @@ class ObjectStore:
         if found.meta["size"] > most_bytes:
             raise StoreError(TOO_LARGE, f"it has {found.meta['size']} bytes, {most_bytes} are taken")
         return bytes(found.bytes())
+
+    def _delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            obstore.delete(self._writing, self._path(name))
 
     def _put(self, name: str, data: bytes, mode: Any) -> bool:
         try:

@@ -185,6 +185,10 @@ class RedisStore:
         name = f"{self._prefix}/e/{key}"
         return self._ask(until, 0, "SET", name, data, *(() if replace else ("NX",))) is not None
 
+    def drop_entry(self, key: str, until: float) -> None:
+        """See `Store`."""
+        self._ask(until, 0, "DEL", f"{self._prefix}/e/{key}")
+
     def add_record(self, digest: str, data: bytes, until: float) -> None:
         """See `Store`. What is of another type there goes: it is not ours."""
         name = f"{self._prefix}/r/{digest}"

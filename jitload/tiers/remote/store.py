@@ -41,6 +41,13 @@ if TYPE_CHECKING:
                 StoreError: they are not kept.
             """
 
+        def drop_entry(self, key: str, until: float) -> None:
+            """Have nothing stand under a key.
+
+            Raises:
+                StoreError: it is not removed.
+            """
+
         def add_record(self, digest: str, data: bytes, until: float) -> None:
             """Put one more record to those of a request; one that is there already changes nothing.
 

@@ -12,7 +12,7 @@ from threading import local
 from typing import TYPE_CHECKING
 
 from jitload import events, forks, log
-from jitload.artifact import decode_entry
+from jitload.artifact import decode_kept
 from jitload.compiler.key import key_of
 from jitload.errors import ArtifactError, LoadError
 from jitload.format.entry import encode_entry
@@ -23,17 +23,18 @@ from jitload.tiers.remote.seal import ENTRY, RECORD
 from jitload.tiers.remote.store import AWAY, DAMAGED, OUTAGES, TIMED_OUT, TOO_LARGE, StoreError
 from jitload.tiers.remote.writer import Writer
 from jitload.tiers.stats import counters
+from jitload.values import BLOB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from jitload.artifact import Artifact
+    from jitload.artifact import Kept
     from jitload.tiers.remote.seal import Seal
     from jitload.tiers.remote.store import Store
 
     #: Keeps what came from the remote: the artifact, its entry, and its request and headers, if known.
-    Land = Callable[[Artifact, bytes, "tuple[str, Variant] | None"], object]
+    Land = Callable[[Kept, bytes, "tuple[str, Variant] | None"], object]
 
 #: An operation that takes longer counts against the time of its look-up; to each is left at least so much; and a
 #: request that is looked for after so long is looked for anew.
@@ -117,7 +118,7 @@ class RemoteTier:
             self._remember(key_of(request_digest, variant.closure, variant.toolchain), request_digest, variant)
         return tuple(found), "hit" if found else (word or "absent")
 
-    def read(self, key: str) -> tuple[Artifact | None, str]:
+    def read(self, key: str) -> tuple[Kept | None, str]:
         """The verified artifact of that key and "hit", and it has landed soon; or None and the reason."""
         led = self._led.get(key)
         artifact, entry, word = self._read(key)
@@ -126,7 +127,7 @@ class RemoteTier:
             self._lander.add(lambda: self._land(found, entry, led), len(entry))
         return artifact, word
 
-    def peek(self, key: str) -> tuple[Artifact | None, str]:
+    def peek(self, key: str) -> tuple[Kept | None, str]:
         """The same for an explanation: nothing lands."""
         artifact, _, word = self._read(key)
         return artifact, self.said(word)
@@ -138,10 +139,10 @@ class RemoteTier:
             return word
         return f"{word} ({why.text}; asked again in {self.breaker.pause_left:.1f} s)"
 
-    def put(self, artifact: Artifact, factors: bytes = b"{}") -> bool:
+    def put(self, artifact: Kept, factors: bytes = b"{}") -> bool:
         """Have an artifact written by the thread that writes; False where it is not."""
         return self.writes and self.write_later(
-            lambda until: self._put_entry(artifact.key, encode_entry(artifact, factors), until), len(artifact.data)
+            lambda until: self._put_entry(artifact, encode_entry(artifact, factors), until), len(artifact.data)
         )
 
     def add_variant(self, request_digest: str, variant: Variant) -> None:
@@ -182,12 +183,22 @@ class RemoteTier:
             return None
         return done
 
+    def begin(self, key: str) -> None:
+        """What is asked from now on is asked for this key, of no request, and has a deadline of its own."""
+        self._patience.begin(key)
+
+    def drop(self, key: str) -> None:
+        """Have an entry removed there, behind what is on its way, if anything may be written there."""
+        if self.writes:
+            self.flush()
+            self.write_now(lambda: self.store.drop_entry(key, time.monotonic() + OPERATION_SECONDS))
+
     def flush(self) -> None:
         """Wait, not for long, until what came has landed and what goes there has gone."""
         self._lander.flush()
         self._writer.flush()
 
-    def _read(self, key: str) -> tuple[Artifact | None, bytes, str]:
+    def _read(self, key: str) -> tuple[Kept | None, bytes, str]:
         data, word = self._ask(lambda until: self.store.read_entry(key, self.most_bytes, until))
         if data is None:
             return None, b"", word or "absent"
@@ -199,9 +210,9 @@ class RemoteTier:
             return None, b"", self._reject(key, error.word, error.text)
         return artifact, entry, "hit"
 
-    def _verified(self, key: str, data: bytes) -> tuple[Artifact, bytes]:
+    def _verified(self, key: str, data: bytes) -> tuple[Kept, bytes]:
         entry = self.seal.open(data, ENTRY, key)
-        artifact = decode_entry(entry, key)
+        artifact = decode_kept(entry, key)
         self._verify(artifact.kind, artifact.data)
         return artifact, entry
 
@@ -237,8 +248,12 @@ class RemoteTier:
         while len(self._led) > _MAX_REMEMBERED:
             self._led.pop(next(iter(self._led)), None)
 
-    def _put_entry(self, key: str, entry: bytes, until: float) -> int:
-        """Put an entry where nothing stands, or nothing that others could use; the bytes that were sent."""
+    def _put_entry(self, kept: Kept, entry: bytes, until: float) -> int:
+        """Put an entry where nothing stands, nothing that others could use, or another blob; the bytes that were sent.
+
+        An artifact's key says all of what it is. What a foreign key stands for is its owner's to say.
+        """
+        key = kept.key
         data = self.seal.close(entry, ENTRY, key)
         if len(data) > self.most_bytes:
             raise StoreError(TOO_LARGE, f"it has {len(data)} bytes")
@@ -246,8 +261,8 @@ class RemoteTier:
             return len(data)
         try:
             there = self.store.read_entry(key, self.most_bytes, until) or b""
-            self._verified(key, there)
-            if self.seal.suffices(there):
+            found, _ = self._verified(key, there)
+            if self.seal.suffices(there) and (kept.kind != BLOB or found.data == kept.data):
                 return 0
         except StoreError as error:
             if error.word in OUTAGES:
