@@ -24,11 +24,43 @@ from jitload.values import BLOB, Blob
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from typing import Final
+    from typing import Final, Protocol
 
     from typing_extensions import Buffer
 
-    from jitload.tiers.cache import Cache
+    from jitload.tiers.audit import EntryInfo
+    from jitload.tiers.disk import DiskStore
+    from jitload.tiers.memory import MemoryStore
+    from jitload.tiers.remote.tier import RemoteTier
+    from jitload.tiers.tier import Tier
+
+    class Keeper(Protocol):
+        """What a cache is to the blobs in it."""
+
+        tiers: tuple[Tier, ...]
+        memory: MemoryStore
+        disk: DiskStore | None
+
+        @property
+        def directory(self) -> str | None:
+            """Its directory."""
+
+        @property
+        def remote(self) -> RemoteTier | None:
+            """What machines share, where they share anything."""
+
+        def begin(self, key: str) -> None:
+            """A key is asked for that belongs to no request."""
+
+        def put(self, artifact: Blob) -> None:
+            """Keep it in every tier."""
+
+        def drop(self, key: str, *, here_only: bool = False) -> bool:
+            """Drop it from every tier."""
+
+        def entries(self) -> Iterator[EntryInfo]:
+            """What the directory has."""
+
 
 #: Of what the key of a blob is made. What it was before stays where it is, and is not found any more.
 _SCHEMA: Final = b"1"
@@ -48,7 +80,7 @@ class BlobStore:
         namespace: whose keys they are.
     """
 
-    def __init__(self, cache: Cache, namespace: str) -> None:
+    def __init__(self, cache: Keeper, namespace: str) -> None:
         self._cache = cache
         self.namespace = _checked_namespace(namespace)
 
@@ -164,7 +196,7 @@ class BlobStore:
         return None, reason_of(said)
 
     def _key(self, foreign: bytes) -> str:
-        return digest_factors([("blob", _SCHEMA), ("namespace", self.namespace.encode()), ("key", foreign)])
+        return blob_key(self.namespace, foreign)
 
     def _on_disk(self) -> dict[str, int]:
         """Key of ours -> bytes of its entry, of this namespace in the directory."""
@@ -183,6 +215,11 @@ class _Looked:
 
     def __init__(self, artifact: bytes | None) -> None:
         self.artifact = artifact
+
+
+def blob_key(namespace: str, foreign: bytes) -> str:
+    """The key of ours under which a blob is kept, 64 lower-case hex digits."""
+    return digest_factors([("blob", _SCHEMA), ("namespace", namespace.encode()), ("key", foreign)])
 
 
 def foreign_key(key: object) -> bytes:

@@ -152,6 +152,7 @@ def test_stats_as_json_has_everything(ask, cache):
     kinds, archs = stats.pop("kinds"), stats.pop("archs")
     assert stats.pop("counts")["compiles"] == 4
     assert stats == {
+        "namespaces": {},
         "directory": str(cache),
         "read_only": False,
         "entries": 4,
