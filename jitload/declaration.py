@@ -58,6 +58,16 @@ class KernelSource:
             return paths
         return [self._beside.include_dir(path) if isinstance(path, (str, os.PathLike)) else path for path in paths]
 
+    def linked_path(self, path: str | os.PathLike[str]) -> str:
+        """A file to be linked, beside the Python file; one of the toolkit's libraries stays a bare name.
+
+        Raises:
+            UsageValueError: it is relative, and where the Python file lies is not known.
+        """
+        given = os.fspath(path)
+        found = self._beside.path("link= of a kernel:", given)
+        return given if os.path.basename(given) == given and not os.path.exists(found) else found
+
     def request_fields(self, headers: Mapping[str, str] | None = None) -> SourceFields:
         """What `CompileRequest` wants to know about a source.
 

@@ -24,7 +24,7 @@ from jitload.tiers.lookup import Answer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from typing_extensions import Buffer
 
@@ -51,7 +51,7 @@ _MAX_REQUESTS = 1024
 
 
 def compile(  # noqa: A001 - the public name, as in `re.compile`
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | None = None,
     *,
     name: str | None = None,
     kind: str | None = None,
@@ -63,6 +63,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     names: Iterable[str] = (),
     cache: Cache | None = None,
     isolate: bool = False,
+    sources: Iterable[str | os.PathLike[str]] | None = None,
 ) -> Artifact:
     """Compile CUDA C++ to an artifact, or take it from a cache. No GPU and no driver is needed.
 
@@ -81,6 +82,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         cache: where to look and to keep; default: the user's cache.
         isolate: run NVRTC in a child process, so that one that dies or hangs is a CompileError and no more. A hit costs
             the same; a compile takes the start of an interpreter longer (some 0.2 s).
+        sources: in place of `source` several translation units that call each other's device functions, compiled to
+            LTO-IR with all that is given here and linked to a cubin or PTX; `names` are of the first.
 
     Raises:
         CompileError: the source does not compile (with file, line and NVRTC's log), no NVRTC is installed, or what
@@ -91,6 +94,20 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     given_cache(cache)
     given_truth("isolate", isolate)
     settings = config.current()
+    if sources is not None or source is None:
+        units = linking.units_of(
+            source,
+            sources,
+            name=name,
+            kind=kind,
+            arch=arch,
+            options=kept(options),
+            include_dirs=kept(include_dirs),
+            headers=headers,
+            defines=kept(defines),
+            names=names,
+        )
+        return compile_linked(units, (), cache, name=name, isolate=isolate)
     device = resolve_device(settings) if arch is None else ""
     arch, options, names = kept(arch), kept(options), kept(names)
     plain = isinstance(source, str) and not include_dirs and not headers and not defines
@@ -173,6 +190,34 @@ def link(
     )
     store = default_cache(settings) if cache is None else cache
     return road.compile_request(request, store, settings, _ROLES)
+
+
+def compile_linked(
+    units: Sequence[CompileRequest],
+    others: Iterable[object],
+    cache: Cache | None = None,
+    *,
+    name: str | None = None,
+    isolate: bool = False,
+) -> Artifact:
+    """The artifact of several sources, and of what is linked with them.
+
+    Args:
+        units: the sources, each with the kind, arch and options of the whole.
+        others: what is linked with them, as for `link`.
+        cache: where to look and to keep; the default cache when None.
+        name: of the whole; default: the first unit's.
+        isolate: as for `compile`.
+
+    Raises:
+        CompileError, CompileDisabledError: as `compile` and `link`.
+        UsageValueError: an input that cannot be linked, or neither a cubin nor PTX is wanted.
+    """
+
+    def make(request: CompileRequest) -> Artifact:
+        return compile_request(request, cache, isolate=isolate)
+
+    return make(linking.linked_request(units, others, make, name=name))
 
 
 def compile_request(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jitload.batch.expand import WORKLOAD_SUFFIX, requests_of
+from jitload.batch.expand import WORKLOAD_SUFFIX, requests_of, with_parts
 from jitload.batch.plan import PLAN_SUFFIX, Plan
 from jitload.batch.precompile import precompile
 from jitload.batch.report import PrecompileReport, describe_request
@@ -142,7 +142,7 @@ def images_for(
             requests = requests_of(item, targets, wanted)
         exact = isinstance(item, CompileRequest) and targets is None
         plan = plans.setdefault(store, {})
-        for request in requests:
+        for request in with_parts(requests):
             # What the device in force would add has no place in a bundle, which serves others.
             plan.setdefault(request if exact else request.as_written(), (absent or {}).get(request))
     merged = Workload().merged(*workloads)
@@ -211,6 +211,8 @@ def _store(item: object, cache: Cache | None) -> Cache:
 
 def _known_requests(item: object, kinds: tuple[Kind, ...] | None, cache: Cache) -> list[CompileRequest]:
     """The requests for all that a cache holds of a kernel or a source; where that is nothing, for its own arch."""
+    if getattr(item, "is_linked", False):
+        return requests_of(item, None, kinds)
     targets = sorted({(entry.kind, entry.arch) for entry in cache.entries() if entry.kind})
     found = []
     for kind, arch in targets:

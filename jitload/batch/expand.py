@@ -60,7 +60,7 @@ def expanded(
         elif isinstance(item, Workload):
             workloads.append(item)
         else:
-            found += requests_of(item, targets, wanted)
+            found += with_parts(requests_of(item, targets, wanted))
     if not workloads:
         yield list(dict.fromkeys(found))
         return
@@ -97,7 +97,14 @@ def requests_of(item: object, targets: Targets | None, kinds: tuple[Kind, ...] |
     if targets is None:
         return [_request(item, kind, None) for kind in kinds or (None,)]
     first = _request(item, *targets[0])
+    if first.is_link and not isinstance(item, CompileRequest):  # its inputs are compiled for each arch
+        return [first, *(_request(item, *target) for target in targets[1:])]
     return [first, *(first.replace(kind=kind, arch=archs) for kind, archs in targets[1:])]
+
+
+def with_parts(requests: Iterable[CompileRequest]) -> list[CompileRequest]:
+    """The requests, each behind those of the inputs that are compiled for it: who links asks for them first."""
+    return [one for request in requests for one in (*getattr(request, "parts", ()), request)]
 
 
 def _request(item: object, kind: Kind | None, archs: tuple[str, ...] | None) -> CompileRequest:

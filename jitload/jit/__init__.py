@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, overload
 
 from jitload.declaration import KernelSource
 from jitload.errors import UsageTypeError
-from jitload.given import given_cache, kept
+from jitload.given import given_cache, given_list, kept
 from jitload.jit.kernel import JitKernel
 from jitload.jit.specialization import KernelOptions, Specialization
 from jitload.launch.signature import split_signature
@@ -43,6 +43,7 @@ def jit_kernel(
     headers: Mapping[str, str] | None = None,
     defines: Mapping[str, object] | Iterable[str] | None = None,
     cache: Cache | None = None,
+    link: Iterable[object] = (),
 ) -> Callable[[Callable[..., object]], JitKernel]: ...
 
 
@@ -60,6 +61,7 @@ def jit_kernel(
     headers: Mapping[str, str] | None = None,
     defines: Mapping[str, object] | Iterable[str] | None = None,
     cache: Cache | None = None,
+    link: Iterable[object] = (),
 ) -> JitKernel | Callable[[Callable[..., object]], JitKernel]:
     """Declare a CUDA C++ kernel. Nothing is compiled before the first use.
 
@@ -78,6 +80,8 @@ def jit_kernel(
         headers: include name -> text.
         defines: macro -> value.
         cache: where to look and to keep; default: the user's cache.
+        link: what is linked with it, as `jitload.link` takes it, and source files, which are compiled as it is; paths
+            are relative to the Python file.
 
     Raises:
         UsageValueError: no source, or more than one.
@@ -93,6 +97,7 @@ def jit_kernel(
         headers=headers,
         defines=kept(defines),
         cache=cache,
+        link=given_list("link", link),
     )
     if isinstance(include_dirs, (str, os.PathLike)):
         raise UsageTypeError(

@@ -80,6 +80,11 @@ class JitKernel:
         """The cache that it was given, or None where the user's counts."""
         return self._wanted.options.cache
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether it is linked with others (`link=`), so that asking for its request compiles them."""
+        return bool(self._wanted.options.link)
+
     def request(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> CompileRequest:
         """The compile request for an arch; default: what the current device runs.
 

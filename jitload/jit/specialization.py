@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 from typing import TYPE_CHECKING, Any
 
 from jitload.device import resolve_device
@@ -13,12 +15,12 @@ from jitload.source.template import missing_argument, template_text
 from jitload.target import NO_STAND_INS, StandIns, default_target, device_options, stand_ins
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping
     from typing import TypeVar
 
     from typing_extensions import Unpack
 
+    from jitload import door, linking
     from jitload.declaration import KernelSource
     from jitload.launch import deduction as deducing
     from jitload.launch.deduction import Deduction
@@ -27,13 +29,19 @@ if TYPE_CHECKING:
 
     Kernel = TypeVar("Kernel")
 else:
+    door = lazy("jitload.door")
+    linking = lazy("jitload.linking")
     deducing = lazy("jitload.launch.deduction")
+
+
+#: Files that are compiled before they are linked; all others are images and libraries.
+SOURCE_SUFFIXES = (".cu", ".cuh", ".cc", ".cpp", ".cxx")
 
 
 class KernelOptions(Value):
     """What a declaration says beside its source, as `jit_kernel` was given it."""
 
-    __slots__ = ("arch", "cache", "defines", "entry", "headers", "include_dirs", "kind", "options")
+    __slots__ = ("arch", "cache", "defines", "entry", "headers", "include_dirs", "kind", "link", "options")
     entry: str | None
     kind: str | None
     arch: str | Iterable[str] | None
@@ -42,6 +50,7 @@ class KernelOptions(Value):
     headers: Mapping[str, str] | None
     defines: Mapping[str, object] | Iterable[str] | None
     cache: Cache | None
+    link: tuple[object, ...]
 
     def __init__(
         self,
@@ -54,6 +63,7 @@ class KernelOptions(Value):
         headers: Mapping[str, str] | None,
         defines: Mapping[str, object] | Iterable[str] | None,
         cache: Cache | None,
+        link: Iterable[object] = (),
     ) -> None:
         self._set(
             entry=entry,
@@ -64,6 +74,7 @@ class KernelOptions(Value):
             headers=headers,
             defines=defines,
             cache=cache,
+            link=tuple(link),
         )
 
 
@@ -132,19 +143,36 @@ class Specialization:
             SourceNotFoundError: the source file is not there.
             OSError: it cannot be read.
             UsageValueError: that kind cannot be made for that arch.
+            CompileError: it is linked with others, and one of them does not compile.
         """
         options = self.options
         wanted, archs = default_target(kind or options.kind, arch or options.arch)
         entry = self.entry
-        return self._made(
+        request = self._made(
             kind=wanted,
             arch=archs,
             options=options.options,
             include_dirs=self.source.include_dirs(options.include_dirs),
             defines=options.defines,
             names=(entry,) if "<" in entry or "::" in entry else (),
-            device_options=device_options(arch or options.arch),
+            device_options=() if options.link else device_options(arch or options.arch),
         )
+        return self._linked(request) if options.link else request
+
+    def _linked(self, request: CompileRequest) -> CompileRequest:
+        """The request with what is linked to it; sources among that are compiled as it is."""
+        units: list[CompileRequest] = [request]
+        others: list[object] = []
+        for item in self.options.link:
+            if isinstance(item, (str, os.PathLike)):
+                path = self.source.linked_path(item)
+                if path.endswith(SOURCE_SUFFIXES):
+                    units.append(request.beside(pathlib.Path(path)))
+                else:
+                    others.append(path)
+            else:
+                others.append(item)
+        return linking.linked_request(units, others, lambda unit: door.compile_request(unit, self.options.cache))
 
     def stand_ins(self, request: CompileRequest, arch: str | Iterable[str] | None, kind: str | None) -> StandIns:
         """What will do for such a request; nothing else where the arch was chosen."""

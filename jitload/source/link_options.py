@@ -75,6 +75,29 @@ def canonical_link_options(options: str | Iterable[str]) -> tuple[str, ...]:
     return tuple([text for name in sorted(found) for text in found[name]])
 
 
+def machine_options(options: Iterable[str]) -> tuple[str, ...]:
+    """What the linker must be told of the canonical NVRTC options that its inputs were compiled with.
+
+    With link-time optimisation the machine code is made here, so that what speaks of machine code belongs here.
+    """
+    found: list[str] = []
+    for option in options:
+        name, _, value = option.partition("=")
+        if name == "--maxrregcount":
+            found.append(f"-maxrregcount={value}")
+        elif name == "--device-debug":
+            found.append("-g")
+        elif name == "--generate-line-info":
+            found.append("-lineinfo")
+        elif name == "--ptxas-options":
+            found.append(f"-Xptxas={value}")
+        elif name == "--use_fast_math":
+            found += ["-ftz=1", "-prec-div=0", "-prec-sqrt=0", "-fma=1"]
+        elif name in {"--ftz", "--prec-div", "--prec-sqrt", "--fmad"}:
+            found.append(f"-{name[2:]}={value}")
+    return canonical_link_options(found)
+
+
 def _parse(option: str) -> tuple[str, str | None]:
     """The canonical name of an option, and its value."""
     bare = option[1:] if option.startswith("--") else option

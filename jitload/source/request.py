@@ -206,6 +206,18 @@ class CompileRequest(Value):
             **current,
         )
 
+    def beside(self, source: os.PathLike[str]) -> CompileRequest:
+        """Another source compiled as this one is, without its names; what it includes is looked for beside itself."""
+        return CompileRequest(
+            source,
+            kind=self.kind,
+            arch=self.archs,
+            options=[*self.options, *(f"--undefine-macro={name}" for name in self.undefines)],
+            include_dirs=self.include_dirs,
+            headers=dict(self.headers),
+            defines=dict(self.defines),
+        )
+
     def line_in_file(self, number: int) -> int:
         """The line of `path` that a line of the source is, both 1-based."""
         if self.lines:
