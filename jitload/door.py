@@ -64,6 +64,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     cache: Cache | None = None,
     isolate: bool = False,
     sources: Iterable[str | os.PathLike[str]] | None = None,
+    host_headers: bool = True,
 ) -> Artifact:
     """Compile CUDA C++ to an artifact, or take it from a cache. No GPU and no driver is needed.
 
@@ -84,6 +85,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             the same; a compile takes the start of an interpreter longer (some 0.2 s).
         sources: in place of `source` several translation units that call each other's device functions, compiled to
             LTO-IR with all that is given here and linked to a cubin or PTX; `names` are of the first.
+        host_headers: whether <cstdint>, <stdio.h> and the like, of which NVRTC has none, come from jitload
+            (docs/headers.md); one that `headers` or `include_dirs` have is found before.
 
     Raises:
         CompileError: the source does not compile (with file, line and NVRTC's log), no NVRTC is installed, or what
@@ -106,11 +109,12 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             headers=headers,
             defines=kept(defines),
             names=names,
+            host_headers=host_headers,
         )
         return compile_linked(units, (), cache, name=name, isolate=isolate)
     device = resolve_device(settings) if arch is None else ""
     arch, options, names = kept(arch), kept(options), kept(names)
-    plain = isinstance(source, str) and not include_dirs and not headers and not defines
+    plain = isinstance(source, str) and host_headers is True and not include_dirs and not headers and not defines
     memo = (source, name, kind, arch, options, names, device) if plain else None
     try:
         request = _requests.get(memo) if memo is not None else None
@@ -129,6 +133,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             defines=defines,
             names=names,
             device_options=EXECUTOR_OPTIONS if device == "cpu" else (),
+            host_headers=host_headers,
         )
         if memo is not None:
             if len(_requests) >= _MAX_REQUESTS:

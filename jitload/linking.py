@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         include_dirs: Iterable[str | os.PathLike[str]]
         headers: Mapping[str, str] | None
         defines: Mapping[str, object] | Iterable[str] | None
+        host_headers: bool
 
     Make = Callable[[CompileRequest], Artifact]
 

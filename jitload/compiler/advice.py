@@ -17,10 +17,13 @@ from jitload.compiler.substitutes import (
     HOST_HEADERS,
     INTEGERS,
     NAMES,
+    STANDARD_NAMES,
+    STANDARD_STD,
     STD,
     STD_ELSEWHERE,
 )
 from jitload.compiler.toolkit import find_nvrtc
+from jitload.headers.roots import STANDARD_ROOT
 
 if TYPE_CHECKING:
     from jitload.headers.closure import Closure, Header
@@ -74,6 +77,8 @@ def advise(log: str, closure: Closure) -> str | None:
 
 def _about_header(includer: str, name: str, closure: Closure) -> str | None:
     through = _leading_to(includer, closure)
+    if through and closure.headers[includer].root == STANDARD_ROOT:
+        return f"<{through[0]}> is made of libcu++: {_about_component(name, closure) or f'<{name}> is missing'}"
     if through:
         return _about_host_header(_blamed(through), name)
     spelled = name.removeprefix("/jitload/missing/")
@@ -163,6 +168,9 @@ def _about_names(log: str, closure: Closure) -> str | None:
     for match in _UNDEFINED.finditer(log):
         name = match["name"]
         number = INTEGERS.fullmatch(name)
+        standard = _of_standard(name, STANDARD_NAMES, closure)
+        if standard is not None:
+            return f"{name}: write #include <{standard}>"
         if number is not None:
             plain = (
                 f"{'unsigned ' if name[0] == 'u' else ''}{BUILTIN_INTEGERS[number[1]]}"
@@ -179,8 +187,13 @@ def _about_names(log: str, closure: Closure) -> str | None:
 def _about_std(log: str, closure: Closure) -> str | None:
     for match in _NOT_IN_STD.finditer(log):
         name = match[1]
+        standard = _of_standard(name, STANDARD_STD, closure)
+        if standard is not None:
+            return f"std::{name}: write #include <{standard}>"
         for header, names in STD.items():
             if re.fullmatch(names, name) and _has(closure, f"cuda/std/{header}"):
+                if closure.request.host_headers:
+                    return f"std::{name}: write #include <{header}>"
                 return f"std::{name}: write #include <cuda/std/{header}> and cuda::std::{name}"
         text = _first(name, STD_ELSEWHERE)
         if text is not None:
@@ -210,6 +223,10 @@ def _home_of(name: str, closure: Closure) -> str | None:
                 return None if from_where is None else f"write #include <{header}>; {from_where}"
             return f"write #include <{header}>" + (f" and {instead}" if instead else "")
     return None
+
+
+def _of_standard(name: str, table: tuple[tuple[str, str], ...], closure: Closure) -> str | None:
+    return _first(name, table) if closure.request.host_headers else None
 
 
 def _first(name: str, table: tuple[tuple[str, str], ...]) -> str | None:

@@ -1,8 +1,8 @@
 """Headers and names that people bring along from host code, and what device code has in their place.
 
 NVRTC compiles device code alone and has no host headers: what stands in the standard library for others stands in
-`cuda/std` for it, where it stands at all. These are facts of NVRTC 12.9 with CCCL 2.8, got by trying each;
-tests/compiler/test_advice.py tries them again.
+`cuda/std` for it, where it stands at all, and in std where the standard headers of jitload bring it there. These are
+facts of NVRTC 12.9 with CCCL 2.8, got by trying each; tests/compiler/test_advice.py tries them again.
 """
 
 from __future__ import annotations
@@ -23,11 +23,17 @@ _TENSORS = "tensors stay in Python: the kernel takes pointers and sizes, and the
 C_HEADERS = {
     "assert.h": ("", "assert is built in"),
     "complex.h": ("complex", ""),
+    "ctype.h": ("", "device code has no functions of characters: compare with '0', 'a', ... instead"),
+    "errno.h": ("", "functions of device code set no errno"),
+    "fenv.h": ("", "device code rounds by its instructions: __fadd_rz, __fmul_ru, ..."),
     "float.h": ("limits", _FLOAT),
     "inttypes.h": ("cstdint", ""),
     "limits.h": ("climits", ""),
+    "locale.h": ("", HOST),
     "math.h": ("", f"{_MATH}; M_PI is CUDART_PI of <math_constants.h>"),
     "memory.h": ("", _MEMORY),
+    "setjmp.h": ("", HOST),
+    "signal.h": ("", HOST),
     "stdarg.h": ("", "va_list and its macros are built in"),
     "stdatomic.h": ("atomic", ""),
     "stdbool.h": ("", "bool is built in"),
@@ -37,6 +43,9 @@ C_HEADERS = {
     "stdlib.h": ("cstdlib", _MEMORY),
     "string.h": ("", _MEMORY),
     "time.h": ("ctime", "clock() and clock64() are built in"),
+    "uchar.h": ("", HOST),
+    "wchar.h": ("", HOST),
+    "wctype.h": ("", HOST),
 }
 #: C++ header -> what to say where cuda/std has none of that name.
 CPP_HEADERS = {
@@ -65,9 +74,11 @@ CPP_HEADERS |= dict.fromkeys(("format", "fstream", "iomanip", "ios", "iosfwd", "
 CPP_HEADERS |= dict.fromkeys(("sstream", "streambuf", "syncstream"), _STDIO)
 CPP_HEADERS |= dict.fromkeys(("any", "codecvt", "filesystem", "locale", "regex", "system_error", "typeindex"), HOST)
 CPP_HEADERS |= dict.fromkeys(("typeinfo", "valarray", "string_view", "memory_resource"), HOST)
+CPP_HEADERS |= dict.fromkeys(("charconv", "execution", "scoped_allocator"), HOST)
 #: Headers that are for host code, by exact name and by beginning.
 HOST_HEADERS = {
     "cuda.h": "the driver API is for host code; leave it out (CUtensorMap can be declared as 128 bytes aligned to 64)",
+    "cudaTypedefs.h": "the driver API is for host code; leave it out",
     "cub/cub.cuh": "it is for the host as well; include what the kernel uses, e.g. <cub/block/block_reduce.cuh>",
     "cuda_occupancy.h": HOST,
     "helper_cuda.h": "it is of NVIDIA's samples, and for host code; leave it out",
@@ -102,6 +113,17 @@ COMPONENTS = (
 #: Integers of a width, and the builtin types of that width.
 INTEGERS = re.compile(r"u?int(?:_fast|_least)?(8|16|32|64)_t|u?int(?:ptr|max)_t")
 BUILTIN_INTEGERS = {"8": "char", "16": "short", "32": "int", "64": "long long"}
+#: Name -> the standard header that has it, where those of jitload are not off.
+STANDARD_NAMES = (
+    (rf"{INTEGERS.pattern}|(?:U?INT(?:_LEAST|_FAST)?(?:8|16|32|64|PTR|MAX)|SIZE|PTRDIFF)_(?:MAX|MIN)", "cstdint"),
+    (r"(?:U?(?:INT|LONG|LLONG|SHRT|CHAR)|SCHAR)_(?:MAX|MIN)|CHAR_BIT", "climits"),
+    (r"(?:FLT|DBL)_[A-Z0-9_]+", "cfloat"),
+    (r"INFINITY|NAN|HUGE_VALF?|M_[A-Z0-9_]+", "cmath"),
+    (r"str(?:len|n?cmp|n?cpy|chr)|memmove|memcmp", "cstring"),
+    (r"nullptr_t|max_align_t|offsetof", "cstddef"),
+    (r"PRI[dioxXu](?:LEAST|FAST)?(?:8|16|32|64|MAX|PTR)", "cinttypes"),
+    (r"CUtensorMap|CUdeviceptr", "cuda.h"),
+)
 #: Name -> the header that declares it, and what to write for it, or "" for the name itself.
 NAMES = (
     (
@@ -175,4 +197,23 @@ STD_ELSEWHERE = (
     (r"thread|mutex|lock_guard|unique_lock|async|future|condition_variable", _NO_THREADS),
     (r"mt19937\w*|uniform_\w+|normal_distribution|random_device", _RANDOM),
     (r"memcpy|memset|malloc|free", f"{_MEMORY}, without std::"),
+)
+#: Of namespace std: name -> the standard header that has it, besides those of `STD`.
+STANDARD_STD = (
+    (
+        (
+            r"(?:min|max|minmax)(?:_element)?|clamp|(?:all|any|none)_of|for_each|count(?:_if)?|find(?:_if)?|equal|"
+            r"copy(?:_n|_if)?|fill(?:_n)?|transform|reverse|rotate|(?:low|upp)er_bound|binary_search"
+        ),
+        "algorithm",
+    ),
+    ("|".join(names for names, text in STD_ELSEWHERE if text == _MATH), "cmath"),
+    (r"mem(?:cpy|set|move|cmp)|str(?:len|n?cmp|n?cpy|chr)", "cstring"),
+    (r"malloc|free|l?labs", "cstdlib"),
+    (r"printf", "cstdio"),
+    (r"accumulate|reduce|iota|gcd|lcm|inner_product|partial_sum|midpoint", "numeric"),
+    (r"addressof|destroy(?:_at|_n)?|uninitialized_\w+", "memory"),
+    (r"bitset", "bitset"),
+    (r"chrono", "chrono"),
+    (r"next|prev|advance|distance|begin|end|size|data|iterator_traits|reverse_iterator", "iterator"),
 )

@@ -7,7 +7,7 @@ it, and every literal `#include` and `__has_include` is rewritten to that name, 
     /jitload/source/...        beside the source
     /jitload/headers/...       from `headers={...}`
     /jitload/include/0/...     from the first of `include_dirs`, and so on
-    /jitload/toolkit/...       the CUDA toolkit's own
+    /jitload/toolkit/...       the CUDA toolkit's own, and the standard headers that come with jitload
     /jitload/absolute/...      included by an absolute path
     /jitload/missing/...       found nowhere, where an alias of that name would be found instead
 

@@ -27,7 +27,7 @@ from jitload.files.regular import open_regular
 from jitload.files.stamp import file_stamp
 from jitload.format.json import canonical_json
 from jitload.frozen import Value
-from jitload.headers.roots import Roots
+from jitload.headers.roots import STANDARD_ROOT, Roots
 from jitload.headers.search import MAX_HEADER_BYTES, VIRTUAL_ROOT
 from jitload.values import Toolchain
 
@@ -102,6 +102,7 @@ def check_variant(
         skip_toolkit: the toolkit's headers were compared before in this process.
     """
     roots = Roots(request, toolkit)
+    trusted = skip_toolkit or not toolkit
     given = dict(request.headers)
     for root, relative, digest, stamp in variant.files:
         if root == "headers":
@@ -109,7 +110,7 @@ def check_variant(
             if text is None or sha256_hex(text.encode("utf-8", "surrogateescape")) != digest:
                 return f"header {relative!r} of headers= changed"
             continue
-        if root.startswith("toolkit/") and (skip_toolkit or not toolkit):
+        if root.startswith("toolkit/") and trusted:
             continue
         if root not in roots:
             return f"{root} is no longer searched"
@@ -124,7 +125,7 @@ def check_variant(
         if not fits and (reason := _check_file(path, digest)):
             return reason
     places = [] if skip_toolkit else list(roots.absent_in(_names(variant, "toolkit")))
-    for root in {root for root, _ in variant.absent if root in roots}:
+    for root in {root for root, _ in variant.absent if root in roots and not (trusted and root == STANDARD_ROOT)}:
         places.append((roots.path(root, "") or "", _names(variant, root)))
     appeared = next(filter(None, (_first_in(base, names) for base, names in places)), None)
     return None if appeared is None else f"{appeared} appeared"

@@ -3,6 +3,8 @@
 Each root of a request is one directory. Those of the toolkit may lie in several places: packages in two directories of
 the path, and an installed toolkit after them, for what no package brings. A header comes from the first place that has
 one of its path, so it is known by the id of its root and the path below it, whatever the place.
+
+The standard headers that come with jitload are a root beside those: NVRTC has none of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from jitload.source.request import CompileRequest
 
     Pair = tuple[str, str]
+
+#: Under the toolkit's name, since whoever trusts recorded headers of the toolkit may trust these, too.
+STANDARD_ROOT = "toolkit/standard"
+_STANDARD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "include", "standard")
 
 # The parts of CCCL, and the library that it asks for by `__has_include`. Half of one release and half of another do not
 # fit together, so these names are looked for no further than the first place that has CUB.
@@ -39,6 +45,8 @@ class Roots:
         self._own = {"source": request.source_dir} if request.source_dir is not None else {}
         self._own.update({f"include/{index}": path for index, path in enumerate(request.include_dirs)})
         self._own["absolute"] = "/"
+        if request.host_headers:
+            self._own[STANDARD_ROOT] = _STANDARD
         self._ids = frozenset(name for name, _ in self.toolkit)
         self._places = [tuple(pairs) for _, pairs in groupby(self.toolkit, lambda pair: _place_of(pair[1]))]
         # Nearly always there is one place: then a header is where its root says, and 600 of CUB's need no look.
@@ -53,7 +61,7 @@ class Roots:
 
     def directories(self) -> Iterator[str]:
         """Every directory that a name is looked for in, in order."""
-        yield from (path for root, path in self._own.items() if root != "absolute")
+        yield from (path for root, path in self._own.items() if root not in {"absolute", STANDARD_ROOT})
         yield from (path for _, path in self.toolkit)
 
     def path(self, root: str, relative: str) -> str | None:

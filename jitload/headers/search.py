@@ -1,8 +1,9 @@
 """Where headers are looked for, and what one file of them is.
 
 Search order, as users of nvcc expect: `headers`, then for quoted names the including file's directory, then
-`include_dirs` in order, then the toolkit. Every place that had nothing is noted: a file that appears there later would
-be found first.
+`include_dirs` in order, then the standard headers that come with jitload, then the toolkit. Headers of the toolkit find
+no standard ones: under NVRTC they include none, and what they would with another compiler is not parsed. Every place
+that had nothing is noted: a file that appears there later would be found first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from jitload.errors import CompileError
 from jitload.files.regular import open_regular
 from jitload.files.stamp import file_stamp
 from jitload.frozen import Value
-from jitload.headers.roots import Roots
+from jitload.headers.roots import STANDARD_ROOT, Roots
 from jitload.lazy import lazy
 from jitload.source.text import BYTE_ORDER_MARK
 
@@ -152,14 +153,25 @@ class Search:
 
     def place(self, include: Include, includer: Header, *, is_main: bool) -> tuple[str, str] | None:
         """(root id, relative path) of what `include` means inside `includer`, or None."""
-        for root, relative in self._candidates(include, includer, is_main):
-            place = root, relative
-            found = self._looked.get(place)
-            if found is None:
-                found = self._looked[place] = self._exists(root, relative)
-            if found:
+        for place in self._candidates(include, includer, is_main):
+            if self._is_there(place):
                 return place
-        return None if include.name.startswith("/") else self._toolkit_place(include, includer, is_main)
+        if include.name.startswith("/"):
+            return None
+        standard = STANDARD_ROOT, posixpath.normpath(include.name)
+        finds_standard = includer.is_users and STANDARD_ROOT in self.roots
+        if finds_standard and self._is_there(standard):
+            return standard
+        of_toolkit = self._toolkit_place(include, includer, is_main)
+        if finds_standard and of_toolkit is None:
+            self.absent.add(standard)
+        return of_toolkit
+
+    def _is_there(self, place: tuple[str, str]) -> bool:
+        found = self._looked.get(place)
+        if found is None:
+            found = self._looked[place] = self._exists(*place)
+        return found
 
     def _candidates(self, include: Include, includer: Header, is_main: bool) -> list[tuple[str, str]]:
         """Where to look before the toolkit, in order; in it, for what stands beside the header of it that includes."""
@@ -183,9 +195,14 @@ class Search:
                 places.append(("headers", posixpath.normpath(beside)))
             elif include.quoted and includer.root in self.roots:
                 relative = _relative(includer.root, beside)
-                root = includer.root if includer.is_users else self.roots.holder_beside(includer.root, relative)
+                root = self._root_beside(includer, relative)
                 places += [(root, relative)] if root is not None else []
         return [*places, *((root, _relative(root, name)) for root in order)]
+
+    def _root_beside(self, includer: Header, relative: str) -> str | None:
+        if includer.is_users or includer.root == STANDARD_ROOT:
+            return includer.root
+        return self.roots.holder_beside(includer.root, relative)
 
     def _toolkit_place(self, include: Include, includer: Header, is_main: bool) -> tuple[str, str] | None:
         relative = posixpath.normpath(include.name)
@@ -201,6 +218,8 @@ class Search:
     def _exists(self, root: str, relative: str) -> bool:
         if root == "headers":
             return relative in self._given
+        if root == STANDARD_ROOT:
+            return os.path.isfile(self.roots.path(root, relative) or "")
         if root.startswith("toolkit/"):
             return True  # `_candidates` has asked
         path = self.roots.path(root, relative) or ""

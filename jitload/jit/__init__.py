@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, overload
 
 from jitload.declaration import KernelSource
 from jitload.errors import UsageTypeError
-from jitload.given import given_cache, given_list, kept
+from jitload.given import given_cache, given_list, given_truth, kept
 from jitload.jit.kernel import JitKernel
 from jitload.jit.specialization import KernelOptions, Specialization
 from jitload.launch.signature import split_signature
@@ -44,6 +44,7 @@ def jit_kernel(
     defines: Mapping[str, object] | Iterable[str] | None = None,
     cache: Cache | None = None,
     link: Iterable[object] = (),
+    host_headers: bool = True,
 ) -> Callable[[Callable[..., object]], JitKernel]: ...
 
 
@@ -62,6 +63,7 @@ def jit_kernel(
     defines: Mapping[str, object] | Iterable[str] | None = None,
     cache: Cache | None = None,
     link: Iterable[object] = (),
+    host_headers: bool = True,
 ) -> JitKernel | Callable[[Callable[..., object]], JitKernel]:
     """Declare a CUDA C++ kernel. Nothing is compiled before the first use.
 
@@ -82,6 +84,7 @@ def jit_kernel(
         cache: where to look and to keep; default: the user's cache.
         link: what is linked with it, as `jitload.link` takes it, and source files, which are compiled as it is; paths
             are relative to the Python file.
+        host_headers: as for `compile`.
 
     Raises:
         UsageValueError: no source, or more than one.
@@ -98,6 +101,7 @@ def jit_kernel(
         defines=kept(defines),
         cache=cache,
         link=given_list("link", link),
+        host_headers=given_truth("host_headers", host_headers),
     )
     if isinstance(include_dirs, (str, os.PathLike)):
         raise UsageTypeError(

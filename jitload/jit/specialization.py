@@ -41,7 +41,18 @@ SOURCE_SUFFIXES = (".cu", ".cuh", ".cc", ".cpp", ".cxx")
 class KernelOptions(Value):
     """What a declaration says beside its source, as `jit_kernel` was given it."""
 
-    __slots__ = ("arch", "cache", "defines", "entry", "headers", "include_dirs", "kind", "link", "options")
+    __slots__ = (
+        "arch",
+        "cache",
+        "defines",
+        "entry",
+        "headers",
+        "host_headers",
+        "include_dirs",
+        "kind",
+        "link",
+        "options",
+    )
     entry: str | None
     kind: str | None
     arch: str | Iterable[str] | None
@@ -51,6 +62,7 @@ class KernelOptions(Value):
     defines: Mapping[str, object] | Iterable[str] | None
     cache: Cache | None
     link: tuple[object, ...]
+    host_headers: bool
 
     def __init__(
         self,
@@ -63,6 +75,7 @@ class KernelOptions(Value):
         headers: Mapping[str, str] | None,
         defines: Mapping[str, object] | Iterable[str] | None,
         cache: Cache | None,
+        host_headers: bool,
         link: Iterable[object] = (),
     ) -> None:
         self._set(
@@ -75,6 +88,7 @@ class KernelOptions(Value):
             defines=defines,
             cache=cache,
             link=tuple(link),
+            host_headers=host_headers,
         )
 
 
@@ -155,6 +169,7 @@ class Specialization:
             include_dirs=self.source.include_dirs(options.include_dirs),
             defines=options.defines,
             names=(entry,) if "<" in entry or "::" in entry else (),
+            host_headers=options.host_headers,
             device_options=() if options.link else device_options(arch or options.arch),
         )
         return self._linked(request) if options.link else request

@@ -30,6 +30,7 @@ class Wishes(TypedDict, total=False):
     """How it is compiled, whatever for."""
 
     defines: Mapping[str, object] | Iterable[str] | None
+    host_headers: bool
     include_dirs: Iterable[str | os.PathLike[str]]
     names: Iterable[str]
     options: str | Iterable[str]

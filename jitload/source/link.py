@@ -195,6 +195,7 @@ _OF_A_COMPILE: dict[str, object] = {
     "device_options": (),
     "defines": (),
     "undefines": (),
+    "host_headers": True,
     "include_dirs": (),
     "source_dir": None,
     "headers": (),

@@ -12,6 +12,7 @@ import re
 from jitload.digest import digest_factors, frame_all, sha256_hex
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.frozen import Value
+from jitload.given import given_truth
 from jitload.source.arch import normalize_archs, parse_kind
 from jitload.source.options import canonical_options, macro_name, option_name
 from jitload.source.text import check_encodable, checked_text, read_source
@@ -51,6 +52,7 @@ class CompileRequest(Value):
         include_dirs: absolute directories, searched in order.
         source_dir: directory for quoted includes of the source, or None.
         headers: (include name, text) pairs, sorted by name.
+        host_headers: whether <cstdint>, <stdio.h> and the like are found though the caller has none.
         digest: 64 hex digits over `factors()`: names the request before its headers and its toolchain are known.
     """
 
@@ -63,6 +65,7 @@ class CompileRequest(Value):
         "escaped",
         "first_line",
         "headers",
+        "host_headers",
         "include_dirs",
         "kind",
         "lines",
@@ -91,6 +94,7 @@ class CompileRequest(Value):
     include_dirs: tuple[str, ...]
     source_dir: str | None
     headers: tuple[tuple[str, str], ...]
+    host_headers: bool
     digest: str
     #: Whether images are linked (source/link.py) rather than a source compiled.
     is_link = False
@@ -113,6 +117,7 @@ class CompileRequest(Value):
         escaped: bool = False,
         source_dir: str | os.PathLike[str] | None = None,
         device_options: Iterable[str] = (),
+        host_headers: bool = True,
     ) -> None:
         """Read and canonicalise.
 
@@ -149,12 +154,13 @@ class CompileRequest(Value):
             include_dirs=tuple(_directory(item) for item in directories),
             source_dir=None if source_dir is None else os.path.abspath(source_dir),
             headers=_headers(headers),
+            host_headers=given_truth("host_headers", host_headers),
         )
         object.__setattr__(self, "digest", digest_factors(self.factors()))
 
     def factors(self) -> list[tuple[str, bytes]]:
         """The factors that the request itself gives to the key, labelled, in the order of the key."""
-        return [
+        factors = [
             ("schema", SCHEMA),
             ("kind", self.kind.value.encode()),
             ("arch", self.arch.encode()),
@@ -167,6 +173,7 @@ class CompileRequest(Value):
             # The texts belong to the include closure; the names alone decide what shadows what.
             ("header names", frame_all([("name", os.fsencode(name)) for name, _ in self.headers])),
         ]
+        return factors if self.host_headers else [*factors, ("host headers", b"0")]  # older keys are those of True
 
     @property
     def source_digest(self) -> str:
@@ -203,6 +210,7 @@ class CompileRequest(Value):
             lines=self.lines,
             escaped=self.escaped,
             source_dir=self.source_dir,
+            host_headers=self.host_headers,
             **current,
         )
 
@@ -216,6 +224,7 @@ class CompileRequest(Value):
             include_dirs=self.include_dirs,
             headers=dict(self.headers),
             defines=dict(self.defines),
+            host_headers=self.host_headers,
         )
 
     def line_in_file(self, number: int) -> int:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         files: list[tuple[str, str, str]]
         aliases: list[tuple[str, str, str, str]]
         inputs: list[tuple[str, str, str]]
+        host_headers: bool
 
 else:
     links = lazy("jitload.source.link")  # most workloads have none
@@ -102,7 +103,7 @@ def program_of(value: object) -> Program:
         ValueError: something in it is missing, twice, of another type, or cannot be.
         BundleError: a header would lie elsewhere than below its root.
     """
-    row = dict(object_of(value, ("targets", *FIELDS), ("aliases", "inputs")))
+    row = dict(object_of(value, ("targets", *FIELDS), ("aliases", "inputs", "host_headers")))
     targets = [
         (kind, arch, how)
         for kind, arch, how in (list_of(target, str, 3) for target in list_of(row.pop("targets"), list))
@@ -116,6 +117,8 @@ def program_of(value: object) -> Program:
         row.pop("aliases", None)  # as it is written where there are none
     if not list_of(row.get("inputs", []), list):
         row.pop("inputs", None)
+    if row.get("host_headers", False) is not False:
+        raise ValueError(f"host_headers is false where it stands, got {row['host_headers']!r:.40}")
     _check_texts(row)
     _check_places(row)
     if "inputs" in row:
@@ -217,6 +220,7 @@ def _check_request(row: JsonObject, kind: str, arch: str) -> None:
             defines=dict(row["defines"]),
             names=row["names"],
             headers={name: "" for name, _ in row["headers"]},
+            host_headers=row.get("host_headers", True),
         )
     except TypeError as error:
         raise ValueError(str(error)) from None

@@ -219,6 +219,7 @@ def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[s
         raise Unrecordable("two of its headers would lie in one place without the links here")
     row = {
         **({"aliases": aliases} if aliases else {}),
+        **({} if request.host_headers else {"host_headers": False}),
         "absent": [[root, path] for root, path in variant.absent if root == "source" or root.startswith("include/")],
         "defines": request.defines,
         "files": sorted(files),

@@ -8,6 +8,7 @@ r"""Workloads: what an application asks for, as text that can be merged, compare
                  "source": sha256, "targets": [[kind, arch, how]...], "undefines": [text...]}
                  and, where there are any, "aliases": [[root, path, root, path]...], as workloads/aliases.py has them,
                  and for a link "inputs": [[type, name, sha256 of LinkInput.to_text]...], with an empty source
+                 and "host_headers": false where the request does without the standard headers of jitload
     root     := "source" | "include/N"     where a header was found, as in headers/record.py; never a path
     how      := "chosen" (by the application, kind and arch) | "kind" (the kind alone) | "device" (neither)
 
@@ -157,6 +158,7 @@ class Workload:
                 defines=dict(row["defines"]),
                 names=row["names"],
                 headers={name: self.texts[digest] for name, digest in row["headers"]},
+                host_headers=row.get("host_headers", True),
                 source_dir=places["source"],
                 include_dirs=[places.get(f"include/{n}", f"{base}/none-{n}") for n in range(last + 1)],
             )

@@ -34,7 +34,7 @@ def includes(*names):
 )
 def test_a_standard_header_says_what_device_code_has_for_it(name):
     """And where that is a header, including it in the place of this one compiles."""
-    said = hint(includes(name) + KERNEL.format(""))
+    said = hint(includes(name) + KERNEL.format(""), host_headers=False)
     assert f"<{name}>" in said
     advised = re.search(r"write #include <(cuda/std/\w+)> and cuda::std::", said)
     if advised is not None:
@@ -46,7 +46,7 @@ def test_a_standard_header_says_what_device_code_has_for_it(name):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["cuda.h"], r"<cuda\.h> \(it needs <\w+\.h>\): the driver API is for host code; leave it out"),
+        (["cudaTypedefs.h"], r"<cudaTypedefs\.h> \(it needs <\w+\.h>\): the driver API is for host code; leave it out"),
         (["cub/cub.cuh"], r"<cub/cub\.cuh>.*: it is for the host as well; include what the kernel uses"),
         (["cub/device/device_reduce.cuh"], r"<cub/device/device_reduce\.cuh>.* launches kernels from the host"),
         (
@@ -116,12 +116,45 @@ def test_a_header_that_nobody_knows_gets_no_advice():
     ],
 )  # fmt: skip
 def test_a_name_that_host_code_has(code, message, mended):
-    """And what is advised compiles."""
-    said = hint(KERNEL.format(code))
+    """And what is advised compiles, where the standard headers of jitload are off."""
+    said = hint(KERNEL.format(code), host_headers=False)
     assert message in said
     header = re.search(r"#include <([\w/.]+)>", said)
     if header is not None or mended is not None:
-        compiled((includes(header[1]) if header else "") + KERNEL.format(mended or code))
+        compiled((includes(header[1]) if header else "") + KERNEL.format(mended or code), host_headers=False)
+
+
+@pytest.mark.parametrize(
+    ("code", "header"),
+    [
+        ("uint32_t u = 1; x[0] = u;", "cstdint"),
+        ("std::uint32_t u = 1; x[0] = u;", "cstdint"),
+        ("x[0] = SIZE_MAX;", "cstdint"),
+        ("x[0] = INT_MAX;", "climits"),
+        ("x[0] = FLT_EPSILON;", "cfloat"),
+        ("x[0] = M_PI * INFINITY;", "cmath"),
+        ("x[0] = std::sqrt(2);", "cmath"),
+        ("x[0] = std::min(1, 2);", "algorithm"),
+        ("x[0] = std::is_same_v<int, int>;", "type_traits"),
+        ("std::complex<float> c(1, 2); x[0] = c.real();", "complex"),
+        ("x[0] = std::numeric_limits<int>::max();", "limits"),
+        ("memmove(x, x + 1, 4);", "cstring"),
+        ("std::memcpy(x, x + 1, 4);", "cstring"),
+        ('std::printf("x");', "cstdio"),
+        ("int a[2] = {1, 2}; x[0] = std::accumulate(a, a + 2, 0);", "numeric"),
+    ],
+)
+def test_a_name_of_the_standard_library_says_which_header_to_include(code, header):
+    """And with that it compiles as it was written."""
+    said = hint(KERNEL.format(code))
+    assert f": write #include <{header}>" in said
+    assert "cuda::std" not in said
+    compiled(includes(header) + KERNEL.format(code))
+
+
+@pytest.mark.parametrize("name", ["vector", "iostream", "string", "thread", "random", "stdexcept"])
+def test_a_standard_header_for_the_host_is_told_with_a_way_out(name):
+    assert f"<{name}>" in hint(includes(name) + KERNEL.format(""))
 
 
 def test_a_parameter_of_half_is_known_among_the_errors_that_follow_from_it():
