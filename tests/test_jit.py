@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload import jit_kernel
+from jitload import ArgumentError, SymbolNotFoundError, jit_kernel
 from jitload.workloads.workload import Workload
 
 AXPY = 'extern "C" __global__ void axpy(float a, const float *x, float *y, int n) { int i = threadIdx.x; if (i < n) y[i] += a * x[i]; }\n'
@@ -708,3 +708,43 @@ def test_hints_and_grids_that_follow_from_the_arguments():
     put[0, 1](x, 9)
     put(x, 9, grid=lambda x, priority: 0 * priority, block=1)
     assert x.tolist() == [5, 5, 5, 5]
+
+
+CONSTANTS = """
+namespace n { __constant__ float coeff[2]; }
+__device__ int calls;
+template <typename T> __global__ void k(T *out) { *out = n::coeff[0] + n::coeff[1]; ++calls; }
+"""
+
+
+def test_variables_are_set_by_name_before_and_after_the_first_launch(cache_dir):
+    """Compiled, and from a hit; each specialization has its own."""
+    for _ in range(2):
+
+        @jit_kernel(source=CONSTANTS, entry="k<{T}>")
+        def k(out, *, T="float"): ...
+
+        double = k.specialize(T="double")
+        k.constant("n::coeff", np.array([1, 2], "f4"))
+        double.constant("&n::coeff", memoryview(np.array([5, 5], "f4")))
+        out, wide, calls = np.zeros(1, "f4"), np.zeros(1, "f8"), np.zeros(1, "i4")
+        k[1, 1](out)
+        double[1, 1](wide)
+        assert (out[0], wide[0]) == (3, 10)
+        k.constant("n::coeff", np.array([4, 2], "f4"))
+        k[1, 1](out)
+        assert out[0] == 6
+        k.module.get_global("calls").copy_to(calls)
+        assert calls[0] == 2
+        with pytest.raises(SymbolNotFoundError, match="no variable 'n::other'"):
+            k.constant("n::other", out)
+        with pytest.raises(ArgumentError, match="has 8 bytes, and the array has 16"):
+            k.constant("n::coeff", np.zeros(2, "f8"))
+
+
+def test_a_variable_of_an_open_template_is_refused():
+    @jit_kernel(source=CONSTANTS, entry="k<{T}>")
+    def k(out, *, T): ...
+
+    with pytest.raises(ArgumentError, match=r"T.*constant"):
+        k.constant("n::coeff", np.zeros(2, "f4"))

@@ -65,7 +65,7 @@ class JitKernel:
         own = {*parameters.names, *wanted.names}
         self._launch_options = (*_LAUNCH_OPTIONS, *[name for name in _HINTS if name not in own])
         self._specializations: dict[tuple[object, ...], JitKernel] = {}
-        self._kernels: dict[tuple[object, ...], Kernel] = {}
+        self._loaded: dict[tuple[object, ...], tuple[Kernel, Module]] = {}
         self._current: tuple[config.Config, Kernel] | None = None
         self._lock = RLock()
         forks.after_fork(self._renew_lock)
@@ -148,16 +148,50 @@ class JitKernel:
         seen = self._current
         if seen is not None and seen[0] is settings:
             return seen[1]
+        return self._in_force(settings)[0]
+
+    def _in_force(self, settings: config.Config) -> tuple[Kernel, Module]:
+        """The kernel for some settings, and its module."""
         with self._lock:
             # What was loaded under other bundles, or before strict mode, is not what these settings ask for.
             state = (resolve_device(), settings.strict, settings.bundles, settings.trust)
-            kernel = self._kernels.get(state)
-            if kernel is None:
-                kernel = self._kernels[state] = self._load()
+            loaded = self._loaded.get(state)
+            if loaded is None:
+                loaded = self._loaded[state] = self._load()
             elif settings.record is not None:
                 self._note_use()
-            self._current = (settings, kernel)
-            return kernel
+            self._current = (settings, loaded[0])
+            return loaded
+
+    @property
+    def module(self) -> Module:
+        """The module of the kernel that is loaded for the device in force, with its variables: `get_global`.
+
+        Raises:
+            CompileError, LoadError: as `kernel`.
+        """
+        return self._in_force(config.current())[1]
+
+    def constant(self, name: str, array: Given, *, stream: object = None) -> None:
+        """Set a `__constant__`, `__device__` or `__managed__` variable of the kernel's source, on the current device.
+
+        It may be called before the first launch, which then finds the value, and between launches. Each device has
+        variables of its own, and so has each specialization of a template kernel.
+
+        Args:
+            name: in C++: "coeff", "filters::coeff".
+            array: an array, or a buffer, of just the bytes of the variable; its type is not known, so that an array of
+                another type must be made one of the variable's.
+            stream: as for a launch: it is set behind what is queued there.
+
+        Raises:
+            SymbolNotFoundError: the source has no such variable, or nothing in it uses it.
+            ArgumentError: an array of other bytes, or a template argument is open.
+            CompileError, LoadError: as `kernel`.
+        """
+        if self._open:
+            raise missing_argument(self.__name__, self._open[0], "constant() sees no array to deduce it from")
+        self.module.get_global(name).copy_from(array, stream=stream)
 
     @property
     def resources(self) -> Resources | None:
@@ -245,7 +279,7 @@ class JitKernel:
         except (JitloadError, OSError) as error:  # it is loaded, and a recording is no reason to fail
             log.warn_once(("record", id(self)), f"{self.__name__} is not recorded: {error}")
 
-    def _load(self) -> Kernel:
+    def _load(self) -> tuple[Kernel, Module]:
         artifact = self.artifact()
         entry = self.entry
         if entry not in artifact.kernels:
@@ -258,8 +292,7 @@ class JitKernel:
             )
         module = artifact.load()
         self._attach_lines(module)
-        kernel: Kernel = module[entry]
-        return kernel
+        return module[entry], module
 
     def _attach_lines(self, module: Module) -> None:
         """Let faults and profiles name the lines of the Python file, as compile errors do.
