@@ -106,6 +106,40 @@ PLANTED = {
         "last = 48",
         "last = 60",
     ),
+    "shuffle from threads outside the mask": Planted(
+        "memory",
+        "takes no part",
+        HEAD
+        + "    int v = in[i], first = 16;\n    unsigned some = __ballot_sync(0xffffffffu, t % 32 < 4);\n"
+        + "    if (t % 32 < 4)\n        for (int d = first; d; d /= 2)\n"
+        + "            v += __shfl_xor_sync(some, v, d); // FAULT\n    out[i] = v;\n}",
+        "first = 16",
+        "first = 2",
+    ),
+    "shuffle from threads that a partial warp never had": Planted(
+        "memory",
+        "takes no part",
+        HEAD + "    int v = in[i], far = 16;\n    out[i] = __shfl_xor_sync(0xffffffffu, v, far); // FAULT\n}",
+        "far = 16",
+        "far = 1",
+        block=48,
+    ),
+    "a vote of a thread that its mask leaves out": Planted(
+        "",
+        "is not in the member mask 0x0000ffff",
+        HEAD + "    unsigned some = 0xffffu;\n    out[i] = __ballot_sync(some, in[i] > 3); // FAULT\n}",
+        "some = 0xffffu",
+        "some = 0xffffffffu",
+    ),
+    "masks that do not agree": Planted(
+        "",
+        "others wait at 'vote.sync",
+        HEAD
+        + "    unsigned some = t % 32 < 16 ? 0xffffu : n > 1 ? 0xffffffffu : 0xffff0000u;\n"
+        + "    int any = __any_sync(some, in[i] > 3);\n    __syncthreads(); // FAULT\n    out[i] = any;\n}",
+        "n > 1",
+        "n < 1",
+    ),
     "missing __syncthreads": Planted(
         "race",
         "race: it reads 4 bytes at shared address",
@@ -271,6 +305,49 @@ PLANTED = {
         + "    __shared__ int s[64];\n    if (t < 63)\n        s[t] = in[i];\n    __syncthreads();\n    out[i] = s[63 - t]; // FAULT\n}",
         "t < 63",
         "t < 64",
+    ),
+    "a write that the shuffle with another thread does not order": Planted(
+        "race",
+        "race: it writes 4 bytes at shared address",
+        HEAD
+        + "    __shared__ int s[64];\n    s[t] = in[i];\n    __syncthreads();\n    int v = s[t]; // OTHER\n"
+        + "    int w = __shfl_xor_sync(0xffffffffu, v, 1);\n    s[t ^ 2] = w; // FAULT\n"
+        + "    __syncthreads();\n    out[i] = s[t];\n}",
+        "t ^ 2",
+        "t ^ 1",
+        other=True,
+    ),
+    "a write that no vote orders": Planted(
+        "race",
+        "race: it writes 4 bytes at shared address",
+        HEAD
+        + "    __shared__ int s[64];\n    s[t] = in[i];\n    __syncthreads();\n    int v = s[t]; // OTHER\n"
+        + "    if ((v >= 0))\n        s[t ^ 21] = v; // FAULT\n    __syncthreads();\n    out[i] = s[t];\n}",
+        "(v >= 0)",
+        "__all_sync(0xffffffffu, v >= 0)",
+        other=True,
+    ),
+    "a write that a shuffle does not publish": Planted(
+        "race",
+        "race: it reads 4 bytes at shared address",
+        HEAD
+        + "    __shared__ int s[64];\n    s[t] = in[i]; // OTHER\n    int w = __shfl_xor_sync(0xffffffffu, in[i], 1);;\n"
+        + "    out[i] = s[t ^ 1] + w; // FAULT\n}",
+        ";;",
+        "; __syncwarp();",
+        other=True,
+    ),
+    "a tile that nobody wrote": Planted(
+        "init",
+        "uninitialised: nobody wrote what this reads",
+        HEAD
+        + "    __shared__ __align__(16) int s[2][8][4];\n    int rows = 0, w = t / 32, r;\n"
+        + "    if (t % 32 < rows * 4)\n        s[w][t % 32 / 4][t % 4] = in[i];\n    __syncthreads();\n"
+        + "    unsigned a = __cvta_generic_to_shared(&s[w][t % 8][0]);\n"
+        + '    asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];" : "=r"(r) : "r"(a)); // FAULT\n'
+        + "    out[i] = r;\n}",
+        "rows = 0",
+        "rows = 5",
     ),
     "uninitialised stack": Planted(
         "init",

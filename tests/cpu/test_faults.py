@@ -246,6 +246,38 @@ def test_threads_at_different_barriers(ptx):
     assert caught.value.instruction.startswith("bar.sync")
 
 
+APART = """.visible .entry k() {{ .reg .pred %p; .reg .b32 %r;
+    mov.u32 %r, %tid.x; setp.lt.u32 %p, %r, {first};
+    @%p bra LOW;
+    {high};
+    bra DONE;
+    LOW: {low};
+    DONE: ret; }}"""
+
+
+@pytest.mark.parametrize(
+    "barrier", ["bar.sync 0", "barrier.sync.aligned 0", "bar.sync 0, 64", "bar.red.popc.u32 %r, 0, %p"]
+)
+def test_threads_of_one_warp_at_two_barrier_instructions(ptx, barrier):
+    with pytest.raises(CpuFault, match="barrier divergence: other threads of the warp wait at") as caught:
+        ptx(APART.format(first=16, high=barrier, low=barrier)).run("k", 1, 64)
+    assert caught.value.instruction.startswith(barrier.partition(" ")[0])
+
+
+@pytest.mark.parametrize(("barrier", "first"), [("barrier.sync 0", 16), ("bar.sync 0", 32), ("bar.sync 0, 64", 32)])
+def test_two_barrier_instructions_that_may_meet(ptx, barrier, first):
+    """Without `.aligned` threads are counted one by one; and warps may come to a barrier by ways of their own."""
+    ptx(APART.format(first=first, high=barrier, low=barrier)).run("k", 1, 64)
+
+
+@pytest.mark.parametrize(("high", "low"), [("bar.sync 0, 96", "bar.sync 0, 128"), ("bar.sync 0", "bar.arrive 0, 64")])
+def test_threads_that_expect_different_numbers_at_one_barrier(ptx, high, low):
+    with pytest.raises(
+        CpuFault, match="barrier divergence: threads of the block expect different numbers at barrier 0"
+    ):
+        ptx(APART.format(first=32, high=high, low=low)).run("k", 1, 96)
+
+
 def test_a_warp_operation_that_others_never_reach(cuda):
     source = """extern "C" __global__ void k(int *out) {
         if (threadIdx.x < 8) out[threadIdx.x] = __shfl_sync(0xffffffffu, threadIdx.x, 0);

@@ -3,27 +3,43 @@
 Each byte is known to be written or not. An access is reported when none of its bytes is: structures are copied with
 their padding, so a read that is written in part is an ordinary thing. Code without optimization (`-G`) also copies
 members that nobody set, and puts bit fields together in memory, so its stack is left out.
+
+A load of matrices (`ldmatrix`, `wmma.load`) reads whole tiles, of which a kernel may use some rows only: it is reported
+where a warp finds nothing written in any of its parts.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from jitload.cpu.checks.shadow import Shadow, byte_positions, lazy_zeros
+from jitload.cpu.memory.access import lanes_of
 from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.run.observer import Observer
+from jitload.errors import CpuFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jitload.cpu.code.block_code import BlockCode
     from jitload.cpu.memory.access import Addresses
     from jitload.cpu.run.batch import Batch, Grid
+    from jitload.cpu.run.frame import Frame
     from jitload.cpu.types import Array, Lanes
 
 _WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32}
+
+
+class _Doubt(NamedTuple):
+    """A load of matrices whose parts are being read: the warps that found nothing written so far, and their fault."""
+
+    batch: Batch
+    site: int
+    warps: Array
+    fault: CpuFault | None
 
 
 class InitCheck(Observer):
@@ -33,12 +49,49 @@ class InitCheck(Observer):
         self._written: WeakKeyDictionary[Batch, dict[str, Array]] = WeakKeyDictionary()
         self._heap: Shadow | None = None
         self._spaces = {"shared", "local"}
+        self._matrices: dict[int, bool] = {}  # site -> whether it loads matrices
+        self._doubt: _Doubt | None = None
 
     def launched(self, grid: Grid) -> None:
         """A launch begins."""
         self._heap = None
         if grid.code.linker.program.debug:
             self._spaces = {"shared"}
+
+    def finished(self, grid: Grid) -> None:  # noqa: ARG002
+        """A launch has run to its end."""
+        self._settle()
+
+    def runs(self, batch: Batch, frame: Frame, block: BlockCode, lanes: Array | None) -> None:  # noqa: ARG002
+        """What was loaded by then was loaded in all its parts."""
+        if self._doubt is not None:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Report what the last load of matrices left in doubt."""
+        doubt, self._doubt = self._doubt, None
+        if doubt is not None and doubt.fault is not None:
+            raise doubt.fault
+
+    def _doubts(self, batch: Batch, addresses: Addresses, offset: int, nbytes: int, site: int, missing: Array) -> None:
+        """A part of a load of matrices is read; `missing` are the positions of what nobody wrote."""
+        doubt = self._doubt
+        if doubt is not None and (doubt.batch is not batch or doubt.site != site):
+            self._settle()
+            doubt = None
+        warps = batch.slots[lanes_of(addresses)] >> 5
+        count = len(batch.live_bits)
+        parts = np.bincount(warps, minlength=count)
+        empty = (parts > 0) & (np.bincount(warps[missing], minlength=count) == parts)
+        if doubt is not None:
+            empty &= doubt.warps
+        fault = None
+        if empty.any():
+            try:
+                self._fail(addresses, offset, nbytes, site, int(missing[np.argmax(empty[warps[missing]])]))
+            except CpuFault as found:
+                fault = found
+        self._doubt = _Doubt(batch, site, empty, fault)
 
     def accessed(
         self,
@@ -61,10 +114,19 @@ class InitCheck(Observer):
         rows, places = _rows(written, nbytes, byte_positions(addresses, offset))
         if how != "store":
             missing = np.flatnonzero(~np.atleast_2d(rows[places]).any(axis=-1))
-            if len(missing):
+            if self._loads_matrices(batch, site):
+                self._doubts(batch, addresses, offset, nbytes, site, missing)
+            elif len(missing):
                 self._fail(addresses, offset, nbytes, site, int(missing[0]))
         if how != "load":
             rows[places] = _all_ones(rows)
+
+    def _loads_matrices(self, batch: Batch, site: int) -> bool:
+        found = self._matrices.get(site)
+        if found is None:
+            text = batch.grid.code.places[site].text
+            found = self._matrices[site] = "ldmatrix" in text or "wmma.load" in text
+        return found
 
     def _access_heap(self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str) -> None:
         assert self._heap is not None

@@ -4,6 +4,8 @@ Time is a counter that goes on at every synchronization. Of each thread it is ke
 happened: in its warp, in its thread block, in the grid. That is coarser than a vector clock and errs on one side:
 whatever is ordered is seen to be ordered, so a correct program is never reported.
 
+- What a shuffle, a vote or another warp operation brings from a thread, that thread had read before it gave it: so
+  its earlier reads are over. What it wrote is not ordered by that.
 - A barrier of the block lets its threads know what the block did, `__syncwarp` what the warp did, and each hands on
   what the threads that meet there know already.
 - An atomic or another strong write after a fence of the same thread (or one that is a release itself) publishes
@@ -17,10 +19,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from jitload.cpu.lanes.warp import groups_of
+
 if TYPE_CHECKING:
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.text.ir import Place
-    from jitload.cpu.types import Array
+    from jitload.cpu.types import Array, Lanes
 
 _STRONG = {"volatile", "relaxed", "acquire", "release", "acq_rel", "sc", "mmio", "cv"}
 _RELEASES = {"release", "acq_rel", "sc"}
@@ -61,6 +65,8 @@ class Knowledge:
         block_floor: ... which holds for all of the batch.
         grid: ... what any thread of the grid did.
         fenced: the time of its last fence, or of one that a barrier told it of.
+        heard: lanes of its warp, as bits, of which values came to it since the last barrier, also by way of others.
+        heard_until: when the last of them came: what those lanes read until then is over.
     """
 
     def __init__(self, total: int) -> None:
@@ -69,6 +75,8 @@ class Knowledge:
         self.block_floor = 0
         self.grid = np.zeros(total, np.int64)
         self.fenced = np.zeros(total, np.int64)
+        self.heard = np.zeros(total, np.uint32)
+        self.heard_until = np.zeros(total, np.int64)
 
 
 class Order:
@@ -101,12 +109,31 @@ class Order:
         _share(lanes, batch.block_slot, (known.grid, known.fenced))
         known.block[slice(None) if lanes is None else lanes] = self._tick()
         known.block_floor = int(known.block.min())
+        known.heard[slice(None) if lanes is None else lanes] = 0
 
     def meet(self, batch: Batch, lanes: Array | None) -> None:
         """`__syncwarp` of lanes."""
         known = self.known(batch)
         _share(lanes, batch.slots >> 5, (known.block, known.grid, known.fenced))
         known.warp[slice(None) if lanes is None else lanes] = self._tick()
+
+    def hear_from(self, batch: Batch, lanes: Array | None, sources: Array) -> None:
+        """A value comes to each of the lanes from the slot of another."""
+        known, mine = self.known(batch), slice(None) if lanes is None else lanes
+        slots = batch.slots[mine]
+        table = np.zeros(batch.slot_count, np.uint32)
+        table[slots] = known.heard[mine] | np.uint32(1) << (slots & 31).astype(np.uint32)
+        known.heard[mine] |= table[sources]
+        known.heard_until[mine] = self._tick()
+
+    def hear_all(self, batch: Batch, lanes: Array | None, masks: Lanes) -> None:
+        """Something comes to each of the lanes from all that its member mask names."""
+        known, mine = self.known(batch), slice(None) if lanes is None else lanes
+        groups, count = groups_of(batch.slots[mine], masks)
+        together = np.zeros(count, np.uint32)
+        np.bitwise_or.at(together, groups, known.heard[mine] | masks)
+        known.heard[mine] = together[groups]
+        known.heard_until[mine] = self._tick()
 
     def fence(self, batch: Batch, lanes: Array | None) -> None:
         """Lanes execute a fence."""

@@ -19,6 +19,7 @@ import numpy as np
 from jitload.cpu.checks.order import Order, Strength, strength_of
 from jitload.cpu.checks.shadow import Shadow, byte_positions, writes_what_is_there
 from jitload.cpu.faults import describe_place, run_fault
+from jitload.cpu.lanes.warp import shuffle_sources
 from jitload.cpu.memory.access import lanes_of
 from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.run.observer import Observer
@@ -134,11 +135,17 @@ class RaceCheck(Observer):
         self._pass_fences()
         self._order.release(batch, lanes)
 
-    def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Lanes, values: Sequence[Lanes]) -> None:  # noqa: ARG002
-        """Of all warp operations only `__syncwarp` orders memory."""
+    def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Lanes, values: Sequence[Lanes]) -> None:
+        """Of all warp operations only `__syncwarp` orders memory; what others bring was read before."""
         if code.name == "sync":
             self._pass_fences()
             self._order.meet(batch, lanes)
+        elif code.name.startswith("shfl"):
+            slots = batch.slots if lanes is None else batch.slots[lanes]
+            sources, _ = shuffle_sources(code.name.partition(".")[2], slots, values)
+            self._order.hear_from(batch, lanes, sources)
+        elif code.name != "activemask":  # which waits for nobody and brings nothing
+            self._order.hear_all(batch, lanes, masks)
 
     def allocated(self, batch: Batch, lane: int, site: int, address: int, nbytes: int) -> None:  # noqa: ARG002
         """What was there before belongs to nobody."""
@@ -245,6 +252,8 @@ class RaceCheck(Observer):
         warp = block & (other % batch.grid.threads >> 5 == batch.thread[lanes] >> 5)
         racing &= ~(block & (times <= known.block[lanes]))
         racing &= ~(warp & (times <= known.warp[lanes]))
+        heard = known.heard[lanes] >> (other % batch.grid.threads & 31).astype(np.uint32) & np.uint32(1) == 1
+        racing &= ~(warp & reads & heard & (times <= known.heard_until[lanes]))
         return np.asarray(racing)
 
     def _remember_writers(

@@ -29,6 +29,7 @@ class MeetingCode(NamedTuple):
         site: for faults.
         masked: whether a member mask is the first operand (`.sync` forms).
         product: of matrices, for `mma` and `wmma`.
+        aligned: whether all threads of a warp must execute this very instruction (barriers).
     """
 
     kind: str
@@ -38,6 +39,7 @@ class MeetingCode(NamedTuple):
     site: int
     masked: bool = False
     product: Product | None = None
+    aligned: bool = False
 
 
 class CallCode(NamedTuple):

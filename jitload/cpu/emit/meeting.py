@@ -53,7 +53,8 @@ def _barrier(
 ) -> tuple[MeetingCode, str, list[Register]]:
     if modifiers.choice("cluster"):
         return _cluster_barrier(writer, instruction, modifiers)
-    modifiers.flag("cta", "aligned")
+    modifiers.flag("cta")
+    aligned = modifiers.flag("aligned") or instruction.opcode == "bar"
     name = modifiers.need("sync", "arrive", "red")
     results: tuple[tuple[int, str] | None, ...] = ()
     written: list[Register] = []
@@ -73,7 +74,8 @@ def _barrier(
     number = writer.source(found[0], "u32")
     count = writer.source(found[1], "u32") if len(found) == 2 else "None"
     kind = "arrive" if name == "arrive" else "barrier"
-    return MeetingCode(kind, name, "", results, writer.site), f"({number}, {count}, {value})", written
+    code = MeetingCode(kind, name, "", results, writer.site, aligned=aligned)
+    return code, f"({number}, {count}, {value})", written
 
 
 def _cluster_barrier(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jitload.cpu.faults import describe_place
+
 if TYPE_CHECKING:
     from jitload.cpu.code.block_code import MeetingCode
     from jitload.cpu.run.batch import Batch
@@ -46,10 +48,15 @@ class Barrier:
         threads = batch.grid.threads
         self._missing = -threads % 32
 
-    def arrive(self, lanes: Array, count: Array | None, predicate: Lanes | None) -> None:
-        """Count lanes in; `count` is the number that they expect, or None for all live threads."""
+    def arrive(self, lanes: Array, count: Array | None, predicate: Lanes | None) -> int | None:
+        """Count lanes in; `count` is the number that they expect, or None for all live threads.
+
+        Returns:
+            The position of a lane that expects another number than those before it, or None.
+        """
         blocks = self._batch.block_slot[lanes]
         number = self._batch.blocks
+        before, waited = self._expected[blocks], self._arrived[blocks] > 0
         arrived = np.bincount(blocks, minlength=number)
         self._arrived += arrived
         last = self._batch.thread[lanes] == self._batch.grid.threads - 1
@@ -59,6 +66,8 @@ class Barrier:
             self._true += np.bincount(blocks[chosen], minlength=number)
         if count is not None:
             self._expected[blocks] = count
+        differs = waited & (before != (-1 if count is None else count))
+        return int(np.argmax(differs)) if differs.any() else None
 
     @property
     def idle(self) -> bool:
@@ -72,6 +81,7 @@ class Barrier:
         complete = enough & (self._arrived > 0)
         if not complete.any():
             return []
+        self._expect_whole_warps(complete)
         released, kept = [], []
         for waiting in self.waiting:
             chosen = complete[self._batch.block_slot[waiting.lanes]]
@@ -85,6 +95,26 @@ class Barrier:
             counter[complete] = 0
         self._expected[complete] = -1
         return released
+
+    def _expect_whole_warps(self, complete: Array) -> None:
+        """Of a warp, all threads wait at the same `.aligned` instruction.
+
+        Raises:
+            CpuFault: they do not.
+        """
+        if len(self.waiting) < 2 or not any(one.code.aligned for one in self.waiting):
+            return
+        batch = self._batch
+        first = np.full(len(batch.live_bits), -1)
+        for waiting in self.waiting:
+            lanes = waiting.lanes[complete[batch.block_slot[waiting.lanes]]]
+            warps = batch.slots[lanes] >> 5
+            other = np.flatnonzero((first[warps] >= 0) & (first[warps] != waiting.code.site))
+            if len(other):
+                there = batch.grid.code.places[int(first[warps[other[0]]])]
+                what = f"barrier divergence: other threads of the warp wait at {describe_place(there)}; this one waits"
+                batch.fail_lane(waiting.code.site, int(lanes[other[0]]), what)
+            first[warps] = waiting.code.site
 
     def _result(self, name: str, lanes: Array) -> Array | None:
         blocks = self._batch.block_slot[lanes]

@@ -12,6 +12,7 @@ from jitload.cpu.lanes.matrix import run_matrix
 from jitload.cpu.lanes.warp import ballot, groups_of, run_warp
 from jitload.cpu.run.barrier import Barrier, Waiting
 from jitload.cpu.run.frame import write_register
+from jitload.cpu.run.members import agree, check_own_bits, is_full, one_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,8 +104,8 @@ class Meetings:
         stuck = [(one.lanes, one.code.site) for barrier in self._barriers.values() for one in barrier.waiting]
         kind = "barrier divergence: not all threads of the block reach the barrier"
         if not stuck:
-            stuck = [(one.lanes, one.code.site) for parties in self._parties.values() for one in parties]
             kind = "deadlock: not all threads of the member mask reach the warp operation"
+        stuck += [(one.lanes, one.code.site) for parties in self._parties.values() for one in parties]
         if not stuck:
             return
         lanes, site = stuck[0]
@@ -137,7 +138,10 @@ class Meetings:
                 self._batch.fail(code.site, 0, "a barrier's thread count must be a multiple of 32")
             barrier = self._barriers.setdefault(int(number), Barrier(self._batch))
             mine = everyone[chosen]
-            barrier.arrive(mine, count, predicate)
+            odd = barrier.arrive(mine, count, predicate)
+            if odd is not None:
+                what = f"barrier divergence: threads of the block expect different numbers at barrier {int(number)}:"
+                self._batch.fail_lane(code.site, int(mine[odd]), what)
             if code.kind == "arrive":
                 self._push(frame, target, mine if len(mine) < self._batch.lanes_total else None)
             else:
@@ -166,13 +170,14 @@ class Meetings:
         batch = self._batch
         slots = batch.slots if lanes is None else batch.slots[lanes]
         values = list(operands[1:] if code.masked else operands)
-        masks = operands[0] if code.masked else np.uint32(0xFFFFFFFF)
-        if lanes is None or not code.masked or self._all_here(slots, masks):
-            if self._observer is not None:
-                self._observer.met(batch, code, lanes, masks, values)
-            results = self._operate(code, slots, masks, values)
+        masks = one_mask(operands[0]) if code.masked else np.uint32(0xFFFFFFFF)
+        if not is_full(masks):
+            check_own_bits(batch, code, slots, masks)
+        if not code.masked or self._all_here(lanes, slots, masks):
+            results = self._operate(code, lanes, slots, masks, values)
             self._write(frame, code, lanes, results)
             return True
+        lanes = self._lane_array(lanes)
         masks = np.broadcast_to(masks, lanes.shape)
         values = [np.broadcast_to(value, lanes.shape) for value in values]
         signature = (code.name, code.type)
@@ -180,8 +185,12 @@ class Meetings:
         self._complete(signature)
         return False
 
-    def _operate(self, code: MeetingCode, slots: Array, masks: Lanes, values: list[Lanes]) -> list[Lanes]:
+    def _operate(
+        self, code: MeetingCode, lanes: Array | None, slots: Array, masks: Lanes, values: list[Lanes]
+    ) -> list[Lanes]:
         """The results, per lane."""
+        if self._observer is not None:
+            self._observer.met(self._batch, code, lanes, masks, values)
         if code.product is None and not code.name.startswith(("rows", "movmatrix")):
             return run_warp(code.name, slots, masks, values, self._batch.slot_count)
         if len(slots) % 32 or (slots.reshape(-1, 32) & 31 != np.arange(32)).any():
@@ -189,7 +198,10 @@ class Meetings:
         values = [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values]
         return run_matrix(code.name, code.product, values)
 
-    def _all_here(self, slots: Array, masks: Lanes) -> bool:
+    def _all_here(self, lanes: Array | None, slots: Array, masks: Lanes) -> bool:
+        """Whether the operation can be carried out at once for lanes that stand at one instruction."""
+        if lanes is None:
+            return not masks.ndim or agree(self._batch, slots, masks)
         return bool(self._arrived(slots, masks).all())
 
     def _arrived(self, slots: Array, masks: Lanes) -> Array:
@@ -212,10 +224,8 @@ class Meetings:
         values = [np.concatenate(column)[ready] for column in zip(*(party.values for party in parties), strict=True)]
         order = np.argsort(lanes[ready], kind="stable")
         sorted_lanes, sorted_owners = lanes[ready][order], owners[ready][order]
-        masks, values = masks[ready][order], [value[order] for value in values]
-        if self._observer is not None:
-            self._observer.met(batch, parties[0].code, sorted_lanes, masks, values)
-        found = self._operate(parties[0].code, batch.slots[sorted_lanes], masks, values)
+        masks, values = one_mask(masks[ready][order]), [value[order] for value in values]
+        found = self._operate(parties[0].code, sorted_lanes, batch.slots[sorted_lanes], masks, values)
         kept = []
         for number, party in enumerate(parties):
             mine = sorted_owners == number
