@@ -22,7 +22,7 @@ from jitload.source.request import CompileRequest
 from jitload.tiers.cache import Cache
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from tests.batch.farm import Cluster
+from tests.batch.farm import Cluster, Scheduler
 
 # Enough arithmetic to keep the optimiser busy: what scales is the compiler.
 SOURCE = """
@@ -51,7 +51,8 @@ def main() -> None:
     best: dict[str, float] = {}
     number = 0
     with tempfile.TemporaryDirectory() as directory:
-        cluster = Cluster(pathlib.Path(directory))
+        scheduler = Scheduler(pathlib.Path(directory))
+        cluster = Cluster(scheduler, pathlib.Path(directory))
         try:
             cluster.start_workers(2)
             with dask_executor(cluster.address) as both:
@@ -75,6 +76,7 @@ def main() -> None:
                             best[name] = min(best.get(name, seconds), seconds)
         finally:
             cluster.stop()
+            scheduler.stop()
     print(f"{given.kernels} kernels, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
     for name, seconds in best.items():
         print(f"{name:20} {seconds:6.2f} s  {given.kernels / seconds:6.1f} kernels/s")

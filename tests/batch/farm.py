@@ -13,35 +13,56 @@ if TYPE_CHECKING:
     import pathlib
 
 
+#: What Dask does besides, every hundredth of a second, in each process.
+_QUIET = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "false",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
+}
+
+
+class Scheduler:
+    """A scheduler, at `address`."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        file, self._log = directory / "scheduler.json", directory / "scheduler.log"
+        options = ["--host", "127.0.0.1", "--port", "0", "--no-show", "--scheduler-file", str(file)]
+        self._process = start("scheduler", *options, log=self._log)
+        until(file.exists, "the scheduler to be there")
+        self.address = until(lambda: file.read_text() and json.loads(file.read_text()), "its file")["address"]
+
+    def until_it_has_lost(self, count: int) -> None:
+        """Wait until so many workers that it had are gone."""
+        until(lambda: self._log.read_text().count("Remove worker") >= count, "the scheduler to miss its workers")
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
 class Cluster:
-    """A scheduler; workers by `start_workers`.
+    """The workers that one test has on a scheduler; they are started by `start_workers`.
 
     Attributes:
         address: of the scheduler.
         workers: the processes, in the order in which they were started.
     """
 
-    def __init__(self, directory: pathlib.Path) -> None:
+    def __init__(self, scheduler: Scheduler, directory: pathlib.Path) -> None:
+        self.address = scheduler.address
         self.directory = directory
         self.workers: list[subprocess.Popen] = []
-        self._file = directory / "scheduler.json"
-        self._scheduler = self._start(
-            "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-show", "--scheduler-file", str(self._file)
-        )
-        until(self._file.exists, "the scheduler to be there")
-        self.address = until(lambda: self._file.read_text() and json.loads(self._file.read_text()), "its file")[
-            "address"
-        ]
 
     def start_workers(self, count: int, *arguments: str, prelude: str = "", **variables: str) -> list[subprocess.Popen]:
         """Start workers with a thread each, and a cache and a home of their own; wait until the scheduler has them."""
         started = []
+        # All at once: each takes a second to import what it needs.
         for _ in range(count):
             name = f"w{len(self.workers)}"
             cache = {"JITLOAD_CACHE_DIR": str(self.directory / f"cache-{name}"), **variables}
             options = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1", "--name", name]
             options += ["--local-directory", str(self.directory / name), *arguments, self.address]
-            started.append(self._start("worker", *options, prelude=prelude, **cache))
+            log = self.directory / f"worker-{len(self.workers)}.log"
+            started.append(start("worker", *options, log=log, prelude=prelude, cwd=self.directory, **cache))
             self.workers.append(started[-1])
         for number in range(len(self.workers) - count, len(self.workers)):
             log = self.directory / f"worker-{number}.log"
@@ -53,21 +74,25 @@ class Cluster:
         process.wait()
 
     def stop(self) -> None:
-        for process in [*self.workers, self._scheduler]:
+        for process in self.workers:
             process.kill()
-        for process in [*self.workers, self._scheduler]:
+        for process in self.workers:
             process.wait()
 
-    def _start(self, what: str, *arguments: str, prelude: str = "", **variables: str) -> subprocess.Popen:
-        program = f"{prelude}\nfrom distributed.cli.dask_{what} import main\nmain()"
-        with open(self.directory / f"{what}-{len(self.workers)}.log", "wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-c", program, *arguments],
-                env={**os.environ, **variables},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.directory,
-            )
+
+def start(
+    what: str, *arguments: str, log: pathlib.Path, prelude: str = "", cwd: pathlib.Path | None = None, **variables: str
+) -> subprocess.Popen:
+    """A scheduler or worker, as a process."""
+    program = f"{prelude}\nfrom distributed.cli.dask_{what} import main\nmain()"
+    with open(log, "wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            env={**os.environ, **_QUIET, **variables},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            cwd=cwd or log.parent,
+        )
 
 
 def until(condition, what: str, seconds: float = 60):

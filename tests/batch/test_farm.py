@@ -27,7 +27,7 @@ from jitload.headers.record import variant_of
 from jitload.workloads.program import BY_DEVICE, Program
 from jitload.workloads.record import recorded_workload
 from jitload.workloads.workload import Workload
-from tests.batch.farm import Cluster, until
+from tests.batch.farm import Cluster, Scheduler, until
 from tests.tiers.remote.servers import redis_server
 
 pytest.importorskip("distributed", reason="distributed is not installed")
@@ -44,24 +44,42 @@ def simple(number: int, **changes) -> CompileRequest:
     return CompileRequest(source, **{"kind": "cubin", "arch": "sm_80", "name": f"k{number}.cu", **changes})
 
 
+@pytest.fixture(scope="module")
+def new_scheduler(tmp_path_factory):
+    """A scheduler that gives up the workers of each test: a scheduler takes longer to start than most of them take."""
+    scheduler = Scheduler(tmp_path_factory.mktemp("scheduler"))
+    yield scheduler
+    scheduler.stop()
+
+
+@pytest.fixture(scope="module")
+def _lost():
+    return []
+
+
 @pytest.fixture
-def new_cluster(tmp_path):
-    """A scheduler without workers, which nobody else uses."""
-    cluster = Cluster(tmp_path)
+def new_cluster(new_scheduler, _lost, tmp_path):
+    """A scheduler without workers."""
+    cluster = Cluster(new_scheduler, tmp_path)
     yield cluster
     cluster.stop()
+    _lost += cluster.workers
+    new_scheduler.until_it_has_lost(len(_lost))
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """A scheduler with two workers, and an executor on them."""
-    cluster = Cluster(tmp_path_factory.mktemp("farm"))
+    directory = tmp_path_factory.mktemp("farm")
+    scheduler = Scheduler(directory)
+    cluster = Cluster(scheduler, directory)
     try:
         cluster.start_workers(2)
         with dask_executor(cluster.address) as executor:
             yield cluster, executor
     finally:
         cluster.stop()
+        scheduler.stop()
 
 
 @pytest.fixture
@@ -261,8 +279,9 @@ def test_the_command(shared, tmp_path):
 def test_ctrl_c_cancels(new_cluster, tmp_path):
     """What has not begun is taken back, and the command ends at once."""
     new_cluster.start_workers(1)
+    long = "\n".join(f"x[{number}] += x[{number + 1}] / x[{number + 2}];" for number in range(200))  # to compile
     for number in range(40):
-        (tmp_path / f"k{number}.cu").write_text("#include <cuda/std/complex>\n" + simple(number).source)
+        (tmp_path / f"k{number}.cu").write_text(f'extern "C" __global__ void k{number}(int *x) {{ {long} }}')
     files = [f"k{number}.cu" for number in range(40)]
     command = [
         sys.executable,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import pytest
 import jitload
 from tests.tiers.remote.servers import redis_server, s3_server
 
+_BUCKETS = itertools.count()
 REPOSITORY = pathlib.Path(jitload.__file__).parent.parent
 
 #: Compiles a kernel of each number that it is given, and tells what it took.
@@ -86,21 +88,27 @@ def put(url, data=None):
     urllib.request.urlopen(urllib.request.Request(url, data, method="PUT")).close()
 
 
+@pytest.fixture(scope="module")
+def s3_running(tmp_path_factory):
+    """An S3 for the tests of a file, which takes a second to start."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
 @pytest.fixture
-def s3(tmp_path, monkeypatch):
-    """An S3 of this test's own, with a bucket, and its credentials in the environment."""
-    directory = tmp_path / "s3"
-    directory.mkdir()
+def s3(s3_running, monkeypatch):
+    """An S3, with a bucket of this test's own, and its credentials in the environment."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-this-test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    with s3_server(directory) as server:
-        endpoint = f"http://127.0.0.1:{server.port}"
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        put(f"{endpoint}/kernels")
-        server.url = "s3://kernels/team"
-        server.plant = lambda name: put(f"{endpoint}/kernels/team/jitload/1/{name}", b"nonsense")
-        yield server
+    endpoint, bucket = f"http://127.0.0.1:{s3_running.port}", f"kernels-{next(_BUCKETS)}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    put(f"{endpoint}/{bucket}")
+    s3_running.url = f"s3://{bucket}/team"
+    s3_running.plant = lambda name: put(f"{endpoint}/{bucket}/team/jitload/1/{name}", b"nonsense")
+    yield s3_running
+    if s3_running.paused:
+        s3_running.go_on()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import time
@@ -13,12 +14,14 @@ import pytest
 
 import jitload
 from jitload.format.entry import encode_entry
+from jitload.tiers.remote import breaker
 from jitload.tiers.remote.deadline import OPERATION_SECONDS
 from tests.tiers.conftest import make_artifact
 from tests.tiers.remote.proxy import Proxy
 
-#: Beyond the deadline a look-up takes no longer than this on a machine that is busy with other things.
-SLACK_SECONDS = 0.8
+#: Beyond the deadline a look-up takes no longer than this on a machine that is busy with other things: less than a second
+#: deadline would.
+SLACK_SECONDS = 1.8
 KEY, DIGEST = make_artifact(1).key, "cd" * 32
 
 
@@ -72,10 +75,9 @@ def test_a_look_up_is_over_at_the_deadline_and_the_next_at_once(redis, proxy, re
     assert words & set(said), said
     assert "hit" not in said
     assert seconds < OPERATION_SECONDS + SLACK_SECONDS
-    for _ in range(20):
-        seconds, (artifact, word) = timed(remote.read, KEY)
-        assert (artifact, word) == (None, "away")
-        assert seconds < 0.05
+    later = [timed(remote.read, KEY) for _ in range(20)]
+    assert {found for _, found in later} == {(None, "away")}
+    assert statistics.median(seconds for seconds, _ in later) < 0.005
     assert [record.message for record in caplog.records if "left alone" in record.message][1:] == []
     assert sum(jitload.stats().remote_errors.values()) == 1
 
@@ -91,20 +93,22 @@ def test_one_look_up_has_one_deadline_for_all_it_asks(redis, proxy, remote_of):
     assert seconds < OPERATION_SECONDS + SLACK_SECONDS
 
 
-def test_a_remote_that_comes_back_is_used_again_and_nobody_waits_for_the_question(redis, remote_of, caplog):
+def test_a_remote_that_comes_back_is_used_again_and_nobody_waits_for_the_question(
+    redis, remote_of, caplog, monkeypatch
+):
+    monkeypatch.setattr(breaker, "FIRST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(breaker, "OPERATION_SECONDS", 0.3)  # of the question that nobody waits for
     remote = remote_of(redis.url)
     artifact = fill(remote)
     redis.pause()
     assert remote.read(KEY)[1] == "timed out"
-    end = time.monotonic() + 20
-    slowest = 0.0
-    while remote.breaker.why is not None and time.monotonic() < end:
-        if time.monotonic() > end - 16.5 and redis.paused:  # it has been asked in vain by then
+    began, took = time.monotonic(), []
+    while remote.breaker.why is not None and time.monotonic() < began + 60:
+        if time.monotonic() > began + 1 and redis.paused:  # it has been asked in vain by then
             redis.go_on()
-        seconds, _ = timed(remote.read, KEY)
-        slowest = max(slowest, seconds)
+        took.append(timed(remote.read, KEY)[0])
         time.sleep(0.05)
-    assert slowest < 0.5
+    assert statistics.median(took) < 0.005
     assert remote.read(KEY) == (artifact, "hit")
     said = [record.message for record in caplog.records if "remote" in record.message]
     assert len(said) == 2, said
