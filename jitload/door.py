@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from jitload.compiler import diagnostics
     from jitload.compiler.diagnostics import Diagnostic
     from jitload.road import Compiler, Warn
+    from jitload.source.fields import Written
     from jitload.tiers import explain as explaining
     from jitload.tiers.cache import Cache, Explainable
     from jitload.tiers.explain import Explanation
@@ -97,48 +98,30 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     given_cache(cache)
     given_truth("isolate", isolate)
     settings = config.current()
-    if sources is not None or source is None:
-        units = linking.units_of(
-            source,
-            sources,
-            name=name,
-            kind=kind,
-            arch=arch,
-            options=kept(options),
-            include_dirs=kept(include_dirs),
-            headers=headers,
-            defines=kept(defines),
-            names=names,
-            host_headers=host_headers,
-        )
-        return compile_linked(units, (), cache, name=name, isolate=isolate)
     device = resolve_device(settings) if arch is None else ""
     arch, options, names = kept(arch), kept(options), kept(names)
     plain = isinstance(source, str) and host_headers is True and not include_dirs and not headers and not defines
-    memo = (source, name, kind, arch, options, names, device) if plain else None
+    memo = (source, name, kind, arch, options, names, device) if plain and sources is None else None
     try:
         request = _requests.get(memo) if memo is not None else None
     except TypeError:  # what cannot be hashed is for the request to refuse, by its name
         memo = request = None
     if request is None:
-        wanted, archs = default_target(kind, arch)
-        request = CompileRequest(
-            source,
-            name=name,
-            kind=wanted,
-            arch=archs,
-            options=options,
-            include_dirs=include_dirs,
-            headers=headers,
-            defines=defines,
-            names=names,
-            device_options=EXECUTOR_OPTIONS if device == "cpu" else (),
-            host_headers=host_headers,
-        )
+        fields: Written = {
+            "name": name,
+            "options": options,
+            "include_dirs": kept(include_dirs),
+            "headers": headers,
+            "defines": kept(defines),
+            "names": names,
+            "host_headers": host_headers,
+        }
+        if source is None or sources is not None:
+            units = linking.units_of(source, sources, kind=kind, arch=arch, **fields)
+            return compile_linked(units, (), cache, name=name, isolate=isolate)
+        request = _make_request(source, kind, arch, device, fields)
         if memo is not None:
-            if len(_requests) >= _MAX_REQUESTS:
-                _requests.clear()
-            _requests[memo] = request
+            _remember(memo, request)
     chosen = stand_ins(request, device, kind) if device else NO_STAND_INS
     return road.compile_request(
         request,
@@ -148,6 +131,20 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         compiler=compile_alone if isolate else None,
         stand_ins=chosen,
     )
+
+
+def _make_request(
+    source: str | os.PathLike[str], kind: str | None, arch: str | Iterable[str] | None, device: str, fields: Written
+) -> CompileRequest:
+    wanted, archs = default_target(kind, arch)
+    extra = EXECUTOR_OPTIONS if device == "cpu" else ()
+    return CompileRequest(source, kind=wanted, arch=archs, device_options=extra, **fields)
+
+
+def _remember(memo: tuple[object, ...], request: CompileRequest) -> None:
+    if len(_requests) >= _MAX_REQUESTS:
+        _requests.clear()
+    _requests[memo] = request
 
 
 def link(

@@ -433,12 +433,13 @@ else:
             jitload.compile(kernel(number), kind="cubin", arch="sm_80")
         hits = jitload.stats().hits
         assert hits["disk"] == hits["bundle"] == 1, hits
+        jitload.Cache.default().flush()  # as a process does at its end
     print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
 def test_only_files_that_a_hit_loads_do_without_typing(tmp_path):
-    """A hit, from the disk or a bundle, does not import `typing`; there `TYPE_CHECKING = False` stands for its own.
+    """A process that hits, from the disk or a bundle, and ends does not import `typing`; there `TYPE_CHECKING = False` stands for its own.
 
     Nor does it where there is a remote, which it has no need of.
     """

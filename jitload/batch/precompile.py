@@ -37,7 +37,7 @@ from jitload.tiers.lookup import Answer
 from jitload.workloads.workload import Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor, Future
 
     from jitload.artifact import Artifact
@@ -96,38 +96,49 @@ def precompile(
     workers = _cores() if jobs is None else given_count("jobs", jobs, 1)
     given_cache(cache)
     results: list[Result] = []
-    beside: list[Result] = []
     incidents: list[str] = []
     with ExitStack() as stack:
         wanted = [
             (store, _chosen(stack.enter_context(expanded(items, archs, kinds)), part_of_all), names_archs(items, archs))
             for store, items in _by_cache(requests, cache).items()
         ]
-        total = sum(len(part) for _, part, _ in wanted)
+        asked = [request for _, part, _ in wanted for request in part]
         for store, part, warms_executor in wanted:
             extra = _beside(part, store) if warms_executor else {}
-            for result in stack.enter_context(closing(_run([*part, *extra], store, executor, workers, incidents))):
-                if result.request in extra:
-                    beside.append(result)
-                    continue
+            run = stack.enter_context(closing(_run([*part, *extra], store, executor, workers, incidents)))
+            for result in _asked_for(run, extra):
                 results.append(result)
-                if progress is not None:
-                    progress(len(results), total, result.request, result.outcome)
-            # Nobody asked for them: they are spoken of only where they alone fail.
-            failed = {result.request for result in results if result.error is not None}
-            results += [one for one in beside if one.error is not None and extra[one.request] not in failed]
-            beside.clear()
-    order = {request: number for number, request in enumerate(request for _, part, _ in wanted for request in part)}
-    results.sort(key=lambda result: order.get(result.request, total))
+                if progress is not None and result.request not in extra:
+                    progress(len(results), len(asked), result.request, result.outcome)
+    order = {request: number for number, request in enumerate(asked)}
+    results.sort(key=lambda result: order.get(result.request, len(asked)))
     for result in results:  # at the end: a warning that is an error takes nothing away from the cache
         give_warnings(result.warnings)
+    return _report(results, time.perf_counter() - started, incidents)
+
+
+def _report(results: Sequence[Result], seconds: float, incidents: Iterable[str]) -> PrecompileReport:
     return PrecompileReport(
         [result.request for result in results if result.outcome == "compiled"],
         [result.request for result in results if result.outcome == "cached"],
         [(result.request, result.error) for result in results if result.error is not None],
-        time.perf_counter() - started,
+        seconds,
         incidents,
     )
+
+
+def _asked_for(results: Iterable[Result], extra: Mapping[CompileRequest, CompileRequest]) -> Iterator[Result]:
+    """Results as they come, but of what nobody asked for at the end, and then only what alone has failed."""
+    beside: list[Result] = []
+    failed: set[CompileRequest] = set()
+    for result in results:
+        if result.request in extra:
+            beside.append(result)
+            continue
+        if result.error is not None:
+            failed.add(result.request)
+        yield result
+    yield from (one for one in beside if one.error is not None and extra[one.request] not in failed)
 
 
 def _chosen(requests: list[CompileRequest], shard: Shard | None) -> list[CompileRequest]:

@@ -99,19 +99,24 @@ def precompile_files(
             report = precompile(
                 items, arch or None, kinds=kind or None, jobs=jobs, progress=note, executor=executor, shard=shard
             )
-        if as_json:
-            typer.echo(json.dumps(_rows(report, taken if resources else None), indent=2))
-        else:
-            typer.echo(str(report).splitlines()[0])
-        if resources and not as_json:
-            shown = [(request.name, request_options(request), rows) for request, rows in taken.items()]
-            typer.echo("\n".join(resource_lines(shown)))
-        for _, text in report.errors:
-            typer.echo(f"jitload: {text}", err=True)
-        for incident in report.incidents:
-            typer.echo(f"jitload: {plain(incident)}", err=True)
+        _show(report, taken if resources else None, as_json=as_json)
     if not report.ok:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _show(report: PrecompileReport, resources: dict[CompileRequest, list[JsonRow]] | None, *, as_json: bool) -> None:
+    """Print what came of it, with what the kernels take where that is wanted."""
+    if as_json:
+        typer.echo(json.dumps(_rows(report, resources), indent=2))
+    else:
+        typer.echo(str(report).splitlines()[0])
+    if resources is not None and not as_json:
+        shown = [(request.name, request_options(request), rows) for request, rows in resources.items()]
+        typer.echo("\n".join(resource_lines(shown)))
+    for _, text in report.errors:
+        typer.echo(f"jitload: {text}", err=True)
+    for incident in report.incidents:
+        typer.echo(f"jitload: {plain(incident)}", err=True)
 
 
 def _executor(dask: str) -> AbstractContextManager[Executor | None]:

@@ -36,6 +36,13 @@ class Wishes(TypedDict, total=False):
     options: str | Iterable[str]
 
 
+class Written(Wishes, total=False):
+    """How it is compiled, and what goes with the source, as `compile` is given it."""
+
+    name: str | None
+    headers: Mapping[str, str] | None
+
+
 class Asked(Wishes, total=False):
     """How it is compiled, and what for."""
 

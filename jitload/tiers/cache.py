@@ -18,7 +18,6 @@ from jitload.lazy import lazy
 from jitload.settings.scope import session_part
 from jitload.source.request import request_of
 from jitload.tiers.disk import DiskStore, tell_evicted
-from jitload.tiers.journal import LONG_BYTES, Journal, Note, today
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
 from jitload.tiers.stats import Stats, counters
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from jitload.tiers import blobs as blob_stores
     from jitload.tiers import explain as explanations
     from jitload.tiers import index as indexes
+    from jitload.tiers import journal as journals
     from jitload.tiers import merge as merging
     from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.tiers.blobs import BlobStore
@@ -61,6 +61,7 @@ else:
     images = lazy("jitload.images.check")  # what comes with the first entry that is read
     indexes = lazy("jitload.tiers.index")
     merging = lazy("jitload.tiers.merge")
+    journals = lazy("jitload.tiers.journal")  # at the end of a process
     accounts = lazy("jitload.tiers.account")
     audit = lazy("jitload.tiers.audit")
     blob_stores = lazy("jitload.tiers.blobs")
@@ -251,7 +252,7 @@ class Cache:
         """Key -> time of use, of those that the index does not know yet."""
         if self.disk is None:
             return {}
-        used = {key: when for note in Journal(self.disk.directory).read() for key, when in note.used.items()}
+        used = {key: when for note in journals.Journal(self.disk.directory).read() for key, when in note.used.items()}
         return {**used, **self.disk.touched}
 
     def stats(self) -> CacheStats:
@@ -275,7 +276,7 @@ class Cache:
             return None, Stats.of_counts({})
         index = self.index
         days = {} if index is None else index.days()
-        return accounts.count_days(days, Journal(self.disk.directory).read(), since)
+        return accounts.count_days(days, journals.Journal(self.disk.directory).read(), since)
 
     def verify(self) -> tuple[int, list[str]]:
         """Read and verify every entry; damaged ones are put aside.
@@ -377,7 +378,7 @@ class Cache:
         if self.disk is None or self.read_only:
             return
         length = self.note()
-        if self._unindexed or length > LONG_BYTES:
+        if self._unindexed or length > journals.LONG_BYTES:
             self._write_index()
 
     def note(self) -> int:
@@ -393,7 +394,7 @@ class Cache:
         used, disk.touched = disk.touched, {}
         if not counts and not used:
             return 0
-        length = Journal(disk.directory).append(Note(today(), counts, used))
+        length = journals.Journal(disk.directory).append(journals.Note(journals.today(), counts, used))
         if not length:
             self._counters.give_back(counts)
         return length
@@ -405,9 +406,9 @@ class Cache:
         rows, self._unindexed, self._unindexed_bytes = self._unindexed, {}, 0
         dropped = None
         if index is not None:
-            journal = Journal(disk.directory)
+            journal = journals.Journal(disk.directory)
             dropped = accounts.Account(disk, index).write(rows, journal)
-            if dropped is None and rows and journal.append(Note(today(), {}, {}, rows)):
+            if dropped is None and rows and journal.append(journals.Note(journals.today(), {}, {}, rows)):
                 rows = {}  # for the next process that writes: this one may end before the index is free
         if dropped is None:
             dropped = self._collect_by_files(rows)

@@ -77,7 +77,7 @@ def test_who_writes_to_the_index_takes_the_notes_along(path):
 
 
 def test_a_long_journal_is_taken_to_the_index_by_a_hit(path, monkeypatch):
-    monkeypatch.setattr("jitload.tiers.cache.LONG_BYTES", 10)
+    monkeypatch.setattr("jitload.tiers.journal.LONG_BYTES", 10)
     cache = jitload.Cache(path)
     assert cache.get(make_artifact().key) is not None
     cache.flush()
