@@ -30,7 +30,7 @@ ALLOWED = {
     "exc_info": "what Python hands to __exit__",
     "argv": "of sys, for the script that is profiled",
     "list_commands": "typer asks for it",
-    "ctx": "what typer hands over",
+    "_torchdynamo_disable*": "torch's compiler reads them",
     "allocType": "a field of the driver's structure",
     "_sql_retry": "diskcache asks for it",
     "_connect": "redis-py asks for it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pathlib
 import subprocess
@@ -94,6 +95,21 @@ def _own_settings(tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("JITLOAD_CACHE_DIR", str(tmp_path / "jitload-cache"))
     monkeypatch.setattr(log, "said", set())
+
+
+@pytest.fixture(scope="session")
+def framework():
+    """`framework("torch")`: the module; skips where it is not installed, unless CI says that it installed them all."""
+
+    def load(name):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            if MUST_RUN:
+                raise
+            pytest.skip(f"{name} is not installed")
+
+    return load
 
 
 @pytest.fixture

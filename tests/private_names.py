@@ -7,7 +7,18 @@ import re
 
 _PRIVATE = re.compile(r"_[A-Za-z]\w*")
 #: Of others, with an underscore and yet for everybody: os, ctypes, torch, named tuples, Dask.
-_OF_OTHERS = {"_exit", "_handle", "_version", "_fields", "_replace", "_asdict", "_make", "_client"}
+_OF_OTHERS = {
+    "_exit",
+    "_handle",
+    "_version",
+    "_fields",
+    "_replace",
+    "_asdict",
+    "_make",
+    "_client",
+    "_schema",
+    "_opoverload",
+}
 
 
 def private_names(text: str) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+FRAMEWORKS = ("jax", "torch")  # as the names of their examples begin
 
 
 def run(path: pathlib.Path, cache_dir: pathlib.Path) -> str:
@@ -30,7 +31,10 @@ def run(path: pathlib.Path, cache_dir: pathlib.Path) -> str:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_example_runs_and_has_main(path, cache_dir):
+def test_example_runs_and_has_main(path, cache_dir, framework):
+    for name in FRAMEWORKS:
+        if path.name.startswith(f"{name}_"):
+            framework(name)
     assert "def main()" in path.read_text()
     assert run(path, cache_dir)
 

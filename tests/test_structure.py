@@ -48,6 +48,8 @@ ONLY_IMPORTER = {
     "typer": {"cli"},
     "rich": {"cli"},
     "tvm_ffi": {"interop"},
+    "torch": {"interop/torch.py"},
+    "jax": {"interop/jax.py"},
     "cryptography": {"trust/ed25519.py"},
     "distributed": {"batch/cluster.py"},
 }
@@ -247,6 +249,7 @@ CHANGED = {
     "forks.py _short": "a fork is the process's",
     "headers/search.py _scanned": "memo of headers, by content",
     "launch/arrays.py _homes": "memo by type",
+    "launch/opaque.py _waiting": "code that torch, which is the process's, was not told of",
     "launch/elements.py _of_torch": "memo of torch's dtypes",
     "launch/latest.py _by_stream": "what runs on a GPU is the process's",
     "launch/latest.py _launches": "what runs on a GPU is the process's",

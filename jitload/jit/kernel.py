@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from jitload import config, forks, log
 from jitload.device import resolve_device
 from jitload.door import compile_request, explain
 from jitload.errors import JitloadError, SymbolNotFoundError
+from jitload.launch.opaque import keep_opaque, opaque
 from jitload.lazy import lazy
 from jitload.source.template import missing_argument
 
@@ -69,6 +70,7 @@ class JitKernel:
         self._current: tuple[config.Config, Kernel] | None = None
         self._lock = RLock()
         forks.after_fork(self._renew_lock)
+        keep_opaque()
 
     @property
     def entry(self) -> str:
@@ -137,6 +139,7 @@ class JitKernel:
         chosen = self.stand_ins(request, arch=arch, kind=kind)
         return explain(request, self.cache, device=chosen.device, kinds=chosen.kinds)
 
+    @opaque
     def kernel(self) -> Kernel:
         """The loaded kernel for the device in force: compiled or found, and loaded, at the first call.
 
@@ -222,6 +225,7 @@ class JitKernel:
                 self._specializations[state] = known
             return known
 
+    @opaque
     def bind(self, **launch: Given) -> Callable[..., None]:
         """The kernel bound to a launch configuration, for the hot path: `bound(*args)`, positional only.
 
@@ -233,15 +237,17 @@ class JitKernel:
         return self.kernel().bind(**launch)
 
     def __getitem__(self, configuration: object) -> Callable[..., None]:
-        def launch(*arguments: object, **keywords: object) -> None:
-            target = self._specialized(keywords) if keywords else self
-            ordered = target._parameters.order(self.__name__, arguments, keywords)
-            if target._open:
-                target = target._deduced(ordered)
-            target.kernel()[configuration](*ordered)
+        return partial(self._launch, configuration)
 
-        return launch
+    @opaque
+    def _launch(self, configuration: object, /, *arguments: object, **keywords: object) -> None:
+        target = self._specialized(keywords) if keywords else self
+        ordered = target._parameters.order(self.__name__, arguments, keywords)
+        if target._open:
+            target = target._deduced(ordered)
+        target.kernel()[configuration](*ordered)
 
+    @opaque
     def __call__(self, *arguments: object, **keywords: Given) -> None:
         """Launch with `grid=`, `block=` and the other launch options among the keywords.
 

@@ -168,14 +168,10 @@ def _torch_view(tensor: TorchTensor, torch: ModuleType, device: str) -> ArrayVie
         raise Misfit(f"its data_ptr() failed: {error}; make the launch a torch.library.custom_op") from error
     if not address and nbytes:
         raise Misfit("the tensor has no memory (a fake one); make the launch a torch.library.custom_op")
-    readonly = "requires grad" if tensor.requires_grad and _is_guarded(tensor, torch) else ""
+    # What a kernel writes is in no graph, so the gradient of such a tensor would be wrong without a word.
+    readonly = "requires grad" if tensor.requires_grad and getattr(torch, "is_grad_enabled", bool)() else ""
     host = not on_gpu and not (device == "cuda" and tensor.is_pinned())
     return ArrayView(address, nbytes, element, readonly, host, None, tensor, tensor, True)
-
-
-def _is_guarded(tensor: TorchTensor, torch: ModuleType) -> bool:
-    """Whether torch itself would refuse to write to a tensor that requires grad."""
-    return bool(getattr(tensor, "is_leaf", False) and torch.is_grad_enabled())
 
 
 def _interface_view(interface: Interface, value: object, home: str) -> ArrayView:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jitload import log
 from jitload.launch import latest
 from jitload.launch.arguments import MISSING
+from jitload.launch.opaque import made_opaque, opaque
 from jitload.launch.staging import run_staged
 from jitload.launch.streams import current_stream
 
@@ -100,6 +101,7 @@ class Launch:
         self._fast: _native.Launch | None = None
         self._latest = latest.place(stream)
 
+    @opaque
     def run(self, *args: object) -> None:
         """Check and convert the arguments, stage host arrays, launch; every kind of argument is right here.
 
@@ -122,6 +124,7 @@ class Launch:
 
     run.__qualname__ = "launch"  # whatever road a launch takes, Python complains of its keywords in the same words
 
+    @opaque
     def skip(self, *args: object) -> None:
         """Check the arguments of a launch whose grid has no blocks, and say so.
 
@@ -158,7 +161,7 @@ class Launch:
             (elsewhere(stream) if stream else self.run)(*args)
 
         launch.__qualname__ = "launch"
-        return launch
+        return made_opaque(launch)
 
     def native(self, extension: ModuleType, road: Callable[..., None], *, follow: bool) -> Callable[..., None]:
         """This launch in native code.
@@ -183,7 +186,7 @@ class Launch:
             self._refuse(status, lambda: road(*args), stream)
 
         launch.__qualname__ = "launch"
-        fast: _native.Launch = extension.Launch(self._plan, launch, refused, follow)
+        fast: _native.Launch = extension.Launch(self._plan, made_opaque(launch), refused, follow)
         self._fast = fast
         latest.watch(self)
         return fast
@@ -208,7 +211,7 @@ class Launch:
         closure = tuple(self._latest if name == "latest" else cell for name, cell in free)
         launch = FunctionType(launch.__code__, launch.__globals__, "launch", launch.__defaults__, closure)
         launch.__qualname__ = "launch"
-        return launch
+        return made_opaque(launch)
 
     def _submit(self, values: list[Value], *, wait: bool) -> None:
         try:

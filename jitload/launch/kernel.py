@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 from jitload import config
 from jitload.errors import LaunchError, LoadError, UsageTypeError
 from jitload.launch import native
+from jitload.launch.opaque import keep_opaque, made_opaque, opaque
 from jitload.lazy import lazy
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class Kernel(Lookup):
         """
         return occupancy.suggest_block(self._info, self.resources, self.arch, shared_bytes)
 
+    @opaque
     def __call__(
         self,
         *args: object,
@@ -159,6 +161,7 @@ class Kernel(Lookup):
                 **hints,
             )(*args)
 
+    @opaque
     def bind(
         self,
         *,
@@ -208,7 +211,7 @@ class Kernel(Lookup):
             )
             self._found((configuration, handle, synchronous), configuration, handle, synchronous)(*args)
 
-        return launch
+        return made_opaque(launch)
 
     def _look_up(self, key: object) -> Callable[..., None]:
         if not isinstance(key, tuple) or not 2 <= len(key) <= 4:
@@ -240,7 +243,7 @@ class Kernel(Lookup):
             key = (grid(*args), *rest)
             self[key](*args)
 
-        return launch
+        return made_opaque(launch)
 
     def _found(
         self, key: object, configuration: Configuration, handle: int | None, synchronous: bool
@@ -265,7 +268,7 @@ class Kernel(Lookup):
             self._specialize[follow] = bound.compile_launch(signature, follow=follow)
         specialize = self._specialize[follow]
         launch = bound.Launch(self._function, signature, configuration, handle or 0, synchronous, self._plan)
-
+        keep_opaque()
         if configuration.is_empty:
             return launch.skip
 

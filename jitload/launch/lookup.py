@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jitload import config
+from jitload.launch.opaque import opaque
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ class PythonLookup:
 
     _bound: dict[object, Callable[..., None]]
 
+    @opaque
     def __getitem__(self, key: Any) -> Callable[..., None]:
         try:
             grid, block = key

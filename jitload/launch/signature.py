@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class Parameters:
-    """The positional parameters of a declaration: names, order and defaults."""
+    """The positional parameters of a declaration: `names` in their order, `defaults` of those that have one."""
 
     def __init__(self, parameters: list[inspect.Parameter]) -> None:
         self.names = [parameter.name for parameter in parameters]
-        self._defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+        self.defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -39,7 +39,7 @@ class Parameters:
             if name in given:
                 raise ArgumentError(f"{kernel}() got argument {name!r} twice", kernel=kernel, parameter=name)
             given[name] = value
-        merged = {**self._defaults, **given}
+        merged = {**self.defaults, **given}
         missing = [name for name in names if name not in merged]
         if missing:
             raise ArgumentError(

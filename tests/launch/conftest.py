@@ -1,8 +1,6 @@
 """A device that records: the protocols of jitload.launch.kernel, over plain Python bytes; by both roads of a launch."""
 
 import ctypes
-import importlib
-import os
 
 import pytest
 
@@ -10,9 +8,6 @@ from jitload.cuda.configuration import LaunchConfig, launch_config
 from jitload.launch import native
 from jitload.launch.kernel import Kernel
 from jitload.values import KernelInfo, Parameter
-
-#: Read here, since no test sees a variable of jitload's from outside. Set where torch and JAX were installed on purpose.
-FRAMEWORKS_ARE_INSTALLED = os.environ.get("JITLOAD_TEST_FRAMEWORKS") == "1"
 
 
 class RecordingMemory:
@@ -227,18 +222,3 @@ def pack_one(make_kernel):
         return first[parameter.offset : parameter.offset + parameter.size]
 
     return pack
-
-
-@pytest.fixture
-def framework():
-    """`framework("torch")`: the module; skips where it is not installed, unless CI says that it installed them all."""
-
-    def load(name):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            if FRAMEWORKS_ARE_INSTALLED:
-                raise
-            pytest.skip(f"{name} is not installed")
-
-    return load

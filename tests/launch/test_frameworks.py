@@ -51,7 +51,8 @@ def test_a_tensor_that_requires_grad_may_be_read(torch, take):
     refused(take, POINTER, leaf, r"requires grad .* launch under torch\.no_grad\(\) or on \.detach\(\)")
     with torch.no_grad():
         assert take(POINTER, leaf) == 1
-    assert take(POINTER, leaf * 2) == 1  # as torch's own in-place operations have it
+    refused(take, POINTER, leaf * 2, r"requires grad .* would not see what is written")
+    assert take(POINTER, (leaf * 2).detach()) == 1
 
 
 def test_autograd_hears_of_a_write(torch, take):
@@ -60,10 +61,14 @@ def test_autograd_hears_of_a_write(torch, take):
     before = y._version
     take(CONST, y)
     assert y._version == before
-    with pytest.raises(ArgumentError):
-        take(POINTER, y.double())
-    take(POINTER, y)
+    with torch.no_grad():
+        with pytest.raises(ArgumentError):
+            take(POINTER, y.double())
+        assert y._version == before
+        take(POINTER, y)
     assert y._version == before + 1
+    take(POINTER, y.detach())
+    assert y._version == before + 2
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
 

@@ -1,0 +1,286 @@
+"""A kernel as an operator of PyTorch.
+
+    from jitload.interop.torch import custom_op
+
+    scale = custom_op(kernel, "mylib::scale", grid=lambda a, x, y, n: -(-n // 256), block=256, outputs={"y": "x"})
+    y = scale(2.0, x, x.numel())
+
+Unlike a plain launch, an operator is seen by `torch.compile`, by fake tensors and, with `backward=`, by autograd.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from jitload.errors import ArgumentError, UsageTypeError, UsageValueError
+from jitload.given import given_name
+from jitload.jit.kernel import JitKernel
+from jitload.launch.cpp_type import value_of
+from jitload.launch.kernel import Kernel
+from jitload.launch.signature import split_signature
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jitload.launch.foreign import Given
+    from jitload.values import KernelInfo, Parameter
+
+__all__ = ["custom_op"]
+
+_NAME = re.compile(r"[A-Za-z_]\w*::[A-Za-z_]\w*")
+#: What a launch may be given beside grid and block; the stream is always torch's current one.
+_OPTIONS = frozenset(
+    {"shared_bytes", "cluster", "cooperative", "pdl", "priority", "cluster_scheduling", "carveout_percent"}
+)
+_NOTHING = object()
+
+
+def custom_op(
+    kernel: JitKernel | Kernel,
+    name: str,
+    *,
+    grid: Given,
+    block: Given,
+    outputs: Mapping[str, str | Callable[..., torch.Tensor]] | None = None,
+    backward: Callable[..., object] | None = None,
+    saves: Sequence[str] | None = None,
+    **launch: Given,
+) -> torch.library.CustomOpDef:
+    """Make a kernel an operator of `torch.library`, `torch.ops.<namespace>.<name>`.
+
+    Its arguments are the kernel's, in their order and by their names, without those in `outputs`: pointers are tensors,
+    numbers are int, float or bool. What it writes follows from the kernel: the pointers that are not to const. Those in
+    `outputs` are allocated by the operator and returned; the others are arguments that are changed in place. To know
+    all that, the kernel is compiled, or found in the cache, right here.
+
+    Tensors that the kernel only reads may have any strides: what is not contiguous is copied first. The launch is on
+    torch's current stream, on the device of the tensors.
+
+    Args:
+        kernel: a `jit_kernel`, with no template argument open, or the kernel of a loaded module.
+        name: "namespace::name".
+        grid: blocks: a number, a tuple, or a function of all the kernel's arguments, outputs too.
+        block: threads per block: a number or a tuple.
+        outputs: by name, in the order in which they are returned: the name of the tensor argument whose shape, dtype
+            and device the output has, or a function that gets the operator's arguments and returns a new contiguous
+            tensor (`lambda a, x, n: x.new_empty(n)`). It also says what is allocated where torch only traces.
+        backward: a function of one gradient per output, then of what is saved, which gives one gradient per tensor
+            argument: one, or a tuple, with None for what has none. It may be another operator of this function.
+        saves: the names of the arguments and outputs that `backward` gets; default: all arguments.
+        launch: `shared_bytes`, `cluster`, `cooperative` and the hints of `Kernel.bind`.
+
+    Raises:
+        UsageTypeError, UsageValueError: what was given makes no operator.
+        CompileError: the kernel does not compile.
+    """
+    if not _NAME.fullmatch(given_name("name", name)):
+        raise UsageValueError(f'an operator is named "namespace::name", got {name!r}')
+    unknown = ", ".join(sorted(set(launch) - _OPTIONS))
+    if unknown:
+        raise UsageTypeError(f"custom_op() has no option {unknown}; a launch takes {', '.join(sorted(_OPTIONS))}")
+    operator = _Operator(name, kernel, {"grid": grid, "block": block, **launch}, dict(outputs or {}))
+    made = torch.library.custom_op(name, operator.run, mutates_args=operator.changed, schema=operator.schema)
+    made.register_fake(operator.trace)
+    if backward is not None:
+        gradient = _Gradient(operator, backward, saves)
+        made.register_autograd(gradient.run, setup_context=gradient.save)
+    elif saves is not None:
+        raise UsageValueError(f"{name}: saves= is what backward= gets, and there is no backward=")
+    return made
+
+
+class _Argument(NamedTuple):
+    """An argument of the kernel.
+
+    Attributes:
+        name: in the operator's schema.
+        kind: "Tensor", "SymInt", "float", "bool" or "complex".
+        written: whether the kernel may write to it.
+        default: what it is where a call does not give it.
+    """
+
+    name: str
+    kind: str
+    written: bool
+    default: object
+
+
+class _Operator:
+    """A kernel with all that is decided about it: what `torch.library` calls."""
+
+    def __init__(
+        self, name: str, kernel: JitKernel | Kernel, launch: dict[str, Given], outputs: dict[str, Given]
+    ) -> None:
+        self.name = name
+        self._kernel = kernel
+        self._launch = launch
+        self.arguments = _arguments(name, kernel)
+        self.inputs = [argument for argument in self.arguments if argument.name not in outputs]
+        self.outputs = {key: self._allocator(key, like) for key, like in outputs.items()}
+        self.changed = [argument.name for argument in self.inputs if argument.written]
+        self.schema = f"({', '.join(self._texts())}) -> {self._returned()}"
+
+    def run(self, *given: Given) -> object:
+        """Allocate the outputs, launch, return them."""
+        values = dict(zip((argument.name for argument in self.inputs), self._complete(given), strict=True))
+        made = [make(*values.values()) for make in self.outputs.values()]
+        values.update(zip(self.outputs, made, strict=True))
+        arguments = [self._ready(argument, values[argument.name]) for argument in self.arguments]
+        device = next((value.device for value in arguments if isinstance(value, torch.Tensor) and value.is_cuda), None)
+        if device is None:
+            self._kernel(*arguments, **self._launch)
+        else:
+            with torch.cuda.device(device):
+                self._kernel(*arguments, **self._launch)
+        return self._result(made)
+
+    def trace(self, *given: Given) -> object:
+        """The outputs without what is in them, of tensors without memory."""
+        inputs = self._complete(given)
+        return self._result([make(*inputs) for make in self.outputs.values()])
+
+    def _complete(self, given: tuple[Given, ...]) -> list[Given]:
+        # torch leaves out what a call gave as the default says.
+        return [*given, *(argument.default for argument in self.inputs[len(given) :])]
+
+    def _result(self, made: list[torch.Tensor]) -> object:
+        if not made:
+            return None
+        return made[0] if len(made) == 1 else tuple(made)
+
+    def _ready(self, argument: _Argument, value: Given) -> Given:
+        if argument.kind != "Tensor":
+            return value
+        if not argument.written:
+            return value.resolve_conj().resolve_neg().contiguous()
+        if not value.is_contiguous():
+            fix = "its function in outputs= must make one that is"
+            if argument.name not in self.outputs:
+                fix = "pass .contiguous(), and copy what was written back"
+            raise ArgumentError(
+                f"{self.name}: {argument.name!r} is written and must be contiguous, and its strides are "
+                f"{tuple(value.stride())} for shape {tuple(value.shape)}; {fix}"
+            )
+        return value
+
+    def _allocator(self, name: str, like: Given) -> Callable[..., torch.Tensor]:
+        argument = next((argument for argument in self.arguments if argument.name == name), None)
+        if argument is None or not argument.written:
+            writes = ", ".join(repr(argument.name) for argument in self.arguments if argument.written)
+            raise UsageValueError(f"{self.name}: outputs= names {name!r}, and the kernel writes {writes or 'nothing'}")
+        if callable(like):
+            make: Callable[..., torch.Tensor] = like
+            return make
+        tensors = [argument.name for argument in self.inputs if argument.kind == "Tensor"]
+        if like not in tensors:
+            known = ", ".join(tensors) or "there is none"
+            raise UsageValueError(
+                f"{self.name}: outputs[{name!r}] is the name of a tensor argument ({known}) or a function of the "
+                f"arguments, got {like!r}"
+            )
+        position = [argument.name for argument in self.inputs].index(like)
+        return lambda *inputs: torch.empty_like(inputs[position], memory_format=torch.contiguous_format)
+
+    def _texts(self) -> list[str]:
+        texts = []
+        for number, argument in enumerate(self.inputs):
+            kind = f"Tensor(a{number}!)" if argument.written else argument.kind
+            default = "" if argument.default is _NOTHING else f"={argument.default!r}"
+            texts.append(f"{kind} {argument.name}{default}")
+        return texts
+
+    def _returned(self) -> str:
+        return "Tensor" if len(self.outputs) == 1 else f"({', '.join(['Tensor'] * len(self.outputs))})"
+
+
+class _Gradient:
+    """What autograd calls for an operator."""
+
+    def __init__(self, operator: _Operator, backward: Callable[..., object], saves: Sequence[str] | None) -> None:
+        if not callable(backward):
+            raise UsageTypeError(f"{operator.name}: backward is a function, got {type(backward).__name__}")
+        if operator.changed or not operator.outputs:
+            raise UsageValueError(
+                f"{operator.name}: an operator with backward= changes no argument, and this one writes "
+                f"{', '.join(map(repr, operator.changed)) or 'nothing'}: name that in outputs="
+            )
+        self._operator = operator
+        self._backward = backward
+        inputs = [argument.name for argument in operator.inputs]
+        known = {*inputs, *operator.outputs}
+        self._saves = inputs if saves is None else list(saves)
+        if isinstance(saves, str) or not known.issuperset(self._saves):
+            raise UsageValueError(f"{operator.name}: saves is a list of {', '.join(sorted(known))}, got {saves!r}")
+        self._tensors = {argument.name for argument in operator.arguments if argument.kind == "Tensor"}
+
+    def save(self, ctx: Given, inputs: tuple[Given, ...], output: Given) -> None:
+        """Keep for `backward` what it asked for."""
+        made = (output,) if isinstance(output, torch.Tensor) else output
+        values = dict(zip((argument.name for argument in self._operator.inputs), inputs, strict=True))
+        values.update(zip(self._operator.outputs, made, strict=True))
+        ctx.save_for_backward(*[values[name] for name in self._saves if name in self._tensors])
+        ctx.jitload_numbers = [values[name] for name in self._saves if name not in self._tensors]
+
+    def run(self, ctx: Given, *gradients: torch.Tensor) -> tuple[object, ...]:
+        """The gradients of all arguments; numbers have none."""
+        tensors, numbers = iter(ctx.saved_tensors), iter(ctx.jitload_numbers)
+        saved = [next(tensors if name in self._tensors else numbers) for name in self._saves]
+        found = self._backward(*gradients, *saved)
+        given = list(found) if isinstance(found, (tuple, list)) else [found]
+        wanted = [argument for argument in self._operator.inputs if argument.kind == "Tensor"]
+        if len(given) != len(wanted):
+            raise UsageValueError(
+                f"{self._operator.name}: backward gives a gradient for each of "
+                f"{', '.join(argument.name for argument in wanted)}, in this order, or None; it gave {len(given)}"
+            )
+        rest = iter(given)
+        return tuple(next(rest) if argument.kind == "Tensor" else None for argument in self._operator.inputs)
+
+
+def _arguments(name: str, kernel: JitKernel | Kernel) -> list[_Argument]:
+    info, names, defaults = _described(name, kernel)
+    if len(names) != len(info.params):
+        raise UsageValueError(
+            f"{name}: {info.name!r} is declared with {len(names)} parameters, and the kernel has {len(info.params)}"
+        )
+    arguments = []
+    for word, parameter in zip(names, info.params, strict=True):
+        kind = _kind(name, word, parameter)
+        default = defaults.get(word, _NOTHING)
+        if not isinstance(default, (bool, int, float)):
+            default = _NOTHING
+        arguments.append(_Argument(word, kind, kind == "Tensor" and not parameter.const, default))
+    return arguments
+
+
+def _described(name: str, kernel: JitKernel | Kernel) -> tuple[KernelInfo, list[str], Mapping[str, object]]:
+    if isinstance(kernel, JitKernel):
+        parameters = split_signature(kernel.__wrapped__)[0]
+        return kernel.artifact().kernels[kernel.entry], parameters.names, parameters.defaults
+    if isinstance(kernel, Kernel):
+        names = [parameter.name or f"argument{n}" for n, parameter in enumerate(kernel.info.params)]
+        return kernel.info, names, {}
+    raise UsageTypeError(f"{name}: custom_op() takes a jit_kernel or a loaded kernel, got {type(kernel).__name__}")
+
+
+def _kind(name: str, word: str, parameter: Parameter) -> str:
+    if parameter.pointer:
+        return "Tensor"
+    found = None if parameter.pointer is None else value_of(parameter)
+    if found is not None and found.complex:
+        return "complex"
+    if found is not None and found.lanes == 1:
+        scalar = found.scalar
+        if scalar == "bool":
+            return "bool"
+        if scalar.startswith(("float", "bfloat")):
+            return "float"
+        if scalar.startswith(("int", "uint", "char", "byte", "wchar")):
+            return "SymInt"
+    raise UsageTypeError(
+        f"{name}: {word!r} is of type {parameter.cpp or parameter.declared or 'unknown'}, and an operator of torch "
+        "takes tensors, int, float and bool: launch from a torch.library.custom_op of your own"
+    )
