@@ -143,7 +143,7 @@ def measure_cold(directory: str) -> None:
     options = ["--device-int128"]
 
     def raw(source: str) -> None:
-        nvrtc.compile_program(source.encode(), "k.cu", {}, options, kind=Kind.CUBIN, arch="sm_90")
+        nvrtc.compile_program(nvrtc.Run(source.encode(), "k.cu", {}, tuple(options), Kind.CUBIN, "sm_90"))
 
     ours, bare = [], []
     for number in range(24):

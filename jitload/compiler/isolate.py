@@ -18,7 +18,7 @@ import sys
 from importlib import import_module
 from multiprocessing.connection import Connection, Pipe
 from time import monotonic
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, final
+from typing import TYPE_CHECKING, Generic, TypeVar, final
 
 from jitload.compiler import nvrtc, toolkit
 from jitload.compiler.program import compile_artifact
@@ -26,14 +26,14 @@ from jitload.errors import CompileError
 from jitload.settings.environment import worker_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from jitload.artifact import Artifact
-    from jitload.compiler.nvrtc import Output
+    from jitload.compiler.nvrtc import Output, Run
     from jitload.headers.closure import Closure
     from jitload.source.request import CompileRequest
-    from jitload.values import Kind, Toolchain
+    from jitload.values import Toolchain
 
 #: A compiler that has not answered by then is taken for hung. The slowest kernels in use take some minutes.
 BOUND_SECONDS = 1800.0
@@ -75,19 +75,6 @@ class CompilerDied(Exception):  # noqa: N818 - never leaves: it becomes a Compil
 
 Question = TypeVar("Question")
 Reply = TypeVar("Reply")
-
-
-class Run(NamedTuple):
-    """The arguments of one `nvrtc.compile_program`."""
-
-    source: bytes
-    name: str
-    headers: dict[str, bytes]
-    options: tuple[str, ...]
-    kind: Kind
-    arch: str
-    names: tuple[str, ...]
-    seed: str
 
 
 @final
@@ -211,18 +198,8 @@ def compile_isolated(
     """
     with CompilerProcess(answer_program) as child:
 
-        def compile_program(
-            source: bytes,
-            name: str,
-            headers: Mapping[str, bytes],
-            options: Iterable[str],
-            *,
-            kind: Kind,
-            arch: str,
-            names: Iterable[str] = (),
-            seed: str = "",
-        ) -> Output:
-            child.ask(Run(source, name, dict(headers), tuple(options), kind, arch, tuple(names), seed))
+        def compile_program(run: Run) -> Output:
+            child.ask(run)
             result = child.reply(bound_seconds)
             if isinstance(result, nvrtc.Output):
                 return result
@@ -237,9 +214,7 @@ def compile_isolated(
 def answer_program(run: Run) -> Iterator[Output | CompileError | tuple[str, str]]:
     """In the child: one run of NVRTC. Gives an Output, a CompileError, or (status, log) of a failure."""
     try:
-        yield nvrtc.compile_program(
-            run.source, run.name, run.headers, run.options, kind=run.kind, arch=run.arch, names=run.names, seed=run.seed
-        )
+        yield nvrtc.compile_program(run)
     except nvrtc.NvrtcFailure as failure:
         yield failure.status, failure.log
     except CompileError as error:

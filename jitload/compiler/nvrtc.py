@@ -10,7 +10,7 @@ import functools
 import os
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload import forks
 from jitload.compiler import toolkit
@@ -19,7 +19,7 @@ from jitload.source.arch import virtual_arch
 from jitload.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
     from typing import Any
 
@@ -39,6 +39,31 @@ FORKED = (
 
 #: What is going on inside NVRTC. In a child with `calls.torn` it is not called.
 calls = forks.Calls()
+
+
+class Run(NamedTuple):
+    """One program to be compiled for one arch, as NVRTC is given it, and a process of its own is sent it.
+
+    Attributes:
+        source: CUDA C++ text.
+        name: the program name.
+        headers: include name -> text; NVRTC finds no other.
+        options: NVRTC options without arch and kind.
+        kind: cubin, ptx or ltoir.
+        arch: "sm_90" or "compute_90".
+        names: C++ name expressions.
+        seed: what NVRTC makes names of that no other program may have (`--frandom-seed`, since 12.9); else it takes
+            the time and the process id where the program has no external symbol.
+    """
+
+    source: bytes
+    name: str
+    headers: Mapping[str, bytes]
+    options: tuple[str, ...]
+    kind: Kind
+    arch: str
+    names: tuple[str, ...] = ()
+    seed: str = ""
 
 
 class NvrtcFailure(Exception):  # noqa: N818 - never leaves the compiler: `program.py` makes it a CompileError
@@ -128,59 +153,30 @@ def supported_archs() -> tuple[int, ...]:
         return tuple(int(number) for number in invoke("nvrtcGetSupportedArchs"))
 
 
-def compile_program(
-    source: bytes,
-    name: str,
-    headers: Mapping[str, bytes],
-    options: Iterable[str],
-    *,
-    kind: Kind,
-    arch: str,
-    names: Iterable[str] = (),
-    seed: str = "",
-) -> Output:
+def compile_program(run: Run) -> Output:
     """Compile one program for one arch (nvrtcCompileProgram).
-
-    Args:
-        source: CUDA C++ text.
-        name: the program name.
-        headers: include name -> text; NVRTC finds no other.
-        options: NVRTC options without arch and kind.
-        kind: cubin, ptx or ltoir.
-        arch: "sm_90" or "compute_90".
-        names: C++ name expressions.
-        seed: what NVRTC makes names of that no other program may have (`--frandom-seed`, since 12.9); else it takes
-            the time and the process id where the program has no external symbol.
 
     Raises:
         NvrtcFailure: the program does not compile.
         CompileError: NVRTC is missing or failed otherwise.
     """
-    expressions = list(names)
-    with calls, _program(source, name, headers) as program:
-        for expression in expressions:
+    with calls, _program(run) as program:
+        for expression in run.names:
             invoke("nvrtcAddNameExpression", program, expression.encode())
-        log = _run(program, [*options, *_flags(kind, arch)], seed)
-        lowered = {e: invoke("nvrtcGetLoweredName", program, e.encode()).decode() for e in expressions}
-        ptx = _text(program, "nvrtcGetPTX") if kind is not Kind.LTOIR else ""
-        return Output(_image(program, kind, ptx), ptx, lowered, log)
+        log = _run(program, [*run.options, *_flags(run.kind, run.arch)], run.seed)
+        lowered = {e: invoke("nvrtcGetLoweredName", program, e.encode()).decode() for e in run.names}
+        ptx = _text(program, "nvrtcGetPTX") if run.kind is not Kind.LTOIR else ""
+        return Output(_image(program, run.kind, ptx), ptx, lowered, log)
 
 
-def precompile_headers(
-    source: bytes, name: str, headers: Mapping[str, bytes], options: Iterable[str], *, kind: Kind, arch: str, path: str
-) -> bool:
+def precompile_headers(run: Run, path: str) -> bool:
     """Write a precompiled header (--create-pch) of the directives at the top of a program.
 
     It is of use to this process alone: NVRTC maps it to the addresses of the heap that it came from. A heap that is too
     small is grown once; the precompiled headers made before that are then lost (12.9 says so in the log of their use).
 
     Args:
-        source: CUDA C++ text that consists of the directives.
-        name: the program name.
-        headers: include name -> text.
-        options: NVRTC options without arch and kind.
-        kind: cubin, ptx or ltoir.
-        arch: "sm_90" or "compute_90".
+        run: the directives as a program; its names and its seed do not count.
         path: the file to write.
 
     Returns:
@@ -190,9 +186,9 @@ def precompile_headers(
         NvrtcFailure: the program does not compile.
         CompileError: NVRTC is missing or failed otherwise.
     """
-    flags = [*options, *_flags(kind, arch), f"--create-pch={path}", "--pch-messages=false"]
+    flags = [*run.options, *_flags(run.kind, run.arch), f"--create-pch={path}", "--pch-messages=false"]
     for _ in range(2):
-        with calls, _program(source, name, headers) as program:
+        with calls, _program(run) as program:
             _run(program, flags)
             results = bindings().nvrtcResult
             (status,) = bindings().nvrtcGetPCHCreateStatus(program)
@@ -205,8 +201,9 @@ def precompile_headers(
 
 
 @contextmanager
-def _program(source: bytes, name: str, headers: Mapping[str, bytes]) -> Iterator[Program]:
-    program = invoke("nvrtcCreateProgram", source, name.encode(), len(headers), *_columns(headers))
+def _program(run: Run) -> Iterator[Program]:
+    headers = run.headers
+    program = invoke("nvrtcCreateProgram", run.source, run.name.encode(), len(headers), *_columns(headers))
     try:
         yield program
     finally:

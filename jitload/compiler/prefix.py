@@ -25,10 +25,9 @@ from jitload.digest import digest_factors
 from jitload.headers import cpp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from jitload.compiler.nvrtc import Output
-    from jitload.values import Kind
+    from jitload.compiler.nvrtc import Output, Run
 
 #: What a header of the toolkit brings into a closure and NVRTC never opens, the host's side behind `#if`: 1.13 to
 #: 1.34 MB for cuda_fp16.h, cuda_bf16.h, mma.h, <cuda/std/type_traits>, cooperative_groups.h and CUB.
@@ -59,30 +58,16 @@ class SharedHeaders:
         self._failures: dict[str, tuple[nvrtc.NvrtcFailure, str]] = {}
         self._families: set[str] = set()
 
-    def compile_program(
-        self,
-        source: bytes,
-        name: str,
-        headers: Mapping[str, bytes],
-        options: Iterable[str],
-        *,
-        kind: Kind,
-        arch: str,
-        names: Iterable[str] = (),
-        seed: str = "",
-    ) -> Output:
+    def compile_program(self, run: Run) -> Output:
         """Compile one program; the same result and the same errors as `nvrtc.compile_program`."""
-        flags = list(options)
-        directives = leading_directives(source)
+        directives = leading_directives(run.source)
         file = None
-        if directives and self._pays(headers):
-            file = self._precompiled(directives, name, headers, flags, kind, arch)
+        if directives and self._pays(run.headers):
+            file = self._precompiled(run._replace(source=directives))
         if file is not None:
-            using = [*flags, f"--use-pch={file}", "--pch-messages=false"]
+            using = (*run.options, f"--use-pch={file}", "--pch-messages=false")
             try:
-                output = nvrtc.compile_program(
-                    source, name, headers, using, kind=kind, arch=arch, names=names, seed=seed
-                )
+                output = nvrtc.compile_program(run._replace(options=using))
                 said = output.log
             except nvrtc.NvrtcFailure as failure:
                 if _REFUSED not in failure.log:
@@ -90,54 +75,43 @@ class SharedHeaders:
                 said = failure.log
             if _REFUSED not in said:
                 return output
-        return nvrtc.compile_program(source, name, headers, flags, kind=kind, arch=arch, names=names, seed=seed)
+        return nvrtc.compile_program(run)
 
     def _pays(self, headers: Mapping[str, bytes]) -> bool:
         parsed_bytes = sum(map(len, headers.values())) - UNOPENED_BYTES
         return self._programs > 1 and self._programs * parsed_bytes >= PAYS_BYTES
 
-    def _precompiled(
-        self, directives: bytes, name: str, headers: Mapping[str, bytes], options: list[str], kind: Kind, arch: str
-    ) -> str | None:
+    def _precompiled(self, run: Run) -> str | None:
         """The file made of exactly these directives, headers and options, or None."""
-        family = [("directives", directives), ("kind", kind.value.encode()), ("arch", arch.encode())]
-        family += [("option", option.encode("utf-8", "surrogateescape")) for option in options]
-        texts = [(spelled, text) for spelled, text in sorted(headers.items())]
+        family = [("directives", run.source), ("kind", run.kind.value.encode()), ("arch", run.arch.encode())]
+        family += [("option", option.encode("utf-8", "surrogateescape")) for option in run.options]
+        texts = [(spelled, text) for spelled, text in sorted(run.headers.items())]
         state = digest_factors([*family, *texts])
         if state in self._failures:
             failure, other = self._failures[state]
-            raise nvrtc.NvrtcFailure(failure.status, failure.log.replace(other, name))
+            raise nvrtc.NvrtcFailure(failure.status, failure.log.replace(other, run.name))
         if state not in self._files:
             group = digest_factors(family)
             self._files[state] = None
             # One is enough: programs whose later includes differ are not worth 150 MB each.
-            if group not in self._families and not any(place in directives for place in _PLACES):
-                self._files[state] = self._make(state, directives, name, headers, options, kind, arch)
+            if group not in self._families and not any(place in run.source for place in _PLACES):
+                self._files[state] = self._make(state, run)
                 if self._files[state] is not None:
                     self._families.add(group)
         return self._files[state]
 
-    def _make(
-        self,
-        state: str,
-        directives: bytes,
-        name: str,
-        headers: Mapping[str, bytes],
-        options: list[str],
-        kind: Kind,
-        arch: str,
-    ) -> str | None:
+    def _make(self, state: str, run: Run) -> str | None:
         path = os.path.join(self._directory, f"{state[:32]}.pch")
-        if any(b"__BASE_FILE__" in text for text in headers.values()):
+        if any(b"__BASE_FILE__" in text for text in run.headers.values()):
             return None
         try:
-            made = nvrtc.precompile_headers(directives, name, headers, options, kind=kind, arch=arch, path=path)
+            made = nvrtc.precompile_headers(run, path)
         except nvrtc.NvrtcFailure as failure:
             missing = _MISSING.search(failure.log)
-            if missing is not None and missing[1] in headers:
+            if missing is not None and missing[1] in run.headers:
                 # A header named by a macro is not there yet: every program that begins like this one would stop at the
                 # very same place, so the others are told without trying.
-                self._failures[state] = (failure, name)
+                self._failures[state] = (failure, run.name)
                 raise
             return None  # the program will say it better, with its own lines
         return path if made and os.path.isfile(path) else None

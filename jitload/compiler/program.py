@@ -33,12 +33,12 @@ from jitload.values import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jitload.compiler.nvrtc import Output
+    from jitload.compiler.nvrtc import Output, Run
     from jitload.headers.closure import Closure
     from jitload.source.request import CompileRequest
     from jitload.values import KernelInfo, Toolchain
 
-    CompileProgram = Callable[..., Output]
+    CompileProgram = Callable[[Run], Output]
 
 #: A program whose macros name more headers than this, one by one, is not going to end.
 MAX_RETRIES = 500
@@ -126,19 +126,14 @@ def _compile_retrying(
     compile_program: CompileProgram,
 ) -> Output:
     """Compile; while NVRTC asks for a header whose name a macro makes, find it and try again."""
-    options = [*_options(request, closure), *extra]
+    options = (*_options(request, closure), *extra)
     for _ in range(MAX_RETRIES):
         source, headers, digest = closure.program()
         try:
             output = compile_program(
-                source,
-                closure.main.name,
-                headers,
-                options,
-                kind=kind,
-                arch=arch,
-                names=request.names,
-                seed=_seed(request, digest),
+                nvrtc.Run(
+                    source, closure.main.name, headers, options, kind, arch, request.names, _seed(request, digest)
+                )
             )
         except nvrtc.NvrtcFailure as failure:
             failure.log = ptxas.clean_log(failure.log, request.options)

@@ -19,7 +19,7 @@ SOURCE = b'extern "C" __global__ void k(int *out) { *out = 1; }\n'
 
 
 def run(source=SOURCE, headers=None, options=(), *, kind=Kind.PTX, arch="compute_75", names=()):
-    return nvrtc.compile_program(source, "k.cu", headers or {}, options, kind=kind, arch=arch, names=names)
+    return nvrtc.compile_program(nvrtc.Run(source, "k.cu", headers or {}, tuple(options), kind, arch, tuple(names)))
 
 
 @pytest.mark.parametrize(("kind", "arch"), [("cubin", "sm_80"), ("ptx", "compute_80"), ("ltoir", "sm_80")])

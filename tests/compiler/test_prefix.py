@@ -65,11 +65,15 @@ def made(monkeypatch):
 
 
 def plain(source=SOURCE, headers=HEADERS, options=(), arch="sm_80", names=(), seed=""):
-    return nvrtc.compile_program(source, "k.cu", headers, options, kind=Kind.CUBIN, arch=arch, names=names, seed=seed)
+    return nvrtc.compile_program(
+        nvrtc.Run(source, "k.cu", headers, tuple(options), Kind.CUBIN, arch, tuple(names), seed)
+    )
 
 
 def use(shared, source=SOURCE, headers=HEADERS, options=(), arch="sm_80", name="k.cu", names=(), seed=""):
-    return shared.compile_program(source, name, headers, options, kind=Kind.CUBIN, arch=arch, names=names, seed=seed)
+    return shared.compile_program(
+        nvrtc.Run(source, name, headers, tuple(options), Kind.CUBIN, arch, tuple(names), seed)
+    )
 
 
 @pytest.mark.usefixtures("needs_precompiled_headers")

@@ -98,9 +98,9 @@ def test_only_twelve_up_to_sm_90_is_asked():
 def test_kinds_without_machine_code_are_not_asked_and_have_no_resources(kind):
     seen = []
 
-    def spying(*arguments, **keywords):
-        seen.extend(arguments[3])
-        return nvrtc.compile_program(*arguments, **keywords)
+    def spying(run):
+        seen.extend(run.options)
+        return nvrtc.compile_program(run)
 
     request = jitload.CompileRequest(SPILLING, kind=kind, arch="sm_80")
     from jitload.headers.closure import Closure

@@ -173,7 +173,7 @@ def test_an_nvrtc_that_does_not_know_our_options_is_asked_without_them(old_nvrtc
     old = old_nvrtc("--no-cache", "--frandom-seed")
     source = b"__global__ void k() {}"
     for _ in range(2):
-        nvrtc.compile_program(source, "k.cu", {}, [], kind=jitload.Kind.PTX, arch="compute_75", seed="5")
+        nvrtc.compile_program(nvrtc.Run(source, "k.cu", {}, (), jitload.Kind.PTX, "compute_75", seed="5"))
     ours = [[option for option in asked if option.startswith(old.without)] for asked in old.asked]
     assert ours == [["--no-cache", "--frandom-seed=5"], ["--frandom-seed=5"], [], []]
 

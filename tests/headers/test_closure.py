@@ -141,9 +141,9 @@ def test_an_include_that_can_be_foreseen_costs_no_second_run(write):
     request = CompileRequest(FORESEEN + KERNEL, kind="ptx", arch="compute_75", include_dirs=[root])
     runs = []
 
-    def count(*arguments, **named):
-        runs.append(arguments[1])
-        return compile_program(*arguments, **named)
+    def count(run):
+        runs.append(run.name)
+        return compile_program(run)
 
     closure = Closure(request, toolkit_roots())
     digest = closure.digest()
@@ -678,7 +678,7 @@ from jitload.source.request import CompileRequest
 from jitload.values import Kind
 request = CompileRequest(Path(sys.argv[1]), kind="ptx", arch="compute_75", include_dirs=[sys.argv[2]])
 source, headers, _ = Closure(request, toolkit.toolkit_roots()).program()
-nvrtc.compile_program(source, "/jitload/source/k.cu", headers, ["-Xcudafe=--trace_includes"], kind=Kind.PTX, arch="compute_75")
+nvrtc.compile_program(nvrtc.Run(source, "/jitload/source/k.cu", headers, ("-Xcudafe=--trace_includes",), Kind.PTX, "compute_75"))
 ctypes.CDLL(None).fflush(None)
 """
 

@@ -121,7 +121,7 @@ def test_parts():
 
 
 def compile_for(arch):
-    return nvrtc.compile_program(SOURCE, "k.cu", {}, [], kind=Kind.PTX, arch=arch)
+    return nvrtc.compile_program(nvrtc.Run(SOURCE, "k.cu", {}, (), Kind.PTX, arch))
 
 
 def test_the_executors_arch_is_compiled_for_without_a_word():
