@@ -39,6 +39,7 @@ ALLOWED = {
     "at_param": "called by generated code, as at_{space}",
     "sub_saturated": "called by generated code, as {name}_saturated",
     "unsigned_bytes": "of Bundle, for users",
+    "to_object_code": "of Artifact, for users",
     "copy_from": "of DeviceGlobal, for users",
     "copy_to": "of DeviceGlobal, for users",
     "get_global": "of Module, for users",

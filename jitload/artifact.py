@@ -25,13 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any, TypeAlias
 
+    from cuda import core as cuda_core
+
     from jitload import Module
     from jitload.images import resources as image_resources
     from jitload.values import Blob, Resources
 
+    Foreign: TypeAlias = Any  # cuda.core's `ObjectCode`, which is known where it is installed
     #: What tiers keep.
     Kept: TypeAlias = "Artifact | Blob"
 else:
+    cuda_core = lazy("cuda.core")
     image_resources = lazy("jitload.images.resources")  # only entries of an older version have a use for it
 
 #: `e_type` of a relocatable ELF file (ET_REL), little-endian, at byte 16.
@@ -119,6 +123,16 @@ class Artifact(Value):
             LoadError: the image cannot be loaded here.
         """
         return jitload.load_artifact(self)
+
+    def to_object_code(self) -> Foreign:
+        """The image as an `ObjectCode` of cuda.core, whose `get_kernel` takes the names in `kernels` and the symbols.
+
+        Raises:
+            ImportError: cuda.core is not installed: pip install cuda-core.
+        """
+        symbols = {kernel.name: kernel.symbol.encode() for kernel in self.kernels.values()}
+        make = getattr(cuda_core.ObjectCode, f"from_{self.kind}")
+        return make(self.data, name=self.name, symbol_mapping=symbols)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one self-verifying file (the entry format), atomically.

@@ -25,7 +25,7 @@ hypothesis.settings.register_profile("jitload", deadline=None)
 hypothesis.settings.load_profile("jitload")
 
 #: Skipped without these, but where JITLOAD_TEST_FRAMEWORKS says that they are there.
-FRAMEWORKS = ("jax is not installed", "torch is not installed")
+FRAMEWORKS = tuple(f"{name} is not installed" for name in ("cupy", "jax", "torch", "triton"))
 MUST_RUN = FRAMEWORKS if os.environ.get("JITLOAD_TEST_FRAMEWORKS") else ()
 NO_GPU, ABOUT_NO_GPU = "needs a GPU", "a GPU is here, and this test is about machines without one"
 #: What CI does not provide, as the words of the reason; everything else must run there. A stage of it that goes without

@@ -50,6 +50,9 @@ ONLY_IMPORTER = {
     "tvm_ffi": {"interop"},
     "torch": {"interop/torch.py"},
     "jax": {"interop/jax.py"},
+    "cuda.core": {"artifact.py", "interop/cuda_core.py"},
+    "cupy": {"interop/cupy.py"},
+    "triton": {"interop/triton.py"},
     "cryptography": {"trust/ed25519.py"},
     "distributed": {"batch/cluster.py"},
 }

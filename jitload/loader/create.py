@@ -27,7 +27,7 @@ def create_module(
     kind: str,
     code: Buffer,
     *,
-    functions: Mapping[str, str | KernelInfo | Function] | None = None,
+    functions: Mapping[str, str | bytes | KernelInfo | Function] | None = None,
     source: str | None = None,
 ) -> Module:
     """Make a module from code and what is known about it; `load_module_from_bytes` has to do with the bytes alone.
@@ -36,8 +36,8 @@ def create_module(
         kind: an image kind ("cubin", "ptx", "fatbin", "ltoir"), whose loader then makes the module; or any other name,
             which makes a module of Python callables.
         code: the image; for other kinds the bytes that `save_to_bytes` gives.
-        functions: for an image, the name to answer to -> the symbol in it, or a `KernelInfo` with the parameters; for
-            other kinds, the name -> the callable.
+        functions: for an image, the name to answer to -> the symbol in it (a str, or bytes as the `symbol_mapping` of
+            cuda.core has them), or a `KernelInfo` with the parameters; for other kinds, the name -> the callable.
         source: what `inspect_source` shall show.
 
     Raises:
@@ -53,14 +53,14 @@ def create_module(
         return _image_module(name, image, given, source)
     callables = {}
     for function, target in given.items():
-        if isinstance(target, (str, KernelInfo)) or not callable(target):
+        if isinstance(target, (str, bytes, KernelInfo)) or not callable(target):
             raise UsageTypeError(f"function {function!r} of kind {name!r} is a {type(target).__name__}, not a callable")
         callables[function] = target
     return Module(name, callables, data=image, source=source or "")
 
 
 def module_from_cubin(
-    code: Buffer, *, functions: Mapping[str, str | KernelInfo] | None = None, source: str | None = None
+    code: Buffer, *, functions: Mapping[str, str | bytes | KernelInfo] | None = None, source: str | None = None
 ) -> Module:
     """A module of a cubin: ELF machine code for one arch.
 
@@ -77,7 +77,7 @@ def module_from_cubin(
 
 
 def module_from_ptx(
-    code: str | Buffer, *, functions: Mapping[str, str | KernelInfo] | None = None, source: str | None = None
+    code: str | Buffer, *, functions: Mapping[str, str | bytes | KernelInfo] | None = None, source: str | None = None
 ) -> Module:
     """A module of PTX; `code` is its text, or its bytes. The rest is as for `module_from_cubin`.
 
@@ -89,7 +89,7 @@ def module_from_ptx(
 
 
 def module_from_fatbin(
-    code: Buffer, *, functions: Mapping[str, str | KernelInfo] | None = None, source: str | None = None
+    code: Buffer, *, functions: Mapping[str, str | bytes | KernelInfo] | None = None, source: str | None = None
 ) -> Module:
     """A module of a fatbin: images for several archs. The arguments are those of `module_from_cubin`.
 
@@ -101,18 +101,18 @@ def module_from_fatbin(
 
 
 def _image_module(
-    kind: str, image: bytes, functions: Mapping[str, str | KernelInfo | Function], source: str | None
+    kind: str, image: bytes, functions: Mapping[str, str | bytes | KernelInfo | Function], source: str | None
 ) -> Module:
     kernels: list[KernelInfo] = []
     symbols: dict[str, str] = {}
     for function, target in functions.items():
         if isinstance(target, KernelInfo):
             kernels.append(target.replace(name=function))
-        elif isinstance(target, str):
-            symbols[function] = target
+        elif isinstance(target, (str, bytes)):
+            symbols[function] = target if isinstance(target, str) else target.decode("utf-8", "surrogateescape")
         else:
             raise UsageTypeError(
-                f"function {function!r} needs a symbol (str) or a KernelInfo, got {type(target).__name__}"
+                f"function {function!r} needs a symbol (str or bytes) or a KernelInfo, got {type(target).__name__}"
             )
     module = load_module_from_bytes(kind, image)
     module.attach_kernels(kernels)

@@ -8,27 +8,27 @@ digest of namespace and foreign key, and both stand in it again: neither a path 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from jitload import events, log
 from jitload.digest import digest_factors
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.format.entry import MAX_ENTRY_BYTES
 from jitload.given import given_name
-from jitload.tiers import flight
-from jitload.tiers.audit import CacheStats
+from jitload.lazy import lazy
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.stats import counters
 from jitload.values import BLOB, Blob
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from typing import Final, Protocol
+    from typing import Protocol
 
     from typing_extensions import Buffer
 
-    from jitload.tiers.audit import EntryInfo
+    from jitload.tiers import audit, flight
+    from jitload.tiers.audit import CacheStats, EntryInfo
     from jitload.tiers.disk import DiskStore
     from jitload.tiers.memory import MemoryStore
     from jitload.tiers.remote.tier import RemoteTier
@@ -60,11 +60,15 @@ if TYPE_CHECKING:
 
         def entries(self) -> Iterator[EntryInfo]:
             """What the directory has."""
-
+else:  # not on the way to a hit
+    audit = lazy("jitload.tiers.audit")
+    flight = lazy("jitload.tiers.flight")
 
 #: Of what the key of a blob is made. What it was before stays where it is, and is not found any more.
-_SCHEMA: Final = b"1"
+_SCHEMA = b"1"
 MAX_NAMESPACE_CHARS = 100
+#: So long another producer is waited for.
+WAIT_SECONDS = 600.0
 #: Of an entry, beside the bytes of a blob: header, digest, and its key and namespace.
 _ROOM_BYTES = 1 << 20
 
@@ -150,11 +154,9 @@ class BlobStore:
         sizes = list(self._on_disk().values())
         whole = self._cache.disk
         bound = 0 if whole is None else whole.max_bytes
-        return CacheStats(self._cache.directory, len(sizes), sum(sizes), bound)
+        return audit.CacheStats(self._cache.directory, len(sizes), sum(sizes), bound)
 
-    def lock(
-        self, key: Buffer | str, wait_seconds: float = flight.WAIT_SECONDS
-    ) -> AbstractContextManager[bytes | None]:
+    def lock(self, key: Buffer | str, wait_seconds: float = WAIT_SECONDS) -> AbstractContextManager[bytes | None]:
         """Hold the right to produce what is to be put under a key, over threads, processes and, by a remote, machines.
 
             with blobs.lock(key) as found:

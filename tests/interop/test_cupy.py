@@ -1,0 +1,80 @@
+"""CuPy's kernel cache on ours: its interface without CuPy, and with it where the frameworks are installed."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import jitload
+from jitload.errors import UsageTypeError
+from jitload.interop import cupy as bridge
+from jitload.tiers.cache import Cache
+
+NAME = "0123456789abcdef0123456789abcdef01234567.cubin"
+
+
+def test_what_is_saved_is_loaded_by_the_next_process(cache_dir):
+    backend = bridge.KernelCacheBackend()
+    assert backend.load(NAME) is None
+    backend.save(NAME, b"\x93CUPYNE\0payload", "source")
+    assert backend.load(NAME) == b"\x93CUPYNE\0payload"
+    assert bridge.KernelCacheBackend(Cache(cache_dir)).load(NAME) == b"\x93CUPYNE\0payload"
+    assert Cache(cache_dir).blobs("cupy").keys() == [NAME.encode()]
+
+
+def test_a_flipped_bit_is_none_and_mended_by_the_next_save(cache_dir):
+    bridge.KernelCacheBackend().save(NAME, b"payload", "source")
+    (path,) = [path for path in (cache_dir / "objects").rglob("*") if path.is_file()]
+    data = bytearray(path.read_bytes())
+    data[-40] ^= 1
+    path.write_bytes(data)
+    fresh = bridge.KernelCacheBackend(Cache(cache_dir))
+    assert fresh.load(NAME) is None
+    fresh.save(NAME, b"payload", "source")
+    assert bridge.KernelCacheBackend(Cache(cache_dir)).load(NAME) == b"payload"
+
+
+def test_of_threads_that_miss_one_compiles():
+    backend, missed = bridge.KernelCacheBackend(), []
+
+    def work():
+        if backend.load(NAME) is None:
+            missed.append(1)
+            backend.save(NAME, b"payload", "source")
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(missed) == 1
+
+
+def test_a_thread_that_asks_for_another_kernel_or_ends_holds_nobody_up():
+    backend = bridge.KernelCacheBackend()
+
+    def fails():
+        assert backend.load("one") is None
+        assert backend.load("one") is None  # once more: the first did not compile
+        assert backend.load("two") is None
+
+    thread = threading.Thread(target=fails)
+    thread.start()
+    thread.join(60)
+    for name in ("one", "two"):
+        assert backend.load(name) is None
+        backend.save(name, b"payload", "source")
+
+
+def test_only_a_cache_is_one():
+    with pytest.raises(UsageTypeError, match=r"cache is a jitload\.Cache, got str"):
+        bridge.KernelCacheBackend("directory")
+
+
+def test_cupy_takes_it(monkeypatch):
+    compiler = pytest.importorskip("cupy.cuda.compiler", reason="cupy is not installed")
+    monkeypatch.setattr(compiler, "_kernel_cache_backend", None)
+    installed = bridge.install(jitload.Cache())
+    assert compiler._kernel_cache_backend is installed
+    assert isinstance(installed, compiler._KernelCacheBackend)
