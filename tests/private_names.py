@@ -6,7 +6,7 @@ import ast
 import re
 
 _PRIVATE = re.compile(r"_[A-Za-z]\w*")
-#: Of others, with an underscore and yet for everybody: os, ctypes, torch, named tuples, Dask.
+#: Of others, with an underscore and yet for everybody: os, ctypes, torch, named tuples, Dask, CuPy.
 _OF_OTHERS = {
     "_exit",
     "_handle",
@@ -18,6 +18,8 @@ _OF_OTHERS = {
     "_client",
     "_schema",
     "_opoverload",
+    "_kernel_cache_backend",
+    "_KernelCacheBackend",
 }
 
 

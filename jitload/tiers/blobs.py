@@ -8,6 +8,7 @@ digest of namespace and foreign key, and both stand in it again: neither a path 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from jitload import events, log
 from jitload.digest import digest_factors
@@ -19,7 +20,6 @@ from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.stats import counters
 from jitload.values import BLOB, Blob
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
