@@ -115,7 +115,7 @@ def cold_job(hosts: int, kernels: int, how: str, *, jitter: bool = True, spread:
     Args:
         hosts: how many.
         kernels: how many each of them asks for, one after the other.
-        how: "alone" (no lease), "lease" (who waits asks for the kernel), "turns" (for the lease, and gives it on).
+        how: "alone" (no lease), or "lease": who waits asks in turn for the lease and for the kernel.
         jitter: whether waits are spread.
         spread: in seconds.
     """
@@ -143,18 +143,10 @@ def cold_job(hosts: int, kernels: int, how: str, *, jitter: bool = True, spread:
         elif what == "written":
             there.add(kernel)
             held.discard(kernel)
-        elif what == "free":
-            held.discard(kernel)
         elif what in {"look-up", "poll", "lease"}:
             at(store.ask(now, what), f"{what} answered", kernel, since)
-        elif kernel in there and not (how == "turns" and what != "look-up answered" and kernel in held):
-            if how == "turns" and what != "look-up answered":  # it has the lease now, looks, and gives it back
-                held.add(kernel)
-                answered = store.ask(now, "entry", 2)
-                at(store.ask(answered, "lease"), "free", kernel)
-                at(answered, "look-up", kernel + 1)
-            else:
-                at(store.ask(now, "entry"), "look-up", kernel + 1)
+        elif kernel in there:
+            at(store.ask(now, "entry"), "look-up", kernel + 1)
         elif what == "look-up answered" and how != "alone":
             at(now, "lease", kernel, now)
         elif kernel in held and how != "alone":
@@ -239,12 +231,9 @@ def main() -> None:
         for label, how in (
             ("lease, jitter", {"how": "lease"}),
             ("lease, no jitter", {"how": "lease", "jitter": False}),
-            ("lease in turns", {"how": "turns"}),
             ("alone", {"how": "alone"}),
             ("lease, jitter, in 10 s", {"how": "lease", "spread": 10.0}),
         ):
-            if how["how"] == "turns" and count > 10_000:
-                continue  # minutes
             row = cold_job(count // PER_HOST, few, **how)
             rows.append((f"{count:,} processes, {label}", row))
             if label == "lease, jitter":

@@ -11,6 +11,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -120,6 +121,26 @@ def hits(port: int, directory: str) -> None:
             print(f"remote hit, {size >> 10} KB, over a bare GET: {both} = {ratio:.2f} (budget 1.5)")
 
 
+def stalled(port: int, process: subprocess.Popen, directory: str) -> None:
+    """A server that stands still: the first look-up, and 200 after it, in the course of which it is asked again."""
+    with jitload.Session(cache_dir=directory, remote=f"redis://127.0.0.1:{port}/0"):
+        remote = jitload.Cache.default().remote
+        assert remote is not None
+        key = artifact(5 << 10).key
+        remote.read(key)
+        process.send_signal(signal.SIGSTOP)
+        try:
+            first = per_call(lambda: remote.read(key), 1)
+            later = []
+            for _ in range(200):
+                later.append(per_call(lambda: remote.read(key), 1))
+                time.sleep(0.02)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        rest = f"median {statistics.median(later) * 1e3:.3f} ms, worst {max(later) * 1e3:.2f} ms (budget 5 ms)"
+        print(f"remote stalled: first look-up {first:.2f} s (budget 2.0), the next 200: {rest}")
+
+
 def per_call(function, calls: int) -> float:
     """Seconds for one of so many calls."""
     started = time.perf_counter()
@@ -173,11 +194,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ranks", type=int, default=0)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory, redis_server(directory) as (port, _):
+    with tempfile.TemporaryDirectory() as directory, redis_server(directory) as (port, process):
         if chosen.ranks:
             ranks(port, chosen.ranks, directory)
             return
         hits(port, str(pathlib.Path(directory, "hits")))
+        stalled(port, process, str(pathlib.Path(directory, "stalled")))
         starts_and_disk_hits(str(pathlib.Path(directory, "starts")))
 
 

@@ -66,17 +66,13 @@ class Lease:
         started = time.monotonic()
         said, waits = "", 0
         answer: Look | None = None
-        again = False
-        while not self._take() or again:
-            if self._held:
-                # Whoever had it has put there first what came of it: all who wait look at once, not one by one.
-                self._give_back()
-                again = False
+        # Who waits asks in turn for the lease and for what comes of it: all of them have that at once, where getting
+        # the lease to look would let them have it one after the other.
+        while waits % 2 or not self._take():
+            if waits % 2:
                 answer = look()
                 if answer.artifact is not None:
                     break
-                continue
-            again = True
             waits += 1
             seconds = time.monotonic() - started
             if not self._remote.leases:  # it failed just now
@@ -114,10 +110,6 @@ class Lease:
         seconds = remote.lease_seconds
         self._held = bool(remote.write_now(lambda: remote.store.take_lease(self._digest, self._token, seconds, until)))
         return self._held
-
-    def _give_back(self) -> None:
-        self._held = False
-        self._remote.write_now(lambda: self._free(time.monotonic() + OPERATION_SECONDS))
 
     def _free(self, until: float) -> int:
         self._remote.store.free_lease(self._digest, self._token, until)

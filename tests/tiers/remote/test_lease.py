@@ -146,3 +146,22 @@ def test_machines_that_do_not_wait_compile_each_for_itself(redis, remote_of):
     jitload.compile(REQUEST.source, kind="ptx", arch="compute_75")
     assert (jitload.stats().compiles, jitload.stats().lease_waits) == (1, 0)
     assert remote.store.read_entry("ab" * 32, 10, soon()) is None
+
+
+def test_who_waits_has_what_is_there_while_another_still_has_the_lease(shared, remote_of):
+    """A thousand who wait for one kernel do not take the lease one after the other to look."""
+    remote = remote_of(shared.url, remote_wait_seconds=60)
+    assert remote.store.take_lease(REQUEST.digest, "another", 600, soon())
+    looks = []
+
+    def look():
+        answer = Answer(REQUEST)
+        looks.append(answer)
+        answer.artifact = "it" if len(looks) == 3 else None
+        return answer
+
+    waiter = lease.Lease(remote, REQUEST.digest)
+    assert waiter.wait(look, "it", None) is looks[2]
+    waiter.end()
+    remote.flush()
+    assert not remote.store.take_lease(REQUEST.digest, "third", 600, soon())
