@@ -63,6 +63,8 @@ class Config(Value):
     remote_lease_seconds: float
     remote_wait_seconds: float
     record: str | None
+    dump: str | None
+    override: str | None
     log: str | None
     cpu_check: tuple[str, ...]
     sync: bool

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from jitload.compiler import diagnostics
     from jitload.compiler.diagnostics import Diagnostic
     from jitload.config import Config
+    from jitload.dumps import dump as dumping
+    from jitload.dumps import override as overrides
     from jitload.headers.closure import Closure
     from jitload.headers.record import Variant
     from jitload.source.request import CompileRequest
@@ -49,6 +51,8 @@ else:  # not on the way to a hit
     choose = lazy("jitload.bundles.choose")
     missing = lazy("jitload.bundles.missing")
     nearest = lazy("jitload.bundles.nearest")
+    dumping = lazy("jitload.dumps.dump")
+    overrides = lazy("jitload.dumps.override")
     diagnostics = lazy("jitload.compiler.diagnostics")
     filling = lazy("jitload.tiers.fill")
     flight = lazy("jitload.tiers.flight")
@@ -113,6 +117,7 @@ def compile_request(
         CompileError: it does not compile, or there is no compiler and no tier has it.
         CompileDisabledError: no tier has it and compiling is off.
         BundleError, TrustError: a bundle in force is refused; nothing is compiled in its place.
+        LoadError: an override that cannot be used.
     """
     try:
         bundles = roles.bundles(settings)  # one that is refused stops a compile that asks nobody, too
@@ -132,8 +137,12 @@ def compile_request(
         recording.note_request(
             request, artifact, variant, settings.record, device=stand_ins.device is not None, kind=chosen
         )
+    if settings.dump is not None:
+        dumping.dump(request, artifact, settings.dump, compiles=settings.compile != "never" and not roles.sealed())
     if said:  # last, so that a warning that is an error loses nothing
         (warn or roles.warn)(said)
+    if settings.override is not None:
+        return overrides.overridden(artifact, settings.override, strict=settings.strict)
     return artifact
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -308,3 +311,14 @@ def test_explain_says_what_a_link_would_get(units, tmp_path):
     jitload.link(units["ltoir"], kind="ptx", cache=cache)
     assert jitload.explain(request, cache).outcome == "hit"
     assert pickle.loads(pickle.dumps(request)) == request
+
+
+@pytest.mark.parametrize("kind", ["ltoir", "ptx", "cubin"])
+def test_cuobjdump_reads_what_was_linked(units, kind, tmp_path):
+    """NVIDIA's own reader of cubins finds the kernels, with code for the arch."""
+    tool = next(path for site in sys.path for path in Path(site or ".").glob("nvidia/*/bin/cuobjdump"))
+    file = tmp_path / "linked.cubin"
+    file.write_bytes(jitload.link(units[kind], arch="sm_80").data)
+    done = subprocess.run([tool, "--dump-elf-symbols", file], capture_output=True, text=True, check=True)
+    entries = {line.split()[-1] for line in done.stdout.splitlines() if "ENTRY" in line}
+    assert entries == {"A", "_Z4fillIiEvPT_i"}

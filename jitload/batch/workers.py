@@ -255,7 +255,7 @@ def compile_batch(batch: Batch) -> list[Result]:
 
 def answer_batch(batch: Batch) -> Iterator[Result]:
     """In a worker: the result of each request of a batch, in order."""
-    settings = {**batch.settings, "compile": batch.policy}
+    settings = {**batch.settings, "compile": batch.policy, "override": None}  # nothing edited is kept
     if not _is_elsewhere(batch):
         cache = Cache(batch.directory, max_bytes=batch.max_bytes, layers=batch.layers)
         with config.configure(**settings):  # a thread of an executor begins without them

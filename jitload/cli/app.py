@@ -15,6 +15,7 @@ COMMANDS = {
     "compile": "jitload.cli.compile",
     "precompile": "jitload.cli.precompile",
     "cache": "jitload.cli.cache",
+    "disasm": "jitload.cli.disasm",
     "profile": "jitload.cli.profile",
     "record": "jitload.cli.record",
     "bundle": "jitload.cli.bundle",

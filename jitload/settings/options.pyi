@@ -22,5 +22,7 @@ class Options(TypedDict, total=False):
     remote_lease_seconds: float | str
     remote_wait_seconds: float | str
     record: Path | None
+    dump: Path | None
+    override: Path | None
     cpu_check: str | Iterable[str] | None
     sync: bool
