@@ -17,7 +17,7 @@ from jitload.road import Roles
 from jitload.settings.scope import scope_in_force
 from jitload.source.arch import EXECUTOR_OPTIONS
 from jitload.source.request import CompileRequest, request_of
-from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, stand_ins
+from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, given_arch, stand_ins
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer
 
@@ -75,7 +75,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         kind: "cubin", "ptx", "ltoir" or "fatbin"; default: cubin for an "sm_*" arch, PTX for "compute_*", fatbin for
             several archs, and what the current device runs when `arch` is left out too.
         arch: "sm_90", "sm_90a", "sm_100f", "compute_80"; a list for a fatbin; default: the current device's, or the
-            CPU executor's own ("compute_75") where there is none.
+            CPU executor's own ("compute_75") where there is none, as "native" says too.
         options: NVRTC options in any spelling, as a list or as one string that is split as a shell would.
         include_dirs: directories for `#include`, in order of search.
         headers: include name -> text, found before any directory.
@@ -98,6 +98,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     given_cache(cache)
     given_truth("isolate", isolate)
     settings = config.current()
+    arch = given_arch(arch)
     device = resolve_device(settings) if arch is None else ""
     arch, options, names = kept(arch), kept(options), kept(names)
     plain = isinstance(source, str) and host_headers is True and not include_dirs and not headers and not defines

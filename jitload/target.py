@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 else:
     driver = lazy("jitload.cuda.driver")
 
+#: What nvcc calls the arch of the current device.
+NATIVE = "native"
 #: The kinds that a device runs as they are.
 ANY_IMAGE = (Kind.CUBIN, Kind.FATBIN, Kind.PTX)
 
@@ -32,7 +34,7 @@ def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) ->
     wanted = None if kind is None else parse_kind(kind)
     if arch is not None:
         given: Any = arch
-        archs = [given] if isinstance(arch, str) or not hasattr(arch, "__iter__") else list(given)
+        archs = [given] if isinstance(arch, (str, bytes)) or not hasattr(arch, "__iter__") else list(given)
         if wanted is None:
             several = len(archs) > 1 or any("," in str(name) for name in archs)
             virtual = normalize_arch(archs[0]).startswith("compute_") if archs and not several else False
@@ -46,6 +48,11 @@ def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) ->
         f"kind {wanted.value!r} needs an arch, and there is no GPU here to take it from: write e.g. arch='sm_90', "
         f"or kind='ptx' for the CPU executor"
     )
+
+
+def given_arch(arch: str | Iterable[str] | None) -> str | Iterable[str] | None:
+    """An arch as it was given; None for "native", which is the current device's as if it had been left out."""
+    return None if isinstance(arch, str) and arch.strip().lower() == NATIVE else arch
 
 
 def device_options(arch: object) -> tuple[str, ...]:

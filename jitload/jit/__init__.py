@@ -17,6 +17,7 @@ from jitload.jit.kernel import JitKernel
 from jitload.jit.specialization import KernelOptions, Specialization
 from jitload.launch.signature import split_signature
 from jitload.source.decorated import Undecorated, check_function, check_source, docstring_source
+from jitload.target import given_arch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -94,7 +95,7 @@ def jit_kernel(
     settings = KernelOptions(
         entry=entry,
         kind=kind,
-        arch=kept(arch),
+        arch=kept(given_arch(arch)),
         options=kept(options),
         include_dirs=kept(include_dirs),
         headers=headers,

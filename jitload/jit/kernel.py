@@ -10,6 +10,7 @@ from jitload import config, forks, log
 from jitload.device import resolve_device
 from jitload.door import compile_request, explain
 from jitload.errors import JitloadError, SymbolNotFoundError
+from jitload.launch import shapes
 from jitload.launch.opaque import keep_opaque, opaque
 from jitload.lazy import lazy
 from jitload.source.template import missing_argument
@@ -38,7 +39,7 @@ _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooper
 _HINTS = ("pdl", "priority", "cluster_scheduling", "carveout_percent")
 
 
-class JitKernel:
+class JitKernel(shapes.PeerAttributes):
     """A kernel that is compiled when it is first used. Made by `jit_kernel`.
 
     Launch it like any kernel: `k[grid, block](...)`, `k[grid, block, stream, shared_bytes](...)`,
@@ -236,6 +237,14 @@ class JitKernel:
             raise missing_argument(self.__name__, self._open[0], "bind() sees no array to deduce it from")
         return self.kernel().bind(**launch)
 
+    def forall(self, count: int, **launch: Given) -> Callable[..., None]:
+        """The kernel for a thread per element, as `Kernel.forall`: `k.forall(n)(x, n)`, with keywords as in any call.
+
+        Raises:
+            LaunchError: as there.
+        """
+        return partial(self._launch_forall, count, launch)
+
     def __getitem__(self, configuration: object) -> Callable[..., None]:
         return partial(self._launch, configuration)
 
@@ -248,6 +257,14 @@ class JitKernel:
         target.kernel()[configuration](*ordered)
 
     @opaque
+    def _launch_forall(self, count: int, launch: dict[str, Given], /, *arguments: object, **keywords: object) -> None:
+        target = self._specialized(keywords) if keywords else self
+        ordered = target._parameters.order(self.__name__, arguments, keywords)
+        if target._open:
+            target = target._deduced(ordered)
+        target.kernel().forall(count, **launch)(*ordered)
+
+    @opaque
     def __call__(self, *arguments: object, **keywords: Given) -> None:
         """Launch with `grid=`, `block=` and the other launch options among the keywords.
 
@@ -256,6 +273,11 @@ class JitKernel:
             LaunchError: the configuration does not fit.
         """
         options = {name: keywords.pop(name) for name in self._launch_options if name in keywords}
+        if keywords or "grid" not in options or "block" not in options:
+            own = self._parameters.names
+            shapes.refuse_foreign_call(
+                self.__name__, own, arguments, {**keywords, **options}, {*own, *self._wanted.names}
+            )
         target = self._specialized(keywords)
         ordered = target._parameters.order(self.__name__, arguments, keywords)
         if target._open:

@@ -12,7 +12,7 @@ from jitload.frozen import Value
 from jitload.lazy import lazy
 from jitload.source.request import CompileRequest
 from jitload.source.template import missing_argument, template_text
-from jitload.target import NO_STAND_INS, StandIns, default_target, device_options, stand_ins
+from jitload.target import NO_STAND_INS, StandIns, default_target, device_options, given_arch, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -159,7 +159,7 @@ class Specialization:
             UsageValueError: that kind cannot be made for that arch.
             CompileError: it is linked with others, and one of them does not compile.
         """
-        options = self.options
+        options, arch = self.options, given_arch(arch)
         wanted, archs = default_target(kind or options.kind, arch or options.arch)
         entry = self.entry
         request = self._made(
@@ -191,7 +191,7 @@ class Specialization:
 
     def stand_ins(self, request: CompileRequest, arch: str | Iterable[str] | None, kind: str | None) -> StandIns:
         """What will do for such a request; nothing else where the arch was chosen."""
-        if arch or self.options.arch:
+        if given_arch(arch) or self.options.arch:
             return NO_STAND_INS
         return stand_ins(request, resolve_device(), kind or self.options.kind)
 

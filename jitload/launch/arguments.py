@@ -15,6 +15,7 @@ from jitload.launch.codec import field_codec
 from jitload.launch.misfit import Misfit
 from jitload.launch.pointers import Pointer
 from jitload.launch.readers import learn_array, learn_number
+from jitload.launch.shapes import spread_hint
 from jitload.launch.staging import HostArray
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Signature:
         came = ", ".join(type(value).__name__ for value in given) or "none"
         return ArgumentError(
             f"kernel {self.info.name!r} takes {expected} argument{'' if expected == 1 else 's'}, got {len(given)} "
-            f"({came}): it is {self}",
+            f"({came}): it is {self}{spread_hint(given)}",
             kernel=self.info.name,
         )
 

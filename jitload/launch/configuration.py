@@ -69,6 +69,32 @@ def configure(
     return Configuration(full_grid, full_block, dynamic, full_cluster, cooperative, hints)
 
 
+def cover(info: KernelInfo, count: object, block: object) -> tuple[int, int]:
+    """Blocks and threads per block for a thread per element.
+
+    Args:
+        info: of the kernel.
+        count: elements.
+        block: threads per block.
+
+    Raises:
+        LaunchError: one of them is no whole number, or is negative, or a block has more than one dimension.
+    """
+    try:
+        elements = _whole(count)
+    except TypeError:
+        raise LaunchError(f"kernel {info.name!r}: forall({count!r}) takes a number of elements") from None
+    if elements < 0:
+        raise LaunchError(f"kernel {info.name!r}: forall({elements}) must not be negative")
+    threads, *others = _dimensions(info, "block", block, MAX_BLOCK)
+    if others != [1, 1]:
+        raise LaunchError(
+            f"kernel {info.name!r}: forall() covers elements along x, and a block is {block!r}: launch it as "
+            f"kernel[grid, block](...)"
+        )
+    return -(-elements // threads), threads
+
+
 def _dimensions(info: KernelInfo, word: str, given: object, limits: Dim3, *, least: int = 1) -> Dim3:
     parts = tuple(given) if isinstance(given, tuple | list) else (given,)
     if not 1 <= len(parts) <= 3:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from jitload import config
 from jitload.errors import LaunchError, LoadError, UsageTypeError
-from jitload.launch import native
+from jitload.launch import native, shapes
 from jitload.launch.opaque import keep_opaque, made_opaque, opaque
 from jitload.lazy import lazy
 
@@ -38,7 +38,7 @@ else:
 MAX_BOUND = 512
 
 
-class Kernel(Lookup):
+class Kernel(Lookup, shapes.PeerAttributes):
     """A kernel of a loaded module.
 
     Three ways to launch, with one meaning; sizes are in blocks and threads, `shared_bytes` is dynamic shared memory:
@@ -129,6 +129,27 @@ class Kernel(Lookup):
         """
         return occupancy.suggest_block(self._info, self.resources, self.arch, shared_bytes)
 
+    def forall(
+        self, count: int, *, block: int | None = None, shared_bytes: int = 0, stream: object = None
+    ) -> Callable[..., None]:
+        """The kernel bound for a thread per element: `kernel.forall(n)(x, n)`.
+
+        The threads of the last block go beyond the count: the kernel leaves out what is not below it.
+
+        Args:
+            count: elements; with 0 nothing is launched.
+            block: threads per block; default: `suggest_block`.
+            shared_bytes: dynamic shared memory per block.
+            stream: see `Kernel`.
+
+        Raises:
+            LaunchError: the count is no whole number from 0 on, or the kernel was compiled for blocks of more than one
+                dimension.
+        """
+        chosen = self.suggest_block(shared_bytes) if block is None else block
+        grid, threads = configurations.cover(self._info, count, chosen)
+        return self.bind(grid=grid, block=threads, shared_bytes=shared_bytes, stream=stream)
+
     @opaque
     def __call__(
         self,
@@ -148,6 +169,10 @@ class Kernel(Lookup):
             LaunchError: the configuration is missing or cannot be run.
             DriverError, CpuFault: the device refused or stopped the kernel.
         """
+        if grid is None or block is None or hints:
+            names = [parameter.name for parameter in self._info.params]
+            given = {"grid": grid, "block": block, "shared_bytes": shared_bytes, "stream": stream, **hints}
+            shapes.refuse_foreign_call(self.name, names, args, given)
         if stream is None and not shared_bytes and cluster is None and cooperative is False and not hints:
             self[grid, block](*args)
         else:

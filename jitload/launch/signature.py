@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING
 
 from jitload.errors import ArgumentError, UsageValueError
+from jitload.launch.shapes import spread_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,7 +44,8 @@ class Parameters:
         missing = [name for name in names if name not in merged]
         if missing:
             raise ArgumentError(
-                f"{kernel}() lacks argument {', '.join(map(repr, missing))}; it takes {', '.join(names)}",
+                f"{kernel}() lacks argument {', '.join(map(repr, missing))}; it takes {', '.join(names)}"
+                f"{spread_hint(arguments)}",
                 kernel=kernel,
                 parameter=missing[0],
             )

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 _ARCH = re.compile(r"(sm|compute)_([0-9]{2,3})([af]?)\Z")
 
+#: What nvcc takes for an arch besides.
+_ADVICE = {
+    "native": "leave it out, which means the current device's",
+    "all": "write a list of them, with kind='fatbin'",
+    "all-major": "write a list of them, with kind='fatbin'",
+}
+
 #: What the CPU executor asks for: the lowest arch that NVRTC 12.9 and 13 compile for without a word (12.9 warns below
 #: 75, 13 stops there), and the plainest PTX, without cp.async, redux and mbarrier. A test holds NVRTC to it.
 EXECUTOR_ARCH = "compute_75"
@@ -39,14 +46,15 @@ def parse_kind(kind: str) -> Kind:
         raise UsageValueError(f"unknown kind {kind!r}: expected one of {expected}") from None
 
 
-def normalize_arch(arch: str) -> str:
+def normalize_arch(arch: object) -> str:
     """The canonical name of an arch: "sm_90a", "compute_80"; "90", "9.0" and "ptx:90" are understood too.
 
     Raises:
         UsageValueError: it is no arch.
     """
     if not isinstance(arch, str):
-        raise UsageTypeError(f"an arch is a str like 'sm_90' or 'compute_80', got {type(arch).__name__}")
+        hint = _number_hint(arch)
+        raise UsageTypeError(f"an arch is a str like 'sm_90' or 'compute_80', got {type(arch).__name__}{hint}")
     text = arch.strip().lower()
     if re.fullmatch(r"[0-9]+\.[0-9][af]?", text):
         text = text.replace(".", "")
@@ -55,8 +63,19 @@ def normalize_arch(arch: str) -> str:
     if text.startswith("ptx:"):
         text = f"compute_{text[4:]}"
     if not _ARCH.match(text):
-        raise UsageValueError(f"unknown arch {arch!r}: write 'sm_90', 'sm_90a', 'sm_100f' or 'compute_80'")
+        advice = _ADVICE.get(text, "write 'sm_90', 'sm_90a', 'sm_100f' or 'compute_80'")
+        raise UsageValueError(f"unknown arch {arch!r}: {advice}")
     return text
+
+
+def _number_hint(given: object) -> str:
+    """How a number that names an arch is written: 90, 9.0, or 9 of a compute capability (9, 0)."""
+    if isinstance(given, bool) or not (isinstance(given, float) or hasattr(given, "__index__")):
+        return ""
+    if isinstance(given, float):
+        return f": write {str(given)!r}"
+    number = str(given)
+    return f": write 'sm_{number}'" if len(number) > 1 else ": a compute capability (9, 0) is written 'sm_90'"
 
 
 def normalize_archs(kind: Kind, arch: str | Iterable[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 import jitload
@@ -148,3 +149,36 @@ def test_nvrtc_knows_its_archs():
 def test_nvrtc_knows_the_archs_of_its_day(needs_nvrtc):
     needs_nvrtc("12.9")
     assert {100, 120} <= set(nvrtc.supported_archs())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (9.0, "got float: write '9.0'"),
+        (True, "got bool"),
+        (b"sm_90", "got bytes"),
+        ("native", "leave it out"),
+        ("all", "a list of them"),
+        (90, "got int: write 'sm_90'"),
+        ([90, 80], "got int: write 'sm_90'"),
+        (np.int64(90), "got int64: write 'sm_90'"),
+        ("sm90", "write 'sm_90'"),
+        ((9, 0), r"capability \(9, 0\) is written 'sm_90'"),
+    ],
+)
+def test_what_is_no_arch_says_what_to_write(given, message):
+    with pytest.raises((jitload.UsageTypeError, jitload.UsageValueError), match=message):
+        jitload.CompileRequest("", kind="cubin", arch=given)
+
+
+def test_native_is_the_device_in_force():
+    with jitload.configure(device="cpu"):
+        made = jitload.compile("__global__ void k() {}", arch="native")
+        assert (made.arch, made.kind) == ("compute_75", "ptx")
+
+        @jitload.jit_kernel(source="__global__ void k() {}", arch="native")
+        def k(): ...
+
+        assert k.request().arch == k.request(arch="native").arch == "compute_75"
+        with pytest.raises(jitload.UsageTypeError, match="got bytes"):
+            jitload.compile("", arch=b"sm_90")

@@ -1,0 +1,161 @@
+"""Calls as other libraries have them are refused with the call as it is written here, and forall covers elements."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import jitload
+from jitload.launch.shapes import refuse_foreign_call
+
+TEXT = "__global__ void axpy(float a, const float *x, float *y, int n) { int i = blockIdx.x * blockDim.x + threadIdx.x;"
+TEXT += " if (i < n) y[i] = a * x[i] + y[i]; }"
+
+
+@pytest.fixture(scope="module", params=["loaded", "declared"])
+def axpy(request):
+    """The kernel on the CPU executor, loaded from an artifact and declared in Python."""
+
+    @jitload.jit_kernel(source=TEXT, entry="axpy")
+    def declared(a, x, y, n): ...
+
+    declared.__name__ = "axpy"
+    with jitload.configure(device="cpu"):
+        yield declared if request.param == "declared" else jitload.compile(TEXT, names=["axpy"]).load()["axpy"]
+
+
+@pytest.fixture
+def arrays():
+    return np.arange(10, dtype=np.float32), np.ones(10, np.float32)
+
+
+CALLS = {
+    "CuPy": (lambda k, x, y: k((2,), (8,), (2.0, x, y, 10)), "axpy[2, 8](2.0, x, y, 10)"),
+    "CuPy, a list": (lambda k, x, y: k((2, 1), (8, 1, 1), [2.0, x, y, 10]), "axpy[2, 8](2.0, x, y, 10)"),
+    "CuPy, plain numbers": (lambda k, x, y: k(2, 8, (2.0, x, y, 10)), "axpy[2, 8](2.0, x, y, 10)"),
+    "CuPy, NumPy scalars": (
+        lambda k, x, y: k((np.int64(2),), (8,), (np.float32(2), x, y, np.int32(10))),
+        "axpy[2, 8](2.0, x, y, 10)",
+    ),
+    "CuPy with shared memory": (
+        lambda k, x, y: k((2,), (8,), (2.0, x, y, 10), shared_mem=64),
+        "axpy(2.0, x, y, 10, grid=2, block=8, shared_bytes=64)",
+    ),
+    "CuPy with shared memory by position": (
+        lambda k, x, y: k((2,), (8,), (2.0, x, y, 10), 64),
+        "axpy(2.0, x, y, 10, grid=2, block=8, shared_bytes=64)",
+    ),
+    "CuPy with args by keyword": (lambda k, x, y: k((2,), (8,), args=(2.0, x, y, 10)), "axpy[2, 8](2.0, x, y, 10)"),
+    "torch": (
+        lambda k, x, y: k(grid=(2, 1, 1), block=(8, 1, 1), args=[2.0, x, y, 10]),
+        "axpy[2, 8](2.0, x, y, 10)",
+    ),
+    "torch, in two dimensions": (
+        lambda k, x, y: k(grid=(2, 3, 1), block=(8, 1, 2), args=(2.0, x, y, 10), shared_mem=0),
+        "axpy[(2, 3), (8, 1, 2)](2.0, x, y, 10)",
+    ),
+    "torch without a block": (lambda k, x, y: k(grid=(2, 1, 1), args=[2.0, x, y, 10]), "axpy[2, block](2.0, x, y, 10)"),
+    "PyCUDA": (
+        lambda k, x, y: k(2.0, x, y, 10, grid=(2, 1), block=(8, 1, 1), shared=32),
+        "axpy(2.0, x, y, 10, grid=2, block=8, shared_bytes=32)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "written"), CALLS.values(), ids=CALLS)
+def test_a_call_of_another_library_is_shown_as_it_is_written_here(axpy, arrays, call, written):
+    x, y = arrays
+    with pytest.raises(jitload.LaunchError) as caught:
+        call(axpy, x, y)
+    assert str(caught.value).endswith(f"; write {written}")
+    np.testing.assert_array_equal(y, 1)
+    eval(written, {"axpy": axpy, "x": x, "y": y, "block": 8})  # and what is shown runs
+    np.testing.assert_array_equal(y, 2 * np.arange(10) + 1)
+
+
+def test_calls_of_our_own_are_left_alone(axpy, arrays):
+    x, y = arrays
+    axpy(1.0, x, y, 10, grid=(2, 1), block=(8, 1, 1))
+    axpy(1.0, x, y, 10, grid=2, block=8, shared_bytes=16)
+    axpy[2, 8](1.0, x, y, 10)
+    np.testing.assert_array_equal(y, 3 * np.arange(10) + 1)
+    with pytest.raises(jitload.LaunchError, match="needs a grid: write kernel"):
+        axpy(1.0, x, y, 10)
+
+
+def test_a_kernel_may_have_parameters_by_those_names():
+    @jitload.jit_kernel(source="__global__ void k(int *args, int shared) { args[0] = shared; }")
+    def k(args, shared): ...
+
+    out = np.zeros(1, np.int32)
+    with jitload.configure(device="cpu"):
+        k(args=out, shared=7, grid=1, block=1)
+    assert out[0] == 7
+
+
+@pytest.mark.parametrize("given", [((1, 2, 3, 4), (1,)), ((), (1,)), ("ab", "cd"), ((True,), (1,)), (1, 2), (1.0, 2.0)])
+def test_what_is_no_grid_and_block_is_nobody_elses_call(given):
+    refuse_foreign_call("k", (), given, {"grid": None})
+
+
+def test_arguments_in_one_list_are_told_to_be_given_one_by_one(axpy, arrays):
+    x, y = arrays
+    with pytest.raises(jitload.ArgumentError, match=r"one by one: write kernel\[grid, block\]\(\*args\)"):
+        axpy[2, 8]((2.0, x, y, 10))
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("prepare", "bind"), ("prepared_call", "bind"), ("prepared_async_call", "stream="), ("launch", "kernel[grid, block]"), ("num_regs", "resources.registers")],
+)  # fmt: skip
+def test_what_kernels_of_others_have_is_told(axpy, name, advice):
+    with pytest.raises(AttributeError) as caught:
+        getattr(axpy, name)
+    assert f"has no attribute {name!r}: write" in str(caught.value)
+    assert advice in str(caught.value)
+    assert not hasattr(axpy, "nothing_like_it")
+
+
+def test_forall_runs_a_thread_per_element(axpy):
+    for count in (1, 255, 256, 257, 1000):
+        x, y = np.arange(count, dtype=np.float32), np.ones(count, np.float32)
+        axpy.forall(count)(2.0, x, y, count)
+        np.testing.assert_array_equal(y, 2 * x + 1)
+        axpy.forall(np.int64(count), block=32)(2.0, x, y, count)
+        np.testing.assert_array_equal(y, 4 * x + 1)
+
+
+def test_forall_of_nothing_is_nothing(axpy, arrays):
+    x, y = arrays
+    axpy.forall(0)(2.0, x, y, 10)
+    np.testing.assert_array_equal(y, 1)
+
+
+@pytest.mark.parametrize("count", [-1, 1.5, None, "10", True, (3,), [3, 3]])
+def test_forall_takes_a_number_of_elements(axpy, arrays, count):
+    x, y = arrays
+    with pytest.raises(jitload.LaunchError, match="forall"):
+        axpy.forall(count)(2.0, x, y, 10)
+
+
+def test_forall_is_for_blocks_along_x():
+    text = "__global__ void __block_size__((8, 2, 1)) k(int *x) { x[0] = 1; }"
+    with jitload.configure(device="cpu"):
+        kernel = jitload.compile(text, arch="compute_90", names=["k"]).load()["k"]
+        with pytest.raises(jitload.LaunchError, match="along x"):
+            kernel.forall(10)
+
+
+def test_forall_takes_keywords_and_deduces_template_arguments():
+    @jitload.jit_kernel(
+        source="template <class T> __global__ void twice(T *x, int n) { int i = blockIdx.x * blockDim.x + threadIdx.x; if (i < n) x[i] *= 2; }",
+        entry="twice<{T}>",
+    )
+    def twice(x, n, *, T): ...
+
+    with jitload.configure(device="cpu"):
+        for dtype in (np.float32, np.float64):
+            x = np.arange(300, dtype=dtype)
+            twice.forall(300)(x, n=300)
+            np.testing.assert_array_equal(x, 2 * np.arange(300))
+        twice.forall(300)(x, 300, T="double")
