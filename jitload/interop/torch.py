@@ -11,31 +11,26 @@ Unlike a plain launch, an operator is seen by `torch.compile`, by fake tensors a
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 
 from jitload.errors import ArgumentError, UsageTypeError, UsageValueError
 from jitload.given import given_name
-from jitload.jit.kernel import JitKernel
-from jitload.launch.cpp_type import value_of
-from jitload.launch.kernel import Kernel
-from jitload.launch.signature import split_signature
+from jitload.interop.operands import Operand, operands_of, require_options, require_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from jitload.jit.kernel import JitKernel
     from jitload.launch.foreign import Given
-    from jitload.values import KernelInfo, Parameter
+    from jitload.launch.kernel import Kernel
 
 __all__ = ["custom_op"]
 
 _NAME = re.compile(r"[A-Za-z_]\w*::[A-Za-z_]\w*")
-#: What a launch may be given beside grid and block; the stream is always torch's current one.
-_OPTIONS = frozenset(
-    {"shared_bytes", "cluster", "cooperative", "pdl", "priority", "cluster_scheduling", "carveout_percent"}
-)
-_NOTHING = object()
+#: How torch's schemas call what a kernel takes.
+_KINDS = {"tensor": "Tensor", "int": "SymInt", "float": "float", "bool": "bool", "complex": "complex"}
 
 
 def custom_op(
@@ -78,9 +73,7 @@ def custom_op(
     """
     if not _NAME.fullmatch(given_name("name", name)):
         raise UsageValueError(f'an operator is named "namespace::name", got {name!r}')
-    unknown = ", ".join(sorted(set(launch) - _OPTIONS))
-    if unknown:
-        raise UsageTypeError(f"custom_op() has no option {unknown}; a launch takes {', '.join(sorted(_OPTIONS))}")
+    require_options("custom_op", launch)
     operator = _Operator(name, kernel, {"grid": grid, "block": block, **launch}, dict(outputs or {}))
     made = torch.library.custom_op(name, operator.run, mutates_args=operator.changed, schema=operator.schema)
     made.register_fake(operator.trace)
@@ -92,22 +85,6 @@ def custom_op(
     return made
 
 
-class _Argument(NamedTuple):
-    """An argument of the kernel.
-
-    Attributes:
-        name: in the operator's schema.
-        kind: "Tensor", "SymInt", "float", "bool" or "complex".
-        written: whether the kernel may write to it.
-        default: what it is where a call does not give it.
-    """
-
-    name: str
-    kind: str
-    written: bool
-    default: object
-
-
 class _Operator:
     """A kernel with all that is decided about it: what `torch.library` calls."""
 
@@ -117,7 +94,7 @@ class _Operator:
         self.name = name
         self._kernel = kernel
         self._launch = launch
-        self.arguments = _arguments(name, kernel)
+        self.arguments = operands_of(name, kernel)
         self.inputs = [argument for argument in self.arguments if argument.name not in outputs]
         self.outputs = {key: self._allocator(key, like) for key, like in outputs.items()}
         self.changed = [argument.name for argument in self.inputs if argument.written]
@@ -151,8 +128,8 @@ class _Operator:
             return None
         return made[0] if len(made) == 1 else tuple(made)
 
-    def _ready(self, argument: _Argument, value: Given) -> Given:
-        if argument.kind != "Tensor":
+    def _ready(self, argument: Operand, value: Given) -> Given:
+        if argument.kind != "tensor":
             return value
         if not argument.written:
             return value.resolve_conj().resolve_neg().contiguous()
@@ -167,14 +144,11 @@ class _Operator:
         return value
 
     def _allocator(self, name: str, like: Given) -> Callable[..., torch.Tensor]:
-        argument = next((argument for argument in self.arguments if argument.name == name), None)
-        if argument is None or not argument.written:
-            writes = ", ".join(repr(argument.name) for argument in self.arguments if argument.written)
-            raise UsageValueError(f"{self.name}: outputs= names {name!r}, and the kernel writes {writes or 'nothing'}")
+        require_output(self.name, self.arguments, name)
         if callable(like):
             make: Callable[..., torch.Tensor] = like
             return make
-        tensors = [argument.name for argument in self.inputs if argument.kind == "Tensor"]
+        tensors = [argument.name for argument in self.inputs if argument.kind == "tensor"]
         if like not in tensors:
             known = ", ".join(tensors) or "there is none"
             raise UsageValueError(
@@ -187,8 +161,8 @@ class _Operator:
     def _texts(self) -> list[str]:
         texts = []
         for number, argument in enumerate(self.inputs):
-            kind = f"Tensor(a{number}!)" if argument.written else argument.kind
-            default = "" if argument.default is _NOTHING else f"={argument.default!r}"
+            kind = f"Tensor(a{number}!)" if argument.written else _KINDS[argument.kind]
+            default = "" if argument.default is None else f"={argument.default!r}"
             texts.append(f"{kind} {argument.name}{default}")
         return texts
 
@@ -214,7 +188,7 @@ class _Gradient:
         self._saves = inputs if saves is None else list(saves)
         if isinstance(saves, str) or not known.issuperset(self._saves):
             raise UsageValueError(f"{operator.name}: saves is a list of {', '.join(sorted(known))}, got {saves!r}")
-        self._tensors = {argument.name for argument in operator.arguments if argument.kind == "Tensor"}
+        self._tensors = {argument.name for argument in operator.arguments if argument.kind == "tensor"}
 
     def save(self, ctx: Given, inputs: tuple[Given, ...], output: Given) -> None:
         """Keep for `backward` what it asked for."""
@@ -230,57 +204,11 @@ class _Gradient:
         saved = [next(tensors if name in self._tensors else numbers) for name in self._saves]
         found = self._backward(*gradients, *saved)
         given = list(found) if isinstance(found, (tuple, list)) else [found]
-        wanted = [argument for argument in self._operator.inputs if argument.kind == "Tensor"]
+        wanted = [argument for argument in self._operator.inputs if argument.kind == "tensor"]
         if len(given) != len(wanted):
             raise UsageValueError(
                 f"{self._operator.name}: backward gives a gradient for each of "
                 f"{', '.join(argument.name for argument in wanted)}, in this order, or None; it gave {len(given)}"
             )
         rest = iter(given)
-        return tuple(next(rest) if argument.kind == "Tensor" else None for argument in self._operator.inputs)
-
-
-def _arguments(name: str, kernel: JitKernel | Kernel) -> list[_Argument]:
-    info, names, defaults = _described(name, kernel)
-    if len(names) != len(info.params):
-        raise UsageValueError(
-            f"{name}: {info.name!r} is declared with {len(names)} parameters, and the kernel has {len(info.params)}"
-        )
-    arguments = []
-    for word, parameter in zip(names, info.params, strict=True):
-        kind = _kind(name, word, parameter)
-        default = defaults.get(word, _NOTHING)
-        if not isinstance(default, (bool, int, float)):
-            default = _NOTHING
-        arguments.append(_Argument(word, kind, kind == "Tensor" and not parameter.const, default))
-    return arguments
-
-
-def _described(name: str, kernel: JitKernel | Kernel) -> tuple[KernelInfo, list[str], Mapping[str, object]]:
-    if isinstance(kernel, JitKernel):
-        parameters = split_signature(kernel.__wrapped__)[0]
-        return kernel.artifact().kernels[kernel.entry], parameters.names, parameters.defaults
-    if isinstance(kernel, Kernel):
-        names = [parameter.name or f"argument{n}" for n, parameter in enumerate(kernel.info.params)]
-        return kernel.info, names, {}
-    raise UsageTypeError(f"{name}: custom_op() takes a jit_kernel or a loaded kernel, got {type(kernel).__name__}")
-
-
-def _kind(name: str, word: str, parameter: Parameter) -> str:
-    if parameter.pointer:
-        return "Tensor"
-    found = None if parameter.pointer is None else value_of(parameter)
-    if found is not None and found.complex:
-        return "complex"
-    if found is not None and found.lanes == 1:
-        scalar = found.scalar
-        if scalar == "bool":
-            return "bool"
-        if scalar.startswith(("float", "bfloat")):
-            return "float"
-        if scalar.startswith(("int", "uint", "char", "byte", "wchar")):
-            return "SymInt"
-    raise UsageTypeError(
-        f"{name}: {word!r} is of type {parameter.cpp or parameter.declared or 'unknown'}, and an operator of torch "
-        "takes tensors, int, float and bool: launch from a torch.library.custom_op of your own"
-    )
+        return tuple(next(rest) if argument.kind == "tensor" else None for argument in self._operator.inputs)

@@ -1,0 +1,155 @@
+"""A kernel as a function of JAX arrays, which never change: what it writes is new.
+
+    from jitload.interop.jax import jax_function
+
+    scale = jax_function(kernel, grid=lambda a, x, y, n: -(-n // 256), block=256, outputs={"y": "x"})
+    y = scale(2.0, x, x.size)                       # also within jax.jit
+
+This is `jax.pure_callback`: XLA hands the arrays to Python on the host, which launches. Arrays on a GPU go to the host
+and back for that, which is right, and slow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+
+from jitload.errors import ArgumentError, UsageValueError
+from jitload.interop.operands import Operand, operands_of, require_options, require_output
+from jitload.launch.advice import element_advice
+from jitload.launch.elements import lanes_needed, numpy_element
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jitload.jit.kernel import JitKernel
+    from jitload.launch.foreign import Given
+    from jitload.launch.kernel import Kernel
+
+__all__ = ["jax_function"]
+
+_NUMBERS = (bool, int, float, complex)
+
+
+def jax_function(
+    kernel: JitKernel | Kernel,
+    *,
+    grid: Given,
+    block: Given,
+    outputs: Mapping[str, str | Callable[..., jax.ShapeDtypeStruct]],
+    vmap_method: str = "sequential",
+    **launch: Given,
+) -> Callable[..., object]:
+    """Make a kernel a function of JAX arrays and numbers, for eager use, `jax.jit` and `jax.vmap`.
+
+    Its arguments are the kernel's, in their order, without those in `outputs`. The kernel is compiled, or found in the
+    cache, right here. The function has no gradient: `jax.custom_vjp` gives it one.
+
+    Args:
+        kernel: a `jit_kernel`, with no template argument open, or the kernel of a loaded module.
+        grid: blocks: a number, a tuple, or a function of all the kernel's arguments, as NumPy arrays and numbers.
+        block: threads per block: a number or a tuple.
+        outputs: every pointer that is not to const, by name, in the order in which they are returned: the name of the
+            argument whose shape and dtype the output has, or a function of the arguments that gives a
+            `jax.ShapeDtypeStruct`. An output begins as zeros. With its own name, `{"y": "y"}`, it is an argument too,
+            and begins as a copy of that.
+        vmap_method: of `jax.pure_callback`; the default launches once for each element of the batch.
+        launch: `shared_bytes`, `cluster`, `cooperative` and the hints of `Kernel.bind`.
+
+    Raises:
+        UsageTypeError, UsageValueError: what was given makes no function.
+        CompileError: the kernel does not compile.
+    """
+    require_options("jax_function", launch)
+    return _Function(kernel, {"grid": grid, "block": block, **launch}, dict(outputs), vmap_method)
+
+
+class _Function:
+    """A kernel with all that is decided about it."""
+
+    def __init__(
+        self, kernel: JitKernel | Kernel, launch: dict[str, Given], outputs: dict[str, Given], vmap_method: str
+    ) -> None:
+        self.__name__ = getattr(kernel, "__name__", "") or getattr(kernel, "name", "jax_function")
+        self._kernel, self._launch, self._outputs, self._vmap = kernel, launch, outputs, vmap_method
+        self._operands = operands_of(self.__name__, kernel)
+        self._inputs = [one for one in self._operands if one.name not in outputs or outputs[one.name] == one.name]
+        for name, like in outputs.items():
+            self._check_output(name, like)
+        for operand in self._operands:
+            if operand.written and operand.name not in outputs:
+                raise UsageValueError(
+                    f"{self.__name__}: the kernel writes {operand.name!r}, and arrays of JAX never change: name it in "
+                    f'outputs=, as {{"{operand.name}": "{operand.name}"}} where it is read too'
+                )
+
+    def __call__(self, *given: Given) -> object:
+        """Call the kernel on arrays and numbers.
+
+        Raises:
+            ArgumentError: there are too many arguments or too few, or an array is of another dtype.
+        """
+        values = self._complete(given)
+        shapes = [self._shape(like, values) for like in self._outputs.values()]
+        for operand in self._operands:  # here, since what is raised in a callback becomes an error of JAX's own
+            shown = values[operand.name] if operand.name in values else shapes[[*self._outputs].index(operand.name)]
+            self._check_elements(operand, shown)
+        # A number of Python stays one: as an array it would lose precision, and be unknown to `grid` within a trace.
+        arrays = [name for name, value in values.items() if not isinstance(value, _NUMBERS)]
+
+        def call(*read: Given) -> tuple[object, ...]:
+            return self._run({**values, **dict(zip(arrays, map(np.asarray, read), strict=True))}, shapes)
+
+        made = jax.pure_callback(call, tuple(shapes), *[values[name] for name in arrays], vmap_method=self._vmap)
+        return made[0] if len(made) == 1 else tuple(made)
+
+    def _run(self, values: dict[str, Given], shapes: list[Given]) -> tuple[object, ...]:
+        made = {}
+        for name, shape in zip(self._outputs, shapes, strict=True):
+            made[name] = np.array(values[name]) if name in values else np.zeros(shape.shape, shape.dtype)
+        together = {**values, **made}
+        self._kernel(*[_ready(operand, together[operand.name]) for operand in self._operands], **self._launch)
+        return tuple(made.values())
+
+    def _complete(self, given: tuple[Given, ...]) -> dict[str, Given]:
+        rest = [operand.default for operand in self._inputs[len(given) :]]
+        if len(given) > len(self._inputs) or None in rest:
+            names = ", ".join(operand.name for operand in self._inputs)
+            raise ArgumentError(f"{self.__name__}() takes {names}, got {len(given)} arguments")
+        return dict(zip((operand.name for operand in self._inputs), [*given, *rest], strict=True))
+
+    def _shape(self, like: Given, values: dict[str, Given]) -> jax.ShapeDtypeStruct:
+        if callable(like):
+            return like(*values.values())
+        array = values[like]
+        return jax.ShapeDtypeStruct(np.shape(array), jax.numpy.result_type(array))
+
+    def _check_elements(self, operand: Operand, value: Given) -> None:
+        if operand.kind != "tensor":
+            return
+        if not hasattr(value, "dtype"):
+            raise ArgumentError(f"{self.__name__}: {operand.name!r} is an array, got {type(value).__name__}")
+        element = numpy_element(np.dtype(value.dtype))
+        if operand.pointee is not None and not lanes_needed(element, operand.pointee):
+            advice = element_advice(value, element, operand.pointee)
+            raise ArgumentError(
+                f"{self.__name__}: {operand.name!r} is made of {element.name}, and the kernel's of "
+                f"{operand.pointee.scalar}: {advice}"
+            )
+
+    def _check_output(self, name: str, like: Given) -> None:
+        require_output(self.__name__, self._operands, name)
+        tensors = [operand.name for operand in self._inputs if operand.kind == "tensor"]
+        if not callable(like) and like not in tensors:
+            raise UsageValueError(
+                f"{self.__name__}: outputs[{name!r}] is the name of an array argument "
+                f"({', '.join(tensors) or 'there is none'}) or a function of the arguments, got {like!r}"
+            )
+
+
+def _ready(operand: Operand, value: Given) -> Given:
+    if operand.kind == "tensor" or isinstance(value, _NUMBERS):
+        return np.ascontiguousarray(value) if operand.kind == "tensor" and np.ndim(value) else value
+    return value[()]  # an array without axes, as NumPy's scalar

@@ -1,0 +1,116 @@
+"""Kernels as functions of JAX arrays: nothing that JAX has changes, and what is new is what the kernel wrote."""
+
+import pytest
+
+import jitload
+
+SOURCE = """
+__global__ void axpy(float a, const float *x, float *y, int n)
+{
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) y[i] += a * x[i];
+}
+__global__ void split(const float *x, int *whole, float *rest, int n = 4)
+{
+    int i = threadIdx.x;
+    whole[i] = (int)x[i], rest[i] = x[i] - (int)x[i];
+}
+"""
+
+
+@jitload.jit_kernel(source=SOURCE)
+def axpy(a, x, y, n): ...
+
+
+@jitload.jit_kernel(source=SOURCE)
+def split(x, whole, rest, n=4): ...
+
+
+def blocks(a, x, y, n):
+    return -(-int(n) // 32)
+
+
+@pytest.fixture
+def jax(framework, monkeypatch):
+    monkeypatch.setenv("JITLOAD_DEVICE", "cpu")
+    return framework("jax")
+
+
+@pytest.fixture
+def jax_function(jax):
+    from jitload.interop.jax import jax_function
+
+    return jax_function
+
+
+@pytest.fixture
+def scale(jax_function):
+    return jax_function(axpy, grid=blocks, block=32, outputs={"y": "x"})
+
+
+@pytest.fixture
+def add(jax_function):
+    return jax_function(axpy, grid=blocks, block=32, outputs={"y": "y"})
+
+
+def test_what_is_written_is_new(jax, scale, add):
+    x, y = jax.numpy.arange(40.0), jax.numpy.ones(40)
+    assert scale(2.0, x, 40).tolist() == [2.0 * i for i in range(40)]
+    assert add(2.0, x, y, 40).tolist() == [1 + 2.0 * i for i in range(40)]
+    assert y.tolist() == [1.0] * 40
+    assert x.tolist() == list(range(40))
+
+
+def test_within_jit_numbers_may_be_traced(jax, scale):
+    x = jax.numpy.arange(40.0)
+    expected = [1 + 2.0 * i for i in range(40)]
+    assert jax.jit(lambda x: scale(2.0, x, x.size) + 1)(x).tolist() == expected
+    assert jax.jit(lambda a, x, n: scale(a, x, n) + 1)(2.0, x, 40).tolist() == expected
+
+
+def test_vmap_launches_for_each_of_the_batch(jax, scale):
+    x = jax.numpy.arange(12.0).reshape(3, 4)
+    assert jax.vmap(lambda x: scale(2.0, x, 4))(x).tolist() == (2 * x).tolist()
+
+
+def test_a_gradient_of_its_own(jax, scale):
+    @jax.custom_vjp
+    def twice(x):
+        return scale(2.0, x, x.size)
+
+    twice.defvjp(lambda x: (twice(x), None), lambda _, gradient: (twice(gradient),))
+    assert jax.grad(lambda x: twice(x).sum())(jax.numpy.ones(4)).tolist() == [2.0] * 4
+
+
+def test_several_outputs_shapes_of_their_own_and_defaults(jax, jax_function):
+    like = jax.ShapeDtypeStruct((4,), "int32")
+    both = jax_function(split, grid=1, block=4, outputs={"rest": "x", "whole": lambda x, n: like})
+    rest, whole = both(jax.numpy.array([1.5, 2.0, 3.25, 0.5]))
+    assert (rest.tolist(), whole.tolist(), whole.dtype) == ([0.5, 0, 0.25, 0.5], [1, 2, 3, 0], "int32")
+
+
+def test_a_wrong_call_is_an_error_of_ours(jax, scale):
+    x = jax.numpy.arange(4)
+    for call in (scale, jax.jit(lambda *given: scale(*given))):
+        with pytest.raises(
+            jitload.ArgumentError, match=r"'x' is made of int32, and the kernel's of float32: .*jnp\.float32"
+        ):
+            call(2.0, x, 4)
+    with pytest.raises(jitload.ArgumentError, match=r"axpy\(\) takes a, x, n, got 2 arguments"):
+        scale(2.0, x)
+    with pytest.raises(jitload.ArgumentError, match="'x' is an array, got float"):
+        scale(2.0, 3.0, 4)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "more", "words"),
+    [
+        ({}, {}, r"the kernel writes 'y', and arrays of JAX never change: name it in outputs=, as \{\"y\": \"y\"\}"),
+        ({"x": "x"}, {}, "outputs= names 'x', and the kernel writes 'y'"),
+        ({"y": "n"}, {}, r"the name of an array argument \(x\) or a function of the arguments, got 'n'"),
+        ({"y": "x"}, {"stream": 0}, "has no option stream"),
+    ],
+)
+def test_what_makes_no_function(jax_function, outputs, more, words):
+    with pytest.raises(jitload.errors.UsageError, match=words):
+        jax_function(axpy, grid=1, block=1, outputs=outputs, **more)
