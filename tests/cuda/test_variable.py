@@ -74,3 +74,21 @@ raises(ArgumentError, "is of another device than the variable", second.copy_from
 """,
         capabilities=[[9, 0], [9, 0]],
     )
+
+
+def test_of_a_jit_kernel_before_and_after_the_first_launch(on_gpu):
+    on_gpu(
+        PROGRAM
+        + """
+@jitload.jit_kernel(source=SOURCE, cache=jitload.Cache())
+def k(out): ...
+
+out = np.zeros(4, "f4")
+for wanted in (1, 6):
+    k.constant("n::coeff", np.arange(4, dtype="f4") + wanted)
+    k[1, 1](out)
+    assert out.tolist() == [wanted + i for i in range(4)]
+assert k.module.get_global("n::counter").nbytes == 4
+raises(ArgumentError, "has 16 bytes, and the array has 8", k.constant, "n::coeff", np.zeros(2, "f4"))
+"""
+    )
