@@ -68,6 +68,7 @@ def link_request(
             "a link needs an arch, and there is neither a GPU here nor an input that says one: write arch='sm_90'"
         )
     request = LinkRequest(collected.inputs, kind=wanted, arch=target, options=options, name=name, parts=parts)
+    request.check()
     if collected.needed is not None and capability(request.arch)[0] != capability(collected.needed)[0]:
         raise UsageValueError(
             f"{collected.cubin} is a cubin for {collected.needed}, which cannot be linked for {request.arch}: compile "

@@ -322,3 +322,26 @@ def test_cuobjdump_reads_what_was_linked(units, kind, tmp_path):
     done = subprocess.run([tool, "--dump-elf-symbols", file], capture_output=True, text=True, check=True)
     entries = {line.split()[-1] for line in done.stdout.splitlines() if "ENTRY" in line}
     assert entries == {"A", "_Z4fillIiEvPT_i"}
+
+
+def test_what_a_bundle_holds_besides_is_no_reason_to_fail(units, tmp_path):
+    """Kinds that no link gives are targets of a bundle too: of it a link is asked for, and not found."""
+    source = jitload.CompileRequest("__device__ int f() { return 1; }", kind="ltoir", arch="sm_80", name="linked")
+    with jitload.configure(cache_dir=tmp_path / "c", device="cpu"):
+        jitload.Bundle.create(tmp_path / "k.jlb", [source])
+    with jitload.Session(cache_dir=tmp_path / "d"), jitload.configure(device="cpu", compile="never"):
+        jitload.use_bundle(tmp_path / "k.jlb", trust="unsigned")
+        with pytest.raises(NotPrecompiledError, match=r"linked .cubin, sm_80. is not available"):
+            jitload.link(units["ltoir"])
+
+
+def test_a_bundle_with_links_is_reproduced(units, tmp_path):
+    workload, bundle = tmp_path / "app.jlw", tmp_path / "app.jlb"
+    with jitload.configure(cache_dir=tmp_path / "c", device="cpu"):
+        with jitload.record(workload):
+            jitload.link(units["ltoir"], kind="ptx")
+        unit = jitload.CompileRequest("__device__ int f() { return 1; }", kind="ltoir", arch="sm_80")
+        jitload.Bundle.create(bundle, [workload, unit], with_workload=True)
+    command = [sys.executable, "-m", "jitload", "repro", str(bundle)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("2 of 2 are the same bytes\n"), done.stdout + done.stderr

@@ -86,9 +86,11 @@ def link_artifact(request: CompileRequest, closure: Closure, toolchain: Toolchai
     Raises:
         LinkError: it does not link, the linker is missing, or it died.
         UsageTypeError: it is no LinkRequest.
+        UsageValueError: a link cannot be what it asks for.
     """
     if not isinstance(request, LinkRequest):
         raise UsageTypeError(f"expected a LinkRequest, got {type(request).__name__}")
+    request.check()
     started = time.perf_counter()
     answered = _ask(request)
     if answered.missing:

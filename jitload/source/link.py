@@ -117,20 +117,12 @@ class LinkRequest(CompileRequest):
             UsageTypeError: an argument of the wrong type.
         """
         wanted = parse_kind(kind)
-        if wanted not in {Kind.CUBIN, Kind.PTX}:
-            raise UsageValueError(f"a link gives kind 'cubin' or 'ptx', not {wanted.value!r}")
         archs = normalize_archs(wanted, arch)
         listed = tuple(inputs)
         if not listed:
             raise UsageValueError("there is nothing to link: give artifacts, images as bytes, or paths")
         if wanted is Kind.PTX:
             archs = tuple(map(virtual_arch, archs))
-            other = next((one for one in listed if one.type != "ltoir"), None)
-            if other is not None:
-                raise UsageValueError(
-                    f"PTX is linked from LTO-IR alone, and {other.name} is {other.type}: compile it with kind='ltoir', "
-                    f"or link to kind='cubin'"
-                )
         self._set(
             **_OF_A_COMPILE,
             name=program_name(name or "linked"),
@@ -143,6 +135,21 @@ class LinkRequest(CompileRequest):
             parts=tuple(parts),
         )
         object.__setattr__(self, "digest", digest_factors(self.factors()))
+
+    def check(self) -> None:
+        """Nothing for a link that can be made; one that cannot may still be looked for.
+
+        Raises:
+            UsageValueError: neither a cubin nor PTX is wanted, or PTX of something else than LTO-IR.
+        """
+        if self.kind not in {Kind.CUBIN, Kind.PTX}:
+            raise UsageValueError(f"a link gives kind 'cubin' or 'ptx', not {self.kind.value!r}")
+        other = next((one for one in self.inputs if one.type != "ltoir"), None)
+        if self.kind is Kind.PTX and other is not None:
+            raise UsageValueError(
+                f"PTX is linked from LTO-IR alone, and {other.name} is {other.type}: compile it with kind='ltoir', or "
+                f"link to kind='cubin'"
+            )
 
     def factors(self) -> list[tuple[str, bytes]]:
         """The factors that the request gives to the key: none of them has the label of one of a compile."""

@@ -241,8 +241,9 @@ def _check_link(row: JsonObject, kind: str, arch: str) -> None:
         raise ValueError("a link with headers or macros")
     if any(what not in links.INPUT_TYPES for what, *_ in row["inputs"]):
         raise ValueError(f"an input of a link of another type than {', '.join(links.INPUT_TYPES)}")
-    inputs = [links.LinkInput("ltoir", b"", name) for _, name, _ in row["inputs"]]
+    inputs = [links.LinkInput(what, b"", name) for what, name, _ in row["inputs"]]
     made = links.LinkRequest(inputs, kind=kind, arch=arch, options=row["options"], name=row["name"])
+    made.check()
     if made.options != tuple(row["options"]) or made.name != row["name"]:
         raise ValueError(f"a link {row['name']!r:.80} with options {row['options']!r:.200}")
 
