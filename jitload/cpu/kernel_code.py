@@ -27,6 +27,7 @@ from jitload.cpu.text.ir import Register, Symbol, Variable
 from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
 from jitload.images.ptx.entries import align
+from jitload.images.ptx.limits import LOCAL_BYTES
 
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block
@@ -99,6 +100,7 @@ class KernelCode:
             draft.offsets[id(variable)] = start
             draft.frame_bytes = start + variable.size
         draft.frame_bytes = align(draft.frame_bytes, 16)
+        _check_local(function.name, draft.frame_bytes)
 
     def _resolve(self, draft: Draft, symbol: Symbol) -> tuple[str, int]:
         variable = symbol.variable
@@ -213,26 +215,42 @@ class KernelCode:
                     raise decode_fault(function.name, self.places[call.site], why)
 
     def _stack_bytes(self, entry: str) -> int:
-        depths: dict[str, int | None] = {}
+        """Local memory of the deepest chain of calls; a fixed stack where its depth is unknown.
 
-        def depth(name: str) -> int | None:
-            if name in depths:
-                return depths[name]
-            depths[name] = None  # found again on the way down: recursion
-            function = self.functions[name]
-            deepest = 0
-            for block in function.blocks:
-                if block.call is None or block.call.callee in BUILTINS:
-                    continue
-                below = None if block.call.callee is None else depth(block.call.callee)
-                if below is None:
-                    return None
-                deepest = max(deepest, below)
-            depths[name] = function.frame_bytes + deepest
-            return depths[name]
+        Raises:
+            CpuFault: it is more than a thread can have.
+        """
+        depths: dict[str, int] = {}
+        path = [(entry, iter(self._callees(entry)))]
+        deepest = {entry: 0}
+        while path:
+            name, rest = path[-1]
+            callee = next(rest, "")
+            if callee is None or (callee and callee in deepest):
+                return _STACK_BYTES  # through a register, or recursion
+            if callee and callee in depths:
+                deepest[name] = max(deepest[name], depths[callee])
+            elif callee:
+                path.append((callee, iter(self._callees(callee))))
+                deepest[callee] = 0
+            else:
+                path.pop()
+                depths[name] = self.functions[name].frame_bytes + deepest.pop(name)
+                if path:
+                    deepest[path[-1][0]] = max(deepest[path[-1][0]], depths[name])
+        _check_local(entry, depths[entry])
+        return depths[entry]
 
-        found = depth(entry)
-        return _STACK_BYTES if found is None else found
+    def _callees(self, name: str) -> list[str | None]:
+        """The functions that a function calls; None for one whose address is computed."""
+        calls = [block.call for block in self.functions[name].blocks if block.call is not None]
+        return [call.callee for call in calls if call.callee not in BUILTINS]
+
+
+def _check_local(name: str, nbytes: int) -> None:
+    if nbytes > LOCAL_BYTES:
+        why = f"{nbytes} bytes of local memory per thread: more than {LOCAL_BYTES} are refused, as on a GPU"
+        raise decode_fault(name, None, why)
 
 
 def _registers_of_block(block: Block) -> list[Register]:

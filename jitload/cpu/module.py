@@ -164,4 +164,7 @@ def load_ptx(data: bytes) -> PtxModule:
     Raises:
         LoadError: it is not valid PTX.
     """
-    return PtxModule(bytes(data), process_arena())
+    try:
+        return PtxModule(bytes(data), process_arena())
+    except (MemoryError, RecursionError) as error:
+        raise LoadError(f"PTX that takes too much to read: {type(error).__name__}", kind="ptx") from error

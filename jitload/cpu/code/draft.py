@@ -19,6 +19,7 @@ from jitload.cpu.text.body import read_body
 from jitload.cpu.text.ir import Register, Symbol
 from jitload.cpu.types import TYPES
 from jitload.errors import CpuFault, JitloadError
+from jitload.images.ptx.limits import INSTRUCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,6 +56,8 @@ def decode_or_fault(kernel: str, name: str, work: Callable[[], Decoded]) -> Deco
         raise decode_fault(name, refusal.place, refusal.why) from refusal
     except JitloadError:
         raise
+    except MemoryError as error:
+        raise CpuFault(f"function {name} needs more memory than there is", kernel=kernel) from error
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         # Text that no compiler writes can be inconsistent in more ways than are worth naming one by one.
         raise CpuFault(f"function {name} is not valid PTX: {error}", kernel=kernel) from error
@@ -74,6 +77,7 @@ class Reader:
         self._drafts: dict[str, Draft] = {}
         self._taken: set[str] = set()
         self._indirect = False
+        self._statements = 0
 
     def read_all(self, entry: Function) -> dict[str, Draft]:
         """The drafts by name, the entry first.
@@ -106,6 +110,7 @@ class Reader:
             function = functions[waiting.pop()]
             if function.name in self._drafts or function.span is None:
                 continue
+            self._count(function)
             body = decode_or_fault(self._kernel, function.name, partial(read_body, self._linker.program, function))
             draft = decode_or_fault(
                 self._kernel, function.name, partial(Draft, function, body, functions, foreign=foreign)
@@ -116,6 +121,15 @@ class Reader:
                     self._indirect = self._indirect or isinstance(block.end.callee, Register)
                     waiting += self._called(block.end)
             self._taken |= self._linker.functions_named(symbols_of(draft.blocks))
+
+    def _count(self, function: Function) -> None:
+        """Bound the statements of all functions together."""
+        assert function.span is not None
+        first, last = function.span
+        self._statements += self._linker.program.source.tokens[first:last].count(";")
+        if self._statements > INSTRUCTIONS:
+            why = f"{self._statements} instructions with the functions it calls: more than {INSTRUCTIONS} are refused"
+            raise decode_fault(self._kernel, None, why)
 
     def _called(self, call: Call) -> list[str]:
         if not isinstance(call.callee, Symbol) or call.callee.name in BUILTINS:

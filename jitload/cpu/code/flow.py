@@ -29,6 +29,7 @@ from jitload.cpu.text.ir import (
     Variable,
 )
 from jitload.cpu.types import TYPES
+from jitload.images.ptx.limits import BLOCKS, BRANCH_TARGETS, LIVE_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,7 @@ class FlowBuilder:
     Attributes:
         carry: the register that stands for CC.CF.
         slots: frame variables made for call arguments and results that are registers.
+        targets: labels in tables of branches.
     """
 
     def __init__(self, function: Function, body: Body, carry: Register, functions: Mapping[str, Function]) -> None:
@@ -52,6 +54,7 @@ class FlowBuilder:
         self.labels: dict[int, int] = {}
         self.formal_slots: dict[str, Variable] = {}
         self._open_targets: list[tuple[Block, Instruction]] = []
+        self.targets = 0
 
     def build(self) -> list[Block]:
         """The blocks, entry first, with liveness."""
@@ -65,6 +68,11 @@ class FlowBuilder:
         self._store_results(self.blocks[-1])
         self.blocks[-1].end = Return()
         self._resolve_targets()
+        if len(self.blocks) * len(self.body.registers) > LIVE_BITS:
+            raise Refused(
+                f"{len(self.body.registers)} registers over {len(self.blocks)} basic blocks: more than {LIVE_BITS} "
+                f"of one times the other are refused"
+            )
         find_liveness(self.blocks, self.carry)
         return self.blocks
 
@@ -75,6 +83,8 @@ class FlowBuilder:
     def _append(self) -> Block:
         block = Block(len(self.blocks))
         self.blocks.append(block)
+        if block.number >= BLOCKS:
+            raise Refused(f"more than {BLOCKS} basic blocks are refused")
         return block
 
     def _add(self, instruction: Instruction) -> None:
@@ -229,6 +239,9 @@ class FlowBuilder:
             scope = scope.parent
         if not names or instruction.modifiers[:1] != ("idx",):
             raise Refused("brx without a table of targets", instruction.place)
+        self.targets += len(names)
+        if self.targets > BRANCH_TARGETS:
+            raise Refused(f"{self.targets} targets of brx: more than {BRANCH_TARGETS} are refused", instruction.place)
         return Table(instruction, tuple(self._find_label(name, instruction) for name in names))
 
     def _find_label(self, name: str, instruction: Instruction) -> int:

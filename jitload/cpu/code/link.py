@@ -55,18 +55,37 @@ class Linker:
         with self._lock:
             found = self._addresses.get(id(variable))
             if found is None:
-                if variable.external or variable.count is None:
-                    raise Refused(f"variable {variable.name[:80]} is declared, but this PTX does not define it")
-                constant = variable.space == "const"
-                found = self.arena.allocate(variable.size, plain_name(variable.name), constant=constant)
-                self._unwritten[id(variable)] = variable
-                self._kept.append(variable)
-                self._addresses[id(variable)] = found
-                try:
-                    self.arena.write(found, memoryview(self._initial_bytes(variable)))
-                finally:
-                    del self._unwritten[id(variable)]
+                found = self._allocate(variable)
+                waiting = [
+                    variable
+                ]  # what an initial value points to gets its memory first, and its own value after it
+                for one in waiting:
+                    waiting += self._allocate_named(one)
+                for one in waiting:
+                    self.arena.write(self._addresses[id(one)], memoryview(self._initial_bytes(one)))
+                    del self._unwritten[id(one)]
             return found
+
+    def _allocate(self, variable: Variable) -> int:
+        """Memory for a variable, which holds nothing yet."""
+        if variable.external or variable.count is None:
+            raise Refused(f"variable {variable.name[:80]} is declared, but this PTX does not define it")
+        constant = variable.space == "const"
+        found = self.arena.allocate(variable.size, plain_name(variable.name), constant=constant)
+        self._unwritten[id(variable)] = variable
+        self._kept.append(variable)
+        self._addresses[id(variable)] = found
+        return found
+
+    def _allocate_named(self, variable: Variable) -> list[Variable]:
+        """The variables in a variable's initial value that had no memory."""
+        found = []
+        for name in dict.fromkeys(value.symbol for value in variable.initial if value.symbol):
+            named = self.program.variables.get(name)
+            if named is not None and named.space != "shared" and id(named) not in self._addresses:
+                self._allocate(named)
+                found.append(named)
+        return found
 
     def _settle(self) -> None:
         """After a fork: another thread may have been giving variables their initial values."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.control import NO_RESULT, Branch, Call, Jump, Meeting, Table
 from jitload.cpu.code.function_writer import AFFINE_SPECIALS
+from jitload.cpu.faults import Refused
 from jitload.cpu.text.ir import (
     CallSyntax,
     Instruction,
@@ -22,6 +23,10 @@ from jitload.cpu.text.ir import (
 
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block, Terminator
+
+
+#: Of blocks, until what is live is known: 64 each in the largest kernel that is taken.
+_MOST_VISITS = 1 << 22
 
 
 def registers_of(operand: Operand | CallSyntax) -> list[Register]:
@@ -83,13 +88,20 @@ def successors(end: Terminator) -> tuple[int, ...]:
 
 
 def find_liveness(blocks: list[Block], carry: Register) -> None:
-    """Fill `live_in` and `live_out` of every block, by iterating backwards until nothing changes."""
+    """Fill `live_in` and `live_out` of every block, by iterating backwards until nothing changes.
+
+    Raises:
+        Refused: it takes longer than loops in one another would, of any depth that compilers write.
+    """
     for block in blocks:
         _summarize(block, carry)
         block.live_in = block.used
-    changed = True
+    changed, visits = True, 0
     while changed:
         changed = False
+        visits += len(blocks)
+        if visits > _MOST_VISITS + len(blocks):
+            raise Refused(f"branches between {len(blocks)} basic blocks that no loops explain")
         for block in reversed(blocks):
             live = 0
             for follow in successors(block.end):

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from jitload.cpu.types import Array
 
 _TRAILING_ZEROS = re.compile(r"\.?0*p")
-_FORMAT = re.compile(rb"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d+)?)?(hh|h|ll|l|j|z|t|L)?([diouxXeEfFgGaAcspn%])")
+_FORMAT = re.compile(rb"%([-+ #0]*)(\*|[1-9]\d*)?(?:\.(\*|\d+)?)?(hh|h|ll|l|j|z|t|L)?([diouxXeEfFgGaAcspn%])")
 _LONGEST_STRING = 1 << 16
+_WIDEST = 4095  # characters of one conversion, which C promises; wider ones are cut
+_LONGEST_TEXT = 1 << 20  # of one call: what a GPU's buffer holds (cudaLimitPrintfFifoSize)
 _LONG = {"l", "ll", "j", "z", "t"}
 
 
@@ -99,9 +101,20 @@ def _print(caller: _Caller, arguments: list[int]) -> int:
     form = _string_at(caller, arguments[0])
     packed = _bytes_at(caller, arguments[1], _LONGEST_STRING) if arguments[1] else b""
     reader = _Packed(packed)
-    text = _FORMAT.sub(lambda match: _format_one(caller, match, reader), form)
-    sys.stdout.write(text.decode("utf-8", "replace"))
+    text = _FORMAT.sub(lambda match: _format_within(caller, match, reader), form)
+    _write(text.decode("utf-8", "replace"))
     return reader.count
+
+
+def _write(text: str) -> None:
+    """Print what there is somewhere to print to; what its encoding lacks is spelled out."""
+    stream = sys.stdout
+    if stream is None or stream.closed:
+        return
+    try:
+        stream.write(text)
+    except UnicodeEncodeError as error:
+        stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
 
 
 class _Packed:
@@ -111,6 +124,7 @@ class _Packed:
         self._data = data
         self._place = 0
         self.count = 0
+        self.room = _LONGEST_TEXT
 
     def take(self, code: str) -> Any:
         """The next argument, as a struct code says."""
@@ -122,16 +136,25 @@ class _Packed:
         return value
 
 
+def _format_within(caller: _Caller, match: re.Match[bytes], reader: _Packed) -> bytes:
+    """One conversion, cut where the text of the call gets too long."""
+    if not reader.room:
+        return b""
+    text = _format_one(caller, match, reader)[: reader.room]
+    reader.room -= len(text)
+    return text
+
+
 def _format_one(caller: _Caller, match: re.Match[bytes], reader: _Packed) -> bytes:
     flags, width, precision, length, letter = (part.decode() if part else "" for part in match.groups())
     if letter == "%":
         return b"%"
-    if width == "*":
-        width = str(reader.take("i"))
-    if precision == "*":
-        precision = str(reader.take("i"))
-    dotted = f".{precision}" if b"." in match.group().partition(letter.encode())[0] else ""
-    spec = f"%{flags}{width}{dotted}"
+    number = reader.take("i") if width == "*" else 0
+    flags, width = (f"{flags}-" if number < 0 else flags), _bounded(str(abs(number)) if width == "*" else width)
+    number = reader.take("i") if precision == "*" else 0
+    dotted = f".{_bounded(str(number) if precision == '*' else precision)}"
+    # Without a point, or with a number below zero, C takes the precision for not given.
+    spec = f"%{flags}{width}{dotted}" if number >= 0 and b"." in match.group() else f"%{flags}{width}"
     if letter in "di":
         number = _narrowed(reader.take("q" if length in _LONG else "i"), length)
         return f"{spec}d".encode() % number
@@ -151,6 +174,11 @@ def _format_one(caller: _Caller, match: re.Match[bytes], reader: _Packed) -> byt
     if letter == "p":
         return f"%{flags}{width}s".encode() % hex(reader.take("Q")).encode()
     return b""
+
+
+def _bounded(digits: str) -> str:
+    """A width or a precision, cut to the widest; "" and "0" of a width ask for nothing."""
+    return str(min(int(digits[:5]), _WIDEST)) if digits.strip("0") else digits[:1]
 
 
 def _unsigned(spec: str, letter: str, value: int) -> bytes:

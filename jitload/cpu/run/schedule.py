@@ -18,6 +18,7 @@ from jitload.cpu.faults import run_fault
 from jitload.cpu.run.frame import Frame, copy_local
 from jitload.cpu.run.meet import Meetings
 from jitload.cpu.run.runtime_calls import run_builtin
+from jitload.images.ptx.limits import CALLS
 
 if TYPE_CHECKING:
     from jitload.cpu.code.block_code import BlockCode, CallCode
@@ -245,6 +246,8 @@ class Scheduler:
         code = batch.grid.code.functions[name]
         child = frame.children.get((call.site, name))
         if child is None:
+            if frame.depth >= CALLS:
+                batch.fail(call.site, 0, f"stack overflow, {CALLS} calls in one another are possible")
             base = frame.base + frame.code.frame_bytes
             if base + code.frame_bytes > batch.local.nbytes:
                 batch.fail(call.site, 0, f"stack overflow, {batch.local.nbytes} bytes per thread are there")

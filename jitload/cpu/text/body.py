@@ -22,13 +22,14 @@ from jitload.cpu.text.operand import OperandReader
 from jitload.cpu.types import TYPES
 from jitload.errors import LoadError
 from jitload.images.ptx.declaration import read_variables
+from jitload.images.ptx.limits import LIVE_BITS, NESTING, REGISTERS, VECTOR_REGISTERS
 from jitload.images.ptx.tokens import Cursor, find_brace
 
 if TYPE_CHECKING:
     from jitload.cpu.text.program import Program
 
+_LONGEST_TEXT = 1000  # of an instruction, for people
 _VECTORS = {".v2": 2, ".v4": 4}
-_MAX_REGISTERS = 1 << 20
 
 
 def read_body(program: Program, function: Function) -> Body:
@@ -50,6 +51,8 @@ class _BodyReader(OperandReader):
         self.body = Body([], self.registers, [], self.scope)
         self.lines = LineTracker(program.files, program.spell_line)
         self.label_count = 0
+        self.nesting = 0
+        self.declared = 0
 
     def read(self) -> Body:
         for formal in (*self.function.parameters, *self.function.results):
@@ -69,11 +72,15 @@ class _BodyReader(OperandReader):
         if word == "{":
             cursor.index += 1
             self.scope = Scope(self.scope)
+            self.nesting += 1
+            if self.nesting > NESTING:
+                raise cursor.error(f"braces in one another: more than {NESTING} are refused")
         elif word == "}":
             cursor.index += 1
             if self.scope.parent is None:
                 raise cursor.error("a '}' that closes nothing")
             self.scope = self.scope.parent
+            self.nesting -= 1
         elif word == ";":
             cursor.index += 1
         elif word.startswith("."):
@@ -101,6 +108,9 @@ class _BodyReader(OperandReader):
                 raise cursor.error(f"label {name} is defined twice")
             label = self.scope.labels[name] = Label(self.label_count)
             self.label_count += 1
+            if self.label_count * len(self.registers) > LIVE_BITS:
+                what = f"{len(self.registers)} registers over {self.label_count} labels"
+                raise cursor.error(f"{what}: more than {LIVE_BITS} of one times the other are refused")
             self.body.items.append(label)
 
     def _read_directive(self) -> None:
@@ -136,8 +146,7 @@ class _BodyReader(OperandReader):
             if cursor.accept("<"):
                 count = cursor.integer()
                 cursor.expect(">")
-                if not 0 <= count <= _MAX_REGISTERS:
-                    raise cursor.error(f"{count} registers")
+                self._count_registers(count, width)
                 if width:
                     for number in range(count):
                         self._declare_vector(f"{name}{number}", type_, width)
@@ -150,6 +159,14 @@ class _BodyReader(OperandReader):
             if not cursor.accept(","):
                 break
         cursor.expect(";")
+
+    def _count_registers(self, count: int, width: int) -> None:
+        """Bound what is declared; a vector counts for as many plain registers as make all vectors too many."""
+        most = VECTOR_REGISTERS if width else REGISTERS
+        self.declared += count * (REGISTERS // most)
+        if count < 0 or self.declared > REGISTERS:
+            kind = "vector registers" if width else "registers"
+            raise self.cursor.error(f"{count} more {kind} in a function: more than {most} are refused")
 
     def _declare(self, name: str, type_name: str) -> Register:
         register = Register(name, TYPES[type_name], len(self.body.registers))
@@ -166,6 +183,7 @@ class _BodyReader(OperandReader):
     def _read_instruction(self) -> Instruction:
         cursor = self.cursor
         first = cursor.index
+        cursor.depth = 0
         guard, negated = None, False
         if cursor.accept("@"):
             negated = cursor.accept("!")
@@ -188,7 +206,7 @@ class _BodyReader(OperandReader):
                 cursor.index += 1
             cursor.expect(";")
         text = cursor.source.excerpt(first, cursor.index - 1)
-        place = Place(text.rstrip("; "), cursor.source.line(first), *self.lines.current)
+        place = Place(text.rstrip("; ")[:_LONGEST_TEXT], cursor.source.line(first), *self.lines.current)
         if name.startswith(("mov.", "cvta.")) and len(operands) == 2 and isinstance(operands[1], Memory):
             # An element of an array stands for its address here.
             base, offset = operands[1]

@@ -26,7 +26,7 @@ from jitload.images.ptx.initializer import read_offset
 if TYPE_CHECKING:
     from jitload.images.ptx.tokens import Cursor
 
-_NUMBERED = re.compile(r"(.*?)(0|[1-9]\d*)$")
+_MOST_DIGITS = 7  # of a register's number
 _SELECTED = re.compile(r"(.+)\.([bh][0-7]{1,4})")
 _SPECIAL = re.compile(
     r"%(tid|ntid|ctaid|nctaid|clusterid|nclusterid|cluster_ctaid|cluster_nctaid)(\.[xyzw])?"
@@ -34,6 +34,14 @@ _SPECIAL = re.compile(
     r"|lanemask_(eq|le|lt|ge|gt)|clock|clock_hi|clock64|pm\d+(_64)?|envreg\d+|globaltimer(_lo|_hi)?"
     r"|reserved_smem_offset_\w+|total_smem_size|aggr_smem_size|dynamic_smem_size|current_graph_exec)"
 )
+
+
+def _split_number(name: str) -> tuple[str, str]:
+    """`%r12` to ("%r", "12"); a zero before other digits belongs to the stem."""
+    tail = name[-_MOST_DIGITS:]
+    digits = tail[len(tail.rstrip("0123456789")) :]
+    digits = digits.lstrip("0") or digits[:1]
+    return name[: len(name) - len(digits)], digits
 
 
 class OperandReader:
@@ -63,10 +71,10 @@ class OperandReader:
                 return found
             if name in scope.vectors:
                 return None
-            match = _NUMBERED.match(name) if scope.ranges else None
-            if match:
-                count, type_ = scope.ranges.get(match[1], (0, None))
-                if type_ is not None and int(match[2]) < count:
+            if scope.ranges:
+                stem, digits = _split_number(name)
+                count, type_ = scope.ranges.get(stem, (0, None))
+                if type_ is not None and digits and int(digits) < count:
                     register = Register(name, type_, len(self.registers))
                     self.registers.append(register)
                     scope.registers[name] = register
@@ -132,13 +140,19 @@ class OperandReader:
         word = cursor.peek()
         if word == "{":
             cursor.index += 1
-            return Vector(self._read_list("}"))
+            cursor.deeper()
+            found = Vector(self._read_list("}"))
+            cursor.depth -= 1
+            return found
         if word == "[":
             cursor.index += 1
             return self._read_memory()
         if word == "!" and not starts_constant(cursor.tokens[cursor.index + 1]):
             cursor.index += 1
-            return Not(self._read_operand())
+            cursor.deeper()
+            negated = Not(self._read_operand())
+            cursor.depth -= 1
+            return negated
         first = self._read_simple()
         if isinstance(first, Symbol) and cursor.accept("["):
             return self._read_element(first)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+from math import isfinite
 from typing import TYPE_CHECKING
 
+from jitload.images.ptx.limits import DIGITS
 from jitload.images.ptx.tokens import float_bits, parse_number
 from jitload.images.ptx.values import Immediate
 
@@ -24,6 +26,7 @@ _MASK = (1 << 64) - 1
 #: What may stand after a literal that is no part of a larger expression.
 _ENDS = frozenset({",", ";", "]", "}", ")"})
 _STARTS = frozenset("+-~!(")
+_PREFIXES = frozenset("+-~!")
 
 
 class _Number:
@@ -67,7 +70,7 @@ def read_constant(cursor: Cursor, level: int = -1) -> Immediate:
     ):
         number = _read_literal(cursor)
     else:
-        number = _read_level(cursor, level)
+        number = _read_choice(cursor) if level < 0 else _read_binary(cursor, level)
     return Immediate(number.value, number.width or (1 if isinstance(number.value, float) else 0))
 
 
@@ -83,53 +86,72 @@ def read_size(cursor: Cursor) -> int:
     return value
 
 
-def _read_level(cursor: Cursor, level: int) -> _Number:
-    if level < 0:
-        return _read_choice(cursor)
-    if level == len(_LEVELS):
-        return _read_unary(cursor)
-    left = _read_level(cursor, level + 1)
-    while cursor.peek() in _LEVELS[level]:
+def _read_binary(cursor: Cursor, level: int) -> _Number:
+    """Operators from `level` on, which bind from the left."""
+    left = _read_unary(cursor)
+    while (own := _LEVEL_OF.get(cursor.peek(), -1)) >= level:
         operator = cursor.take()
-        left = _apply(cursor, operator, left, _read_level(cursor, level + 1))
+        left = _apply(cursor, operator, left, _read_binary(cursor, own + 1))
     return left
 
 
 def _read_choice(cursor: Cursor) -> _Number:
-    condition = _read_level(cursor, 0)
+    condition = _read_binary(cursor, 0)
     if not cursor.accept("?"):
         return condition
+    cursor.deeper()
     first = _read_choice(cursor)
     cursor.expect(":")
     second = _read_choice(cursor)
+    cursor.depth -= 1
     return first if condition.plain() else second
 
 
 def _read_unary(cursor: Cursor) -> _Number:
-    word = cursor.peek()
-    if word == "(":
-        cursor.index += 1
-        cast = cursor.peek()
-        if cast in {".s64", ".u64"}:
-            cursor.index += 1
-            cursor.expect(")")
-            return _Number(int(_read_unary(cursor).plain()), unsigned=cast == ".u64")
-        inside = _read_choice(cursor)
+    prefixes = _read_prefixes(cursor)
+    if cursor.accept("("):
+        cursor.deeper()
+        number = _read_choice(cursor)
         cursor.expect(")")
-        return inside
-    if word not in _STARTS:
-        return _read_literal(cursor)
-    cursor.index += 1
-    inner = _read_unary(cursor)
-    if word == "!":
+        cursor.depth -= 1
+    else:
+        number = _read_literal(cursor)
+    for prefix in reversed(prefixes):
+        number = _prefixed(cursor, prefix, number)
+    return number
+
+
+def _read_prefixes(cursor: Cursor) -> list[str]:
+    """The signs, negations and casts before a number."""
+    found: list[str] = []
+    while True:
+        word = cursor.peek()
+        if word in _PREFIXES:
+            cursor.index += 1
+        elif word == "(" and cursor.tokens[cursor.index + 1 : cursor.index + 2] in ([".s64"], [".u64"]):
+            cursor.index += 1
+            word = cursor.take()
+            cursor.expect(")")
+        else:
+            return found
+        found.append(word)
+
+
+def _prefixed(cursor: Cursor, prefix: str, inner: _Number) -> _Number:
+    if prefix in {".s64", ".u64"}:
+        number = inner.plain()
+        if isinstance(number, float) and not isfinite(number):
+            raise cursor.error(f"{number} has no value as an integer")
+        return _Number(int(number), unsigned=prefix == ".u64")
+    if prefix == "!":
         return _Number(int(not inner.plain()))
-    if word == "-" and inner.width > 1:
+    if prefix == "-" and inner.width > 1:
         return _Number(int(inner.value) ^ (1 << (inner.width - 1)), width=inner.width)
-    if word == "~":
+    if prefix == "~":
         if inner.width or isinstance(inner.value, float):
             raise cursor.error("'~' takes an integer")
         return _Number(~int(inner.value), unsigned=inner.unsigned)
-    return _Number(-inner.value, unsigned=inner.unsigned) if word == "-" else inner
+    return _Number(-inner.value, unsigned=inner.unsigned) if prefix == "-" else inner
 
 
 def _read_literal(cursor: Cursor) -> _Number:
@@ -142,6 +164,8 @@ def _read_literal(cursor: Cursor) -> _Number:
     number = parse_number(word)
     if number is None:
         cursor.index -= 1
+        if len(word) > DIGITS and word[0].isdigit():
+            raise cursor.error(f"a number of {len(word)} digits: more than {DIGITS} are refused")
         raise cursor.error(f"expected a number, found {word[:40]!r}")
     return _Number(number, unsigned=isinstance(number, int) and (word[-1] == "U" or number >> 63 != 0))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jitload.images.ptx.constant import read_size
 from jitload.images.ptx.initializer import read_initializer
+from jitload.images.ptx.limits import PARAMETER_BYTES, PARAMETERS
 from jitload.images.ptx.tokens import parse_number
 from jitload.images.ptx.values import TYPES, Function, InitialValue, Variable
 
@@ -93,7 +94,7 @@ def _read_dimensions(cursor: Cursor) -> list[int | None]:
         dimensions.append(size)
         count *= size
         if size < 0 or count > _MAX_ELEMENTS:
-            raise cursor.error(f"an array of {size} elements")
+            raise cursor.error(f"an array of {max(size, count)} elements: more than {_MAX_ELEMENTS} are refused")
     return dimensions
 
 
@@ -114,6 +115,8 @@ def read_head(cursor: Cursor, *, entry: bool) -> tuple[Function, bool]:
     results = _read_formals(cursor)[0] if not entry and cursor.peek() == "(" else []
     name = cursor.take()
     parameters, pointers = _read_formals(cursor) if cursor.peek() == "(" else ([], frozenset())
+    if entry and (nbytes := sum(one.size for one in parameters)) > PARAMETER_BYTES:
+        raise cursor.error(f"{nbytes} bytes of parameters of {name[:80]}: more than {PARAMETER_BYTES} are refused")
     function = Function(name, entry, parameters, results, pointers=pointers)
     while not cursor.accept(";"):
         if cursor.accept("{"):
@@ -141,6 +144,8 @@ def _read_formals(cursor: Cursor) -> tuple[list[Variable], frozenset[int]]:
         form = _read_form(cursor)
         name = "" if cursor.peek() in {",", ")"} else cursor.take()
         formals.append(_read_declared(cursor, name, space, *form))
+        if len(formals) > PARAMETERS:
+            raise cursor.error(f"more than {PARAMETERS} parameters are refused")
         if ".ptr" in cursor.tokens[start : cursor.index]:
             pointers.add(len(formals) - 1)
         if not cursor.accept(","):

@@ -6,10 +6,14 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from jitload.images.ptx.constant import PRODUCT, read_constant, starts_constant
+from jitload.images.ptx.limits import INITIAL_VALUES
+from jitload.images.ptx.tokens import float_bits
 from jitload.images.ptx.values import InitialValue
 
 if TYPE_CHECKING:
     from jitload.images.ptx.tokens import Cursor
+
+_PLAIN_DIGITS = 18  # fewer than any number whose sign depends on its size has
 
 
 def read_initializer(cursor: Cursor, dimensions: list[int]) -> list[InitialValue]:
@@ -28,19 +32,39 @@ def read_initializer(cursor: Cursor, dimensions: list[int]) -> list[InitialValue
     row = prod(dimensions)
     while not cursor.accept("}"):
         if cursor.peek() == "{":
+            cursor.deeper()
             inner = read_initializer(cursor, dimensions[1:])
+            cursor.depth -= 1
             if dimensions:
-                values += [InitialValue(0)] * (-len(values) % row)
                 if len(inner) > row:
                     raise cursor.error(f"{len(inner)} initial values for a row of {row}")
+                missing = -len(values) % row if row else 0
+                if len(values) + missing + row > INITIAL_VALUES:
+                    raise cursor.error(f"rows of {row} initial values: more than {INITIAL_VALUES} in all are refused")
+                values += [InitialValue(0)] * missing
                 inner += [InitialValue(0)] * (row - len(inner))
             values += inner
         else:
-            values.append(_read_value(cursor))
+            values.append(_read_plain(cursor) or _read_value(cursor))
+        if len(values) > INITIAL_VALUES:
+            raise cursor.error(f"more than {INITIAL_VALUES} initial values are refused")
         if not cursor.accept(","):
             cursor.expect("}")
             break
     return values
+
+
+def _read_plain(cursor: Cursor) -> InitialValue | None:
+    """A decimal number or the bits of a float that stands alone, as nearly all values of long tables; else nothing."""
+    words = cursor.tokens[cursor.index : cursor.index + 2]
+    if len(words) < 2 or words[1] not in {",", "}"} or len(words[0]) > _PLAIN_DIGITS:
+        return None
+    word = words[0]
+    exact = float_bits(word)
+    if exact is None and (not word.isdigit() or (word[0] == "0" and len(word) > 1)):
+        return None
+    cursor.index += 1
+    return InitialValue(int(word)) if exact is None else InitialValue(exact[1], exact[0])
 
 
 def _read_value(cursor: Cursor) -> InitialValue:
@@ -61,8 +85,10 @@ def _read_address(cursor: Cursor, mask: int) -> InitialValue:
     word = cursor.take()
     offset: int | float = 0
     if word == "generic" and cursor.accept("("):
+        cursor.deeper()
         found = _read_address(cursor, mask)
         cursor.expect(")")
+        cursor.depth -= 1
         word, offset = found.symbol, found.number
     elif not (word[0].isalpha() or word[0] in "_$%"):
         raise cursor.error(f"expected a symbol in an initialiser, found {word[:40]!r}")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
 
 from jitload.errors import LoadError
+from jitload.images.ptx.limits import DIGITS, NESTING, TEXT_BYTES, TOKENS
 
-_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+# What is never closed goes to the end, of the line or the text: to look for its other end again from each place where
+# it might begin takes quadratic time.
+_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _TOKEN = re.compile(
-    r'"(?:[^"\\\n]|\\.)*"'
+    r'"(?:[^"\\\n]|\\.)*"?'
     r"|\.\w+(?:::\w+)*|[%$_A-Za-z][\w$.%]*(?:::\w[\w.$]*)*"
     r"|0[fF][0-9a-fA-F]{8}(?!\w)|0[dD][0-9a-fA-F]{16}(?!\w)"
     r"|0[xX][0-9a-fA-F]+U?|0[bB][01]+U?"
@@ -18,8 +22,6 @@ _TOKEN = re.compile(
     r"|\S",
     re.ASCII,
 )
-#: PTX of real kernels stays below a few megabytes; beyond this the text is refused before it is read.
-_MAX_TEXT_BYTES = 256 << 20
 
 
 class Source:
@@ -28,18 +30,28 @@ class Source:
     Attributes:
         text: the text as given.
         tokens: the tokens' text, in order, without comments.
-        starts: the position of each token in `text`.
+
+    Raises:
+        LoadError: there are too many.
     """
 
-    __slots__ = ("_newlines", "starts", "text", "tokens")
+    __slots__ = ("_newlines", "_starts", "text", "tokens")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        clean = _COMMENT.sub(_blank, text)
-        matches = list(_TOKEN.finditer(clean))
-        self.tokens = [match[0] for match in matches]
-        self.starts = [match.start() for match in matches]
-        self._newlines = [match.start() for match in re.finditer("\n", text)]
+        self.tokens: list[str] = _TOKEN.findall(_without_comments(text))
+        if len(self.tokens) > TOKENS:
+            raise LoadError(f"PTX of {len(self.tokens)} words: more than {TOKENS} are refused", kind="ptx")
+        self._starts: array[int] | None = None
+        self._newlines = array("q", (match.start() for match in re.finditer("\n", text)))
+
+    @property
+    def starts(self) -> array[int]:
+        """The position of each token in `text`; found when somebody asks, for a text may be refused before."""
+        if self._starts is None:
+            found = _TOKEN.finditer(_without_comments(self.text))
+            self._starts = array("q", (match.start() for match in found))
+        return self._starts
 
     def line(self, index: int) -> int:
         """The 1-based line of the token at `index` (of the last one, past the end)."""
@@ -60,6 +72,11 @@ class Source:
         return bisect_right(self.starts, self._newlines[place])
 
 
+def _without_comments(text: str) -> str:
+    """The text with blanks in the place of comments."""
+    return _COMMENT.sub(_blank, text)
+
+
 def _blank(match: re.Match[str]) -> str:
     found = match.group()
     return found if found.startswith('"') else re.sub(r"[^\n]", " ", found)
@@ -71,8 +88,8 @@ def read_source(data: bytes) -> Source:
     Raises:
         LoadError: the bytes are not text, or not PTX.
     """
-    if len(data) > _MAX_TEXT_BYTES:
-        raise LoadError(f"PTX of {len(data)} bytes: more than {_MAX_TEXT_BYTES} bytes are refused", kind="ptx")
+    if len(data) > TEXT_BYTES:
+        raise LoadError(f"PTX of {len(data)} bytes: more than {TEXT_BYTES} bytes are refused", kind="ptx")
     try:
         text = data.rstrip(b"\0").decode("utf-8")
     except UnicodeDecodeError as error:
@@ -88,7 +105,7 @@ def parse_number(token: str) -> int | float | None:
 
     `0f...` and `0d...` give floats of the exact bits; they are told apart by `float_bits`.
     """
-    if not token[0].isdigit():
+    if not token[0].isdigit() or len(token) > DIGITS:
         return None
     digits = token.rstrip("U")
     try:
@@ -115,12 +132,13 @@ def float_bits(token: str) -> tuple[int, int] | None:
 class Cursor:
     """A place in the tokens of a source, with the small questions that a reader asks."""
 
-    __slots__ = ("index", "source", "tokens")
+    __slots__ = ("depth", "index", "source", "tokens")
 
     def __init__(self, source: Source, index: int = 0) -> None:
         self.source = source
         self.tokens = source.tokens
         self.index = index
+        self.depth = 0
 
     def peek(self) -> str:
         """The next word, or "" at the end."""
@@ -159,6 +177,12 @@ class Cursor:
         if not isinstance(value, int):
             raise self.error(f"expected an integer, found {self.tokens[self.index - 1][:40]!r}")
         return sign * value
+
+    def deeper(self) -> None:
+        """Go into a brace, a parenthesis or a condition within another one; whoever comes out takes one off `depth`."""
+        self.depth += 1
+        if self.depth > NESTING:
+            raise self.error(f"braces or parentheses in one another: more than {NESTING} are refused")
 
     def error(self, what: str) -> LoadError:
         """A LoadError that names the line."""
