@@ -132,9 +132,13 @@ class KernelCode:
             linear_registers(draft.blocks),
         )
         spins = find_spins(draft.blocks)
+        ends = [block.end for block in draft.blocks]
+        shuffles = any(isinstance(end, Meeting) and end.instruction.opcode == "shfl" for end in ends)
         texts = []
         for block in draft.blocks:
             text, block_code = self._translate_block(draft, writer, block, block.number in spins)
+            if shuffles:
+                block_code.steps, block_code.live_out = tuple(block.instructions), block.live_out
             texts.append(text)
             code.blocks.append(block_code)
         found: dict[str, Any] = self._namespace

@@ -98,8 +98,8 @@ PLANTED = {
         "n < 1",
     ),
     "shuffle from threads that left": Planted(
-        "memory",
-        "takes no part",
+        "",
+        "not in the member mask or has left",
         HEAD
         + "    int v = in[i], last = 48;\n    if (t % 32 >= last - 28)\n        return;\n"
         + "    out[i] = __shfl_xor_sync(0xffffffffu, v, 16); // FAULT\n}",
@@ -107,8 +107,8 @@ PLANTED = {
         "last = 60",
     ),
     "shuffle from threads outside the mask": Planted(
-        "memory",
-        "takes no part",
+        "",
+        "not in the member mask or has left",
         HEAD
         + "    int v = in[i], first = 16;\n    unsigned some = __ballot_sync(0xffffffffu, t % 32 < 4);\n"
         + "    if (t % 32 < 4)\n        for (int d = first; d; d /= 2)\n"

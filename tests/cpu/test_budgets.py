@@ -9,7 +9,7 @@ import tracemalloc
 
 import pytest
 
-from jitload.cpu.text.operand import _split_number
+from jitload.cpu.text.operand import split_number
 from jitload.errors import CpuFault, JitloadError, LoadError
 from jitload.images.ptx import limits
 from jitload.images.ptx.tokens import Source
@@ -136,11 +136,11 @@ def test_calls_without_end_overflow_the_stack_where_frames_are_empty(device):
 
 
 def test_the_number_of_a_register():
-    assert _split_number("%r12") == ("%r", "12")
-    assert _split_number("%r012") == ("%r0", "12")
-    assert _split_number("%r00") == ("%r0", "0")
-    assert _split_number("%r") == ("%r", "")
-    assert _split_number("7" * 100000 + "a") == ("7" * 100000 + "a", "")
+    assert split_number("%r12") == ("%r", "12")
+    assert split_number("%r012") == ("%r0", "12")
+    assert split_number("%r00") == ("%r0", "0")
+    assert split_number("%r") == ("%r", "")
+    assert split_number("7" * 100000 + "a") == ("7" * 100000 + "a", "")
 
 
 def printf(form: str) -> str:

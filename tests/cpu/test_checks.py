@@ -72,6 +72,36 @@ def test_what_nobody_asked_to_check_is_not_checked(name):
             run(case.source, case)
 
 
+THROWN_AWAY = """extern "C" __global__ void k(int *out, const int *in, int n)
+{
+    int t = threadIdx.x, i = blockIdx.x * 64 + t, v = in[i];
+    unsigned some = __ballot_sync(0xffffffffu, t % 3 == 0);
+    if (t % 3 == 0) {
+        int got = __shfl_xor_sync(some, v, 1), sum = v + got;
+        if (some >> ((t & 31) ^ 1) & 1) v = sum;
+        int other = __shfl_down_sync(some, v, 5) - 3;
+        v = (some >> ((t & 31) + 5) & 1) && (t & 31) < 27 ? other : v;
+        for (int d = 8; d; d /= 2) got = __shfl_xor_sync(some, v, d);
+        if (got == 12345 && n < 0) out[i] = 1;
+    }
+    out[i] = v;
+}"""
+
+
+def test_an_undefined_value_that_is_thrown_away_is_no_fault():
+    values = np.arange(N, dtype=np.int32)
+    want = values.copy()
+    for base in range(0, N, 32):
+        live = [t for t in range(32) if (base % 64 + t) % 3 == 0]
+        first = {t: values[base + t] + values[base + (t ^ 1)] if t ^ 1 in live else values[base + t] for t in live}
+        for t in live:
+            want[base + t] = first[t + 5] - 3 if t + 5 in live else first[t]
+    out = np.zeros(N, np.int32)
+    with jitload.configure(device="cpu"):
+        jitload.compile(THROWN_AWAY).load()["k"][2, 64](out, values, N)
+    np.testing.assert_array_equal(out, want)
+
+
 STOPS = """
 __device__ int calls;
 extern "C" __global__ void k(int *out, const int *in, int n)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.registers import RegisterFile
     from jitload.cpu.lanes.matrix import Product
     from jitload.cpu.memory.access import RunningLanes
+    from jitload.cpu.text.ir import Instruction
     from jitload.cpu.types import Array, Lanes
 
     #: (batch, frame, the lanes that run it or None for all) -> what its end needs: operands, the way of a branch, ...
@@ -57,15 +58,19 @@ class BlockCode:
 
     Attributes:
         sites: its instructions, in order, with the one that ends it.
+        steps: its instructions as written, where the function shuffles; else ().
+        live_out: bit set of registers that a later block reads.
     """
 
-    __slots__ = ("call", "kind", "meeting", "run", "site", "sites", "spins", "targets")
+    __slots__ = ("call", "kind", "live_out", "meeting", "run", "site", "sites", "spins", "steps", "targets")
 
     def __init__(self, kind: str, targets: tuple[int, ...], site: int, spins: bool) -> None:
         self.kind = kind
         self.targets = targets
         self.site = site
         self.sites: tuple[int, ...] = ()
+        self.steps: tuple[Instruction, ...] = ()
+        self.live_out = 0
         self.spins = spins
         self.run: BlockRun = _run_nothing
         self.meeting: MeetingCode | None = None

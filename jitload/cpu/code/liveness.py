@@ -54,7 +54,7 @@ def _has_result(instruction: Instruction) -> bool:
     return instruction.opcode not in NO_RESULT and not isinstance(first, Memory)
 
 
-def _results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
+def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
     """The registers that an instruction writes and reads; a guarded one also reads what it writes."""
     operands = instruction.operands
     first = int(_has_result(instruction))
@@ -117,7 +117,7 @@ def _summarize(block: Block, carry: Register) -> None:
     used = defined = 0
     ended = [block.end.instruction] if isinstance(block.end, Meeting | Table) else []
     for instruction in (*block.instructions, *ended):
-        results, sources = _results_and_sources(instruction)
+        results, sources = results_and_sources(instruction)
         writes, reads = carries(instruction)
         for register in (*sources, *([carry] if reads else [])):
             if not defined >> register.index & 1:

@@ -27,9 +27,21 @@ class Frame:
         call: the call that leads here.
         depth: how many calls deep.
         lanes_inside: how many lanes are in it or below it.
+        undefined: registers of which some lanes are undefined, as `undefined.remember` keeps them; None for no such.
     """
 
-    __slots__ = ("base", "call", "children", "code", "depth", "lanes_inside", "parent", "registers", "serial")
+    __slots__ = (
+        "base",
+        "call",
+        "children",
+        "code",
+        "depth",
+        "lanes_inside",
+        "parent",
+        "registers",
+        "serial",
+        "undefined",
+    )
 
     def __init__(self, code: FunctionCode, base: int, parent: Frame | None, call: CallCode | None, serial: int) -> None:
         self.code = code
@@ -41,6 +53,7 @@ class Frame:
         self.serial = serial
         self.lanes_inside = 0
         self.children: dict[tuple[int, str], Frame] = {}
+        self.undefined: dict[int, tuple[Array, int]] | None = None
 
 
 def write_register(batch: Batch, frame: Frame, number: int, rep: str, lanes: Array | None, value: Lanes) -> None:

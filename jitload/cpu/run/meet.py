@@ -13,6 +13,7 @@ from jitload.cpu.lanes.warp import ballot, groups_of, run_warp
 from jitload.cpu.run.barrier import Barrier, Waiting
 from jitload.cpu.run.frame import write_register
 from jitload.cpu.run.members import agree, check_own_bits, is_full, one_mask
+from jitload.cpu.run.undefined import remember, undefined_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,7 +176,7 @@ class Meetings:
             check_own_bits(batch, code, slots, masks)
         if not code.masked or self._all_here(lanes, slots, masks):
             results = self._operate(code, lanes, slots, masks, values)
-            self._write(frame, code, lanes, results)
+            self._write(frame, code, lanes, results, self._undefined(code, slots, masks, values))
             return True
         lanes = self._lane_array(lanes)
         masks = np.broadcast_to(masks, lanes.shape)
@@ -225,13 +226,16 @@ class Meetings:
         order = np.argsort(lanes[ready], kind="stable")
         sorted_lanes, sorted_owners = lanes[ready][order], owners[ready][order]
         masks, values = one_mask(masks[ready][order]), [value[order] for value in values]
-        found = self._operate(parties[0].code, sorted_lanes, batch.slots[sorted_lanes], masks, values)
+        slots = batch.slots[sorted_lanes]
+        found = self._operate(parties[0].code, sorted_lanes, slots, masks, values)
+        undefined = self._undefined(parties[0].code, slots, masks, values)
         kept = []
         for number, party in enumerate(parties):
             mine = sorted_owners == number
             if mine.any():
                 own = sorted_lanes[mine]
-                self._write(party.frame, party.code, own, [np.broadcast_to(one, order.shape)[mine] for one in found])
+                results = [np.broadcast_to(one, order.shape)[mine] for one in found]
+                self._write(party.frame, party.code, own, results, None if undefined is None else undefined[mine])
                 self._push(party.frame, party.target, own)
             rest = ~ready[owners == number]
             if rest.any():
@@ -241,7 +245,17 @@ class Meetings:
         else:
             del self._parties[signature]
 
-    def _write(self, frame: Frame, code: MeetingCode, lanes: Array | None, results: list[Lanes]) -> None:
+    def _undefined(self, code: MeetingCode, slots: Array, masks: Lanes, values: list[Lanes]) -> Array | None:
+        """Which lanes of the result are undefined."""
+        return undefined_sources(self._batch, code, slots, masks, values) if code.name.startswith("shfl") else None
+
+    def _write(
+        self, frame: Frame, code: MeetingCode, lanes: Array | None, results: list[Lanes], undefined: Array | None
+    ) -> None:
+        if frame.undefined or undefined is not None:
+            for wanted, found in zip(code.results, (undefined, None), strict=False):
+                if wanted is not None:
+                    remember(self._batch, frame, wanted[0], lanes, found, code.site)
         for wanted, value in zip(code.results, results, strict=False):
             if wanted is not None:
                 write_register(self._batch, frame, wanted[0], wanted[1], lanes, value)

@@ -2,7 +2,7 @@
 
 A thread names itself in its member mask, and threads that name each other name the same mask. It may also name threads
 that left, or that a partial warp never had. What a shuffle brings from outside the mask is no more than a value that is
-undefined: the check `memory` tells of it.
+undefined, see `undefined`.
 """
 
 from __future__ import annotations

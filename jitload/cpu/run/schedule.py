@@ -18,6 +18,7 @@ from jitload.cpu.faults import run_fault
 from jitload.cpu.run.frame import Frame, copy_local
 from jitload.cpu.run.meet import Meetings
 from jitload.cpu.run.runtime_calls import run_builtin
+from jitload.cpu.run.undefined import follow
 from jitload.images.ptx.limits import CALLS
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ class Scheduler:
             batch.count = batch.lanes_total if lanes is None else len(lanes)
             if observer is not None:
                 observer.runs(batch, frame, block, lanes)
+            if frame.undefined:
+                follow(batch, frame, block, lanes)
             value = block.run(batch, frame, lanes)
             self._steps += 1
             if block.spins:

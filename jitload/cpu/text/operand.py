@@ -36,7 +36,7 @@ _SPECIAL = re.compile(
 )
 
 
-def _split_number(name: str) -> tuple[str, str]:
+def split_number(name: str) -> tuple[str, str]:
     """`%r12` to ("%r", "12"); a zero before other digits belongs to the stem."""
     tail = name[-_MOST_DIGITS:]
     digits = tail[len(tail.rstrip("0123456789")) :]
@@ -72,7 +72,7 @@ class OperandReader:
             if name in scope.vectors:
                 return None
             if scope.ranges:
-                stem, digits = _split_number(name)
+                stem, digits = split_number(name)
                 count, type_ = scope.ranges.get(stem, (0, None))
                 if type_ is not None and digits and int(digits) < count:
                     register = Register(name, type_, len(self.registers))
