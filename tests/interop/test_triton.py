@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -157,7 +158,7 @@ def test_of_threads_that_miss_one_compiles():
     def work():
         manager = CacheManager(KEY)
         if manager.get_group("k.json") is None:
-            missed.append(1)
+            missed.append(time.sleep(0.05))
             manager.put_group("k.json", {"k.json": manager.put(b"{}", "k.json")})
 
     threads = [threading.Thread(target=work) for _ in range(8)]
