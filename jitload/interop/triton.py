@@ -66,6 +66,7 @@ class CacheManager(Manager):
         self._claim = Claim(default_cache().blobs("triton"))
         #: What was put and is for a group, once one was asked for; until the group is put.
         self._pending: Group | None = None
+        self._directory = ""
 
     def get_group(self, filename: str) -> dict[str, str] | None:
         """Name -> path of the files of a group; None where it is to be compiled."""
@@ -128,9 +129,10 @@ class CacheManager(Manager):
         for part in (self.key, filename):
             if not _is_plain(part):
                 raise UsageValueError(f"{part!r:.80} is not the name of a file")
-        directory = f"{_process_directory(os.getpid())}/{self.key}"
-        Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = f"{directory}/{filename}"
+        if not self._directory:
+            self._directory = f"{_process_directory(os.getpid())}/{self.key}"
+            Path(self._directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = f"{self._directory}/{filename}"
         _make_file(path, data)
         return path
 

@@ -335,6 +335,7 @@ def test_the_commands_show_them_by_namespace(cache, cache_dir):
     assert {name: sums["entries"] for name, sums in figures["namespaces"].items()} == {"cupy": 1, "triton": 1}
     assert set(figures["archs"]) == {"compute_75"}
     assert figures["kinds"]["blob"]["entries"] == 2
+    assert figures["index"] == {"agrees": True, "missing": 0, "stale": 0}
     assert "NAMESPACE" in command("stats")
     listed = json.loads(command("ls", "--kind", "blob", "--json"))["entries"]
     assert [(entry["name"], entry["kernels"], entry["damaged"]) for entry in listed] == [
