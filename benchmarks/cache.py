@@ -26,6 +26,7 @@ from jitload.format.entry import encode_entry
 from jitload.tiers.account import Account
 from jitload.tiers.audit import row_of
 from jitload.tiers.cache import FLUSH_EVERY
+from jitload.tiers.journal import Journal
 from jitload.values import Kind
 
 # About 5 KB of cubin, the size that the budgets speak of.
@@ -219,7 +220,7 @@ def filled_cache(directory: str, entries: int) -> jitload.Cache:
             disk.directory.write(f"objects/{made.key[:2]}/{made.key[2:]}", encode_entry(made), durable=False)
             rows[made.key] = row_of(made, {})
         assert cache.index is not None
-        assert Account(disk, cache.index).write(rows) is not None
+        assert Account(disk, cache.index).write(rows, Journal(disk.directory)) is not None
     row(f"{entries} entries, made", f"{time.perf_counter() - started:.0f} s")
     return cache
 

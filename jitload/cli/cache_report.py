@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from jitload.cli.tables import (
@@ -14,7 +15,7 @@ from jitload.cli.tables import (
     format_time,
     table,
 )
-from jitload.tiers.audit import compare_index
+from jitload.tiers.audit import IndexState
 from jitload.tiers.stats import MAPS, Stats
 from jitload.values import BLOB
 
@@ -74,25 +75,33 @@ def damage_lines(damaged: Iterable[Damage]) -> list[str]:
 
 
 def stats_json(cache: Cache) -> JsonRow:
-    """Everything that is known of a cache directory, as plain values."""
-    entries = list(cache.entries())
+    """Everything that is known of a cache directory, as plain values. Each row of its index is read once."""
+    state = IndexState()
     aside = [] if cache.disk is None else [size for _, size in cache.disk.quarantined()]
-    uses = [entry.used for entry in entries]
+    groups: dict[tuple[str, str, str], list[int]] = {}
+    seconds, oldest, newest = 0.0, math.inf, -math.inf
+    for entry in cache.survey(state):
+        group = groups.setdefault((entry.kind, entry.arch, entry.name if entry.kind == BLOB else ""), [0, 0])
+        group[0] += 1
+        group[1] += entry.bytes
+        seconds += entry.compile_seconds
+        oldest, newest = min(oldest, entry.used), max(newest, entry.used)
+    rows = sorted(groups.items())
     return {
         "directory": cache.directory,
         "read_only": cache.read_only,
-        "entries": len(entries),
-        "bytes": sum(entry.bytes for entry in entries),
+        "entries": sum(count for _, (count, _) in rows),
+        "bytes": sum(total for _, (_, total) in rows),
         "max_bytes": cache.stats().max_bytes,
-        "oldest_use": min(uses, default=None),
-        "newest_use": max(uses, default=None),
-        "compile_seconds": round(sum(entry.compile_seconds for entry in entries), 6),
-        "kinds": _sums((entry.kind, entry) for entry in entries if entry.kind),
-        "archs": _sums((entry.arch, entry) for entry in entries if entry.kind not in {"", BLOB}),
-        "namespaces": _sums((entry.name, entry) for entry in entries if entry.kind == BLOB),
-        "damaged": sum(1 for entry in entries if not entry.kind),
+        "oldest_use": oldest if rows else None,
+        "newest_use": newest if rows else None,
+        "compile_seconds": round(seconds, 6),
+        "kinds": _sums((kind, sums) for (kind, _, _), sums in rows if kind),
+        "archs": _sums((arch, sums) for (kind, arch, _), sums in rows if kind not in {"", BLOB}),
+        "namespaces": _sums((name, sums) for (kind, _, name), sums in rows if kind == BLOB),
+        "damaged": sum(count for (kind, _, _), (count, _) in rows if not kind),
         "quarantined": {"files": len(aside), "bytes": sum(aside)},
-        "index": _compare(cache),
+        "index": _index_json(cache, state),
     }
 
 
@@ -162,23 +171,20 @@ def stats_lines(figures: JsonRow) -> list[str]:
     return lines
 
 
-def _sums(pairs: Iterable[tuple[str, EntryInfo]]) -> dict[str, dict[str, int]]:
+def _sums(pairs: Iterable[tuple[str, list[int]]]) -> dict[str, dict[str, int]]:
     sums: dict[str, dict[str, int]] = {}
-    for name, entry in sorted(pairs, key=lambda pair: pair[0]):
+    for name, (count, total) in sorted(pairs):
         group = sums.setdefault(name, {"entries": 0, "bytes": 0})
-        group["entries"] += 1
-        group["bytes"] += entry.bytes
+        group["entries"] += count
+        group["bytes"] += total
     return sums
 
 
-def _compare(cache: Cache) -> JsonRow | None:
+def _index_json(cache: Cache, state: IndexState) -> JsonRow | None:
     """How the index and the entries agree; None where no index is read."""
-    index = cache.index
-    if cache.disk is None or index is None:
+    if cache.disk is None or cache.index is None:
         return None
-    state = compare_index(cache.disk, index)
-    agrees = state.missing == state.stale == 0
-    return {"agrees": agrees, "missing": state.missing, "stale": state.stale}
+    return {"agrees": state.agrees, "missing": state.missing, "stale": len(state.stale)}
 
 
 def _describe_index(index: JsonRow | None, *, read_only: bool) -> str:

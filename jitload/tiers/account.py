@@ -214,7 +214,9 @@ def is_settled(sums: ShardSums | None, mtime: int | None) -> bool:
     return sums.entries == 0 if mtime is None else sums.mtime == mtime
 
 
-def known_entries(disk: DiskStore, index: Index | None, own: Mapping[str, Row]) -> Iterator[tuple[str, Row]]:
+def known_entries(
+    disk: DiskStore, index: Index | None, own: Mapping[str, Row], stale: list[str] | None = None
+) -> Iterator[tuple[str, Row]]:
     """(key, row) of every entry of a directory in order of key; the row is empty where none is known.
 
     A shard that is settled is not looked at; of others the names are listed.
@@ -223,6 +225,7 @@ def known_entries(disk: DiskStore, index: Index | None, own: Mapping[str, Row]) 
         disk: the directory.
         index: its index, or None.
         own: rows that the index does not know yet.
+        stale: gets the keys of rows without an entry.
     """
     shards = disk.shards()
     if index is None:
@@ -235,12 +238,13 @@ def known_entries(disk: DiskStore, index: Index | None, own: Mapping[str, Row]) 
         for key, row in index.rows_of(group).items():
             rows.setdefault(key[:2], {})[key] = row
         for shard in group:
-            if shard in shards:
-                known = rows[shard]
-                settled = shard in sums and is_settled(sums[shard], shards[shard])
-                trusted = settled and sums[shard].entries == len(known)
-                keys = sorted(known) if trusted else disk.keys_of(shard)
-                yield from ((key, own.get(key) or known.get(key, {})) for key in keys)
+            known = rows[shard]
+            settled = shard in shards and shard in sums and is_settled(sums[shard], shards[shard])
+            trusted = settled and sums[shard].entries == len(known)
+            keys = sorted(known) if trusted else disk.keys_of(shard) if shard in shards else []
+            if stale is not None and not trusted:
+                stale += known.keys() - keys
+            yield from ((key, own.get(key) or known.get(key, {})) for key in keys)
 
 
 def count_entries(disk: DiskStore, index: Index | None) -> tuple[int, int]:

@@ -104,20 +104,24 @@ class Damage(Value):
         self._set(key=key, reason=reason, file=file)
 
 
-class IndexState(Value):
-    """How far the index and the entries agree.
+class IndexState:
+    """How far the index and the entries agree; it is filled while they are listed.
 
     Attributes:
-        missing: entries without a row.
-        stale: rows without an entry.
+        missing: entries without a row that says what they are.
+        stale: keys of rows without an entry.
     """
 
     __slots__ = ("missing", "stale")
-    missing: int
-    stale: int
 
-    def __init__(self, missing: int, stale: int) -> None:
-        self._set(missing=missing, stale=stale)
+    def __init__(self) -> None:
+        self.missing = 0
+        self.stale: list[str] = []
+
+    @property
+    def agrees(self) -> bool:
+        """Whether they do."""
+        return not (self.missing or self.stale)
 
 
 class Rebuilt(Value):
@@ -185,7 +189,11 @@ def is_row(row: Row) -> bool:
 
 
 def list_entries(
-    disk: DiskStore, index: Index | None, own: Mapping[str, Row], used: Mapping[str, float]
+    disk: DiskStore,
+    index: Index | None,
+    own: Mapping[str, Row],
+    used: Mapping[str, float],
+    state: IndexState | None = None,
 ) -> Iterator[EntryInfo]:
     """Every entry in order of key, from its row; an entry without a row that makes sense is read and verified.
 
@@ -196,11 +204,15 @@ def list_entries(
         index: its index, or None.
         own: rows that the index does not know yet.
         used: key -> time of use, of those that it does not know yet.
+        state: is told how far the index and the entries agree.
     """
-    for key, known in known_entries(disk, index, own):
+    seen = IndexState() if state is None else state
+    for key, known in known_entries(disk, index, own, seen.stale):
         row = known
+        sound = is_row(row)
+        seen.missing += not sound
         try:
-            if not (is_row(row) and _has_names(row)):
+            if not (sound and _has_names(row)):
                 row = _row_of_entry(disk, key, row)
             if not _has_measures(row):
                 size, when = disk.measure(key)
@@ -209,7 +221,7 @@ def list_entries(
             continue  # dropped meanwhile
         except OSError:
             row = {**row, "bytes": 0, "used": 0.0}
-        yield EntryInfo(
+        yield _made(
             key=key,
             bytes=row["bytes"],
             used=max(row["used"], used.get(key, 0.0)),
@@ -220,6 +232,9 @@ def list_entries(
             options=row.get("options", ""),
             compile_seconds=float(row.get("compile_seconds", 0.0)),
         )
+
+
+_made = EntryInfo._maker()
 
 
 def _row_of_entry(disk: DiskStore, key: str, row: Row) -> Row:
@@ -303,17 +318,6 @@ def rebuild_index(disk: DiskStore, index: Index) -> Rebuilt:
         removed=len(before.keys() - rows.keys()),
         damaged=tuple(damaged),
     )
-
-
-def compare_index(disk: DiskStore, index: Index) -> IndexState:
-    """Compare the keys of the index with those of the entries; no entry is read."""
-    missing = stale = 0
-    for group in index.ranges():
-        rows = {key for key, row in index.rows_of(group).items() if is_row(row)}
-        keys = {key for shard in group for key in disk.keys_of(shard)}
-        missing += len(keys - rows)
-        stale += len(rows - keys)
-    return IndexState(missing, stale)
 
 
 def _told(row: Row) -> dict[str, object]:

@@ -243,10 +243,16 @@ class Cache:
 
     def entries(self) -> Iterator[EntryInfo]:
         """What the disk tier holds, in order of key; what the index does not know is read from the entry itself."""
-        if self.disk is None:
-            return
+        return self.survey(audit.IndexState())
 
-        yield from audit.list_entries(self.disk, self.index, self._unindexed, self._noted_uses())
+    def survey(self, state: audit.IndexState) -> Iterator[EntryInfo]:
+        """The same, and how far the index and the entries agree.
+
+        Args:
+            state: is told that, and is complete at the end.
+        """
+        if self.disk is not None:
+            yield from audit.list_entries(self.disk, self.index, self._unindexed, self._noted_uses(), state)
 
     def _noted_uses(self) -> dict[str, float]:
         """Key -> time of use, of those that the index does not know yet."""

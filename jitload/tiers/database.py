@@ -162,7 +162,7 @@ def read_rows(database: str, first: str, last: str, limit: int = MAX_SHARD_ROWS)
             if not is_row_key(key):
                 continue
             try:
-                row = json.loads(value)
+                row = json.loads(str(value, "utf-8"))  # else it looks for the encoding, a fifth of its time
             except (ValueError, RecursionError):
                 continue
             if isinstance(row, dict):

@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 
 import jitload
-from jitload.tiers.audit import compare_index, is_row
+from jitload.tiers.audit import IndexState, is_row
 from jitload.tiers.index import Index
 
 from .conftest import make_artifact
@@ -153,6 +153,23 @@ def put_a_directory_in_its_place(database):
     os.makedirs(database)
 
 
+def state_of(cache):
+    state = IndexState()
+    assert all(entry.kind for entry in cache.survey(state))
+    return state.missing, state.stale
+
+
+def test_a_listing_tells_how_far_the_index_agrees(path):
+    """Also where a whole shard is gone, and of rows that only say how large an entry is."""
+    gone, unknown = (make_artifact(number).key for number in (1, 2))
+    cache = jitload.Cache(path)
+    shutil.rmtree(path / "objects" / gone[:2])
+    cache.index.remove([unknown])
+    assert state_of(cache) == (1, [gone])
+    cache.gc()
+    assert state_of(cache) == (1, [])
+
+
 DAMAGES = [
     delete,
     overwrite,
@@ -171,7 +188,7 @@ def test_a_rebuild_works_whatever_became_of_the_index(path, damage):
     cache = jitload.Cache(path)
     rebuilt = cache.rebuild()
     assert (rebuilt.entries, rebuilt.added, rebuilt.removed) == (3, 3, 0)
-    assert compare_index(cache.disk, cache.index).missing == 0
+    assert state_of(cache) == (0, [])
     cache.flush()
     assert rows_of(path) == rows
     assert not (path.parent / "outside").exists() or not any((path.parent / "outside").iterdir())
@@ -217,8 +234,7 @@ def test_verify_drops_the_row_of_what_it_puts_aside(path):
     entry_file(path, 1).write_bytes(b"damaged")
     cache = jitload.Cache(path)
     assert cache.verify() == (2, [make_artifact(1).key])
-    state = compare_index(cache.disk, cache.index)
-    assert (state.missing, state.stale) == (0, 0)
+    assert state_of(cache) == (0, [])
     cache.flush()
 
 
