@@ -139,7 +139,7 @@ def test_nvrtc_without_its_bindings_is_a_problem(spawn_with, make_site):
 @pytest.mark.usefixtures("needs_nvrtc")
 def test_an_nvrtc_that_cannot_be_loaded_is_a_problem(spawn_with, make_site):
     site = make_site("nvidia")
-    major = "13" if (SITE / "nvidia" / "cu13").is_dir() else "12"
+    major = "13" if (SITE / "nvidia" / "cu13" / "lib" / "libnvrtc.so.13").exists() else "12"
     library = site / "nvidia" / ("cu13/lib" if major == "13" else "cuda_nvrtc/lib") / f"libnvrtc.so.{major}"
     library.parent.mkdir(parents=True)
     library.write_bytes(b"\x7fELF, and nothing more")

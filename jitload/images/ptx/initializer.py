@@ -31,7 +31,9 @@ def read_initializer(cursor: Cursor, dimensions: list[int]) -> list[InitialValue
     values: list[InitialValue] = []
     row = prod(dimensions)
     while not cursor.accept("}"):
-        if cursor.peek() == "{":
+        if _read_plain(cursor, values):
+            pass
+        elif cursor.peek() == "{":
             cursor.deeper()
             inner = read_initializer(cursor, dimensions[1:])
             cursor.depth -= 1
@@ -45,7 +47,7 @@ def read_initializer(cursor: Cursor, dimensions: list[int]) -> list[InitialValue
                 inner += [InitialValue(0)] * (row - len(inner))
             values += inner
         else:
-            values.append(_read_plain(cursor) or _read_value(cursor))
+            values.append(_read_value(cursor))
         if len(values) > INITIAL_VALUES:
             raise cursor.error(f"more than {INITIAL_VALUES} initial values are refused")
         if not cursor.accept(","):
@@ -54,17 +56,39 @@ def read_initializer(cursor: Cursor, dimensions: list[int]) -> list[InitialValue
     return values
 
 
-def _read_plain(cursor: Cursor) -> InitialValue | None:
-    """A decimal number or the bits of a float that stands alone, as nearly all values of long tables; else nothing."""
-    words = cursor.tokens[cursor.index : cursor.index + 2]
-    if len(words) < 2 or words[1] not in {",", "}"} or len(words[0]) > _PLAIN_DIGITS:
+def _read_plain(cursor: Cursor, values: list[InitialValue]) -> bool:
+    """Take values of long tables up to a comma or the end: decimal numbers and bits of floats, each standing alone.
+
+    Returns:
+        Whether there was one; the last comma is left.
+    """
+    tokens, index, room = cursor.tokens, cursor.index, INITIAL_VALUES - len(values)
+    known: dict[str, InitialValue] = {}
+    last = index - 1  # what stands after the last value that was taken
+    while index + 1 < len(tokens) and tokens[index + 1] in {",", "}"}:
+        word = tokens[index]
+        value = known.get(word) or _plain_value(word)
+        if value is None:
+            break
+        known[word] = value
+        values.append(value)
+        last = index + 1
+        if tokens[last] == "}" or room == 0:
+            break
+        room -= 1
+        index += 2
+    taken = last >= cursor.index
+    cursor.index = max(cursor.index, last)
+    return taken
+
+
+def _plain_value(word: str) -> InitialValue | None:
+    if len(word) > _PLAIN_DIGITS:
         return None
-    word = words[0]
     exact = float_bits(word)
-    if exact is None and (not word.isdigit() or (word[0] == "0" and len(word) > 1)):
-        return None
-    cursor.index += 1
-    return InitialValue(int(word)) if exact is None else InitialValue(exact[1], exact[0])
+    if exact is not None:
+        return InitialValue(exact[1], exact[0])
+    return InitialValue(int(word)) if word.isdigit() and (word[0] != "0" or len(word) == 1) else None
 
 
 def _read_value(cursor: Cursor) -> InitialValue:
