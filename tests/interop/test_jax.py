@@ -33,7 +33,11 @@ def blocks(a, x, y, n):
 @pytest.fixture
 def jax(framework, monkeypatch):
     monkeypatch.setenv("JITLOAD_DEVICE", "cpu")
-    return framework("jax")
+    module = framework("jax")
+    wide = module.config.jax_enable_x64
+    module.config.update("jax_enable_x64", False)  # as it is by itself; the table of arguments turns it on
+    yield module
+    module.config.update("jax_enable_x64", wide)
 
 
 @pytest.fixture
