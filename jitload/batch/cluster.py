@@ -134,8 +134,11 @@ def result_of(future: Any) -> object:
     Raises:
         ArtifactError: the worker raised something, or died several times, or the task was cancelled.
     """
-    expect_done(future)
-    return _ours(future.result)
+    try:
+        expect_done(future)
+        return _ours(future.result)
+    finally:
+        future.release()  # what its __del__ does too, but Python drops a Ctrl-C that comes in there
 
 
 def expect_done(future: Any) -> None:
