@@ -91,6 +91,38 @@ ok(cu.cuMemFreeHost(pinned))
 """)
 
 
+def test_no_garbage_of_the_caller_is_collected_in_the_midst_of_a_kernel(driver):
+    """A finalizer that unloads a library waits for the kernel; within it, that would be for what comes after it."""
+    driver("""
+import gc
+
+kernel, stream, memory = kernel_of(load()), ok(cu.cuStreamCreate(1)), ok(cu.cuMemAlloc(4))
+pinned = ok(cu.cuMemHostAlloc(4, 0))
+view = (ctypes.c_uint * 1).from_address(int(pinned))
+libraries, collected, usable = [load()], [], model.memory.must_be_usable
+
+class Dropped:
+    def __init__(self):
+        self.itself, self.library = self, libraries.pop()
+    def __del__(self):
+        collected.append(ok(cu.cuLibraryUnload(self.library)))
+
+def in_the_midst(*arguments):
+    if libraries:
+        Dropped()
+        gc.set_threshold(1)
+    return usable(*arguments)
+
+model.memory.must_be_usable = in_the_midst
+ok(fill(kernel, memory, 7, stream=stream))
+ok(cu.cuMemcpyDtoHAsync(pinned, memory, 4, stream))
+ok(cu.cuStreamSynchronize(stream))
+assert (word(memory), view[0]) == (7, 7)
+gc.collect()
+assert len(collected) == 1
+""")
+
+
 def test_freeing_waits_for_kernels(driver):
     driver("""
 kernel, stream = kernel_of(load()), ok(cu.cuStreamCreate(1))

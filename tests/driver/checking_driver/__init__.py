@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import threading
 import traceback
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import compiled_images
@@ -22,7 +24,7 @@ from .scenario import Scenario, scenario
 from .status import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 #: Calls that a driver answers in any state.
 _ALWAYS = {"cuInit", "cuDriverGetVersion", "cuGetErrorName", "cuGetErrorString"}
@@ -59,7 +61,7 @@ class Driver:
 
     def answer(self, name: str, arguments: list[int]) -> int:
         """One call: its status."""
-        with self._lock:
+        with self._lock, _no_collection():
             self.calls[name] = self.calls.get(name, 0) + 1
             planned = self.scenario.fail.pop(name, 0)
             if planned:
@@ -129,6 +131,20 @@ class Driver:
         if self.scenario.report:
             with open(self.scenario.report, "a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """A driver runs no Python of its caller's: without this a kernel's own objects could set off a collection, and the
+    finalizer of a module that is dropped in it would call the driver, which is in the midst of that kernel.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 _MODEL = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint64), ctypes.c_size_t)
