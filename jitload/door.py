@@ -98,7 +98,6 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     given_cache(cache)
     given_truth("isolate", isolate)
     settings = config.current()
-    arch = given_arch(arch)
     device = resolve_device(settings) if arch is None else ""
     arch, options, names = kept(arch), kept(options), kept(names)
     plain = isinstance(source, str) and host_headers is True and not include_dirs and not headers and not defines
@@ -108,6 +107,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     except TypeError:  # what cannot be hashed is for the request to refuse, by its name
         memo = request = None
     if request is None:
+        if arch is not None and given_arch(arch) is None:  # as if it had been left out
+            arch, device, memo = None, resolve_device(settings), None
         fields: Written = {
             "name": name,
             "options": options,

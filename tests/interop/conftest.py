@@ -1,6 +1,22 @@
 """What the tests of the interop share: the connection to tvm-ffi, taken back after each test."""
 
+import threading
+
 import pytest
+
+
+@pytest.fixture
+def in_threads():
+    """`in_threads(work)` has eight threads do something at once, and waits for them."""
+
+    def start(work):
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+
+    return start
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def test_it_goes_on_after_close_and_where_nothing_can_be_written(tmp_path):
         ProgramCache(str(tmp_path))
 
 
-def test_threads_compile_one_program_once(programs):
+def test_threads_compile_one_program_once(programs, in_threads):
     missed = []
 
     def work():
@@ -145,11 +145,7 @@ def test_threads_compile_one_program_once(programs):
                 missed.append(time.sleep(0.05))
                 one["k"] = b"v"
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    in_threads(work)
     assert len(missed) == 1
 
 

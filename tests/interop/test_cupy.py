@@ -36,7 +36,7 @@ def test_a_flipped_bit_is_none_and_mended_by_the_next_save(cache_dir):
     assert bridge.KernelCacheBackend(Cache(cache_dir)).load(NAME) == b"payload"
 
 
-def test_of_threads_that_miss_one_compiles():
+def test_of_threads_that_miss_one_compiles(in_threads):
     backend, missed = bridge.KernelCacheBackend(), []
 
     def work():
@@ -44,11 +44,7 @@ def test_of_threads_that_miss_one_compiles():
             missed.append(time.sleep(0.05))
             backend.save(NAME, b"payload", "source")
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    in_threads(work)
     assert len(missed) == 1
 
 

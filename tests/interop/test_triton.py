@@ -152,7 +152,7 @@ def test_what_is_no_group_is_a_miss(data):
     assert CacheManager(KEY).get_group("k.json") is None
 
 
-def test_of_threads_that_miss_one_compiles():
+def test_of_threads_that_miss_one_compiles(in_threads):
     missed = []
 
     def work():
@@ -161,11 +161,7 @@ def test_of_threads_that_miss_one_compiles():
             missed.append(time.sleep(0.05))
             manager.put_group("k.json", {"k.json": manager.put(b"{}", "k.json")})
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    in_threads(work)
     assert len(missed) == 1
 
 
