@@ -46,7 +46,7 @@ struct Rows {
     }
 };
 __device__ __noinline__ void far(float *p, int i) {
-    p[i + 1000] = 1.0f;
+    p[i + 500000000] = 1.0f;
 }
 extern "C" __global__ void k(const float *x, float *y, int shift) {
     Rows rows{x};

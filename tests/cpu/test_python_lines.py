@@ -19,7 +19,7 @@ FAULT = '''
         r"""
         extern "C" __global__ void k(int *x) {
             int i = threadIdx.x;
-            x[i + 5000] = i;  // here
+            x[i + 500000000] = i;  // here
         }
         """
 '''
@@ -109,7 +109,7 @@ def test_an_assertion_names_the_line_of_the_python_file(load):
 
 
 def test_a_profile_counts_the_lines_of_the_python_file(load):
-    kernel, path = load(FAULT.replace("5000", "0"))
+    kernel, path = load(FAULT.replace("500000000", "0"))
     profile = jitload.cpu_profile(kernel, np.zeros(32, np.int32), grid=1, block=32)
     store = profile.line(marked(path))
     assert store.memory("global", "store").requests == 1
@@ -120,7 +120,7 @@ def test_a_profile_counts_the_lines_of_the_python_file(load):
 
 
 def test_a_kernel_of_a_file_names_that_file(load, tmp_path):
-    (tmp_path / "k.cu").write_text('extern "C" __global__ void k(int *x) {\n    x[5000] = 1;\n}\n')
+    (tmp_path / "k.cu").write_text('extern "C" __global__ void k(int *x) {\n    x[500000000] = 1;\n}\n')
     kernel, _ = load("@jit_kernel(file='k.cu')\ndef k(x): ...\n")
     with pytest.raises(jitload.CpuFault) as caught:
         kernel[1, 1](np.zeros(1, np.int32))
@@ -128,7 +128,7 @@ def test_a_kernel_of_a_file_names_that_file(load, tmp_path):
 
 
 def test_a_header_beside_the_python_file_keeps_its_own_name(load, tmp_path):
-    (tmp_path / "put.h").write_text("__device__ void put(int *x) {\n    x[5000] = 1;\n}\n")
+    (tmp_path / "put.h").write_text("__device__ void put(int *x) {\n    x[500000000] = 1;\n}\n")
     kernel, path = load(
         "@jit_kernel(source='''#include \"put.h\"\nextern \"C\" __global__ void k(int *x) {\n    put(x);  // here\n}''')\ndef k(x): ...\n"
     )
