@@ -1,7 +1,8 @@
 """Write what readers and type checkers have from tables of the sources: `python .ci/write_stub.py`.
 
 jitload/__init__.pyi comes from the table of public names; jitload/settings/options.pyi, which is what `configure` and
-`Session` take, and the README's table of settings from the rows of jitload/settings/option.py.
+`Session` take, and the tables of settings in the README and in docs/settings.md from the rows of
+jitload/settings/option.py.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 STUB = ROOT / "jitload" / "__init__.pyi"
 OPTIONS_STUB = ROOT / "jitload" / "settings" / "options.pyi"
-README = ROOT / "README.md"
+#: The pages that have the table of settings.
+PAGES = (ROOT / "README.md", ROOT / "docs" / "settings.md")
 
 
 def stub() -> str:
@@ -44,7 +46,7 @@ def options_stub() -> str:
 
 
 def settings_table() -> str:
-    """The README's table of settings."""
+    """The table of settings, in Markdown."""
     lines = ["| variable | argument | meaning |", "|---|---|---|"]
     for option in _rows():
         argument = f"`{option.name}`" if option.takes else ""
@@ -53,9 +55,9 @@ def settings_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_table(readme: str) -> str:
-    """The README with that table in the place of the one that it has."""
-    return re.sub(r"\| variable \|.*\n(?:\|.*\n)*", lambda _: settings_table(), readme, count=1)
+def with_table(page: str) -> str:
+    """A page with that table in the place of the one that it has."""
+    return re.sub(r"\| variable \|.*\n(?:\|.*\n)*", lambda _: settings_table(), page, count=1)
 
 
 def _rows() -> tuple[Option, ...]:
@@ -68,4 +70,5 @@ def _rows() -> tuple[Option, ...]:
 if __name__ == "__main__":
     STUB.write_text(stub())
     OPTIONS_STUB.write_text(options_stub())
-    README.write_text(with_table(README.read_text()))
+    for page in PAGES:
+        page.write_text(with_table(page.read_text()))

@@ -110,8 +110,8 @@ class Parameter(Value):
         size: bytes.
         alignment: bytes.
         type: the PTX type: "u64", "f32", ... or "b8" for a structure or array by value.
-        declared: the C++ type as written, e.g. "const T *", or "" when not known.
-        cpp: the canonical C++ type as instantiated, e.g. "const float *", or "" when not known for certain. Typedefs
+        declared: the C++ type as written, e.g. `const T *`, or "" when not known.
+        cpp: the canonical C++ type as instantiated, e.g. `const float *`, or "" when not known for certain. Typedefs
             are resolved ("unsigned long" for size_t, "float2" for cuFloatComplex), inline namespaces dropped.
         pointer: True for a pointer, False for a value, None when a 64-bit integer could be either.
         const: True for a pointer to const (its array is never written back).
@@ -265,7 +265,7 @@ class KernelInfo(Value):
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """The canonical C++ type of each parameter as instantiated ("const float *"), "" where it is not known."""
+        """The canonical C++ type of each parameter as instantiated (`const float *`), "" where it is not known."""
         return tuple([p.cpp for p in self.params])
 
     @property

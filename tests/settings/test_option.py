@@ -167,15 +167,16 @@ def test_configure_says_what_the_rows_say():
 
 
 def test_type_checkers_read_the_rows():
-    """`python .ci/write_stub.py` writes what `configure` and `Session` take, and the README's table."""
+    """`python .ci/write_stub.py` writes what `configure` and `Session` take, and the tables of settings."""
     stub = ROOT / "jitload" / "settings" / "options.pyi"
     assert stub.read_text() == written()["options_stub"]()
 
 
-def test_the_readme_has_the_rows():
-    readme = (ROOT / "README.md").read_text()
-    assert readme == written()["with_table"](readme)
-    table = readme.partition("## Settings")[2].partition("\n\n| ")[2].partition("\n\n")[0]
+@pytest.mark.parametrize("page", ["README.md", "docs/settings.md"])
+def test_the_pages_on_settings_have_the_rows(page):
+    text = (ROOT / page).read_text()
+    assert text == written()["with_table"](text)
+    table = text.partition("# Settings")[2].partition("\n\n| ")[2].partition("\n\n")[0]
     for option in OPTIONS:
         assert sum(f"| `{option.variable}` |" in f"| {row}" and option.text in row for row in table.splitlines()) == 1
 

@@ -1,0 +1,119 @@
+"""The pages of docs/ keep their promises: names, errors and commands that exist, blocks that run."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import jitload
+from jitload import errors
+from jitload.cli.app import COMMANDS
+
+ROOT = pathlib.Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+REFERENCE = sorted(DOCS.glob("reference/*.md"))
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)\n```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_every_public_name_is_on_one_page_of_the_reference():
+    text = "\n".join(page.read_text() for page in REFERENCE)
+    named = re.findall(r"^\.\. auto(?:class|function):: jitload\.(\w+)$", text, re.MULTILINE)
+    assert sorted(named) == jitload.__all__
+
+
+def test_the_page_of_errors_has_each_of_them_and_what_it_is_besides():
+    headings = re.findall(r"^## (\w+)(?: \(an? (\w+)\))?$", (DOCS / "errors.md").read_text(), re.MULTILINE)
+    classes = {name: cls for name, cls in vars(errors).items() if inspect.isclass(cls) and issubclass(cls, Exception)}
+    assert {name for name, _ in headings} == classes.keys()
+    assert len(headings) == len(classes)
+    for name, built_in in headings:
+        own = [base.__name__ for base in classes[name].__bases__ if base.__module__ == "builtins"]
+        assert not built_in or own == [built_in], name
+
+
+def test_messages_on_the_page_of_errors_are_messages_of_the_sources():
+    """A message is what stands in backticks in the first column; "..." in it is what differs from case to case."""
+    sources = "".join(path.read_text() for path in sorted((ROOT / "jitload").rglob("*.py")))
+    said = re.sub(r'"\s*\n\s*f?"', "", sources)  # texts that go on in the next line
+    rows = re.findall(r"^\| `([^`]+)` \|", (DOCS / "errors.md").read_text(), re.MULTILINE)
+    assert len(rows) > 40
+    for row in rows:
+        for part in filter(None, (part.strip() for part in row.split("..."))):
+            assert part in said, f"docs/errors.md says {part!r}, and nothing in jitload/ does"
+
+
+def test_the_page_of_exit_codes_has_every_command():
+    text = (DOCS / "exit_codes.md").read_text()
+    for command in COMMANDS:
+        assert f"`jitload {command}" in text, command
+
+
+@pytest.mark.parametrize("page", ["start.md", "settings.md", "howto/author.md"])
+def test_the_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "page.py"
+    path.write_text("\n".join(blocks(page, "python")))
+    names: dict = {"__file__": str(path), "__name__": "page"}
+    with jitload.Session():  # what a page seals is its own
+        exec(compile(path.read_text(), str(path), "exec"), names)
+    for clean_up in (names.get("listening") and names["listening"].remove, names.get("load_echo") and forget_echo):
+        if clean_up:
+            clean_up()
+
+
+def forget_echo() -> None:
+    jitload.unregister_loader("echo")
+
+
+def test_the_tests_of_the_page_on_ci_pass(tmp_path):
+    (block,) = blocks("howto/ci.md", "python")
+    path = tmp_path / "test_kernels.py"
+    path.write_text(block)
+    names: dict = {"__file__": str(path), "__name__": "test_kernels"}
+    exec(compile(block, str(path), "exec"), names)
+    tests = [value for name, value in names.items() if name.startswith("test_")]
+    assert len(tests) == 4
+    with jitload.configure(device="cpu"):
+        for test in tests:
+            test()
+
+
+def write_project(root: pathlib.Path) -> pathlib.Path:
+    """The project of the page on wheels: its blocks begin with the name of their file."""
+    for language in ("toml", "python", "cuda"):
+        (block,) = blocks("howto/wheel.md", language)
+        name = block.splitlines()[0].lstrip("#/ ")
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(block)
+    return root
+
+
+def test_what_the_page_on_wheels_installs_runs_where_there_is_no_compiler(tmp_path, python_without_nvrtc):
+    """What setuptools would put into the wheel of the project there, and a user who has it, but no NVRTC."""
+    if importlib.util.find_spec("setuptools") is None:
+        pytest.skip("setuptools is not installed")
+    project, installed = write_project(tmp_path / "project"), tmp_path / "installed"
+    installed.mkdir()
+    (make, _), (still_fresh,) = (block.splitlines() for block in blocks("howto/wheel.md", "sh")[:2])
+    build = f"""python -c "import setuptools; setuptools.setup()" -q build_py --build-lib {installed} egg_info -e {installed}"""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{project}", "JITLOAD_DEVICE": "cpu"}
+    for line in (make, build, still_fresh):
+        command = ["bash", "-euc", line.replace("python ", f"{sys.executable} ", 1)]
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    code = f"import sys; sys.path.insert(0, {str(installed)!r})\n"
+    code += "import numpy, jitload, ops; print(ops.doubled(numpy.ones(3, numpy.float32)), dict(jitload.stats().hits))"
+    done = python_without_nvrtc(code, tmp_path / "cache")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("[2. 2. 2.]")
+    assert "'bundle': 1" in done.stdout
