@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import pathlib
 import pkgutil
@@ -62,6 +63,7 @@ def room_of(path: pathlib.Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@functools.cache  # every test of the doors asks for all files
 def imported_modules(path: pathlib.Path, *, at_runtime: bool) -> set[str]:
     """The dotted names a file imports; with `at_runtime`, without those under `if TYPE_CHECKING`."""
     tree = ast.parse(path.read_text())
