@@ -1,18 +1,19 @@
 """What a bundle costs: open, find and read verified in a new process, 1,000 and 10,000 entries, signed and not.
 
 Run by hand: `python benchmarks/bundle.py`. The time is taken inside the new process, from `Bundle.open` (its import
-apart) to the artifact in hand; each figure is a median, the last column the best round. The budget (10,000 entries) is
-5 ms without a signature and 30 ms with one, of which half is the import of `cryptography`.
+apart) to the artifact in hand. With a signature half of it is the import of `cryptography`.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from typing import TYPE_CHECKING
+
+from measure import Budget, Row, show, taken, turns
 
 from jitload.artifact import Artifact
 from jitload.bundles.bundle import Bundle
@@ -26,7 +27,11 @@ from jitload.format.entry import encode_entry
 from jitload.headers.record import Variant, encode_record
 from jitload.values import Kind, Toolchain
 
-ROUNDS = 25
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: Milliseconds: entries and whether signed.
+BUDGETS = {(10_000, ""): 5, (10_000, ", signed"): 30}
 NEW_PROCESS = """
 import time
 import jitload
@@ -37,25 +42,37 @@ bundle = Bundle.open({path!r}, trust={trust!r})
 ready = time.perf_counter()
 (entry,) = bundle.read({request!r})
 assert entry.artifact.data
-print(opened - before, ready - opened, time.perf_counter() - ready)
+print(opened - before, time.perf_counter() - opened)
 """
 
 
-def main() -> None:
+def rows(rounds: int) -> Iterator[Row]:
+    """Opened, found and read, in new processes; all bundles in turns."""
     image = compile_source('extern "C" __global__ void k(float *x) { *x = 1; }', kind="cubin", arch="sm_90")
     with tempfile.TemporaryDirectory() as base:
         public = generate_keys(f"{base}/key")
-        print(f"{'entries':>8} {'signed':>7} {'import ms':>10} {'open ms':>9} {'read ms':>9} {'open+read best':>14}")
+        actions: dict[str, Callable[[], float]] = {}
+        budgets: dict[str, Budget | None] = {}
         for count in (1_000, 10_000):
-            path = f"{base}/{count}.jlb"
-            write_file(path, bundle_of(image, count))
-            request = Bundle.open(path, trust="unsigned").requests[count // 3]
-            show(count, "no", path, "unsigned", request)
-            sign_bundle(path, f"{base}/key")
-            show(count, "yes", path, public, request)
-            started = time.perf_counter()
-            Bundle.open(path, trust=public).verify()
-            print(f"{'':>8} every entry verified in {time.perf_counter() - started:.2f} s")
+            data = bundle_of(image, count)
+            for signed in ("", ", signed"):
+                path = f"{base}/{count}{signed[2:]}.jlb"
+                write_file(path, data)
+                request = Bundle.open(path, trust="unsigned").requests[count // 3]
+                if signed:
+                    sign_bundle(path, f"{base}/key")
+                what = f"bundle of {count} entries{signed}: open, find, verified read"
+                trust = public if signed else "unsigned"
+                actions[what] = lambda path=path, trust=trust, request=request: opened(path, trust, request)
+                limit = BUDGETS.get((count, signed))
+                budgets[what] = None if limit is None else Budget(limit)
+        for what, figures in turns(actions, rounds, first=1).items():
+            yield Row(what, "ms", figures, budget=budgets[what])
+        yield Row(
+            "bundle of 10000 entries, signed: every entry verified",
+            "s",
+            (taken(lambda: Bundle.open(path, trust=public).verify()),),
+        )
 
 
 def bundle_of(image: Artifact, count: int) -> bytes:
@@ -75,19 +92,20 @@ def bundle_of(image: Artifact, count: int) -> bytes:
     return encode_bundle(blobs, manifest)
 
 
-def show(count: int, signed: str, path: str, trust: str, request: str) -> None:
+def opened(path: str, trust: str, request: str) -> float:
+    """Seconds from the path to the artifact, in a new process."""
     code = NEW_PROCESS.format(path=path, trust=trust, request=request)
-    rows = []
     # With the modules compiled, as they are where jitload is installed.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env["PYTHONPYCACHEPREFIX"] = os.path.join(os.path.dirname(path), "pyc")
-    for _ in range(ROUNDS + 1):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
-        rows.append([1000 * float(part) for part in done.stdout.split()])
-    rows = rows[1:]
-    imported, opened, read = (statistics.median(column) for column in zip(*rows, strict=True))
-    best = min(row[1] + row[2] for row in rows)
-    print(f"{count:>8} {signed:>7} {imported:>10.2f} {opened:>9.2f} {read:>9.2f} {best:>14.2f}")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    return float(done.stdout.split()[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=25)
+    show(rows(parser.parse_args().rounds))
 
 
 if __name__ == "__main__":

@@ -2,22 +2,30 @@
 
     python benchmarks/cpu.py [--numba PYTHON] [--rounds N]
 
-Wall time, best of several rounds, nobody watching the launches. `--numba` names a Python that has numba (by default
+Wall time, nobody watching the launches. `--numba` names a Python that has numba (by default
 this one); without it the comparison is left out.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
 import pathlib
 import subprocess
 import sys
-import time
+from typing import TYPE_CHECKING
 
 import numpy as np
+from measure import Budget, Row, show, taken, turns
 
 import jitload
 from jitload.cpu.module import load_ptx
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What is compared with.
+SIMULATOR = "numba's CUDA simulator"
 KERNELS = pathlib.Path(__file__).parent.parent / "kernels"
 LONG = """extern "C" __global__ void mix(unsigned* x) {
     unsigned a = x[threadIdx.x], b = a * 7u;
@@ -27,20 +35,11 @@ LONG = """extern "C" __global__ void mix(unsigned* x) {
 }"""
 
 
-def best_ms(launch, rounds: int) -> float:
-    figures = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        launch()
-        figures.append(time.perf_counter() - started)
-    return min(figures) * 1e3
-
-
 def compiled(file: str, *names: str):
     return jitload.compile(KERNELS / file, kind="ptx", arch="compute_75", names=names)
 
 
-def launches(rounds: int) -> None:
+def launches(rounds: int) -> Iterator[Row]:
     rng = np.random.default_rng(0)
     n = 1_000_000
     x, y = rng.standard_normal((2, n), dtype=np.float32)
@@ -50,32 +49,39 @@ def launches(rounds: int) -> None:
     saxpy = compiled("saxpy.cu").load()["saxpy"]
     matmul = compiled("matmul.cu").load()["matmul"]
     warp_reduce = compiled("warp_reduce.cu").load()["warp_reduce"]
-    rows = {
+    ways = {
         "saxpy, 1M elements": (lambda: saxpy[-(-n // 256), 256](2.0, x, y, n), 25.0),
         "saxpy, one block of 256 threads": (lambda: saxpy[1, 256](2.0, x[:256], y[:256], 256), 0.6),
         "tiled matmul, 256 x 256": (lambda: matmul[(16, 16), (16, 16)](a, b, c, 256, 256, 256), 100.0),
         "warp-shuffle reduction, 1M elements": (lambda: warp_reduce[1024, 256](x, out, n), 120.0),
     }
-    for what, (launch, target) in rows.items():
-        print(f"{what:<44} {best_ms(launch, rounds):8.2f} ms   target {target:g} ms")
+    found = turns({what: lambda launch=launch: taken(launch) for what, (launch, _) in ways.items()}, rounds, first=1)
+    for what, figures in found.items():
+        yield Row(what, "ms", figures, budget=Budget(ways[what][1]))
 
 
-def preparation(rounds: int) -> None:
+def preparation(rounds: int) -> Iterator[Row]:
     """Text to functions that can be launched: reading, decoding, checking, generating and compiling code."""
     long = jitload.compile(LONG, name="mix.cu", kind="ptx", arch="compute_75")
-    for name, artifact, target in (
-        ("saxpy", compiled("saxpy.cu"), ""),
-        ("warp_reduce", compiled("warp_reduce.cu"), "   target 4 ms for 90 instructions"),
-        ("matmul", compiled("matmul.cu"), ""),
-        ("mix", long, ""),
+    ways = {}
+    for name, artifact in (
+        ("saxpy", compiled("saxpy.cu")),
+        ("warp_reduce", compiled("warp_reduce.cu")),
+        ("matmul", compiled("matmul.cu")),
+        ("mix", long),
     ):
         size = len(load_ptx(artifact.data).device_function(name).code.places)
-        took = best_ms(lambda data=artifact.data, name=name: load_ptx(data).device_function(name), rounds)
-        print(f"{f'preparation of {name}, {size} instructions':<44} {took:8.2f} ms{target}")
+        ways[f"preparation of {name}, {size} instructions"] = lambda data=artifact.data, name=name: taken(
+            lambda: load_ptx(data).device_function(name)
+        )
+    for what, figures in turns(ways, rounds).items():
+        # 4 ms for 90 instructions is what was asked for.
+        budget = Budget(4 * int(what.split()[-2]) / 90) if "warp_reduce" in what else None
+        yield Row(what, "ms", figures, budget=budget)
 
 
-def beside_simulator(python: str, rounds: int) -> None:
-    """The same algorithms and sizes as `simulator.py`; and per element, ours at the sizes above."""
+def beside_simulator(rounds: int, python: str = sys.executable) -> Iterator[Row]:
+    """The same algorithms and sizes as `simulator.py`, which runs once: it takes a second and more for a launch."""
     child = subprocess.run(
         [python, str(pathlib.Path(__file__).parent / "simulator.py")], capture_output=True, text=True, check=False
     )
@@ -84,10 +90,9 @@ def beside_simulator(python: str, rounds: int) -> None:
         return
     theirs = json.loads(child.stdout)
     rng = np.random.default_rng(0)
-    n, side = 1_000_000, 256
-    x, y = rng.standard_normal((2, n), dtype=np.float32)
-    a, b = rng.standard_normal((2, side, side), dtype=np.float32)
-    c, out = np.zeros_like(a), np.zeros(n // 256 + 1, np.float32)
+    x, y = rng.standard_normal((2, 1_000_000), dtype=np.float32)
+    a, b = rng.standard_normal((2, 256, 256), dtype=np.float32)
+    c, out = np.zeros_like(a), np.zeros(len(x) // 256 + 1, np.float32)
     saxpy = compiled("saxpy.cu").load()["saxpy"]
     matmul = compiled("matmul.cu").load()["matmul"]
     reduce = compiled("block_reduce.cu", "reduce<float, 128>").load()["reduce<float, 128>"]
@@ -96,31 +101,32 @@ def beside_simulator(python: str, rounds: int) -> None:
         matmul[(size // 16, size // 16), (16, 16)](a[:size, :size].copy(), b[:size, :size].copy(), c, size, size, size)
 
     ours = {
-        "saxpy": (lambda size: saxpy[-(-size // 256), 256](2.0, x[:size], y[:size], size), n, 1),
-        "matmul": (multiply, side, 3),
-        "reduce": (lambda size: reduce[-(-size // 256), 128](x[:size], out, size), n, 1),
+        "saxpy": lambda size: saxpy[-(-size // 256), 256](2.0, x[:size], y[:size], size),
+        "matmul": multiply,
+        "reduce": lambda size: reduce[-(-size // 256), 128](x[:size], out, size),
     }
-    for what, (launch, large, power) in ours.items():
+    for what, launch in ours.items():
         size, seconds = theirs[what]
-        same = best_ms(lambda launch=launch, size=size: launch(size), rounds)
-        scaled = best_ms(lambda launch=launch, large=large: launch(large), rounds) / large**power
-        unit = "multiply-add" if power == 3 else "element"
-        print(
-            f"{what}: numba's simulator {seconds * 1e3:.0f} ms for {size}, ours {same:.2f} ms "
-            f"({seconds * 1e3 / same:.0f}x); per {unit} {seconds * 1e6 / size**power:.3g} us, "
-            f"ours at {large} {scaled * 1e3:.3g} us ({seconds * 1e3 / size**power / scaled:.0f}x)"
-        )
+        launch(size)
+        figures = tuple(taken(lambda launch=launch, size=size: launch(size)) for _ in range(rounds))
+        beside = {SIMULATOR: (seconds,) * rounds}
+        yield Row(f"{what} of {size} beside a simulator", "ms", figures, beside, Budget(0.01, SIMULATOR))
+
+
+def rows(rounds: int, python: str = sys.executable) -> Iterator[Row]:
+    """Launches, preparation, and the simulator, where that Python has numba."""
+    with jitload.configure(device="cpu"):
+        yield from launches(rounds)
+        yield from preparation(rounds)
+        yield from beside_simulator(rounds, python)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--numba", default=sys.executable, help="a Python that has numba")
     parser.add_argument("--rounds", type=int, default=15)
-    options = parser.parse_args()
-    with jitload.configure(device="cpu"):
-        launches(options.rounds)
-        preparation(options.rounds)
-        beside_simulator(options.numba, options.rounds)
+    given = parser.parse_args()
+    show(rows(given.rounds, given.numba))
 
 
 if __name__ == "__main__":

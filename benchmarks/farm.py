@@ -3,18 +3,21 @@
     python benchmarks/farm.py [--kernels 48] [--rounds 3]
 
 Scheduler and workers are processes of this machine, started once; every round is a whole `jitload.precompile` of
-kernels that no cache has, with worker processes that have compiled before. The rows take turns, and the best of each is
-kept. It needs two cores that nobody else uses: `load` says what the machine did besides.
+kernels that no cache has, with worker processes that have compiled before. The rows take turns. It needs
+two cores that nobody else uses.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import itertools
 import pathlib
 import sys
 import tempfile
 import time
+from typing import TYPE_CHECKING, Any
+
+from measure import Budget, Row, show, turns
 
 from jitload.batch.cluster import dask_executor
 from jitload.batch.precompile import precompile
@@ -23,6 +26,12 @@ from jitload.tiers.cache import Cache
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 from tests.batch.farm import Cluster, Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What two workers are compared with.
+ONE = "1 worker"
 
 # Enough arithmetic to keep the optimiser busy: what scales is the compiler.
 SOURCE = """
@@ -43,46 +52,50 @@ def requests(first: int, count: int) -> list[CompileRequest]:
     ]
 
 
+def rows(rounds: int, kernels: int = 48) -> Iterator[Row]:
+    """Seconds of whole runs; every run has kernels of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        scheduler = Scheduler(pathlib.Path(directory))
+        cluster = Cluster(scheduler, pathlib.Path(directory))
+        numbers = itertools.count(step=kernels)
+
+        def run(how: dict[str, Any], count: int = kernels) -> float:
+            number = next(numbers)
+            wanted, cache = requests(number, count), Cache(f"{directory}/{number}")
+            started = time.perf_counter()
+            report = precompile(wanted, cache=cache, **how)
+            seconds = time.perf_counter() - started
+            if not report.ok:
+                raise RuntimeError(str(report))
+            return seconds
+
+        try:
+            cluster.start_workers(2)
+            with dask_executor(cluster.address) as both:
+                ways = {
+                    "": {"executor": both},
+                    ONE: {"executor": both._client.get_executor(workers=["w0"])},
+                    "2 processes here": {"jobs": 2},
+                    "1 process here": {"jobs": 1},
+                }
+                for how in ways.values():  # worker processes have compiled before
+                    run(how, 4)
+                found = turns({name: lambda how=how: run(how) for name, how in ways.items()}, rounds)
+        finally:
+            cluster.stop()
+            scheduler.stop()
+    here = found["2 processes here"], {"1 process here": found.pop("1 process here")}
+    what = f"{kernels} kernels by 2"
+    yield Row(f"{what} Dask workers", "s", found.pop(""), found, Budget(1 / 1.8, ONE))
+    yield Row(f"{what} processes of this machine", "s", *here, Budget(1 / 1.8, "1 process here"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kernels", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    best: dict[str, float] = {}
-    number = 0
-    with tempfile.TemporaryDirectory() as directory:
-        scheduler = Scheduler(pathlib.Path(directory))
-        cluster = Cluster(scheduler, pathlib.Path(directory))
-        try:
-            cluster.start_workers(2)
-            with dask_executor(cluster.address) as both:
-                client = both._client
-                ways = {
-                    "farm, 1 worker": {"executor": client.get_executor(workers=["w0"])},
-                    "farm, 2 workers": {"executor": both},
-                    "here, 1 process": {"jobs": 1},
-                    "here, 2 processes": {"jobs": 2},
-                }
-                for round_number in range(given.rounds + 1):
-                    for name, how in ways.items():
-                        count = given.kernels if round_number else 4
-                        wanted = requests(number, count)
-                        number += count
-                        started = time.perf_counter()
-                        report = precompile(wanted, cache=Cache(f"{directory}/{number}"), **how)
-                        seconds = time.perf_counter() - started
-                        assert report.ok, str(report)
-                        if round_number:
-                            best[name] = min(best.get(name, seconds), seconds)
-        finally:
-            cluster.stop()
-            scheduler.stop()
-    print(f"{given.kernels} kernels, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    for name, seconds in best.items():
-        print(f"{name:20} {seconds:6.2f} s  {given.kernels / seconds:6.1f} kernels/s")
-    print(f"\n1 -> 2 workers       {best['farm, 1 worker'] / best['farm, 2 workers']:.2f}x")
-    print(f"1 -> 2 processes     {best['here, 1 process'] / best['here, 2 processes']:.2f}x")
-    print(f"farm over here       {best['farm, 2 workers'] / best['here, 2 processes']:.2f}")
+    show(rows(given.rounds, given.kernels))
 
 
 if __name__ == "__main__":

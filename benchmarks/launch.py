@@ -9,6 +9,8 @@ tensors of torch and CuPy too. Ratios are what to look at; nanoseconds belong to
     python benchmarks/launch.py --driver real         # on a GPU
 """
 
+from __future__ import annotations
+
 import argparse
 import ctypes
 import json
@@ -19,8 +21,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from launches import rows
+from measure import Budget, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Calls per turn of a row. The queue of a GPU takes 1,024 launches before a launch waits; it is emptied between turns.
 LOOPS = 700
@@ -55,6 +62,18 @@ def main() -> None:
             environment["LD_LIBRARY_PATH"] = os.pathsep.join([folder, environment.get("LD_LIBRARY_PATH", "")])
         command = [sys.executable, __file__, *sys.argv[1:], "--child", folder]
         sys.exit(subprocess.run(command, env=environment, check=False).returncode)
+
+
+def suite(rounds: int) -> Iterator[Row]:
+    """The rows on the driver that does nothing; a figure is the best of its rounds, which is what is left of noise."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder, "results.json")
+        command = [sys.executable, __file__, "--rounds", str(rounds), "--json", str(results)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        found = {name: (nanoseconds * 1e-9,) for name, (nanoseconds, _) in json.loads(results.read_text()).items()}
+    for name, figures in found.items():
+        budget = Budget(BUDGETS[name], rows.RAW) if name in BUDGETS else None
+        yield Row(name, "ns", figures, {} if name == rows.RAW else {rows.RAW: found[rows.RAW]}, budget)
 
 
 def build(library: Path, *flags: str) -> None:

@@ -3,20 +3,27 @@
     python benchmarks/precompile.py [--kernels 48] [--cub 12]
 
 Every row is a whole `jitload.precompile` into an empty cache, worker processes started anew, the same requests on both
-sides of a ratio. The rows of a ratio take turns, and the best of each is kept: other work on the machine only adds.
+sides of a ratio, which take turns.
 """
+
+from __future__ import annotations
 
 import argparse
 import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-import jitload
+from measure import Budget, Row, show, turns
+
 from jitload.batch import workers
 from jitload.batch.precompile import precompile
 from jitload.source.request import CompileRequest
 from jitload.tiers.cache import Cache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # No header, and enough arithmetic to keep the optimiser busy: what scales is the compiler.
 PLAIN = """
@@ -72,10 +79,37 @@ def seconds(wanted: list[CompileRequest], *, jobs: int, share: bool = True, thre
     return taken
 
 
-def best(rounds: int, *rows) -> list[float]:
-    """The best time of each row; the rows take turns."""
-    times = [[row() for row in rows] for _ in range(rounds)]
-    return [min(column) for column in zip(*times, strict=True)]
+def rows(rounds: int, plain: int = 24, half: int = 24, cub: int = 4) -> Iterator[Row]:
+    """Workers beside one worker, and headers that are shared beside headers that are parsed for each kernel."""
+    wanted = requests(PLAIN, plain)
+    ways = {
+        "": lambda: seconds(wanted, jobs=2),
+        "1 worker process": lambda: seconds(wanted, jobs=1),
+        "2 threads, this process": lambda: seconds(wanted, jobs=2, threads=True),
+    }
+    found = turns(ways, rounds)
+    ours = found.pop("")
+    yield Row(f"{plain} kernels, 2 worker processes", "s", ours, found, Budget(1 / 1.8, "1 worker process"))
+    for name, source, count in (("cuda_fp16.h", HALF, half), ("cub/block/block_reduce.cuh", CUB, cub)):
+        if count >= 2:
+            yield from shared_headers(name, source, count, rounds)
+
+
+def shared_headers(name: str, source: str, count: int, rounds: int) -> Iterator[Row]:
+    """One batch, and what one more kernel costs once its headers are there: the difference of two batches."""
+    wanted, fewer = requests(source, count), requests(source, count // 2)
+    ways = {
+        "": lambda: seconds(wanted, jobs=1),
+        "parsed for each": lambda: seconds(wanted, jobs=1, share=False),
+        "half as many": lambda: seconds(fewer, jobs=1),
+    }
+    found = turns(ways, rounds)
+    shared, apart, less = found[""], found["parsed for each"], found["half as many"]
+    yield Row(f"{count} kernels with {name}, headers shared", "s", shared, {"parsed for each": apart})
+    more = tuple(max(a - b, 1e-9) / (count - count // 2) for a, b in zip(shared, less, strict=True))
+    each = tuple(figure / count for figure in apart)
+    budget = Budget(1 / 3, "parsed for each")
+    yield Row(f"one more kernel with {name}", "ms", more, {"parsed for each": each}, budget)
 
 
 def main() -> None:
@@ -84,40 +118,8 @@ def main() -> None:
     parser.add_argument("--half", type=int, default=32, help="kernels with cuda_fp16.h")
     parser.add_argument("--cub", type=int, default=12, help="kernels with cub/block/block_reduce.cuh")
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    warm = jitload.compile("__global__ void k() {}", arch="sm_90", cache=Cache())
-    print(f"NVRTC {warm.toolchain.version}, {os.cpu_count()} cores, best of {options.rounds} rounds\n")
-
-    plain = requests(PLAIN, options.kernels)
-    one, two, threads = best(
-        options.rounds,
-        lambda: seconds(plain, jobs=1),
-        lambda: seconds(plain, jobs=2),
-        lambda: seconds(plain, jobs=2, threads=True),
-    )
-    print(f"{options.kernels} kernels without headers")
-    print(f"  1 worker process         {one:7.2f} s")
-    print(f"  2 worker processes       {two:7.2f} s  {one / two:5.2f}x")
-    print(f"  2 threads, this process  {threads:7.2f} s  {one / threads:5.2f}x\n")
-
-    for name, source, count in (("cuda_fp16.h", HALF, options.half), ("cub/block/block_reduce.cuh", CUB, options.cub)):
-        if count < 2:
-            continue
-        wanted, fewer = requests(source, count), requests(source, count // 2)
-        apart, shared, half = best(
-            options.rounds,
-            lambda wanted=wanted: seconds(wanted, jobs=1, share=False),
-            lambda wanted=wanted: seconds(wanted, jobs=1),
-            lambda fewer=fewer: seconds(fewer, jobs=1),
-        )
-        each = apart / count
-        # What one more kernel costs once the headers are there: the difference of two batches.
-        more = max(shared - half, 1e-9) / (count - count // 2)
-        print(f"{count} kernels with {name}, 1 worker process")
-        print(f"  headers parsed for each  {apart:7.2f} s  {each * 1e3:6.0f} ms per kernel")
-        ratio = f"{apart / shared:5.2f}x"
-        print(f"  headers shared           {shared:7.2f} s  {shared / count * 1e3:6.0f} ms per kernel  {ratio}")
-        print(f"  one more kernel                     {more * 1e3:6.0f} ms             {each / more:5.2f}x\n")
+    given = parser.parse_args()
+    show(rows(given.rounds, given.kernels, given.half, given.cub))
 
 
 if __name__ == "__main__":

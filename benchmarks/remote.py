@@ -13,19 +13,25 @@ import pathlib
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from typing import TYPE_CHECKING
 
 import redis
+from measure import Budget, Row, show, taken, turns
 
 import jitload
 from jitload.artifact import Artifact
 from jitload.digest import sha256_hex
 from jitload.values import KernelInfo, Kind, Toolchain
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What a hit is compared with.
+BARE = "its client's bare GET"
 SOURCE = 'extern "C" __global__ void k(int *x) { *x = 1; }'
 PTX = b".version 8.4\n.target sm_75\n.address_size 64\n.visible .entry k()\n{\n\tret;\n}\n"
 NEW_PROCESS = f"""
@@ -99,7 +105,7 @@ def artifact(size: int) -> Artifact:
     )
 
 
-def hits(port: int, directory: str) -> None:
+def hits(port: int, directory: str, rounds: int) -> Iterator[Row]:
     """A verified hit over a bare GET of the same bytes by the same client."""
     client = redis.Redis(port=port)
     with jitload.Session(cache_dir=directory, remote=f"redis://127.0.0.1:{port}/0"):
@@ -111,17 +117,16 @@ def hits(port: int, directory: str) -> None:
             remote.put(made)
             remote.flush()
             name = f"jitload/1/e/{made.key}"
-            bare, ours = [], []
-            for _ in range(15):
-                bare.append(per_call(lambda name=name: client.get(name), calls))
-                ours.append(per_call(lambda key=made.key: remote.read(key), calls))
             assert remote.read(made.key)[0] == made
-            ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
-            both = f"{statistics.median(ours) * 1e6:.0f} / {statistics.median(bare) * 1e6:.0f} us"
-            print(f"remote hit, {size >> 10} KB, over a bare GET: {both} = {ratio:.2f} (budget 1.5)")
+            sides = {
+                "": lambda key=made.key, calls=calls: taken(lambda: remote.read(key), calls),
+                BARE: lambda name=name, calls=calls: taken(lambda: client.get(name), calls),
+            }
+            found = turns(sides, rounds)
+            yield Row(f"remote hit, Redis, {size >> 10} KB", "us", found.pop(""), found, Budget(1.5, BARE))
 
 
-def stalled(port: int, process: subprocess.Popen, directory: str) -> None:
+def stalled(port: int, process: subprocess.Popen, directory: str) -> Iterator[Row]:
     """A server that stands still: the first look-up, and 200 after it, in the course of which it is asked again."""
     with jitload.Session(cache_dir=directory, remote=f"redis://127.0.0.1:{port}/0"):
         remote = jitload.Cache.default().remote
@@ -130,46 +135,34 @@ def stalled(port: int, process: subprocess.Popen, directory: str) -> None:
         remote.read(key)
         process.send_signal(signal.SIGSTOP)
         try:
-            first = per_call(lambda: remote.read(key), 1)
+            first = taken(lambda: remote.read(key))
             later = []
             for _ in range(200):
-                later.append(per_call(lambda: remote.read(key), 1))
+                later.append(taken(lambda: remote.read(key)))
                 time.sleep(0.02)
         finally:
             process.send_signal(signal.SIGCONT)
-        rest = f"median {statistics.median(later) * 1e3:.3f} ms, worst {max(later) * 1e3:.2f} ms (budget 5 ms)"
-        print(f"remote stalled: first look-up {first:.2f} s (budget 2.0), the next 200: {rest}")
+    # One deadline and what it takes to notice it.
+    yield Row("remote stands still: the first look-up", "s", (first,), budget=Budget(2.05), note="a deadline is 2 s")
+    yield Row("the same: the next 200", "ms", tuple(later), note=f"worst {max(later) * 1e3:.2f} ms", budget=Budget(5))
 
 
-def per_call(function, calls: int) -> float:
-    """Seconds for one of so many calls."""
-    started = time.perf_counter()
-    for _ in range(calls):
-        function()
-    return (time.perf_counter() - started) / calls
-
-
-def starts_and_disk_hits(directory: str) -> None:
+def starts_and_disk_hits(directory: str, rounds: int) -> Iterator[Row]:
     """A process that finds its kernel on the disk, and hits in it, without a remote and with one that is down."""
-    environments = {"none": {}, "down": {"JITLOAD_REMOTE": "redis://127.0.0.1:1/0"}}
     base = {**os.environ, "JITLOAD_CACHE_DIR": directory, "JITLOAD_DEVICE": "cpu", "JITLOAD_LOG": "error"}
+    environments = {"": {**base, "JITLOAD_REMOTE": "redis://127.0.0.1:1/0"}, "no remote": base}
     subprocess.run([sys.executable, "-c", NEW_PROCESS.replace("== 0", ">= 0")], env=base, check=True)
-    starts: dict[str, list[float]] = {name: [] for name in environments}
-    disk: dict[str, list[float]] = {name: [] for name in environments}
-    for _ in range(15):
-        for name, more in environments.items():
-            started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", NEW_PROCESS], env={**base, **more}, check=True)
-            starts[name].append(time.perf_counter() - started)
-    for _ in range(5):
-        for name, more in environments.items():
-            done = subprocess.run(
-                [sys.executable, "-c", DISK_HITS], env={**base, **more}, check=True, capture_output=True, text=True
-            )
-            disk[name].append(float(done.stdout))
-    for what, figures, scale, unit in (("warm start", starts, 1e3, "ms"), ("disk hit", disk, 1e6, "us")):
-        with_it, without = (statistics.median(figures[name]) * scale for name in ("down", "none"))
-        print(f"{what}, remote down over none: {with_it:.1f} / {without:.1f} {unit} = {with_it / without:.2f}")
+
+    def start(env: dict[str, str]) -> float:
+        return taken(lambda: subprocess.run([sys.executable, "-c", NEW_PROCESS], env=env, check=True))
+
+    def disk_hit(env: dict[str, str]) -> float:
+        done = subprocess.run([sys.executable, "-c", DISK_HITS], env=env, check=True, capture_output=True, text=True)
+        return float(done.stdout)
+
+    for what, unit, one in (("warm start", "ms", start), ("disk hit", "us", disk_hit)):
+        found = turns({name: lambda env=env, one=one: one(env) for name, env in environments.items()}, rounds)
+        yield Row(f"{what}, with a remote that is down", unit, found.pop(""), found, note="unchanged is wanted")
 
 
 def ranks(port: int, count: int, directory: str) -> None:
@@ -189,18 +182,25 @@ def ranks(port: int, count: int, directory: str) -> None:
     print(f"the compile was done at {done:.2f} s, the last rank had it at {max(row[1] for row in rows) - first:.2f} s")
 
 
+def rows(rounds: int) -> Iterator[Row]:
+    """Everything but a start of ranks."""
+    with tempfile.TemporaryDirectory() as directory, redis_server(directory) as (port, process):
+        yield from hits(port, str(pathlib.Path(directory, "hits")), rounds)
+        yield from stalled(port, process, str(pathlib.Path(directory, "stalled")))
+        yield from starts_and_disk_hits(str(pathlib.Path(directory, "starts")), rounds)
+
+
 def main() -> None:
     """Everything, or a start of ranks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ranks", type=int, default=0)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory, redis_server(directory) as (port, process):
-        if chosen.ranks:
-            ranks(port, chosen.ranks, directory)
-            return
-        hits(port, str(pathlib.Path(directory, "hits")))
-        stalled(port, process, str(pathlib.Path(directory, "stalled")))
-        starts_and_disk_hits(str(pathlib.Path(directory, "starts")))
+    parser.add_argument("--rounds", type=int, default=15)
+    given = parser.parse_args()
+    if not given.ranks:
+        show(rows(given.rounds))
+        return
+    with tempfile.TemporaryDirectory() as directory, redis_server(directory) as (port, _):
+        ranks(port, given.ranks, directory)
 
 
 if __name__ == "__main__":

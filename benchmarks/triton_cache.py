@@ -13,11 +13,18 @@ import json
 import os
 import pathlib
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
+from typing import TYPE_CHECKING
 
+from measure import Budget, Row, show, turns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What it is compared with.
+OWN = "its own manager"
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = """
 import json, sys, time
@@ -62,38 +69,47 @@ def start(program: pathlib.Path, kernels: int, variables: dict[str, str]) -> tup
     return busy() - began, json.loads(done.stdout.splitlines()[-1])
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--kernels", type=int, default=8)
-    given = parser.parse_args()
+def rows(rounds: int, kernels: int = 8) -> Iterator[Row]:
+    """A whole process, in seconds of processors, and one kernel in it, in seconds of a clock."""
     with tempfile.TemporaryDirectory() as directory:
         program = pathlib.Path(directory, "program.py")
         program.write_text(PROGRAM)
         sides = {
-            "Triton's own": {"TRITON_CACHE_DIR": f"{directory}/own"},
-            "jitload's": {
+            "": {
                 "JITLOAD_CACHE_DIR": f"{directory}/ours",
                 "TRITON_CACHE_MANAGER": "jitload.interop.triton:CacheManager",
             },
+            OWN: {"TRITON_CACHE_DIR": f"{directory}/own"},
         }
         for variables in sides.values():
-            start(program, given.kernels, variables)
-        whole: dict[str, list[float]] = {name: [] for name in sides}
+            start(program, kernels, variables)
         each: dict[str, list[float]] = {name: [] for name in sides}
-        for number in range(given.rounds):
-            for name in sorted(sides, reverse=bool(number % 2)):
-                seconds, told = start(program, given.kernels, sides[name])
-                if told["hits"] != given.kernels:
-                    raise SystemExit(f"{name}: {told['hits']} hits of {given.kernels}")
-                whole[name].append(seconds)
-                each[name].append(told["each"])
-    for name in sides:
-        process, kernel = statistics.median(whole[name]), statistics.median(each[name])
-        print(f"{name:<14} process {process * 1e3:7.1f} ms   kernel {kernel * 1e6:7.0f} us")
-    ratios = [ours / own for own, ours in zip(whole["Triton's own"], whole["jitload's"], strict=True)]
-    print(f"process, jitload's over Triton's own: median {statistics.median(ratios):.3f}, best {min(ratios):.3f}")
+
+        def warm(name: str) -> float:
+            seconds, told = start(program, kernels, sides[name])
+            if told["hits"] != kernels:
+                raise RuntimeError(f"{name or 'ours'}: {told['hits']} hits of {kernels}")
+            each[name].append(told["each"])
+            return seconds
+
+        found = turns({name: lambda name=name: warm(name) for name in sides}, rounds)
+    yield Row(
+        f"Triton, warm start with {kernels} kernels, seconds of processors",
+        "ms",
+        found[""],
+        {OWN: found[OWN]},
+        Budget(1.0, OWN),
+    )
+    yield Row("Triton, one kernel of them", "us", tuple(each[""]), {OWN: tuple(each[OWN])})
+
+
+def main() -> None:
+    """Print the rows."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--kernels", type=int, default=8)
+    given = parser.parse_args()
+    show(rows(given.rounds, given.kernels))
 
 
 if __name__ == "__main__":

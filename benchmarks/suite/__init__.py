@@ -1,0 +1,1 @@
+"""`python -m benchmarks`: its parts, the machine, and what is made of the rows."""
