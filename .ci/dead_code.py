@@ -30,6 +30,7 @@ ALLOWED = {
     "exc_info": "what Python hands to __exit__",
     "argv": "of sys, for the script that is profiled",
     "list_commands": "typer asks for it",
+    "_render_traceback_": "IPython asks for it",
     "_torchdynamo_disable*": "torch's compiler reads them",
     "allocType": "a field of the driver's structure",
     "_sql_retry": "diskcache asks for it",

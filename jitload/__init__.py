@@ -28,6 +28,7 @@ _PUBLIC = {
         "CpuProfile",
         "cpu_profile",
     ),
+    "diagnostic": ("Diagnostic",),
     "door": (
         "compile",
         "explain",

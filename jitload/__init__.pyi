@@ -7,6 +7,7 @@ from jitload.bundles.tier import use_bundle as use_bundle
 from jitload.config import configure as configure
 from jitload.cpu.profile.report import CpuProfile as CpuProfile
 from jitload.cpu.profile.report import cpu_profile as cpu_profile
+from jitload.diagnostic import Diagnostic as Diagnostic
 from jitload.door import compile as compile
 from jitload.door import explain as explain
 from jitload.door import link as link
@@ -82,6 +83,7 @@ __all__ = [
     "CpuFault",
     "CpuProfile",
     "DeviceGlobal",
+    "Diagnostic",
     "DriverError",
     "Event",
     "JitKernel",

@@ -66,6 +66,7 @@ class Config(Value):
     dump: str | None
     override: str | None
     log: str | None
+    full_traceback: bool
     cpu_check: tuple[str, ...]
     sync: bool
     native: bool

@@ -11,6 +11,7 @@ from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.process import compile_alone, compile_here
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.device import resolve_device
+from jitload.errors import JitloadError
 from jitload.given import given_cache, given_truth, kept
 from jitload.lazy import lazy
 from jitload.road import Roles
@@ -20,6 +21,7 @@ from jitload.source.request import CompileRequest, request_of
 from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, given_arch, stand_ins
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer
+from jitload.trace import is_mistake, short_errors, shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from jitload.bundles import nearest
     from jitload.bundles.bundle import Bundle
     from jitload.compiler import diagnostics
-    from jitload.compiler.diagnostics import Diagnostic
+    from jitload.diagnostic import Diagnostic
     from jitload.road import Compiler, Warn
     from jitload.source.fields import Written
     from jitload.tiers import explain as explaining
@@ -46,6 +48,7 @@ else:  # not on the way to a hit
     diagnostics = lazy("jitload.compiler.diagnostics")
     explaining = lazy("jitload.tiers.explain")
 
+__tracebackhide__ = is_mistake
 # Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
 _requests: dict[tuple[object, ...], CompileRequest] = {}
 _MAX_REQUESTS = 1024
@@ -95,44 +98,48 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         CompileDisabledError: compiling is off and no tier has it.
         UsageValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
     """
-    given_cache(cache)
-    given_truth("isolate", isolate)
-    settings = config.current()
-    device = resolve_device(settings) if arch is None else ""
-    arch, options, names = kept(arch), kept(options), kept(names)
-    plain = isinstance(source, str) and host_headers is True and not include_dirs and not headers and not defines
-    memo = (source, name, kind, arch, options, names, device) if plain and sources is None else None
     try:
-        request = _requests.get(memo) if memo is not None else None
-    except TypeError:  # what cannot be hashed is for the request to refuse, by its name
-        memo = request = None
-    if request is None:
-        if arch is not None and given_arch(arch) is None:  # as if it had been left out
-            arch, device, memo = None, resolve_device(settings), None
-        fields: Written = {
-            "name": name,
-            "options": options,
-            "include_dirs": kept(include_dirs),
-            "headers": headers,
-            "defines": kept(defines),
-            "names": names,
-            "host_headers": host_headers,
-        }
-        if source is None or sources is not None:
-            units = linking.units_of(source, sources, kind=kind, arch=arch, **fields)
-            return compile_linked(units, (), cache, name=name, isolate=isolate)
-        request = _make_request(source, kind, arch, device, fields)
-        if memo is not None:
-            _remember(memo, request)
-    chosen = stand_ins(request, device, kind) if device else NO_STAND_INS
-    return road.compile_request(
-        request,
-        default_cache(settings) if cache is None else cache,
-        settings,
-        _ROLES,
-        compiler=compile_alone if isolate else None,
-        stand_ins=chosen,
-    )
+        given_cache(cache)
+        given_truth("isolate", isolate)
+        settings = config.current()
+        device = resolve_device(settings) if arch is None else ""
+        arch, options, names = kept(arch), kept(options), kept(names)
+        plain = isinstance(source, str) and host_headers is True and not include_dirs and not headers and not defines
+        memo = (source, name, kind, arch, options, names, device) if plain and sources is None else None
+        try:
+            request = _requests.get(memo) if memo is not None else None
+        except TypeError:  # what cannot be hashed is for the request to refuse, by its name
+            memo = request = None
+        if request is None:
+            if arch is not None and given_arch(arch) is None:  # as if it had been left out
+                arch, device, memo = None, resolve_device(settings), None
+            fields: Written = {
+                "name": name,
+                "options": options,
+                "include_dirs": kept(include_dirs),
+                "headers": headers,
+                "defines": kept(defines),
+                "names": names,
+                "host_headers": host_headers,
+            }
+            if source is None or sources is not None:
+                units = linking.units_of(source, sources, kind=kind, arch=arch, **fields)
+                return compile_linked(units, (), cache, name=name, isolate=isolate)
+            request = _make_request(source, kind, arch, device, fields)
+            if memo is not None:
+                _remember(memo, request)
+        chosen = stand_ins(request, device, kind) if device else NO_STAND_INS
+        return road.compile_request(
+            request,
+            default_cache(settings) if cache is None else cache,
+            settings,
+            _ROLES,
+            compiler=compile_alone if isolate else None,
+            stand_ins=chosen,
+        )
+    except JitloadError as error:
+        shorten(error)
+        raise
 
 
 def _make_request(
@@ -149,6 +156,7 @@ def _remember(memo: tuple[object, ...], request: CompileRequest) -> None:
     _requests[memo] = request
 
 
+@short_errors
 def link(
     inputs: Iterable[Artifact | Buffer | str | os.PathLike[str]],
     *,
@@ -268,6 +276,7 @@ def look_up(request: CompileRequest, cache: Cache) -> Answer:
     return road.look_up(request, cache, settings, bundles_in_force(settings))
 
 
+@short_errors
 def explain(
     request: CompileRequest | Explainable,
     cache: Cache | None = None,

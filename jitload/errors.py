@@ -29,6 +29,15 @@ from __future__ import annotations
 
 from errno import ENOENT
 
+from jitload.lazy import lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jitload import frames
+    from jitload.diagnostic import Diagnostic
+else:  # not on the way to a hit
+    frames = lazy("jitload.frames")
+
 #: What a terminal would obey rather than show, C0 and C1, without tab and newline.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
 
@@ -55,6 +64,10 @@ class JitloadError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (type(self), self.args, dict(self.__dict__))
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in the place of its own traceback: what went wrong first."""
+        return frames.lines_for_notebook(self)
 
 
 class UsageError(JitloadError):
@@ -95,13 +108,23 @@ class CompileError(JitloadError):
         file: the user's file (or program name) of the first diagnostic, or None.
         line: its 1-based line, or None.
         log: the compiler's full log, with the user's file names.
+        diagnostics: what the log says, one by one, warnings too; () where no compiler spoke.
     """
 
-    def __init__(self, message: str, *, file: str | None = None, line: int | None = None, log: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        log: str = "",
+        diagnostics: tuple[Diagnostic, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.file = file
         self.line = line
         self.log = log
+        self.diagnostics = diagnostics
 
 
 class LinkError(CompileError):
@@ -118,9 +141,10 @@ class LinkError(CompileError):
         file: str | None = None,
         line: int | None = None,
         log: str = "",
+        diagnostics: tuple[Diagnostic, ...] = (),
         undefined: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(message, file=file, line=line, log=log)
+        super().__init__(message, file=file, line=line, log=log, diagnostics=diagnostics)
         self.undefined = undefined
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from jitload.bundles import choose, missing, nearest
     from jitload.bundles.bundle import Bundle
     from jitload.compiler import diagnostics
-    from jitload.compiler.diagnostics import Diagnostic
     from jitload.config import Config
+    from jitload.diagnostic import Diagnostic
     from jitload.dumps import dump as dumping
     from jitload.dumps import override as overrides
     from jitload.headers.closure import Closure

@@ -6,7 +6,7 @@ import ast
 import re
 
 _PRIVATE = re.compile(r"_[A-Za-z]\w*")
-#: Of others, with an underscore and yet for everybody: os, ctypes, torch, named tuples, Dask, CuPy.
+#: Of others, with an underscore and yet for everybody: os, ctypes, torch, named tuples, Dask, CuPy, IPython.
 _OF_OTHERS = {
     "_exit",
     "_handle",
@@ -20,6 +20,7 @@ _OF_OTHERS = {
     "_opoverload",
     "_kernel_cache_backend",
     "_KernelCacheBackend",
+    "_render_traceback_",
 }
 
 

@@ -34,6 +34,7 @@ from jitload.lazy import lazy
 from jitload.road import cannot_compile, look_up
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer
+from jitload.trace import is_mistake, short_errors
 from jitload.workloads.workload import Workload
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ if TYPE_CHECKING:
 else:
     farm = lazy("jitload.batch.farm")  # only who has a Dask cluster has a use for it
 
+__tracebackhide__ = is_mistake
 
+
+@short_errors
 def precompile(
     requests: Iterable[CompileRequest | Explainable | Workload | os.PathLike[str]] | Workload | os.PathLike[str],
     archs: str | Iterable[str] | None = None,

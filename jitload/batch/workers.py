@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from jitload.artifact import Artifact
-    from jitload.compiler.diagnostics import Diagnostic
+    from jitload.diagnostic import Diagnostic
     from jitload.headers.record import Variant
     from jitload.road import Compiler
     from jitload.source.request import CompileRequest

@@ -18,6 +18,7 @@ from jitload.errors import BundleError
 from jitload.given import given_file
 from jitload.lazy import lazy
 from jitload.tiers.memory import MemoryStore
+from jitload.trace import is_mistake, short_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from jitload.workloads.workload import Workload
 else:
     workloads = lazy("jitload.workloads.workload")
+
+__tracebackhide__ = is_mistake
 
 
 class Bundle:
@@ -70,6 +73,7 @@ class Bundle:
         verify_serial(self.path, self.manifest, policy)
 
     @staticmethod
+    @short_errors
     def open(path: str | os.PathLike[str], trust: Iterable[object] | str | None = None) -> Bundle:
         """Open a bundle file, verifying what it says about itself.
 
@@ -102,6 +106,7 @@ class Bundle:
             raise
 
     @staticmethod
+    @short_errors
     def create(
         path: str | os.PathLike[str],
         items: Iterable[object] | object,
@@ -234,6 +239,7 @@ class Bundle:
             raise BundleError(f"{self.path}: its sources do not match their digest: damaged or altered")
         return workloads.decode_workload(data)
 
+    @short_errors
     def verify(self) -> int:
         """Read and verify everything; gives the number of artifacts.
 

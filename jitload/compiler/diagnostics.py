@@ -17,8 +17,8 @@ import warnings
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from jitload.diagnostic import Diagnostic
 from jitload.errors import CompileWarning
-from jitload.frozen import Value
 from jitload.headers.closure import MISSING_ROOT
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ _POSITION = re.compile(r"^(/jitload/.+?|[^\s:][^:\n]*?)\((\d+)\)(?=: )", re.MULT
 _HEAD = re.compile(
     r"^(?P<file>[^\s:][^:\n]*?)\((?P<line>\d+)\): (?P<severity>catastrophic error|error|warning|remark)\b"
 )
+#: What stands between the severity and what is said: ": ", " #177-D: ".
+_NUMBER = re.compile(r"^(?:#\w+(?:-\w)?)?:\s*")
 _PTXAS_WARNING = re.compile(r"^ptxas\b(?! +(?:info|\.))[^\n]*\bwarning\b", re.IGNORECASE)
 _NOISE = re.compile(
     r"^(?:Remark: The warnings can|\d+ (?:catastrophic )?errors? detected|Compilation term|Error limit)"
@@ -46,39 +48,41 @@ MAX_TEXT = 4000
 _given: dict[object, object] = {}
 
 
-class Diagnostic(Value):
-    """One thing that the compiler said.
-
-    Attributes:
-        file: the file as the log names it, or "" where it names none.
-        line: its 1-based line, or 0.
-        severity: "catastrophic error", "error", "warning", "remark", or "" for a line without any.
-        text: all of it, the head first.
-    """
-
-    __slots__ = ("file", "line", "severity", "text")
-    file: str
-    line: int
-    severity: str
-    text: str
-
-    def __init__(self, file: str, line: int, severity: str, text: str) -> None:
-        self._set(file=file, line=line, severity=severity, text=text)
-
-
 def read_log(log: str) -> list[Diagnostic]:
     """The blocks and lines of a log, in order; what only counts or explains the others is left out."""
     found: list[Diagnostic] = []
     for block in re.split(r"\n[ \t]*\n", log):
         head = _HEAD.match(block)
         if head is not None:
-            found.append(Diagnostic(head["file"], int(head["line"]), head["severity"], block.rstrip()))
+            found.append(_read_block(block.rstrip(), head))
             continue
         for line in block.splitlines():
             if line.strip() and not _NOISE.match(line):
                 severity = "warning" if _PTXAS_WARNING.match(line) else ""
                 found.append(Diagnostic("", 0, severity, line.rstrip()))
     return found
+
+
+def _read_block(block: str, head: re.Match[str]) -> Diagnostic:
+    first, *excerpt = block.split("\n")
+    message = _NUMBER.sub("", first[head.end() :].lstrip()).strip()
+    return Diagnostic(
+        head["file"], int(head["line"]), head["severity"], block, column=_column(excerpt), message=message
+    )
+
+
+def _column(excerpt: list[str]) -> int:
+    """Of a caret below the first line of an excerpt, which NVRTC moves two to the right; 0 without one."""
+    below = excerpt[1] if len(excerpt) > 1 else ""
+    return max(below.index("^") - 1, 1) if below.strip() == "^" else 0
+
+
+def errors_alone(log: str) -> str:
+    """What of a log a failed compile is about: its errors, where it has any, without warnings and counts."""
+    said = read_log(log)
+    if not any(one.severity.endswith("error") for one in said):
+        return log.rstrip()
+    return "\n\n".join(one.text for one in said if one.severity not in {"warning", "remark"})
 
 
 def map_positions(log: str, closure: Closure) -> str:

@@ -11,6 +11,7 @@ from jitload.compiler import nvrtc, ptxas
 from jitload.compiler.advice import advise
 from jitload.compiler.diagnostics import (
     NAME_MAP,
+    errors_alone,
     map_positions,
     read_log,
     relative_log,
@@ -175,11 +176,13 @@ def _compile_error(request: CompileRequest, closure: Closure, arch: str, failure
     what = request.path or request.name
     first = next((said for said in read_log(log) if said.severity.endswith("error") and said.file != NAME_MAP), None)
     hints = "".join(f"\n{hint}" for hint in _hints(request, closure, failure))
+    plain = without_name_map(log, request)
     return CompileError(
-        f"{what} does not compile for {arch} ({failure.status}):\n{shortened(without_name_map(log, request))}{hints}",
+        f"{what} does not compile for {arch} ({failure.status}):\n{shortened(errors_alone(plain))}{hints}",
         file=first.file if first is not None and first.file else what,
         line=first.line if first is not None and first.file else None,
         log=log,
+        diagnostics=tuple(read_log(plain)),
     )
 
 

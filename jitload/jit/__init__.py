@@ -18,11 +18,14 @@ from jitload.jit.specialization import KernelOptions, Specialization
 from jitload.launch.signature import split_signature
 from jitload.source.decorated import Undecorated, check_function, check_source, docstring_source
 from jitload.target import given_arch
+from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from jitload.tiers.cache import Cache
+
+__tracebackhide__ = is_mistake
 
 __all__ = ["JitKernel", "jit_kernel"]
 
@@ -49,6 +52,7 @@ def jit_kernel(
 ) -> Callable[[Callable[..., object]], JitKernel]: ...
 
 
+@short_errors
 def jit_kernel(
     function: Callable[..., object] | None = None,
     /,
@@ -109,6 +113,7 @@ def jit_kernel(
             f"include_dirs is a list, got one {type(include_dirs).__name__}: write [{str(include_dirs)!r}]"
         )
 
+    @short_errors
     def decorate(declaration: Callable[..., object]) -> JitKernel:
         check_function(declaration)
         check_source(declaration.__name__, file, source)

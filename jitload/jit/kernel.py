@@ -14,6 +14,7 @@ from jitload.launch import shapes
 from jitload.launch.opaque import keep_opaque, opaque
 from jitload.lazy import lazy
 from jitload.source.template import missing_argument
+from jitload.trace import is_mistake, short_errors, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from jitload.values import Resources
 else:
     ahead = lazy("jitload.batch.precompile")
+
+__tracebackhide__ = is_mistake
 
 _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooperative")
 #: Hints of a launch, where the declaration has no parameter of that name.
@@ -88,6 +91,7 @@ class JitKernel(shapes.PeerAttributes):
         """Whether it is linked with others (`link=`), so that asking for its request compiles them."""
         return bool(self._wanted.options.link)
 
+    @short_errors
     def request(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> CompileRequest:
         """The compile request for an arch; default: what the current device runs.
 
@@ -98,6 +102,7 @@ class JitKernel(shapes.PeerAttributes):
         """
         return self._wanted.request(arch, kind)
 
+    @short_errors
     def artifact(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Artifact:
         """The compiled artifact, from a tier or from one compile.
 
@@ -114,6 +119,7 @@ class JitKernel(shapes.PeerAttributes):
         """What will do for a request of this kernel; nothing else where the arch was chosen."""
         return self._wanted.stand_ins(request, arch, kind)
 
+    @short_errors
     def precompile(
         self,
         archs: str | Iterable[str] | None = None,
@@ -131,6 +137,7 @@ class JitKernel(shapes.PeerAttributes):
         """
         return ahead.precompile([self], archs, kinds=kinds, **options)
 
+    @short_errors
     def explain(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Explanation:
         """What the next load of this kernel would get now, and why: image, factors, nearest entries. `print` it.
 
@@ -148,11 +155,15 @@ class JitKernel(shapes.PeerAttributes):
             CompileError: as `artifact`.
             LoadError: the image cannot be loaded here.
         """
-        settings = config.current()
-        seen = self._current
-        if seen is not None and seen[0] is settings:
-            return seen[1]
-        return self._in_force(settings)[0]
+        try:
+            settings = config.current()
+            seen = self._current
+            if seen is not None and seen[0] is settings:
+                return seen[1]
+            return self._in_force(settings)[0]
+        except JitloadError as error:
+            shorten(error)
+            raise
 
     def _in_force(self, settings: config.Config) -> tuple[Kernel, Module]:
         """The kernel for some settings, and its module."""
@@ -168,6 +179,7 @@ class JitKernel(shapes.PeerAttributes):
             return loaded
 
     @property
+    @short_errors
     def module(self) -> Module:
         """The module of the kernel that is loaded for the device in force, with its variables: `get_global`.
 
@@ -176,6 +188,7 @@ class JitKernel(shapes.PeerAttributes):
         """
         return self._in_force(config.current())[1]
 
+    @short_errors
     def constant(self, name: str, array: Given, *, stream: object = None) -> None:
         """Set a `__constant__`, `__device__` or `__managed__` variable of the kernel's source, on the current device.
 
@@ -198,15 +211,18 @@ class JitKernel(shapes.PeerAttributes):
         self.module.get_global(name).copy_from(array, stream=stream)
 
     @property
+    @short_errors
     def resources(self) -> Resources | None:
         """`Kernel.resources` of the kernel that is loaded for the device in force."""
         return self.kernel().resources
 
     @property
+    @short_errors
     def handle(self) -> int:
         """`Kernel.handle`, the driver's CUkernel."""
         return self.kernel().handle
 
+    @short_errors
     def suggest_block(self, shared_bytes: int | Callable[[int], int] = 0) -> int | tuple[int, int, int]:
         """`Kernel.suggest_block`: the threads of a block with which most threads are resident."""
         return self.kernel().suggest_block(shared_bytes)
@@ -215,6 +231,7 @@ class JitKernel(shapes.PeerAttributes):
         """After a fork: another thread may have been loading the kernel. The child loads it for itself."""
         self._lock = RLock()
 
+    @short_errors
     def specialize(self, **template: object) -> JitKernel:
         """The same kernel with other template arguments: strings of C++, integers, bools or NumPy dtypes."""
         merged = self._wanted.merged(template)
@@ -233,9 +250,13 @@ class JitKernel(shapes.PeerAttributes):
         Raises:
             ArgumentError: a template argument is open; there is no array yet to deduce it from.
         """
-        if self._open:
-            raise missing_argument(self.__name__, self._open[0], "bind() sees no array to deduce it from")
-        return self.kernel().bind(**launch)
+        try:
+            if self._open:
+                raise missing_argument(self.__name__, self._open[0], "bind() sees no array to deduce it from")
+            return self.kernel().bind(**launch)
+        except JitloadError as error:
+            shorten(error)
+            raise
 
     def forall(self, count: int, **launch: Given) -> Callable[..., None]:
         """The kernel for a thread per element, as `Kernel.forall`: `k.forall(n)(x, n)`, with keywords as in any call.
@@ -250,19 +271,27 @@ class JitKernel(shapes.PeerAttributes):
 
     @opaque
     def _launch(self, configuration: object, /, *arguments: object, **keywords: object) -> None:
-        target = self._specialized(keywords) if keywords else self
-        ordered = target._parameters.order(self.__name__, arguments, keywords)
-        if target._open:
-            target = target._deduced(ordered)
-        target.kernel()[configuration](*ordered)
+        try:
+            target = self._specialized(keywords) if keywords else self
+            ordered = target._parameters.order(self.__name__, arguments, keywords)
+            if target._open:
+                target = target._deduced(ordered)
+            target.kernel()[configuration](*ordered)
+        except JitloadError as error:
+            shorten(error)
+            raise
 
     @opaque
     def _launch_forall(self, count: int, launch: dict[str, Given], /, *arguments: object, **keywords: object) -> None:
-        target = self._specialized(keywords) if keywords else self
-        ordered = target._parameters.order(self.__name__, arguments, keywords)
-        if target._open:
-            target = target._deduced(ordered)
-        target.kernel().forall(count, **launch)(*ordered)
+        try:
+            target = self._specialized(keywords) if keywords else self
+            ordered = target._parameters.order(self.__name__, arguments, keywords)
+            if target._open:
+                target = target._deduced(ordered)
+            target.kernel().forall(count, **launch)(*ordered)
+        except JitloadError as error:
+            shorten(error)
+            raise
 
     @opaque
     def __call__(self, *arguments: object, **keywords: Given) -> None:
@@ -272,17 +301,21 @@ class JitKernel(shapes.PeerAttributes):
             ArgumentError: an argument does not fit.
             LaunchError: the configuration does not fit.
         """
-        options = {name: keywords.pop(name) for name in self._launch_options if name in keywords}
-        if keywords or "grid" not in options or "block" not in options:
-            own = self._parameters.names
-            shapes.refuse_foreign_call(
-                self.__name__, own, arguments, {**keywords, **options}, {*own, *self._wanted.names}
-            )
-        target = self._specialized(keywords)
-        ordered = target._parameters.order(self.__name__, arguments, keywords)
-        if target._open:
-            target = target._deduced(ordered)
-        target.kernel()(*ordered, **options)
+        try:
+            options = {name: keywords.pop(name) for name in self._launch_options if name in keywords}
+            if keywords or "grid" not in options or "block" not in options:
+                own = self._parameters.names
+                shapes.refuse_foreign_call(
+                    self.__name__, own, arguments, {**keywords, **options}, {*own, *self._wanted.names}
+                )
+            target = self._specialized(keywords)
+            ordered = target._parameters.order(self.__name__, arguments, keywords)
+            if target._open:
+                target = target._deduced(ordered)
+            target.kernel()(*ordered, **options)
+        except JitloadError as error:
+            shorten(error)
+            raise
 
     def __repr__(self) -> str:
         template = ", ".join(f"{name}={text}" for name, text in self._wanted.spelled())

@@ -15,11 +15,13 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from jitload import log
+from jitload.errors import JitloadError
 from jitload.launch import latest
 from jitload.launch.arguments import MISSING
 from jitload.launch.opaque import made_opaque, opaque
 from jitload.launch.staging import run_staged
 from jitload.launch.streams import current_stream
+from jitload.trace import is_mistake, short_errors, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
     # The same launch on another stream.
     Elsewhere = Callable[[int], Callable[..., None]]
+
+__tracebackhide__ = is_mistake
 
 #: A parameter block and what submits it. Each is used by one launch at a time; a thread takes one from the list.
 Slot = tuple["Buffer", "Callable[[], object]"]
@@ -109,22 +113,27 @@ class Launch:
             ArgumentError: the arguments do not fit.
             LaunchError, DriverError, CpuFault: the device refused or stopped the kernel.
         """
-        values, hosts, views = self._signature.convert(args, self._stream)
-        undo = self._settle(views, self._stream) if views and self._settle is not None else None
         try:
-            if hosts:
-                self._run_staged(hosts, values)
-            else:
-                self._submit(values, wait=self._synchronous)
-        finally:
-            if undo is not None:
-                undo()
-        if self._plan is not None:
-            self._signature.learn(self._plan, args, views)
+            values, hosts, views = self._signature.convert(args, self._stream)
+            undo = self._settle(views, self._stream) if views and self._settle is not None else None
+            try:
+                if hosts:
+                    self._run_staged(hosts, values)
+                else:
+                    self._submit(values, wait=self._synchronous)
+            finally:
+                if undo is not None:
+                    undo()
+            if self._plan is not None:
+                self._signature.learn(self._plan, args, views)
+        except JitloadError as error:
+            shorten(error)
+            raise
 
     run.__qualname__ = "launch"  # whatever road a launch takes, Python complains of its keywords in the same words
 
     @opaque
+    @short_errors
     def skip(self, *args: object) -> None:
         """Check the arguments of a launch whose grid has no blocks, and say so.
 

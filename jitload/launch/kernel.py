@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from jitload import config
-from jitload.errors import LaunchError, LoadError, UsageTypeError
+from jitload.errors import JitloadError, LaunchError, LoadError, UsageTypeError
 from jitload.launch import native, shapes
 from jitload.launch.opaque import keep_opaque, made_opaque, opaque
 from jitload.lazy import lazy
+from jitload.trace import is_mistake, short_errors, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,8 @@ else:
     launch_hints = lazy("jitload.launch.hints")
     occupancy = lazy("jitload.launch.occupancy")
     streams = lazy("jitload.launch.streams")
+
+__tracebackhide__ = is_mistake
 
 #: Bound launches kept per kernel for `kernel[grid, block]`; a grid that follows the data must not fill the memory.
 MAX_BOUND = 512
@@ -114,6 +117,7 @@ class Kernel(Lookup, shapes.PeerAttributes):
         """The GPU that it would be launched on now: "sm_90"; "cpu" on the CPU executor."""
         return getattr(self._function, "arch", "cpu")
 
+    @short_errors
     def suggest_block(self, shared_bytes: int | Callable[[int], int] = 0) -> int | Dim3:
         """The threads of a block with which most threads are resident on the current device; the largest of several.
 
@@ -129,6 +133,7 @@ class Kernel(Lookup, shapes.PeerAttributes):
         """
         return occupancy.suggest_block(self._info, self.resources, self.arch, shared_bytes)
 
+    @short_errors
     def forall(
         self, count: int, *, block: int | None = None, shared_bytes: int = 0, stream: object = None
     ) -> Callable[..., None]:
@@ -169,22 +174,26 @@ class Kernel(Lookup, shapes.PeerAttributes):
             LaunchError: the configuration is missing or cannot be run.
             DriverError, CpuFault: the device refused or stopped the kernel.
         """
-        if grid is None or block is None or hints:
-            names = [parameter.name for parameter in self._info.params]
-            given = {"grid": grid, "block": block, "shared_bytes": shared_bytes, "stream": stream, **hints}
-            shapes.refuse_foreign_call(self.name, names, args, given)
-        if stream is None and not shared_bytes and cluster is None and cooperative is False and not hints:
-            self[grid, block](*args)
-        else:
-            self.bind(
-                grid=grid,
-                block=block,
-                shared_bytes=shared_bytes,
-                stream=stream,
-                cluster=cluster,
-                cooperative=cooperative,
-                **hints,
-            )(*args)
+        try:
+            if grid is None or block is None or hints:
+                names = [parameter.name for parameter in self._info.params]
+                given = {"grid": grid, "block": block, "shared_bytes": shared_bytes, "stream": stream, **hints}
+                shapes.refuse_foreign_call(self.name, names, args, given)
+            if stream is None and not shared_bytes and cluster is None and cooperative is False and not hints:
+                self[grid, block](*args)
+            else:
+                self.bind(
+                    grid=grid,
+                    block=block,
+                    shared_bytes=shared_bytes,
+                    stream=stream,
+                    cluster=cluster,
+                    cooperative=cooperative,
+                    **hints,
+                )(*args)
+        except JitloadError as error:
+            shorten(error)
+            raise
 
     @opaque
     def bind(
@@ -223,21 +232,28 @@ class Kernel(Lookup, shapes.PeerAttributes):
             LaunchError: the configuration is missing or cannot be run.
             ArgumentError: `stream` is no stream.
         """
-        hints = launch_hints.read_hints(self._info, pdl, priority, cluster_scheduling, carveout_percent)
-        handle = None if stream is None else streams.stream_handle(stream, self.device)
-        synchronous = config.current().sync
-        if not callable(grid):
-            configuration = configurations.configure(self._info, grid, block, shared_bytes, cluster, cooperative, hints)
-            return self._bind(configuration, handle, synchronous)
+        try:
+            hints = launch_hints.read_hints(self._info, pdl, priority, cluster_scheduling, carveout_percent)
+            handle = None if stream is None else streams.stream_handle(stream, self.device)
+            synchronous = config.current().sync
+            if not callable(grid):
+                configuration = configurations.configure(
+                    self._info, grid, block, shared_bytes, cluster, cooperative, hints
+                )
+                return self._bind(configuration, handle, synchronous)
 
-        def launch(*args: object) -> None:
-            configuration = configurations.configure(
-                self._info, grid(*args), block, shared_bytes, cluster, cooperative, hints
-            )
-            self._found((configuration, handle, synchronous), configuration, handle, synchronous)(*args)
+            def launch(*args: object) -> None:
+                configuration = configurations.configure(
+                    self._info, grid(*args), block, shared_bytes, cluster, cooperative, hints
+                )
+                self._found((configuration, handle, synchronous), configuration, handle, synchronous)(*args)
 
-        return made_opaque(launch)
+            return made_opaque(launch)
+        except JitloadError as error:
+            shorten(error)
+            raise
 
+    @short_errors
     def _look_up(self, key: object) -> Callable[..., None]:
         if not isinstance(key, tuple) or not 2 <= len(key) <= 4:
             raise LaunchError(

@@ -13,6 +13,7 @@ from jitload.loader.inputs import as_bytes, checked_kind
 from jitload.loader.module import Module
 from jitload.loader.registry import load_module_from_bytes
 from jitload.loader.specs import IMAGE_KINDS
+from jitload.trace import is_mistake, short_errors
 from jitload.values import KernelInfo
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
     from jitload.loader.module import Function
 
+__tracebackhide__ = is_mistake
 
+
+@short_errors
 def create_module(
     kind: str,
     code: Buffer,
@@ -59,6 +63,7 @@ def create_module(
     return Module(name, callables, data=image, source=source or "")
 
 
+@short_errors
 def module_from_cubin(
     code: Buffer, *, functions: Mapping[str, str | bytes | KernelInfo] | None = None, source: str | None = None
 ) -> Module:
@@ -76,6 +81,7 @@ def module_from_cubin(
     return create_module("cubin", code, functions=functions, source=source)
 
 
+@short_errors
 def module_from_ptx(
     code: str | Buffer, *, functions: Mapping[str, str | bytes | KernelInfo] | None = None, source: str | None = None
 ) -> Module:
@@ -88,6 +94,7 @@ def module_from_ptx(
     return create_module("ptx", code.encode() if isinstance(code, str) else code, functions=functions, source=source)
 
 
+@short_errors
 def module_from_fatbin(
     code: Buffer, *, functions: Mapping[str, str | bytes | KernelInfo] | None = None, source: str | None = None
 ) -> Module:

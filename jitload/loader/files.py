@@ -12,16 +12,20 @@ from jitload.given import given_path
 from jitload.images.check import sniff_kind
 from jitload.loader.registry import load_artifact, load_module_from_bytes, registered_kinds
 from jitload.loader.specs import BUILT_IN
+from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:
     import os
 
     from jitload.loader.module import Module
 
+__tracebackhide__ = is_mistake
+
 #: The suffix that `Artifact.save` files usually have.
 ENTRY_SUFFIX = "jle"
 
 
+@short_errors
 def load_module(path: str | os.PathLike[str]) -> Module:
     """Load the module in a file.
 

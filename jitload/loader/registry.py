@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from jitload import events, forks
-from jitload.errors import LoaderNotFoundError, UsageTypeError, UsageValueError
+from jitload.errors import JitloadError, LoaderNotFoundError, UsageTypeError, UsageValueError
 from jitload.given import given_truth
 from jitload.lazy import lazy
 from jitload.loader.inputs import as_bytes, checked_kind
@@ -30,6 +30,7 @@ from jitload.loader.specs import (
     installed_offers,
     only_offer,
 )
+from jitload.trace import is_mistake, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from jitload.values import Image
 else:
     described = lazy("jitload.loader.described")
+
+__tracebackhide__ = is_mistake
 
 KEY_PREFIX = "ffi.Module.load_from_bytes."
 
@@ -165,13 +168,17 @@ def load_module_from_bytes(kind: str, data: Buffer) -> Module:
         LoadError: the loader is known by name only and cannot be imported.
         Exception: whatever the loader raises comes through as it is.
     """
-    name = checked_kind(kind)
-    image = data if type(data) is bytes else as_bytes(data)
-    started = perf_counter()
-    module = _load(name, image)
-    if events.listeners:
-        events.tell("load", kernel=", ".join(module.functions), kind=name, seconds=perf_counter() - started)
-    return module
+    try:
+        name = checked_kind(kind)
+        image = data if type(data) is bytes else as_bytes(data)
+        started = perf_counter()
+        module = _load(name, image)
+        if events.listeners:
+            events.tell("load", kernel=", ".join(module.functions), kind=name, seconds=perf_counter() - started)
+        return module
+    except JitloadError as error:
+        shorten(error)
+        raise
 
 
 def _load(kind: str, image: bytes) -> Module:

@@ -267,6 +267,8 @@ OPTIONS = (
            "directory of dumps: an image in it that was edited runs in the place of the compiled one"),
     Option("log", "JITLOAD_LOG", None, _log_level, "",
            "level of the logger `jitload` on stderr: `debug`, `info`, `warning`, `error`"),
+    Option("full_traceback", "JITLOAD_FULL_TRACEBACK", False, _switch, "bool",
+           "`1`: errors show every frame of jitload, not the one alone that was called"),
     Option("cpu_check", "JITLOAD_CPU_CHECK", (), _cpu_checks, "str | Iterable[str] | None",
            "what the CPU executor looks for besides bad addresses: some of `memory`, `race`, `init`", separator=","),
     Option("sync", "JITLOAD_SYNC", False, _switch, "bool",
@@ -287,10 +289,12 @@ def checked_options(options: Mapping[str, object]) -> dict[str, object]:
         UsageTypeError: an option that does not exist.
     """
     known = {option.name: option for option in OPTIONS if option.takes}
-    for name in options:
+    checked: dict[str, object] = {}
+    for name, value in options.items():
         if name not in known:
             raise UsageTypeError(f"configure() has no option {name!r}; it knows {', '.join(sorted(known))}")
-    return {name: known[name].check(name, value) for name, value in options.items()}
+        checked[name] = known[name].check(name, value)
+    return checked
 
 
 def described(docstring: str | None, *, all_of_them: bool = False) -> str | None:

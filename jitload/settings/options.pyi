@@ -24,5 +24,6 @@ class Options(TypedDict, total=False):
     record: Path | None
     dump: Path | None
     override: Path | None
+    full_traceback: bool
     cpu_check: str | Iterable[str] | None
     sync: bool

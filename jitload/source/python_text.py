@@ -7,13 +7,13 @@ import io
 import linecache
 import os
 import re
-import sys
 import tokenize
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from jitload import forks
 from jitload.files.regular import open_regular
+from jitload.frames import cell_name
 from jitload.frozen import Value
 
 if TYPE_CHECKING:
@@ -103,18 +103,7 @@ def python_source(code_file: str) -> tuple[str, str] | None:
     if os.path.exists(code_file):  # a FIFO, which linecache would wait for
         return None
     lines = linecache.getlines(code_file)  # notebooks, prompts and doctests leave their text there
-    return ("".join(lines), _cell_name(code_file) or code_file) if lines else None
-
-
-def _cell_name(code_file: str) -> str | None:
-    """What IPython calls the code of a cell, e.g. "Cell In[3]"."""
-    ipython = sys.modules.get("IPython")
-    try:
-        shell = ipython.get_ipython() if ipython is not None else None
-        named = shell.compile.format_code_name(code_file) if shell is not None else None
-        return " ".join(named) if named else None
-    except (AttributeError, TypeError):  # an older IPython
-        return None
+    return ("".join(lines), cell_name(code_file) or code_file) if lines else None
 
 
 def _stands_in(content: str, node: ast.Constant | ast.JoinedStr, text: str) -> Standing | None:

@@ -21,6 +21,7 @@ from jitload.tiers.disk import DiskStore, tell_evicted
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
 from jitload.tiers.stats import Stats, counters
+from jitload.trace import is_mistake, short_errors
 from jitload.values import BLOB, Kind
 
 TYPE_CHECKING = False
@@ -68,6 +69,8 @@ else:
     explanations = lazy("jitload.tiers.explain")
     late = lazy("jitload.tiers.remote.late")
 
+__tracebackhide__ = is_mistake
+
 
 #: After so many new entries the index is written and the bound is enforced, without waiting for the exit.
 FLUSH_EVERY = 64
@@ -89,6 +92,7 @@ class Cache:
         remote: the settings whose remote is asked last, and gets what is compiled; None for no remote.
     """
 
+    @short_errors
     def __init__(
         self,
         directory: str | os.PathLike[str] | None = None,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 import jitload
-from jitload.compiler.diagnostics import Diagnostic, read_log
+from jitload.compiler.diagnostics import errors_alone, read_log
+from jitload.diagnostic import Diagnostic
 
 LOG = """k.cu(1): warning #177-D: variable "a" was declared but never referenced
   int a;
@@ -107,8 +110,8 @@ def test_an_excerpt_shows_an_include_as_it_is_written(shown, tmp_path):
     (tmp_path / "k.cu").write_text(f"{body}__global__ void k() {{ int x = ; }}\n")
     with pytest.raises(jitload.CompileError) as caught:
         jitload.compile(tmp_path / "k.cu", kind="ptx", arch="compute_80", include_dirs=[tmp_path])
-    assert "k.cu(1): " in str(caught.value)
-    assert f"\n  {line}\n" in str(caught.value)
+    assert "k.cu(1): " in caught.value.log
+    assert f"\n  {line}\n" in caught.value.log
     assert f"\n  {line}\n  {caret}\n" in caught.value.log
     assert "/jitload/" not in caught.value.log
 
@@ -125,3 +128,43 @@ def test_a_warning_in_a_header_shows_an_include_as_it_is_written(tmp_path):
     assert f"{tmp_path}/sub/w.h(2): warning" in str(caught[0].message)
     assert excerpt in str(caught[0].message)
     assert excerpt in artifact.log
+
+
+TWO_ERRORS = """\
+#define N 1
+extern "C" __global__ void k(int *x)
+{
+	int unused;
+	x[0] = y;
+    x[1] = 1
+}
+"""
+
+
+def test_what_the_compiler_says_is_data_in_the_order_of_the_log(tmp_path):
+    """With the character that the caret stands below, behind a tab as well; warnings are there, and not in the text."""
+    (tmp_path / "k.cu").write_text(TWO_ERRORS)
+    with pytest.raises(jitload.CompileError) as caught:
+        jitload.compile(tmp_path / "k.cu", kind="ptx", arch="compute_80")
+    error = caught.value
+    file = str(tmp_path / "k.cu")
+    assert [(one.file, one.line, one.column, one.severity, one.message) for one in error.diagnostics] == [
+        (file, 5, 9, "error", 'identifier "y" is undefined'),
+        (file, 7, 1, "error", 'expected a ";"'),
+        (file, 4, 6, "warning", 'variable "unused" was declared but never referenced'),
+    ]
+    assert error.diagnostics[1].text == f'{file}(7): error: expected a ";"\n  }}\n  ^'
+    assert (error.file, error.line) == (file, 5)
+    assert "unused" in error.log
+    assert "unused" not in str(error)
+    assert pickle.loads(pickle.dumps(error)).diagnostics == error.diagnostics
+
+
+def test_a_log_without_errors_is_told_as_it_is():
+    assert errors_alone("k.cu(1): warning #1-D: x\n\n") == "k.cu(1): warning #1-D: x"
+
+
+def test_an_error_of_a_child_process_has_its_diagnostics_too(tmp_path):
+    with pytest.raises(jitload.CompileError) as caught:
+        jitload.compile("__global__ void k() { int a }", kind="ptx", arch="compute_80", isolate=True)
+    assert [(one.line, one.column, one.severity) for one in caught.value.diagnostics][:1] == [(1, 29, "error")]
