@@ -78,7 +78,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         kind: "cubin", "ptx", "ltoir" or "fatbin"; default: cubin for an "sm_*" arch, PTX for "compute_*", fatbin for
             several archs, and what the current device runs when `arch` is left out too.
         arch: "sm_90", "sm_90a", "sm_100f", "compute_80"; a list for a fatbin; default: the current device's, or the
-            CPU executor's own ("compute_75") where there is none, as "native" says too.
+            CPU executor's own ("compute_90") where there is none, as "native" says too.
         options: NVRTC options in any spelling, as a list or as one string that is split as a shell would.
         include_dirs: directories for `#include`, in order of search.
         headers: include name -> text, found before any directory.

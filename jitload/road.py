@@ -3,7 +3,8 @@
     bundles in force           the request; then, for the CPU executor, the request as the application wrote it
     memory and directories     the request
     stand-ins                  where nothing can be compiled, and nobody chose the arch: the best image of a bundle for
-                               the device; for the CPU executor also the request as written, in memory and directories
+                               the device; for the CPU executor also, in memory and directories, the request as written
+                               and those of an earlier version
     one compile                kept in every tier of the cache
 
 Everything comes in as arguments: nothing here or below asks a device, and who does what is said by `Roles`.
@@ -16,6 +17,7 @@ from functools import partial
 from jitload import events, log
 from jitload.errors import BundleError, TrustError
 from jitload.lazy import lazy
+from jitload.source.arch import FORMER_EXECUTOR_ARCHS
 from jitload.source.options import outlive_compile
 from jitload.target import ANY_IMAGE, NO_STAND_INS
 from jitload.tiers.lookup import Answer, ask
@@ -23,7 +25,7 @@ from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jitload.artifact import Artifact
     from jitload.bundles import choose, missing, nearest
@@ -202,9 +204,11 @@ def find_stand_in(
     if stand_ins.device is None:
         return before or Answer(request)
     answer, _ = choose.choose_from(bundles, request, stand_ins.device, stand_ins.kinds, before=before, use=use)
-    if answer.artifact is None and request.device_options and not settings.strict:
-        written = request.as_written()
-        answer = ask(written, cache.tiers, cache.compiler, before=answer, about=_without(request), use=use)
+    if request.device_options and not settings.strict:
+        for other, about in _for_the_executor(request):
+            if answer.artifact is not None:
+                break
+            answer = ask(other, cache.tiers, cache.compiler, before=answer, about=about, use=use)
     return answer
 
 
@@ -225,6 +229,18 @@ def _ask_bundles(
         if before.artifact is not None:
             break
     return before or Answer(request)
+
+
+def _for_the_executor(request: CompileRequest) -> Iterator[tuple[CompileRequest, str]]:
+    """What serves the CPU executor in place of its own request, the best first, and in what it differs.
+
+    That is the same as the application wrote it, then both of an earlier version's arch.
+    """
+    yield request.as_written(), _without(request)
+    for arch in FORMER_EXECUTOR_ARCHS:
+        plain = request.replace(arch=arch)
+        yield plain.replace(device_options=request.device_options), f"for {arch}"
+        yield plain, f"for {arch}, {_without(request)}"
 
 
 def _without(request: CompileRequest) -> str:

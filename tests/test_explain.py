@@ -15,7 +15,7 @@ import jitload
 from jitload.bundles.build import create
 from jitload.bundles.sign import generate_keys, sign_bundle
 from jitload.door import compile_request
-from jitload.source.arch import EXECUTOR_OPTIONS
+from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, FORMER_EXECUTOR_ARCHS
 from jitload.values import Kind
 
 SOURCE = '#include "value.h"\nextern "C" __global__ void k(int *x) { *x = VALUE; }\n'
@@ -25,6 +25,7 @@ OTHER = '#include "value.h"\nextern "C" __global__ void k(int *x) { *x = 1 + VAL
 PROGRAM = """
 import itertools, json, os, pathlib, shutil, sys
 import jitload
+from jitload.source.arch import EXECUTOR_ARCH
 
 base = pathlib.Path(sys.argv[1])
 parts, known = json.loads(sys.argv[2])
@@ -55,7 +56,7 @@ def ask(cache, chosen):
     return {**row, "tiers": len(tiers)}
 
 BUNDLES = ["none", "exact", "written", "older", "other arch", "stale"]
-STORED = ["exact", "written", "stale", "unlisted", "cold"]
+STORED = ["exact", "written", "former", "stale", "unlisted", "cold"]
 
 for number, (bundle, stored, policy, asked) in enumerate(itertools.product(
     BUNDLES, STORED, POLICIES, ["device", "named"],
@@ -69,7 +70,7 @@ for number, (bundle, stored, policy, asked) in enumerate(itertools.product(
     directory = base / f"run-{os.getpid()}-{number}"
     shutil.copytree(base / stored, directory)
     bundles = [] if bundle == "none" else [base / f"{bundle}.jlb"]
-    chosen = {} if asked == "device" else {"kind": "ptx", "arch": "compute_75"}
+    chosen = {} if asked == "device" else {"kind": "ptx", "arch": EXECUTOR_ARCH}
     row = {"case": [bundle, stored, policy, asked]}
     # A session of its own: what a bundle has served in an earlier row is in its memory.
     with jitload.Session(device="cpu", bundles=bundles, trust=key, **POLICIES[policy]):
@@ -86,7 +87,13 @@ def places(tmp_path_factory):
     """A directory with the source, caches of five sorts, and bundles of five sorts."""
     base = tmp_path_factory.mktemp("places")
     (base / "value.h").write_text("#define VALUE 1\n")
-    archs = {"exact": "compute_75", "written": "compute_75", "older": "compute_70", "other arch": "sm_80"}
+    archs = {
+        "exact": EXECUTOR_ARCH,
+        "written": EXECUTOR_ARCH,
+        "former": FORMER_EXECUTOR_ARCHS[0],
+        "older": "compute_70",
+        "other arch": "sm_80",
+    }
     public = generate_keys(base / "key", "tests")
     assert (base / "key.pub").read_text().split()[0] == public
 
@@ -101,12 +108,12 @@ def places(tmp_path_factory):
 
     for name, arch in archs.items():
         kind = "cubin" if arch.startswith("sm_") else "ptx"
-        options = EXECUTOR_OPTIONS if name == "exact" else ()
+        options = EXECUTOR_OPTIONS if name in {"exact", "former"} else ()
         try:
             store(name, SOURCE, kind=kind, arch=arch, device_options=options)
         except jitload.CompileError:
             assert name == "older"  # this NVRTC begins later
-    store("stale", SOURCE, "#define VALUE 2\n", kind="ptx", arch="compute_75", device_options=EXECUTOR_OPTIONS)
+    store("stale", SOURCE, "#define VALUE 2\n", kind="ptx", arch=EXECUTOR_ARCH, device_options=EXECUTOR_OPTIONS)
     shutil.copytree(base / "exact", base / "unlisted")
     shutil.rmtree(base / "unlisted" / "manifests")
     jitload.Cache(base / "cold")
@@ -122,6 +129,10 @@ WITH_COMPILER = {
     ("written", "exact", "missing", "device"): "stands in: without",
     ("exact", "exact", "always", "device"): "compile",
     ("none", "written", "never", "device"): "disk",
+    ("none", "former", "never", "device"): "which stands in: for compute_75",
+    ("none", "former", "never", "named"): "error",
+    ("none", "former", "strict", "device"): "error",
+    ("none", "former", "missing", "device"): "compile",
     ("none", "written", "strict", "device"): "error",
     ("other arch", "cold", "never", "device"): "error",
     ("none", "unlisted", "missing", "device"): "disk",
@@ -130,6 +141,7 @@ WITH_COMPILER = {
 WITHOUT_COMPILER = {
     ("none", "cold", "missing", "device"): "error",
     ("none", "written", "missing", "device"): "disk",
+    ("none", "former", "missing", "device"): "disk",
     ("none", "exact", "always", "device"): "error",
 }
 #: The combinations come in fifths: one of them, another one, and all.

@@ -17,6 +17,7 @@ import pytest
 
 import jitload
 from jitload import ArgumentError, SymbolNotFoundError, jit_kernel
+from jitload.source.arch import EXECUTOR_ARCH
 from jitload.workloads.workload import Workload
 
 AXPY = 'extern "C" __global__ void axpy(float a, const float *x, float *y, int n) { int i = threadIdx.x; if (i < n) y[i] += a * x[i]; }\n'
@@ -471,7 +472,7 @@ def test_requests_and_artifacts_for_other_archs():
         ("--generate-line-info",),
         (("N", "4"),),
     )
-    assert kernel.request().arch == "compute_75"
+    assert kernel.request().arch == EXECUTOR_ARCH
     assert kernel.request(kind="fatbin", arch=["sm_80", "sm_90"]).arch == "sm_80,sm_90"
     artifact = kernel.artifact(arch="sm_90")
     assert (artifact.kind, artifact.name, list(artifact.kernels)) == ("cubin", "axpy.cu", ["axpy"])
@@ -603,7 +604,7 @@ def test_a_loaded_kernel_is_not_taken_for_that_of_other_bundles(tmp_path):
     kernel = make(AXPY + "// of a bundle\n")
     compiled = kernel.kernel()
     path = tmp_path / "k.jlb"
-    jitload.Bundle.create(path, [kernel.request(arch="compute_75")]).close()
+    jitload.Bundle.create(path, [kernel.request(arch=EXECUTOR_ARCH)]).close()
     before = jitload.stats().hits["bundle"]
     with jitload.configure(bundles=[path], trust="unsigned", compile="never"):
         assert kernel.kernel() is not compiled

@@ -19,7 +19,7 @@ import jitload
 HERE = Path(__file__).parent
 #: What the deploy side needs beside jitload: to run on the CPU, and to verify signatures.
 PACKAGES = ("numpy", "cryptography", "cffi", "pycparser", "typer", "click", "rich", "shellingham")
-ARCHS = "sm_80,sm_90a,sm_100f,compute_75"
+ARCHS = "sm_80,sm_90a,sm_100f,compute_90"
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """A plan, by custom `precompile.toml` beside the sources: which of them to compile ahead, how, and for what.
 
-    archs = ["sm_80", "sm_90", "compute_75"]
+    archs = ["sm_80", "sm_90", "compute_90"]
     kinds = ["cubin", "ptx"]             # optional: see targets.py
 
     [[program]]

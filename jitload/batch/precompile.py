@@ -72,7 +72,7 @@ def precompile(
             ".jlw") and plans (files in ".toml", such as precompile.toml).
         archs: compile each for each of these: a cubin for "sm_*", PTX for "compute_*"; default: each for its own arch,
             which for kernels and files is the current device's. Of a workload, what the application left to the device.
-            PTX for "compute_75" is what the CPU executor runs too: its image, with line information, is made as well.
+            PTX for "compute_90" is what the CPU executor runs too: its image, with line information, is made as well.
         kinds: "cubin", "ptx", "ltoir" and "fatbin" (one for all archs together) in place of that, one or several; which
             of them is made for which arch, `jitload.source.targets` says.
         executor: where to compile; default: `jobs` processes that are started for it. In the processes of an executor

@@ -219,7 +219,7 @@ def _judge_for_executor(kind: str, arch: str) -> tuple[Rank | None, str]:
     major, minor, suffix = capability(arch)
     limit = capability(EXECUTOR_ARCH)[:2]
     if suffix or (major, minor) > limit:
-        return None, f"the CPU executor runs PTX up to {EXECUTOR_ARCH}"
+        return None, f"the CPU executor takes PTX up to {EXECUTOR_ARCH}, and none of one GPU alone (a, f)"
     exact = (major, minor) == limit
     return (0 if exact else PTX_RANK, -(major * 10 + minor), 0), "exact arch" if exact else "PTX of an older arch"
 

@@ -28,7 +28,7 @@ Archs = Annotated[
         "-a",
         metavar="ARCH",
         help="What to compile for: sm_90, sm_90a, sm_100f, compute_80. Repeat it, or write a list with commas. "
-        "Default: this machine's GPU, or compute_75 (which the CPU executor runs) where there is none.",
+        "Default: this machine's GPU, or compute_90 (which the CPU executor runs) where there is none.",
     ),
 ]
 Kinds = Annotated[

@@ -26,9 +26,11 @@ _ADVICE = {
     "all-major": "write a list of them, with kind='fatbin'",
 }
 
-#: What the CPU executor asks for: the lowest arch that NVRTC 12.9 and 13 compile for without a word (12.9 warns below
-#: 75, 13 stops there), and the plainest PTX, without cp.async, redux and mbarrier. A test holds NVRTC to it.
-EXECUTOR_ARCH = "compute_75"
+#: What the CPU executor asks for: the newest arch that every NVRTC since CUDA 11.8 compiles for, so that what stands
+#: behind `#if __CUDA_ARCH__ >= 800` is there. A test holds NVRTC to it.
+EXECUTOR_ARCH = "compute_90"
+#: What it asked for in earlier versions: images of that arch still serve where none can be compiled.
+FORMER_EXECUTOR_ARCHS = ("compute_75",)
 #: What the executor wants besides: the CUDA lines that its faults and profiles name.
 EXECUTOR_OPTIONS = ("--generate-line-info",)
 

@@ -230,26 +230,26 @@ def launched(path, **environment):
 
 
 @pytest.mark.parametrize("way", ["kernel", "path", "plan", "request", "command", "command with a plan"])
-def test_precompiling_for_compute_75_warms_the_executor(tmp_path, way):
+def test_precompiling_for_its_arch_warms_the_executor(tmp_path, way):
     """The launch hits, and its faults still name CUDA lines; the report speaks of what was asked for alone."""
     source = tmp_path / "warm.cu"
     source.write_text(WARM % way)
     plan = tmp_path / "plan.toml"
-    plan.write_text('archs = ["compute_75", "sm_80"]\n[[program]]\nsources = ["warm.cu"]\n')
+    plan.write_text('archs = ["compute_90", "sm_80"]\n[[program]]\nsources = ["warm.cu"]\n')
 
     @jitload.jit_kernel(file=source)
     def warm(x): ...
 
-    archs = ["compute_75", "sm_80"]
+    archs = ["compute_90", "sm_80"]
     if way.startswith("command"):
-        files = [str(plan)] if way.endswith("plan") else [str(source), "--arch", "compute_75,sm_80"]
+        files = [str(plan)] if way.endswith("plan") else [str(source), "--arch", "compute_90,sm_80"]
         command = [sys.executable, "-m", "jitload", "precompile", *files]
         env = {**os.environ, "PYTHONPATH": str(Path(jitload.__file__).parents[1])}
         done = subprocess.run(command, env=env, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert "2 compiled, 0 cached, 0 failed" in done.stdout
     else:
-        wanted = CompileRequest(source, kind="ptx", arch="compute_75")
+        wanted = CompileRequest(source, kind="ptx", arch="compute_90")
         items, chosen = {
             "kernel": ([warm], archs),
             "path": ([source], archs),
@@ -266,12 +266,12 @@ def test_precompiling_for_compute_75_warms_the_executor(tmp_path, way):
 
 def test_what_only_serves_gets_no_image_beside_it(cache, tmp_path):
     """Nothing is asked for that could not be made, and a list of requests is made as it stands."""
-    request = simple(7, kind="ptx", arch="compute_75")
+    request = simple(7, kind="ptx", arch="compute_90")
     assert outcomes(precompile([request], cache=cache)) == (1, 0, 0)
     assert len(list(cache.entries())) == 1
     with jitload.configure(compile="never"):
-        assert outcomes(precompile([request], ["compute_75"], cache=cache)) == (0, 1, 0)
-    assert outcomes(precompile([request], ["compute_75"], cache=cache)) == (0, 1, 0)
+        assert outcomes(precompile([request], ["compute_90"], cache=cache)) == (0, 1, 0)
+    assert outcomes(precompile([request], ["compute_90"], cache=cache)) == (0, 1, 0)
     assert len(list(Cache(cache.directory).entries())) == 2
 
 

@@ -17,7 +17,7 @@ extern "C" __global__ void saxpy(float a, const float *x, float *y, int n) {
 }
 """
 HEADER = "#pragma once\n#define SCALE 1.0f\n"
-TARGETS = (("ptx", "compute_75"), ("cubin", "sm_80"), ("cubin", "sm_90"))
+TARGETS = (("ptx", "compute_90"), ("cubin", "sm_80"), ("cubin", "sm_90"))
 
 
 def write_sources(directory, header=HEADER):

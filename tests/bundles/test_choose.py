@@ -81,7 +81,7 @@ def test_every_verdict_has_a_reason(device):
         ("sm_100", ["sm_100", "sm_100f", "compute_90", "compute_80", "compute_75"]),
         ("sm_120", ["compute_90", "compute_80", "compute_75"]),
         ("sm_70", []),
-        ("cpu", ["compute_75"]),
+        ("cpu", ["compute_90", "compute_80", "compute_75"]),
     ],
 )
 def test_the_order_among_those_that_run(device, order):
@@ -105,8 +105,15 @@ def test_the_order_among_those_that_run(device, order):
 
 
 def test_the_executor_takes_the_nearest_ptx():
-    targets = [("ptx", "compute_70"), ("ptx", "compute_72"), ("ptx", "compute_80"), ("fatbin", "sm_75,compute_75")]
-    assert [v.arch for v in judge_all(targets, "cpu") if v.rank is not None] == ["compute_72", "compute_70"]
+    archs = ["compute_70", "compute_75", "compute_89", "compute_90a", "compute_100", "compute_100f"]
+    targets = [*(("ptx", arch) for arch in archs), ("fatbin", "sm_75,compute_75")]
+    verdicts = judge_all(targets, "cpu")
+    assert [v.arch for v in verdicts if v.rank is not None] == ["compute_89", "compute_75", "compute_70"]
+    why = "the CPU executor takes PTX up to compute_90, and none of one GPU alone (a, f)"
+    assert [(v.arch, v.reason) for v in verdicts if v.rank is None] == [
+        *((arch, why) for arch in archs[3:]),
+        ("sm_75,compute_75", "the CPU executor runs PTX alone"),
+    ]
 
 
 def test_a_fatbin_is_as_good_as_its_best_member():

@@ -25,7 +25,7 @@ GPUS = ["sm_70", "sm_75", "sm_80", "sm_86", "sm_87", "sm_89", "sm_90", "sm_100",
 #: Archs and kinds that the bundle is built for.
 BUILDS = {
     "cubins": (["sm_80", "sm_90a", "sm_100f"], []),
-    "all": (["sm_80", "sm_90a", "sm_100f", "compute_75"], ["cubin", "ptx"]),
+    "all": (["sm_80", "sm_90a", "sm_100f", "compute_90"], ["cubin", "ptx"]),
     "fatbin": (["sm_86", "sm_90", "compute_80"], ["fatbin"]),
     "ptx": (["sm_89"], ["ptx"]),
 }
@@ -86,7 +86,7 @@ def ask(source, row, kind, arch, how, gpu):
 @pytest.mark.parametrize("driver", [row[0] for row in DRIVERS[-4:]])
 def test_ptx_of_a_later_day_is_no_coverage_for_any_driver_that_is_known(tmp_path, driver):
     """The newest one included: only a driver that is newer than the table is trusted to take what is unknown, too."""
-    request = jitload.CompileRequest('extern "C" __global__ void k() {}', kind="ptx", arch="compute_75")
+    request = jitload.CompileRequest('extern "C" __global__ void k() {}', kind="ptx", arch="compute_90")
     cache, later = jitload.Cache(), jitload.Cache()
     artifact = compile_request(request, cache)
     later.add_variant(request.digest, cache.variants(request.digest)[0])

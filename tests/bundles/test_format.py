@@ -43,7 +43,7 @@ def test_what_goes_in_comes_out(built, unsigned):
         (entry,) = bundle.read(request.digest)
         assert entry.artifact == built[2].get(entry.artifact.key)
         assert entry.artifact.compile_seconds == 0
-    assert bundle.manifest["targets"] == [["cubin", "sm_80"], ["cubin", "sm_90"], ["ptx", "compute_75"]]
+    assert bundle.manifest["targets"] == [["cubin", "sm_80"], ["cubin", "sm_90"], ["ptx", "compute_90"]]
 
 
 def test_an_unknown_request_is_absent(unsigned):

@@ -40,7 +40,7 @@ def test_the_differing_factor_is_named(built):
 
 
 def test_without_a_bundle_or_a_cache_it_still_says_what_to_do(tmp_path):
-    request = jitload.CompileRequest("__global__ void k() {}", kind="ptx", arch="compute_75")
+    request = jitload.CompileRequest("__global__ void k() {}", kind="ptx", arch="compute_90")
     with jitload.configure(compile="never"), pytest.raises(NotPrecompiledError, match="nothing of this program"):
         compile_request(request, jitload.Cache())
 
@@ -66,7 +66,7 @@ def matrix(tmp_path_factory):
         jitload.compile(source, arch="sm_75", cache=cache)
     workload = Workload.read(base / "app.jlw")
     with workload.unpacked() as requests:
-        plan = planned_requests(requests, ["sm_80", "sm_100f", "compute_75"])
+        plan = planned_requests(requests, ["sm_80", "sm_100f", "compute_90"])
         kept = {
             request: absent
             for request, absent in plan.items()
@@ -85,7 +85,7 @@ def reality(source, bundle, gpu):
     """What the deploy side meets: program -> True when it gets an image with compiling off."""
     found = {}
     for name, fields in PROGRAMS.items():
-        kind, arch = ("ptx", "compute_75") if gpu == "cpu" else ("cubin", gpu)
+        kind, arch = ("ptx", "compute_90") if gpu == "cpu" else ("cubin", gpu)
         request = jitload.CompileRequest(source, kind=kind, arch=arch, **fields)
         try:
             artifact = compile_request(request, jitload.Cache(), device=gpu)

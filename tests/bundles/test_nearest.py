@@ -15,6 +15,7 @@ from jitload.bundles.build import create
 from jitload.door import compile_request
 from jitload.errors import NotPrecompiledError
 from jitload.format.json import canonical_json
+from jitload.source.arch import EXECUTOR_ARCH
 
 SCALE = '#include "factor.h"\nextern "C" __global__ void scale(float *x) { x[threadIdx.x] *= FACTOR; }\n'
 APP = """
@@ -44,7 +45,7 @@ def package(tmp_path):
     )
     (site / "ops-1.dist-info").mkdir()
     (site / "ops-1.dist-info" / "entry_points.txt").write_text("[jitload.bundles]\nops = ops:ops.jlb\n")
-    request = jitload.CompileRequest(site / "ops" / "scale.cu", kind="ptx", arch="compute_75")
+    request = jitload.CompileRequest(site / "ops" / "scale.cu", kind="ptx", arch=EXECUTOR_ARCH)
     cache = jitload.Cache(tmp_path / "build")
     compile_request(request, cache)
     create(site / "ops" / "ops.jlb", [request], cache=cache).close()
@@ -109,7 +110,7 @@ def test_it_is_named_where_compiling_is_off(package, edited):
     change(package)
     done = run(package, factor, JITLOAD_COMPILE="never")
     line = next(line for line in done.stderr.splitlines() if line.startswith("  nearest  :"))
-    assert "as ptx compute_75 in ops:ops.jlb" in line
+    assert "as ptx compute_90 in ops:ops.jlb" in line
     assert said in line
 
 
@@ -120,9 +121,9 @@ def test_it_is_named_where_nothing_can_be_compiled(package, edited, python_witho
     code = f"import sys; sys.path.insert(0, {str(package)!r})\n{APP.format(factor=factor)}"
     done = python_without_nvrtc(code, package.parent / "empty")
     error = done.stderr[done.stderr.index("jitload.errors.CompileError") :]
-    assert "scale.cu (ptx, compute_75) is in no bundle and in no cache directory" in error
+    assert "scale.cu (ptx, compute_90) is in no bundle and in no cache directory" in error
     assert "NVRTC is not installed" in error
-    assert f"nearest: scale.cu as ptx compute_75 in ops:ops.jlb (installed): {said}" in error.replace(
+    assert f"nearest: scale.cu as ptx compute_90 in ops:ops.jlb (installed): {said}" in error.replace(
         f"header {package}/ops/", ""
     )
     assert "tier" not in error
@@ -146,7 +147,7 @@ def shipped(tmp_path):
     source.write_text("template <class T> __global__ void fill(T *x) { *x = 1; }\n")
     requests = [
         jitload.CompileRequest(source, kind=kind, arch=arch, names=["fill<float>"])
-        for kind, arch in (("ptx", "compute_75"), ("cubin", "sm_80"))
+        for kind, arch in (("ptx", EXECUTOR_ARCH), ("cubin", "sm_80"))
     ]
     cache = jitload.Cache()
     for request in requests:
@@ -158,7 +159,7 @@ def shipped(tmp_path):
 
 
 def ask(source, **changes):
-    fields = {"kind": "ptx", "arch": "compute_75", "names": ["fill<float>"], **changes}
+    fields = {"kind": "ptx", "arch": EXECUTOR_ARCH, "names": ["fill<float>"], **changes}
     return compile_request(jitload.CompileRequest(source, **fields), jitload.Cache())
 
 
@@ -195,11 +196,11 @@ def test_another_program_of_the_same_name_is_not_an_older_one(shipped, tmp_path,
 
 def test_a_program_without_a_name_is_not_compared(tmp_path, caplog):
     cache = jitload.Cache()
-    first = jitload.CompileRequest('extern "C" __global__ void k() {}', kind="ptx", arch="compute_75")
+    first = jitload.CompileRequest('extern "C" __global__ void k() {}', kind="ptx", arch=EXECUTOR_ARCH)
     compile_request(first, cache)
     create(tmp_path / "k.jlb", [first], cache=cache).close()
     with jitload.configure(bundles=[tmp_path / "k.jlb"], trust="unsigned"):
-        jitload.compile('extern "C" __global__ void k() { ; }', arch="compute_75", cache=cache)
+        jitload.compile('extern "C" __global__ void k() { ; }', arch=EXECUTOR_ARCH, cache=cache)
     assert caplog.text == ""
 
 
@@ -217,9 +218,9 @@ def test_the_nearest_of_several_instantiations_is_named_first(shipped):
 def test_explain_names_what_the_bundle_has(shipped):
     source, bundle = shipped
     source.write_text(source.read_text().replace("= 1", "= 2"))
-    request = jitload.CompileRequest(source, kind="ptx", arch="compute_75", names=["fill<float>"])
+    request = jitload.CompileRequest(source, kind="ptx", arch=EXECUTOR_ARCH, names=["fill<float>"])
     said = dict(jitload.explain(request, jitload.Cache()).tiers)[f"bundle {bundle.path} has"]
-    assert said.startswith("fill.cu (fill<float>) as ptx compute_75 in fill.jlb: source: ")
+    assert said.startswith("fill.cu (fill<float>) as ptx compute_90 in fill.jlb: source: ")
 
 
 def test_programs_are_listed_in_the_manifest_and_found_without_the_list(shipped, monkeypatch, tmp_path):
@@ -227,10 +228,10 @@ def test_programs_are_listed_in_the_manifest_and_found_without_the_list(shipped,
     source, bundle = shipped
     assert bundle.manifest["programs"] == ["fill.cu"]
     source.write_text(source.read_text().replace("= 1", "= 2"))
-    request = jitload.CompileRequest(source, kind="ptx", arch="compute_75", names=["fill<float>"])
+    request = jitload.CompileRequest(source, kind="ptx", arch=EXECUTOR_ARCH, names=["fill<float>"])
     read = []
     monkeypatch.setattr(type(bundle), "read", lambda self, digest: read.append(digest) or [])
-    other = jitload.CompileRequest(source, kind="ptx", arch="compute_75", name="other.cu")
+    other = jitload.CompileRequest(source, kind="ptx", arch=EXECUTOR_ARCH, name="other.cu")
     assert nearest.nearest_in(bundle, other) == []
     assert read == []
     monkeypatch.undo()
@@ -246,6 +247,6 @@ def test_too_many_programs_are_not_listed(monkeypatch, shipped, tmp_path):
 
 
 def test_the_error_of_a_program_that_no_bundle_has_says_so(shipped, tmp_path):
-    request = jitload.CompileRequest("__global__ void k() {}", name="nobody.cu", kind="ptx", arch="compute_75")
+    request = jitload.CompileRequest("__global__ void k() {}", name="nobody.cu", kind="ptx", arch=EXECUTOR_ARCH)
     with jitload.configure(compile="never"), pytest.raises(NotPrecompiledError, match="nothing of this program"):
         compile_request(request, jitload.Cache())

@@ -40,14 +40,14 @@ def test_what_no_bundle_has_is_not_precompiled(built, only_one, keys, policy):
     cache = jitload.Cache(built[2].directory)
     compile_request(built[1][1], cache)
     with jitload.configure(bundles=[only_one], trust=keys["ci"][1], strict=True), jitload.configure(compile=policy):
-        assert compile_request(built[1][0], cache).arch == "compute_75"
+        assert compile_request(built[1][0], cache).arch == "compute_90"
         with pytest.raises(NotPrecompiledError) as caught:
             compile_request(built[1][1], cache)
     assert jitload.stats().compiles == before.compiles
     error = caught.value
     assert "strict mode is on (JITLOAD_STRICT)" in str(error)
     assert "not asked: in strict mode" in error.searched[-1]
-    assert error.nearest == ("same program as ptx compute_75 in one.jlb: asked for was cubin sm_80",)
+    assert error.nearest == ("same program as ptx compute_90 in one.jlb: asked for was cubin sm_80",)
     assert "jitload bundle sign" in error.fix
     assert "JITLOAD_COMPILE" not in error.fix
     assert compile_request(built[1][1], cache)

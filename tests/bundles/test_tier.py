@@ -21,7 +21,7 @@ from jitload.bundles.bundle import Bundle
 from jitload.bundles.check import check_coverage
 from jitload.door import compile_request
 from jitload.errors import BundleError, CompileDisabledError, NotPrecompiledError, TrustError
-from jitload.source.arch import EXECUTOR_OPTIONS
+from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS
 from jitload.workloads.workload import Workload
 
 from .conftest import requests_of, write_sources
@@ -88,7 +88,7 @@ def test_a_refused_bundle_is_never_passed_over(built, signed, keys, hits, policy
 
 
 DOORS = {
-    "compile": lambda source, request, kernel: jitload.compile(source, arch="compute_75"),
+    "compile": lambda source, request, kernel: jitload.compile(source, arch="compute_90"),
     "compile for the device": lambda source, request, kernel: jitload.compile(source),
     "request": lambda source, request, kernel: compile_request(request),
     "artifact": lambda source, request, kernel: kernel.artifact(),
@@ -156,11 +156,11 @@ def test_several_bundles_are_asked_in_order(built, tmp_path, hits):
 
 @pytest.mark.parametrize(
     ("device", "expected"),
-    [("sm_80", "sm_80"), ("sm_86", "sm_80"), ("sm_90", "sm_90"), ("sm_120", "compute_75"), ("cpu", "compute_75")],
+    [("sm_80", "sm_80"), ("sm_86", "sm_80"), ("sm_90", "sm_90"), ("sm_120", "compute_90"), ("cpu", "compute_90")],
 )
 def test_the_image_for_a_device_is_chosen(built, unsigned, device, expected):
     jitload.use_bundle(unsigned, trust="unsigned")
-    kind, arch = ("ptx", "compute_75") if device == "cpu" else ("cubin", device)
+    kind, arch = ("ptx", "compute_90") if device == "cpu" else ("cubin", device)
     (request,) = requests_of(built[0], [(kind, arch)])
     with jitload.configure(compile="never"):
         assert compile_request(request, jitload.Cache(), device=device).arch == expected
@@ -210,7 +210,7 @@ def test_a_workload_of_the_executor_is_one_of_every_device(built, tmp_path):
     workload, own = tmp_path / "app.jlw", jitload.Cache(tmp_path / "cache")
     with jitload.configure(device="cpu"), jitload.record(workload):
         jitload.compile(built[0], cache=own)
-    lined = jitload.CompileRequest(built[0], kind="ptx", arch="compute_75", device_options=EXECUTOR_OPTIONS)
+    lined = jitload.CompileRequest(built[0], kind="ptx", arch=EXECUTOR_ARCH, device_options=EXECUTOR_OPTIONS)
     recorded = Workload.read(workload)
     for number, (requests, cache) in enumerate([(built[1], built[2]), ([lined], own)]):
         path = tmp_path / f"{number}.jlb"

@@ -86,7 +86,7 @@ def test_json_has_the_same_shape_for_every_check(spawn):
     assert checks["nvrtc"]["details"]["version"].count(".") == 2
     assert checks["compile"]["details"]["bytes"] > 0
     assert checks["cpu executor"]["status"] == "ok"
-    assert checks["cpu executor"]["found"] == "ran ptx compiled for compute_75"
+    assert checks["cpu executor"]["found"] == "ran ptx compiled for compute_90"
 
 
 def test_without_any_cuda_package_it_says_what_to_install(spawn_with, make_site):

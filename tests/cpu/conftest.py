@@ -12,6 +12,7 @@ import pytest
 import jitload
 from jitload.cpu.module import load_ptx
 from jitload.settings.option import CPU_CHECKS
+from jitload.source.arch import EXECUTOR_ARCH
 
 
 @lru_cache(maxsize=64)
@@ -92,7 +93,7 @@ def cuda():
     """CUDA C -> Device; skips without NVRTC."""
     pytest.importorskip("cuda.bindings.nvrtc", reason="needs NVRTC and its Python bindings")
 
-    def compile_source(source: str, *options: str, arch: str = "compute_75") -> Device:
+    def compile_source(source: str, *options: str, arch: str = EXECUTOR_ARCH) -> Device:
         return Device(_compile(source, options, arch))
 
     return compile_source

@@ -70,7 +70,7 @@ def test_a_fetch_without_a_driver_says_what_to_do(kind):
     else:
         what = {"cubin": "a cubin", "fatbin": "a fatbin", "ltoir": "LTO-IR"}[kind]
         assert str(caught.value).startswith(f"{NO_DRIVER}, and {what} runs on a GPU alone. What runs here")
-        assert "leave kind= and arch= out, or write kind='ptx', arch='compute_75'" in str(caught.value)
+        assert "leave kind= and arch= out, or write kind='ptx', arch='compute_90'" in str(caught.value)
         assert "JITLOAD_DEVICE" not in str(caught.value)
     assert caught.value.kind in {kind, None}
     with pytest.raises(LoadError, match="no CUDA driver"):

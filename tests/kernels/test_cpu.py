@@ -5,6 +5,7 @@ import pytest
 
 import jitload
 from jitload.settings.option import CPU_CHECKS
+from jitload.source.arch import EXECUTOR_ARCH
 from tests.kernels.cases import EMPTY_SAMPLES, SAMPLES, launch_all, run, sample_id
 
 
@@ -15,7 +16,7 @@ def load(compile_kernel):
 
     def load_file(file):
         if file not in modules:
-            modules[file] = compile_kernel(file, kind="ptx", arch="compute_75").load()
+            modules[file] = compile_kernel(file, kind="ptx", arch=EXECUTOR_ARCH).load()
         return modules[file]
 
     with jitload.configure(device="cpu"):

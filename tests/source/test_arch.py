@@ -9,7 +9,15 @@ import pytest
 
 import jitload
 from jitload.compiler import nvrtc
-from jitload.source.arch import EXECUTOR_ARCH, capability, normalize_arch, normalize_archs, parse_kind, virtual_arch
+from jitload.source.arch import (
+    EXECUTOR_ARCH,
+    FORMER_EXECUTOR_ARCHS,
+    capability,
+    normalize_arch,
+    normalize_archs,
+    parse_kind,
+    virtual_arch,
+)
 from jitload.values import Kind
 
 SOURCE = b'extern "C" __global__ void k(int *out) { *out = 1; }\n'
@@ -129,21 +137,23 @@ def test_the_executors_arch_is_compiled_for_without_a_word():
     assert compile_for(EXECUTOR_ARCH).log == ""
 
 
-def test_the_executors_arch_is_the_lowest_of_that_sort(needs_nvrtc):
-    """Whatever is lower NVRTC warns about, or does not know any more."""
-    needs_nvrtc("12.9")  # 12.6 is silent about compute_50
-    lower = [number for number in (50, 52, 53, 60, 61, 62, 70, 72) if f"compute_{number}" < EXECUTOR_ARCH]
-    assert lower
-    for number in lower:
-        try:
-            log = compile_for(f"compute_{number}").log
-        except nvrtc.NvrtcFailure as failure:
-            log = failure.log
-        assert log, f"compute_{number} compiles without a word"
+@pytest.mark.parametrize("least", [700, 750, 800, 900])
+def test_what_todays_code_asks_the_arch_for_is_there_on_the_executor(least):
+    """Without an arch, code behind `#if __CUDA_ARCH__ >= 800` runs."""
+    source = f"""extern "C" __global__ void k(int *x) {{
+    #if __CUDA_ARCH__ >= {least}
+        x[threadIdx.x] = __CUDA_ARCH__;
+    #endif
+    }}"""
+    x = np.zeros(4, np.int32)
+    with jitload.configure(device="cpu"):
+        jitload.compile(source).load()["k"](x, grid=1, block=4)
+    assert x.tolist() == [900] * 4
 
 
 def test_nvrtc_knows_its_archs():
-    assert {int(EXECUTOR_ARCH.partition("_")[2]), 80, 90} <= set(nvrtc.supported_archs())
+    named = (EXECUTOR_ARCH, *FORMER_EXECUTOR_ARCHS)
+    assert {*(capability(arch)[0] * 10 + capability(arch)[1] for arch in named), 80} <= set(nvrtc.supported_archs())
 
 
 def test_nvrtc_knows_the_archs_of_its_day(needs_nvrtc):
@@ -174,11 +184,11 @@ def test_what_is_no_arch_says_what_to_write(given, message):
 def test_native_is_the_device_in_force():
     with jitload.configure(device="cpu"):
         made = jitload.compile("__global__ void k() {}", arch="native")
-        assert (made.arch, made.kind) == ("compute_75", "ptx")
+        assert (made.arch, made.kind) == (EXECUTOR_ARCH, "ptx")
 
         @jitload.jit_kernel(source="__global__ void k() {}", arch="native")
         def k(): ...
 
-        assert k.request().arch == k.request(arch="native").arch == "compute_75"
+        assert k.request().arch == k.request(arch="native").arch == EXECUTOR_ARCH
         with pytest.raises(jitload.UsageTypeError, match="got bytes"):
             jitload.compile("", arch=b"sm_90")

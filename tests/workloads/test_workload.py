@@ -16,6 +16,7 @@ import jitload
 from jitload.digest import sha256_hex
 from jitload.door import compile_request
 from jitload.errors import BundleError, NotPrecompiledError
+from jitload.source.arch import EXECUTOR_ARCH
 from jitload.workloads.workload import (
     FIRST_LINE,
     Workload,
@@ -210,9 +211,9 @@ def test_how_a_target_was_chosen_is_recorded(built, tmp_path):
     with jitload.record(tmp_path / "app.jlw"), jitload.configure(device="cpu"):
         jitload.compile(built[0])
         jitload.compile(built[0], kind="ptx")
-        jitload.compile(built[0], arch="compute_75")
+        jitload.compile(built[0], arch=EXECUTOR_ARCH)
     assert Workload.read(tmp_path / "app.jlw").programs[0].targets == {
-        ("ptx", "compute_75", how) for how in ("device", "kind", "chosen")
+        ("ptx", EXECUTOR_ARCH, how) for how in ("device", "kind", "chosen")
     }
 
 

@@ -64,12 +64,13 @@ def _kinds_of(modifiers: tuple[str, ...]) -> tuple[str, ...]:
 
 _TEXTURES = "textures are not supported by the CPU executor"
 _SURFACES = "surfaces are not supported by the CPU executor"
-_WARPGROUPS = "warpgroup and tensor memory instructions are not supported by the CPU executor; compile for compute_75"
+_INSTEAD = "not supported by the CPU executor: give the kernel a path for plain compute_90 (mma, wmma)"
 #: Opcodes that are known, and why they do not run.
 REFUSED: dict[str, str] = {
     **dict.fromkeys(("tex", "tld4", "txq"), _TEXTURES),
     **dict.fromkeys(("suld", "sust", "sured", "suq"), _SURFACES),
-    **dict.fromkeys(("wgmma", "tcgen05"), _WARPGROUPS),
+    "wgmma": f"wgmma, products of a warpgroup, are {_INSTEAD}",
+    "tcgen05": f"tcgen05, products in tensor memory, are {_INSTEAD}",
     "multimem": "multicast memory is not supported by the CPU executor",
     "istypep": "texture, sampler and surface types are not supported by the CPU executor",
     **dict.fromkeys(

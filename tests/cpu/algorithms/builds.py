@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 #: Name -> (architecture, options of NVRTC).
 BUILDS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "75": (75, ()),
-    "70": (70, ()),
-    "75 unfused": (75, ("--fmad=false",)),
-    "80": (80, ("-lineinfo",)),
     "90": (90, ()),
+    "70": (70, ()),
+    "75": (75, ()),
+    "80": (80, ("-lineinfo",)),
+    "90 unfused": (90, ("--fmad=false",)),
     "90 debug": (90, ("-G",)),
     "100": (100, ()),
     "100 fast": (100, ("--use_fast_math",)),

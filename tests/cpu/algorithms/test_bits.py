@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "90", "100")
+BUILDS = ("90", "75", "100")
 M32, M64 = 2**32 - 1, 2**64 - 1
 
 

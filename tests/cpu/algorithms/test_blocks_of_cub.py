@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.cpu.algorithms.builds import sizes
 
-BUILDS = ("75",)
+BUILDS = ("90",)
 
 
 @sizes(1, 3)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "70", "120")
+BUILDS = ("90", "70", "120")
 
 
 def graph(rng, n, degree=1.3):

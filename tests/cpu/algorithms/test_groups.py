@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "90")
+BUILDS = ("90", "75")
 
 
 def numbers(rng, size):

@@ -10,7 +10,7 @@ import numpy as np
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "80", "100")
+BUILDS = ("90", "80", "100")
 
 
 def fnv1a(message: bytes) -> int:

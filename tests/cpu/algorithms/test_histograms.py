@@ -7,7 +7,7 @@ import pytest
 
 from tests.cpu.algorithms.builds import sizes
 
-BUILDS = ("75", "80", "90 debug")
+BUILDS = ("90", "80", "90 debug")
 
 
 @pytest.mark.parametrize("kernel", ["global_atomics", "privatised", "matched"])

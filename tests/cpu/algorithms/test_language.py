@@ -10,7 +10,7 @@ import pytest
 from jitload.errors import CpuFault
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "90", "90 debug")
+BUILDS = ("90", "75", "90 debug")
 
 
 @sizes(1, 300, 70)

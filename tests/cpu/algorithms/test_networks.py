@@ -9,7 +9,7 @@ import pytest
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "100 fast", "80")
+BUILDS = ("90", "100 fast", "80")
 
 
 def normal(rng, *shape):

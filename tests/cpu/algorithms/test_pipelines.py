@@ -7,7 +7,7 @@ import numpy as np
 from tests.cpu.algorithms.builds import blocks, sizes
 
 LEAST = 80
-BUILDS = ("80", "90")
+BUILDS = ("90", "80")
 
 
 @sizes(4, 1000, 256)

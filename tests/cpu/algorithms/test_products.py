@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "75 unfused", "120")
+BUILDS = ("90", "90 unfused", "120")
 
 
 def cover(m, n, tile):

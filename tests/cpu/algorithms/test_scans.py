@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "70", "100")
+BUILDS = ("90", "70", "100")
 
 
 def numbers(rng, size):

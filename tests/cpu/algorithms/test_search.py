@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "90", "90 debug")
+BUILDS = ("90", "75", "90 debug")
 QUEENS = {1: 1, 2: 0, 4: 2, 5: 10, 6: 4, 7: 40, 8: 92}
 
 

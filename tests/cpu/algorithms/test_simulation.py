@@ -9,7 +9,7 @@ import pytest
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75 unfused", "90", "100 fast")
+BUILDS = ("90 unfused", "75", "100 fast")
 
 
 def escape_times(height, width, limit):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "90", "120")
+BUILDS = ("90", "75", "120")
 
 
 @pytest.mark.parametrize("kernel", ["bitonic_sort", "odd_even_merge_sort"])

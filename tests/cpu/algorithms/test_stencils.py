@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.cpu.algorithms.builds import blocks, sizes
 
-BUILDS = ("75", "75 unfused", "100 fast")
+BUILDS = ("90", "90 unfused", "100 fast")
 TAPS = np.array([0.03125, 0.109375, 0.21875, 0.28125, 0.21875, 0.109375, 0.03125])
 
 
