@@ -28,7 +28,7 @@ NO_ROOMS = {"__init__", "__main__", "cache", "lookup", "pipeline"}
 # The same within the executor.
 CPU_TIERS = (
     {"types"},
-    {"faults", "text", "lanes"},
+    {"faults", "text", "lanes", "isa"},
     {"memory"},
     {"code"},
     {"emit"},

@@ -5,6 +5,7 @@ The rooms, each importing only from those before it:
     types            how values are held
     faults           how the executor says no
     text             reading PTX: tokens, statements, operands
+    isa              the instructions, a row each: how they are written, what they do to others
     lanes            arithmetic on arrays of lanes
     memory           the state spaces: checked addresses, atomics, copies
     code             from functions of PTX to generated Python: blocks, liveness, registers, the writer

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from jitload.cpu.isa.effects import effects_of
 from jitload.cpu.lanes.warp import groups_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from jitload.cpu.text.ir import Place
     from jitload.cpu.types import Array, Lanes
 
-_STRONG = {"volatile", "relaxed", "acquire", "release", "acq_rel", "sc", "mmio", "cv"}
 _RELEASES = {"release", "acq_rel", "sc"}
 
 
@@ -49,11 +49,11 @@ def strength_of(place: Place) -> Strength:
     words = place.text.split()
     name = words[1] if words[0].startswith("@") and len(words) > 1 else words[0]
     opcode, *modifiers = name.rstrip(";").split(".")
-    found = set(modifiers)
-    strong = opcode in {"atom", "red", "mbarrier"} or bool(found & _STRONG)
+    effects = effects_of(opcode, tuple(modifiers))
+    strong = "strong" in effects
     # A copy writes its data like anybody; what it then does to an mbarrier (an atomic access) publishes them.
-    releases = opcode in {"mbarrier", "cp"} or bool(found & _RELEASES)
-    return Strength(strong, releases, opcode in {"fence", "membar"})
+    releases = "releases" in effects or bool(_RELEASES & {*modifiers})
+    return Strength(strong, releases, "fences" in effects)
 
 
 class Knowledge:

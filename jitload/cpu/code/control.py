@@ -7,41 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from jitload.cpu.text.ir import Instruction, Operand, Register, Variable
 
-#: Opcodes whose first operand is no destination.
-NO_RESULT = {"st", "red", "bra", "call", "ret", "exit", "trap", "brkpt", "membar", "fence", "nanosleep", "prefetch"}
-NO_RESULT |= {
-    "setmaxnreg",
-    "griddepcontrol",
-    "prefetchu",
-    "pmevent",
-    "brx",
-    "discard",
-    "applypriority",
-    "stackrestore",
-    "barrier",
-    "bar",
-}
-#: Opcodes at which lanes wait for others; the scheduler carries them out.
-MEETINGS = {"bar", "barrier", "shfl", "vote", "match", "redux", "activemask", "elect", "mma", "movmatrix"}
-ENDS = MEETINGS | {"bra", "brx", "call", "ret", "exit"}
-EFFECTS = ENDS | {
-    "cp",
-    "mbarrier",
-    "wmma",
-    "ldmatrix",
-    "stmatrix",
-    "ld",
-    "ldu",
-    "st",
-    "atom",
-    "red",
-    "trap",
-    "brkpt",
-    "nanosleep",
-    "stackrestore",
-    "alloca",
-}
-
 
 class Jump(NamedTuple):
     """Every lane goes on at block `target`; no instruction where one block runs into the next."""

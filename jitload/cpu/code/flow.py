@@ -9,9 +9,10 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.control import EFFECTS, ENDS, Block, Branch, Call, Exit, Jump, Meeting, Return, Table
+from jitload.cpu.code.control import Block, Branch, Call, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.code.liveness import find_liveness
 from jitload.cpu.faults import Refused
+from jitload.cpu.isa.effects import acts, effects_of
 from jitload.cpu.text.ir import (
     Body,
     CallSyntax,
@@ -94,7 +95,7 @@ class FlowBuilder:
             self._append()
             return
         guard = instruction.guard
-        if guard is not None and opcode in EFFECTS:
+        if guard is not None and acts(opcode, instruction.modifiers):
             instruction.guard = None
             around = self.blocks[-1]
             self._append()
@@ -102,9 +103,10 @@ class FlowBuilder:
             self._start_block()
             around.end = Branch(guard, not instruction.negated, len(self.blocks) - 1, around.number + 1)
             return
-        if opcode in {"ldmatrix", "stmatrix"}:
+        effects = effects_of(opcode, instruction.modifiers)
+        if "exchanges" in effects:
             self._exchange_addresses(instruction)
-        elif opcode in ENDS or (opcode == "wmma" and "mma" in instruction.modifiers):
+        elif "ends" in effects:
             self._end_block(instruction)
         else:
             self.blocks[-1].instructions.append(instruction)

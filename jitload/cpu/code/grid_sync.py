@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.control import Branch, Exit, Jump, Return
 from jitload.cpu.code.liveness import successors
+from jitload.cpu.isa.effects import effects_of
 from jitload.cpu.text.ir import Immediate, Register, Special
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from jitload.cpu.text.ir import Instruction
 
 _WORKSPACE = {"envreg1", "envreg2"}
-#: What puts the two halves of the address together.
-_PASSING = {"mov", "cvt", "cvta", "bfi", "or", "shl", "add", "mad", "prmt", "selp"}
 _COMPARISONS = {"eq": True, "ne": False}
 
 
@@ -52,7 +51,12 @@ class GridSync:
 def _workspace_registers(blocks: Iterable[Block]) -> set[int]:
     """The registers that hold the workspace's address, or a part of it."""
     found: set[int] = set()
-    instructions = [one for block in blocks for one in block.instructions if one.opcode in _PASSING and one.operands]
+    instructions = [
+        one
+        for block in blocks
+        for one in block.instructions
+        if one.operands and "assembles" in effects_of(one.opcode, one.modifiers)
+    ]
     grown = True
     while grown:
         grown = False

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jitload.cpu.faults import Refused
+from jitload.cpu.isa.registry import candidates
 from jitload.cpu.types import TYPES, Type
 
 if TYPE_CHECKING:
@@ -60,23 +61,6 @@ def _kinds_of(modifiers: tuple[str, ...]) -> tuple[str, ...]:
     if type_.is_integer:
         return (*modifiers, "integer")
     return (*modifiers, "integer pair") if type_.name in {"u16x2", "s16x2"} else modifiers
-
-
-_TEXTURES = "textures are not supported by the CPU executor"
-_SURFACES = "surfaces are not supported by the CPU executor"
-_INSTEAD = "not supported by the CPU executor: give the kernel a path for plain compute_90 (mma, wmma)"
-#: Opcodes that are known, and why they do not run.
-REFUSED: dict[str, str] = {
-    **dict.fromkeys(("tex", "tld4", "txq"), _TEXTURES),
-    **dict.fromkeys(("suld", "sust", "sured", "suq"), _SURFACES),
-    "wgmma": f"wgmma, products of a warpgroup, are {_INSTEAD}",
-    "tcgen05": f"tcgen05, products in tensor memory, are {_INSTEAD}",
-    "multimem": "multicast memory is not supported by the CPU executor",
-    "istypep": "texture, sampler and surface types are not supported by the CPU executor",
-    **dict.fromkeys(
-        ("alloca", "stacksave", "stackrestore"), "stack allocation (alloca) is not supported by the CPU executor"
-    ),
-}
 
 
 class Modifiers:
@@ -142,14 +126,20 @@ def operands(instruction: Instruction, least: int, most: int | None = None) -> t
     return found
 
 
+def refuse_unsupported(instruction: Instruction) -> None:
+    """Refuse what has a row that says why it does not run."""
+    for name in candidates(instruction.opcode, instruction.modifiers):
+        if name.row.refused:
+            raise Refused(name.row.refused)
+
+
 def emit(writer: BlockWriter, instruction: Instruction) -> None:
     """Write the code of one instruction.
 
     Raises:
         Refused: it is not known, or not known like this.
     """
-    if instruction.opcode in REFUSED:
-        raise Refused(REFUSED[instruction.opcode])
+    refuse_unsupported(instruction)
     if instruction.malformed is not None:
         raise Refused(instruction.malformed)
     emitter = _find_emitter(instruction.opcode, instruction.modifiers)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.control import Call
 from jitload.cpu.code.liveness import successors
 from jitload.cpu.faults import Refused
+from jitload.cpu.isa.effects import effects_of, sees_others
 from jitload.cpu.text.names import plain_name
 from jitload.images.ptx.entries import align, parameter_offsets
 
@@ -75,14 +76,7 @@ class KernelLayout:
 
 def _may_wait(instruction: Instruction) -> bool:
     """Whether a loop around this instruction may wait for what another thread does."""
-    opcode, modifiers = instruction.opcode, set(instruction.modifiers)
-    if opcode == "atom":
-        return bool(modifiers & {"cas", "exch", "or", "and"})
-    return (
-        opcode == "nanosleep"
-        or bool(modifiers & {"test_wait", "try_wait"})
-        or (opcode == "ld" and bool(modifiers & {"volatile", "acquire", "relaxed", "mmio", "cv"}))
-    )
+    return "polls" in effects_of(instruction.opcode, instruction.modifiers)
 
 
 def find_spins(blocks: list[Block]) -> set[int]:
@@ -106,16 +100,11 @@ def depends_on_others(blocks: list[Block]) -> bool:
     for block in blocks:
         last = max(last, loops.get(block.number, -1))
         inside = block.number <= last
-        if inside and (isinstance(block.end, Call) or any(_sees_others(one) for one in block.instructions)):
+        if inside and (
+            isinstance(block.end, Call) or any(sees_others(one.opcode, one.modifiers) for one in block.instructions)
+        ):
             return True
     return False
-
-
-def _sees_others(instruction: Instruction) -> bool:
-    opcode, modifiers = instruction.opcode, set(instruction.modifiers)
-    if opcode in {"ld", "ldu"}:
-        return not modifiers & {"param", "param::entry", "param::func", "local", "const", "nc"}
-    return opcode in {"atom", "ldmatrix", "wmma", "mbarrier", "cp"}
 
 
 def _reach(blocks: list[Block], start: int) -> set[int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.control import NO_RESULT, Branch, Call, Jump, Meeting, Table
+from jitload.cpu.code.control import Branch, Call, Jump, Meeting, Table
 from jitload.cpu.code.function_writer import AFFINE_SPECIALS
 from jitload.cpu.faults import Refused
+from jitload.cpu.isa.effects import effects_of, gives
 from jitload.cpu.text.ir import (
     CallSyntax,
     Instruction,
@@ -48,10 +49,8 @@ def registers_of(operand: Operand | CallSyntax) -> list[Register]:
 
 def _has_result(instruction: Instruction) -> bool:
     """Whether the first operand is a destination."""
-    if instruction.opcode in {"bar", "barrier"}:
-        return "red" in instruction.modifiers
     first = instruction.operands[0] if instruction.operands else None
-    return instruction.opcode not in NO_RESULT and not isinstance(first, Memory)
+    return gives(instruction.opcode, instruction.modifiers) and not isinstance(first, Memory)
 
 
 def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
@@ -73,7 +72,7 @@ def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[
 def carries(instruction: Instruction) -> tuple[bool, bool]:
     """(writes, reads) of the carry flag CC.CF (PTX ISA section 9.7.2)."""
     opcode, modifiers = instruction.opcode, instruction.modifiers
-    return "cc" in modifiers, opcode in {"addc", "subc", "madc"}
+    return "cc" in modifiers, "carries_in" in effects_of(opcode, modifiers)
 
 
 def successors(end: Terminator) -> tuple[int, ...]:
@@ -142,16 +141,15 @@ def reads_special(blocks: list[Block], prefix: str) -> bool:
     )
 
 
-_LINEAR = {"mov", "cvta", "cvt", "add", "sub", "mul", "mad", "shl", "shr", "and", "or"}
-
-
 def linear_registers(blocks: list[Block]) -> set[int]:
     """Numbers of the registers that may be a linear function of the thread's coordinates: an upper bound."""
     waiting: list[int] = []
     users: dict[int, list[int]] = {}
     for block in blocks:
         for step in block.instructions:
-            if step.opcode not in _LINEAR or step.guard is not None or not step.operands:
+            if step.guard is not None or not step.operands:
+                continue
+            if "linear" not in effects_of(step.opcode, step.modifiers):
                 continue
             target = step.operands[0]
             if not isinstance(target, Register) or target.type.bits not in {16, 32, 64}:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 @emits("cvt")
 def _emit_cvt(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    if modifiers.flag("rs"):
-        raise Refused("stochastic rounding (.rs) is not supported by the CPU executor")
     if {*PAIRS} & set(instruction.modifiers):
         emit_cvt_fp8(writer, instruction, modifiers)
         return

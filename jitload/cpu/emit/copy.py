@@ -21,18 +21,10 @@ if TYPE_CHECKING:
 
 _SHARED = ("shared", "shared::cta", "shared::cluster")
 _BYTES = "mbarrier::complete_tx::bytes"
-#: Part of an opcode -> what it is, and what does the same here.
-_REFUSED = (
-    ("tensor", "cp.async.bulk.tensor, copies of tensors (TMA)", "cp.async.bulk or plain loads"),
-    ("reduce", "cp.reduce.async.bulk, reductions in bulk (TMA)", "atomics"),
-)
 
 
 @emits("cp")
 def _emit_copy(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    for part, what, instead in _REFUSED:
-        if part in instruction.modifiers:
-            raise Refused(f"{what}, are not supported by the CPU executor: give the kernel a path with {instead}")
     modifiers.need("async")
     if modifiers.choice("bulk"):
         _emit_bulk(writer, instruction, modifiers)

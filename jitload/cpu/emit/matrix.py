@@ -68,8 +68,6 @@ def _emit_product(
 ) -> tuple[MeetingCode, str, list[Register]]:
     """`mma` and `wmma.mma`: a meeting of whole warps."""
     opaque = instruction.opcode == "wmma"
-    if "sp" in instruction.modifiers:
-        raise Refused("products of sparse matrices are not supported by the CPU executor")
     modifiers.need("sync")
     modifiers.need("aligned")
     if opaque:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.block_code import BARRIERS, MeetingCode
 from jitload.cpu.code.function_writer import canonical
-from jitload.cpu.code.instruction import Modifiers, operands
+from jitload.cpu.code.instruction import Modifiers, operands, refuse_unsupported
 from jitload.cpu.emit.matrix import MEETINGS as MATRIX_MEETINGS
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.ir import Pair, Register, Sink
@@ -26,6 +26,7 @@ def emit_meeting(writer: BlockWriter, instruction: Instruction) -> tuple[Meeting
     Raises:
         Refused: the operation is not known like this.
     """
+    refuse_unsupported(instruction)
     if instruction.malformed is not None:
         raise Refused(instruction.malformed)
     writer.begin(instruction)

@@ -110,8 +110,6 @@ def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
 
 @emits("atom", "red")
 def _emit_atomic(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    if modifiers.choice("async"):
-        raise Refused("red.async, reductions across a cluster, are not supported by the CPU executor: write red")
     found = take_hints(modifiers, instruction)
     space = _space(modifiers)
     name = modifiers.need(*_OPERATIONS)

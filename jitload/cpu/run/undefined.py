@@ -15,9 +15,10 @@ import numpy as np
 
 from jitload.cpu.code.liveness import registers_of, results_and_sources
 from jitload.cpu.faults import describe_place
+from jitload.cpu.isa.effects import effects_of, profile_class
 from jitload.cpu.lanes.warp import shuffle_sources
 from jitload.cpu.run.members import is_full
-from jitload.cpu.text.ir import Vector
+from jitload.cpu.text.ir import Memory, Vector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +26,11 @@ if TYPE_CHECKING:
     from jitload.cpu.code.block_code import BlockCode, MeetingCode
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
-    from jitload.cpu.text.ir import Instruction, Operand
+    from jitload.cpu.text.ir import Instruction
     from jitload.cpu.types import Array, Lanes
 
 _ONE = np.uint32(1)
-#: What hands on a value that is undefined in each of its results.
-_PASSING = {"mov", "add", "sub", "xor", "not", "neg", "cvt", "min", "max"}
-_STORES = {"st", "atom", "red"}
+_STORES = {"store", "atomic"}
 _OWN = {"local", "param", "param::func"}
 
 #: Register -> (per lane of the batch the lane of the warp that its value came from, or -1; the site of the shuffle).
@@ -95,7 +94,7 @@ def follow(batch: Batch, frame: Frame, block: BlockCode, lanes: Array | None) ->
         results, sources = results_and_sources(step)
         if known.keys().isdisjoint(one.index for one in (*results, *sources)):
             continue
-        if step.opcode in _STORES:
+        if profile_class(step.opcode, step.modifiers) in _STORES:
             _check_store(batch, known, step, lanes)
         found, site = _outcome(known, step)
         for one in results:
@@ -106,7 +105,7 @@ def follow(batch: Batch, frame: Frame, block: BlockCode, lanes: Array | None) ->
 
 def _outcome(known: Undefined, step: Instruction) -> tuple[Array | None, int]:
     """What of the results of an instruction is undefined, and by which shuffle."""
-    if step.opcode not in _PASSING:
+    if "hands_on" not in effects_of(step.opcode, step.modifiers):
         return None, 0
     parts = [known[one.index] for operand in step.operands[1:] for one in registers_of(operand) if one.index in known]
     if not parts:
@@ -125,8 +124,9 @@ def _outcome(known: Undefined, step: Instruction) -> tuple[Array | None, int]:
 def _check_store(batch: Batch, known: Undefined, step: Instruction, lanes: Array | None) -> None:
     if _OWN & set(step.modifiers):
         return
-    values: tuple[Operand, ...] = step.operands[1 if step.opcode != "atom" else 2 :]
-    for one in (register for operand in values for register in registers_of(operand)):
+    _, sources = results_and_sources(step)
+    addresses = {one.index for operand in step.operands if isinstance(operand, Memory) for one in registers_of(operand)}
+    for one in (register for register in sources if register.index not in addresses):
         array, site = known.get(one.index, (None, 0))
         if array is None:
             continue

@@ -1,0 +1,17 @@
+"""Branches, calls and ends (PTX ISA sections 9.7.12 and 9.7.19)."""
+
+from __future__ import annotations
+
+from jitload.cpu.isa.row import Row
+
+ROWS = (
+    Row("bra{.uni}", "a:*", example="DONE", profile="control", effects="ends"),
+    Row("brx!idx{.uni}", "a:u32 b:*", example="%r1, TABLE", profile="control", effects="ends"),
+    Row("call{.uni}", "a:*", example="(%r1), callee, (%r2)", profile="control", effects="ends"),
+    Row("ret{.uni}", profile="control", effects="ends"),
+    Row("exit", profile="control", effects="ends"),
+    Row("trap", profile="control", effects="stops"),
+    Row("brkpt", profile="control", effects="stops"),
+    Row("pmevent{.mask}", "a:#", profile="other"),
+    Row("setmaxnreg.(inc|dec).sync.aligned.u32", "a:#", profile="other", since="8.0 sm_90a"),
+)  # fmt: skip

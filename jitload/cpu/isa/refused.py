@@ -1,0 +1,33 @@
+"""What is known and does not run, with the reason: whatever has these parts in its name."""
+
+from __future__ import annotations
+
+from jitload.cpu.isa.row import Row
+
+_TEXTURES = "textures are not supported by the CPU executor"
+_SURFACES = "surfaces are not supported by the CPU executor"
+_INSTEAD = "not supported by the CPU executor: give the kernel a path"
+_PLAIN = f"{_INSTEAD} for plain compute_90 (mma, wmma)"
+_STACK = "stack allocation (alloca) is not supported by the CPU executor"
+
+#: Opcode -> why it does not run; the effects are those that it would have.
+_OPCODES = {
+    **dict.fromkeys(("tex", "tld4", "txq"), (_TEXTURES, "")),
+    **dict.fromkeys(("suld", "sust", "sured", "suq"), (_SURFACES, "")),
+    "wgmma": (f"wgmma, products of a warpgroup, are {_PLAIN}", ""),
+    "tcgen05": (f"tcgen05, products in tensor memory, are {_PLAIN}", ""),
+    "multimem": ("multicast memory is not supported by the CPU executor", ""),
+    "istypep": ("texture, sampler and surface types are not supported by the CPU executor", ""),
+    **dict.fromkeys(("alloca", "stacksave", "stackrestore"), (_STACK, "stops")),
+}
+_TENSORS = f"cp.async.bulk.tensor, copies of tensors (TMA), are {_INSTEAD} with cp.async.bulk or plain loads"
+_REDUCTIONS = f"cp.reduce.async.bulk, reductions in bulk (TMA), are {_INSTEAD} with atomics"
+
+ROWS = (
+    *(Row(opcode, "d:*", profile="other", effects=effects, refused=why) for opcode, (why, effects) in _OPCODES.items()),
+    Row("cp.tensor", refused=_TENSORS, profile="copy", effects="loads stores releases"),
+    Row("cp.reduce", refused=_REDUCTIONS, profile="copy", effects="loads stores releases"),
+    Row("cvt.rs", "d:*", profile="conversion", refused="stochastic rounding (.rs) is not supported by the CPU executor"),
+    Row("mma.sp", "d:*", profile="tensor", effects="meets ends", refused="products of sparse matrices are not supported by the CPU executor"),
+    Row("red.async", profile="atomic", effects="stores strong", refused="red.async, reductions across a cluster, are not supported by the CPU executor: write red"),
+)  # fmt: skip

@@ -1,0 +1,169 @@
+"""One declaration per form of an instruction, and how one is written.
+
+    add{.sat}.s32              d:T a:T b:T
+    ld{.weak}{.SPACE}{.VEC}.DATA    d>T [a]
+    shf!(l|r).(wrap|clamp).b32      d:u32 a:u32 b:u32 c:u32
+
+Parts stand in the order of the PTX ISA. In braces a part may be missing, in parentheses it is one of several, and a word
+in capitals is one of `GROUPS`. Types must come in the order in which they are written here; other parts in any, as
+ptxas takes them, and NVRTC itself writes `min.s32.relu`. What stands behind "!" belongs to the name of the opcode and
+must follow it at once.
+
+Of an operand the letter names it: `d` is the result, others are sources; `[a]` is an address. Behind ":" stands what a
+register must hold: `T`, `S`, `R` are the first, the second and the third type of the instruction, `U` the bits of `T`,
+`W` twice its width, `p` a predicate; `*` leaves it to the emitter. With ">" the register may be wider, with "~" the value
+may be an `Affine`. `#` is a literal; `d|q` may be two results, of which the
+second is a predicate, and `d&q` must be; behind "@" stands the modifier that asks for the operand, "?" may be missing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from jitload.cpu.isa.groups import GROUPS, TYPE_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Model = Callable[..., int]
+
+_PART = re.compile(r"(\{?)([.!])(?:\(([^)]*)\)|([\w:]+))\}?")
+_OPERAND = re.compile(
+    r"(?P<sign>[\[{]?)(?P<name>\w+)(?P<pair>[|&]\w)?[\]}]?(?:(?P<mark>[:>~])(?P<holds>[\w*#]+))?(?:@(?P<when>[\w:]+))?(?P<may>\?)?"
+)
+
+
+class Slot(NamedTuple):
+    """A part of a name.
+
+    Attributes:
+        group: the word in capitals, or "".
+        names: what may stand there.
+        optional: whether it may be missing.
+        first: whether it must follow the opcode at once.
+    """
+
+    group: str
+    names: tuple[str, ...]
+    optional: bool
+    first: bool
+
+    @property
+    def is_type(self) -> bool:
+        """Whether types stand there, whose order counts."""
+        return self.names[0] in TYPE_WORDS
+
+
+class Place(NamedTuple):
+    """An operand.
+
+    Attributes:
+        name: "d" for a result.
+        sign: "[" for an address, "{" for as many as `VEC` says.
+        pair: "&" where a predicate must stand behind "|", "|" where one may, or "".
+        mark: ":", ">" or "~".
+        holds: what a register there holds.
+        when: the modifier that asks for it, or "".
+        optional: whether it may be missing.
+    """
+
+    name: str
+    sign: str
+    pair: str
+    mark: str
+    holds: str
+    when: str
+    optional: bool
+
+
+class Row:
+    """One form of an instruction.
+
+    Attributes:
+        spelled: how it is written.
+        opcode: its first part.
+        operands: what it takes, as text.
+        effects: words of `jitload.cpu.isa.effects`.
+        profile: its class in profiles; "math" goes by the last type.
+        since: the least version of PTX and the least arch, as far as they are above 6.0 and sm_50.
+        expression: what it computes, or "" where an emitter says it.
+        model: the same in plain Python integers.
+        example: operands for an example, where they do not follow from `operands`.
+        refused: why it does not run, or "".
+    """
+
+    __slots__ = (
+        "_places", "_slots", "effects", "example", "expression", "model", "opcode", "operands", "profile", "refused", "since",
+        "spelled",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        spelled: str,
+        operands: str = "",
+        expression: str = "",
+        model: Model | None = None,
+        *,
+        profile: str = "math",
+        effects: str = "",
+        since: str = "",
+        example: str = "",
+        refused: str = "",
+    ) -> None:
+        self.spelled = spelled
+        self.opcode = re.split("[.!{]", spelled, maxsplit=1)[0]
+        self.operands = operands
+        self.expression = expression
+        self.model = model
+        self.profile = profile
+        self.effects = frozenset(effects.split())
+        self.since = since
+        self.example = example
+        self.refused = refused
+        self._slots: tuple[Slot, ...] | None = None
+        self._places: tuple[Place, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """How it is written, for people."""
+        return self.spelled.replace("!", ".")
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The parts behind the opcode."""
+        if self._slots is None:
+            self._slots = tuple(
+                Slot(word if word in GROUPS else "", _names(several or word), bool(brace), sign == "!")
+                for brace, sign, several, word in _PART.findall(self.spelled)
+            )
+        return self._slots
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The operands."""
+        if self._places is None:
+            found = [_OPERAND.fullmatch(one) for one in self.operands.split()]
+            self._places = tuple(
+                Place(
+                    one["name"],
+                    one["sign"],
+                    (one["pair"] or "")[:1],
+                    one["mark"] or ":",
+                    one["holds"] or "*",
+                    one["when"] or "",
+                    bool(one["may"]),
+                )
+                for one in found
+                if one is not None
+            )
+        return self._places
+
+    @property
+    def gives(self) -> bool:
+        """Whether its first operand is a result."""
+        return self.operands.startswith(("d", "{d"))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for word in text.split("|") for name in GROUPS.get(word, (word,)))
