@@ -1,31 +1,40 @@
 /* Two things that cost nothing themselves, for what is measured in front of them: a libcuda.so.1 that takes every call
- * (with -DDRIVER), and functions for tensors and for tvm-ffi (without). */
+ * (with -DDRIVER; with -DCOUNT too it counts them), and functions for tensors and for tvm-ffi (without). */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #ifdef DRIVER
 
-static int nothing(void) { return 0; }
-int cuInit(unsigned flags) { return 0; }
-int cuDriverGetVersion(int *version) { *version = 12090; return 0; }
-int cuDeviceGetCount(int *count) { *count = 1; return 0; }
-int cuDeviceGet(int *device, int ordinal) { *device = ordinal; return 0; }
-int cuDeviceGetAttribute(int *value, int attribute, int device) {
+#ifdef COUNT
+long launches, other_calls;
+#define LAUNCHED launches++;
+#define CALLED other_calls++;
+#else
+#define LAUNCHED
+#define CALLED
+#endif
+
+static int nothing(void) { CALLED return 0; }
+int cuInit(unsigned flags) { CALLED return 0; }
+int cuDriverGetVersion(int *version) { CALLED *version = 12090; return 0; }
+int cuDeviceGetCount(int *count) { CALLED *count = 1; return 0; }
+int cuDeviceGet(int *device, int ordinal) { CALLED *device = ordinal; return 0; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) { CALLED
     *value = attribute == 75 ? 9 : attribute == 76 ? 0 : 1024; /* compute capability 9.0 */
     return 0;
 }
-int cuCtxGetCurrent(void **context) { *context = (void *)0x1000; return 0; }
-int cuCtxGetDevice(int *device) { *device = 0; return 0; }
-int cuLibraryLoadData(void **library, const void *image, void *a, void *b, unsigned c, void *d, void *e, unsigned f) {
+int cuCtxGetCurrent(void **context) { CALLED *context = (void *)0x1000; return 0; }
+int cuCtxGetDevice(int *device) { CALLED *device = 0; return 0; }
+int cuLibraryLoadData(void **library, const void *image, void *a, void *b, unsigned c, void *d, void *e, unsigned f) { CALLED
     *library = (void *)0x2000;
     return 0;
 }
-int cuLibraryGetKernel(void **kernel, void *library, const char *name) {
+int cuLibraryGetKernel(void **kernel, void *library, const char *name) { CALLED
     *kernel = (void *)(strcmp(name, "wide") ? 0x3000 : 0x4000);
     return 0;
 }
-int cuKernelGetParamInfo(void *kernel, size_t index, size_t *offset, size_t *size) {
+int cuKernelGetParamInfo(void *kernel, size_t index, size_t *offset, size_t *size) { CALLED
     static const size_t saxpy_offset[] = {0, 8, 16, 24}, saxpy_size[] = {4, 8, 8, 4};
     if (kernel == (void *)0x3000) {
         *offset = index < 4 ? saxpy_offset[index] : 0;
@@ -37,8 +46,8 @@ int cuKernelGetParamInfo(void *kernel, size_t index, size_t *offset, size_t *siz
     return index < 19 ? 0 : 1;
 }
 int cuLaunchKernel(void *function, unsigned a, unsigned b, unsigned c, unsigned d, unsigned e, unsigned f,
-                   unsigned shared, void *stream, void **parameters, void **extra) { return 0; }
-int cuLaunchKernelEx(void *configuration, void *function, void **parameters, void **extra) { return 0; }
+                   unsigned shared, void *stream, void **parameters, void **extra) { LAUNCHED return 0; }
+int cuLaunchKernelEx(void *configuration, void *function, void **parameters, void **extra) { LAUNCHED return 0; }
 
 int cuGetProcAddress_v2(const char *name, void **entry, int version, uint64_t flags, int *status) {
 #define ENTRY(function) {#function, (void *)function}
