@@ -50,6 +50,7 @@ class Config(Value):
     cache_max_bytes: int
     device: str
     compile: str
+    compile_options: str
     offline: bool
     bundles: tuple[str, ...]
     trust: tuple[str, ...]

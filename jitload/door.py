@@ -18,7 +18,7 @@ from jitload.road import Roles
 from jitload.settings.scope import scope_in_force
 from jitload.source.arch import EXECUTOR_OPTIONS
 from jitload.source.request import CompileRequest, request_of
-from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, given_arch, stand_ins
+from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, given_arch, stand_ins, wanted_options
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer
 from jitload.trace import is_mistake, short_errors, shorten
@@ -105,7 +105,9 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         device = resolve_device(settings) if arch is None else ""
         arch, options, names = kept(arch), kept(options), kept(names)
         plain = isinstance(source, str) and host_headers is True and not include_dirs and not headers and not defines
-        memo = (source, name, kind, arch, options, names, device) if plain and sources is None else None
+        memo: tuple[object, ...] | None = None
+        if plain and sources is None:
+            memo = (source, name, kind, arch, options, names, device, settings.compile_options)
         try:
             request = _requests.get(memo) if memo is not None else None
         except TypeError:  # what cannot be hashed is for the request to refuse, by its name
@@ -115,7 +117,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
                 arch, device, memo = None, resolve_device(settings), None
             fields: Written = {
                 "name": name,
-                "options": options,
+                "options": wanted_options(options),
                 "include_dirs": kept(include_dirs),
                 "headers": headers,
                 "defines": kept(defines),

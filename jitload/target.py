@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from jitload import config
 from jitload.device import resolve_device
-from jitload.errors import UsageValueError
+from jitload.errors import UsageError, UsageValueError
 from jitload.frozen import Value
 from jitload.lazy import lazy
 from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
+from jitload.source.options import canonical_options, joined_options
 from jitload.values import Kind
 
 TYPE_CHECKING = False
@@ -62,6 +64,22 @@ def device_options(arch: object) -> tuple[str, ...]:
         arch: the arch that the caller gave, or None.
     """
     return () if arch is not None or resolve_device() == "cuda" else EXECUTOR_OPTIONS
+
+
+def wanted_options(options: str | Iterable[str]) -> str | Iterable[str]:
+    """The options of a compile as its caller wrote them, behind those that `compile_options` has for every compile.
+
+    Raises:
+        UsageValueError: the setting has one that cannot be.
+    """
+    for_all = config.current().compile_options
+    if not for_all:
+        return options
+    try:
+        canonical_options(for_all)
+    except UsageError as error:
+        raise UsageValueError(f"compile_options={for_all!r}: {error}") from None
+    return joined_options(for_all, options)
 
 
 class StandIns(Value):

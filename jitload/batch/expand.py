@@ -12,7 +12,7 @@ from jitload.errors import UsageTypeError
 from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS
 from jitload.source.request import CompileRequest
 from jitload.source.targets import image_targets, parse_choice
-from jitload.target import default_target, device_options
+from jitload.target import default_target, device_options, wanted_options
 from jitload.values import Kind
 from jitload.workloads.workload import Workload, planned_requests
 
@@ -114,7 +114,8 @@ def _request(item: object, kind: Kind | None, archs: tuple[str, ...] | None) -> 
         return item if archs is None else item.replace(arch=archs)
     if isinstance(item, os.PathLike):
         wanted, chosen = default_target(kind, archs)
-        return CompileRequest(item, kind=wanted, arch=chosen, device_options=device_options(archs))
+        options = wanted_options(())
+        return CompileRequest(item, kind=wanted, arch=chosen, options=options, device_options=device_options(archs))
     if hasattr(item, "request"):
         request: CompileRequest = item.request(kind=kind, arch=archs)
         return request

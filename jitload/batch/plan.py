@@ -33,6 +33,7 @@ from jitload.frozen import Value
 from jitload.given import given_path
 from jitload.source.request import CompileRequest
 from jitload.source.targets import image_targets, parse_archs, parse_kinds
+from jitload.target import wanted_options
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -130,6 +131,7 @@ class Plan(Value):
             try:
                 targets = image_targets(names, kinds if kinds is not None else fields.get("kinds", ()))
                 wishes = wishes_of(fields)
+                wishes["options"] = wanted_options(wishes.get("options", ()))
                 requests += [CompileRequest(source, kind=kind, arch=group, **wishes) for kind, group in targets]
             except ValueError as error:
                 raise UsageValueError(f"{self.path}: {source.name}: {error}") from None

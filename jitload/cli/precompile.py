@@ -24,7 +24,7 @@ from jitload.lazy import lazy
 from jitload.source.fields import Wishes
 from jitload.source.request import CompileRequest
 from jitload.source.targets import image_targets, parse_kinds
-from jitload.target import default_target, device_options
+from jitload.target import default_target, device_options, wanted_options
 from jitload.tiers.cache import default_cache
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ def _wishes_beside(file: Path) -> list[Wishes]:
 
 def _request(file: Path, archs: list[str] | None, kinds: list[str] | None, wishes: Wishes) -> CompileRequest:
     """The request for a source; where several images are made of it, for the first."""
+    wishes = {**wishes, "options": wanted_options(wishes.get("options", ()))}
     if archs:
         first, arch = image_targets(archs, kinds or ())[0]
         return CompileRequest(file, kind=first, arch=arch, **wishes)

@@ -10,7 +10,7 @@ import typer
 from jitload.device import resolve_device
 from jitload.source.arch import normalize_arch
 from jitload.source.request import CompileRequest
-from jitload.target import NO_STAND_INS, default_target, device_options, stand_ins
+from jitload.target import NO_STAND_INS, default_target, device_options, stand_ins, wanted_options
 from jitload.values import Kind
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def build_requests(
     chosen = [target] if isinstance(target, str) else target
     groups = [chosen] if wanted is Kind.FATBIN else [[name] for name in chosen]
     wishes = as_wished(rest)
+    wishes["options"] = wanted_options(wishes["options"])
     added = device_options(given or None)
     return wanted, [CompileRequest(file, kind=wanted, arch=group, device_options=added, **wishes) for group in groups]
 

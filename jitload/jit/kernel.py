@@ -168,8 +168,8 @@ class JitKernel(shapes.PeerAttributes):
     def _in_force(self, settings: config.Config) -> tuple[Kernel, Module]:
         """The kernel for some settings, and its module."""
         with self._lock:
-            # What was loaded under other bundles, or before strict mode, is not what these settings ask for.
-            state = (resolve_device(), settings.strict, settings.bundles, settings.trust)
+            # What was loaded under other bundles or options, or before strict mode, is not what these settings ask for.
+            state = (resolve_device(), settings.strict, settings.bundles, settings.trust, settings.compile_options)
             loaded = self._loaded.get(state)
             if loaded is None:
                 loaded = self._loaded[state] = self._load()

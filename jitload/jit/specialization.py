@@ -12,7 +12,7 @@ from jitload.frozen import Value
 from jitload.lazy import lazy
 from jitload.source.request import CompileRequest
 from jitload.source.template import missing_argument, template_text
-from jitload.target import NO_STAND_INS, StandIns, default_target, device_options, given_arch, stand_ins
+from jitload.target import NO_STAND_INS, StandIns, default_target, device_options, given_arch, stand_ins, wanted_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -165,7 +165,7 @@ class Specialization:
         request = self._made(
             kind=wanted,
             arch=archs,
-            options=options.options,
+            options=wanted_options(options.options),
             include_dirs=self.source.include_dirs(options.include_dirs),
             defines=options.defines,
             names=(entry,) if "<" in entry or "::" in entry else (),

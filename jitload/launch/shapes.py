@@ -29,6 +29,7 @@ _OPTIONS = {
 _DIMENSIONS = 3
 _BIND = "bound = kernel.bind(grid=..., block=...) once, then bound(x, n): no types are declared"
 _CALL = "kernel[grid, block](x, n), or kernel[grid, block, stream, shared_bytes](x, n)"
+_DRIVERS = "on a GPU cuda.core.Kernel.from_handle(kernel.handle).attributes has all that the driver tells"
 #: Attributes that the kernels of others have, and what there is here.
 _ATTRIBUTES = {
     "prepare": _BIND,
@@ -41,13 +42,43 @@ _ATTRIBUTES = {
     "set_block_shape": _CALL,
     "set_shared_size": _CALL,
     "launch_grid": _CALL,
-    "attributes": "kernel.resources",
+    "attributes": f"kernel.resources; {_DRIVERS}",
     "num_regs": "kernel.resources.registers",
     "local_size_bytes": "kernel.resources.stack_bytes",
     "shared_size_bytes": "kernel.resources.shared_bytes",
     "const_size_bytes": "kernel.resources.constant_bytes",
     "max_threads_per_block": "kernel.resources.max_threads",
     "max_dynamic_shared_size_bytes": "nothing: a launch with shared_bytes= asks the driver for it",
+    "preferred_shared_memory_carveout": "carveout_percent= at the launch",
+    "binary_version": "kernel.arch",
+    "ptx_version": f"artifact.arch; {_DRIVERS}",
+    "cache_mode_ca": _DRIVERS,
+    "occupancy": "jitload.occupancy(kernel, block), and kernel.suggest_block() for the block",
+    "max_potential_block_size": "kernel.suggest_block()",
+    "regs_per_thread": "kernel.resources.registers",
+    "get_regs_per_thread": "kernel.resources.registers",
+    "local_mem_per_thread": "kernel.resources.stack_bytes",
+    "get_local_mem_per_thread": "kernel.resources.stack_bytes",
+    "shared_mem_per_block": "kernel.resources.shared_bytes",
+    "get_shared_mem_per_block": "kernel.resources.shared_bytes",
+    "const_mem_size": "kernel.resources.constant_bytes",
+    "get_const_mem_size": "kernel.resources.constant_bytes",
+    "get_max_threads_per_block": "kernel.resources.max_threads",
+    "n_regs": "kernel.resources.registers",
+    "n_spills": "kernel.resources.spill_store_bytes",
+    "inspect_asm": "module.inspect_source(), or JITLOAD_DUMP=DIR",
+    "inspect_sass": "`jitload disasm FILE`, or JITLOAD_DUMP=DIR",
+    "warmup": "precompile() of a jit_kernel, or kernel() to load it too",
+}
+#: The same of modules.
+_MODULE_ATTRIBUTES = {
+    "write_to_file": "path.write_bytes(module.save_to_bytes())",
+    "get_write_formats": "module.save_to_bytes()",
+    "get_function_metadata": "module[name].info",
+    "get_function_doc": "module[name].info",
+    "clear_imports": "load_module_from_bytes again, for a module without imports",
+    "get_texref": "a texture object, given to the kernel: CUDA 12 has no texture references",
+    "get_surfref": "a surface object, given to the kernel: CUDA 12 has no surface references",
 }
 
 
@@ -56,12 +87,32 @@ class PeerAttributes:
 
     __slots__ = ()
 
+    def _advice(self, name: str) -> str | None:
+        return _ATTRIBUTES.get(name)
+
     if not TYPE_CHECKING:  # or every misspelled attribute would have a type
 
         def __getattr__(self, name: str) -> object:
             text = f"{type(self).__name__!r} object has no attribute {name!r}"
-            advice = _ATTRIBUTES.get(name)
+            advice = None if name.startswith("_") else self._advice(name)
             raise AttributeError(f"{text}: write {advice}" if advice else text, name=name, obj=self)
+
+
+class PeerModuleAttributes(PeerAttributes):
+    """The same of modules, whose functions are attributes elsewhere."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def functions(self) -> tuple[str, ...]:
+            """Their names."""
+
+    def _advice(self, name: str) -> str | None:
+        if name != "functions" and name in self.functions:  # which is missing itself in one that is half made
+            return f"module[{name!r}]"
+        return _MODULE_ATTRIBUTES.get(name)
 
 
 def refuse_foreign_call(

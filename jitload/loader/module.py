@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from jitload import forks
 from jitload.errors import LoadError, SymbolNotFoundError, UsageTypeError
 from jitload.given import given_name
+from jitload.launch.shapes import PeerModuleAttributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,7 +28,7 @@ BINARY_SERIALIZABLE, RUNNABLE, COMPILATION_EXPORTABLE = 0b001, 0b010, 0b100
 _import_lock = forks.ProcessLock()
 
 
-class Module:
+class Module(PeerModuleAttributes):
     """Named functions with an origin: bytes of some kind, or plain Python callables.
 
     A subclass overrides `_load_function` (and what else its kind can do); the base class does names, imports and

@@ -15,13 +15,17 @@ import re
 
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.frozen import Value
+from jitload.lazy import lazy
 from jitload.settings.address import remote_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import shlex
     from collections.abc import Callable, Mapping
 
     Check = Callable[[str, object], object]
+else:
+    shlex = lazy("shlex")
 
 DEFAULT_CACHE_MAX_BYTES = 2 << 30
 
@@ -211,6 +215,17 @@ def _cpu_checks(name: str, value: object) -> tuple[str, ...]:
     return tuple([word for word in CPU_CHECKS if word in words])
 
 
+def _option_text(name: str, value: object) -> str:
+    """Options as one text, to be split as a shell would; what they are is for those to say who know them."""
+    if isinstance(value, str):
+        return value.strip()
+    items = _items(name, value)
+    for item in items:
+        if not isinstance(item, str):
+            raise UsageValueError(f"{name}: {item!r} is not text")
+    return shlex.join([str(item) for item in items])
+
+
 def _items(name: str, value: object) -> list[object]:
     if value is None:
         return []
@@ -235,6 +250,8 @@ OPTIONS = (
            "`auto` (default: a GPU if there is one, else the CPU), `cuda` or `cpu`"),
     Option("compile", "JITLOAD_COMPILE", "missing", _one_of(COMPILE_POLICIES), "str",
            "`missing` (default), `never` or `always`"),
+    Option("compile_options", "JITLOAD_COMPILE_OPTIONS", "", _option_text, "str | Iterable[str]",
+           "options for every compile, such as `-lineinfo` or `-G`, in front of its own"),
     Option("offline", "JITLOAD_OFFLINE", False, _switch, "bool",
            "`1`: no network tier is touched, not even imported"),
     Option("bundles", "JITLOAD_BUNDLES", (), _paths, "Path | Iterable[Path] | None",

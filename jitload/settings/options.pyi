@@ -10,6 +10,7 @@ class Options(TypedDict, total=False):
     read_only_dirs: Path | Iterable[Path] | None
     device: str
     compile: str
+    compile_options: str | Iterable[str]
     offline: bool
     bundles: Path | Iterable[Path] | None
     trust: Path | Iterable[Path] | None

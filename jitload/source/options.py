@@ -190,6 +190,15 @@ def canonical_options(
     return tuple(_spell(*option) for option in kept), include_dirs, list(defines.values()), list(undefines)
 
 
+def joined_options(*parts: str | Iterable[str]) -> list[str]:
+    """Options that were given apart, each as `canonical_options` takes them, as one list in that order.
+
+    Raises:
+        UsageValueError, UsageTypeError: as there.
+    """
+    return [option for part in parts for option in _as_list(part)]
+
+
 def outlive_compile(options: Iterable[str]) -> bool:
     """Whether NVRTC keeps one of these for later compiles: such a process may compile nothing else.
 

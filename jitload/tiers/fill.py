@@ -70,8 +70,8 @@ def fill(
     count(artifact.compile_seconds)
     if events.listeners:
         events.tell_of("link" if request.is_link else "compile", artifact, seconds=artifact.compile_seconds)
-    made = (request.name, request.kind, request.arch, request.digest[:12])
-    log.debug("made: %s (%s, %s, %s) in %.3f s%s", *made, artifact.compile_seconds, f"\n{artifact.log}".rstrip())
+    made = ", ".join([str(request.kind), request.arch, request.digest[:12], *request.options])
+    log.debug("made: %s (%s) in %.3f s%s", request.name, made, artifact.compile_seconds, f"\n{artifact.log}".rstrip())
     if survey.unsharable is not None:
         what = f"{request.name} is compiled anew each time: it uses {survey.unsharable}"
         log.warn_once(("unsharable", request.digest), what)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -106,7 +108,8 @@ def test_arguments_in_one_list_are_told_to_be_given_one_by_one(axpy, arrays):
 
 @pytest.mark.parametrize(
     ("name", "advice"),
-    [("prepare", "bind"), ("prepared_call", "bind"), ("prepared_async_call", "stream="), ("launch", "kernel[grid, block]"), ("num_regs", "resources.registers")],
+    [("prepare", "bind"), ("prepared_call", "bind"), ("prepared_async_call", "stream="), ("launch", "kernel[grid, block]"), ("num_regs", "resources.registers"),
+     ("occupancy", "jitload.occupancy(kernel, block)"), ("n_spills", "spill_store_bytes"), ("inspect_sass", "disasm"), ("attributes", "from_handle")],
 )  # fmt: skip
 def test_what_kernels_of_others_have_is_told(axpy, name, advice):
     with pytest.raises(AttributeError) as caught:
@@ -114,6 +117,21 @@ def test_what_kernels_of_others_have_is_told(axpy, name, advice):
     assert f"has no attribute {name!r}: write" in str(caught.value)
     assert advice in str(caught.value)
     assert not hasattr(axpy, "nothing_like_it")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("axpy", "module['axpy']"), ("write_to_file", "save_to_bytes()"), ("get_function_metadata", ".info"), ("get_texref", "a texture object")],
+)  # fmt: skip
+def test_what_modules_of_others_have_is_told(name, advice):
+    with jitload.configure(device="cpu"):
+        module = jitload.compile(TEXT, names=["axpy"]).load()
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}': write .*{re.escape(advice)}"):
+        getattr(module, name)
+    assert not hasattr(module, "nothing_like_it")
+    assert not hasattr(module, "__nothing__")
+    with pytest.raises(AttributeError, match="no attribute 'functions'"):
+        getattr(type(module).__new__(type(module)), "functions")  # noqa: B009 - what is missing in it is asked for
 
 
 def test_forall_runs_a_thread_per_element(axpy):

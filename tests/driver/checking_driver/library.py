@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .device import Context, Device
 
 # CUfunction_attribute (cuda.h).
-MAX_THREADS, SHARED_BYTES, LOCAL_BYTES, REGISTERS = 0, 1, 3, 4
+MAX_THREADS, SHARED_BYTES, LOCAL_BYTES, REGISTERS, PTX_VERSION, BINARY_VERSION = 0, 1, 3, 4, 5, 6
 MAX_DYNAMIC_SHARED, CARVEOUT, NON_PORTABLE_CLUSTER = 8, 9, 14
 DEFAULT_SHARED = 48 * 1024
 #: CUDA version -> the newest PTX that its driver knows (PTX ISA, "Release Notes").
@@ -189,6 +189,14 @@ class Kernel:
             max_threads=launchable_threads(registers, bound),
         )
 
+    def versions(self, device: Device) -> tuple[int, int]:
+        """For which compute capability its PTX was made and its machine code is, as 90 for 9.0."""
+        target = re.search(rb"^\s*\.target\s+sm_(\d+)", self.library.text, re.MULTILINE)
+        binary = 10 * device.capability[0] + device.capability[1]
+        if self.library.image[:4] == _ELF:
+            binary = int(cubin_arch(self.library.image).strip("sm_af"))
+        return int(target[1]) if target else 0, binary
+
     def dynamic_limit(self, device: Device) -> int:
         return self.dynamic.get(device.ordinal, DEFAULT_SHARED - self.static_bytes(device))
 
@@ -269,6 +277,8 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
             SHARED_BYTES: kernel.static_bytes(home),
             LOCAL_BYTES: taken.stack_bytes,
             REGISTERS: taken.registers,
+            PTX_VERSION: kernel.versions(home)[0],
+            BINARY_VERSION: kernel.versions(home)[1],
             MAX_DYNAMIC_SHARED: kernel.dynamic_limit(home),
             NON_PORTABLE_CLUSTER: int(home.ordinal in kernel.clusters),
         }
