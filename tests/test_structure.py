@@ -242,6 +242,7 @@ REBOUND = {
 CHANGED = {
     "batch/farmhand.py _idle": "a worker's compiler processes",
     "batch/farmhand.py _timers": "a worker's compiler processes",
+    "batch/farmhand.py _worked": "a worker's compiler processes",
     "bundles/nearest.py _programs": "memo of verified bundles, by content",
     "bundles/trust.py _verified": "memo of verified signatures, by content",
     "cpu/code/instruction.py EMITTERS": "filled while emitters are imported, never after that",

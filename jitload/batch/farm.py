@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from jitload.batch.parcel import Reply
-    from jitload.batch.workers import Result
+    from jitload.batch.work import Result
     from jitload.source.request import CompileRequest
     from jitload.tiers.cache import Cache
 
@@ -46,6 +46,7 @@ def compile_on_farm(
     policy: str,
     *,
     at_home: Callable[[list[CompileRequest]], Iterable[Result]],
+    keep: Callable[[list[Result]], Iterable[Result]],
     incidents: list[str],
 ) -> Generator[Result, None, None]:
     """The result of every request, as they come.
@@ -56,13 +57,14 @@ def compile_on_farm(
         store: the cache that will keep them.
         policy: the compile policy.
         at_home: compiles here what the farm does not.
+        keep: has the cache keep what came, and gives it on.
         incidents: told what went wrong on the way without a request being lost for it.
 
     Raises:
         CompileError: no compiler is here, or no worker can be used.
     """
     links = [request for request in requests if request.is_link]  # their inputs are images, and they are soon made
-    farm = _Farm(Cluster(executor), Packer(store, policy), incidents)
+    farm = _Farm(Cluster(executor), Packer(store, policy), keep, incidents)
     try:
         yield from farm.run([request for request in requests if not request.is_link])
     finally:
@@ -92,9 +94,16 @@ class _Farm:
         left: the requests that it has not done.
     """
 
-    def __init__(self, cluster: Cluster, packer: Packer, incidents: list[str]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        packer: Packer,
+        keep: Callable[[list[Result]], Iterable[Result]],
+        incidents: list[str],
+    ) -> None:
         self._cluster = cluster
         self._packer = packer
+        self._keep = keep
         self._incidents = incidents
         self._introduction = b""
         self._asked: dict[Any, str] = {}  # future -> address of the worker that was asked who it is
@@ -120,15 +129,20 @@ class _Farm:
             self._expect_workers()
         except ClusterLost as error:
             raise CompileError(f"the farm is lost: {error}") from None
-        jobs = max(2 * sum(self._threads.values()), -(-len(travelling) // MAX_PARCEL_REQUESTS))
-        self._todo.extend(map(_Sent, parts_of(travelling, jobs)))
+        jobs = sum(self._threads.values())
+        self._todo.extend(map(_Sent, parts_of(travelling, jobs, MAX_PARCEL_REQUESTS, self._packer.closure)))
+        came: list[Result] = []
         try:
-            while self._todo or self._sent:
+            while self._todo or self._sent or came:
                 self._send()
-                yield from self._take(self._cluster.next_ended(LOOK_SECONDS))
+                results, came = came, []
+                yield from self._keep(results)  # while others compile
+                if self._todo or self._sent:
+                    came = self._take(self._cluster.next_ended(LOOK_SECONDS))
                 if time.monotonic() - self._looked > LOOK_SECONDS:
                     self._look()
         except ClusterLost as error:
+            yield from self._keep(came)
             self._incidents.append(f"the farm was lost ({error}): the rest is compiled here")
             for parcel in (*self._todo, *self._sent.values()):
                 self.left += parcel.requests
@@ -156,7 +170,7 @@ class _Farm:
             answered = not self._asked and bool(self._threads or self._refused)
             if answered or (self._threads and waited > OTHER_WORKERS_SECONDS):
                 break
-            list(self._take(self._cluster.next_ended(LOOK_SECONDS / 10)))
+            self._take(self._cluster.next_ended(LOOK_SECONDS / 10))
         self._cluster.cancel([probe])
         if not self._threads:
             silent = [f"{self._cluster.describe(address)} has not answered" for address in self._asked.values()]
@@ -191,7 +205,7 @@ class _Farm:
             self._sent[future] = parcel
             self._sizes[str(future.key)] = len(parcel.requests)
 
-    def _take(self, future: Any | None) -> Iterator[Result]:
+    def _take(self, future: Any | None) -> list[Result]:
         """What came of a parcel, or of a worker that was asked who it is; what was cancelled ends too."""
         if future in self._asked:
             self._meet(self._asked.pop(future), future)
@@ -201,13 +215,14 @@ class _Farm:
                 reply = decode_reply(result_of(future))
             except ArtifactError as error:
                 self._again(parcel, parcel.requests, str(error), None)
-                return
+                return []
             address = self._addresses.get(reply.worker)
             if reply.refused:
                 self._refuse(address, reply.refused)
                 self._todo.append(parcel)
             else:
-                yield from self._read(parcel, reply, address)
+                return self._read(parcel, reply, address)
+        return []
 
     def _meet(self, address: str, future: Any) -> None:
         """What a worker said: first that it has this jitload at all, then who it is and what it has."""
@@ -228,7 +243,8 @@ class _Farm:
             self._addresses[reply.worker] = address
             self._threads[address] = self._cluster.workers().get(address, 1)
 
-    def _read(self, parcel: _Sent, reply: Reply, address: str | None) -> Iterator[Result]:
+    def _read(self, parcel: _Sent, reply: Reply, address: str | None) -> list[Result]:
+        results = []
         rows = {row.request: row for row in reply.rows}
         for request in parcel.requests:
             row = rows.get(request.digest)
@@ -238,11 +254,12 @@ class _Farm:
                 self.left.append(request)
             elif row.outcome == COMPILED:
                 try:
-                    yield self._packer.result(request, row.entry)
+                    results.append(self._packer.result(request, row.entry))
                 except JitloadError as error:
                     self._again(parcel, [request], f"gave something else: {error}", address)
             else:
                 self._again(parcel, [request], row.text, address)
+        return results
 
     def _again(self, parcel: _Sent, requests: list[CompileRequest], why: str, address: str | None) -> None:
         """Ask for requests again elsewhere, each alone; those that two workers have failed with are for home."""

@@ -6,6 +6,7 @@ in the worker's own cache too, and go from there to whatever remote its settings
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from tempfile import TemporaryDirectory
 from threading import Timer
@@ -15,7 +16,8 @@ from uuid import uuid4
 from jitload import __version__, config, forks
 from jitload.batch.parcel import COMPILED, DIED, FAILED, Parcel, Reply, Row, decode_parcel
 from jitload.batch.remote import give_to_remote
-from jitload.batch.workers import Batch, Result, compile_in_processes
+from jitload.batch.work import Batch, Result
+from jitload.batch.workers import compile_in_processes
 from jitload.compiler.isolate import CompilerDied
 from jitload.compiler.toolkit import toolchain
 from jitload.errors import JitloadError
@@ -38,6 +40,7 @@ IDLE_SECONDS = 60.0
 _idle: list[CompilerProcess[Batch, Result]] = []
 _guard = forks.ProcessLock()
 _timers: list[Timer] = []  # the one that runs, if any does
+_worked = [0.0]  # when there was work last
 
 
 @lru_cache(maxsize=1)
@@ -68,14 +71,15 @@ def answer(parcel: bytes) -> bytes:
         there = {request.digest: request for request in planned_requests(programs)}
         requests = [there[digest] for digest in wanted.requests if digest in there]
         known = [] if wanted.policy == "always" else [one for one in requests if _kept(one, cache)]
-        results = [Result(request, "cached") for request in known]
+        rows = [_row(Result(request, "cached"), cache) for request in known]
         missing = [request for request in requests if request not in {*known}]
         if missing:
-            try:
-                results += compile_in_processes([Batch(missing, cache, scratch, wanted.policy)], 1, idle=_idle)
+            batch = Batch(missing, cache, scratch, wanted.policy)
+            try:  # what has come is read while the next one compiles
+                rows += [_row(result, cache) for result in compile_in_processes([batch], 1, idle=_idle)]
             finally:
                 _end_idle_later()
-        return Reply(worker_name(), [_row(result, cache) for result in results]).encode()
+        return Reply(worker_name(), rows).encode()
 
 
 def why_refused(wanted: Parcel) -> str:
@@ -126,12 +130,26 @@ def _lost(request: CompileRequest, cache: Cache) -> str:
 def _end_idle_later() -> None:
     """End the compiler processes when nobody has had work for them for a while; those in use are not among them."""
     with _guard.here:
-        while _timers:
-            _timers.pop().cancel()
-        timer = Timer(IDLE_SECONDS, end_idle)
-        timer.daemon = True
-        timer.start()
-        _timers.append(timer)
+        _worked[0] = time.monotonic()
+        if not _timers:
+            _look_later(IDLE_SECONDS)
+
+
+def _look_later(seconds: float) -> None:
+    timer = Timer(seconds, _end_if_idle)
+    timer.daemon = True
+    timer.start()
+    _timers[:] = [timer]
+
+
+def _end_if_idle() -> None:
+    with _guard.here:
+        left = _worked[0] + IDLE_SECONDS - time.monotonic()
+        if left > 0:
+            _look_later(left)
+            return
+        _timers.clear()
+    end_idle()
 
 
 def end_idle() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jitload.artifact import decode_entry
 from jitload.batch.parcel import COMPILED, Parcel
 from jitload.batch.report import describe_request
-from jitload.batch.workers import Result
+from jitload.batch.work import Result
 from jitload.compiler.diagnostics import users_warnings
 from jitload.compiler.key import artifact_key
 from jitload.compiler.nvrtc import MISSING
@@ -17,6 +18,7 @@ from jitload.headers.closure import Closure
 from jitload.headers.record import variant_of
 from jitload.images.check import verify_image
 from jitload.values import Kind
+from jitload.workloads.program import CHOSEN, Program
 from jitload.workloads.record import recorded_workload
 from jitload.workloads.workload import Workload
 
@@ -36,7 +38,7 @@ class Packer:
         self._store = store
         self._policy = policy
         self._closures: dict[object, Closure] = {}
-        self._travelling: dict[object, bool] = {}
+        self._carried: dict[object, Workload | None] = {}
 
     def introduction(self, requests: Iterable[CompileRequest]) -> bytes:
         """A parcel that asks for nothing but the compilers that these need."""
@@ -45,19 +47,26 @@ class Packer:
 
     def pack(self, requests: list[CompileRequest]) -> bytes:
         """A parcel of requests that `can_travel`."""
-        workload = recorded_workload([(_plain(request), self._variant(request)) for request in requests])
-        return self._parcel(workload, requests)
+        return self._parcel(Workload().merged(*map(self._workload, requests)), requests)
 
     def can_travel(self, request: CompileRequest) -> bool:
         """Whether a parcel can have it; looked at once for all its kinds and archs."""
+        return self._carry(request) is not None
+
+    def _workload(self, request: CompileRequest) -> Workload:
+        carried = self._carry(request) or Workload()
+        targets = [(request.kind.value, request.arch, CHOSEN)]
+        return Workload([Program(one.fields, targets) for one in carried.programs], carried.texts)
+
+    def _carry(self, request: CompileRequest) -> Workload | None:
+        """Its source and headers as they travel, for one of its kinds and archs; None where they cannot."""
         same = _program(request)
-        if same not in self._travelling:
-            try:
-                shared = self.closure(request).unsharable() is None
-                self._travelling[same] = shared and bool(self.pack([request]))
-            except (BundleError, CompileError, OSError):  # at home they come again, with the words for it
-                self._travelling[same] = False
-        return self._travelling[same]
+        if same not in self._carried:
+            self._carried[same] = None
+            with suppress(BundleError, CompileError, OSError):  # at home they come again, with the words for it
+                if self.closure(request).unsharable() is None:
+                    self._carried[same] = recorded_workload([(_plain(request), self._variant(request))])
+        return self._carried[same]
 
     def _parcel(self, workload: Workload, requests: Iterable[CompileRequest]) -> bytes:
         asked = list(requests)

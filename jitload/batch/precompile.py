@@ -13,20 +13,22 @@ import tempfile
 import time
 from concurrent.futures import BrokenExecutor, as_completed
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jitload import config
+from jitload.batch.answer import compile_batch
 from jitload.batch.expand import executor_images, expanded, names_archs
+from jitload.batch.intake import taken_in, taken_in_together
 from jitload.batch.parts import parts_of
-from jitload.batch.remote import give_to_remote
 from jitload.batch.report import PrecompileReport
 from jitload.batch.shard import Shard
-from jitload.batch.workers import Batch, Result, compile_batch, compile_in_processes
+from jitload.batch.work import Batch, Result
+from jitload.batch.workers import compile_in_processes
 from jitload.bundles.missing import refusal
 from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.diagnostics import give_warnings
 from jitload.compiler.kernelless import refuse_unlaunchable
-from jitload.compiler.key import readable_factors
 from jitload.door import is_sealed
 from jitload.errors import CompileError
 from jitload.given import given_cache, given_count, given_list
@@ -194,18 +196,19 @@ def _run(
             return [Batch(part, store, scratch, policy) for part in parts_of(requests, jobs)]
 
         def at_home(requests: list[CompileRequest]) -> Generator[Result, None, None]:
-            return compile_in_processes(batches_of(requests), jobs)
+            return taken_in(store, compile_in_processes(batches_of(requests), jobs))
 
         if executor is None:
             found = at_home(missing)
         elif type(executor).__module__.partition(".")[0] == "distributed":
-            found = farm.compile_on_farm(executor, missing, store, policy, at_home=at_home, incidents=incidents)
+            keep = partial(taken_in_together, store)
+            found = farm.compile_on_farm(
+                executor, missing, store, policy, at_home=at_home, keep=keep, incidents=incidents
+            )
         else:
-            found = _on_executor(executor, batches_of(missing), jobs)
+            found = taken_in(store, _on_executor(executor, batches_of(missing), jobs))
         with closing(found) as results:
-            for result in results:
-                _take_in(result, store)
-                yield result
+            yield from results
 
 
 def _cached(request: CompileRequest, artifact: Artifact) -> Result:
@@ -245,17 +248,6 @@ def _executor_error(request: CompileRequest, error: Exception) -> CompileError:
     failure = CompileError(f"{file}: the executor gave no result: {type(error).__name__}: {error}", file=file)
     failure.__cause__ = error
     return failure
-
-
-def _take_in(result: Result, store: Cache) -> None:
-    """Make what a worker compiled known to this process."""
-    if result.artifact is not None:
-        factors = [readable_factors(result.request, variant.headers()) for variant in result.variants[:1]]
-        store.put(result.artifact, *factors)
-        for variant in reversed(result.variants):
-            store.add_variant(result.request.digest, variant)
-    elif result.outcome == "compiled":
-        give_to_remote(result.request, store)
 
 
 def _cores() -> int:

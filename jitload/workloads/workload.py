@@ -134,8 +134,8 @@ class Workload:
             roots[root] = max(roots.get(root, 0), path_depth(root, path))
         # Deep enough that a header above its root still lies in the directory of this program.
         places = {root: os.path.join(base, root.replace("/", "-"), *["d"] * up) for root, up in roots.items()}
-        for place in places.values():
-            os.makedirs(place, exist_ok=True)
+        for root in {root for root, *_ in (*row["files"], *aliases)}:  # where nothing lies, nothing need be there
+            os.makedirs(places[root], exist_ok=True)
         try:
             for root, path, digest in row["files"]:
                 with open(_entered(places[root], path), "xb") as file:

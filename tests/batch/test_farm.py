@@ -24,6 +24,7 @@ from jitload.door import look_up
 from jitload.errors import CompileWarning, UsageValueError
 from jitload.headers.closure import Closure
 from jitload.headers.record import variant_of
+from jitload.tiers.disk import DiskStore
 from jitload.workloads.program import BY_DEVICE, Program
 from jitload.workloads.record import recorded_workload
 from jitload.workloads.workload import Workload
@@ -259,6 +260,27 @@ def test_what_the_cache_holds_is_not_sent(executor, cache):
     precompile([simple(7)], cache=cache)
     report = precompile([simple(7), simple(8)], executor=executor, cache=cache)
     assert (report.cached, report.compiled) == ((simple(7),), (simple(8),))
+
+
+def test_a_worker_is_sent_its_next_parcel_before_the_last_one_is_kept(shared, cache, monkeypatch):
+    """It has two at a time, and is not to wait for a disk of another machine."""
+    sent, kept, submit, put = [], [], farm_room.Cluster.submit, DiskStore.put
+
+    def count(cluster, function, *rest):
+        sent.extend([function] * (function is farm_room.answer))
+        return submit(cluster, function, *rest)
+
+    def note(store, *rest):
+        kept.append(len(sent))
+        return put(store, *rest)
+
+    monkeypatch.setattr(farm_room.Cluster, "submit", count)
+    monkeypatch.setattr(DiskStore, "put", note)
+    requests = [simple(number) for number in range(40, 48)]
+    with shared[1]._client.get_executor(workers=["w0"]) as executor:
+        assert precompile(requests, executor=executor, cache=cache).ok
+    assert len(kept) == len(requests) > len(sent) > 3, "short ones go together"
+    assert min(kept) == 3
 
 
 def test_a_cache_without_a_directory_gets_the_artifacts(executor):

@@ -18,8 +18,10 @@ import pytest
 
 import jitload
 from jitload import Cache, CompileError, CompileRequest
+from jitload.batch.answer import answer_batch, compile_batch
 from jitload.batch.precompile import precompile
-from jitload.batch.workers import Batch, Result, answer_batch, compile_batch, compile_in_processes
+from jitload.batch.work import Batch, Result
+from jitload.batch.workers import compile_in_processes
 from jitload.compiler.isolate import CompilerProcess
 from jitload.door import compile_request, look_up
 
@@ -501,7 +503,7 @@ def answers(tmp_path, monkeypatch):
             """
             import os, signal, time
             from pathlib import Path
-            from jitload.batch.workers import answer_batch
+            from jitload.batch.answer import answer_batch
 
             def by_signal(batch):
                 for request in batch.requests:
@@ -655,18 +657,6 @@ extern "C" __global__ void total(const float *x, float *sum) {
 def test_single_requests_write_no_precompiled_header(cache, tmp_path):
     _, files = answer_of_worker([half(1)], cache, tmp_path)
     assert ".pch" not in files
-
-
-def test_requests_that_begin_alike_go_together_and_large_groups_are_cut():
-    from jitload.batch.parts import parts_of
-
-    alike = [half(number) for number in range(6)]
-    others = [simple(1), simple(2), half(1, arch="sm_90"), half(1, defines={"N": 1})]
-    parts = parts_of([*others, *alike], jobs=1)
-    assert sorted(map(len, parts)) == [1, 1, 1, 1, 6]
-    assert parts[0] == alike
-    assert sorted(map(len, parts_of(alike, jobs=2))) == [3, 3]
-    assert sorted(map(len, parts_of(alike, jobs=100))) == [1] * 6
 
 
 # The name

@@ -12,6 +12,7 @@ many bytes it may take. Names are resolved in a thread, since nothing bounds a r
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -133,7 +134,12 @@ class _Secure(_Bound, SSLConnection):
     def _connect(self) -> Any:
         # The handshake keeps to the time-out of the socket as a whole.
         wrap: Any = self._wrap_socket_with_ssl
-        return _BoundSocket(wrap(self._reach()), self)
+        reached = self._reach()
+        try:
+            return _BoundSocket(wrap(reached), self)
+        except BaseException:
+            reached.close()
+            raise
 
 
 class RedisStore:
@@ -269,6 +275,9 @@ def _as_ours(error: Exception) -> StoreError:
     """What a failure of the client is to us. Its text is left out: it may repeat what was sent."""
     if isinstance(error, StoreError):
         return error
+    secured = _of_tls(error)
+    if secured is not None:
+        return StoreError(AWAY, secured)
     name = type(error).__name__
     for kinds, word, text in _WORDS:
         if isinstance(error, kinds):
@@ -277,6 +286,22 @@ def _as_ours(error: Exception) -> StoreError:
         return StoreError(DAMAGED, "something of another type stands there")
     return StoreError(REFUSED, f"Redis refuses ({name})")
 
+
+def _of_tls(error: BaseException | None) -> str | None:
+    """What is wrong with TLS, where that is behind a failure of the client."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            other_name = error.verify_code in _OTHER_NAME
+            return f"its certificate is {'for another name' if other_name else 'not trusted here'}"
+        if isinstance(error, ssl.SSLError):
+            no_tls = error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}
+            return "it does not speak TLS" if no_tls else f"TLS with it fails ({error.reason})"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+#: Of OpenSSL: a certificate that is for another host, or another address.
+_OTHER_NAME = (62, 64)
 
 _WORDS: tuple[tuple[Any, str, str], ...] = (
     (_TooMuchError, TOO_LARGE, "the reply is longer than it may be"),

@@ -49,17 +49,18 @@ def redis(tmp_path):
 
 
 class Host:
-    """What a machine is to a remote: a cache directory of its own."""
+    """What a machine is to a remote: a cache directory of its own, and where `enter` says so a network of its own."""
 
-    def __init__(self, directory, url, **variables):
+    def __init__(self, directory, url, *, enter=(), **variables):
         self.directory = directory
+        self.enter = enter
         variables = {f"JITLOAD_{name.upper()}": str(value) for name, value in variables.items()}
         self.environment = {**os.environ, "JITLOAD_CACHE_DIR": str(directory), "JITLOAD_LOG": "warning"}
         self.environment |= {"PYTHONPATH": str(REPOSITORY), "JITLOAD_DEVICE": "cpu"}
         self.environment |= {"JITLOAD_REMOTE": url, **variables} if url else variables
 
     def start(self, *numbers, program=PROGRAM):
-        command = [sys.executable, "-c", program, *map(str, numbers)]
+        command = [*self.enter, sys.executable, "-c", program, *map(str, numbers)]
         return subprocess.Popen(
             command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

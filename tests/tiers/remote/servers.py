@@ -31,8 +31,11 @@ def require(program):
 class Server:
     """A process that listens on a port."""
 
-    def __init__(self, command, port, directory):
+    def __init__(self, command, port, directory, network=None):
         self.command, self.port, self.directory = command, port, directory
+        self.network = network
+        if network is not None:  # on another machine than this one
+            self.command = [*network.server, *command]
         self.process = None
         self.paused = False
 
@@ -41,12 +44,16 @@ class Server:
             self.process = subprocess.Popen(self.command, cwd=self.directory, stdout=log, stderr=log)
         end = time.monotonic() + 30
         while time.monotonic() < end:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            with contextlib.suppress(OSError), self.do_there(socket.create_connection, ("127.0.0.1", self.port), 1):
                 return self
             if self.process.poll() is not None:
                 break
             time.sleep(0.01)
         raise RuntimeError((self.directory / "server.log").read_text()[-2000:])
+
+    def do_there(self, function, *arguments):
+        """What a function gives on the machine of the server."""
+        return function(*arguments) if self.network is None else self.network.at_server(function, *arguments)
 
     def pause(self):
         os.kill(self.process.pid, signal.SIGSTOP)
@@ -80,17 +87,18 @@ class RedisServer(Server):
             return client.execute_command(*command)
 
 
-def redis_server(directory, *options):
+def redis_server(directory, *options, network=None):
     port = free_port()
-    command = [require("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    return RedisServer([*command, *options], port, directory)
+    command = [require("redis-server"), "--port", str(port), "--save", "", "--appendonly", "no"]
+    command += ["--bind", "127.0.0.1"] if network is None else ["--protected-mode", "no"]
+    return RedisServer([*command, *options], port, directory, network)
 
 
-def s3_server(directory):
+def s3_server(directory, network=None):
     """moto's server, which knows the conditions of S3."""
     pytest.importorskip("moto", reason="moto is not installed")
-    port = free_port()
-    return Server([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port, directory)
+    port, place = free_port(), "127.0.0.1" if network is None else "0.0.0.0"
+    return Server([sys.executable, "-m", "moto.server", "-H", place, "-p", str(port)], port, directory, network)
 
 
 def http_server(directory):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import threading
@@ -15,6 +16,9 @@ from jitload import config
 from jitload.tiers.cache import Cache
 from jitload.tiers.lookup import Answer
 from jitload.tiers.remote import lease
+from tests.tiers.remote.conftest import Host, put
+from tests.tiers.remote.network import network
+from tests.tiers.remote.servers import redis_server, s3_server
 
 DIGEST = "cd" * 32
 
@@ -60,29 +64,58 @@ def test_what_lies_in_the_place_of_a_lease_holds_nobody_for_ever(shared):
     assert store.take_lease(DIGEST, "one", 0.2, soon())
 
 
-def fleet(host, shared, machines, processes, numbers, **variables):
-    """So many processes on so many machines compile the same kernels at once; what each of them says."""
-    hosts = [host(shared.url, str(number), **variables) for number in range(machines)]
+def at_once(hosts, processes, numbers):
+    """So many processes on each machine compile the same kernels at once; what each of them says."""
     started = [(one, one.start(*numbers)) for one in hosts for _ in range(processes)]
     with ThreadPoolExecutor(len(started)) as pool:
         return list(pool.map(lambda pair: pair[0].end(pair[1]), started))
 
 
 @pytest.mark.timeout(280)
-def test_machines_that_start_at_once_compile_each_kernel_once(shared, host, tmp_path):
-    said = fleet(host, shared, 3, 1, [1])
+def test_machines_that_start_at_once_compile_each_kernel_once(shared, host):
+    said = at_once([host(shared.url, str(number)) for number in range(3)], 1, [1])
     assert sum(one["compiles"] for one in said) == 1, said
     assert all(one["errors"] == {} for one in said)
+
+
+@contextlib.contextmanager
+def machines(server, count, directory, monkeypatch):
+    """So many machines and how they are: each of a network of its own, or each of a directory where there is none."""
+    start = {"redis": redis_server, "s3": s3_server}[server]
+    with network(count) as (lan, why), start(directory, network=lan) as running:
+        places = [((), "127.0.0.1")] * count if lan is None else lan.machines
+        urls = [f"redis://{address}:{running.port}/0" for _, address in places]
+        if server == "s3":
+            for name, value in {
+                "ACCESS_KEY_ID": "AKIATEST",
+                "SECRET_ACCESS_KEY": "secret",
+                "REGION": "us-east-1",
+            }.items():
+                monkeypatch.setenv(f"AWS_{name}", value)
+            running.do_there(put, f"http://127.0.0.1:{running.port}/kernels")
+            urls = [f"s3://kernels/team?endpoint=http://{address}:{running.port}" for _, address in places]
+        hosts = [
+            Host(directory / f"machine-{number}", url, enter=enter)
+            for number, ((enter, _), url) in enumerate(zip(places, urls, strict=True))
+        ]
+        yield hosts, f"directories, since there are no networks here ({why})" if lan is None else "networks"
 
 
 @pytest.mark.slow(keep=2)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("round_", range(3))
-@pytest.mark.parametrize("shared", ["redis", "s3"], indirect=True)
-def test_four_machines_of_eight_processes_compile_ten_kernels_ten_times(shared, host, bounded, round_):
-    machines, processes, kernels = bounded((4, 8, 10), (2, 4, 4))
-    said = fleet(host, shared, machines, processes, [f"{round_ + 1}{number}" for number in range(1, kernels + 1)])
+@pytest.mark.parametrize("server", ["redis", "s3"])
+def test_four_machines_of_eight_processes_compile_ten_kernels_ten_times(
+    server, tmp_path, monkeypatch, bounded, record_property, round_
+):
+    """Each machine has a network, a name and a directory of its own; where that is not permitted, a directory."""
+    count, processes, kernels = bounded((4, 8, 10), (2, 4, 4))
+    with machines(server, count, tmp_path, monkeypatch) as (hosts, how):
+        record_property("machines", how)
+        print(f"{count} machines of {processes} processes are {how}")
+        said = at_once(hosts, processes, [f"{round_ + 1}{number}" for number in range(1, kernels + 1)])
     assert sum(one["compiles"] for one in said) == kernels, said
+    assert all(one["errors"] == {} for one in said), said
 
 
 REQUEST = jitload.CompileRequest('extern "C" __global__ void k(int *x) { *x = 5; }', kind="ptx", arch="compute_75")
