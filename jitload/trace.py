@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from functools import update_wrapper
 
-from jitload import config
 from jitload.errors import JitloadError, UsageError
 from jitload.lazy import lazy
 
@@ -24,11 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import ParamSpec, TypeVar
 
-    from jitload import frames
+    from jitload import config, frames
 
     Taken = ParamSpec("Taken")
     Given = TypeVar("Given")
-else:
+else:  # an error alone asks for them, and the registry of loaders is to be light
+    config = lazy("jitload.config")
     frames = lazy("jitload.frames")
 
 
