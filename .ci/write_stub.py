@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from jitload.settings.option import Option
 
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+README_CODE = ROOT / "tests" / "typed" / "readme.py"
 STUB = ROOT / "jitload" / "__init__.pyi"
 OPTIONS_STUB = ROOT / "jitload" / "settings" / "options.pyi"
 #: The pages that have the table of settings.
@@ -39,7 +41,7 @@ def _doors(doors: dict[str, str]) -> list[tuple[str, tuple[str, ...]]]:
 
 def options_stub() -> str:
     """The text of the stub with what `configure` takes."""
-    imports = ["import os", "from collections.abc import Iterable", "from typing import TypeAlias, TypedDict"]
+    imports = ["import os", "from collections.abc import Iterable", "from typing import Literal, TypeAlias, TypedDict"]
     rows = [f"    {option.name}: {option.takes}" for option in _rows() if option.takes]
     path = "Path: TypeAlias = str | os.PathLike[str]"
     return "\n".join([*imports, "", path, "", "class Options(TypedDict, total=False):", *rows, ""])
@@ -60,6 +62,11 @@ def with_table(page: str) -> str:
     return re.sub(r"\| variable \|.*\n(?:\|.*\n)*", lambda _: settings_table(), page, count=1)
 
 
+def readme_code() -> str:
+    """The Python of the README as one file, which mypy reads with the tests, as strictly as a user may ask it to."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL))
+
+
 def _rows() -> tuple[Option, ...]:
     sys.path.insert(0, str(ROOT))
     from jitload.settings.option import OPTIONS
@@ -72,3 +79,4 @@ if __name__ == "__main__":
     OPTIONS_STUB.write_text(options_stub())
     for page in PAGES:
         page.write_text(with_table(page.read_text()))
+    README_CODE.write_text(readme_code())

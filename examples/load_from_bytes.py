@@ -25,7 +25,7 @@ def load_echo(data: bytes) -> jitload.Module:
 
 def fetch(kind: str, arch: str) -> jitload.Artifact:
     """What a kernel server would answer; here it compiles, which needs no GPU."""
-    return jitload.compile(SOURCE, kind=kind, arch=arch)
+    return jitload.compile(SOURCE, kind=jitload.Kind(kind), arch=arch)
 
 
 def main() -> None:

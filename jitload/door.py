@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Literal
 
     from typing_extensions import Buffer
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from jitload.tiers import explain as explaining
     from jitload.tiers.cache import Cache, Explainable
     from jitload.tiers.explain import Explanation
-    from jitload.values import Kind
+    from jitload.values import Kind, KindName
 else:  # not on the way to a hit
     linking = lazy("jitload.linking")
     nearest = lazy("jitload.bundles.nearest")
@@ -58,7 +59,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     source: str | os.PathLike[str] | None = None,
     *,
     name: str | None = None,
-    kind: str | None = None,
+    kind: KindName | None = None,
     arch: str | Iterable[str] | None = None,
     options: str | Iterable[str] = (),
     include_dirs: Iterable[str | os.PathLike[str]] = (),
@@ -145,7 +146,11 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
 
 
 def _make_request(
-    source: str | os.PathLike[str], kind: str | None, arch: str | Iterable[str] | None, device: str, fields: Written
+    source: str | os.PathLike[str],
+    kind: KindName | None,
+    arch: str | Iterable[str] | None,
+    device: str,
+    fields: Written,
 ) -> CompileRequest:
     wanted, archs = default_target(kind, arch)
     extra = EXECUTOR_OPTIONS if device == "cpu" else ()
@@ -162,7 +167,7 @@ def _remember(memo: tuple[object, ...], request: CompileRequest) -> None:
 def link(
     inputs: Iterable[Artifact | Buffer | str | os.PathLike[str]],
     *,
-    kind: str = "cubin",
+    kind: Kind | Literal["cubin", "ptx"] = "cubin",
     arch: str | None = None,
     options: str | Iterable[str] = (),
     name: str | None = None,

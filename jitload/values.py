@@ -10,7 +10,10 @@ from jitload.frozen import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Any, Protocol
+    from typing import Any, Literal, Protocol, TypeAlias
+
+    #: How a kind is written; a `str` of which nobody knows what is in it is made one by `Kind(text)`.
+    KindName: TypeAlias = "Kind | Literal['cubin', 'ptx', 'ltoir', 'fatbin']"
 
     class Image(Protocol):
         """What the rooms below an `Artifact` know of it: its fields."""

@@ -55,9 +55,9 @@ MISTAKES = {
     "no such file, precompiled": lambda tmp: jitload.precompile([nowhere], ["sm_90"]),
     "no such kernel": lambda tmp: misnamed[1, 1](X),
     "no such arch": lambda tmp: jitload.compile(SAXPY, arch="sm_12345"),
-    "no such kind": lambda tmp: jitload.compile(SAXPY, kind="cubn"),
+    "no such kind": lambda tmp: jitload.compile(SAXPY, kind="cubn"),  # type: ignore[arg-type]
     "no such template argument": lambda tmp: first.specialize(Q=3),
-    "open template argument": lambda tmp: first[1, 1](3, 4),
+    "open template argument": lambda tmp: first[1, 1](3, 4),  # type: ignore[call-arg]
     "no source": lambda tmp: jitload.jit_kernel(lambda x: x),
     "element type": lambda tmp: saxpy[1, 32](1.0, np.ones(10), X, 10),
     "element type, bound": lambda tmp: saxpy.bind(grid=1, block=32)(1.0, np.ones(10), X, 10),
@@ -73,7 +73,7 @@ MISTAKES = {
     "damaged bundle": lambda tmp: jitload.Bundle.open(damaged(tmp)),
     "damaged bundle in use": lambda tmp: jitload.use_bundle(damaged(tmp)),
     "linked nonsense": lambda tmp: jitload.link([b"junk"], arch="sm_90"),
-    "a setting": lambda tmp: jitload.configure(compile="nevr"),
+    "a setting": lambda tmp: jitload.configure(compile="nevr"),  # type: ignore[arg-type]
     "a cache": lambda tmp: jitload.Cache(3),  # type: ignore[arg-type]
 }
 

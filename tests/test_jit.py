@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import types
+import typing
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
@@ -749,3 +750,28 @@ def test_a_variable_of_an_open_template_is_refused():
 
     with pytest.raises(ArgumentError, match=r"T.*constant"):
         k.constant("n::coeff", np.zeros(2, "f4"))
+
+
+@jitload.jit_kernel(source="template <class T, int N> __global__ void fill_open(T *x, T v) { x[threadIdx.x] = v + N; }")
+def fill_open(x, v, *, T: str = ..., N: int = 3) -> None: ...
+
+
+def test_dots_as_a_default_leave_a_template_argument_open():
+    """They are for type checkers, by which a call may leave it out; the array says what it is."""
+    x = np.zeros(4, np.int16)
+    fill_open[1, 4](x, 2)
+    assert x.tolist() == [5, 5, 5, 5]
+    with pytest.raises(jitload.ArgumentError, match="'T'"):
+        fill_open.bind(grid=1, block=4)
+
+
+def test_dots_as_a_default_are_no_argument_of_a_launch():
+    @jitload.jit_kernel(source='extern "C" __global__ void two(int *x, int n) { x[0] = n; }')
+    def two(x, n: int = ...): ...
+
+    with pytest.raises(jitload.ArgumentError, match="lacks argument 'n'"):
+        two[1, 1](np.zeros(1, np.int32))
+
+
+def test_a_declaration_may_stand_in_annotations():
+    assert typing.get_origin(jitload.JitKernel[[int, float]]) is jitload.JitKernel

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from jitload.tiers.cache import Cache, Explainable
 
     Progress = Callable[[int, int, CompileRequest, str], None]
+    from jitload.values import KindName
 else:
     farm = lazy("jitload.batch.farm")  # only who has a Dask cluster has a use for it
 
@@ -60,7 +61,7 @@ def precompile(
     requests: Iterable[CompileRequest | Explainable | Workload | os.PathLike[str]] | Workload | os.PathLike[str],
     archs: str | Iterable[str] | None = None,
     *,
-    kinds: str | Iterable[str] | None = None,
+    kinds: KindName | Iterable[KindName] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
     jobs: int | None = None,

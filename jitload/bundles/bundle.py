@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jitload.source.request import CompileRequest
     from jitload.tiers.cache import Cache
     from jitload.tiers.tier import Tier
+    from jitload.values import KindName
     from jitload.workloads import workload as workloads
     from jitload.workloads.workload import Workload
 else:
@@ -112,7 +113,7 @@ class Bundle:
         items: Iterable[object] | object,
         *,
         archs: str | Iterable[str] | None = None,
-        kinds: str | Iterable[str] | None = None,
+        kinds: KindName | Iterable[KindName] | None = None,
         cache: Cache | None = None,
         executor: Executor | None = None,
         progress: Callable[[int, int, CompileRequest, str], None] | None = None,

@@ -97,7 +97,13 @@ def precompile_files(
                     taken[request] = _resources(request)
 
             report = precompile(
-                items, arch or None, kinds=kind or None, jobs=jobs, progress=note, executor=executor, shard=shard
+                items,
+                arch or None,
+                kinds=parse_kinds(kind) if kind else None,
+                jobs=jobs,
+                progress=note,
+                executor=executor,
+                shard=shard,
             )
         _show(report, taken if resources else None, as_json=as_json)
     if not report.ok:

@@ -23,7 +23,9 @@ from jitload.trace import is_mistake, short_errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from jitload.jit.kernel import Declared
     from jitload.tiers.cache import Cache
+    from jitload.values import KindName
 
 __tracebackhide__ = is_mistake
 
@@ -31,7 +33,7 @@ __all__ = ["JitKernel", "jit_kernel"]
 
 
 @overload
-def jit_kernel(function: Callable[..., object], /) -> JitKernel: ...
+def jit_kernel(function: Callable[Declared, object], /) -> JitKernel[Declared]: ...
 
 
 @overload
@@ -40,7 +42,7 @@ def jit_kernel(
     file: str | os.PathLike[str] | None = None,
     source: str | None = None,
     entry: str | None = None,
-    kind: str | None = None,
+    kind: KindName | None = None,
     arch: str | Iterable[str] | None = None,
     options: str | Iterable[str] = (),
     include_dirs: Iterable[str | os.PathLike[str]] = (),
@@ -49,7 +51,7 @@ def jit_kernel(
     cache: Cache | None = None,
     link: Iterable[object] = (),
     host_headers: bool = True,
-) -> Callable[[Callable[..., object]], JitKernel]: ...
+) -> Callable[[Callable[Declared, object]], JitKernel[Declared]]: ...
 
 
 @short_errors
@@ -60,7 +62,7 @@ def jit_kernel(
     file: str | os.PathLike[str] | None = None,
     source: str | None = None,
     entry: str | None = None,
-    kind: str | None = None,
+    kind: KindName | None = None,
     arch: str | Iterable[str] | None = None,
     options: str | Iterable[str] = (),
     include_dirs: Iterable[str | os.PathLike[str]] = (),
@@ -69,7 +71,7 @@ def jit_kernel(
     cache: Cache | None = None,
     link: Iterable[object] = (),
     host_headers: bool = True,
-) -> JitKernel | Callable[[Callable[..., object]], JitKernel]:
+) -> JitKernel[...] | Callable[[Callable[..., object]], JitKernel[...]]:
     """Declare a CUDA C++ kernel. Nothing is compiled before the first use.
 
     Args:
@@ -114,7 +116,7 @@ def jit_kernel(
         )
 
     @short_errors
-    def decorate(declaration: Callable[..., object]) -> JitKernel:
+    def decorate(declaration: Callable[..., object]) -> JitKernel[...]:
         check_function(declaration)
         check_source(declaration.__name__, file, source)
         text = docstring_source(declaration) if file is None and source is None else source

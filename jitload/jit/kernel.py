@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import typing
 from functools import partial, update_wrapper
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
 from jitload import config, forks, log
 from jitload.device import resolve_device
@@ -19,11 +20,14 @@ from jitload.trace import is_mistake, short_errors, shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from typing_extensions import ParamSpec, Unpack
+
     from jitload.artifact import Artifact
     from jitload.batch import precompile as ahead
     from jitload.batch.report import PrecompileReport
     from jitload.jit.specialization import Specialization
     from jitload.launch.foreign import Given
+    from jitload.launch.hints import ForallOptions, LaunchOptions
     from jitload.launch.kernel import Kernel
     from jitload.launch.signature import Parameters
     from jitload.loader.module import Module
@@ -31,9 +35,13 @@ if TYPE_CHECKING:
     from jitload.target import StandIns
     from jitload.tiers.cache import Cache
     from jitload.tiers.explain import Explanation
-    from jitload.values import Resources
+    from jitload.values import KindName, Resources
+
+    #: The parameters of the declaration.
+    Declared = ParamSpec("Declared", default=...)
 else:
     ahead = lazy("jitload.batch.precompile")
+    Declared = typing.ParamSpec("Declared")
 
 __tracebackhide__ = is_mistake
 
@@ -42,7 +50,7 @@ _LAUNCH_OPTIONS = ("grid", "block", "shared_bytes", "stream", "cluster", "cooper
 _HINTS = ("pdl", "priority", "cluster_scheduling", "carveout_percent")
 
 
-class JitKernel(shapes.PeerAttributes):
+class JitKernel(shapes.PeerAttributes, Generic[Declared]):
     """A kernel that is compiled when it is first used. Made by `jit_kernel`.
 
     Launch it like any kernel: `k[grid, block](...)`, `k[grid, block, stream, shared_bytes](...)`,
@@ -59,7 +67,7 @@ class JitKernel(shapes.PeerAttributes):
         declaration: Callable[..., object],
         parameters: Parameters,
         wanted: Specialization,
-        base: JitKernel | None = None,
+        base: JitKernel[Declared] | None = None,
     ) -> None:
         update_wrapper(self, declaration)
         self.__wrapped__ = declaration
@@ -69,7 +77,7 @@ class JitKernel(shapes.PeerAttributes):
         self._open = wanted.open
         own = {*parameters.names, *wanted.names}
         self._launch_options = (*_LAUNCH_OPTIONS, *[name for name in _HINTS if name not in own])
-        self._specializations: dict[tuple[object, ...], JitKernel] = {}
+        self._specializations: dict[tuple[object, ...], JitKernel[Declared]] = {}
         self._loaded: dict[tuple[object, ...], tuple[Kernel, Module]] = {}
         self._current: tuple[config.Config, Kernel] | None = None
         self._lock = RLock()
@@ -92,7 +100,7 @@ class JitKernel(shapes.PeerAttributes):
         return bool(self._wanted.options.link)
 
     @short_errors
-    def request(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> CompileRequest:
+    def request(self, *, arch: str | Iterable[str] | None = None, kind: KindName | None = None) -> CompileRequest:
         """The compile request for an arch; default: what the current device runs.
 
         Raises:
@@ -103,7 +111,7 @@ class JitKernel(shapes.PeerAttributes):
         return self._wanted.request(arch, kind)
 
     @short_errors
-    def artifact(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Artifact:
+    def artifact(self, *, arch: str | Iterable[str] | None = None, kind: KindName | None = None) -> Artifact:
         """The compiled artifact, from a tier or from one compile.
 
         Raises:
@@ -114,7 +122,7 @@ class JitKernel(shapes.PeerAttributes):
         return compile_request(request, self.cache, device=chosen.device, kinds=chosen.kinds)
 
     def stand_ins(
-        self, request: CompileRequest, *, arch: str | Iterable[str] | None = None, kind: str | None = None
+        self, request: CompileRequest, *, arch: str | Iterable[str] | None = None, kind: KindName | None = None
     ) -> StandIns:
         """What will do for a request of this kernel; nothing else where the arch was chosen."""
         return self._wanted.stand_ins(request, arch, kind)
@@ -124,7 +132,7 @@ class JitKernel(shapes.PeerAttributes):
         self,
         archs: str | Iterable[str] | None = None,
         *,
-        kinds: str | Iterable[str] | None = None,
+        kinds: KindName | Iterable[KindName] | None = None,
         **options: Given,
     ) -> PrecompileReport:
         """Compile this kernel ahead for several archs and kinds, without a GPU; what the cache has is left alone.
@@ -138,7 +146,7 @@ class JitKernel(shapes.PeerAttributes):
         return ahead.precompile([self], archs, kinds=kinds, **options)
 
     @short_errors
-    def explain(self, *, arch: str | Iterable[str] | None = None, kind: str | None = None) -> Explanation:
+    def explain(self, *, arch: str | Iterable[str] | None = None, kind: KindName | None = None) -> Explanation:
         """What the next load of this kernel would get now, and why: image, factors, nearest entries. `print` it.
 
         A kernel that is loaded in this process is not asked for again: `jitload.stats()` has what it got.
@@ -232,7 +240,7 @@ class JitKernel(shapes.PeerAttributes):
         self._lock = RLock()
 
     @short_errors
-    def specialize(self, **template: object) -> JitKernel:
+    def specialize(self, **template: object) -> JitKernel[Declared]:
         """The same kernel with other template arguments: strings of C++, integers, bools or NumPy dtypes."""
         merged = self._wanted.merged(template)
         state = tuple(sorted(merged.spelled()))
@@ -244,7 +252,7 @@ class JitKernel(shapes.PeerAttributes):
             return known
 
     @opaque
-    def bind(self, **launch: Given) -> Callable[..., None]:
+    def bind(self, **launch: Unpack[LaunchOptions]) -> Callable[Declared, None]:
         """The kernel bound to a launch configuration, for the hot path: `bound(*args)`, positional only.
 
         Raises:
@@ -258,7 +266,7 @@ class JitKernel(shapes.PeerAttributes):
             shorten(error)
             raise
 
-    def forall(self, count: int, **launch: Given) -> Callable[..., None]:
+    def forall(self, count: int, **launch: Unpack[ForallOptions]) -> Callable[Declared, None]:
         """The kernel for a thread per element, as `Kernel.forall`: `k.forall(n)(x, n)`, with keywords as in any call.
 
         Raises:
@@ -266,7 +274,7 @@ class JitKernel(shapes.PeerAttributes):
         """
         return partial(self._launch_forall, count, launch)
 
-    def __getitem__(self, configuration: object) -> Callable[..., None]:
+    def __getitem__(self, configuration: object) -> Callable[Declared, None]:
         return partial(self._launch, configuration)
 
     @opaque
@@ -282,7 +290,7 @@ class JitKernel(shapes.PeerAttributes):
             raise
 
     @opaque
-    def _launch_forall(self, count: int, launch: dict[str, Given], /, *arguments: object, **keywords: object) -> None:
+    def _launch_forall(self, count: int, launch: ForallOptions, /, *arguments: object, **keywords: object) -> None:
         try:
             target = self._specialized(keywords) if keywords else self
             ordered = target._parameters.order(self.__name__, arguments, keywords)
@@ -325,11 +333,11 @@ class JitKernel(shapes.PeerAttributes):
         """Pickled like a function, by its name: another process imports it, and compiles or finds it for itself."""
         return self.__qualname__ if self._base is None else (_specialize, (self._base, self._wanted.template))
 
-    def _specialized(self, keywords: dict[str, object]) -> JitKernel:
+    def _specialized(self, keywords: dict[str, object]) -> JitKernel[Declared]:
         template = {name: keywords.pop(name) for name in self._wanted.names if name in keywords}
         return self.specialize(**template) if template else self
 
-    def _deduced(self, arguments: tuple[object, ...]) -> JitKernel:
+    def _deduced(self, arguments: tuple[object, ...]) -> JitKernel[Declared]:
         """The kernel with the template arguments that were left open, by the arrays of a call."""
         return self._wanted.deduced(self.specialize, arguments, len(self._parameters))
 
@@ -366,5 +374,5 @@ class JitKernel(shapes.PeerAttributes):
                 module.attach_lines(request.name, request.path, request.line_in_file)
 
 
-def _specialize(base: JitKernel, template: Mapping[str, object]) -> JitKernel:
+def _specialize(base: JitKernel[Declared], template: Mapping[str, object]) -> JitKernel[Declared]:
     return base.specialize(**template)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jitload.launch.deduction import Deduction
     from jitload.source.fields import Asked
     from jitload.tiers.cache import Cache
+    from jitload.values import KindName
 
     Kernel = TypeVar("Kernel")
 else:
@@ -54,7 +55,7 @@ class KernelOptions(Value):
         "options",
     )
     entry: str | None
-    kind: str | None
+    kind: KindName | None
     arch: str | Iterable[str] | None
     options: str | Iterable[str]
     include_dirs: Iterable[str | os.PathLike[str]]
@@ -68,7 +69,7 @@ class KernelOptions(Value):
         self,
         *,
         entry: str | None,
-        kind: str | None,
+        kind: KindName | None,
         arch: str | Iterable[str] | None,
         options: str | Iterable[str],
         include_dirs: Iterable[str | os.PathLike[str]],
@@ -150,7 +151,7 @@ class Specialization:
                 kernel=self.name,
             ) from None
 
-    def request(self, arch: str | Iterable[str] | None, kind: str | None) -> CompileRequest:
+    def request(self, arch: str | Iterable[str] | None, kind: KindName | None) -> CompileRequest:
         """The compile request for an arch and a kind; None for the declaration's own, else the device's.
 
         Raises:
@@ -189,7 +190,7 @@ class Specialization:
                 others.append(item)
         return linking.linked_request(units, others, lambda unit: door.compile_request(unit, self.options.cache))
 
-    def stand_ins(self, request: CompileRequest, arch: str | Iterable[str] | None, kind: str | None) -> StandIns:
+    def stand_ins(self, request: CompileRequest, arch: str | Iterable[str] | None, kind: KindName | None) -> StandIns:
         """What will do for such a request; nothing else where the arch was chosen."""
         if given_arch(arch) or self.options.arch:
             return NO_STAND_INS

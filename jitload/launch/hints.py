@@ -36,6 +36,14 @@ class Hints(NamedTuple):
 NO_HINTS = Hints()
 
 
+class ForallOptions(TypedDict, total=False):
+    """The keywords of `Kernel.forall`."""
+
+    block: int | None
+    shared_bytes: int
+    stream: object
+
+
 class HintOptions(TypedDict, total=False):
     """The keywords that `Hints` are read from."""
 
@@ -43,6 +51,17 @@ class HintOptions(TypedDict, total=False):
     priority: int | None
     cluster_scheduling: str | None
     carveout_percent: int | None
+
+
+class LaunchOptions(HintOptions, total=False):
+    """The keywords of `Kernel.bind`."""
+
+    grid: object
+    block: object
+    shared_bytes: int
+    stream: object
+    cluster: object
+    cooperative: bool
 
 
 def read_hints(

@@ -17,7 +17,7 @@ class Parameters:
 
     def __init__(self, parameters: list[inspect.Parameter]) -> None:
         self.names = [parameter.name for parameter in parameters]
-        self.defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+        self.defaults = {p.name: p.default for p in parameters if _has_default(p)}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -52,6 +52,11 @@ class Parameters:
         return (*(merged[name] for name in names), *arguments[len(names) :])
 
 
+def _has_default(parameter: inspect.Parameter) -> bool:
+    """Whether it has one. `...` is none: type checkers are told by it that a call may leave the argument out."""
+    return parameter.default is not inspect.Parameter.empty and parameter.default is not ...
+
+
 def split_signature(declaration: Callable[..., object]) -> tuple[Parameters, tuple[str, ...], dict[str, object]]:
     """The positional parameters, the names of the template arguments, and the defaults of those.
 
@@ -68,5 +73,5 @@ def split_signature(declaration: Callable[..., object]) -> tuple[Parameters, tup
             raise UsageValueError(
                 f"{declaration.__name__}: a kernel cannot take {parameter}: name its parameters, as the C++ kernel does"
             )
-    defaults = {p.name: p.default for p in template if p.default is not inspect.Parameter.empty}
+    defaults = {p.name: p.default for p in template if _has_default(p)}
     return Parameters(positional), tuple(p.name for p in template), defaults

@@ -1,6 +1,6 @@
 import os
 from collections.abc import Iterable
-from typing import TypeAlias, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 Path: TypeAlias = str | os.PathLike[str]
 
@@ -8,15 +8,15 @@ class Options(TypedDict, total=False):
     cache_dir: Path | None
     cache_max_bytes: int | str
     read_only_dirs: Path | Iterable[Path] | None
-    device: str
-    compile: str
+    device: Literal["auto", "cuda", "cpu"]
+    compile: Literal["missing", "never", "always"]
     compile_options: str | Iterable[str]
     offline: bool
     bundles: Path | Iterable[Path] | None
     trust: Path | Iterable[Path] | None
     strict: bool
     remote: str | None
-    remote_mode: str
+    remote_mode: Literal["readwrite", "read"]
     remote_max_entry_bytes: int | str
     remote_trust: Path | Iterable[Path] | None
     remote_key: Path | None

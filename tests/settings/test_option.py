@@ -172,6 +172,11 @@ def test_type_checkers_read_the_rows():
     assert stub.read_text() == written()["options_stub"]()
 
 
+def test_type_checkers_read_the_code_of_the_readme():
+    """mypy reads tests/typed as strictly as a user may ask it to; `python .ci/write_stub.py` writes this file there."""
+    assert (ROOT / "tests" / "typed" / "readme.py").read_text() == written()["readme_code"]()
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/settings.md"])
 def test_the_pages_on_settings_have_the_rows(page):
     text = (ROOT / page).read_text()
