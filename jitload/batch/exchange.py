@@ -10,7 +10,9 @@ from jitload.compiler.key import readable_factors
 from jitload.errors import JitloadError, UsageValueError
 from jitload.format.json import canonical_json
 from jitload.frozen import Value
+from jitload.tiers.database import is_entry_key
 from jitload.tiers.lookup import ask
+from jitload.tiers.remote.store import StoreError
 from jitload.tiers.stats import counters
 
 if TYPE_CHECKING:
@@ -119,6 +121,61 @@ def pull(cache: Cache, items: Items, archs: Iterable[str] | None, kinds: Iterabl
                 remote.flush()  # it lands before more comes than can wait
     cache.flush()
     return Exchanged(moved, present, missing, 0)
+
+
+def pull_everything(cache: Cache) -> Exchanged:
+    """Take every entry and closure record of the remote of a cache; the bound of the directory holds as ever.
+
+    Raises:
+        UsageValueError: there is no remote or no directory.
+        OSError: the remote cannot be listed, or fails meanwhile.
+    """
+    disk, remote = _ends(cache, writes=False)
+    taker = _Taker(cache, disk, remote)
+    try:
+        # Records first: an entry that nobody asks for by its headers is the first that the bound takes.
+        for digest in filter(is_entry_key, remote.store.digests()):
+            taker.take_record(digest)
+        for key in filter(is_entry_key, remote.store.keys()):
+            taker.take_entry(key)
+    except StoreError as error:
+        cache.flush()
+        raise OSError(f"{remote.place} cannot be read as a whole, {taker.moved} entries came: {error.text}") from None
+    cache.flush()
+    return Exchanged(taker.moved, taker.present, taker.missing, 0)
+
+
+class _Taker:
+    """Takes things from a remote no faster than they land."""
+
+    def __init__(self, cache: Cache, disk: DiskStore, remote: RemoteTier) -> None:
+        self._cache = cache
+        self._disk = disk
+        self._remote = remote
+        self.moved = self.present = 0
+        self.missing: list[str] = []
+
+    def take_entry(self, key: str) -> None:
+        if not self._disk.is_gone(key):
+            self.present += 1
+            return
+        self._remote.begin(key)  # each has a deadline of its own
+        found, word = self._remote.read(key)
+        if found is None:
+            if self._remote.breaker.why is not None:
+                raise self._remote.breaker.why
+            self.missing.append(f"{key[:12]}: {word}")
+            return
+        self.moved += 1
+        if self.moved % AT_ONCE == 0:
+            self._cache.flush()  # it lands before more comes than can wait
+
+    def take_record(self, digest: str) -> None:
+        self._remote.begin(digest)
+        known = {(one.closure, one.toolchain) for one in self._disk.variants(digest)[0]}
+        for variant in reversed(self._remote.variants(digest)[0]):
+            if (variant.closure, variant.toolchain) not in known:
+                self._disk.add_variant(digest, variant)
 
 
 class _Giver:

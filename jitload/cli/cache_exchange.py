@@ -44,16 +44,22 @@ def push(
         _tell(done, as_json, f"{entries_of(done.moved)} given to {cache.remote.place if cache.remote else 'nobody'}")
 
 
-def pull(files: Files = None, arch: Archs = None, kind: Kinds = None, as_json: Json = False) -> None:
-    """Take from the remote what files name.
+def pull(
+    files: Files = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything in the remote.")] = False,
+    arch: Archs = None,
+    kind: Kinds = None,
+    as_json: Json = False,
+) -> None:
+    """Take from the remote what files name, or all that it has.
 
-    There is no --all, since a remote is asked for what one knows. What it lacks is told; the exit code is then 1.
+    What it lacks is told; the exit code is then 1. The bound of the cache directory holds as ever.
     """
     with clean_failures():
-        if not files:
-            raise typer.BadParameter("name workloads, plans or sources: a remote is not listed", param_hint="FILE")
+        if bool(files) is everything:
+            raise typer.BadParameter("name workloads, or write --all for everything in the remote", param_hint="FILE")
         cache = default_cache()
-        done = exchange.pull(cache, files, arch, kind)
+        done = exchange.pull_everything(cache) if everything else exchange.pull(cache, files or [], arch, kind)
         place = cache.remote.place if cache.remote else "nobody"
         _tell(done, as_json, f"{entries_of(done.moved)} from {place}, {done.present} already here")
 

@@ -216,7 +216,7 @@ class Cache:
         self._unindexed_bytes += len(artifact.data)
         large = self.disk is not None and self._unindexed_bytes > self.disk.max_bytes // LARGE_SHARE
         if len(self._unindexed) % FLUSH_EVERY == 0 or large:
-            self.flush()  # a process that runs for weeks keeps to the bound too
+            self._write_down()  # a process that runs for weeks keeps to the bound too
 
     def variants(self, digest: str) -> tuple[Variant, ...]:
         """The header variants that the tiers know for a request, each once."""
@@ -385,6 +385,10 @@ class Cache:
         """
         if self._remote is not None:
             self._remote.flush()
+        self._write_down()
+
+    def _write_down(self) -> None:
+        """The same without the remote: what has just landed cannot wait for itself to land."""
         if self.disk is None or self.read_only:
             return
         length = self.note()

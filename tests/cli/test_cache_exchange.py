@@ -87,3 +87,4 @@ def test_where_nothing_can_be_moved_says_so(tmp_path, invoke, sources):
         assert invoke("cache", "push").exit_code == 2
         assert invoke("cache", "push", "--all", *sources).exit_code == 2
         assert invoke("cache", "pull").exit_code == 2
+        assert invoke("cache", "pull", "--all", *sources).exit_code == 2

@@ -21,6 +21,8 @@ CONNECT_SECONDS = 0.5
 OPERATION_SECONDS = 2.0
 #: For what is written, which nobody waits for.
 WRITE_SECONDS = 20.0
+#: For each page of a listing, which somebody has asked for by hand.
+PAGE_SECONDS = 20.0
 #: So many threads may hang; more work is refused.
 MAX_HANGING = 8
 

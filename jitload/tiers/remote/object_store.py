@@ -10,7 +10,9 @@ What is there is made once and by one: every put is a put that only makes ("if n
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import time
 from contextlib import suppress
@@ -25,22 +27,27 @@ from obstore.store import HTTPStore, LocalStore, from_url
 from jitload import forks
 from jitload.digest import sha256_hex
 from jitload.format.json import canonical_json
-from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, WRITE_SECONDS, run_within
+from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, PAGE_SECONDS, WRITE_SECONDS, run_within
 from jitload.tiers.remote.store import AWAY, DAMAGED, REFUSED, TIMED_OUT, TOO_LARGE, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
     Result = TypeVar("Result")
 
 #: Records of a request that are looked at, the newest first, and that are read.
 MAX_RECORDS_LISTED, MAX_RECORDS_READ = 1000, 8
+#: Names that come at once in a listing.
+PAGE_NAMES = 1000
 #: A lease whose holder's clock says that it is over since then is over, whatever that clock is.
 CLOCK_SECONDS = 60.0
 _MAX_LEASE_SECONDS = 600.0
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
+_ERRNO = re.compile(r"\(os error ([0-9]{1,4})\)")
+# What a disk says that will not have it; a network has numbers too, and cannot be reached then.
+_REFUSING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 _FORKED = (
     "this process was forked from one that had used it, which its client does not survive: start workers by spawn, or "
     "use the remote in them alone"
@@ -90,6 +97,29 @@ class ObjectStore:
     def read_records(self, digest: str, most_bytes: int, until: float) -> list[bytes]:
         """See `Store`."""
         return _call(until, lambda: self._records(digest, most_bytes, until))
+
+    def keys(self) -> Iterator[str]:
+        """See `Store`."""
+        return self._names("e")
+
+    def digests(self) -> Iterator[str]:
+        """See `Store`. Those of one request come behind each other, as a rule, and are one."""
+        last = ""
+        for name in self._names("r"):
+            digest = name.partition("/")[0]
+            if digest != last:
+                yield (last := digest)
+
+    def _names(self, what: str) -> Iterator[str]:
+        if not self._lists:
+            raise StoreError(REFUSED, "a web server is not listed")
+        place = self._path(f"{what}/")
+        pages = iter(obstore.list(self._writing, place, chunk_size=PAGE_NAMES))
+        while True:
+            page: Any = _call(time.monotonic() + PAGE_SECONDS, lambda: next(pages, None))
+            if page is None:
+                return
+            yield from (row["path"][len(place) :] for row in page)
 
     def write_entry(self, key: str, data: bytes, until: float, *, replace: bool = False) -> bool:
         """See `Store`."""
@@ -255,6 +285,9 @@ def _as_ours(error: Exception, until: float) -> StoreError:
         return StoreError(REFUSED, f"it answers {status[1]}{f' {code[1]}' if code else ''}")
     if isinstance(error, OSError) and error.errno:
         return StoreError(REFUSED, f"errno {error.errno}")
+    number = _ERRNO.search(text)
+    if number is not None and int(number[1]) in _REFUSING:
+        return StoreError(REFUSED, os.strerror(int(number[1])))
     if time.monotonic() >= until - 0.1 or "timed out" in text:
         return StoreError(TIMED_OUT, "no answer in time")
     if "decoding response body" in text or "Content-Length" in text or "ETag" in text:
@@ -280,7 +313,8 @@ def open_store(url: str, prefix: str) -> ObjectStore:
         connect = partial(from_url, f"{scheme.lower()}://{rest}", config=options or None)
         reading, writing = (_limited(connect, seconds, scheme) for seconds in (OPERATION_SECONDS, WRITE_SECONDS))
     except (BaseError, OSError, ValueError, TypeError) as error:
-        raise StoreError(REFUSED, f"the client does not take this URL ({type(error).__name__})") from None
+        what = f"the client does not take this URL, or the credentials that it finds ({type(error).__name__})"
+        raise StoreError(REFUSED, what) from None
     return ObjectStore(reading, writing, prefix)
 
 

@@ -11,6 +11,7 @@ many bytes it may take. Names are resolved in a thread, since nothing bounds a r
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import time
@@ -23,10 +24,11 @@ from redis.connection import Connection, SSLConnection, parse_url
 from redis.retry import Retry
 
 from jitload import forks
-from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, run_within
+from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, PAGE_SECONDS, run_within
 from jitload.tiers.remote.store import AWAY, DAMAGED, REFUSED, TIMED_OUT, TOO_LARGE, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 #: Records of a request that are read, and that are kept.
@@ -34,6 +36,9 @@ MAX_RECORDS_READ, MAX_RECORDS_KEPT = 16, 64
 #: What a reply has besides the bytes that were asked for.
 _REPLY_BYTES = 64 << 10
 _MAX_IDLE = 8
+#: Names that come at once in a listing, and what they take at most.
+PAGE_NAMES, PAGE_BYTES = 1000, 16 << 20
+_SPECIAL = re.compile(r"[*?\[\]\\]")  # in a pattern of SCAN
 
 _ADD_RECORD = (
     "if redis.call('type', KEYS[1]).ok ~= 'zset' then redis.call('del', KEYS[1]) end "
@@ -185,6 +190,25 @@ class RedisStore:
         name = f"{self._prefix}/r/{digest}"
         found: list[bytes] = self._ask(until, most_bytes, "ZREVRANGE", name, 0, MAX_RECORDS_READ - 1)
         return found
+
+    def keys(self) -> Iterator[str]:
+        """See `Store`."""
+        return self._names("e")
+
+    def digests(self) -> Iterator[str]:
+        """See `Store`."""
+        return self._names("r")
+
+    def _names(self, what: str) -> Iterator[str]:
+        place = f"{self._prefix}/{what}/"
+        pattern = _SPECIAL.sub(r"\\\g<0>", place) + "*"
+        cursor = b"0"
+        while True:
+            until = time.monotonic() + PAGE_SECONDS
+            cursor, names = self._ask(until, PAGE_BYTES, "SCAN", cursor, "MATCH", pattern, "COUNT", PAGE_NAMES)
+            yield from (name[len(place) :].decode("ascii", "replace") for name in names)
+            if cursor == b"0":
+                return
 
     def write_entry(self, key: str, data: bytes, until: float, *, replace: bool = False) -> bool:
         """See `Store`."""

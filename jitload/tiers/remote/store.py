@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Protocol
 
     class Store(Protocol):
@@ -32,6 +33,20 @@ if TYPE_CHECKING:
 
             Raises:
                 StoreError: they cannot be had, or are longer than `most_bytes` together.
+            """
+
+        def keys(self) -> Iterator[str]:
+            """Every key under which an entry stands, in no order, some perhaps twice, page by page.
+
+            Raises:
+                StoreError: they cannot be listed.
+            """
+
+        def digests(self) -> Iterator[str]:
+            """The same of the requests that have closure records.
+
+            Raises:
+                StoreError: they cannot be listed.
             """
 
         def write_entry(self, key: str, data: bytes, until: float, *, replace: bool = False) -> bool:

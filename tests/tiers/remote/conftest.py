@@ -122,7 +122,7 @@ def directory(tmp_path):
 
         def plant(self, name):
             path = self.path / "jitload/1" / name
-            path.parent.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"nonsense")
 
     return Directory()

@@ -86,6 +86,12 @@ class RedisServer(Server):
         with contextlib.closing(client):
             return client.execute_command(*command)
 
+    def info(self, section):
+        """What it says of itself, as text in bytes."""
+        with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
+            connection.sendall(f"INFO {section}\r\nQUIT\r\n".encode())
+            return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
 
 def redis_server(directory, *options, network=None):
     port = free_port()

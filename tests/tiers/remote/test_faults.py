@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from jitload.format.entry import encode_entry
 from jitload.tiers.remote import breaker
 from jitload.tiers.remote.deadline import OPERATION_SECONDS
 from tests.tiers.conftest import make_artifact
+from tests.tiers.remote.conftest import Host
 from tests.tiers.remote.proxy import Proxy
+from tests.tiers.remote.servers import redis_server
 
 #: Beyond the deadline a look-up takes no longer than this on a machine that is busy with other things: less than a second
 #: deadline would.
@@ -195,8 +198,121 @@ def test_a_process_compiles_and_ends_in_time_while_the_server_stands_still(name,
     assert time.monotonic() - start < 25
 
 
-def test_a_full_disk_behind_the_server_costs_what_is_written(tmp_path, host):
-    """A directory that takes nothing stands for one."""
+def test_a_server_that_was_started_anew_is_asked_as_before(redis, remote_of, caplog):
+    """It has lost everything, and the connections to it are closed; that is a miss, and nothing else."""
+    remote = remote_of(redis.url)
+    fill(remote)
+    redis.stop()
+    redis.start()
+    assert remote.read(KEY) == (None, "absent")
+    fill(remote)
+    assert remote.read(KEY) == (make_artifact(1), "hit")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("harm", [crawl, reset])
+def test_a_bucket_behind_a_bad_network_costs_a_deadline_and_then_nothing(s3, remote_of, caplog, harm):
+    behind = Proxy(s3.port)
+    remote = remote_of(f"{s3.url}?endpoint=http://127.0.0.1:{behind.port}")
+    fill(remote)
+    harm(s3, behind)
+    seconds, said = timed(lambda: [remote.variants(DIGEST)[1], remote.read(KEY)[1], remote.variants(DIGEST)[1]])
+    behind.close()
+    assert {"timed out", "away", "damaged"} & set(said), said
+    assert "hit" not in said
+    assert seconds < OPERATION_SECONDS + SLACK_SECONDS
+    assert statistics.median(timed(remote.read, KEY)[0] for _ in range(20)) < 0.005
+    assert [record.message for record in caplog.records if "left alone" in record.message][1:] == []
+
+
+#: Looks twice for a kernel in a remote whose name nobody resolves, on a machine whose name server says nothing.
+UNRESOLVED = """
+import json, socket, time, jitload
+silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+silent.bind(("127.0.0.1", 53))
+remote = jitload.Cache.default().remote
+took, words = [], []
+for _ in range(3):
+    begun = time.monotonic()
+    words.append(remote.read("ab" * 32)[1])
+    took.append(time.monotonic() - begun)
+print(json.dumps({"took": took, "words": words}))
+"""
+
+
+def test_a_name_server_that_does_not_answer_costs_what_a_connection_may(tmp_path, host):
+    """On a machine of its own; where there can be none, the test before this one has to do."""
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    begin = f'ip link set lo up && mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec "$@"'
+    alone = ["unshare", "--net", "--mount", "sh", "-c", begin, "sh"]
+    try:
+        subprocess.run([*alone, "true"], check=True, capture_output=True, timeout=60)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"no network of its own here: {error}")
+        return
+    said = Host(tmp_path / "alone", "redis://cache.example:6379/0", enter=alone).run(program=UNRESOLVED)
+    assert said["words"] == ["timed out", "away", "away"], said
+    assert said["took"][0] < 0.5 + SLACK_SECONDS
+    assert max(said["took"][1:]) < 0.5
+    assert said["log"].count("left alone") == 1
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A directory on a disk of 64 KiB; without the right to mount one, None."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        yield None
+        return
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_disk_that_gets_full_keeps_what_it_has(full_disk, directory, remote_of, caplog):
+    url = directory.url if full_disk is None else f"file://{full_disk}"
+    remote = remote_of(url)
+    artifact = fill(remote)
+    if full_disk is None:
+        shutil.rmtree(directory.path / "jitload/1/e")
+        (directory.path / "jitload/1/e").write_text("no directory")
+    for number in range(2, 20):
+        remote.put(make_artifact(number, padding=8000))
+    remote.flush()
+    assert jitload.stats().remote_errors == {"refused": 1}
+    assert len([record for record in caplog.records if "writing to remote" in record.message]) == 1
+    if full_disk is not None:
+        assert remote.read(KEY) == (artifact, "hit")
+        assert {remote.read(make_artifact(number, padding=8000).key)[1] for number in range(2, 20)} == {"hit", "absent"}
+
+
+def test_a_redis_whose_disk_is_full_is_read_as_ever(full_disk, tmp_path, remote_of, caplog):
+    place = full_disk or tmp_path / "gone"
+    place.mkdir(exist_ok=True)
+    with redis_server(tmp_path, "--dir", str(place)) as server:
+        remote = remote_of(f"redis://127.0.0.1:{server.port}/0")
+        artifact = fill(remote)
+        if full_disk is None:
+            place.rmdir()
+        else:
+            (place / "ballast").write_bytes(bytes(64 << 10))
+        server.ask("CONFIG", "SET", "save", "1 1")
+        server.ask("BGSAVE")
+        until = time.monotonic() + 30
+        while b"rdb_last_bgsave_status:err" not in server.info("persistence"):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        remote.put(make_artifact(2))
+        remote.put(make_artifact(3))
+        remote.flush()
+        assert remote.read(KEY) == (artifact, "hit")
+        assert remote.read(make_artifact(2).key)[1] == "absent"
+    assert jitload.stats().remote_errors == {"refused": 1}
+    assert len([record for record in caplog.records if "writing to remote" in record.message]) == 1
+
+
+def test_a_place_that_takes_nothing_costs_what_is_written(tmp_path, host):
     shared = tmp_path / "shared" / "jitload"
     shared.parent.mkdir()
     shared.write_text("no directory")

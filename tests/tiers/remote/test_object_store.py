@@ -88,7 +88,7 @@ def test_a_web_server_serves_what_a_directory_has(directory, tmp_path, host, rem
         assert not remote.put(make_artifact(1))
 
 
-def test_a_child_of_a_process_that_used_the_client_compiles_and_does_not_hang(directory, host):
+def test_a_child_of_a_process_that_used_the_client_compiles_and_does_not_hang(objects, host):
     code = """
 import json, os, jitload
 def compiled(number):
@@ -101,7 +101,7 @@ if child == 0:
     os._exit(0 if jitload.stats().remote_errors.get("away") else 1)
 print(json.dumps({"child": os.waitpid(child, 0)[1]}))
 """
-    said = host(directory.url).run(program=code)
+    said = host(objects.url).run(program=code)
     assert said["child"] == 0, said
     assert said["log"].count("forked") == 1
 

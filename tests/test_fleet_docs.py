@@ -1,0 +1,64 @@
+"""docs/fleet.md: recipes that parse, settings and commands that exist."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import shlex
+import subprocess
+
+import pytest
+import typer
+
+from jitload.cli.app import app
+from jitload.settings.option import OPTIONS
+
+PAGE = (pathlib.Path(__file__).parents[1] / "docs/fleet.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)\n```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def test_every_setting_of_the_page_exists():
+    known = {option.variable for option in OPTIONS}
+    named = set(re.findall(r"JITLOAD_[A-Z_]*[A-Z]", PAGE))
+    assert len(named) > 10
+    assert named <= known
+    for variable, option in re.findall(r"^\| `(JITLOAD_\w+)` \| `(\w+)` \|", PAGE, re.MULTILINE):
+        assert (variable, option) in {(one.variable, one.name) for one in OPTIONS}
+
+
+def test_recipes_for_kubernetes_parse_and_name_what_they_mount():
+    yaml = pytest.importorskip("yaml", reason="distributed is not installed")
+    found = blocks("yaml")
+    assert len(found) == 2
+    for block in found:
+        pod = yaml.safe_load(block)
+        volumes = {volume["name"] for volume in pod["volumes"]}
+        for container in (*pod.get("initContainers", []), *pod.get("containers", [])):
+            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+            assert all(isinstance(variable["name"], str) for variable in container["env"])
+
+
+def test_scripts_for_slurm_parse():
+    found = blocks("bash")
+    assert len(found) == 1
+    for block in found:
+        done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        directives = re.findall(r"^#SBATCH (--[a-z-]+)=\S+$", block, re.MULTILINE)
+        assert len(directives) == block.count("#SBATCH") >= 3
+
+
+def test_every_command_and_option_of_the_page_exists():
+    lines = re.findall(r"^ +(jitload .+)$", "\n".join([*blocks("bash"), PAGE]), re.MULTILINE)
+    assert len(lines) > 8
+    for line in lines:
+        command = typer.main.get_command(app)
+        words = shlex.split(line, comments=True)[1:]
+        while hasattr(command, "get_command"):
+            command = command.get_command(typer.Context(command), words.pop(0))
+            assert command is not None, line
+        known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word for word in words if word.startswith("-")} <= known, line
