@@ -96,7 +96,7 @@ def current() -> Config:
     global sync_seen
     scope = scope_in_force()
     layers = scope.state.layers
-    state = (scope.state.generation, layers, *map(_read_raw, ENCODED_NAMES))
+    state = [scope.state.generation, layers, *map(_read_raw, ENCODED_NAMES)]  # as a tuple, 2 % of a hit longer
     seen = scope.seen
     if seen is not None and seen[0] == state:
         known: Config = seen[1]

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_KEPT = (str, tuple)
+
+
 def given_path(what: str, value: object) -> str:
     """A path as text.
 
@@ -55,7 +58,7 @@ def given_list(what: str, value: object) -> Iterable[object]:
 
 def kept(value: Any) -> Any:
     """A value that can be looked at more than once: of an iterator its items, for it would be empty the second time."""
-    if isinstance(value, (str, tuple)):  # most are, and to ask for a path takes a twentieth of a hit
+    if isinstance(value, _KEPT):  # most are, and to ask for a path takes a twentieth of a hit
         return value
     plain = isinstance(value, (bytes, os.PathLike)) or hasattr(value, "keys") or not hasattr(value, "__iter__")
     return value if plain else tuple(value)
@@ -104,5 +107,5 @@ def given_cache(value: object) -> None:
     Raises:
         UsageTypeError: it is something else.
     """
-    if value is not None and not hasattr(value, "add_variant"):
+    if value is not None and not hasattr(value, "layers"):
         raise UsageTypeError(f"cache is a jitload.Cache, got {type(value).__name__}: write jitload.Cache(directory)")
