@@ -18,7 +18,7 @@ from jitload.values import Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jitload.files.stamp import Stamp
+    from jitload.files.regular import Stamp
     from jitload.format.json import Json
 
 _MAX_BYTES = 1 << 14

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from jitload.compiler import memo
 from jitload.compiler.toolkit import digest_files, find_library
-from jitload.files.stamp import file_stamp
+from jitload.files.regular import file_stamp
 from jitload.settings.scope import session_part
 from jitload.values import Toolchain
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType
 
-    from jitload.files.stamp import Stamp
+    from jitload.files.regular import Stamp
 
     #: What it is (source/link.py, `INPUT_TYPES`), its bytes, and what the log calls it.
     Input = tuple[str, bytes, str]

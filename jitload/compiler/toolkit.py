@@ -13,7 +13,7 @@ import sys
 
 from jitload import config
 from jitload.compiler import memo, places
-from jitload.files.stamp import file_stamp
+from jitload.files.regular import file_stamp
 from jitload.frozen import Value
 from jitload.settings.scope import session_part
 from jitload.values import Toolchain
@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jitload.files.stamp import Stamp
+    from jitload.files.regular import Stamp
 
 
 class Nvrtc(Value):

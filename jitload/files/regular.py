@@ -1,4 +1,4 @@
-"""Files that somebody named: opened at once, and only where they are files.
+"""Files that somebody named: opened at once, and only where they are files; and told from what they were before.
 
 A FIFO without a writer would be waited for, and a device can be read without end.
 """
@@ -12,6 +12,9 @@ import stat
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from io import BufferedReader
+
+    #: Device, inode, size, time of change of the text and of the file, in nanoseconds.
+    Stamp = tuple[int, int, int, int, int]
 
 #: The process's own descriptors: what a shell has put there is meant to be read, to its end.
 _OWN = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
@@ -43,3 +46,8 @@ def open_input(path: str | os.PathLike[str]) -> BufferedReader:
 
 def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
+
+
+def file_stamp(status: os.stat_result) -> Stamp:
+    """What tells a file from its earlier or later self without reading it."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -23,8 +23,7 @@ from itertools import chain
 
 from jitload.digest import sha256_hex
 from jitload.errors import ArtifactError
-from jitload.files.regular import open_regular
-from jitload.files.stamp import file_stamp
+from jitload.files.regular import file_stamp, open_regular
 from jitload.format.json import canonical_json
 from jitload.frozen import Value
 from jitload.headers.roots import STANDARD_ROOT, Roots
@@ -35,7 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jitload.files.stamp import Stamp
+    from jitload.files.regular import Stamp
     from jitload.format.json import Json, JsonObject
     from jitload.headers.closure import Closure
     from jitload.source.request import CompileRequest

@@ -14,8 +14,7 @@ import time
 
 from jitload.digest import sha256_hex
 from jitload.errors import CompileError
-from jitload.files.regular import open_regular
-from jitload.files.stamp import file_stamp
+from jitload.files.regular import file_stamp, open_regular
 from jitload.frozen import Value
 from jitload.headers.roots import STANDARD_ROOT, Roots
 from jitload.lazy import lazy
@@ -25,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jitload.files.stamp import Stamp
+    from jitload.files.regular import Stamp
     from jitload.headers import scan as scanner
     from jitload.headers.includes import Include, Scan
     from jitload.source.request import CompileRequest

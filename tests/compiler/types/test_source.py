@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import jitload
 from jitload.compiler.types import unit
-from jitload.compiler.types.as_written import written_type
 from jitload.compiler.types.meanings import Meanings
 from jitload.compiler.types.scanner import Declared
+from jitload.compiler.types.source import written_type
 from jitload.compiler.types.toolkit_names import ToolkitNames
 from jitload.compiler.types.unit import Unit
 
