@@ -443,12 +443,13 @@ else:
         hits = jitload.stats().hits
         assert hits["disk"] == hits["bundle"] == 1, hits
         jitload.Cache.default().flush()  # as a process does at its end
+    import jitload.loader.registry  # where the bytes go
     print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 
 def test_only_files_that_a_hit_loads_do_without_typing(tmp_path):
-    """A process that hits, from the disk or a bundle, and ends does not import `typing`; there `TYPE_CHECKING = False` stands for its own.
+    """A process that hits, from the disk or a bundle, looks for a loader and ends does not import `typing`; there `TYPE_CHECKING = False` stands for its own.
 
     Nor does it where there is a remote, which it has no need of.
     """

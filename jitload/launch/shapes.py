@@ -8,10 +8,10 @@ kernel.prepare("Pfi"); kernel.prepared_call(grid, block, x, 2.0, n)    PyCUDA
 from __future__ import annotations
 
 import numbers
-from typing import TYPE_CHECKING
 
 from jitload.errors import LaunchError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 

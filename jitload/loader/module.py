@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jitload import forks
 from jitload.errors import LoadError, SymbolNotFoundError, UsageTypeError
 from jitload.given import given_name
 from jitload.launch.shapes import PeerModuleAttributes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, NoReturn

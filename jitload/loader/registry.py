@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 from jitload import events, forks
 from jitload.errors import JitloadError, LoaderNotFoundError, UsageTypeError, UsageValueError
@@ -32,6 +31,7 @@ from jitload.loader.specs import (
 )
 from jitload.trace import is_mistake, shorten
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import overload

@@ -7,11 +7,11 @@ kind is wanted, so the registry works where CUDA, NVRTC or another vendor's runt
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from jitload.errors import LoadError
 from jitload.lazy import lazy
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib import metadata
     from typing import Any, Protocol
