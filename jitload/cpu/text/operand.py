@@ -61,6 +61,7 @@ class OperandReader:
         self.scope = Scope(None)
         self.registers: list[Register] = []
         self._variables = variables
+        self._literals: dict[str, Immediate] = {}
 
     def find_register(self, name: str) -> Register | None:
         """The register of that name in the scopes around; `%r<10>` declares ten, made when they are named."""
@@ -97,17 +98,34 @@ class OperandReader:
         operands: list[Operand] = []
         if cursor.peek() == ";":
             return ()
-        tokens, registers = cursor.tokens, self.scope.registers
+        tokens, registers, literals = cursor.tokens, self.scope.registers, self._literals
         while True:
-            # Most operands are registers that stand alone; a brace at least comes after them.
-            found = registers.get(tokens[cursor.index])
-            if found is not None and tokens[cursor.index + 1] in {",", ";"}:
+            # Most operands are a register or a literal, or an address of those; a brace at least comes after them.
+            word, after = tokens[cursor.index], tokens[cursor.index + 1]
+            found = registers.get(word) or literals.get(word)
+            if found is not None and after in {",", ";"}:
                 operands.append(found)
                 cursor.index += 1
+            elif word == "[" and (base := registers.get(after)) is not None:
+                operands.append(self._read_address(base))
             else:
                 operands.append(self._read_operand())
             if not cursor.accept(","):
                 return tuple(operands)
+
+    def _read_address(self, base: Register) -> Memory:
+        """`[base]`, `[base+4]` or what is less common, from its bracket on."""
+        cursor, tokens = self.cursor, self.cursor.tokens
+        first = cursor.index
+        if tokens[first + 2] == "]":
+            cursor.index = first + 3
+            return Memory(base, 0)
+        offset = self._literals.get(tokens[first + 3]) if tokens[first + 2 : first + 5 : 2] == ["+", "]"] else None
+        if offset is not None and not offset.float_width and isinstance(offset.value, int):
+            cursor.index = first + 5
+            return Memory(base, offset.value)
+        cursor.index = first + 1
+        return self._read_memory()
 
     def _read_list(self, end: str) -> tuple[Operand, ...]:
         operands: list[Operand] = []
@@ -164,7 +182,7 @@ class OperandReader:
         cursor = self.cursor
         word = cursor.peek()
         if starts_constant(word):
-            return self._read_negated() if word == "-" else read_constant(cursor)
+            return self._read_negated() if word == "-" else self._read_constant(word)
         word = cursor.take()
         if word == "_":
             return Sink()
@@ -185,6 +203,13 @@ class OperandReader:
         match = _SELECTED.fullmatch(word)
         register = self.find_register(match[1]) if match else None
         return Part(register, match[2]) if match and register is not None else None
+
+    def _read_constant(self, word: str) -> Immediate:
+        first = self.cursor.index
+        found = read_constant(self.cursor)
+        if self.cursor.index == first + 1:
+            self._literals[word] = found
+        return found
 
     def _read_negated(self) -> Operand:
         """`-r` or `-r.b0`, which `vmad` takes, or a number."""

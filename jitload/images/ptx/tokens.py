@@ -19,7 +19,7 @@ _TOKEN = re.compile(
     r"|0[xX][0-9a-fA-F]+U?|0[bB][01]+U?"
     r"|\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d+U?"
     r"|<<|>>|&&|\|\||[=!<>]="
-    r"|\S",
+    r"|\S|\n",
     re.ASCII,
 )
 
@@ -35,41 +35,43 @@ class Source:
         LoadError: there are too many.
     """
 
-    __slots__ = ("_newlines", "_starts", "text", "tokens")
+    __slots__ = ("_line_ends", "_lines", "_starts", "text", "tokens")
 
     def __init__(self, text: str) -> None:
+        if text.count("\n") > TOKENS:
+            raise LoadError(f"PTX of {text.count(chr(10))} lines: more than {TOKENS} are refused", kind="ptx")
         self.text = text
-        self.tokens: list[str] = _TOKEN.findall(_without_comments(text))
+        words: list[str] = _TOKEN.findall(_without_comments(text))
+        self.tokens = [word for word in words if word != "\n"]
         if len(self.tokens) > TOKENS:
             raise LoadError(f"PTX of {len(self.tokens)} words: more than {TOKENS} are refused", kind="ptx")
+        ends = (place for place, word in enumerate(words) if word == "\n")
+        self._line_ends = array("q", (place - line for line, place in enumerate(ends)))  # the tokens before each end
+        self._lines: list[str] | None = None
         self._starts: array[int] | None = None
-        self._newlines = array("q", (match.start() for match in re.finditer("\n", text)))
-
-    @property
-    def starts(self) -> array[int]:
-        """The position of each token in `text`; found when somebody asks, for a text may be refused before."""
-        if self._starts is None:
-            found = _TOKEN.finditer(_without_comments(self.text))
-            self._starts = array("q", (match.start() for match in found))
-        return self._starts
 
     def line(self, index: int) -> int:
         """The 1-based line of the token at `index` (of the last one, past the end)."""
-        if not self.starts:
-            return 1
-        return bisect_right(self._newlines, self.starts[min(index, len(self.starts) - 1)]) + 1
+        return bisect_right(self._line_ends, min(index, len(self.tokens) - 1)) + 1 if self.tokens else 1
 
     def excerpt(self, first: int, last: int) -> str:
         """The text from token `first` to token `last`, as written, on one line."""
         last = min(last, len(self.tokens) - 1)
-        return " ".join(self.text[self.starts[first] : self.starts[last] + len(self.tokens[last])].split())
+        ends, line = self._line_ends, bisect_right(self._line_ends, first)
+        if line < len(ends) and ends[line] == last + 1 and (ends[line - 1] if line else 0) == first:
+            if self._lines is None:
+                self._lines = self.text.split("\n")
+            if "/" not in self._lines[line]:  # an instruction that has a line for itself, without a comment
+                return " ".join(self._lines[line].split())
+        if self._starts is None:
+            found = _TOKEN.finditer(_without_comments(self.text))
+            self._starts = array("q", (match.start() for match in found if match.group() != "\n"))
+        return " ".join(self.text[self._starts[first] : self._starts[last] + len(self.tokens[last])].split())
 
     def line_end(self, index: int) -> int:
         """The index of the first token on a later line than the token at `index`."""
-        place = bisect_right(self._newlines, self.starts[index])
-        if place == len(self._newlines):
-            return len(self.tokens)
-        return bisect_right(self.starts, self._newlines[place])
+        line = bisect_right(self._line_ends, index)
+        return self._line_ends[line] if line < len(self._line_ends) else len(self.tokens)
 
 
 def _without_comments(text: str) -> str:
