@@ -140,6 +140,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "vmad.u32.u32.u32.po %r1, %r2, %r3, %r4",
     ),
     "Textures and surfaces": (
+        "tex.1d.v4.s32.s32 {%r1, %r2, %r3, %r4}, [%d1, {%r5}]", "tex.a2d.v4.u32.f32 {%r1, %r2, %r3, %r4}, [%d1, {%r5, %f1, %f2, %f2}]",
+        "tex.3d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6, %f7, %f7}]", "tex.cube.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6, %f7, %f7}]",
+        "tex.level.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6}], %f7",
         "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6}]", "tld4.r.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6}]",
         "txq.width.b32 %r1, [%d1]", "suld.b.2d.b32.trap %r1, [%d1, {%r2, %r3}]", "sust.b.2d.b32.trap [%d1, {%r2, %r3}], %r1",
         "sured.b.add.2d.u32.trap [%d1, {%r2, %r3}], %r1", "suq.width.b32 %r1, [%d1]", "istypep.texref %p1, %d1",

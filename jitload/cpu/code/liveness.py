@@ -19,6 +19,7 @@ from jitload.cpu.text.ir import (
     Register,
     Special,
     Symbol,
+    Texel,
     Vector,
 )
 
@@ -38,6 +39,8 @@ def registers_of(operand: Operand | CallSyntax) -> list[Register]:
         return [operand.base] if isinstance(operand.base, Register) else []
     if isinstance(operand, Vector):
         return [register for item in operand.items for register in registers_of(item)]
+    if isinstance(operand, Texel):
+        return [operand.handle, *registers_of(operand.coordinates)]
     if isinstance(operand, Pair):
         return registers_of(operand.first) + registers_of(operand.second)
     if isinstance(operand, Part):

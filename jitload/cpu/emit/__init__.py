@@ -10,6 +10,7 @@ from jitload.cpu.emit import (
     mbarrier,
     meeting,
     memory,
+    texture,
     value,
     video,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "mbarrier",
     "meeting",
     "memory",
+    "texture",
     "value",
     "video",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jitload.cpu.isa.row import Row
 
-_TEXTURES = "textures are not supported by the CPU executor"
+_TEXTURES = "questions about textures (txq) are not supported by the CPU executor"
 _SURFACES = "surfaces are not supported by the CPU executor"
 _INSTEAD = "not supported by the CPU executor: give the kernel a path"
 _PLAIN = f"{_INSTEAD} for plain compute_90 (mma, wmma)"
@@ -12,7 +12,7 @@ _STACK = "stack allocation (alloca) is not supported by the CPU executor"
 
 #: Opcode -> why it does not run; the effects are those that it would have.
 _OPCODES = {
-    **dict.fromkeys(("tex", "tld4", "txq"), (_TEXTURES, "")),
+    "txq": (_TEXTURES, ""),
     **dict.fromkeys(("suld", "sust", "sured", "suq"), (_SURFACES, "")),
     "wgmma": (f"wgmma, products of a warpgroup, are {_PLAIN}", ""),
     "tcgen05": (f"tcgen05, products in tensor memory, are {_PLAIN}", ""),

@@ -17,6 +17,7 @@ from jitload.cpu.isa import (
     refused,
     selection,
     synchronization,
+    textures,
     video,
     warps,
 )
@@ -40,6 +41,7 @@ FAMILIES: dict[str, tuple[Row, ...]] = {
     "Synchronization": synchronization.ROWS,
     "Warps": warps.ROWS,
     "Tensor cores": matrices.ROWS,
+    "Textures": textures.ROWS,
     "Control": control.ROWS,
     "Video instructions": video.ROWS,
 }

@@ -13,6 +13,7 @@ import threading
 from bisect import bisect_right, insort
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
 
 if TYPE_CHECKING:
+    from jitload.cpu.memory.images import Image
     from jitload.cpu.types import Array
 
 #: Windows of the generic address space (PTX ISA section 5.1): far apart, so that the space is the top of the address.
@@ -98,6 +100,7 @@ class Arena:
     Attributes:
         views: the whole arena as a flat array of each representation.
         heap: the part that kernels take by `malloc`.
+        textures: handle -> texture object, while somebody holds it.
     """
 
     def __init__(self) -> None:
@@ -115,6 +118,7 @@ class Arena:
         self._quarantined = 0
         self._bounds: Bounds | None = None
         self.heap = Heap(self.allocate, self.free)
+        self.textures: WeakValueDictionary[int, Image] = WeakValueDictionary()
 
     def _settle(self) -> None:
         """After a fork: another thread may have been allocating or freeing. What it had in hand is lost, no more."""

@@ -52,6 +52,13 @@ class Vector(NamedTuple):
     items: tuple[Operand, ...]
 
 
+class Texel(NamedTuple):
+    """`[object, {x, y}]`: a place in a texture."""
+
+    handle: Register
+    coordinates: Vector
+
+
 class Pair(NamedTuple):
     """`a|b`, two results."""
 
@@ -86,7 +93,7 @@ class CallSyntax(NamedTuple):
     prototype: str
 
 
-Operand = Register | Immediate | Special | Symbol | Memory | Vector | Pair | Not | Part | Sink | CallSyntax
+Operand = Register | Immediate | Special | Symbol | Memory | Vector | Texel | Pair | Not | Part | Sink | CallSyntax
 
 
 class Place(NamedTuple):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.text.ir import (
     CallSyntax,
+    Immediate,
     Memory,
     Not,
     Operand,
@@ -17,6 +18,7 @@ from jitload.cpu.text.ir import (
     Sink,
     Special,
     Symbol,
+    Texel,
     Variable,
     Vector,
 )
@@ -113,7 +115,7 @@ class OperandReader:
             if not cursor.accept(","):
                 return tuple(operands)
 
-    def _read_address(self, base: Register) -> Memory:
+    def _read_address(self, base: Register) -> Memory | Texel:
         """`[base]`, `[base+4]` or what is less common, from its bracket on."""
         cursor, tokens = self.cursor, self.cursor.tokens
         first = cursor.index
@@ -238,7 +240,14 @@ class OperandReader:
         self.cursor.expect("]")
         return Memory(array, offset)
 
-    def _read_memory(self) -> Memory:
+    def _read_texel(self, handle: Register) -> Texel:
+        coordinates = self._read_operand()
+        self.cursor.expect("]")
+        if not isinstance(coordinates, Vector):
+            raise self.cursor.error("coordinates must stand in braces")
+        return Texel(handle, coordinates)
+
+    def _read_memory(self) -> Memory | Texel:
         cursor = self.cursor
         if starts_constant(cursor.peek()):
             memory = Memory(None, read_size(cursor))
@@ -247,6 +256,8 @@ class OperandReader:
             if isinstance(base, Register):
                 if cursor.accept("]"):
                     return Memory(base, 0)
+                if cursor.accept(","):
+                    return self._read_texel(base)
                 memory = Memory(base, read_offset(cursor))
             elif isinstance(base, Symbol):
                 memory = Memory(base._replace(offset=0), base.offset)

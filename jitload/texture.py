@@ -1,0 +1,179 @@
+"""`jitload.Texture`: texels that a kernel reads through a texture object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jitload.cpu.lanes.sampling import MODES
+from jitload.cpu.memory.arena import process_arena
+from jitload.cpu.memory.images import GEOMETRIES, Image
+from jitload.device import resolve_device
+from jitload.errors import UsageTypeError, UsageValueError
+from jitload.given import given_truth
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from jitload.cpu.types import Array
+
+#: Kind -> how many axes the texels have, and which of them are layers, depth, height and width.
+_AXES = {
+    "linear": "w", "1d": "w", "2d": "hw", "3d": "dhw",
+    "1d layered": "lw", "2d layered": "lhw", "cube": "lhw", "cube layered": "lfhw",
+}  # fmt: skip
+_PLAIN = {1: "1d", 2: "2d", 3: "3d"}
+_ELEMENTS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float16", "float32")
+
+
+class Texture:
+    """Texels with the way in which they are read, for a parameter of type `cudaTextureObject_t`.
+
+    The texels are copied; `close()`, the end of a `with`, or nobody holding it any more ends the object. It is one of
+    the CPU executor: where a GPU runs kernels, make the object with the driver (cuTexObjectCreate) and pass its handle.
+
+    Args:
+        texels: an array of one of uint8, int8, uint16, int16, uint32, int32, float16 and float32. Its last axis but the
+            channels is x: `tex2D(t, x, y)` reads `texels[y, x]`, `tex2DLayered(t, x, y, n)` reads `texels[n, y, x]`.
+            The first axis of a cube has the faces +x, -x, +y, -y, +z, -z.
+        kind: "1d", "2d", "3d" (default: by the number of axes), "1d layered", "2d layered", "cube", "cube layered", or
+            "linear", which `tex1Dfetch` reads.
+        channels: 1, 2 or 4: more than one are the last axis.
+        address: what a coordinate outside reads, one for all axes or one for each of x, y and z: "clamp" the edge,
+            "border" zeros; "wrap" and "mirror" with normalized coordinates.
+        filter: "point" for the texel that a coordinate lies in, "linear" for a mixture of its neighbours.
+        read: "element", or "normalized": integers of 8 and 16 bits become numbers from 0 (or -1) to 1.
+        normalized: whether coordinates go from 0 to 1, whatever the number of texels.
+
+    Attributes:
+        handle: what the kernel gets; passing the object itself does the same.
+
+    Raises:
+        UsageTypeError: no array, or texels of another type.
+        UsageValueError: a kind, a shape or a way of reading that does not exist, or that do not go together; or a GPU
+            runs kernels here.
+    """
+
+    def __init__(
+        self,
+        texels: object,
+        kind: str | None = None,
+        *,
+        channels: int = 1,
+        address: str | Sequence[str] = "clamp",
+        filter: str = "point",  # noqa: A002 - the name that the driver has for it
+        read: str = "element",
+        normalized: bool = False,
+    ) -> None:
+        array = np.asarray(texels)
+        if array.dtype.name not in _ELEMENTS:
+            raise UsageTypeError(f"texels are one of {', '.join(_ELEMENTS)}, got {array.dtype}")
+        if resolve_device() != "cpu":
+            raise UsageValueError(
+                "Texture makes objects of the CPU executor, and a GPU runs kernels here: make it with the driver "
+                "(cuTexObjectCreate) and pass its handle as an int, or set JITLOAD_DEVICE=cpu"
+            )
+        found = _kind_of(array, kind, channels)
+        modes = _modes_of(address)
+        _check_choice("filter", filter, ("point", "linear"))
+        _check_choice("read", read, ("element", "normalized"))
+        given_truth("normalized", normalized)
+        _check_reading(array, found, modes, filter, read, normalized=normalized)
+        self._image: Image | None = Image(
+            found,
+            _spread(array, found, channels),
+            modes,
+            linear=filter == "linear",
+            normalized_read=read == "normalized",
+            normalized=normalized,
+        )
+        process_arena().textures[self._image.handle] = self._image
+
+    @property
+    def handle(self) -> int:
+        """The texture object as a number, `cudaTextureObject_t`.
+
+        Raises:
+            UsageValueError: it is closed.
+        """
+        if self._image is None:
+            raise UsageValueError("this texture is closed")
+        return self._image.handle
+
+    def __index__(self) -> int:
+        return self.handle
+
+    def close(self) -> None:
+        """End the object; a kernel that reads through it afterwards is stopped. A second time does nothing."""
+        image, self._image = self._image, None
+        if image is not None:
+            process_arena().textures.pop(image.handle, None)
+
+    def __enter__(self) -> Texture:  # noqa: PYI034 - Self needs Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _kind_of(array: Array, kind: str | None, channels: int) -> str:
+    """The kind, checked against the shape."""
+    if channels not in {1, 2, 4}:
+        raise UsageValueError(f"channels={channels!r}: a texel has 1, 2 or 4")
+    axes = array.ndim - (channels > 1)
+    found = _PLAIN.get(axes, "") if kind is None else kind
+    _check_choice("kind", found if kind is not None else found or "2d", tuple(GEOMETRIES))
+    wanted = _AXES.get(found, "")
+    if axes != len(wanted) or not array.size or (channels > 1 and array.shape[-1] != channels):
+        last = f" and {channels} channels" if channels > 1 else ""
+        raise UsageValueError(
+            f"texels of shape {array.shape} for kind {found or 'None'!r}: it takes {len(wanted)} axes{last}"
+        )
+    faces = {"cube": 0, "cube layered": 1}.get(found)
+    if faces is not None and (array.shape[faces] != 6 or array.shape[faces + 1] != array.shape[faces + 2]):
+        raise UsageValueError(f"texels of shape {array.shape} for a {found}: 6 square faces are expected")
+    return found
+
+
+def _modes_of(address: str | Sequence[str]) -> tuple[str, str, str]:
+    given = (address,) * 3 if isinstance(address, str) else tuple(address)
+    for mode in given:
+        _check_choice("address", mode, MODES)
+    if not 1 <= len(given) <= 3:
+        raise UsageValueError(f"address takes one mode, or one for each of x, y and z, got {len(given)}")
+    x, y, z = (*given, "clamp", "clamp")[:3]
+    return x, y, z
+
+
+def _check_choice(what: str, given: object, choices: tuple[str, ...]) -> None:
+    if not isinstance(given, str) or given not in choices:
+        raise UsageValueError(f"{what}={given!r}: expected one of {', '.join(choices)}")
+
+
+def _check_reading(array: Array, kind: str, modes: Sequence[str], mixing: str, read: str, *, normalized: bool) -> None:
+    """What the driver refuses, or takes for something else without a word."""
+    whole = array.dtype.kind in "iu"
+    if read == "normalized" and not (whole and array.dtype.itemsize < 4):
+        raise UsageValueError(f"read='normalized' is for integers of 8 and 16 bits, got {array.dtype}")
+    if mixing == "linear" and whole and read != "normalized":
+        raise UsageValueError("filter='linear' mixes floats: give such texels, or read='normalized'")
+    if not normalized and not kind.startswith("cube") and {"wrap", "mirror"} & {*modes}:
+        raise UsageValueError("address 'wrap' and 'mirror' need normalized=True: a GPU takes them for 'clamp' without")
+    if kind == "linear" and (mixing, normalized) != ("point", False):
+        raise UsageValueError("a texture of kind 'linear' has no filter and no normalized coordinates")
+
+
+def _spread(array: Array, kind: str, channels: int) -> Array:
+    """The texels as (layers, depth, height, width, channels)."""
+    shape = array.shape if channels > 1 else (*array.shape, 1)
+    if kind == "cube layered":
+        shape = (shape[0] * 6, *shape[2:])
+    names = _AXES[kind].replace("f", "")
+    whole = [1, 1, 1, 1]
+    for name, extent in zip(names, shape, strict=False):
+        whole["ldhw".index(name)] = extent
+    return array.reshape(*whole, shape[-1])
