@@ -9,7 +9,7 @@ import weakref
 from contextlib import suppress
 
 from jitload import config, log
-from jitload.artifact import Artifact, decode_factors
+from jitload.artifact import Artifact, decode_factors, decode_kept
 from jitload.compiler.toolkit import toolchain
 from jitload.errors import UsageValueError
 from jitload.format.json import canonical_json
@@ -136,12 +136,12 @@ class Cache:
         land = weakref.WeakMethod(self._land)
         return late.LateRemote(settings, _verify_image, lambda *came: (keep := land()) and keep(*came))
 
-    def _land(self, artifact: Kept, entry: bytes, led: tuple[str, Variant] | None) -> None:
+    def _land(self, key: str, entry: bytes, led: tuple[str, Variant] | None) -> None:
         """Keep on the disk what came from the remote, so that the next process does not ask for it."""
         if self.disk is None or self.read_only:
             return
-        if self.disk.put_entry(artifact.key, entry):
-            self._note_row(artifact, decode_factors(entry, artifact.key))
+        if self.disk.put_entry(key, entry):
+            self._note_row(decode_kept(entry, key), decode_factors(entry, key))
         if led is not None:
             self.disk.add_variant(*led)
 

@@ -36,6 +36,9 @@ MAX_RECORDS_READ, MAX_RECORDS_KEPT = 16, 64
 #: What a reply has besides the bytes that were asked for.
 _REPLY_BYTES = 64 << 10
 _MAX_IDLE = 8
+_LARGE_BYTES = 64 << 10
+# So far the time-out of a socket may be off: to set it is a call of the system.
+_SLIP_SECONDS = 0.02
 #: Names that come at once in a listing, and what they take at most.
 PAGE_NAMES, PAGE_BYTES = 1000, 16 << 20
 _SPECIAL = re.compile(r"[*?\[\]\\]")  # in a pattern of SCAN
@@ -69,6 +72,7 @@ class _BoundSocket:
         self._socket = connected
         self._connection = connection
         self._asked: float | None = CONNECT_SECONDS
+        self._set = -1.0
 
     def recv(self, most_bytes: int) -> bytes:
         self._bound()
@@ -98,7 +102,10 @@ class _BoundSocket:
         left = self._connection.until - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        self._socket.settimeout(left if self._asked is None else min(self._asked, left))
+        seconds = left if self._asked is None else min(self._asked, left)
+        if abs(seconds - self._set) > _SLIP_SECONDS:
+            self._socket.settimeout(seconds)
+            self._set = seconds
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -291,8 +298,17 @@ class RedisStore:
 
 
 def _reply(connection: Any, command: tuple[str | bytes | int, ...]) -> Any:
-    connection.send_command(*command)
+    connection.send_packed_command(_packed(command))
     return connection.read_response()
+
+
+def _packed(command: tuple[str | bytes | int, ...]) -> list[bytes]:
+    """A command as it is sent; what is large is not copied."""
+    packed = [b"*%d\r\n" % len(command)]
+    for part in command:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        packed += [b"$%d\r\n" % len(data), data, b"\r\n"]
+    return packed if max(map(len, packed)) > _LARGE_BYTES else [b"".join(packed)]
 
 
 def _as_ours(error: Exception) -> StoreError:

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from jitload.tiers.remote.seal import Seal
     from jitload.tiers.remote.store import Store
 
-    #: Keeps what came from the remote: the artifact, its entry, and its request and headers, if known.
-    Land = Callable[[Kept, bytes, "tuple[str, Variant] | None"], object]
+    #: Keeps what came from the remote: its key, its entry, and its request and headers, if known.
+    Land = Callable[[str, bytes, "tuple[str, Variant] | None"], object]
 
 #: An operation that takes longer counts against the time of its look-up; to each is left at least so much; and a
 #: request that is looked for after so long is looked for anew.
 _SLOW_SECONDS, _LEAST_SECONDS, _SAME_SECONDS = 0.1, 0.1, 10.0
 #: What came is on the disk so much later, or at the end of the process.
-LAND_SECONDS = 0.02
+LAND_SECONDS = 0.005
 #: Keys whose request and headers are remembered between the two questions of a look-up.
 _MAX_REMEMBERED = 4096
 
@@ -123,8 +123,8 @@ class RemoteTier:
         led = self._led.get(key)
         artifact, entry, word = self._read(key)
         if artifact is not None:
-            found = artifact
-            self._lander.add(lambda: self._land(found, entry, led), len(entry))
+            # Not what was made of it, which is as large again.
+            self._lander.add(lambda: self._land(key, entry, led), len(entry))
         return artifact, word
 
     def peek(self, key: str) -> tuple[Kept | None, str]:

@@ -98,25 +98,39 @@ class Writer:
         return True
 
     def work_off(self) -> bool:
-        """Do what waits, one piece; False where nothing came for a while."""
+        """Do what waits, all of it; False where nothing came for a while."""
         with self._changed:
             end = time.monotonic() + (IDLE_SECONDS if not self._look_seconds else IDLE_LOOKS * self._look_seconds)
             while not self._waiting:
                 if time.monotonic() >= end:
                     return False
                 self._changed.wait(self._look_seconds or IDLE_SECONDS)
-            work, nbytes = self._waiting.popleft()
+            # As a whole: who adds and who works take turns at the lock as seldom as can be.
+            begun, self._waiting = self._waiting, deque()
             self._busy = True
+        done = 0
         try:
-            work()
-        except Exception as error:  # noqa: BLE001 - the next piece is done all the same
-            log.debug("%s: %s while writing", self._place, type(error).__name__)
+            while begun:
+                work, nbytes = begun.popleft()
+                done += nbytes
+                try:
+                    work()
+                except Exception as error:  # noqa: BLE001 - the next piece is done all the same
+                    log.debug("%s: %s while writing", self._place, type(error).__name__)
+                del work  # and what it holds
+                if done > MAX_WAITING_BYTES // 16:
+                    self._forget(done)
+                    done = 0
         finally:
             with self._changed:
                 self._busy = False
-                self._bytes -= nbytes
+                self._bytes -= done
                 self._changed.notify_all()
         return True
+
+    def _forget(self, nbytes: int) -> None:
+        with self._changed:
+            self._bytes -= nbytes
 
     def retire(self) -> bool:
         """Whether the thread may end: nothing came. The next piece of work starts another."""
