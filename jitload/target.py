@@ -67,7 +67,9 @@ def device_options(arch: object) -> tuple[str, ...]:
 
 
 def wanted_options(options: str | Iterable[str]) -> str | Iterable[str]:
-    """The options of a compile as its caller wrote them, behind those that `compile_options` has for every compile.
+    """The options of a compile as its caller wrote them, with those that `compile_options` has for every compile.
+
+    The caller's count where both speak of one thing: of most the last does, of include directories the first.
 
     Raises:
         UsageValueError: the setting has one that cannot be.
@@ -76,10 +78,12 @@ def wanted_options(options: str | Iterable[str]) -> str | Iterable[str]:
     if not for_all:
         return options
     try:
-        canonical_options(for_all)
+        plain, directories, macros, undefined = canonical_options(for_all)
     except UsageError as error:
         raise UsageValueError(f"compile_options={for_all!r}: {error}") from None
-    return joined_options(for_all, options)
+    defines = [name if text is None else f"{name}={text}" for name, text in macros]
+    before = [*plain, *[f"-D{define}" for define in defines], *[f"-U{name}" for name in undefined]]
+    return joined_options(before, options, [f"-I{directory}" for directory in directories])
 
 
 class StandIns(Value):

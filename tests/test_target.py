@@ -7,9 +7,11 @@ import re
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import jitload
 from jitload.batch.expand import expanded
+from jitload.cli.app import app
 from jitload.cli.request import build_requests
 from jitload.settings.option import OPTIONS
 from jitload.values import Kind
@@ -43,6 +45,28 @@ def test_the_compile_s_own_count_where_both_speak_of_one_thing():
         assert b".ftz" not in jitload.compile(TEXT, arch="compute_75", options=["-ftz=false"]).data
 
 
+def test_a_directory_of_headers_is_looked_in_after_the_compile_s_own(tmp_path):
+    mine, for_all = tmp_path / "mine", tmp_path / "for all"
+    for directory, names in ((mine, "a"), (for_all, "ab")):
+        directory.mkdir()
+        for name in names:
+            (directory / f"{name}.h").write_text(f"#define {name.upper()} {1 if directory == mine else 2}\n")
+    text = '#include <a.h>\n#include <b.h>\nextern "C" __global__ void k(int *x) { x[0] = 10 * A + B; }'
+    with jitload.configure(compile_options=["-I", str(for_all)]):
+        for own in ({"options": f"-I{mine}"}, {"include_dirs": [mine]}):
+            x = np.zeros(1, np.int32)
+            jitload.compile(text, **own).load()["k"][1, 1](x)
+            assert x[0] == 12
+
+
+def test_a_macro_that_is_taken_back_for_all_is_the_compile_s_own_to_define():
+    x = np.zeros(2, np.float32)
+    with jitload.configure(compile_options="-DBY=2 -UBY -DELSE"):
+        jitload.compile(TEXT).load()["k"][1, 1](x[:1])
+        jitload.compile(TEXT, options="-DBY=5").load()["k"][1, 1](x[1:])
+    assert x.tolist() == [1, 5]
+
+
 def test_a_kernel_that_is_loaded_is_loaded_anew_under_others_and_found_again():
     @jitload.jit_kernel(source=TEXT, entry="k")
     def k(x): ...
@@ -72,6 +96,9 @@ def test_whichever_way_a_kernel_is_asked_for(tmp_path):
         (one,) = asked()
         assert one.options == ("--generate-line-info",)
         assert dict(one.defines) == {"BY": "2"}
+        k.artifact(arch="sm_90")
+        told = CliRunner().invoke(app, ["precompile", str(file), "--arch", "sm_90"]).output
+        assert "0 compiled, 1 cached" in told
     assert before.options == ()
 
 
