@@ -10,6 +10,7 @@ import ctypes
 import gc
 import pickle
 import sys
+import tracemalloc
 from fractions import Fraction
 
 import ml_dtypes
@@ -219,6 +220,22 @@ def test_a_listener_hears_compile_hit_and_load():
     names = [event.name for event in heard]
     assert names.index("compile") < names.index("load") < names.index("hit")
     assert next(event.seconds for event in heard if event.name == "compile") > 0
+
+
+def test_a_hundred_launches_keep_less_than_triton_lets_them(add, x):
+    launch = add.bind(grid=2, block=4)
+    for _ in range(100):
+        launch(x, 1, 8)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(100):
+            launch(x, 1, 8)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 30_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_launches_leave_nothing_behind(add, x):

@@ -65,6 +65,11 @@ class Allocation:
         self.label = label
         self.constant = constant
 
+    @property
+    def extent(self) -> int:
+        """The bytes of the arena that it takes, with those that keep it from the next."""
+        return -(-self.nbytes // ALIGNMENT) * ALIGNMENT + REDZONE_BYTES
+
     def __str__(self) -> str:
         return f"{self.label}: {self.nbytes} bytes at {ARENA_WINDOW + self.start:#x}"
 
@@ -114,7 +119,7 @@ class Arena:
         self._live: dict[int, Allocation] = {}
         self._top = NULL_PAGE_BYTES
         self._free: list[tuple[int, int]] = []
-        self._quarantine: deque[tuple[int, int, Allocation]] = deque()
+        self._quarantine: deque[Allocation] = deque()
         self._quarantined = 0
         self._bounds: Bounds | None = None
         self.heap = Heap(self.allocate, self.free)
@@ -124,7 +129,7 @@ class Arena:
         """After a fork: another thread may have been allocating or freeing. What it had in hand is lost, no more."""
         self._lock = threading.RLock()
         self._starts = sorted(self._live)
-        self._quarantined = sum(extent for _, extent, _ in self._quarantine)
+        self._quarantined = sum(freed.extent for freed in self._quarantine)
         self._bounds = None
 
     def allocate(self, nbytes: int, label: str, *, constant: bool = False) -> int:
@@ -177,9 +182,9 @@ class Arena:
             del self._starts[bisect_right(self._starts, start) - 1]
             allocation.end = allocation.start
             self._bounds = None
-            extent = -(-allocation.nbytes // ALIGNMENT) * ALIGNMENT + REDZONE_BYTES
+            extent = allocation.extent
             self._return_pages(start, extent)
-            self._quarantine.append((start, extent, allocation))
+            self._quarantine.append(allocation)
             self._quarantined += extent
             if self._quarantined > _QUARANTINE_BYTES or len(self._quarantine) > _QUARANTINE_RANGES:
                 self._release_quarantine(_QUARANTINE_BYTES // 2, _QUARANTINE_RANGES // 2)
@@ -194,7 +199,8 @@ class Arena:
     def _release_quarantine(self, keep_bytes: int, keep_ranges: int) -> None:
         """Let what was freed first be allocated again, until both bounds hold."""
         while self._quarantine and (self._quarantined > keep_bytes or len(self._quarantine) > keep_ranges):
-            start, extent, _ = self._quarantine.popleft()
+            freed = self._quarantine.popleft()
+            start, extent = freed.start, freed.extent
             self._quarantined -= extent
             index = bisect_right(self._free, (start, 0))
             if index < len(self._free) and self._free[index][0] == start + extent:
@@ -264,8 +270,8 @@ class Arena:
     def freed(self, offset: int) -> Allocation | None:
         """The allocation that held `offset` before it was freed, while nothing else lies there."""
         with self._lock:
-            for start, _, allocation in reversed(self._quarantine):
-                if start <= offset < start + allocation.nbytes:
+            for allocation in reversed(self._quarantine):
+                if allocation.start <= offset < allocation.start + allocation.nbytes:
                     return allocation
             return None
 
