@@ -17,6 +17,7 @@ from jitload.tiers.database import is_day, is_entry_key
 from jitload.tiers.disk import HEADROOM
 from jitload.tiers.ledger import counts_of
 from jitload.tiers.stats import Stats
+from jitload.tiers.unused import drop_unused_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -159,9 +160,11 @@ class Account:
             gone, used, dropped = self._drop_some(oldest, total - target)
             if not (gone or used or dropped):
                 return  # they cannot be removed
+            requests = ledger.requests_of([*gone, *dropped])
             with ledger.changes():
                 ledger.remove_rows([*gone, *dropped])
                 ledger.note_uses(used)
+            drop_unused_records(self._disk, requests)
             self._dropped += dropped
             total = self._total()
 

@@ -232,6 +232,10 @@ class DiskStore:
         """Remove an entry; False when it was not there or could not be removed."""
         return self.directory.remove(_shard("objects", key))
 
+    def drop_record(self, request_digest: str) -> bool:
+        """Remove the closure record of a request; False when it was not there or could not be removed."""
+        return self.directory.remove(_shard("manifests", request_digest))
+
     def collect(self, max_bytes: int | None = None) -> tuple[list[str], int]:
         """Drop the least recently used entries until they fit, and sweep what dead writers left.
 

@@ -22,7 +22,7 @@ from jitload.format.json import canonical_json
 from jitload.tiers.database import MAX_ROW_BYTES, MAX_ROWS, MAX_SHARD_ROWS, day_key, is_day, is_entry_key, shard_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     #: Key -> (size of the file in bytes, its last noted use in seconds since the epoch).
     Found = Mapping[str, tuple[int, float]]
@@ -127,6 +127,11 @@ class Ledger:
             if row is not None:
                 self._move(key, row, -1)
                 self._cache.delete(key, retry=False)
+
+    def requests_of(self, keys: Iterable[str]) -> list[str]:
+        """The digests of the requests that entries were made for, as far as their rows say it."""
+        requests = [(self._row(key) or {}).get("request") for key in keys]
+        return [digest for digest in requests if isinstance(digest, str) and is_entry_key(digest)]
 
     def settle_shard(self, shard: str, found: Found, mtime: int, is_gone: Callable[[str], bool]) -> None:
         """Make the rows of a shard those of its files.

@@ -13,10 +13,13 @@ import time
 import pytest
 
 import jitload
+from jitload.compiler.key import key_of
+from jitload.headers.record import Variant
 from jitload.tiers import account
 from jitload.tiers.account import Account, count_entries
 from jitload.tiers.cache import FLUSH_EVERY
 from jitload.tiers.journal import Journal, Note, today
+from jitload.values import Toolchain
 
 from .conftest import make_artifact
 
@@ -190,6 +193,27 @@ def test_a_collection_at_the_bound_goes_in_steps(tmp_path, monkeypatch):
     cache.disk.max_bytes = 10_000
     put_and_flush(cache, 201)
     assert in_files(cache)[1] <= 10_000, "however many have to go for it"
+
+
+def test_a_closure_record_goes_with_the_last_entry_that_it_leads_to(tmp_path):
+    """One request of two compilers: with the first entry it stays, with the second it goes."""
+    cache = jitload.Cache(tmp_path)
+    request, other = "ab" * 32, "cd" * 32
+    keys = {}
+    for digest, version in ((request, "12.9"), (request, "13.0"), (other, "12.9")):
+        variant = Variant("ef" * 32, Toolchain("nvrtc", version, "01" * 32), (), ())
+        keys[digest, version] = key_of(digest, variant.closure, variant.toolchain)
+        cache.put(make_artifact(len(keys), key=keys[digest, version]), {"request": digest})
+        cache.add_variant(digest, variant)
+    cache.flush()
+    assert set(cache.disk.scan_records()) == {request, other}
+    for oldest, left in (((request, "12.9"), {request, other}), ((request, "13.0"), {other}), ((other, "12.9"), set())):
+        for row, key in keys.items():
+            if not cache.disk.is_gone(key):
+                path = f"{tmp_path}/objects/{key[:2]}/{key[2:]}"
+                os.utime(path, (1e9, 1e9 + (0 if row == oldest else 1e6)))
+        assert cache.gc(max(0, in_files(cache)[1] - 1) if left else 0) == 1
+        assert set(cache.disk.scan_records()) == left
 
 
 def test_a_put_looks_at_a_bounded_number_of_files(tmp_path, monkeypatch):
