@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from cuda import core as cuda_core
 
-    from jitload import Module
+    from jitload import Module, notebook
     from jitload.images import resources as image_resources
     from jitload.values import Blob, Resources
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     Kept: TypeAlias = "Artifact | Blob"
 else:
     cuda_core = lazy("cuda.core")
+    notebook = lazy("jitload.notebook")
     image_resources = lazy("jitload.images.resources")  # only entries of an older version have a use for it
 
 #: `e_type` of a relocatable ELF file (ET_REL), little-endian, at byte 16.
@@ -109,6 +110,14 @@ class Artifact(Value):
         kind = f"{self.kind}, relocatable" if self.relocatable else self.kind
         return f"Artifact(kind={kind}, arch={self.arch}, {len(self.data)} bytes, kernels=[{names}], {self.key[:12]})"
 
+    def _repr_html_(self) -> str:
+        rows = [
+            (info.name, f"({', '.join(info.parameters)})", *_figures(info.resources)) for info in self.kernels.values()
+        ]
+        title = f"{self.name}: {self.kind} for {self.arch}, {len(self.data):,} bytes"
+        header = ("kernel", "parameters", "registers", "shared bytes", "spilled bytes", "threads at most")
+        return notebook.html_table(title, header, rows, f"{self.toolchain}; key {self.key[:12]}")
+
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         return {**state, "kernels": dict(self.kernels)}  # a mapping proxy does not pickle
@@ -157,6 +166,12 @@ class Artifact(Value):
             return decode_entry(data)
         except ArtifactError as error:
             raise ArtifactError(f"{name}: {error}") from None
+
+
+def _figures(taken: Resources | None) -> tuple[object, ...]:
+    if taken is None:
+        return (None,) * 4
+    return (taken.registers, taken.shared_bytes, taken.spill_store_bytes, taken.max_threads)
 
 
 _make_artifact = Artifact._maker()

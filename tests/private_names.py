@@ -21,6 +21,7 @@ _OF_OTHERS = {
     "_kernel_cache_backend",
     "_KernelCacheBackend",
     "_render_traceback_",
+    "_repr_html_",
 }
 
 

@@ -56,6 +56,7 @@ ONLY_IMPORTER = {
     "triton": {"interop/triton.py"},
     "cryptography": {"trust/ed25519.py"},
     "distributed": {"batch/cluster.py"},
+    "jinja2": {"report/render.py"},
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -48,7 +49,7 @@ def answer_batch(batch: Batch) -> Iterator[Result]:
     if not _is_elsewhere(batch):
         cache = Cache(batch.directory, max_bytes=batch.max_bytes, layers=batch.layers)
         with config.configure(**settings):  # a thread of an executor begins without them
-            results = [_compile_one(request, cache, None) for request in batch.requests]
+            results = [_timed(request, cache, None) for request in batch.requests]
         cache.flush()
         yield from results
         return
@@ -65,7 +66,7 @@ def answer_batch(batch: Batch) -> Iterator[Result]:
 def _overlapped(requests: Sequence[CompileRequest], cache: Cache, compiler: Compiler) -> Iterator[Result]:
     """The result of each, in order. While what one has made is kept, and waits for the disk, the next one compiles."""
     if len(requests) == 1:
-        yield _compile_one(requests[0], cache, compiler)
+        yield _timed(requests[0], cache, compiler)
         return
     # The compiler has one thread, and one program at a time: it may keep for a thread what that has precompiled.
     with ThreadPoolExecutor(1) as alone, ThreadPoolExecutor(2) as pool:
@@ -75,7 +76,7 @@ def _overlapped(requests: Sequence[CompileRequest], cache: Cache, compiler: Comp
 
         begun: deque[Future[Result]] = deque()
         for request in requests:
-            begun.append(pool.submit(copy_context().run, _compile_one, request, cache, compile_in_turn))
+            begun.append(pool.submit(copy_context().run, _timed, request, cache, compile_in_turn))
             if len(begun) == 2:
                 yield begun.popleft().result()
         yield begun.popleft().result()
@@ -91,6 +92,12 @@ def _scratch(batch: Batch) -> AbstractContextManager[str | None]:
     if batch.scratch is None or len(batch.requests) < 2 or not Path(batch.scratch).is_dir():
         return nullcontext()
     return tempfile.TemporaryDirectory(dir=batch.scratch, ignore_cleanup_errors=True)
+
+
+def _timed(request: CompileRequest, cache: Cache, compiler: Compiler | None) -> Result:
+    began, started = time.time(), time.perf_counter()
+    result = _compile_one(request, cache, compiler)
+    return result.timed(began, time.perf_counter() - started)
 
 
 def _compile_one(request: CompileRequest, cache: Cache, compiler: Compiler | None) -> Result:

@@ -131,6 +131,7 @@ def _report(results: Sequence[Result], seconds: float, incidents: Iterable[str])
         [(result.request, result.error) for result in results if result.error is not None],
         seconds,
         incidents,
+        [result.turn for result in results if result.turn is not None],
     )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from jitload.frozen import Value
+from jitload.notebook import html_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,6 +14,26 @@ if TYPE_CHECKING:
     from jitload.source.request import CompileRequest
 
 _FOR_ARCH = re.compile(r" for (?:sm|compute)_[0-9a-z_,]+")
+
+
+class Turn(Value):
+    """When a request was compiled, and where.
+
+    Attributes:
+        request: the request.
+        worker: the process, by its number.
+        began: when, in seconds since the epoch.
+        seconds: how long it took.
+    """
+
+    __slots__ = ("began", "request", "seconds", "worker")
+    request: CompileRequest
+    worker: str
+    began: float
+    seconds: float
+
+    def __init__(self, request: CompileRequest, worker: str, began: float, seconds: float) -> None:
+        self._set(request=request, worker=worker, began=began, seconds=seconds)
 
 
 class PrecompileReport(Value):
@@ -25,14 +46,16 @@ class PrecompileReport(Value):
         seconds: what it took, in seconds of wall clock.
         incidents: what went wrong on the way without a request being lost for it, a sentence each: workers of a farm
             that died, or were refused.
+        turns: when and where each request was compiled, as far as it is known: the workers of a farm do not tell.
     """
 
-    __slots__ = ("cached", "compiled", "failed", "incidents", "seconds")
+    __slots__ = ("cached", "compiled", "failed", "incidents", "seconds", "turns")
     compiled: tuple[CompileRequest, ...]
     cached: tuple[CompileRequest, ...]
     failed: tuple[tuple[CompileRequest, Exception], ...]
     seconds: float
     incidents: tuple[str, ...]
+    turns: tuple[Turn, ...]
 
     def __init__(
         self,
@@ -41,6 +64,7 @@ class PrecompileReport(Value):
         failed: Iterable[tuple[CompileRequest, Exception]],
         seconds: float,
         incidents: Iterable[str] = (),
+        turns: Iterable[Turn] = (),
     ) -> None:
         self._set(
             compiled=tuple(compiled),
@@ -48,6 +72,7 @@ class PrecompileReport(Value):
             failed=tuple(failed),
             seconds=seconds,
             incidents=tuple(incidents),
+            turns=tuple(turns),
         )
 
     @property
@@ -67,6 +92,12 @@ class PrecompileReport(Value):
             (tuple([request for request, _ in rows]), _for_targets(rows[0][1], [request for request, _ in rows]))
             for rows in groups.values()
         ]
+
+    def _repr_html_(self) -> str:
+        rows = [(describe_request(request), "compiled") for request in self.compiled]
+        rows += [(describe_request(request), "cached") for request in self.cached]
+        rows = [(_describe(requests), text) for requests, text in self.errors] + rows
+        return html_table(str(self).splitlines()[0], ("request", "outcome"), rows)
 
     def __str__(self) -> str:
         total = len(self.compiled) + len(self.cached) + len(self.failed)

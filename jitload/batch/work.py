@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from jitload import config
+from jitload.batch.report import Turn
 from jitload.frozen import Value
 
 if TYPE_CHECKING:
@@ -72,15 +73,17 @@ class Result(Value):
         artifact: what was compiled, where no directory has it.
         variants: with it, what its closure record would hold.
         warnings: what the compiler had to say.
+        turn: when and where it was compiled, or None where that is not known.
     """
 
-    __slots__ = ("artifact", "error", "outcome", "request", "variants", "warnings")
+    __slots__ = ("artifact", "error", "outcome", "request", "turn", "variants", "warnings")
     request: CompileRequest
     outcome: str
     error: Exception | None
     artifact: Artifact | None
     variants: tuple[Variant, ...]
     warnings: tuple[Diagnostic, ...]
+    turn: Turn | None
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class Result(Value):
         artifact: Artifact | None = None,
         variants: tuple[Variant, ...] = (),
         warnings: Iterable[Diagnostic] = (),
+        turn: Turn | None = None,
     ) -> None:
         self._set(
             request=request,
@@ -98,4 +102,11 @@ class Result(Value):
             artifact=artifact,
             variants=variants,
             warnings=tuple(warnings),
+            turn=turn,
         )
+
+    def timed(self, began: float, seconds: float) -> Result:
+        """The same, which this process worked at from then on, and for so long."""
+        timed: Result = object.__new__(Result)
+        timed._set(**{**self.__getstate__(), "turn": Turn(self.request, str(os.getpid()), began, seconds)})
+        return timed

@@ -10,6 +10,7 @@ from jitload.bundles.choose import CPU, PTX_RANK, choose_from, judge_image
 from jitload.errors import BundleError, LoadError, UsageValueError
 from jitload.frozen import Value
 from jitload.images.ptx import ptx_target
+from jitload.notebook import html_table
 from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch
 from jitload.tiers.lookup import ask
 from jitload.values import Kind
@@ -81,6 +82,11 @@ class Coverage(Value):
         if self.covered:
             return f"covered: {self.program}{names} {self.wanted}: {self.found}"
         return f"missing: {self.program}{names} {self.wanted}: {'; '.join(self.reasons) or 'in no bundle'}"
+
+    def _repr_html_(self) -> str:
+        state = f"covered by {self.found}" if self.covered else "missing"
+        title = f"{self.program} {', '.join(self.names)}: {self.wanted}, {state}"
+        return html_table(title, (), [(reason,) for reason in self.reasons])
 
     def to_json(self) -> dict[str, object]:
         """The same as plain values."""

@@ -17,6 +17,7 @@ COMMANDS = {
     "cache": "jitload.cli.cache",
     "disasm": "jitload.cli.disasm",
     "profile": "jitload.cli.profile",
+    "report": "jitload.cli.report",
     "record": "jitload.cli.record",
     "bundle": "jitload.cli.bundle",
     "check": "jitload.cli.check",

@@ -14,6 +14,7 @@ from jitload.batch.plan import DEFAULT_PLAN, PLAN_SUFFIX, Plan, wishes_of
 from jitload.batch.precompile import precompile
 from jitload.batch.report import PrecompileReport
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.cli.output import destination
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options, Written, as_wished
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
@@ -21,6 +22,7 @@ from jitload.cli.tables import JsonRow, plain
 from jitload.door import look_up
 from jitload.errors import UsageValueError
 from jitload.lazy import lazy
+from jitload.report.render import write_page
 from jitload.source.fields import Wishes
 from jitload.source.request import CompileRequest
 from jitload.source.targets import image_targets, parse_kinds
@@ -29,8 +31,10 @@ from jitload.tiers.cache import default_cache
 
 if TYPE_CHECKING:
     from jitload.batch import cluster
+    from jitload.report import run as run_pages
 else:
     cluster = lazy("jitload.batch.cluster")
+    run_pages = lazy("jitload.report.run")
 
 app = new_app()
 
@@ -64,6 +68,10 @@ def precompile_files(
     ] = None,
     resources: ShowResources = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON: a list with one object per image.")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="OUT", help="Write a page of HTML: workers over time, and what kernels take."),
+    ] = None,
 ) -> None:
     """Compile what the cache lacks, on all cores.
 
@@ -88,12 +96,15 @@ def precompile_files(
         written: Written = {"include_dirs": include_dirs, "defines": defines, "names": names, "options": options}
         items = [item for file in files or [_default_plan()] for item in _items(file, arch, kind, written)]
         _expect_writable_cache()
+        where = page and destination(str(page), "")  # refused now rather than when all is compiled
         taken: dict[CompileRequest, list[JsonRow]] = {}
         with shown_progress(lines_to_stderr=as_json) as advance, _executor(dask) as executor:
 
             def note(done: int, total: int, request: CompileRequest, outcome: str) -> None:
                 advance(done, total, request, outcome)
-                if resources and outcome != "failed":  # the headers of a workload are there for as long as this runs
+                if (
+                    resources or where
+                ) and outcome != "failed":  # the headers of a workload are there for as long as this runs
                     taken[request] = _resources(request)
 
             report = precompile(
@@ -105,6 +116,8 @@ def precompile_files(
                 executor=executor,
                 shard=shard,
             )
+        if where:
+            write_page(run_pages.run_page(report, _with_programs(taken)), where.resolve())
         _show(report, taken if resources else None, as_json=as_json)
     if not report.ok:
         raise typer.Exit(EXIT_FAILED)
@@ -196,6 +209,14 @@ def _default_plan() -> Path:
 def _resources(request: CompileRequest) -> list[JsonRow]:
     artifact = look_up(request, default_cache()).artifact
     return [] if artifact is None else resource_rows(artifact, request)
+
+
+def _with_programs(taken: dict[CompileRequest, list[JsonRow]]) -> list[JsonRow]:
+    return [
+        {"program": request.name, "options": request_options(request), **row}
+        for request, rows in taken.items()
+        for row in rows
+    ]
 
 
 def _rows(report: PrecompileReport, resources: dict[CompileRequest, list[JsonRow]] | None) -> list[dict[str, object]]:

@@ -9,10 +9,9 @@ import typer
 from jitload.cli.tables import JsonRow, describe_kernels, table
 from jitload.compiler.ptxas import VERBOSE
 from jitload.errors import JitloadError
-from jitload.images.multiprocessor import find_multiprocessor
 from jitload.images.resources import resources_by_arch
-from jitload.launch.occupancy import best_threads, block_occupancy
 from jitload.lazy import lazy
+from jitload.report.kernels import kernel_row
 from jitload.source.arch import capability
 from jitload.tiers.audit import written_options
 from jitload.values import Kind
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from jitload import door
     from jitload.artifact import Artifact
     from jitload.source.request import CompileRequest
-    from jitload.values import KernelInfo, Resources
+    from jitload.values import Resources
 
     Row = JsonRow
 else:
@@ -60,7 +59,7 @@ def resource_rows(artifact: Artifact, request: CompileRequest | None = None) -> 
     for arch, kernels in resources_by_arch(artifact).items():
         if request is not None and any(taken.spill_store_bytes is None for taken in kernels.values()):
             kernels = _with_spills(kernels, request, arch)  # noqa: PLW2901 - the same, completed
-        rows += [_row(artifact.kernels[name], arch, taken) for name, taken in kernels.items()]
+        rows += [kernel_row(artifact.kernels[name], arch, taken) for name, taken in kernels.items()]
     return rows
 
 
@@ -82,27 +81,6 @@ def resource_lines(images: Iterable[tuple[str, str, list[Row]]]) -> list[str]:
     rows.sort(key=lambda item: (item[0], item[2]["kernel"], item[1], *capability(item[2]["arch"])))
     right = set(_COLUMNS) - {"NAME", "KERNEL", "ARCH", "LIMIT"}
     return [*table(_COLUMNS, [_cells(*item) for item in rows], right), _NOTE]
-
-
-def _row(info: KernelInfo, arch: str, taken: Resources) -> Row:
-    figures = {name: getattr(taken, name) for name in taken.__slots__}
-    return {"kernel": info.name, "arch": arch, **figures, "occupancy": _occupancy(info, arch, taken)}
-
-
-def _occupancy(info: KernelInfo, arch: str, taken: Resources) -> Row | None:
-    """That of the best block, or None for a GPU that this version does not know."""
-    sm = find_multiprocessor(arch)
-    if sm is None:
-        return None
-    if info.required_block is None:
-        threads = best_threads(taken, 0, sm)
-    else:
-        x, y, z = info.required_block
-        threads = x * y * z
-    if not threads:
-        return None
-    found = block_occupancy(taken, threads, 0, sm)
-    return {"block": threads, **{name: getattr(found, name) for name in found.__slots__}}
 
 
 def _with_spills(kernels: dict[str, Resources], request: CompileRequest, arch: str) -> dict[str, Resources]:

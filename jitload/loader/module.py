@@ -6,12 +6,14 @@ from jitload import forks
 from jitload.errors import LoadError, SymbolNotFoundError, UsageTypeError
 from jitload.given import given_name
 from jitload.launch.shapes import PeerModuleAttributes
+from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, NoReturn
 
+    from jitload import notebook
     from jitload.launch.device_global import DeviceGlobal
     from jitload.values import KernelInfo
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     Function = Callable[..., Any]
     Loader = Callable[[bytes], "Module"]
     EncodeDescribed = Callable[[str, bytes, Iterable[KernelInfo], Mapping[str, str], str | None], bytes]
+else:
+    notebook = lazy("jitload.notebook")
 
 #: What a module can do, the bits of `get_property_mask` (apache/tvm-ffi, include/tvm/ffi/extra/module.h).
 BINARY_SERIALIZABLE, RUNNABLE, COMPILATION_EXPORTABLE = 0b001, 0b010, 0b100
@@ -226,6 +230,16 @@ class Module(PeerModuleAttributes):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of kind {self.kind!r} with {', '.join(self.functions[:8]) or 'no functions'}>"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name in self.functions:
+            info = None if self._closed else self._kernel(name)
+            known = info is not None and info.parameters and all(info.parameters)
+            rows.append((name, f"({', '.join(info.parameters)})" if info is not None and known else None))
+        state = ", closed" if self._closed else ""
+        imports = f"imports {', '.join(module.kind for module in self.imports)}" if self.imports else ""
+        return notebook.html_table(f"module of kind {self.kind}{state}", ("function", "parameters"), rows, imports)
 
     def __reduce__(self) -> NoReturn:
         raise UsageTypeError(

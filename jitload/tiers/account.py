@@ -287,6 +287,13 @@ def count_days(
     return min((day for day, _ in known), default=None), Stats.of_counts(total)
 
 
+def by_day(days: Mapping[str, Mapping[str, float]], notes: Iterable[Note]) -> dict[str, Stats]:
+    """Day -> what was counted then, the earliest first; the arguments are those of `count_days`."""
+    told = list(notes)
+    names = sorted({*days, *(note.day for note in told if is_day(note.day))})
+    return {day: count_days({day: days.get(day, {})}, [note for note in told if note.day == day])[1] for day in names}
+
+
 def _size_of(disk: DiskStore, key: str) -> int | None:
     try:
         return disk.measure(key)[0]

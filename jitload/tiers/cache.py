@@ -290,6 +290,14 @@ class Cache:
         days = {} if index is None else index.days()
         return accounts.count_days(days, journals.Journal(self.disk.directory).read(), since)
 
+    def counted_by_day(self) -> dict[str, Stats]:
+        """What `counted` sums up, by day ("2026-11-28" in UTC), the earliest first."""
+        if self.disk is None:
+            return {}
+        index = self.index
+        days = {} if index is None else index.days()
+        return accounts.by_day(days, journals.Journal(self.disk.directory).read())
+
     def verify(self) -> tuple[int, list[str]]:
         """Read and verify every entry; damaged ones are put aside.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload import config
+from jitload import config, notebook
 from jitload.artifact import Artifact
 from jitload.compiler.key import artifact_key, known_factors
 from jitload.compiler.toolkit import toolkit_roots
@@ -120,6 +120,15 @@ class Explanation(Value):
             "tiers": dict(self.tiers),
             "nearest": nearest,
         }
+
+    def _repr_html_(self) -> str:
+        rows = [("gets", self.launch), ("key", self.key or "not known")]
+        rows += [(f"asked: {place}", said) for place, said in self.tiers]
+        for entry in self.nearest:
+            differences = "\n".join(map(str, entry.differences)) or "no factor differs"
+            rows.append((f"nearest: {entry.artifact}", differences))
+        rows += [(f"factor: {name}", value) for name, value in self.factors]
+        return notebook.html_table(f"{self.request}: {'a hit' if self.hit else 'a miss'}", (), rows)
 
     def __str__(self) -> str:
         lines = [f"{self.request}: {'a hit' if self.hit else 'a miss'}", f"  gets     {self.launch}"]

@@ -7,12 +7,17 @@ from types import MappingProxyType
 
 from jitload import forks
 from jitload.frozen import Value
+from jitload.lazy import lazy
 from jitload.settings.scope import session_part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from jitload import notebook
+else:
+    notebook = lazy("jitload.notebook")
 
 TIERS = ("memory", "bundle", "disk", "remote")
 _FIGURES = (
@@ -106,6 +111,17 @@ class Stats(Value):
             if dot and group in maps and (group != "hits" or rest in TIERS):
                 maps[group][rest] = int(count)
         return Stats(_whole(figures), maps)
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[object, object]] = []
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if name in MAPS:
+                rows += [(f"{name}: {word}", count) for word, count in value.items() if count]
+            elif value:
+                rows.append((name, value))
+        rate = self.hit_rate
+        return notebook.html_table("stats", (), rows, "nothing was asked for" if rate is None else f"{rate:.1%} hits")
 
     def __getstate__(self) -> dict[str, object]:
         return {**super().__getstate__(), **{name: dict(getattr(self, name)) for name in MAPS}}

@@ -18,6 +18,7 @@ from jitload.cpu.profile.table import kernel_table
 from jitload.cpu.run.observer import observing
 from jitload.device import resolve_device
 from jitload.errors import LaunchError, SymbolNotFoundError, UsageTypeError
+from jitload.notebook import html_table
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -115,6 +116,33 @@ class CpuProfile:
 
     def __str__(self) -> str:
         return self.table()
+
+    def _repr_html_(self) -> str:
+        header = (
+            "line",
+            "instructions",
+            "threads per warp",
+            "divergent",
+            "sectors per request",
+            "conflicts",
+            "atomics",
+        )
+        tables = []
+        for kernel in self.kernels:
+            rows = [
+                (
+                    line.name,
+                    line.inst_executed,
+                    line.active_threads_per_warp,
+                    line.divergent_branches or None,
+                    line.sectors_per_request or None,
+                    line.bank_conflicts or None,
+                    line.atomics or None,
+                )
+                for line in kernel.lines
+            ]
+            tables.append(html_table(f"{kernel.name}: {kernel.launches} launched", header, rows))
+        return "".join(tables) or html_table("no launch on the CPU executor was seen", (), ())
 
     def __repr__(self) -> str:
         return f"<CpuProfile of {', '.join(one.name for one in self.kernels) or 'nothing yet'}>"
