@@ -128,6 +128,9 @@ class Artifact(Value):
     def load(self) -> Module:
         """Load the image and give a module that answers to the names in `kernels` and to the symbols.
 
+        Returns:
+            The module; its kernels run on the device that is in force.
+
         Raises:
             LoadError: the image cannot be loaded here.
         """
@@ -146,6 +149,9 @@ class Artifact(Value):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one self-verifying file (the entry format), atomically.
 
+        Args:
+            path: the file, by custom in ".jle"; one that is there is replaced.
+
         Raises:
             OSError: the file cannot be written.
         """
@@ -154,6 +160,12 @@ class Artifact(Value):
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Artifact:
         """Read a file that `save` wrote.
+
+        Args:
+            path: the file.
+
+        Returns:
+            The artifact, verified, with its kernels, types and resources.
 
         Raises:
             ArtifactError: it is damaged, truncated or something else.

@@ -93,6 +93,9 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         host_headers: whether <cstdint>, <stdio.h> and the like, of which NVRTC has none, come from jitload
             (docs/headers.md); one that `headers` or `include_dirs` have is found before.
 
+    Returns:
+        The artifact, in memory: nothing is loaded.
+
     Raises:
         CompileError: the source does not compile (with file, line and NVRTC's log), no NVRTC is installed, or what
             comes out has no kernel because `names` instantiates none of its templates, or because it is empty.
@@ -301,6 +304,9 @@ def explain(
         device: as for `compile_request`; default: a kernel's own.
         kinds: as for `compile_request`.
 
+    Returns:
+        The explanation; `print` it, or look at `outcome`, `tier`, `nearest`.
+
     Raises:
         BundleError, TrustError: a bundle in force is refused, as it would be there.
     """
@@ -331,6 +337,9 @@ def seal(sealed: bool = True) -> None:
     """From now on a compile in this session is a `CompileDisabledError`; `seal(False)` allows it again.
 
     That is everywhere in the process, but for what runs in a `Session` of its own.
+
+    Args:
+        sealed: False takes it back.
     """
     scope_in_force().state.sealed = given_truth("sealed", sealed)
 

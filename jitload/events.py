@@ -132,6 +132,9 @@ def on_event(callback: Callable[[Event], object]) -> Listening:
     Args:
         callback: a function of one `Event`.
 
+    Returns:
+        The listener: a context manager, whose `remove()` ends it.
+
     Raises:
         UsageTypeError: it cannot be called.
     """

@@ -43,7 +43,13 @@ class Session:
         self._state = State((checked_options(options),) if options else ())
 
     def run(self, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        """What a function gives that is called with these arguments while the session is in force."""
+        """What a function gives that is called with these arguments while the session is in force.
+
+        Args:
+            function: what to call.
+            *args: its arguments.
+            **kwargs: its keywords.
+        """
 
         def call() -> Result:
             with self:

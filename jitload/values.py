@@ -263,7 +263,11 @@ class KernelInfo(Value):
         )
 
     def replace(self, **changes: Any) -> KernelInfo:
-        """The same with other values for some of its fields."""
+        """The same with other values for some of its fields.
+
+        Args:
+            **changes: the new values, by name.
+        """
         return KernelInfo(**{**self.__getstate__(), **changes})
 
     @property

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
+import json
 import os
 import pathlib
 import re
@@ -117,3 +119,63 @@ def test_what_the_page_on_wheels_installs_runs_where_there_is_no_compiler(tmp_pa
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("[2. 2. 2.]")
     assert "'bundle': 1" in done.stdout
+
+
+#: Public functions and methods whose docstrings say nothing of what they take, as they were counted last; and functions
+#: that do not say what they give, or what they raise. Less is better, and the bound then goes down with it.
+MOST_WITHOUT_ARGS, MOST_WITHOUT_RETURNS, MOST_WITHOUT_RAISES = 13, 0, 3
+
+
+def public_functions():
+    """(name, function, whether it is a method) of every public function, and of what public classes define."""
+    for name in jitload.__all__:
+        value = getattr(jitload, name)
+        if not inspect.isclass(value):
+            yield name, value, False
+            continue
+        for member, defined in vars(value).items():
+            if isinstance(defined, property):
+                yield f"{name}.{member}", defined.fget, True
+                continue
+            function = getattr(defined, "__func__", defined)  # of a static method
+            if inspect.isfunction(function) and not member.startswith("_"):
+                yield f"{name}.{member}", function, function is defined
+
+
+def test_docstrings_say_what_is_taken_given_and_raised():
+    taken, given, raised = set(), set(), set()
+    for name, function, is_method in public_functions():
+        text = inspect.getdoc(function)
+        assert text, f"{name} has no docstring"
+        signature = inspect.signature(function)
+        if len(signature.parameters) > is_method and "Args:" not in text:
+            taken.add(name)
+        if "." not in name:
+            if str(signature.return_annotation) != "None" and "Returns:" not in text:
+                given.add(name)
+            if "Raises:" not in text:
+                raised.add(name)
+    assert len(taken) <= MOST_WITHOUT_ARGS, taken
+    assert len(given) <= MOST_WITHOUT_RETURNS, given
+    assert len(raised) <= MOST_WITHOUT_RAISES, raised
+
+
+def run_cells(path: pathlib.Path, names: dict) -> list[object]:
+    """What the last expression of each cell gives, as a notebook would show it."""
+    shown = []
+    for number, cell in enumerate(json.loads(path.read_text())["cells"]):
+        if cell["cell_type"] != "code":
+            continue
+        tree = ast.parse("".join(cell["source"]))
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, f"cell {number}", "exec"), names)
+        if isinstance(last, ast.Expr):
+            shown.append(eval(compile(ast.Expression(last.value), f"cell {number}", "eval"), names))
+    return shown
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/notebooks/*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_runs_and_shows_tables(path):
+    values = [value for value in run_cells(path, {"__name__": "notebook"}) if value is not None]
+    assert len(values) >= 2
+    assert all(value._repr_html_().startswith("<table>") for value in values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+GALLERY = (ROOT / "docs" / "gallery.md").read_text()
 FRAMEWORKS = ("jax", "torch")  # as the names of their examples begin
 
 
@@ -36,7 +38,11 @@ def test_example_runs_and_has_main(path, cache_dir, framework):
         if path.name.startswith(f"{name}_"):
             framework(name)
     assert "def main()" in path.read_text()
-    assert run(path, cache_dir)
+    said = run(path, cache_dir)
+    assert said
+    shown = re.search(rf"^## {path.name}$.*?```text\n(.*?)```", GALLERY, re.DOTALL | re.MULTILINE)
+    pattern = ".*".join(map(re.escape, shown[1].split("..."))) if shown else ".*"
+    assert re.fullmatch(pattern, said, re.DOTALL), "docs/gallery.md says something else"
 
 
 def test_the_second_quickstart_compiles_nothing_and_says_so(cache_dir):

@@ -83,6 +83,9 @@ class Bundle:
             trust: public keys ("ed25519:..."), files with such a key, or trust files; or "unsigned". Default: the
                 setting `trust` (JITLOAD_TRUST).
 
+        Returns:
+            The bundle; it keeps the file open until `close`, and is a context manager.
+
         Raises:
             BundleError: it is missing, damaged, truncated, altered or something else.
             TrustError: it is not signed by a trusted key.
@@ -91,7 +94,13 @@ class Bundle:
 
     @staticmethod
     def from_bytes(data: bytes, name: str = "bundle", trust: Iterable[object] | str | None = None) -> Bundle:
-        """The same for a bundle that is in memory, under a name for messages."""
+        """The same for a bundle that is in memory, under a name for messages.
+
+        Args:
+            data: the bytes of a bundle.
+            name: what messages call it.
+            trust: as for `open`.
+        """
         return Bundle.from_source(MemorySource(data, name), trust)
 
     @staticmethod
@@ -149,6 +158,9 @@ class Bundle:
             with_workload: carry sources and headers, so that `jitload repro` needs no more: whoever has the file can
                 then read them.
             absent: for requests of `Workload.unpacked`: where they looked for headers in vain when they were recorded.
+
+        Returns:
+            The bundle, opened as "unsigned": `jitload bundle sign` adds signatures.
 
         Raises:
             BundleError: an image cannot be made, differs from run to run, or an item is damaged; no file is written.
@@ -210,6 +222,9 @@ class Bundle:
     def read(self, request: str) -> list[Entry]:
         """Every artifact for a request digest, verified; none where the bundle has none.
 
+        Args:
+            request: the digest of a request, `CompileRequest.digest`, 64 hex digits.
+
         Raises:
             BundleError: the bytes are not what the index promises.
         """
@@ -243,6 +258,9 @@ class Bundle:
     @short_errors
     def verify(self) -> int:
         """Read and verify everything; gives the number of artifacts.
+
+        Returns:
+            How many artifacts there are.
 
         Raises:
             BundleError: anything at all is wrong, or the manifest tells of other entries than there are.

@@ -93,6 +93,9 @@ def jit_kernel(
             are relative to the Python file.
         host_headers: as for `compile`.
 
+    Returns:
+        The kernel; or, where keywords alone were given, the decorator that makes it.
+
     Raises:
         UsageValueError: no source, or more than one.
         UsageTypeError: what is decorated is no function.

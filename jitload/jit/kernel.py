@@ -103,6 +103,10 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
     def request(self, *, arch: str | Iterable[str] | None = None, kind: KindName | None = None) -> CompileRequest:
         """The compile request for an arch; default: what the current device runs.
 
+        Args:
+            arch: "sm_90", "compute_80", ...; several for a fatbin.
+            kind: "cubin", "ptx", "ltoir" or "fatbin"; default: what goes with the arch.
+
         Raises:
             SourceNotFoundError: the source file is not there.
             OSError: it cannot be read.
@@ -113,6 +117,10 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
     @short_errors
     def artifact(self, *, arch: str | Iterable[str] | None = None, kind: KindName | None = None) -> Artifact:
         """The compiled artifact, from a tier or from one compile.
+
+        Args:
+            arch: as for `request`.
+            kind: as for `request`.
 
         Raises:
             CompileError: the source does not compile, or no compiler is installed and no tier has it.
@@ -142,6 +150,9 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
             kinds: "cubin", "ptx", "ltoir", "fatbin"; default: a cubin for "sm_*", PTX for "compute_*".
             options: `executor`, `progress`, `jobs` and `cache` of `jitload.precompile`; the cache of the kernel counts
                 where none is given.
+
+        Returns:
+            What came of it: `compiled`, `cached`, `failed`.
         """
         return ahead.precompile([self], archs, kinds=kinds, **options)
 
@@ -150,6 +161,10 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
         """What the next load of this kernel would get now, and why: image, factors, nearest entries. `print` it.
 
         A kernel that is loaded in this process is not asked for again: `jitload.stats()` has what it got.
+
+        Args:
+            arch: as for `request`.
+            kind: as for `request`.
         """
         request = self.request(arch=arch, kind=kind)
         chosen = self.stand_ins(request, arch=arch, kind=kind)
@@ -232,7 +247,11 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
 
     @short_errors
     def suggest_block(self, shared_bytes: int | Callable[[int], int] = 0) -> int | tuple[int, int, int]:
-        """`Kernel.suggest_block`: the threads of a block with which most threads are resident."""
+        """`Kernel.suggest_block`: the threads of a block with which most threads are resident.
+
+        Args:
+            shared_bytes: dynamic shared memory per block, in bytes, or a function of the threads that gives it.
+        """
         return self.kernel().suggest_block(shared_bytes)
 
     def _renew_lock(self) -> None:
@@ -241,7 +260,11 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
 
     @short_errors
     def specialize(self, **template: object) -> JitKernel[Declared]:
-        """The same kernel with other template arguments: strings of C++, integers, bools or NumPy dtypes."""
+        """The same kernel with other template arguments: strings of C++, integers, bools or NumPy dtypes.
+
+        Args:
+            **template: the keyword-only parameters of the declaration.
+        """
         merged = self._wanted.merged(template)
         state = tuple(sorted(merged.spelled()))
         with self._lock:
@@ -254,6 +277,9 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
     @opaque
     def bind(self, **launch: Unpack[LaunchOptions]) -> Callable[Declared, None]:
         """The kernel bound to a launch configuration, for the hot path: `bound(*args)`, positional only.
+
+        Args:
+            **launch: `grid`, `block`, `shared_bytes`, `stream` and the other options of a launch.
 
         Raises:
             ArgumentError: a template argument is open; there is no array yet to deduce it from.
@@ -268,6 +294,10 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
 
     def forall(self, count: int, **launch: Unpack[ForallOptions]) -> Callable[Declared, None]:
         """The kernel for a thread per element, as `Kernel.forall`: `k.forall(n)(x, n)`, with keywords as in any call.
+
+        Args:
+            count: how many elements, a thread for each.
+            **launch: `block`, `stream` and the other options of a launch, but `grid`.
 
         Raises:
             LaunchError: as there.

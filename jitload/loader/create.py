@@ -44,6 +44,9 @@ def create_module(
             cuda.core has them), or a `KernelInfo` with the parameters; for other kinds, the name -> the callable.
         source: what `inspect_source` shall show.
 
+    Returns:
+        The module.
+
     Raises:
         UsageTypeError: a function is none of these, or `code` is not bytes-like.
         LoadError: the image cannot be loaded here.
@@ -74,6 +77,9 @@ def module_from_cubin(
         functions: the name to answer to -> the symbol in the image, or a `KernelInfo` with the parameters.
         source: what `inspect_source` shall show.
 
+    Returns:
+        The module.
+
     Raises:
         UsageTypeError: `code` is not bytes-like, or a function is neither.
         LoadError: the image is damaged.
@@ -87,6 +93,14 @@ def module_from_ptx(
 ) -> Module:
     """A module of PTX; `code` is its text, or its bytes. The rest is as for `module_from_cubin`.
 
+    Args:
+        code: PTX, as text or as bytes.
+        functions: as for `module_from_cubin`.
+        source: what `inspect_source` shall show.
+
+    Returns:
+        The module.
+
     Raises:
         UsageTypeError: `code` is neither, or a function is neither symbol nor `KernelInfo`.
         LoadError: the text is damaged, or not PTX.
@@ -99,6 +113,14 @@ def module_from_fatbin(
     code: Buffer, *, functions: Mapping[str, str | bytes | KernelInfo] | None = None, source: str | None = None
 ) -> Module:
     """A module of a fatbin: images for several archs. The arguments are those of `module_from_cubin`.
+
+    Args:
+        code: the fatbin.
+        functions: as for `module_from_cubin`.
+        source: what `inspect_source` shall show.
+
+    Returns:
+        The module.
 
     Raises:
         UsageTypeError: `code` is not bytes-like, or a function is neither symbol nor `KernelInfo`.

@@ -33,6 +33,12 @@ def load_module(path: str | os.PathLike[str]) -> Module:
     ".jle" is an artifact that `Artifact.save` wrote, with its names and parameter layouts. Where the suffix says
     nothing, the first bytes of the file do.
 
+    Args:
+        path: the file.
+
+    Returns:
+        The module.
+
     Raises:
         OSError: the file cannot be read.
         LoadError: neither suffix nor content shows a kind, or the image cannot be loaded here.

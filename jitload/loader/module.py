@@ -87,6 +87,9 @@ class Module(PeerModuleAttributes):
     def import_module(self, module: Module) -> None:
         """Make the functions of `module` reachable through this one.
 
+        Args:
+            module: the other one.
+
         Raises:
             UsageTypeError: `module` is not a Module.
             LoadError: the import would close a cycle.
@@ -109,6 +112,10 @@ class Module(PeerModuleAttributes):
 
     def get_function(self, name: str, query_imports: bool = False) -> Function:
         """The function or kernel of that name; with `query_imports`, also from the imports, depth first.
+
+        Args:
+            name: as it was written ("reduce<float, 256>"), or its symbol.
+            query_imports: whether the imports are asked as well.
 
         Raises:
             SymbolNotFoundError: there is none.
@@ -149,7 +156,12 @@ class Module(PeerModuleAttributes):
         return self.get_function(name)
 
     def implements_function(self, name: str, query_imports: bool = False) -> bool:
-        """Whether `get_function` would find the name. A closed module has no functions."""
+        """Whether `get_function` would find the name. A closed module has no functions.
+
+        Args:
+            name: as for `get_function`.
+            query_imports: as for `get_function`.
+        """
         return any(module._knows(name) for module in (self.walk() if query_imports else (self,)))
 
     def save_to_bytes(self) -> bytes:

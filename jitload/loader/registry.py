@@ -102,6 +102,9 @@ def register_loader(kind: str, loader: Loader | None = None, *, override: bool =
         loader: takes the bytes, gives a `Module`.
         override: replace the loader that the kind has.
 
+    Returns:
+        A context manager that restores what was there; a decorator where `loader` is left out.
+
     Raises:
         UsageTypeError: `kind` is not a string, or `loader` cannot be called.
         UsageValueError: the kind is empty, reserved, or has a loader and `override` is false. A loader that an
@@ -121,6 +124,9 @@ def register_loader(kind: str, loader: Loader | None = None, *, override: bool =
 
 def unregister_loader(kind: str) -> None:
     """Forget what `register_loader` was told for a kind; a built-in or installed loader of that kind shows again.
+
+    Args:
+        kind: the name of the kind.
 
     Raises:
         LoaderNotFoundError: nothing was registered for the kind.
@@ -143,6 +149,9 @@ def registered_kinds() -> tuple[str, ...]:
     """Every kind that has a loader, sorted: registered, built in, offered by installed packages, or of a peer.
 
     No loader is imported, so a kind in the list may still fail to load where its runtime is missing.
+
+    Returns:
+        The names, sorted.
     """
     peer = _peer
     return tuple(sorted({*own_kinds(), *(() if peer is None else peer.kinds())}))
@@ -161,6 +170,9 @@ def load_module_from_bytes(kind: str, data: Buffer) -> Module:
     Args:
         kind: what the bytes are: "cubin", "ptx", "fatbin", "ltoir", or a kind that somebody registered.
         data: any bytes-like object (`bytes`, `bytearray`, `memoryview`, `mmap`). The loader gets `bytes`.
+
+    Returns:
+        The module that the loader gave.
 
     Raises:
         UsageTypeError: `kind` is not a string, `data` is not bytes-like, or the loader returned no Module.

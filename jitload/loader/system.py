@@ -85,6 +85,11 @@ class SystemLibrary(Module):
 def register_system_symbol(name: str, value: Function | bytes, *, override: bool = False) -> None:
     """Provide a symbol of the running program: a callable, or bytes.
 
+    Args:
+        name: what it is called.
+        value: the callable, or the bytes.
+        override: replace another value of that name.
+
     Raises:
         UsageTypeError: the name is not a string, or the value is neither.
         UsageValueError: the name has another value already and `override` is false.
@@ -105,6 +110,12 @@ def system_lib(prefix: str = "") -> Module:
     The same module for the same prefix, for the life of the process. If the program carries a whole module under this
     prefix, its root, which is the library itself with its imports unless the blob says otherwise. A loader that is
     called for one of them and asks for this prefix gets the library without imports.
+
+    Args:
+        prefix: what stands before the names of the program's symbols.
+
+    Returns:
+        The module.
 
     Raises:
         LoadError: the program's whole module is malformed.

@@ -70,6 +70,12 @@ def pack_module(root: Module) -> bytes:
     Modules are written in depth-first order, each once however often it is imported. A module of host functions (one
     that `is_compilation_exportable`) becomes the placeholder.
 
+    Args:
+        root: the module.
+
+    Returns:
+        The blob, for `load_whole_module` and for libraries of tvm-ffi.
+
     Raises:
         UsageTypeError: `root` is not a Module.
         LoadError: a module cannot be saved, or two different ones would be the placeholder.

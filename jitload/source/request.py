@@ -184,6 +184,9 @@ class CompileRequest(Value):
         """The same request with some of kind, arch, options, defines, names, device_options changed.
 
         With a kind or an arch of the caller's choice, nothing is left of what the device in force wanted.
+
+        Args:
+            **changes: the new values, by name.
         """
         own = self.device_options
         current: Changes = {

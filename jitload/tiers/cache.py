@@ -167,11 +167,22 @@ class Cache:
         return self.disk.directory.path
 
     def get(self, key: str) -> Artifact | None:
-        """The verified artifact of that key, or None. A damaged entry is a miss."""
+        """The verified artifact of that key, or None. A damaged entry is a miss.
+
+        Args:
+            key: 64 hex digits, `Artifact.key`.
+        """
         return self.find(given_name("key", key))[0]
 
     def find(self, key: str) -> tuple[Artifact | None, str]:
-        """Like `get`, with the reason of a miss; counts a hit for the tier that served it."""
+        """Like `get`, with the reason of a miss; counts a hit for the tier that served it.
+
+        Args:
+            key: 64 hex digits, `Artifact.key`.
+
+        Returns:
+            (the artifact, "hit"), or (None, the reason of the miss).
+        """
         artifact, _, said = read_key(self.tiers, key)
         return (artifact, "hit") if isinstance(artifact, Artifact) else (None, reason_of(said))
 
@@ -207,7 +218,12 @@ class Cache:
         return (self.disk is not None and not self.read_only and self.disk.drop(key)) or held
 
     def put(self, artifact: Kept, factors: Mapping[str, object] | None = None) -> None:
-        """Keep an artifact or a blob in every tier; a disk that cannot be written costs a warning, no more."""
+        """Keep an artifact or a blob in every tier; a disk that cannot be written costs a warning, no more.
+
+        Args:
+            artifact: what to keep, under its own key.
+            factors: what the key was made of, for `explain`.
+        """
         encoded = canonical_json(dict(factors or {}))
         for tier in self.tiers:
             if tier.put(artifact, encoded) and tier is self.disk:
@@ -316,6 +332,12 @@ class Cache:
         """Why a request, or a `jit_kernel`, is a hit or a miss in this cache as it is now; nothing is compiled.
 
         `jitload.explain` gives the same, and before it what the bundles in force say.
+
+        Args:
+            request: the request, or a kernel.
+
+        Returns:
+            The explanation; `print` it.
         """
         return explanations.explain_request(request_of(request), self)
 
@@ -337,6 +359,9 @@ class Cache:
 
         Nothing changes there. What is damaged is left out, and named in what is given back.
 
+        Args:
+            directories: cache directories; they are only read.
+
         Raises:
             UsageValueError: there is no directory to take it into, nothing may be written there, or it is among them.
             OSError: one of them does not exist, or others could have filled it.
@@ -357,7 +382,11 @@ class Cache:
         return merged
 
     def gc(self, max_bytes: int | None = None) -> int:
-        """Drop the least recently used entries until they fit into `max_bytes`; gives how many went."""
+        """Drop the least recently used entries until they fit into `max_bytes`; gives how many went.
+
+        Args:
+            max_bytes: the bound; default: that of the cache.
+        """
         if self.disk is None or self.read_only:
             return 0
         bound = self.disk.max_bytes if max_bytes is None else given_count("max_bytes", max_bytes)

@@ -253,5 +253,9 @@ def counters() -> Counters:
 
 
 def stats() -> Stats:
-    """The counters of this process, or of the `Session` in force."""
+    """The counters of this process, or of the `Session` in force.
+
+    Returns:
+        A snapshot: later hits and compiles do not change it.
+    """
     return counters().snapshot()

@@ -70,6 +70,9 @@ class CpuProfile:
     def kernel(self, name: str | None = None) -> KernelProfile:
         """The figures of a kernel, by its name or its symbol; without one, of the only kernel.
 
+        Args:
+            name: "saxpy", "reduce<float, 256>", or a symbol.
+
         Raises:
             SymbolNotFoundError: there is no such kernel, or not just one.
         """
@@ -167,6 +170,9 @@ def cpu_profile(kernel: Any = None, /, *args: Any, **options: Any) -> CpuProfile
         kernel: a kernel to launch once; None for a context manager.
         *args: its arguments.
         **options: `grid`, `block` and whatever else a launch takes.
+
+    Returns:
+        The profile, which is the context manager where no kernel is given.
 
     Raises:
         LaunchError: the device in force is a GPU. A profile belongs to the CPU executor.
