@@ -33,6 +33,7 @@ ALLOWED = {
     "list_commands": "typer asks for it",
     "_render_traceback_": "IPython asks for it",
     "_torchdynamo_disable*": "torch's compiler reads them",
+    "manager_class": "a knob of Triton",
     "allocType": "a field of the driver's structure",
     "_sql_retry": "diskcache asks for it",
     "_connect": "redis-py asks for it",

@@ -1,4 +1,8 @@
-"""Triton's cache on top of ours: TRITON_CACHE_MANAGER=jitload.interop.triton:CacheManager (Triton 3.9).
+"""Triton's cache on top of ours (3.9): TRITON_CACHE_MANAGER=jitload.interop.triton:CacheManager, or `install`.
+
+    from jitload.interop import triton as jitload_triton
+
+    jitload_triton.install()      # before the first kernel; a warm start then takes half of the time
 
 Triton asks for groups: what one compile makes (IRs, cubin, metadata), by name, as files. Here a group is one blob, so
 it is there as a whole or not at all, and holds names, no paths. The files are written for the process that asks, into a
@@ -7,21 +11,15 @@ private directory that goes when it ends; nothing is read back from there.
 
 from __future__ import annotations
 
-import atexit
-import functools
 import importlib.machinery
 import json
-import os
-import shutil
 import struct
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jitload.errors import UsageValueError
-from jitload.files.atomic import replace_file, unguessable
 from jitload.format.json import canonical_json
 from jitload.interop.claim import Claim
+from jitload.interop.triton_files import ProcessFiles, is_plain
 from jitload.lazy import lazy
 from jitload.tiers.cache import default_cache
 
@@ -33,19 +31,29 @@ if TYPE_CHECKING:
     Group: TypeAlias = dict[str, bytes]
     Manager = object
 
+    import triton
+    from triton import knobs
+    from triton.runtime import autotuner
     from triton.runtime import cache as triton_cache
+
+    from jitload.interop import triton_key
 else:
+    triton = lazy("triton")
+    knobs = lazy("triton.knobs")
+    autotuner = lazy("triton.runtime.autotuner")
     triton_cache = lazy("triton.runtime.cache")
+    triton_key = lazy("jitload.interop.triton_key")
     try:
         from triton.runtime.cache import CacheManager as Manager
     except ImportError:  # its interface can be had without it
         Manager = object
 
 _GROUP = "__grp__"
+#: Versions of Triton whose key of itself is made of what triton_key.py says.
+_KNOWN = "3.9."
 _HEAD = struct.Struct("<I")
 #: Of modules in C, which Triton builds with the host's compiler.
 _BUILT = tuple(importlib.machinery.EXTENSION_SUFFIXES)
-_MAX_NAME_BYTES = 255
 
 
 class CacheManager(Manager):
@@ -66,7 +74,7 @@ class CacheManager(Manager):
         self._claim = Claim(default_cache().blobs("triton"))
         #: What was put and is for a group, once one was asked for; until the group is put.
         self._pending: Group | None = None
-        self._directory = ""
+        self._opened = ProcessFiles(key)
 
     def get_group(self, filename: str) -> dict[str, str] | None:
         """Name -> path of the files of a group; None where it is to be compiled."""
@@ -125,48 +133,27 @@ class CacheManager(Manager):
         return f"{self.key}/{filename}"
 
     def _write(self, filename: str, data: bytes) -> str:
-        """The path of a file of this process with these bytes."""
-        for part in (self.key, filename):
-            if not _is_plain(part):
-                raise UsageValueError(f"{part!r:.80} is not the name of a file")
-        if not self._directory:
-            self._directory = f"{_process_directory(os.getpid())}/{self.key}"
-            Path(self._directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = f"{self._directory}/{filename}"
-        _make_file(path, data)
-        return path
+        return self._opened.write(filename, data, loaded=filename.endswith(_BUILT))
 
 
-def _make_file(path: str, data: bytes) -> None:
-    """Have a file hold these bytes. Another thread may be at it: what is half written is replaced."""
-    try:
-        with open(path, "xb", opener=_private) as file:
-            file.write(data)
-    except FileExistsError:
-        if Path(path).read_bytes() != data:
-            replace_file(path, data, temporary=f"{path[:200]}.{unguessable()}", durable=False)
+def install() -> None:
+    """Have Triton keep what it compiles in a cache of ours from now on, and remember the digest of itself.
 
+    Processes that are started from here have `TRITON_CACHE_MANAGER` set, and digest Triton themselves.
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-@functools.cache
-def _process_directory(process: int) -> str:
-    """Where this process has its files; a child of a fork has others."""
-    path = tempfile.mkdtemp(prefix="jitload-triton-")
-    atexit.register(_remove, path, process)
-    return path
-
-
-def _remove(path: str, process: int) -> None:
-    if os.getpid() == process:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_plain(name: str) -> bool:
-    """Whether a name, which may come from what is stored, is that of a file in a directory and of no other."""
-    return name not in {"", ".", ".."} and not {"/", "\0"} & set(name) and len(os.fsencode(name)) <= _MAX_NAME_BYTES
+    Raises:
+        ImportError: Triton is not installed.
+    """
+    knobs.cache.manager_class = CacheManager
+    make = triton_cache.triton_key
+    own = make.__module__ == triton_cache.__name__  # and neither ours nor that of Triton's warm-up
+    if own and triton.__version__.startswith(_KNOWN):
+        disk = default_cache().disk
+        root = str(Path(triton.__file__).parent)
+        remembered = triton_key.remembered(root, make, None if disk is None else disk.directory)
+        for module in (triton_cache, autotuner):
+            if module.triton_key is make:
+                module.triton_key = remembered
 
 
 def _pack(members: Group) -> bytes:
@@ -183,7 +170,7 @@ def _unpack(packed: bytes | None) -> Group | None:
         at = _HEAD.size + _HEAD.unpack_from(packed)[0]
         members: Group = {}
         for name, size in json.loads(packed[_HEAD.size : at]):
-            if not _is_plain(name) or type(size) is not int or size < 0:
+            if not is_plain(name) or type(size) is not int or size < 0:
                 return None
             members[name] = packed[at : at + size]
             at += size

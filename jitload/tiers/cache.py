@@ -10,13 +10,11 @@ from contextlib import suppress
 
 from jitload import config, log
 from jitload.artifact import Artifact, decode_factors, decode_kept
-from jitload.compiler.toolkit import toolchain
 from jitload.errors import UsageValueError
 from jitload.format.json import canonical_json
 from jitload.given import given_count, given_list, given_name, given_path, given_truth
 from jitload.lazy import lazy
 from jitload.settings.scope import session_part
-from jitload.source.request import request_of
 from jitload.tiers.disk import DiskStore, tell_evicted
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
@@ -31,8 +29,10 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Kept
     from jitload.compiler import nvjitlink as linkers
+    from jitload.compiler import toolkit as toolkits
     from jitload.headers.record import Variant
     from jitload.images import check as images
+    from jitload.source import request as requests
     from jitload.source.request import CompileRequest
     from jitload.tiers import account as accounts
     from jitload.tiers import audit
@@ -59,6 +59,9 @@ if TYPE_CHECKING:
             """What it compiles."""
 else:
     linkers = lazy("jitload.compiler.nvjitlink")
+    # Of requests: who keeps bytes under keys of their own does without.
+    toolkits = lazy("jitload.compiler.toolkit")
+    requests = lazy("jitload.source.request")
     images = lazy("jitload.images.check")  # what comes with the first entry that is read
     indexes = lazy("jitload.tiers.index")
     merging = lazy("jitload.tiers.merge")
@@ -253,7 +256,7 @@ class Cache:
         known = self._compilers.get(fatbin)
         if known is None:
             # Its digest is remembered on the disk, in a directory that is private and exists.
-            known = toolchain(self.memo_dir(), fatbin=fatbin)
+            known = toolkits.toolchain(self.memo_dir(), fatbin=fatbin)
             if known is not None:
                 self._compilers[fatbin] = known
         return known
@@ -339,7 +342,7 @@ class Cache:
         Returns:
             The explanation; `print` it.
         """
-        return explanations.explain_request(request_of(request), self)
+        return explanations.explain_request(requests.request_of(request), self)
 
     def rebuild(self) -> Rebuilt | None:
         """Make the index anew from the entries, which are verified; None where there can be no index.

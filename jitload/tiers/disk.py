@@ -24,7 +24,7 @@ from jitload.errors import ArtifactError, JitloadError, LoadError
 from jitload.files.directory import Directory
 from jitload.files.ownership import Foreign, Refused
 from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
-from jitload.headers.record import MAX_RECORD_BYTES, decode_record, encode_record, without_variant
+from jitload.lazy import lazy
 from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from jitload.artifact import Kept
+    from jitload.headers import record as records
     from jitload.headers.record import Variant
+else:
+    records = lazy("jitload.headers.record")  # blobs have none
 
 #: The time of use is noted in the file's mtime, at most this often: a hit should not write.
 TOUCH_SECONDS = 3600
@@ -150,11 +153,11 @@ class DiskStore:
     def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
         """Those that the closure record of a request has, the newest first; a damaged one is put aside."""
         relative = _shard("manifests", request_digest)
-        file, reason = self._read_file(relative, MAX_RECORD_BYTES)
+        file, reason = self._read_file(relative, records.MAX_RECORD_BYTES)
         if file is None:
             return (), reason
         try:
-            return decode_record(file[0], request_digest), "hit"
+            return records.decode_record(file[0], request_digest), "hit"
         except ArtifactError as error:
             self._quarantine(relative, str(error))
             return (), "damaged"
@@ -166,7 +169,9 @@ class DiskStore:
             OSError: it is missing, or cannot be read.
             ArtifactError: it is damaged.
         """
-        return decode_record(self.directory.read(_shard("manifests", request_digest), MAX_RECORD_BYTES), request_digest)
+        return records.decode_record(
+            self.directory.read(_shard("manifests", request_digest), records.MAX_RECORD_BYTES), request_digest
+        )
 
     def scan_records(self) -> Iterator[str]:
         """The digest of every request that has a closure record."""
@@ -180,8 +185,8 @@ class DiskStore:
         It is not synced: one that is lost costs a scan of the headers, no more.
         """
         if not self.directory.read_only:
-            others = without_variant(variant, self.variants(request_digest)[0])
-            data = encode_record(request_digest, (variant, *others))
+            others = records.without_variant(variant, self.variants(request_digest)[0])
+            data = records.encode_record(request_digest, (variant, *others))
             self._write_file(_shard("manifests", request_digest), data, durable=False)
 
     def scan_keys(self) -> Iterator[tuple[str, os.stat_result]]:

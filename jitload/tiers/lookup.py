@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from jitload import events, log
 from jitload.artifact import Artifact
-from jitload.compiler.key import key_of
-from jitload.compiler.toolkit import toolkit_roots
-from jitload.headers.record import check_variant
+from jitload.lazy import lazy
 from jitload.settings.scope import session_part
 from jitload.tiers.stats import Counters
 
@@ -19,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jitload.artifact import Kept
+    from jitload.compiler import key as keys
+    from jitload.compiler import toolkit as toolkits
+    from jitload.headers import record as records
     from jitload.headers.record import Variant
     from jitload.source.request import CompileRequest
     from jitload.tiers.tier import Tier
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
     Said = Sequence[tuple[Tier, str]]
     Compiler = Callable[[CompileRequest], Toolchain | None]
+else:  # of requests: what is looked for by its key alone has none of this
+    keys = lazy("jitload.compiler.key")
+    toolkits = lazy("jitload.compiler.toolkit")
+    records = lazy("jitload.headers.record")
 
 _MAX_KEYS = 1024
 _keys: dict[tuple[str, str, str, str, str], str] = {}
@@ -218,10 +223,10 @@ def _misfit(variant: Variant, request: CompileRequest, tier: Tier, compiler: Com
     if not variant.files and not variant.absent:
         return None
     # Where there is no compiler, the toolkit's headers are as they were when there was one.
-    toolkit = toolkit_roots() if tier.checks_toolkit else ()
+    toolkit = toolkits.toolkit_roots() if tier.checks_toolkit else ()
     mark = (variant.closure, variant.toolchain.digest)
     compared = session_part(_Compared)
-    stale = check_variant(variant, request, toolkit, skip_toolkit=not toolkit or mark in compared)
+    stale = records.check_variant(variant, request, toolkit, skip_toolkit=not toolkit or mark in compared)
     if stale is None:
         if toolkit:
             compared.add(mark)
@@ -237,7 +242,7 @@ def _key(request_digest: str, variant: Variant) -> str:
     if key is None:
         if len(_keys) >= _MAX_KEYS:
             _keys.clear()
-        key = _keys[state] = key_of(request_digest, variant.closure, toolchain)
+        key = _keys[state] = keys.key_of(request_digest, variant.closure, toolchain)
     return key
 
 

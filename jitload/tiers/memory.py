@@ -6,13 +6,16 @@ from collections import OrderedDict
 from threading import Lock
 
 from jitload import events, forks
-from jitload.headers.record import MAX_VARIANTS, without_variant
+from jitload.lazy import lazy
 from jitload.values import Blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.artifact import Kept
+    from jitload.headers import record as records
     from jitload.headers.record import Variant
+else:
+    records = lazy("jitload.headers.record")  # blobs have none
 
 DEFAULT_MEMORY_BYTES = 256 << 20
 #: Requests whose variants are remembered.
@@ -49,10 +52,10 @@ class MemoryStore:
 
     def add_variant(self, request_digest: str, variant: Variant) -> None:
         """Remember one, as the last."""
-        known = without_variant(variant, self._variants.get(request_digest, ()))
+        known = records.without_variant(variant, self._variants.get(request_digest, ()))
         if len(self._variants) >= MAX_REQUESTS:
             self._variants.clear()
-        self._variants[request_digest] = (variant, *known[: MAX_VARIANTS - 1])
+        self._variants[request_digest] = (variant, *known[: records.MAX_VARIANTS - 1])
 
     def read(self, key: str) -> tuple[Kept | None, str]:
         """The artifact and "hit", or None and "absent"."""

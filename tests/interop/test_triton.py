@@ -195,6 +195,24 @@ print(own)
     assert not any(pathlib.Path(path).exists() for path in paths)
 
 
+def test_a_hit_in_a_new_process_loads_nothing_that_is_for_requests(tmp_path):
+    program = f"""
+import sys
+from jitload.interop.triton import CacheManager
+manager = CacheManager({KEY!r})
+if manager.get_group("k.json") is None:
+    manager.put_group("k.json", {{"k.json": manager.put(b"", "k.json")}})
+print(*[name for name in sys.modules if name.startswith("jitload.")])
+"""
+    environment = {**os.environ, "JITLOAD_CACHE_DIR": str(tmp_path / "cache")}
+    run = [sys.executable, "-c", program]
+    for _ in range(2):
+        done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert "jitload.tiers.disk" in loaded
+    assert not loaded & {"jitload.source.request", "jitload.headers.record", "jitload.compiler", "jitload.tiers.flight"}
+
+
 # -- Triton itself --
 
 
@@ -257,6 +275,31 @@ def test_a_second_machine_compiles_nothing(start, tmp_path):
     remote = {"JITLOAD_REMOTE": f"file://{tmp_path}/shared"}
     assert not end(start(tmp_path / "one", **remote))["hit"]
     assert end(start(tmp_path / "two", **remote))["hit"]
+
+
+def test_installed_it_makes_the_key_that_triton_makes_once_for_all_processes(triton, cache_dir):
+    """Hashing half a gigabyte is most of a warm start; a second process does not read the library."""
+    program = """
+import json, sys
+from jitload.interop import triton as jitload_triton
+import triton
+from triton import knobs
+from triton.runtime import autotuner, cache
+own = cache.triton_key
+jitload_triton.install()
+jitload_triton.install()
+assert knobs.cache.manager_class is jitload_triton.CacheManager
+assert cache.triton_key is autotuner.triton_key is not own
+key, made = cache.triton_key(), own.cache_info().misses
+print(json.dumps([made, key == own()]))
+"""
+    environment = {**os.environ, "JITLOAD_CACHE_DIR": str(cache_dir)}
+    run = [sys.executable, "-c", program]
+    told = [
+        json.loads(subprocess.run(run, env=environment, capture_output=True, text=True, check=True, timeout=120).stdout)
+        for _ in range(2)
+    ]
+    assert told == [[1, True], [0, True]]
 
 
 def test_dumps_and_overrides_are_tritons_own(start, cache_dir, tmp_path):
