@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jitload import forks
 from jitload.compiler import toolkit
+from jitload.compiler.rooted import call_in_root
 from jitload.errors import CompileError
 from jitload.source.arch import virtual_arch
 from jitload.values import Kind
@@ -37,6 +38,10 @@ FORKED = (
     "here: compile with isolate=True, compile before the fork, or start processes with multiprocessing's 'spawn'"
 )
 
+#: With one of these the working directory is written into what NVRTC gives: LTO-IR, and debug information.
+_TELLING = frozenset(
+    {"--dlink-time-opt", "-dlto", "--device-debug", "-G", "--generate-line-info", "-lineinfo", "--lineinfo"}
+)
 #: What is going on inside NVRTC. In a child with `calls.torn` it is not called.
 calls = forks.Calls()
 
@@ -223,7 +228,12 @@ def _run(program: Program, flags: list[str], seed: str = "") -> str:
     if seed:
         own["--frandom-seed"] = f"--frandom-seed={seed}"
     given = [*flags, *(flag for name, flag in own.items() if name not in _unknown_to(nvrtc))]
-    (status,) = nvrtc.nvrtcCompileProgram(program, len(given), [flag.encode() for flag in given])
+    encoded = [flag.encode() for flag in given]
+
+    def compile_it() -> tuple[Program]:
+        return nvrtc.nvrtcCompileProgram(program, len(encoded), encoded)  # type: ignore[no-any-return]
+
+    (status,) = compile_it() if _TELLING.isdisjoint(given) else call_in_root(compile_it)
     log = _text(program, "nvrtcGetProgramLog")
     unknown = [name for name, flag in own.items() if f"unrecognized option {flag}" in log]
     if unknown:
