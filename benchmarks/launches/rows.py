@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 SOURCE = """
 extern "C" __global__ void saxpy(float a, const float *x, float *y, int n) {
@@ -117,6 +121,7 @@ def jitload_rows(artifact, library):
         rows["jitload bound, two tensors of tvm-ffi"] = lambda: bound(A, made, made, N)
         rows["jitload bound, two of its wrapper, exchange API"] = lambda: bound(A, wrapped, wrapped, N)
         rows.update(tvm_rows(library, made))
+        rows.update(launcher_rows(artifact, made))
     assert jitload.stats().compiles <= 1
     return rows
 
@@ -129,6 +134,33 @@ def tvm_rows(library, tensor):
     return {
         "tvm-ffi function(a, x, y, n)": lambda: function(A, X, Y, N),
         "tvm-ffi function, two tensors": lambda: function(A, tensor, tensor, N),
+    }
+
+
+def launcher_rows(artifact, tensor):
+    """The same launch by tvm-ffi's own launcher, which is a header for C++; where a compiler and CUDA's headers are."""
+    import tvm_ffi
+    from cuda import pathfinder
+    from tvm_ffi import libinfo
+
+    compiler = shutil.which("c++")
+    cuda = {pathfinder.find_nvidia_header_directory(name) for name in ("cudart", "nvcc")} - {None}
+    if compiler is None or not cuda:
+        return {}
+    ctypes.CDLL("libcuda.so.1", ctypes.RTLD_GLOBAL)
+    source = Path(__file__).with_name("tvm_launcher.cc")
+    ours = Path(libinfo.find_libtvm_ffi()).parent
+    includes = [libinfo.find_include_path(), libinfo.find_dlpack_include_path(), *sorted(cuda)]
+    with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder, "tvm_launcher.so")
+        command = [compiler, "-std=c++17", "-O2", "-shared", "-fPIC", "-Wl,-z,lazy", source, "-o", built]
+        subprocess.run([*command, *(f"-I{path}" for path in includes), f"-L{ours}", "-ltvm_ffi"], check=True)
+        module = tvm_ffi.load_module(str(built))
+    module["load"](artifact.data)
+    tensors, addresses = module["tensors"], module["addresses"]
+    return {
+        "tvm-ffi's cubin_launcher.h, (a, x, y, n)": lambda: addresses(A, X, Y, N),
+        "tvm-ffi's cubin_launcher.h, two tensors": lambda: tensors(A, tensor, tensor, N),
     }
 
 
