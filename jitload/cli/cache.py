@@ -29,6 +29,7 @@ from jitload.cli.prometheus import exposition
 from jitload.cli.request import (
     Archs,
     Defines,
+    HostHeaders,
     IncludeDirs,
     Names,
     Options,
@@ -283,6 +284,7 @@ def explain(
     defines: Defines = None,
     names: Names = None,
     options: Options = None,
+    host_headers: HostHeaders = True,
     directory: Dir = None,
     as_json: Json = False,
 ) -> None:
@@ -294,7 +296,14 @@ def explain(
     """
     with clean_failures(), opened_cache(directory, as_compile=True) as cache:
         _, requests = build_requests(
-            file, kind, arch, include_dirs=include_dirs, defines=defines, names=names, options=options
+            file,
+            kind,
+            arch,
+            include_dirs=include_dirs,
+            defines=defines,
+            names=names,
+            options=options,
+            host_headers=host_headers,
         )
         chosen = [(request, chosen_by_device(request, kind, arch)) for request in requests]
         explanations = [door.explain(request, cache, device=one.device, kinds=one.kinds) for request, one in chosen]

@@ -14,6 +14,7 @@ from jitload.cli.console import clean_failures, new_app
 from jitload.cli.request import (
     Archs,
     Defines,
+    HostHeaders,
     IncludeDirs,
     Names,
     Options,
@@ -74,6 +75,7 @@ def compile_file(
     defines: Defines = None,
     names: Names = None,
     options: Options = None,
+    host_headers: HostHeaders = True,
     resources: ShowResources = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON: a list with one object per image.")] = False,
 ) -> None:
@@ -97,6 +99,7 @@ def compile_file(
             defines=defines,
             names=names,
             options=options,
+            host_headers=host_headers,
         )
         pattern = _checked_pattern(out, file, wanted, len(requests))
         paths = [output.destination(pattern, request.arch) for request in requests]

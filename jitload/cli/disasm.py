@@ -9,7 +9,7 @@ import typer
 
 from jitload.artifact import Artifact
 from jitload.cli.console import clean_failures, new_app
-from jitload.cli.request import Archs, Defines, IncludeDirs, Names, Options, build_requests
+from jitload.cli.request import Archs, Defines, HostHeaders, IncludeDirs, Names, Options, build_requests
 from jitload.door import compile_request, link
 from jitload.dumps.disassembler import disassemble
 from jitload.errors import UsageValueError
@@ -34,6 +34,7 @@ def disasm(
     include_dirs: IncludeDirs = None,
     names: Names = None,
     options: Options = None,
+    host_headers: HostHeaders = True,
 ) -> None:
     """Print the machine code (SASS) of a kernel file.
 
@@ -49,7 +50,14 @@ def disasm(
             kind, data = saved.kind.value, saved.data
         if kind is None:
             _, requests = build_requests(
-                file, Kind.CUBIN, archs, defines=defines, include_dirs=include_dirs, names=names, options=options
+                file,
+                Kind.CUBIN,
+                archs,
+                defines=defines,
+                include_dirs=include_dirs,
+                names=names,
+                options=options,
+                host_headers=host_headers,
             )
             cubins = [compile_request(request, warn=list).data for request in requests]
         else:

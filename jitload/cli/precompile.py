@@ -16,7 +16,7 @@ from jitload.batch.report import PrecompileReport
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import destination
 from jitload.cli.progress import shown_progress
-from jitload.cli.request import Archs, Defines, IncludeDirs, Kinds, Names, Options, Written, as_wished
+from jitload.cli.request import Archs, Defines, HostHeaders, IncludeDirs, Kinds, Names, Options, Written, as_wished
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
 from jitload.cli.tables import JsonRow, plain
 from jitload.door import look_up
@@ -55,6 +55,7 @@ def precompile_files(
     defines: Defines = None,
     names: Names = None,
     options: Options = None,
+    host_headers: HostHeaders = True,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Worker processes. Default: one per core.")
     ] = None,
@@ -94,6 +95,8 @@ def precompile_files(
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
         written: Written = {"include_dirs": include_dirs, "defines": defines, "names": names, "options": options}
+        if not host_headers:
+            written["host_headers"] = False
         items = [item for file in files or [_default_plan()] for item in _items(file, arch, kind, written)]
         _expect_writable_cache()
         where = page and destination(str(page), "")  # refused now rather than when all is compiled
@@ -145,14 +148,18 @@ def _executor(dask: str) -> AbstractContextManager[Executor | None]:
     return cluster.dask_executor(dask)
 
 
+#: What an option is called that is not called as what it sets.
+_OPTION = {"host_headers": "--no-host-headers"}
+
+
 def _items(
     file: Path, archs: list[str] | None, kinds: list[str] | None, written: Written
 ) -> list[Path] | list[CompileRequest]:
     """A workload or a plan as it is; a source with the options of the command line, or of a plan that names them."""
-    given = [name for name, value in written.items() if value]
+    given = [name for name, value in written.items() if value or value is False]
     if file.suffix in {WORKLOAD_SUFFIX, PLAN_SUFFIX}:
         if given:
-            names = ", ".join(f"--{name.rstrip('s').replace('_', '-')}" for name in given)
+            names = ", ".join(_OPTION.get(name) or f"--{name.rstrip('s').replace('_', '-')}" for name in given)
             raise ValueError(f"{file} brings its own options: {names} would not reach it")
         return [file]
     wishes = [as_wished(written)] if given else _wishes_beside(file) or [{}]

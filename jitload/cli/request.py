@@ -61,11 +61,20 @@ Options = Annotated[
     typer.Option("--option", metavar="OPTION", help="Pass on to NVRTC, e.g. --option=-lineinfo; repeatable."),
 ]
 
+HostHeaders = Annotated[
+    bool,
+    typer.Option(
+        "--host-headers/--no-host-headers",
+        help="Whether <cstdint>, <stdio.h> and the like, which NVRTC lacks, come from jitload where yours do not.",
+    ),
+]
+
 
 class Written(TypedDict, total=False):
     """The options of a command line that say how a source is compiled."""
 
     defines: list[str] | None
+    host_headers: bool
     include_dirs: list[str] | None
     names: list[str] | None
     options: list[str] | None
@@ -100,6 +109,7 @@ def as_wished(written: Written) -> Wishes:
     """The options of a command line as a request takes them."""
     return {
         "defines": written.get("defines") or (),
+        "host_headers": written.get("host_headers", True),
         "include_dirs": written.get("include_dirs") or (),
         "names": written.get("names") or (),
         "options": written.get("options") or (),

@@ -1,12 +1,19 @@
-"""LTO-IR, and PTX that a driver cannot compile, to a cubin with nvJitLink, for the device that is here."""
+"""LTO-IR, and PTX that a driver cannot compile, to a cubin with nvJitLink, for the device that is here.
+
+What is made is kept in the cache, under the image's digest, the arch and nvJitLink's own digest: of many processes that
+load an image one links it. In strict mode, where only what is signed counts, each process links for itself.
+"""
 
 from __future__ import annotations
 
 from time import perf_counter
 
-from jitload import events
-from jitload.compiler.nvjitlink import LinkerMissing, LinkerRefused, link_images
+from jitload import config, events
+from jitload.compiler.nvjitlink import LinkerMissing, LinkerRefused, link_images, linker_toolchain
+from jitload.digest import digest_factors
 from jitload.errors import LoadError
+from jitload.images.check import verify_image
+from jitload.tiers.cache import default_cache
 
 _WHAT = {"ltoir": "LTO-IR", "ptx": "PTX", "fatbin": "a fatbin"}
 
@@ -41,6 +48,30 @@ def link_image(kind: str, data: bytes, arch: str) -> bytes:
     Raises:
         LoadError: nvJitLink is not installed or refused the image; `.log` holds what it said.
     """
+    cache = default_cache()
+    linker = None if config.current().strict else linker_toolchain(cache.memo_dir())
+    if linker is None:
+        return _link(kind, data, arch)
+    made_of = [("kind", kind.encode()), ("arch", arch.encode()), ("image", data), ("linker", linker.digest.encode())]
+    kept = cache.blobs("linked at load")
+    key = digest_factors(made_of)
+    with kept.lock(key) as found:
+        if found is not None and _is_whole(found):
+            return found
+        cubin = _link(kind, data, arch)
+        kept.put(key, cubin)
+    return cubin
+
+
+def _is_whole(cubin: bytes) -> bool:
+    try:
+        verify_image("cubin", cubin)
+    except LoadError:
+        return False
+    return True
+
+
+def _link(kind: str, data: bytes, arch: str) -> bytes:
     started = perf_counter()
     options = [*(["-lto"] if kind == "ltoir" else []), f"-arch={arch}"]
     try:

@@ -53,7 +53,10 @@ def _torch_stream() -> int:
 
 def _cupy_stream() -> int:
     cuda = getattr(sys.modules.get("cupy"), "cuda", None)
-    return int(cuda.get_current_stream().ptr) if cuda is not None else 0
+    try:
+        return int(cuda.get_current_stream().ptr) if cuda is not None else 0
+    except RuntimeError:
+        return 0  # of a CuPy for another CUDA than the driver has, which works on no stream
 
 
 def sources() -> Sources:
@@ -100,7 +103,10 @@ def current_device() -> int | None:
             return int(cuda.current_device())
     cupy = sys.modules.get("cupy")
     if cupy is not None and (cuda := getattr(cupy, "cuda", None)) is not None:
-        return int(cuda.Device().id)
+        try:
+            return int(cuda.Device().id)
+        except RuntimeError:
+            return None  # of a CuPy that cannot use this driver
     return None
 
 

@@ -178,6 +178,23 @@ def test_includes_definitions_options_and_names_reach_the_compiler(invoke, workd
     assert all(symbol in text for symbol in row["kernels"].values())
 
 
+@pytest.mark.parametrize("command", ["compile", "precompile", "disasm", "cache explain"])
+def test_no_host_headers_is_without_those_of_jitload(invoke, workdir, command):
+    source = '#include <cstdint>\nextern "C" __global__ void k(std::int32_t *x) { *x = 1; }'
+    (workdir / "host.cu").write_text(source)
+    one = (*command.split(), "host.cu", "--arch", "sm_90")
+    without = invoke(*one, "--no-host-headers")
+    if command == "cache explain":
+        assert "headers: 0 files" in without.output
+        assert "headers: 0 files" not in invoke(*one).output
+        return
+    assert without.exit_code != 0
+    assert "cstdint" in without.output
+    if command != "disasm":  # which needs a tool beside
+        assert invoke(*one).exit_code == 0
+        assert invoke(*one, "--host-headers").exit_code == 0
+
+
 def test_json_describes_every_image(invoke, workdir):
     rows = json.loads(invoke("compile", "saxpy.cu", "-a", "sm_80,sm_90", "-k", "cubin", "--json").stdout)
     assert [row["arch"] for row in rows] == ["sm_80", "sm_90"]

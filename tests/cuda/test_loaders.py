@@ -130,6 +130,29 @@ def test_ltoir_links_for_any_arch_without_a_gpu():
     assert kernel_symbols(cubin) == ("saxpy",)
 
 
+def test_of_processes_that_load_an_image_one_links_it(cache_dir):
+    from jitload.cuda.linker import link_image
+
+    image = compiled("ptx", "80")
+    told = []
+    with jitload.on_event(lambda event: told.append(event.name) if event.name == "link" else None):
+        cubins = []
+        for arch in ("sm_90", "sm_90", "sm_80"):
+            with jitload.Session(cache_dir=cache_dir):
+                cubins.append(link_image("ptx", image, arch))
+        assert cubins[0] == cubins[1] != cubins[2]
+        assert told == ["link", "link"]
+        for path in [path for path in (cache_dir / "objects").rglob("*") if path.is_file()]:
+            data = bytearray(path.read_bytes())
+            data[-40] ^= 1
+            path.write_bytes(data)
+        with jitload.Session(cache_dir=cache_dir):
+            assert link_image("ptx", image, "sm_90") == cubins[0]
+        with jitload.Session(cache_dir=cache_dir, strict=True):
+            assert link_image("ptx", image, "sm_90") == cubins[0]
+    assert told == ["link"] * 4
+
+
 def test_linker_errors_carry_the_log():
     from jitload.cuda.linker import link_ltoir
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 import jitload
 from jitload.errors import UsageTypeError
 from jitload.interop import cupy as bridge
+from jitload.launch.streams import stream_handle
 from jitload.tiers.cache import Cache
 
 NAME = "0123456789abcdef0123456789abcdef01234567.cubin"
@@ -75,3 +77,31 @@ def test_cupy_takes_it(monkeypatch):
     installed = bridge.install(jitload.Cache())
     assert compiler._kernel_cache_backend is installed
     assert isinstance(installed, compiler._KernelCacheBackend)
+
+
+def test_a_stream_of_cupy_is_a_stream():
+    cupy = pytest.importorskip("cupy", reason="cupy is not installed")
+    stream = cupy.cuda.Stream.from_external(SimpleNamespace(__cuda_stream__=lambda: (0, 0x1230)))
+    assert stream_handle(stream, "cuda") == 0x1230
+
+
+def test_a_kernel_runs_where_cupy_is_imported_and_cannot_use_the_driver(on_driver):
+    """CUDA's runtime, which CuPy allocates by, asks a driver for tables that are documented nowhere."""
+    pytest.importorskip("cupy", reason="cupy is not installed")
+    on_driver(
+        """
+import cupy, numpy
+import jitload
+assert cupy.__version__.startswith("14.")
+try:
+    cupy.cuda.runtime.getDeviceCount()
+    raise SystemExit("CuPy has found a GPU: allocate on it here")
+except cupy.cuda.runtime.CUDARuntimeError:
+    pass
+kernel = jitload.compile('extern "C" __global__ void set(int *x) { *x = 3; }', arch="sm_90").load()["set"]
+x = numpy.zeros(1, "i4")
+kernel[1, 1](x)
+kernel.bind(grid=1, block=1)(x)
+assert x[0] == 3
+"""
+    )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jitload import ArgumentError, LaunchError
-from jitload.launch.streams import current_stream, stream_handle
+from jitload.launch.streams import current_device, current_stream, stream_handle
 
 
 class Protocol:
@@ -101,6 +101,18 @@ def test_a_framework_that_is_still_being_imported_has_no_stream(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace())
     assert current_stream() == 0
+
+
+def test_a_cupy_that_cannot_use_the_driver_has_neither_stream_nor_device(monkeypatch):
+    """One for another CUDA than the driver has: `import cupy` works, and whatever asks for a GPU raises."""
+
+    def refuse():
+        raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version")
+
+    cuda = SimpleNamespace(get_current_stream=refuse, Device=refuse)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
+    assert stream_handle(None, "cuda") == 0
+    assert current_device() is None
 
 
 def test_a_bound_launch_follows_the_current_stream(saxpy, frameworks):
