@@ -213,6 +213,33 @@ print(*[name for name in sys.modules if name.startswith("jitload.")])
     assert not loaded & {"jitload.source.request", "jitload.headers.record", "jitload.compiler", "jitload.tiers.flight"}
 
 
+@pytest.mark.parametrize(("version", "own"), [("3.9.1", False), ("3.10.0", True), ("4.0", True)])
+def test_only_a_triton_whose_key_is_known_has_it_remembered(version, own, tmp_path):
+    """Modules that have what `install` touches of Triton."""
+    program = f"""
+import sys
+from types import ModuleType, SimpleNamespace
+names = ("triton", "triton.knobs", "triton.runtime", "triton.runtime.cache", "triton.runtime.autotuner")
+modules = {{name: ModuleType(name) for name in names}}
+sys.modules.update(modules)
+triton, knobs, _, cache, autotuner = modules.values()
+triton.__version__, triton.__file__ = {version!r}, "/nowhere/triton/__init__.py"
+knobs.cache = SimpleNamespace(manager_class=None)
+exec("def triton_key(): return 'made'", vars(cache))
+autotuner.triton_key = before = cache.triton_key
+from jitload.interop.triton import CacheManager, install
+for _ in range(2):
+    install()
+assert knobs.cache.manager_class is CacheManager
+assert cache.triton_key is autotuner.triton_key and cache.triton_key() == "made"
+print(cache.triton_key is before)
+"""
+    environment = {**os.environ, "JITLOAD_CACHE_DIR": str(tmp_path / "cache")}
+    run = [sys.executable, "-c", program]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == [str(own)]
+
+
 # -- Triton itself --
 
 
