@@ -40,7 +40,6 @@ ALLOWED = {
     "redirect_request": "urllib asks for it",
     "at_local": "called by generated code, as at_{space}",
     "at_param": "called by generated code, as at_{space}",
-    "sub_saturated": "called by generated code, as {name}_saturated",
     "unsigned_bytes": "of Bundle, for users",
     "to_object_code": "of Artifact, for users",
     "copy_to": "of DeviceGlobal, for users",

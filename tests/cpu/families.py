@@ -27,7 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Floating point": (
         "add.rz.f32 %f1, %f2, %f3", "add.rn.ftz.sat.f32 %f1, %f2, %f3", "sub.rm.f64 %e1, %e2, %e3", "mul.rn.f32 %f1, %f2, %f3",
-        "fma.rn.f32 %f1, %f2, %f3, %f4", "fma.rp.f64 %e1, %e2, %e3, %e4", "mad.f32 %f1, %f2, %f3, %f4",
+        "fma.rn.f32 %f1, %f2, %f3, %f4", "fma.rp.f64 %e1, %e2, %e3, %e4", "mad.rn.f32 %f1, %f2, %f3, %f4",
         "add.rz.f32x2 %d1, %d2, %d3", "mul.rn.f32x2 %d1, %d2, %d3", "fma.rn.ftz.f32x2 %d1, %d2, %d3, %d4", "div.rn.f32 %f1, %f2, %f3", "div.full.f32 %f1, %f2, %f3", "div.approx.f32 %f1, %f2, %f3", "div.rn.f64 %e1, %e2, %e3",
         "rcp.rn.f64 %e1, %e2", "rcp.approx.ftz.f32 %f1, %f2", "rcp.approx.ftz.f64 %e1, %e2", "sqrt.rn.f32 %f1, %f2",
         "sqrt.approx.f32 %f1, %f2", "rsqrt.approx.f32 %f1, %f2", "rsqrt.approx.ftz.f64 %e1, %e2", "sin.approx.f32 %f1, %f2",

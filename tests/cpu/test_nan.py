@@ -154,7 +154,7 @@ CONVERSIONS = [
 @pytest.mark.parametrize(("to", "source", "line"), CONVERSIONS, ids=[line for *_, line in CONVERSIONS])
 def test_conversions_to_a_type_with_one_nan(apply, to, source, line):
     words = np.array(VALUES[source], WORDS[source])
-    out = {"f32": np.float32}.get(to, np.uint16)
+    out = np.uint32 if "tf32" in line else {"f32": np.float32}.get(to, np.uint16)
     got = apply(f"{line} %d, %a;", out, as_loaded(words))
     nan = is_nan(words, source)
     np.testing.assert_array_equal(got.view(WORDS[to])[nan], CANONICAL[to])

@@ -178,10 +178,13 @@ def test_heads_and_directives(device, head):
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (".reg .b128 w; add.u64 w, w, 16; st.global.u32 [w], 1; ret;", "of 128 bits where"),
+        (
+            ".reg .b128 w; add.u64 w, w, 16; st.global.u32 [w], 1; ret;",
+            "operand 1, a register of type .b128, does not fit; legal is add.u64 d:u64, a:u64, b:u64",
+        ),
         (
             ".reg .pred p; setp.eq.u32 p, 0, 0; xor.pred p, p, !%clock; @p st.global.u32 [%o], 1; ret;",
-            "is no predicate",
+            "operand 3 does not fit; legal is xor.pred d:pred, a:pred, b:pred",
         ),
         (".reg .b64 w; ld.param.u64 w, [k]; st.global.u64 [%o], w; ret;", "is a function, not a variable"),
         ("st.global.u32 [%o], %pm0; ret;", "%pm0 is not supported"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from jitload.cpu.code.row import emit_row
 from jitload.cpu.faults import Refused
-from jitload.cpu.isa.registry import candidates
+from jitload.cpu.isa.decode import read
 from jitload.cpu.types import TYPES, Type
 
 if TYPE_CHECKING:
@@ -126,26 +127,20 @@ def operands(instruction: Instruction, least: int, most: int | None = None) -> t
     return found
 
 
-def refuse_unsupported(instruction: Instruction) -> None:
-    """Refuse what has a row that says why it does not run."""
-    for name in candidates(instruction.opcode, instruction.modifiers):
-        if name.row.refused:
-            raise Refused(name.row.refused)
-
-
 def emit(writer: BlockWriter, instruction: Instruction) -> None:
     """Write the code of one instruction.
 
     Raises:
         Refused: it is not known, or not known like this.
     """
-    refuse_unsupported(instruction)
-    if instruction.malformed is not None:
-        raise Refused(instruction.malformed)
-    emitter = _find_emitter(instruction.opcode, instruction.modifiers)
+    name = read(instruction)
+    writer.begin(instruction)
+    if name.row.expression:
+        emit_row(writer, name, instruction.operands)
+        return
+    emitter = _find_emitter(instruction.opcode, name.parts)
     if emitter is None:
         raise Refused("unknown instruction")
-    modifiers = Modifiers(instruction.modifiers)
-    writer.begin(instruction)
+    modifiers = Modifiers(name.parts)
     emitter(writer, instruction, modifiers)
     modifiers.finish()

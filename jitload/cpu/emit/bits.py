@@ -15,39 +15,12 @@ if TYPE_CHECKING:
     from jitload.cpu.text.ir import Instruction, Operand
     from jitload.cpu.types import Type
 
-_LOGIC = {"and": "&", "or": "|", "xor": "^"}
-
 
 def _bits_type(modifiers: Modifiers, *widths: int) -> Type:
     type_ = modifiers.type()
     if type_.kind not in "bus" or type_.bits not in widths:
         raise Refused(f"type .{type_.name} is not supported here")
     return type_
-
-
-@emits("and", "or", "xor")
-def _emit_logic(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    d, a, b = operands(instruction, 3)
-    type_ = modifiers.type()
-    if type_.kind not in "bp":
-        raise Refused(f"type .{type_.name} is not supported here")
-    linear = instruction.opcode != "xor" and type_.kind == "b"
-    source = writer.affine_source if linear else writer.source
-    sign = _LOGIC[instruction.opcode]
-    writer.result(d, type_.rep, f"{source(a, type_.rep)} {sign} {source(b, type_.rep)}", affine=linear)
-
-
-@emits("not", "cnot")
-def _emit_not(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    d, a = operands(instruction, 2)
-    type_ = modifiers.type()
-    if type_.kind not in "bp":
-        raise Refused(f"type .{type_.name} is not supported here")
-    source = writer.source(a, type_.rep)
-    if instruction.opcode == "not":
-        writer.result(d, type_.rep, f"~{source}")
-    else:
-        writer.result(d, type_.rep, f"({source} == {writer.function.constant(type_.rep, 0)}).astype({type_.rep})")
 
 
 @emits("shl", "shr")
@@ -62,59 +35,6 @@ def _emit_shift(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
     else:
         source = writer.source(a, rep)
         writer.result(d, rep, f"{'shift_left' if left else 'shift_right'}({source}, {writer.source(b, 'u32')})")
-
-
-@emits("shf")
-def _emit_funnel(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    d, a, b, c = operands(instruction, 4)
-    left = modifiers.need("l", "r") == "l"
-    wrap = modifiers.need("wrap", "clamp") == "wrap"
-    _bits_type(modifiers, 32)
-    low, high, amount = (writer.source(operand, "u32") for operand in (a, b, c))
-    writer.result(d, "u32", f"funnel({low}, {high}, {amount}, {left}, {wrap})")
-
-
-@emits("popc", "clz")
-def _emit_count(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    d, a = operands(instruction, 2)
-    type_ = _bits_type(modifiers, 32, 64)
-    name = "population" if instruction.opcode == "popc" else "leading_zeros"
-    writer.result(d, "u32", f"{name}({writer.source(a, unsigned_rep(type_.bits))})")
-
-
-@emits("bfind")
-def _emit_bfind(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    d, a = operands(instruction, 2)
-    shift_amount = modifiers.flag("shiftamt")
-    type_ = modifiers.type()
-    require_integer(type_, 32, 64)
-    writer.result(d, "u32", f"find_bit({writer.source(a, type_.rep)}, {shift_amount})")
-
-
-@emits("brev")
-def _emit_brev(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    d, a = operands(instruction, 2)
-    type_ = _bits_type(modifiers, 32, 64)
-    rep = unsigned_rep(type_.bits)
-    writer.result(d, rep, f"reverse_bits({writer.source(a, rep)})")
-
-
-@emits("bfe")
-def _emit_bfe(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    d, a, b, c = operands(instruction, 4)
-    type_ = modifiers.type()
-    require_integer(type_, 32, 64)
-    start, length = writer.source(b, "u32"), writer.source(c, "u32")
-    writer.result(d, type_.rep, f"extract_field({writer.source(a, type_.rep)}, {start}, {length})")
-
-
-@emits("bfi")
-def _emit_bfi(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    d, a, b, start, length = operands(instruction, 5)
-    type_ = _bits_type(modifiers, 32, 64)
-    rep = unsigned_rep(type_.bits)
-    field = f"{writer.source(start, 'u32')}, {writer.source(length, 'u32')}"
-    writer.result(d, rep, f"insert_field({writer.source(a, rep)}, {writer.source(b, rep)}, {field})")
 
 
 @emits("bmsk")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.block_code import BARRIERS, MeetingCode
 from jitload.cpu.code.function_writer import canonical
-from jitload.cpu.code.instruction import Modifiers, operands, refuse_unsupported
+from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.emit.matrix import MEETINGS as MATRIX_MEETINGS
 from jitload.cpu.faults import Refused
+from jitload.cpu.isa.decode import read
 from jitload.cpu.text.ir import Pair, Register, Sink
 
 if TYPE_CHECKING:
@@ -26,11 +27,8 @@ def emit_meeting(writer: BlockWriter, instruction: Instruction) -> tuple[Meeting
     Raises:
         Refused: the operation is not known like this.
     """
-    refuse_unsupported(instruction)
-    if instruction.malformed is not None:
-        raise Refused(instruction.malformed)
+    modifiers = Modifiers(read(instruction).parts)
     writer.begin(instruction)
-    modifiers = Modifiers(instruction.modifiers)
     if instruction.opcode in MATRIX_MEETINGS:
         found = MATRIX_MEETINGS[instruction.opcode](writer, instruction, modifiers)
     elif instruction.opcode in {"bar", "barrier"} and not modifiers.flag("warp"):

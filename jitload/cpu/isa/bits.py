@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from jitload.cpu.isa.models import field, found_bit, funnel, inserted, reversed_bits
 from jitload.cpu.isa.row import Row
 
 ROWS = (
-    Row("and.BITS", "d:T a~T b~T", effects="linear"),
-    Row("and.pred", "d:T a:T b:T", effects="linear"),
-    Row("or.BITS", "d:T a~T b~T", effects="linear assembles"),
-    Row("or.pred", "d:T a:T b:T", effects="linear assembles"),
-    Row("xor.LOGIC", "d:T a:T b:T", effects="hands_on"),
-    Row("not.LOGIC", "d:T a:T", effects="hands_on"),
-    Row("cnot.BITS", "d:T a:T"),
+    Row("and.BITS", "d:T a~T b~T", "{a} & {b}", lambda n, a, b: a & b, effects="linear"),
+    Row("and.pred", "d:T a:T b:T", "{a} & {b}", lambda n, a, b: a & b, effects="linear"),
+    Row("or.BITS", "d:T a~T b~T", "{a} | {b}", lambda n, a, b: a | b, effects="linear assembles"),
+    Row("or.pred", "d:T a:T b:T", "{a} | {b}", lambda n, a, b: a | b, effects="linear assembles"),
+    Row("xor.LOGIC", "d:T a:T b:T", "{a} ^ {b}", lambda n, a, b: a ^ b, effects="hands_on"),
+    Row("not.LOGIC", "d:T a:T", "~{a}", lambda n, a: ~a, effects="hands_on"),
+    Row("cnot.BITS", "d:T a:T", "({a} == {0:T}).astype({T})", lambda n, a: int(a == 0)),
     Row("lop3.b32", "d:T a:T b:T c:T e:#"),
     Row("lop3.(and|or).b32", "d&q:T a:T b:T c:T e:# f:p", since="8.2 sm_70"),
     Row("shl.BITS", "d:U a~U b:u32", effects="linear assembles"),
     Row("shr.(b16|b32|b64|u16|u32|u64|s16|s32|s64)", "d:T a~T b:u32", effects="linear"),
-    Row("shf!(l|r).(wrap|clamp).b32", "d:T a:T b:T c:T"),
-    Row("popc.BITS32", "d:u32 a:T"),
-    Row("clz.BITS32", "d:u32 a:T"),
-    Row("bfind{.shiftamt}.INT32", "d:u32 a:T"),
+    Row("shf!(l|r).(wrap|clamp).b32", "d:T a:T b:T c:T", "funnel({a}, {b}, {c}, {is_l}, {is_wrap})", lambda n, a, b, c: funnel(a, b, c, left=n.has("l"), wrap=n.has("wrap"))),
+    Row("popc.BITS32", "d:u32 a:T", "population({a})", lambda n, a: a.bit_count()),
+    Row("clz.BITS32", "d:u32 a:T", "leading_zeros({a})", lambda n, a: n.type.bits - a.bit_length()),
+    Row("bfind{.shiftamt}.INT32", "d:u32 a:T", "find_bit({a}, {is_shiftamt})", lambda n, a: found_bit(a, n.type.bits, shift=n.has("shiftamt"))),
     Row("fns.b32", "d:T a:T b:T c:T"),
-    Row("brev.BITS32", "d:T a:T"),
-    Row("bfe.INT32", "d:T a:T b:u32 c:u32"),
-    Row("bfi.BITS32", "d:T a:T b:T c:u32 e:u32", effects="assembles"),
+    Row("brev.BITS32", "d:T a:T", "reverse_bits({a})", lambda n, a: reversed_bits(a, n.type.bits)),
+    Row("bfe.INT32", "d:T a:T b:u32 c:u32", "extract_field({a}, {b}, {c})", lambda n, a, b, c: field(a, b, c, n.type.bits, signed=n.type.kind == "s")),
+    Row("bfi.BITS32", "d:T a:T b:T c:u32 e:u32", "insert_field({a}, {b}, {c}, {e})", lambda n, a, b, c, e: inserted(a, b, c, e, n.type.bits), effects="assembles"),
     Row("szext.(clamp|wrap).(u32|s32)", "d:T a:T b:u32", profile="conversion", since="7.6 sm_70"),
     Row("bmsk.(clamp|wrap).b32", "d:T a:T b:T", since="7.6 sm_70"),
     Row("prmt.b32{.PRMT}", "d:T a:T b:T c:T", effects="assembles"),

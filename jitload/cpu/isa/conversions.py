@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from jitload.cpu.isa.groups import GROUPS
 from jitload.cpu.isa.row import Row
+
+
+def _holds(into: str, one: str) -> bool:
+    """Whether every value of an integer type is one of another."""
+    bits, others = int(into[1:]), int(one[1:])
+    return bits >= others if into[0] == one[0] else into[0] == "s" and bits > others
+
+
+#: Type -> those whose values it does not all hold.
+_WIDER = {into: [one for one in GROUPS["WHOLE"] if not _holds(into, one)] for into in GROUPS["WHOLE"]}
 
 
 def _cvt(spelled: str, operands: str = "d>T a>S", since: str = "") -> Row:
@@ -10,10 +21,11 @@ def _cvt(spelled: str, operands: str = "d>T a>S", since: str = "") -> Row:
 
 
 ROWS = (
-    _cvt("{.sat}.WHOLE.WHOLE"),
+    _cvt(".WHOLE.WHOLE"),
+    *(_cvt(f".sat.{into}.({'|'.join(wider)})") for into, wider in _WIDER.items()),
     _cvt(".IRND{.ftz}{.sat}.WHOLE.f32"),
     _cvt(".IRND{.sat}.WHOLE.(f16|f64)"),
-    _cvt(".IRND{.sat}.WHOLE.bf16", since="7.8 sm_90"),
+    _cvt(".IRND.WHOLE.bf16", since="7.8 sm_90"),
     _cvt(".RND{.sat}.(f16|f32|f64).WHOLE"),
     _cvt(".RND.bf16.WHOLE", since="7.8 sm_90"),
     _cvt("{.ftz}{.sat}.f32.f32"),
@@ -21,14 +33,17 @@ ROWS = (
     _cvt("{.IRND}{.sat}.f64.f64"),
     _cvt("{.IRND}{.sat}.f16.f16"),
     _cvt(".IRND.bf16.bf16", since="7.8 sm_90"),
-    _cvt("{.ftz}{.sat}.(f32|f64).(f16|bf16)"),
+    _cvt("{.ftz}{.sat}.f32.f16"),
+    _cvt("{.sat}.f64.f16"),
+    _cvt("{.ftz}.f32.bf16", since="7.1 sm_80"),
+    _cvt(".f64.bf16", since="7.8 sm_90"),
     _cvt("{.ftz}{.sat}.f64.f32"),
     _cvt(".RND{.ftz}{.sat}.f32.f64"),
     _cvt(".RND{.ftz}{.sat}.f16.f32"),
     _cvt(".RND{.sat}.f16.f64"),
     _cvt(".(rn|rz){.relu}{.satfinite}.f16.f32", since="7.0 sm_80"),
     _cvt(".(rn|rz){.relu}{.satfinite}.bf16.f32", since="7.0 sm_80"),
-    _cvt(".RND{.sat}.bf16.(f16|f32|f64)", since="7.8 sm_90"),
+    _cvt(".RND.bf16.(f16|f32|f64)", since="7.8 sm_90"),
     _cvt(".rna{.satfinite}.tf32.f32", since="7.0 sm_80"),
     _cvt(".(rn|rz){.relu}{.satfinite}.tf32.f32", since="7.8 sm_90"),
     _cvt(".(rn|rz){.relu}{.satfinite}.(f16x2|bf16x2).f32", "d:T a:f32 b:f32", since="7.0 sm_80"),

@@ -20,6 +20,6 @@ ROWS = (
     Row("cp.async.bulk.prefetch.L2.global{.L2::cache_hint}", f"[a] b:u32 {_POLICY}", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
     Row("cp.async.bulk.commit_group", since="8.0 sm_90", profile="synchronization", effects="loads stores releases"),
     Row("cp.async.bulk.wait_group{.read}", "a:#", since="8.0 sm_90", profile="synchronization", effects="loads stores releases"),
-    Row(f"st.async{{.weak}}.shared::cluster.{_BYTES}{{.(v2|v4)}}.(b32|b64|u32|u64|s32|s64|f32|f64)", "[a] {b}:T [c]", profile="store", effects="stores", since="8.1 sm_90"),
-    Row("st.bulk{.weak}{.OWN}", "[a] b:* c:#", example="[%r1], 16, 0", profile="store", effects="stores", since="8.6 sm_100"),
+    Row(f"st.async{{.weak}}.shared::cluster.{_BYTES}{{.VEC}}.(b32|b64|u32|u64|s32|s64|f32|f64)", "[a] {b}:T [c]", profile="store", effects="stores", since="8.1 sm_90"),
+    Row("st.bulk{.weak}{.shared::cta}", "[a] b:* c:#", example="[%r1], 16, 0", profile="store", effects="stores", since="8.6 sm_100"),
 )  # fmt: skip

@@ -54,7 +54,7 @@ ROWS = (
     Row("fma.rn{.ftz}.relu.HALVES", "d:T a:T b:T c:T", since="7.0 sm_80"),
     Row("fma.rn{.relu}.BRAINS", "d:T a:T b:T c:T", since="7.0 sm_80"),
     Row("fma.RND{.sat}.f32.HALF", "d:T a:S b:S c:T", since="8.6 sm_100"),
-    Row("mad{.RND}{.ftz}{.sat}.f32", "d:T a:T b:T c:T", effects="linear assembles"),
+    Row("mad.RND{.ftz}{.sat}.f32", "d:T a:T b:T c:T", effects="linear assembles"),
     Row("mad.RND.f64", "d:T a:T b:T c:T", effects="linear assembles"),
     Row("div.(approx|full){.ftz}.f32", "d:T a:T b:T"),
     Row("div.RND{.ftz}.f32", "d:T a:T b:T"),

@@ -11,11 +11,13 @@ _FLOATS8 = "(e4m3|e5m2)"
 _PRODUCTS = (
     ("m8n8k4", "row|col", "row|col", "f16", "f16.f16", "f16", "", ""),
     ("m8n8k4", "row|col", "row|col", "f32", "f16.f16", "(f16|f32)", "", ""),
-    ("m16n8k8|m16n8k16", "row", "col", "(f16|f32)", "f16.f16", "(f16|f32)", "", ""),
+    ("m16n8k8|m16n8k16", "row", "col", "f16", "f16.f16", "f16", "", ""),
+    ("m16n8k8|m16n8k16", "row", "col", "f32", "f16.f16", "f32", "", ""),
     ("m16n8k8|m16n8k16", "row", "col", "f32", "bf16.bf16", "f32", "", "7.0 sm_80"),
     ("m16n8k4|m16n8k8", "row", "col", "f32", "tf32.tf32", "f32", "", "7.0 sm_80"),
     ("m8n8k4|m16n8k4|m16n8k8|m16n8k16", "row", "col", "f64", "f64.f64", "f64", "", "7.0 sm_80"),
-    ("m16n8k16|m16n8k32", "row", "col", "(f16|f32)", f"{_FLOATS8}.{_FLOATS8}", "(f16|f32)", "", "8.4 sm_89"),
+    ("m16n8k16|m16n8k32", "row", "col", "f16", f"{_FLOATS8}.{_FLOATS8}", "f16", "", "8.4 sm_89"),
+    ("m16n8k16|m16n8k32", "row", "col", "f32", f"{_FLOATS8}.{_FLOATS8}", "f32", "", "8.4 sm_89"),
     ("m8n8k16|m16n8k16|m16n8k32", "row", "col", "s32", f"{_BYTES}.{_BYTES}", "s32", "{.satfinite}", "6.5 sm_75"),
     ("m8n8k32|m16n8k32|m16n8k64", "row", "col", "s32", f"{_NIBBLES}.{_NIBBLES}", "s32", "{.satfinite}", "6.5 sm_75"),
     ("m8n8k128|m16n8k128|m16n8k256", "row", "col", "s32", "b1.b1", "s32", ".(xor|and).popc", "7.0 sm_75"),
@@ -76,16 +78,18 @@ def _wmma() -> tuple[Row, ...]:
         ]
         end = {"s32": "{.satfinite}", "f64": "{.rn}"}.get(sums, "")
         end = ".(xor|and).popc" if "b1" in factors else end
-        both = f".{factors}.{factors}"
-        rows.append(
+        order = ".row.col" if few else _ORDERS
+        rows += [
             Row(
-                f"wmma!mma{end}.sync.aligned{_ORDERS}.{shape}.{sums}{both}.{sums}",
+                f"wmma!mma{end}.sync.aligned{order}.{shape}.{sums}.{one}.{one}.{sums}",
                 operands="{d}:* a:* b:* c:*",
                 profile="tensor",
                 effects="meets ends",
                 since=since,
             )
-        )
+            for one in factors.strip("()").split("|")
+            if one != "f16"
+        ]
     rows.append(
         Row(
             f"wmma!mma.sync.aligned{_ORDERS}.WMMA{{.satfinite}}.(f16|f32).(f16|f32)",

@@ -4,63 +4,125 @@ from __future__ import annotations
 
 from jitload.cpu.isa.row import Row
 
-_HINTS = "{.EVICT1}{.EVICT2}{.L2::cache_hint}{.PREFETCH}"
 _POLICY = "z:u64@L2::cache_hint"
 #: Operation -> the types that it takes.
 _ATOMS = {
-    "add": "(u32|s32|u64|s64|f32|f64)", "min": "(u32|s32|u64|s64)", "max": "(u32|s32|u64|s64)",
-    "inc": "u32", "dec": "u32", "and": "(b32|b64)", "or": "(b32|b64)", "xor": "(b32|b64)",
-    "exch": "(b32|b64|b128|u32|s32|f32|u64|s64)", "cas": "(b16|b32|b64|b128|u32|s32|u64|s64)",
+    "add": "(u32|s32|u64|f32|f64)", "min": "(u32|s32|u64|s64)", "max": "(u32|s32|u64|s64)",
+    "inc": "u32", "dec": "u32", "and": "(b32|b64)", "or": "(b32|b64)", "xor": "(b32|b64)", "exch": "(b32|b64|b128)",
 }  # fmt: skip
 #: A loop may wait until one of these finds what another thread wrote.
-_POLLS = {"and", "or", "exch", "cas"}
+_POLLS = {"and", "or", "exch"}
 
 
 def _atomics(opcode: str) -> tuple[Row, ...]:
-    place = f"{opcode}{{.SEM}}{{.SCOPE}}{{.ATOMS}}"
-    does, polls = (
-        ("loads stores strong", "loads stores strong polls") if opcode == "atom" else ("stores strong", "stores strong")
+    gives = opcode == "atom"
+    does = "loads stores strong" if gives else "stores strong"
+    head = f"{opcode}{{.{'SEM' if gives else '(relaxed|release)'}}}{{.SCOPE}}"
+    d, v = ("_d:T ", "{d}:T ") if gives else ("", "")
+    near, far, hint = f"{head}{{.ATOMS}}", f"{head}{{.global}}", ".L2::cache_hint"
+    rows = []
+    for name, types in _ATOMS.items():
+        if gives or name != "exch":
+            effects = f"{does} polls" if gives and name in _POLLS else does
+            rows += [
+                Row(f"{near}.{name}.{types}", f"{d}[a] b:T", profile="atomic", effects=effects),
+                Row(
+                    f"{far}.{name}{hint}.{types}",
+                    f"{d}[a] b:T {_POLICY}",
+                    profile="atomic",
+                    effects=effects,
+                    since="7.4 sm_80",
+                ),
+            ]
+    for types, since in (("(f16|f16x2)", "6.3 sm_70"), ("BRAINS", "7.8 sm_90")):
+        rows += [
+            Row(f"{near}.add.noftz.{types}", f"{d}[a] b:T", profile="atomic", effects=does, since=since),
+            Row(f"{far}.add.noftz{hint}.{types}", f"{d}[a] b:T {_POLICY}", profile="atomic", effects=does, since=since),
+        ]
+    vectors = (
+        ("add", "(v2|v4)", "f32"),
+        ("(add|min|max).noftz", "(v2|v4|v8)", "HALF"),
+        ("(add|min|max).noftz", "(v2|v4)", "(f16x2|bf16x2)"),
     )
-    d = "d:T " if opcode == "atom" else ""
-    rows = [
-        Row(
-            f"{place}.{name}{{.L2::cache_hint}}.{types}",
-            f"{d}[a] b:T{' c:T' if name == 'cas' else ''} {_POLICY}",
-            profile="atomic",
-            effects=polls if name in _POLLS else does,
-        )
-        for name, types in _ATOMS.items()
-        if d or name not in {"exch", "cas"}
-    ]
-    vector = f"{{d}}:T [a] {{b}}:T {_POLICY}" if d else f"[a] {{b}}:T {_POLICY}"
-    far = f"{opcode}{{.SEM}}{{.SCOPE}}{{.global}}"
     return (
         *rows,
-        Row(f"{place}.add.noftz{{.L2::cache_hint}}.(f16|f16x2)", f"{d}[a] b:T {_POLICY}", since="6.3 sm_70", profile="atomic", effects=does),
-        Row(f"{place}.add.noftz{{.L2::cache_hint}}.BRAINS", f"{d}[a] b:T {_POLICY}", since="7.8 sm_90", profile="atomic", effects=does),
-        Row(f"{far}.add{{.L2::cache_hint}}.(v2|v4).f32", vector, since="8.1 sm_90", profile="atomic", effects=does),
-        Row(f"{far}.(add|min|max).noftz{{.L2::cache_hint}}.(v2|v4|v8).HALF", vector, since="8.1 sm_90", profile="atomic", effects=does),
-        Row(f"{far}.(add|min|max).noftz{{.L2::cache_hint}}.(v2|v4).(f16x2|bf16x2)", vector, since="8.1 sm_90", profile="atomic", effects=does),
+        *(
+            Row(f"{far}.{name}{{{hint}}}.{count}.{types}", f"{v}[a] {{b}}:T {_POLICY}", profile="atomic", effects=does, since="8.1 sm_90")
+            for name, count, types in vectors
+        ),
     )  # fmt: skip
 
 
+def _loads(
+    spelled: str,
+    effects: str,
+    *,
+    near: str = "",
+    evict: bool = False,
+    cached: str = "",
+    hint: str = "{.L2::cache_hint}",
+) -> tuple[Row, ...]:
+    """Of any space; of global memory with hints, and as 256 bits at once.
+
+    Args:
+        spelled: what stands before the space.
+        effects: of all of them.
+        near: the group of its spaces; "" for global memory alone.
+        evict: whether it takes a priority in the caches.
+        cached: how it is cached, as part of a name.
+        hint: the part that brings a policy, where it takes one.
+    """
+    far = f"{spelled}{'{.global}' if near else '.global'}"
+    operands = f"{{d}}>T [a] {_POLICY}" if hint else "{d}>T [a]"
+    names = [f"{far}{more}{hint}{{.PREFETCH}}{{.VEC}}.DATA" for more in (cached, *([".EVICT1"] if evict else []))]
+    wide = {cached: None, "{.EVICT1}{.EVICT2}" if evict else cached: None}
+    names += [f"{far}{more}{hint}{{.PREFETCH}}.{vector}" for more in wide for vector in ("v8.DATA32", "v4.DATA64")]
+    plain = [f"{spelled}{{.{near}}}{cached}{{.VEC}}.DATA"] if near else []
+    return (
+        *(Row(name, "{d}>T [a]", profile="load", effects=effects) for name in plain),
+        *(
+            Row(name, operands, profile="load", effects=effects, since="" if "VEC" in name else "8.8 sm_100")
+            for name in names
+        ),
+    )
+
+
+def _stores(
+    spelled: str, effects: str, *, near: str, evict: bool = False, cached: str = "", hint: str = "{.L2::cache_hint}"
+) -> tuple[Row, ...]:
+    """The same for stores."""
+    operands = f"[a] {{b}}>T {_POLICY}" if hint else "[a] {b}>T"
+    far = f"{spelled}{{.global}}"
+    names = [f"{far}{more}{hint}{{.VEC}}.DATA" for more in (cached, *([".EVICT1"] if evict else []))]
+    names += [f"{far}{'{.EVICT1}{.EVICT2}' if evict else ''}{hint}.{vector}" for vector in ("v8.DATA32", "v4.DATA64")]
+    return (
+        Row(f"{spelled}{{.{near}}}{cached}{{.VEC}}.DATA", "[a] {b}>T", profile="store", effects=effects),
+        *(
+            Row(name, operands, profile="store", effects=effects, since="" if "VEC" in name else "8.8 sm_100")
+            for name in names
+        ),
+    )
+
+
+_LOOKS = "loads strong polls"
+
 ROWS = (
-    Row(f"ld{{.weak}}{{.SPACE}}{{.COP}}{_HINTS}{{.VEC}}.DATA", operands=f"{{d}}>T [a] {_POLICY}", profile="load", effects="loads"),
-    Row(f"ld{{.weak}}{{.SPACE}}.cv{_HINTS}{{.VEC}}.DATA", operands=f"{{d}}>T [a] {_POLICY}", profile="load", effects="loads strong polls"),
-    Row(f"ld.volatile{{.SPACE}}{_HINTS}{{.VEC}}.DATA", operands=f"{{d}}>T [a] {_POLICY}", profile="load", effects="loads strong polls"),
-    Row(f"ld.(relaxed|acquire).SCOPE{{.SPACE}}{_HINTS}{{.VEC}}.DATA", operands=f"{{d}}>T [a] {_POLICY}", profile="load", effects="loads strong polls"),
-    Row("ld.mmio.relaxed.sys{.global}{.VEC}.DATA", operands=f"{{d}}>T [a] {_POLICY}", profile="load", effects="loads strong polls", since="8.2 sm_70"),
-    Row(f"ld.global{{.COP}}.nc{_HINTS}{{.VEC}}.DATA", operands=f"{{d}}>T [a] {_POLICY}", profile="load", effects="accesses"),
-    Row("ldu{.global}{.VEC}.DATA", operands=f"{{d}}>T [a] {_POLICY}", profile="load", effects="loads"),
-    Row(f"st{{.weak}}{{.WRITTEN}}{{.STORED}}{_HINTS}{{.VEC}}.DATA", operands=f"[a] {{b}}>T {_POLICY}", profile="store", effects="stores"),
-    Row(f"st.volatile{{.WRITTEN}}{_HINTS}{{.VEC}}.DATA", operands=f"[a] {{b}}>T {_POLICY}", profile="store", effects="stores strong"),
-    Row(f"st.relaxed.SCOPE{{.WRITTEN}}{_HINTS}{{.VEC}}.DATA", operands=f"[a] {{b}}>T {_POLICY}", profile="store", effects="stores strong"),
-    Row(f"st.release.SCOPE{{.WRITTEN}}{_HINTS}{{.VEC}}.DATA", operands=f"[a] {{b}}>T {_POLICY}", profile="store", effects="stores strong releases"),
-    Row("st.mmio.relaxed.sys{.global}{.VEC}.DATA", operands=f"[a] {{b}}>T {_POLICY}", profile="store", effects="stores strong", since="8.2 sm_70"),
+    *_loads("ld{.weak}", "loads", near="SPACE", evict=True, cached="{.COP}"),
+    *_loads("ld{.weak}", _LOOKS, near="SPACE", cached=".cv"),
+    *_loads("ld.volatile", _LOOKS, near="ATOMS", hint=""),
+    *_loads("ld.(relaxed|acquire).SCOPE", _LOOKS, near="ATOMS", evict=True),
+    Row("ld.mmio.relaxed.sys{.global}.DATA", "d>T [a]", profile="load", effects=_LOOKS, since="8.2 sm_70"),
+    *_loads("ld.nc", "accesses", evict=True, cached="{.(ca|cg|cs)}"),
+    Row("ldu{.global}{.VEC}.DATA", "{d}>T [a]", profile="load", effects="loads"),
+    *_stores("st{.weak}", "stores", near="WRITTEN", evict=True, cached="{.STORED}"),
+    *_stores("st.volatile", "stores strong", near="ATOMS", hint=""),
+    *_stores("st.relaxed.SCOPE", "stores strong", near="ATOMS", evict=True),
+    *_stores("st.release.SCOPE", "stores strong releases", near="ATOMS", evict=True),
+    Row("st.mmio.relaxed.sys{.global}.DATA", "[a] b>T", profile="store", effects="stores strong", since="8.2 sm_70"),
     *_atomics("atom"), *_atomics("red"),
+    Row("atom{.SEM}{.SCOPE}{.ATOMS}.cas.(b16|b32|b64|b128)", "_d:T [a] b:T c:T", profile="atomic", effects="loads stores strong polls"),
     Row("membar!(cta|gl|sys)", profile="synchronization", effects="fences"),
-    Row("membar!proxy.(alias|async)", profile="synchronization", effects="fences"),
-    Row("membar!proxy.async.(global|shared::cta|shared::cluster)", profile="synchronization", effects="fences"),
+    Row("membar!proxy.alias", profile="synchronization", effects="fences"),
     Row("fence{.(sc|acq_rel|acquire|release)}.SCOPE", profile="synchronization", effects="fences"),
     Row("fence.mbarrier_init.release.cluster", profile="synchronization", effects="fences", since="8.0 sm_90"),
     Row("fence!proxy.(alias|async)", profile="synchronization", effects="fences"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jitload.cpu.isa import (
     bits,
@@ -51,18 +51,26 @@ FAMILIES: dict[str, tuple[Row, ...]] = {
 _ORDERS = frozenset({"row", "col"})
 
 
-class Name(NamedTuple):
+_VECTOR_BITS = 128
+
+
+class Name:
     """The name of an instruction, read as a row has it.
 
     Attributes:
         row: the form.
         types: its types, in order.
         picked: what stands in each slot of the row, "" where nothing does.
+        parts: what stands behind the opcode, in the order of the row.
     """
 
-    row: Row
-    types: tuple[str, ...]
-    picked: tuple[str, ...]
+    __slots__ = ("parts", "picked", "row", "types")
+
+    def __init__(self, row: Row, types: tuple[str, ...], picked: tuple[str, ...]) -> None:
+        self.row = row
+        self.types = types
+        self.picked = picked
+        self.parts = tuple(part for part in picked if part)
 
     @property
     def type(self) -> Type:
@@ -105,6 +113,8 @@ def read_name(row: Row, modifiers: tuple[str, ...]) -> Name | None:
     """The name as this row has it, or None where it does not fit."""
     if row.refused:
         return Name(row, (), ()) if {slot.names[0] for slot in row.slots} <= set(modifiers) else None
+    if not row.words.issuperset(modifiers):
+        return None
     types = [part for part in modifiers if part in TYPE_WORDS]
     rest = [part for part in modifiers if part not in TYPE_WORDS]
     picked, used = [], []
@@ -115,9 +125,28 @@ def read_name(row: Row, modifiers: tuple[str, ...]) -> Name | None:
         picked.append(part)
         if part and slot.is_type:
             used.append(part)
+    if any(slot.braces for slot in row.slots) and not _is_whole(row, picked):
+        return None
+    if "VEC" in row.spelled and not _is_vector(picked, used):
+        return None
     if types or not {*rest} <= {*picked} - _ORDERS:
         return None
     return Name(row, tuple(used), tuple(picked))
+
+
+def _is_whole(row: Row, picked: list[str]) -> bool:
+    """Whether of parts that share braces all are there, or none."""
+    for number in {slot.braces for slot in row.slots if slot.braces}:
+        shared = [bool(part) for part, slot in zip(picked, row.slots, strict=True) if slot.braces == number]
+        if any(shared) != all(shared):
+            return False
+    return True
+
+
+def _is_vector(picked: list[str], types: list[str]) -> bool:
+    """Whether the elements that `VEC` says fill at most 128 bits."""
+    count = 4 if "v4" in picked else 2 if "v2" in picked else 1
+    return count * TYPES[types[0]].bits <= _VECTOR_BITS
 
 
 def _take(slot: Slot, parts: list[str], modifiers: tuple[str, ...]) -> str:

@@ -4,21 +4,26 @@
     ld{.weak}{.SPACE}{.VEC}.DATA    d>T [a]
     shf!(l|r).(wrap|clamp).b32      d:u32 a:u32 b:u32 c:u32
 
-Parts stand in the order of the PTX ISA. In braces a part may be missing, in parentheses it is one of several, and a word
+Parts stand in the order of the PTX ISA. What is in braces may be missing as a whole, in parentheses it is one of several, and a word
 in capitals is one of `GROUPS`. Types must come in the order in which they are written here; other parts in any, as
 ptxas takes them, and NVRTC itself writes `min.s32.relu`. What stands behind "!" belongs to the name of the opcode and
 must follow it at once.
 
-Of an operand the letter names it: `d` is the result, others are sources; `[a]` is an address. Behind ":" stands what a
-register must hold: `T`, `S`, `R` are the first, the second and the third type of the instruction, `U` the bits of `T`,
-`W` twice its width, `p` a predicate; `*` leaves it to the emitter. With ">" the register may be wider, with "~" the value
-may be an `Affine`. `#` is a literal; `d|q` may be two results, of which the
-second is a predicate, and `d&q` must be; behind "@" stands the modifier that asks for the operand, "?" may be missing.
+Of an operand the letter names it: `d` is the result, `_d` one that may be `_`, others are sources; `[a]` is an address,
+`[t]` a place in a texture. Behind ":" stands what a register must hold: `T`, `S`, `R` are the first, the second and the
+third type of the instruction, `U` the bits of `T`, `W` twice its width, `p` a predicate; `*` leaves it to the emitter.
+With ">" the register may be wider, with "~" the value may be an `Affine`. `#` is a literal; `d|q` may be two results, of
+which the second is a predicate, and `d&q` must be; behind "@" stands the modifier that asks for the operand, "?" may be
+missing.
+
+An expression is over the sources, `{a}`, and functions of `jitload/cpu/lanes`. `{is_hi}` is whether a part stands in the
+name, `{0:T}` a constant, `{T}` and `{U}` are representations.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.isa.groups import GROUPS, TYPE_WORDS
@@ -26,9 +31,10 @@ from jitload.cpu.isa.groups import GROUPS, TYPE_WORDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Model = Callable[..., int]
+    Model = Callable[..., int | None]
 
-_PART = re.compile(r"(\{?)([.!])(?:\(([^)]*)\)|([\w:]+))\}?")
+_BRACES = re.compile(r"\{[^}]*\}|[^{]+")
+_PART = re.compile(r"([.!])(?:\(([^)]*)\)|([\w:]+))")
 _OPERAND = re.compile(
     r"(?P<sign>[\[{]?)(?P<name>\w+)(?P<pair>[|&]\w)?[\]}]?(?:(?P<mark>[:>~])(?P<holds>[\w*#]+))?(?:@(?P<when>[\w:]+))?(?P<may>\?)?"
 )
@@ -42,12 +48,14 @@ class Slot(NamedTuple):
         names: what may stand there.
         optional: whether it may be missing.
         first: whether it must follow the opcode at once.
+        braces: number of the braces that it shares with others: all of them are there, or none; 0 if it shares none.
     """
 
     group: str
     names: tuple[str, ...]
     optional: bool
     first: bool
+    braces: int = 0
 
     @property
     def is_type(self) -> bool:
@@ -59,7 +67,7 @@ class Place(NamedTuple):
     """An operand.
 
     Attributes:
-        name: "d" for a result.
+        name: "d" for a result, "_d" for one that may be `_`.
         sign: "[" for an address, "{" for as many as `VEC` says.
         pair: "&" where a predicate must stand behind "|", "|" where one may, or "".
         mark: ":", ">" or "~".
@@ -76,6 +84,11 @@ class Place(NamedTuple):
     when: str
     optional: bool
 
+    @property
+    def is_result(self) -> bool:
+        """Whether it is written."""
+        return self.name in {"d", "_d"}
+
 
 class Row:
     """One form of an instruction.
@@ -88,13 +101,13 @@ class Row:
         profile: its class in profiles; "math" goes by the last type.
         since: the least version of PTX and the least arch, as far as they are above 6.0 and sm_50.
         expression: what it computes, or "" where an emitter says it.
-        model: the same in plain Python integers.
+        model: the same in plain Python integers: of the `Name` and the sources; None where it says nothing.
         example: operands for an example, where they do not follow from `operands`.
         refused: why it does not run, or "".
     """
 
     __slots__ = (
-        "_places", "_slots", "effects", "example", "expression", "model", "opcode", "operands", "profile", "refused", "since",
+        "_places", "_slots", "_words", "effects", "example", "expression", "model", "opcode", "operands", "profile", "refused", "since",
         "spelled",
     )  # fmt: skip
 
@@ -112,7 +125,7 @@ class Row:
         refused: str = "",
     ) -> None:
         self.spelled = spelled
-        self.opcode = re.split("[.!{]", spelled, maxsplit=1)[0]
+        self.opcode = spelled.partition("{")[0].partition(".")[0].partition("!")[0]
         self.operands = operands
         self.expression = expression
         self.model = model
@@ -123,6 +136,7 @@ class Row:
         self.refused = refused
         self._slots: tuple[Slot, ...] | None = None
         self._places: tuple[Place, ...] | None = None
+        self._words: frozenset[str] | None = None
 
     @property
     def name(self) -> str:
@@ -133,11 +147,16 @@ class Row:
     def slots(self) -> tuple[Slot, ...]:
         """The parts behind the opcode."""
         if self._slots is None:
-            self._slots = tuple(
-                Slot(word if word in GROUPS else "", _names(several or word), bool(brace), sign == "!")
-                for brace, sign, several, word in _PART.findall(self.spelled)
-            )
+            pieces = _BRACES.findall(self.spelled)
+            self._slots = tuple(slot for number, piece in enumerate(pieces) for slot in _slots(piece, number))
         return self._slots
+
+    @property
+    def words(self) -> frozenset[str]:
+        """All that may stand in its name behind the opcode."""
+        if self._words is None:
+            self._words = frozenset(name for slot in self.slots for name in slot.names)
+        return self._words
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -162,7 +181,19 @@ class Row:
     @property
     def gives(self) -> bool:
         """Whether its first operand is a result."""
-        return self.operands.startswith(("d", "{d"))
+        return self.operands.startswith(("d", "_d", "{d"))
+
+
+@lru_cache(maxsize=1024)
+def _slots(piece: str, number: int) -> tuple[Slot, ...]:
+    """Those of a piece of a name, in braces or not."""
+    optional = piece[0] == "{"
+    parts = _PART.findall(piece)
+    together = number if optional and len(parts) > 1 else 0
+    return tuple(
+        Slot(word if word in GROUPS else "", _names(several or word), optional, sign == "!", together)
+        for sign, several, word in parts
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:

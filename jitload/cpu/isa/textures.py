@@ -18,12 +18,12 @@ def _rows(geometry: str, places: str) -> tuple[Row, ...]:
     example = f"{_TARGET}, [%d1, {{{places}}}]"
     tail = f"{geometry}.v4.(u32|s32|f32)"
     rows = [
-        Row(f"tex.{tail}.{seen}", "{d}:* [a]", profile="load", effects="accesses", example=example),
-        Row(f"tex.level.{tail}.f32", "{d}:* [a] b:f32", profile="load", effects="accesses", example=f"{example}, %f3"),
+        Row(f"tex.{tail}.{seen}", "{d}:* [t]", profile="load", effects="accesses", example=example),
+        Row(f"tex.level.{tail}.f32", "{d}:* [t] b:f32", profile="load", effects="accesses", example=f"{example}, %f3"),
     ]
     if geometry in _GRADIENTS:
         given = ", ".join([example, _GRADIENTS[geometry], _GRADIENTS[geometry]])
-        rows.append(Row(f"tex.grad.{tail}.f32", "{d}:* [a] b:* c:*", profile="load", effects="accesses", example=given))
+        rows.append(Row(f"tex.grad.{tail}.f32", "{d}:* [t] b:* c:*", profile="load", effects="accesses", example=given))
     return tuple(rows)
 
 
@@ -31,7 +31,7 @@ ROWS = (
     *(row for geometry, places in _PLACES.items() for row in _rows(geometry, places)),
     Row(
         "tld4.(r|g|b|a).2d.v4.(u32|s32|f32).f32",
-        "{d}:* [a]",
+        "{d}:* [t]",
         profile="load",
         effects="accesses",
         example=f"{_TARGET}, [%d1, {{%f5, %f6}}]",

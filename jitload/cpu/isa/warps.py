@@ -17,5 +17,5 @@ ROWS = (
     Row("redux.sync.(and|or|xor).b32", "d:T a:T b:u32", since="7.0 sm_80", profile="warp", effects="meets ends"),
     Row("redux.sync.(min|max){.abs}{.NaN}.f32", "d:T a:T b:u32", since="8.6 sm_100a", profile="warp", effects="meets ends"),
     Row("activemask.b32", "d:T", since="6.2", profile="warp", effects="meets ends"),
-    Row("elect.sync", "d|q:b32 a:u32", since="8.0 sm_90", profile="warp", effects="meets ends"),
+    Row("elect.sync", "d&q:b32 a:u32", since="8.0 sm_90", profile="warp", effects="meets ends"),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.images.ptx.values import Function as Function
@@ -128,15 +129,19 @@ class Instruction:
     __slots__ = ("guard", "malformed", "modifiers", "negated", "opcode", "operands", "place", "scope")
 
     def __init__(self, name: str, operands: tuple[Operand, ...], place: Place, scope: Scope) -> None:
-        parts = name.split(".")
-        self.opcode = parts[0]
-        self.modifiers = tuple(parts[1:])
+        self.opcode, self.modifiers = _take_apart(name)
         self.operands = operands
         self.guard: Register | None = None
         self.negated = False
         self.place = place
         self.malformed: str | None = None
         self.scope = scope
+
+
+@lru_cache(maxsize=4096)
+def _take_apart(name: str) -> tuple[str, tuple[str, ...]]:
+    opcode, *modifiers = name.split(".")
+    return opcode, tuple(modifiers)
 
 
 class Label(NamedTuple):
