@@ -28,8 +28,8 @@ from jitload.digest import sha256_hex
 from jitload.format.entry import encode_entry
 from jitload.tiers.account import Account
 from jitload.tiers.audit import row_of
-from jitload.tiers.cache import FLUSH_EVERY
 from jitload.tiers.journal import Journal
+from jitload.tiers.upkeep import FLUSH_EVERY
 from jitload.values import Kind
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import atexit
 import errno
 import os
 import weakref
-from contextlib import suppress
 
 from jitload import config, log
 from jitload.artifact import Artifact, decode_factors, decode_kept
@@ -15,7 +14,7 @@ from jitload.format.json import canonical_json
 from jitload.given import given_count, given_list, given_name, given_path, given_truth
 from jitload.lazy import lazy
 from jitload.settings.scope import session_part
-from jitload.tiers.disk import DiskStore, tell_evicted
+from jitload.tiers.disk import DiskStore
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
 from jitload.tiers.stats import Stats, counters
@@ -38,9 +37,8 @@ if TYPE_CHECKING:
     from jitload.tiers import audit
     from jitload.tiers import blobs as blob_stores
     from jitload.tiers import explain as explanations
-    from jitload.tiers import index as indexes
-    from jitload.tiers import journal as journals
     from jitload.tiers import merge as merging
+    from jitload.tiers import upkeep as upkeeps
     from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.tiers.blobs import BlobStore
     from jitload.tiers.explain import Explanation
@@ -50,6 +48,7 @@ if TYPE_CHECKING:
     from jitload.tiers.remote.late import LateRemote
     from jitload.tiers.remote.tier import RemoteTier
     from jitload.tiers.tier import Tier
+    from jitload.tiers.upkeep import Upkeep
     from jitload.values import Toolchain
 
     class Explainable(Protocol):
@@ -63,9 +62,8 @@ else:
     toolkits = lazy("jitload.compiler.toolkit")
     requests = lazy("jitload.source.request")
     images = lazy("jitload.images.check")  # what comes with the first entry that is read
-    indexes = lazy("jitload.tiers.index")
     merging = lazy("jitload.tiers.merge")
-    journals = lazy("jitload.tiers.journal")  # at the end of a process
+    upkeeps = lazy("jitload.tiers.upkeep")  # at the end of a process
     accounts = lazy("jitload.tiers.account")
     audit = lazy("jitload.tiers.audit")
     blob_stores = lazy("jitload.tiers.blobs")
@@ -75,12 +73,6 @@ else:
 __tracebackhide__ = is_mistake
 
 
-#: After so many new entries the index is written and the bound is enforced, without waiting for the exit.
-FLUSH_EVERY = 64
-#: And without waiting for so many where they are this part of the bound.
-LARGE_SHARE = 8
-#: New entries that are remembered for an index that cannot be written now.
-MAX_UNINDEXED = 1024
 #: To ask an enum for a member goes through its metaclass in Python 3.11: a hundredth of a hit.
 _FATBIN = Kind.FATBIN
 
@@ -118,10 +110,7 @@ class Cache:
         shared = () if self._remote is None else (self._remote,)
         self.tiers: tuple[Tier, ...] = (self.memory, *self.layers, *own, *shared)
         self._counters = counters()
-        self._unindexed: dict[str, dict[str, object]] = {}
-        self._unindexed_bytes = 0
-        self._until_scan = FLUSH_EVERY
-        self._index: Index | None = None
+        self._upkeeps: dict[DiskStore, Upkeep] = {}
         if self.disk is not None:
             self.disk.call_at_intervals(self.note)
         self._compilers: dict[bool, Toolchain] = {}
@@ -216,7 +205,8 @@ class Cache:
         """
         if self._remote is not None and not here_only:
             self._remote.drop(key)
-        self._unindexed.pop(key, None)
+        if self._upkeep is not None:
+            self._upkeep.unindexed.pop(key, None)
         held = self.memory.drop(key)
         return (self.disk is not None and not self.read_only and self.disk.drop(key)) or held
 
@@ -233,11 +223,16 @@ class Cache:
                 self._note_row(artifact, factors or {})
 
     def _note_row(self, artifact: Kept, factors: Mapping[str, object]) -> None:
-        self._unindexed[artifact.key] = audit.row_of(artifact, factors)
-        self._unindexed_bytes += len(artifact.data)
-        large = self.disk is not None and self._unindexed_bytes > self.disk.max_bytes // LARGE_SHARE
-        if len(self._unindexed) % FLUSH_EVERY == 0 or large:
-            self._write_down()  # a process that runs for weeks keeps to the bound too
+        if self._upkeep is not None:
+            self._upkeep.add(artifact, factors)
+
+    @property
+    def _upkeep(self) -> Upkeep | None:
+        """That of the directory, which a hit does not need; None where there is none."""
+        if self.disk is None:
+            return None
+        known = self._upkeeps.get(self.disk)
+        return known or self._upkeeps.setdefault(self.disk, upkeeps.Upkeep(self.disk, self._counters))
 
     def variants(self, digest: str) -> tuple[Variant, ...]:
         """The header variants that the tiers know for a request, each once."""
@@ -276,15 +271,9 @@ class Cache:
         Args:
             state: is told that, and is complete at the end.
         """
-        if self.disk is not None:
-            yield from audit.list_entries(self.disk, self.index, self._unindexed, self._noted_uses(), state)
-
-    def _noted_uses(self) -> dict[str, float]:
-        """Key -> time of use, of those that the index does not know yet."""
-        if self.disk is None:
-            return {}
-        used = {key: when for note in journals.Journal(self.disk.directory).read() for key, when in note.used.items()}
-        return {**used, **self.disk.touched}
+        if self.disk is not None and self._upkeep is not None:
+            upkeep = self._upkeep
+            yield from audit.list_entries(self.disk, upkeep.index, upkeep.unindexed, upkeep.noted_uses(), state)
 
     def stats(self) -> CacheStats:
         """Number and size of the entries on the disk."""
@@ -303,19 +292,11 @@ class Cache:
         Returns:
             The first day of which something is known, or None; and the counts from then on.
         """
-        if self.disk is None:
-            return None, Stats.of_counts({})
-        index = self.index
-        days = {} if index is None else index.days()
-        return accounts.count_days(days, journals.Journal(self.disk.directory).read(), since)
+        return (None, Stats.of_counts({})) if self._upkeep is None else self._upkeep.counted(since)
 
     def counted_by_day(self) -> dict[str, Stats]:
         """What `counted` sums up, by day ("2026-11-28" in UTC), the earliest first."""
-        if self.disk is None:
-            return {}
-        index = self.index
-        days = {} if index is None else index.days()
-        return accounts.by_day(days, journals.Journal(self.disk.directory).read())
+        return {} if self._upkeep is None else self._upkeep.counted_by_day()
 
     def verify(self) -> tuple[int, list[str]]:
         """Read and verify every entry; damaged ones are put aside.
@@ -354,7 +335,8 @@ class Cache:
         if self.disk is None or index is None:
             return None
         rebuilt = audit.rebuild_index(self.disk, index)
-        self._unindexed.clear()
+        if self._upkeep is not None:
+            self._upkeep.unindexed.clear()
         return rebuilt
 
     def merge(self, directories: Iterable[str | os.PathLike[str]]) -> Merged:
@@ -390,35 +372,19 @@ class Cache:
         Args:
             max_bytes: the bound; default: that of the cache.
         """
-        if self.disk is None or self.read_only:
+        if self.disk is None or self._upkeep is None or self.read_only:
             return 0
         bound = self.disk.max_bytes if max_bytes is None else given_count("max_bytes", max_bytes)
         self.flush()
-        index = self.index
-        dropped = None if index is None else accounts.Account(self.disk, index).collect(bound)
-        if dropped is None:
-            dropped, _ = self.disk.collect(bound)
-        self.disk.sweep()
-        return self._count_dropped(dropped)
-
-    def _count_dropped(self, dropped: list[str]) -> int:
-        self._counters.count_evictions(len(dropped))
-        tell_evicted("disk", dropped)
-        return len(dropped)
+        return self._upkeep.collect(bound)
 
     def clear(self) -> int:
         """Drop everything, in memory and on the disk, quarantine included; gives how many entries went."""
         self.memory.clear()
         self.memory.forget_variants()
-        self._unindexed.clear()
-        if self.disk is None or self.read_only:
-            return 0
-        index = self.index
-        if index is not None:
-            with suppress(OSError):  # rows without entries do no harm
-                index.discard_damaged()
-                index.replace({})
-        return self.disk.clear()
+        if self._upkeep is not None:
+            self._upkeep.clear()
+        return 0 if self.disk is None or self.read_only else self.disk.clear()
 
     def flush(self) -> None:
         """Write what the index does not know yet, and collect. Called at exit; losing it loses nothing.
@@ -427,75 +393,20 @@ class Cache:
         """
         if self._remote is not None:
             self._remote.flush()
-        self._write_down()
-
-    def _write_down(self) -> None:
-        """The same without the remote: what has just landed cannot wait for itself to land."""
-        if self.disk is None or self.read_only:
-            return
-        length = self.note()
-        if self._unindexed or length > journals.LONG_BYTES:
-            self._write_index()
+        if self._upkeep is not None:
+            self._upkeep.flush()
 
     def note(self) -> int:
         """Note what was counted and used since the last time, for the index; gives how long the notes are, in bytes.
 
-        It is called at exit and at intervals, and costs a line appended to a file. Nothing is noted of a cache that was
-        not asked for anything, nor where there is no directory.
+        It is called at exit and at intervals, and costs a line appended to a file.
         """
-        disk = self.disk
-        if disk is None or self.read_only or not disk.asked or not disk.directory.exists():
-            return 0
-        counts = self._counters.take()
-        used, disk.touched = disk.touched, {}
-        if not counts and not used:
-            return 0
-        length = journals.Journal(disk.directory).append(journals.Note(journals.today(), counts, used))
-        if not length:
-            self._counters.give_back(counts)
-        return length
-
-    def _write_index(self) -> None:
-        disk, index = self.disk, self.index
-        if disk is None:
-            return
-        rows, self._unindexed, self._unindexed_bytes = self._unindexed, {}, 0
-        dropped = None
-        if index is not None:
-            journal = journals.Journal(disk.directory)
-            dropped = accounts.Account(disk, index).write(rows, journal)
-            if dropped is None and rows and journal.append(journals.Note(journals.today(), {}, {}, rows)):
-                rows = {}  # for the next process that writes: this one may end before the index is free
-        if dropped is None:
-            dropped = self._collect_by_files(rows)
-        else:
-            disk.sweep()
-        self._count_dropped(dropped)
-
-    def _collect_by_files(self, rows: dict[str, dict[str, object]]) -> list[str]:
-        """Keep to the bound where the index cannot be written: now and then, since every file is looked at."""
-        if len(rows) < MAX_UNINDEXED:
-            self._unindexed = {**rows, **self._unindexed}  # it may only be busy
-        self._until_scan -= FLUSH_EVERY
-        disk = self.disk
-        if disk is None or self._until_scan > 0:
-            return []
-        dropped, _ = disk.collect()
-        self._until_scan = max(FLUSH_EVERY, sum(1 for _ in disk.scan_keys()) // 10)
-        return dropped
+        return 0 if self._upkeep is None else self._upkeep.note()
 
     @property
     def index(self) -> Index | None:
         """The index of the disk tier, or None where there is none."""
-        if self.disk is None or self.read_only or not os.path.isdir(self.disk.directory.path):
-            return None
-        if self._index is None:
-            try:
-                self._index = indexes.Index(self.disk.directory)
-            except ImportError as error:  # diskcache missing or broken: statistics are, kernels are not
-                log.warn_once("index", f"the cache has no index ({error}): pip install diskcache")
-                return None
-        return self._index
+        return None if self._upkeep is None else self._upkeep.index
 
 
 def _disk_store(directory: object, max_bytes: int, *, read_only: bool) -> DiskStore:

@@ -17,8 +17,8 @@ from jitload.compiler.key import key_of
 from jitload.headers.record import Variant
 from jitload.tiers import account
 from jitload.tiers.account import Account, count_entries
-from jitload.tiers.cache import FLUSH_EVERY
 from jitload.tiers.journal import Journal, Note, today
+from jitload.tiers.upkeep import FLUSH_EVERY
 from jitload.values import Toolchain
 
 from .conftest import make_artifact

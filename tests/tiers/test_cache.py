@@ -167,7 +167,7 @@ def test_a_changed_bound_or_layer_does_not_lose_what_is_there(tmp_path, artifact
 
 def test_the_bound_is_kept_while_the_process_runs(tmp_path):
     """Not only at exit: after every FLUSH_EVERY new entries."""
-    from jitload.tiers.cache import FLUSH_EVERY
+    from jitload.tiers.upkeep import FLUSH_EVERY
 
     before = jitload.stats()
     cache = jitload.Cache(tmp_path / "cache", max_bytes=200_000)

@@ -6,7 +6,7 @@ import pytest
 
 import jitload
 from jitload.headers.record import Variant
-from jitload.tiers.cache import FLUSH_EVERY
+from jitload.tiers.upkeep import FLUSH_EVERY
 
 from .conftest import make_artifact
 
