@@ -30,7 +30,6 @@ ALLOWED = {
     "exc_info": "what Python hands to __exit__",
     "argv": "of sys, for the script that is profiled",
     "_repr_html_": "notebooks ask for it",
-    "list_commands": "typer asks for it",
     "_render_traceback_": "IPython asks for it",
     "_torchdynamo_disable*": "torch's compiler reads them",
     "manager_class": "a knob of Triton",

@@ -110,6 +110,9 @@ def precompile(
             for store, items in _by_cache(requests, cache).items()
         ]
         asked = [request for _, part, _ in wanted for request in part]
+        expect = getattr(progress, "expect", None)  # of a bar: the count, before anything is done
+        if expect is not None:
+            expect(len(asked))
         for store, part, warms_executor in wanted:
             extra = _beside(part, store) if warms_executor else {}
             run = stack.enter_context(closing(_run([*part, *extra], store, executor, workers, incidents)))

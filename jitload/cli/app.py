@@ -1,13 +1,13 @@
 """The top of the command line: what commands there are, and which file each lives in."""
 
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
 
 import jitload
-from jitload.cli.console import new_app
+from jitload.cli.console import Failed, Parsed, UsageMistake, new_app, print_failure, wants_json
 
 #: Command -> the module whose `app` it is, in the order of the help. A module is imported when its command is called;
 #: an `app` with one command becomes that command, one with several becomes a group.
@@ -23,23 +23,47 @@ COMMANDS = {
     "check": "jitload.cli.check",
     "repro": "jitload.cli.repro",
     "doctor": "jitload.cli.doctor",
+    "explain": "jitload.cli.explain",
+    "init": "jitload.cli.init",
+    "watch": "jitload.cli.watch",
+    "completion": "jitload.cli.completion",
 }
 
 
 class LazyGroup(TyperGroup):
     """A group whose commands are imported one by one, when they are asked for."""
 
-    def __init__(self, **attrs: Any) -> None:
+    def __init__(self, **attrs: Parsed) -> None:
         super().__init__(**attrs)
         # The names alone, for "did you mean"; the commands themselves come from get_command.
-        names: Any = dict.fromkeys(COMMANDS)
+        names: Parsed = dict.fromkeys(COMMANDS)
         self.commands = names
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the parser's signature
+    def make_context(self, info_name: str | None, args: list[str], *rest: Parsed, **extra: Parsed) -> Parsed:
+        """The context of a call, which knows whether it is answered in JSON."""
+        wanted = wants_json(args)
+        context = super().make_context(info_name, args, *rest, **extra)
+        context.obj = wanted
+        return context
+
+    def invoke(self, ctx: Parsed) -> Parsed:
+        """Run the command; where it is answered in JSON, so is what goes wrong."""
+        try:
+            return super().invoke(ctx)
+        except Failed as failed:
+            if ctx.obj:
+                print_failure(failed.error, failed.exit_code)
+            raise
+        except UsageMistake as error:
+            if ctx.obj:
+                print_failure(error, error.exit_code)
+            raise
+
+    def list_commands(self, ctx: Parsed) -> list[str]:  # noqa: ARG002 - the parser's signature
         """The names of the commands."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+    def get_command(self, ctx: Parsed, cmd_name: str) -> Parsed:  # noqa: ARG002
         """The command of that name, or None."""
         module = COMMANDS.get(cmd_name)
         if module is None:

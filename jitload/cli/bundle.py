@@ -259,7 +259,7 @@ def _entry_lines(rows: list[JsonRow]) -> list[str]:
         )
         for row in rows
     ]
-    return table(("KEY", "KIND", "ARCH", "NAME", "KERNELS", "BYTES"), cells, right={"BYTES"})
+    return table(("KEY", "KIND", "ARCH", "NAME", "KERNELS", "BYTES"), cells, right={"BYTES"}, spare=("KEY",))
 
 
 def _signature_row(signature: Signature) -> dict[str, object]:

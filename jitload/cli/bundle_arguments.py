@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from jitload.bundles.bundle import Bundle
+from jitload.cli.console import Failed
 from jitload.errors import TrustError
 
 #: A signature, key or policy refuses a bundle.
@@ -38,4 +39,4 @@ def open_trusted(path: Path, trust: list[str] | None) -> Bundle:
         return Bundle.open(path, trust or None)
     except TrustError as error:
         typer.echo(f"jitload: {error}", err=True)
-        raise typer.Exit(EXIT_UNTRUSTED) from None
+        raise Failed(error, EXIT_UNTRUSTED) from None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jitload.cli.bundle_arguments import EXIT_UNTRUSTED, BundleFile, Out, Trust
-from jitload.cli.console import clean_failures
+from jitload.cli.console import Failed, clean_failures
 from jitload.errors import TrustError
 from jitload.lazy import lazy
 
@@ -60,4 +60,4 @@ def pull(
             typer.echo(oci.pull_bundle(reference, out, trust=trust or "unsigned", plain_http=plain_http))
         except TrustError as error:
             typer.echo(f"jitload: {error}", err=True)
-            raise typer.Exit(EXIT_UNTRUSTED) from None
+            raise Failed(error, EXIT_UNTRUSTED) from None

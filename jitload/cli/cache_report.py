@@ -57,7 +57,8 @@ def entry_lines(cache: Cache, entries: list[EntryInfo], total: int) -> list[str]
     count = entries_of(total) if len(entries) == total else f"{len(entries)} of {entries_of(total)}"
     last = f"{count}, {format_bytes(sum(entry.bytes for entry in entries))}"
     header = ("KEY", "KIND", "ARCH", "NAME", "KERNELS", "BYTES", "LAST USE", "COMPILE")
-    return [*(table(header, rows, right={"BYTES", "COMPILE"}) if rows else ()), last]
+    lines = table(header, rows, right={"BYTES", "LAST USE", "COMPILE"}, spare=("KEY", "COMPILE", "LAST USE"))
+    return [*(lines if rows else ()), last]
 
 
 def damage_json(damaged: Iterable[Damage]) -> list[JsonRow]:

@@ -35,6 +35,16 @@ from jitload.values import Kind
 #: Kernels named on a line of the report; a library of templates can have hundreds.
 MAX_KERNELS_SHOWN = 5
 
+#: What a name in these is taken for, and no image is.
+_OTHER_SUFFIXES = {
+    **dict.fromkeys((".cu", ".cuh", ".c", ".cc", ".cpp", ".cxx", ".h", ".hpp"), "a source"),
+    ".py": "a Python file",
+    ".jlb": "a bundle",
+    ".jlw": "a workload",
+    **dict.fromkeys((".toml", ".json", ".html", ".txt", ".md", ".sass"), "text"),
+    **dict.fromkeys((".o", ".obj", ".a", ".so"), "what a host compiler makes"),
+}
+
 app = new_app()
 
 
@@ -104,7 +114,7 @@ def compile_file(
         pattern = _checked_pattern(out, file, wanted, len(requests))
         paths = [output.destination(pattern, request.arch) for request in requests]
         images = [
-            _make(request, path, chosen_by_device(request, kind or _kind_of(out), arch), resources=resources)
+            make_image(request, path, chosen_by_device(request, kind or _kind_of(out), arch), resources=resources)
             for request, path in zip(requests, paths, strict=True)
         ]
         for image in images:
@@ -127,6 +137,12 @@ def _checked_pattern(out: str | None, file: Path, kind: Kind, images: int) -> st
             f"{images} archs with --kind {kind} make {images} images, and {out} can hold one: {instead}",
             param_hint="-o",
         )
+    suffix = Path(out).suffix.lower()
+    if suffix in _OTHER_SUFFIXES:
+        raise typer.BadParameter(
+            f"{out} is named like {_OTHER_SUFFIXES[suffix]}, and would hold {kind}: write a name in .{kind}",
+            param_hint="-o",
+        )
     named = _kind_of(out)
     if named not in {None, kind}:
         raise typer.BadParameter(
@@ -136,7 +152,8 @@ def _checked_pattern(out: str | None, file: Path, kind: Kind, images: int) -> st
     return out
 
 
-def _make(request: CompileRequest, path: Path | None, chosen: StandIns, *, resources: bool) -> Image:
+def make_image(request: CompileRequest, path: Path | None, chosen: StandIns, *, resources: bool) -> Image:
+    """One image, compiled or found; with the rows of what its kernels take, where they are wanted."""
     before, started = stats(), time.perf_counter()
     # The log is shown below, of a hit as well.
     artifact = compile_request(request, device=chosen.device, kinds=chosen.kinds, warn=list)
@@ -157,13 +174,14 @@ def _report(images: list[Image], *, as_json: bool, to_stderr: bool) -> None:
         typer.echo(json.dumps(rows, indent=2), err=to_stderr)
         return
     for image in images:
-        typer.echo(_line(image), err=to_stderr)
+        typer.echo(image_line(image, str(image.path or "stdout")), err=to_stderr)
     shown = [(image.artifact.name, image.options, image.resources) for image in images if image.resources is not None]
     if shown:
         typer.echo("\n".join(resource_lines(shown)), err=to_stderr)
 
 
-def _line(image: Image) -> str:
+def image_line(image: Image, where: str) -> str:
+    """What came of it, in one line, behind the name of the file that it is in."""
     artifact = image.artifact
     kernels = list(artifact.kernels)
     shown = ", ".join(kernels[:MAX_KERNELS_SHOWN])
@@ -171,7 +189,6 @@ def _line(image: Image) -> str:
         shown += f" and {len(kernels) - MAX_KERNELS_SHOWN} more"
     count = f"{format_count(len(kernels), 'kernel')}{f' ({shown})' if shown else ''}"
     how = "compiled" if image.origin == "compiled" else f"from the {image.origin} cache"
-    where = "stdout" if image.path is None else image.path
     kind = f"relocatable {artifact.kind}" if artifact.relocatable else artifact.kind
     return f"{where}: {kind} for {artifact.arch}, {len(artifact.data)} bytes, {count}, {how} in {image.seconds:.3f} s"
 

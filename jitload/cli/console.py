@@ -6,21 +6,28 @@ something when every column stays where it was.
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
 
-from jitload.errors import CompileWarning, JitloadError, printable
+from jitload.errors import CompileError, CompileWarning, JitloadError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: What the parser of the command line has and takes, whose types differ by its version.
+Parsed: TypeAlias = Any
 #: What was asked for could not be done; usage errors are 2, by the command-line parser.
 EXIT_FAILED = 1
+#: What the parser raises for a command line that means nothing.
+UsageMistake: Parsed = typer.BadParameter.__base__
+#: Commands that run programs of others.
+_RUNNERS = ("profile", "record")
 
 
-def new_app(**options: Any) -> typer.Typer:
+def new_app(**options: Parsed) -> typer.Typer:
     """A typer application in the plain style that all commands have."""
     return typer.Typer(
         add_completion=False,
@@ -31,6 +38,37 @@ def new_app(**options: Any) -> typer.Typer:
     )
 
 
+class Failed(typer.Exit):
+    """The end of a command that could not do what was asked for, which stderr has been told."""
+
+    def __init__(self, error: Exception, code: int = EXIT_FAILED) -> None:
+        super().__init__(code)
+        self.error = error
+
+
+def wants_json(arguments: list[str]) -> bool:
+    """Whether a command line asks for JSON; what stands behind the script of another program is not ours."""
+    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in ours and ours[0] not in _RUNNERS
+
+
+def print_failure(error: Exception, code: int) -> None:
+    """One object on stdout that says what went wrong: its type, its text, and for a compile what the compiler said."""
+    told: dict[str, object] = {"type": type(error).__name__, "message": failure_text(error)}
+    if isinstance(error, CompileError):
+        told |= {"file": error.file, "line": error.line}
+        said = [{name: getattr(one, name) for name in one.__slots__} for one in error.diagnostics]
+        told["diagnostics"] = said
+    typer.echo(json.dumps({"error": told, "exit_code": code}, indent=2))
+
+
+def failure_text(error: Exception) -> str:
+    """An error as it is told on a terminal."""
+    if isinstance(error, UsageMistake):
+        return str(error.format_message())
+    return printable(describe_os_error(error) if isinstance(error, OSError) else str(error))
+
+
 @contextmanager
 def clean_failures() -> Iterator[None]:
     """Turn the failures that a user can do something about into a message on stderr and exit code 1."""
@@ -38,12 +76,9 @@ def clean_failures() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise  # the reader of a pipe went away: the command-line parser ends quietly
-    except (JitloadError, ValueError, CompileWarning) as error:
-        typer.echo(f"jitload: {printable(str(error))}", err=True)
-        raise typer.Exit(EXIT_FAILED) from None
-    except OSError as error:
-        typer.echo(f"jitload: {printable(describe_os_error(error))}", err=True)
-        raise typer.Exit(EXIT_FAILED) from None
+    except (JitloadError, ValueError, CompileWarning, OSError) as error:
+        typer.echo(f"jitload: {failure_text(error)}", err=True)
+        raise Failed(error) from None
 
 
 def describe_os_error(error: OSError) -> str:

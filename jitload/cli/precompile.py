@@ -110,6 +110,7 @@ def precompile_files(
                 ) and outcome != "failed":  # the headers of a workload are there for as long as this runs
                     taken[request] = _resources(request)
 
+            note.expect = getattr(advance, "expect", None)  # type: ignore[attr-defined]
             report = precompile(
                 items,
                 arch or None,

@@ -2,7 +2,6 @@
 
 import runpy
 import sys
-import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,9 @@ import typer
 import jitload
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import STDOUT, destination
+from jitload.cli.script import print_script_error
 from jitload.files.atomic import write_file
+from jitload.jit.specialization import SOURCE_SUFFIXES
 
 app = new_app()
 
@@ -39,6 +40,8 @@ def profile_script(
     with clean_failures():
         if not script.is_file():
             raise FileNotFoundError(2, "no such Python file", str(script))
+        if script.suffix in SOURCE_SUFFIXES:
+            raise ValueError(f"{script} is CUDA C++: profile the Python file that launches it")
         if out is not None:
             if str(out) == STDOUT:
                 raise ValueError("the script itself prints to stdout: write the name of a file behind -o")
@@ -70,15 +73,6 @@ def _run(script: Path, arguments: list[str]) -> int:
         typer.echo(end.code, err=True)
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - the script's own, shown as Python shows it
-        _print_traceback(error)
+        print_script_error(error, "__main__")
         return EXIT_FAILED
     return 0
-
-
-def _print_traceback(error: Exception) -> None:
-    """What Python prints when a script fails: without the frames that lie above the script."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_frame.f_globals.get("__name__") != "__main__":
-        frame = frame.tb_next
-    sys.stdout.flush()
-    traceback.print_exception(type(error), error, frame)

@@ -48,10 +48,21 @@ def shown_progress(*, lines_to_stderr: bool = False) -> Iterator[Progress]:
         bars.TextColumn("{task.description}", markup=False),
     )
     with bars.Progress(*columns, console=console.Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+        yield Bar(bar)
 
-        def advance(done: int, total: int, request: CompileRequest, outcome: str) -> None:
-            text = plain(f"{outcome}: {request.name} {request.arch}")
-            bar.update(task, completed=done, total=total, description=text)
 
-        yield advance
+class Bar:
+    """A bar that knows its count from the start, where it is told."""
+
+    def __init__(self, shown: bars.Progress) -> None:
+        self._shown = shown
+        self._task = shown.add_task("", total=None)
+
+    def expect(self, total: int) -> None:
+        """What there will be to do."""
+        self._shown.update(self._task, total=total)
+
+    def __call__(self, done: int, total: int, request: CompileRequest, outcome: str) -> None:
+        """One more is done."""
+        text = plain(f"{outcome}: {request.name} {request.arch}")
+        self._shown.update(self._task, completed=done, total=total, description=text)

@@ -80,7 +80,7 @@ def resource_lines(images: Iterable[tuple[str, str, list[Row]]]) -> list[str]:
         return [_NO_MACHINE_CODE]
     rows.sort(key=lambda item: (item[0], item[2]["kernel"], item[1], *capability(item[2]["arch"])))
     right = set(_COLUMNS) - {"NAME", "KERNEL", "ARCH", "LIMIT"}
-    return [*table(_COLUMNS, [_cells(*item) for item in rows], right), _NOTE]
+    return [*table(_COLUMNS, [_cells(*item) for item in rows], right, spare=("CODE", "STACK", "BLOCK")), _NOTE]
 
 
 def _with_spills(kernels: dict[str, Resources], request: CompileRequest, arch: str) -> dict[str, Resources]:

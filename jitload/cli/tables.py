@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timezone
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from jitload.errors import UsageValueError
 from jitload.format.json import MAX_DIGITS
+from jitload.settings.environment import wanted_columns
 from jitload.settings.option import byte_count
 
 if TYPE_CHECKING:
@@ -19,6 +22,10 @@ JsonRow = dict[str, Any]
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 SHORT_KEY_DIGITS = 12
+_GAP = 2
+#: No column is cut to less.
+_LEAST = 12
+MAX_COLUMNS = 100_000
 
 
 def format_bytes(count: int) -> str:
@@ -109,18 +116,57 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
-    """The lines of a table with aligned columns.
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = (), spare: Sequence[str] = ()
+) -> list[str]:
+    """The lines of a table with aligned columns, no wider than the terminal, or than COLUMNS says.
 
     Args:
         header: the names of the columns.
         rows: the cells.
-        right: the columns, by name, that are aligned at their right.
+        right: the columns, by name, that are aligned at their right; these are never cut.
+        spare: those that are left out, one by one, where even what is cut does not fit.
     """
+    room = _columns() - _GAP * (len(header) - 1)
     cells = [list(header), *([plain(cell) for cell in row] for row in rows)]
+    for name in spare:
+        if sum(_needed(column, right) for column in zip(*cells, strict=True)) <= room:
+            break
+        gone = cells[0].index(name)
+        cells = [[*row[:gone], *row[gone + 1 :]] for row in cells]
+        room += _GAP
+    header = cells[0]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    cut = [number for number, name in enumerate(header) if name not in right]
+    _narrow(widths, cut, room)
     aligns = [">" if name in right else "<" for name in header]
     return [
-        "  ".join(f"{cell:{align}{width}}" for cell, align, width in zip(row, aligns, widths, strict=True)).rstrip()
+        "  ".join(
+            f"{_shown(cell, width):{align}{width}}" for cell, align, width in zip(row, aligns, widths, strict=True)
+        ).rstrip()
         for row in cells
     ]
+
+
+def _columns() -> int:
+    """How wide a line may be: as COLUMNS says, or as the terminal is; very wide in a pipe."""
+    return get_terminal_size().columns if wanted_columns() or sys.stdout.isatty() else MAX_COLUMNS
+
+
+def _needed(column: Sequence[str], right: Collection[str]) -> int:
+    """The least width of a column."""
+    widest = max(map(len, column))
+    return widest if column[0] in right else min(widest, _LEAST)
+
+
+def _narrow(widths: list[int], cut: list[int], room: int) -> None:
+    """Take from the widest of the columns that may be cut, until all fit."""
+    while sum(widths) > room:
+        widest = max(cut, key=lambda number: widths[number], default=None)
+        if widest is None or widths[widest] <= _LEAST:
+            return
+        widths[widest] -= 1
+
+
+def _shown(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else f"{cell[: width - 3]}..."

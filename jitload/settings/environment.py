@@ -95,6 +95,11 @@ def _describe_unknown(name: str, known: list[str]) -> str:
     return f"{name} does nothing, jitload has no such variable: {advice}"
 
 
+def wanted_columns() -> bool:
+    """Whether COLUMNS says how wide what is printed may be."""
+    return bool(os.environ.get("COLUMNS"))
+
+
 def child_environment(**variables: str) -> dict[str, str]:
     """The environment of this process with some variables set: for a process that is started with it."""
     return {**os.environ, **variables}

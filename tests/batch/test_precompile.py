@@ -691,3 +691,22 @@ def test_the_directory_of_whoever_asks_is_in_no_image(tmp_path, monkeypatch):
         assert precompile(wanted, cache=store, jobs=1).ok
         made.append([look_up(request, store).artifact.data for request in wanted])
     assert made[0] == made[1]
+
+
+def test_a_progress_that_expects_a_count_is_told_it_first(tmp_path):
+    """Before anything is compiled: a bar then begins with its length."""
+
+    class Bar:
+        def __init__(self):
+            self.seen = []
+
+        def expect(self, total):
+            self.seen.append(("expect", total))
+
+        def __call__(self, done, total, request, outcome):
+            self.seen.append((done, total))
+
+    (tmp_path / "k.cu").write_text('extern "C" __global__ void k(int *x) { *x = 1; }')
+    bar = Bar()
+    jitload.precompile([tmp_path / "k.cu"], ["sm_80", "sm_90"], jobs=1, progress=bar)
+    assert bar.seen == [("expect", 2), (1, 2), (2, 2)]

@@ -25,6 +25,12 @@ SAXPY = """extern "C" __global__ void saxpy(float a, const float *x, float *y, i
 """
 
 
+@pytest.fixture(autouse=True)
+def any_width(monkeypatch):
+    """Tables are as wide as they are, whatever the terminal of who runs the tests."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def needs_nvrtc():
     pytest.importorskip("cuda.bindings.nvrtc", reason="needs NVRTC", exc_type=ImportError)

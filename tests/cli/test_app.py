@@ -60,3 +60,37 @@ def test_the_sentence_of_every_command_is_a_whole_one(invoke, group):
     for line in listed:
         assert line.endswith("."), line
         assert not line.endswith("..."), line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["compile", "nowhere.cu", "--json"], 1, "nowhere.cu"),
+        (["compile", "bad.cu", "--arch", "sm_90", "--json"], 1, "expected a"),
+        (["compile", "bad.cu", "--arch", "sm_nine", "--json"], 1, "sm_nine"),
+        (["compile", "--json", "--nope", "bad.cu"], 2, "--nope"),
+        (["compile", "--json", "bad.cu", "-o", "x.py"], 2, "Python file"),
+        (["cache", "clear", "--json"], 2, "--yes"),
+        (["cache", "ls", "--json", "--dir", "nowhere"], 1, "no such directory"),
+        (["bundle", "verify", "nowhere.jlb", "--json"], 1, "nowhere.jlb"),
+        (["explain", "nowhere.py", "--json"], 1, "nowhere.py"),
+        (["nope", "--json"], 2, "nope"),
+    ],
+)
+def test_what_goes_wrong_is_one_json_object_too(arguments, code, said, invoke, workdir):
+    """On stdout, where JSON is asked for; the message on stderr and the exit code are as without it."""
+    (workdir / "bad.cu").write_text('extern "C" __global__ void f(int *x) { x[0] = 1 }')
+    result = invoke(*arguments)
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["exit_code"]) == (code, code)
+    assert said in told["error"]["message"]
+    plain = invoke(*[argument for argument in arguments if argument != "--json"])
+    assert (plain.exit_code, plain.stdout) == (code, "")
+    if said == "expected a":
+        assert told["error"]["type"] == "CompileError"
+        assert [one["line"] for one in told["error"]["diagnostics"]] == [1]
+
+
+def test_json_that_another_program_is_asked_for_is_not_ours(invoke, workdir):
+    assert "{" not in invoke("profile", "nowhere.py", "--json").stdout
+    assert "{" not in invoke("record", "-o", "missing/x.jlw", "--", "true", "--json").stdout

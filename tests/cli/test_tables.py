@@ -48,3 +48,32 @@ def test_columns_are_aligned_and_nothing_reaches_the_terminal_raw():
 def test_a_time_that_no_calendar_has_is_no_failure():
     assert format_time(0).startswith(("1970-01-01", "1969-12-31"))
     assert format_time(1e30) == "?"
+
+
+HEADER = ("KEY", "NAME", "KERNELS", "BYTES")
+ROWS = [
+    ("0123456789ab", "a_program_with_a_long_name.cu", "scale<float, 256>, scale<double, 256>", "123456"),
+    ("b",) * 4,
+]
+
+
+@pytest.mark.parametrize("columns", [36, 60, 80])
+def test_a_table_is_no_wider_than_columns_says(columns, monkeypatch):
+    """The widest columns are cut; what stands at the right of its column, such as a number, never is."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = table(HEADER, ROWS, right={"BYTES"}, spare=("KEY",))
+    assert max(map(len, lines)) <= columns
+    assert lines[1].endswith("123456")
+    assert "..." in lines[1]
+    assert ("KEY" in lines[0]) == (columns > 48)
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_it_is():
+    lines = table(HEADER, ROWS, right={"BYTES"}, spare=("KEY",))
+    assert ROWS[0][1] in lines[1]
+    assert ROWS[0][2] in lines[1]
+
+
+def test_no_column_is_cut_to_nothing(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "5")
+    assert table(("NAME",), [("a_program_with_a_long_name",)])[1] == "a_program..."

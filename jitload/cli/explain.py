@@ -1,0 +1,89 @@
+"""`jitload explain`: what the kernels that a Python file declares would get now, and why."""
+
+import json
+import runpy
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jitload.cli.bundle_arguments import AsJson
+from jitload.cli.console import Failed, clean_failures, new_app
+from jitload.cli.request import Archs
+from jitload.cli.script import print_script_error
+from jitload.cli.tables import JsonRow
+from jitload.errors import JitloadError
+from jitload.jit import JitKernel
+from jitload.jit.specialization import SOURCE_SUFFIXES
+
+#: As of `jitload cache explain`: one of them would miss.
+EXIT_MISS = 3
+
+app = new_app()
+
+
+@app.command()
+def explain_script(
+    script: Annotated[Path, typer.Argument(metavar="SCRIPT", help="A Python file.", show_default=False)],
+    kernels: Annotated[
+        list[str] | None, typer.Option("--kernel", "-k", metavar="NAME", help="Only this kernel; repeatable.")
+    ] = None,
+    arch: Archs = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the kernels of a Python file would get now, and why.
+
+    The file is imported, as a module and not as a program: what stands under `if __name__ == "__main__"` is not run.
+    For each jit_kernel in it stands what `jitload cache explain` says of a CUDA file; of one that has a template
+    argument without a default, that it has. Exits with 0 for hits alone and with 3 for a miss.
+
+    \b
+    jitload explain app.py --kernel saxpy
+    """  # noqa: D301 - the help's own mark for lines that stay as they are
+    with clean_failures():
+        if script.suffix in SOURCE_SUFFIXES:
+            raise ValueError(f"{script} is no Python file: write jitload cache explain {script}")
+        found = _declared(script)
+        for name in kernels or ():
+            if name not in found:
+                raise ValueError(f"{script} declares no kernel {name!r}: it has {', '.join(found) or 'none'}")
+        chosen = {name: found[name] for name in kernels or found}
+        if not chosen:
+            raise ValueError(f"{script} declares no kernel: no jit_kernel is a variable of it")
+        rows = {name: _explained(kernel, arch) for name, kernel in chosen.items()}
+    if as_json:
+        typer.echo(json.dumps([{"name": name, **row} for name, (row, _) in rows.items()], indent=2))
+    else:
+        typer.echo("\n\n".join(f"{name}: {text}" for name, (_, text) in rows.items()))
+    if not all(row.get("hit", True) for row, _ in rows.values()):
+        raise typer.Exit(EXIT_MISS)
+
+
+def _declared(script: Path) -> dict[str, JitKernel]:
+    """The kernels among the variables of a Python file, each once. What it prints goes to stderr."""
+    if not script.is_file():
+        raise FileNotFoundError(2, "no such Python file", str(script))
+    sys.path.insert(0, str(script.resolve().parent))
+    try:
+        with redirect_stdout(sys.stderr):
+            names = runpy.run_path(str(script), run_name=script.stem)
+    except Exception as error:  # noqa: BLE001 - the script's own, shown as Python shows it
+        print_script_error(error, script.stem)
+        raise Failed(error) from None
+    found: dict[str, JitKernel] = {}
+    for value in names.values():
+        if isinstance(value, JitKernel):
+            found.setdefault(value.__name__, value)
+    return found
+
+
+def _explained(kernel: JitKernel, arch: list[str] | None) -> tuple[JsonRow, str]:
+    """What is known of one: as JSON, and as text."""
+    archs = [name for item in arch or () for name in item.split(",")]
+    try:
+        explanation = kernel.explain(arch=archs or None)
+    except JitloadError as error:
+        return {"error": str(error)}, str(error)
+    return explanation.to_json(), str(explanation)
