@@ -54,10 +54,10 @@ def bundle(tmp_path):
 
 def test_the_sentence_of_the_documentation(tmp_path):
     """In Python the same things: precompile for some archs, then a bundle of that, then its use."""
-    jitload.precompile([k], archs=["sm_90", "compute_75"])
+    jitload.precompile([k], archs=["sm_90", "compute_90"])
     before = jitload.stats().compiles
     bundle = jitload.Bundle.create(tmp_path / "k.jlb", [k])
-    assert bundle.manifest["targets"] == [["cubin", "sm_90"], ["ptx", "compute_75"]]
+    assert bundle.manifest["targets"] == [["cubin", "sm_90"], ["ptx", "compute_90"]]
     assert jitload.stats().compiles == before
     used = jitload.use_bundle(tmp_path / "k.jlb", trust="unsigned")
     with jitload.configure(compile="never"):
@@ -67,10 +67,10 @@ def test_the_sentence_of_the_documentation(tmp_path):
 
 
 def test_with_archs_it_compiles_what_it_needs(bundle, tmp_path):
-    targets, _ = bundle([k], archs=["sm_80", "compute_75"])
-    assert targets == ["cubin sm_80", "ptx compute_75"]
-    targets, made = bundle([k, t, t.specialize(T="int")], archs="sm_80,compute_75", kinds=["cubin", "ptx", "fatbin"])
-    assert targets == ["cubin sm_80", "fatbin sm_80,compute_75", "ptx compute_75"]
+    targets, _ = bundle([k], archs=["sm_80", "compute_90"])
+    assert targets == ["cubin sm_80", "ptx compute_90"]
+    targets, made = bundle([k, t, t.specialize(T="int")], archs="sm_80,compute_90", kinds=["cubin", "ptx", "fatbin"])
+    assert targets == ["cubin sm_80", "fatbin sm_80,compute_90", "ptx compute_90"]
     assert len(made) == 9
     names = {name for entry in made.entries() for name in entry.artifact.kernels}
     assert names == {"k", "t<float>", "t<int>"}
@@ -95,7 +95,7 @@ def test_what_the_executor_added_stays_out(bundle, tmp_path):
     """A launch here compiles with line information; a bundle has what the application wrote, for every device."""
     k.artifact()
     _, made = bundle([k])
-    assert made.requests == (k.request(arch="compute_75").digest,)
+    assert made.requests == (k.request(arch="compute_90").digest,)
 
 
 def test_one_item_or_several_of_every_sort(bundle, source, tmp_path):
@@ -105,7 +105,7 @@ def test_one_item_or_several_of_every_sort(bundle, source, tmp_path):
         jitload.compile(source, arch="sm_90")
     workload = Workload.read(tmp_path / "app.jlw")
     for item, expected in (
-        (k, "ptx compute_75"),
+        (k, "ptx compute_90"),
         (request, "cubin sm_80"),
         (source, "cubin sm_80, cubin sm_90"),  # what the cache has of it by now
         (tmp_path / "src/precompile.toml", "cubin sm_86"),
@@ -115,7 +115,7 @@ def test_one_item_or_several_of_every_sort(bundle, source, tmp_path):
         assert ", ".join(bundle(item)[0]) == expected
         assert ", ".join(bundle([item])[0]) == expected
     everything = [k, request, tmp_path / "src/precompile.toml", workload]
-    assert bundle(everything)[0] == ["cubin sm_80", "cubin sm_86", "cubin sm_90", "ptx compute_75"]
+    assert bundle(everything)[0] == ["cubin sm_80", "cubin sm_86", "cubin sm_90", "ptx compute_90"]
     assert bundle(iter(everything), archs=["sm_80"])[0] == ["cubin sm_80", "cubin sm_90"]  # the workload chose
 
 
@@ -144,7 +144,7 @@ def test_the_manifest_says_what_it_is_told(bundle, tmp_path, source):
 
 def test_kernels_can_carry_their_sources(bundle, source, tmp_path):
     """Without a run of an application that recorded them: the bundle can then be made again from itself."""
-    _, made = bundle([k, source], archs=["sm_80", "compute_75"], with_workload=True)
+    _, made = bundle([k, source], archs=["sm_80", "compute_90"], with_workload=True)
     with made.workload().unpacked() as requests:
         digests = {
             requests[program].replace(kind=kind, arch=arch).digest
@@ -207,7 +207,7 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_compiles(tmp_pat
 
 def test_kinds_without_archs_and_kinds_that_fit_none(tmp_path):
     with pytest.raises(ValueError, match="cubin"):
-        jitload.Bundle.create(tmp_path / "k.jlb", [k], archs=["compute_75"], kinds="cubin")
+        jitload.Bundle.create(tmp_path / "k.jlb", [k], archs=["compute_90"], kinds="cubin")
 
 
 def test_what_a_bundle_in_force_has_is_taken_from_there(bundle, tmp_path):
@@ -227,7 +227,7 @@ def test_what_a_bundle_in_force_has_is_taken_from_there(bundle, tmp_path):
 
 def test_an_image_that_differs_from_run_to_run_has_no_place_in_a_bundle(tmp_path, unstable_artifact):
     request, cache = unstable_artifact
-    with pytest.raises(BundleError, match=r"k\.cu \(ptx, compute_75\) has no place in a bundle: NVRTC has named"):
+    with pytest.raises(BundleError, match=r"k\.cu \(ptx, compute_90\) has no place in a bundle: NVRTC has named"):
         jitload.Bundle.create(tmp_path / "k.jlb", [request], cache=cache)
     assert not (tmp_path / "k.jlb").exists()
 
@@ -240,7 +240,7 @@ def unstable_artifact(tmp_path):
     from jitload.values import KernelInfo
 
     symbol = "_ZN42_GLOBAL__N__00000000_4_k_cu_9c037531_112111qEPi"
-    request = jitload.CompileRequest('extern "C" __global__ void q() {}', kind="ptx", arch="compute_75", name="k.cu")
+    request = jitload.CompileRequest('extern "C" __global__ void q() {}', kind="ptx", arch="compute_90", name="k.cu")
     cache = jitload.Cache(tmp_path / "cache")
     made = compile_request(request, cache)
     fields = {name: getattr(made, name) for name in ("kind", "arch", "name", "key", "toolchain")}
