@@ -25,6 +25,8 @@ SHORT_KEY_DIGITS = 12
 _GAP = 2
 #: No column is cut to less.
 _LEAST = 12
+#: Columns of which a part tells nothing.
+_WHOLE = ("LAST USE",)
 MAX_COLUMNS = 100_000
 
 
@@ -137,7 +139,7 @@ def table(
         room += _GAP
     header = cells[0]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    cut = [number for number, name in enumerate(header) if name not in right]
+    cut = [number for number, name in enumerate(header) if name not in right and name not in _WHOLE]
     _narrow(widths, cut, room)
     aligns = [">" if name in right else "<" for name in header]
     return [
@@ -156,7 +158,7 @@ def _columns() -> int:
 def _needed(column: Sequence[str], right: Collection[str]) -> int:
     """The least width of a column."""
     widest = max(map(len, column))
-    return widest if column[0] in right else min(widest, _LEAST)
+    return widest if column[0] in right or column[0] in _WHOLE else min(widest, _LEAST)
 
 
 def _narrow(widths: list[int], cut: list[int], room: int) -> None:
