@@ -12,12 +12,17 @@ from jitload.cpu.memory.images import GEOMETRIES, Image
 from jitload.device import resolve_device
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.given import given_truth
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
     from jitload.cpu.types import Array
+    from jitload.cuda import texture
+    from jitload.cuda.texture import DeviceTexture
+else:
+    texture = lazy("jitload.cuda.texture")
 
 #: Kind -> how many axes the texels have, and which of them are layers, depth, height and width.
 _AXES = {
@@ -31,8 +36,8 @@ _ELEMENTS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float16", "
 class Texture:
     """Texels with the way in which they are read, for a parameter of type `cudaTextureObject_t`.
 
-    The texels are copied; `close()`, the end of a `with`, or nobody holding it any more ends the object. It is one of
-    the CPU executor: where a GPU runs kernels, make the object with the driver (cuTexObjectCreate) and pass its handle.
+    The texels are copied to the device in force; `close()`, the end of a `with`, or nobody holding it any more ends the
+    object.
 
     Args:
         texels: an array of one of uint8, int8, uint16, int16, uint32, int32, float16 and float32. Its last axis but the
@@ -52,8 +57,8 @@ class Texture:
 
     Raises:
         UsageTypeError: no array, or texels of another type.
-        UsageValueError: a kind, a shape or a way of reading that does not exist, or that do not go together; or a GPU
-            runs kernels here.
+        UsageValueError: a kind, a shape or a way of reading that does not exist, or that do not go together.
+        DriverError: a driver call failed.
     """
 
     def __init__(
@@ -70,18 +75,14 @@ class Texture:
         array = np.asarray(texels)
         if array.dtype.name not in _ELEMENTS:
             raise UsageTypeError(f"texels are one of {', '.join(_ELEMENTS)}, got {array.dtype}")
-        if resolve_device() != "cpu":
-            raise UsageValueError(
-                "Texture makes objects of the CPU executor, and a GPU runs kernels here: make it with the driver "
-                "(cuTexObjectCreate) and pass its handle as an int, or set JITLOAD_DEVICE=cpu"
-            )
         found = _kind_of(array, kind, channels)
         modes = _modes_of(address)
         _check_choice("filter", filter, ("point", "linear"))
         _check_choice("read", read, ("element", "normalized"))
         given_truth("normalized", normalized)
         _check_reading(array, found, modes, filter, read, normalized=normalized)
-        self._image: Image | None = Image(
+        make = Image if resolve_device() == "cpu" else texture.DeviceTexture
+        self._object: Image | DeviceTexture | None = make(
             found,
             _spread(array, found, channels),
             modes,
@@ -89,7 +90,8 @@ class Texture:
             normalized_read=read == "normalized",
             normalized=normalized,
         )
-        process_arena().textures[self._image.handle] = self._image
+        if isinstance(self._object, Image):
+            process_arena().textures[self._object.handle] = self._object
 
     @property
     def handle(self) -> int:
@@ -98,18 +100,20 @@ class Texture:
         Raises:
             UsageValueError: it is closed.
         """
-        if self._image is None:
+        if self._object is None:
             raise UsageValueError("this texture is closed")
-        return self._image.handle
+        return self._object.handle
 
     def __index__(self) -> int:
         return self.handle
 
     def close(self) -> None:
-        """End the object; a kernel that reads through it afterwards is stopped. A second time does nothing."""
-        image, self._image = self._image, None
-        if image is not None:
-            process_arena().textures.pop(image.handle, None)
+        """End the object; a GPU runs first what was launched before. A second time does nothing."""
+        ended, self._object = self._object, None
+        if isinstance(ended, Image):
+            process_arena().textures.pop(ended.handle, None)
+        elif ended is not None:
+            ended.close()
 
     def __enter__(self) -> Texture:  # noqa: PYI034 - Self needs Python 3.11
         return self

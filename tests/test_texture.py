@@ -87,8 +87,3 @@ def test_the_texels_are_copied():
         texels[:] = 7
         kernel(texture, out, grid=1, block=1)
     assert out.tolist() == [2]
-
-
-def test_where_a_gpu_runs_kernels_it_says_what_to_do():
-    with jitload.configure(device="cuda"), pytest.raises(jitload.UsageValueError, match="cuTexObjectCreate"):
-        jitload.Texture(PLANE)

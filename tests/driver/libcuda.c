@@ -113,6 +113,33 @@ F3(cuMemHostAlloc, void **, size_t, unsigned)
 F1(cuMemFreeHost, void *)
 F3(cuPointerGetAttribute, void *, CUpointer_attribute, CUdeviceptr)
 
+F1(cuArrayDestroy, CUarray)
+F1(cuTexObjectDestroy, CUtexObject)
+
+CUresult CUDAAPI cuArray3DCreate(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *d) {
+  uint64_t v[] = {A(array), d->Width, d->Height, d->Depth, d->Format, d->NumChannels, d->Flags};
+  return ASK("cuArray3DCreate", v);
+}
+
+CUresult CUDAAPI cuMemcpy3D(const CUDA_MEMCPY3D *c) {
+  if (c->srcXInBytes || c->srcY || c->srcZ || c->srcLOD || c->dstXInBytes || c->dstY || c->dstZ || c->dstLOD)
+    return CUDA_ERROR_NOT_SUPPORTED;
+  uint64_t v[] = {c->srcMemoryType, A(c->srcHost), c->srcPitch, c->srcHeight, c->dstMemoryType, A(c->dstArray),
+                  c->WidthInBytes, c->Height, c->Depth};
+  return ASK("cuMemcpy3D", v);
+}
+
+CUresult CUDAAPI cuTexObjectCreate(CUtexObject *made, const CUDA_RESOURCE_DESC *r, const CUDA_TEXTURE_DESC *d,
+                                   const CUDA_RESOURCE_VIEW_DESC *view) {
+  int linear = r->resType == CU_RESOURCE_TYPE_LINEAR;
+  if (view || r->flags || (!linear && r->resType != CU_RESOURCE_TYPE_ARRAY)) return CUDA_ERROR_NOT_SUPPORTED;
+  uint64_t v[] = {A(made), r->resType, linear ? r->res.linear.devPtr : A(r->res.array.hArray),
+                  linear ? r->res.linear.format : 0, linear ? r->res.linear.numChannels : 0,
+                  linear ? r->res.linear.sizeInBytes : 0, d->addressMode[0], d->addressMode[1], d->addressMode[2],
+                  d->filterMode, d->flags};
+  return ASK("cuTexObjectCreate", v);
+}
+
 F1(cuLibraryUnload, CUlibrary)
 F3(cuLibraryGetKernel, CUkernel *, CUlibrary, const char *)
 F4(cuLibraryGetGlobal, CUdeviceptr *, size_t *, CUlibrary, const char *)

@@ -1,0 +1,116 @@
+"""CUDA arrays and texture objects; kernels read them through the CPU executor's own."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jitload.cpu.memory.images import Image
+
+from . import status
+from .status import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# CUarray_format, CUaddress_mode, CUresourcetype and CUmemorytype (cuda.h).
+_FORMATS = {1: "u1", 2: "u2", 3: "u4", 8: "i1", 9: "i2", 10: "i4", 16: "f2", 32: "f4"}
+_MODES = {0: "wrap", 1: "clamp", 2: "mirror", 3: "border"}
+_ARRAY, _LINEAR = 0, 2
+_FROM_HOST, _TO_ARRAY = 1, 3
+#: Flags of an array -> (kind without a height, without a depth, with all three).
+_KINDS = {0: ("1d", "2d", "3d"), 8: ("", "2d", ""), 1: ("1d layered", "", "2d layered"), 4: ("", "", "cube"), 5: ("", "", "cube layered")}  # fmt: skip
+
+
+class Array:
+    """A CUDA array: its kind, and its texels as (layers, depth, height, width, channels)."""
+
+    def __init__(self, kind: str, shape: tuple[int, int, int], dtype: str, channels: int) -> None:
+        depth, height, width = (max(extent, 1) for extent in shape)
+        outer = (1, depth) if kind == "3d" else (depth, 1)
+        self.kind = kind
+        self.texels = np.zeros((*outer, height, width, channels), dtype)
+        self.filled = False
+
+
+def calls(driver: Any) -> dict[str, Callable[..., Any]]:
+    """The functions of the API that this file models, by name."""
+    images: dict[int, Image] = {}
+
+    def create(out: int, width: int, height: int, depth: int, form: int, channels: int, flags: int) -> None:
+        driver.current().raise_fault()
+        driver.unsafe("cuArray3DCreate")
+        layered = bool(flags & 1) and not flags & 4
+        place = (1 if height else 0) if not depth else 2 if height or not layered else 0
+        kind = _KINDS.get(flags, ("", "", ""))[place] if width and form in _FORMATS and channels in {1, 2, 4} else ""
+        if not kind or (layered and not depth):
+            what = f"an array of {width} x {height} x {depth}, format {form}, {channels} channels, flags {flags}"
+            raise Refused(status.INVALID_VALUE, what)
+        if kind.startswith("cube") and (width != height or depth % 6 or (flags == 4 and depth != 6)):
+            raise Refused(status.INVALID_VALUE, f"a cube of {width} x {height} x {depth}")
+        array = Array(kind, (depth, height, width), _FORMATS[form], channels)
+        driver.write(out, driver.handles.add(array, "array"))
+
+    def fill(kind: int, host: int, pitch: int, rows: int, target: int, handle: int, *extents: int) -> None:
+        context = driver.current()
+        context.legacy.wait()
+        context.raise_fault()
+        array = driver.handles.get(handle, Array)
+        layers, depth, height, width, channels = array.texels.shape
+        whole = (width * channels * array.texels.itemsize, height, layers * depth)
+        if (kind, target, extents, pitch, rows) != (_FROM_HOST, _TO_ARRAY, whole, whole[0], whole[1]):
+            raise Refused(
+                status.NOT_SUPPORTED, f"copies of {extents} bytes, not of the whole {whole}, are not modelled"
+            )
+        array.texels[...] = np.frombuffer(ctypes.string_at(host, array.texels.nbytes), array.texels.dtype).reshape(
+            array.texels.shape
+        )
+        array.filled = True
+
+    def texture(
+        out: int, resource: int, thing: int, form: int, channels: int, nbytes: int, x: int, y: int, z: int, mixing: int, flags: int
+    ) -> None:  # fmt: skip
+        driver.current().raise_fault()
+        driver.unsafe("cuTexObjectCreate")
+        if resource == _LINEAR:
+            if driver.memory.around(thing) is None:
+                raise Refused(status.INVALID_VALUE, f"{thing:#x} is no memory of CUDA")
+            data = bytearray(nbytes)
+            driver.current().legacy.wait()
+            driver.arena.read(thing, memoryview(data))
+            kind, texels = "linear", np.frombuffer(data, _FORMATS[form]).reshape(1, 1, 1, -1, channels)
+        else:
+            array = driver.handles.get(thing, Array)
+            if not array.filled:
+                raise Refused(status.INVALID_VALUE, "an array that nobody has written")
+            kind, texels = array.kind, array.texels
+        whole = texels.dtype.kind in "iu" and texels.itemsize < 4
+        if mixing and texels.dtype.kind in "iu" and (flags & 1 or not whole):
+            raise Refused(status.INVALID_VALUE, "linear filtering of integers")
+        if {x, y, z} - _MODES.keys() or flags & ~3:
+            raise Refused(status.INVALID_VALUE, f"address modes {x}, {y}, {z}, flags {flags}")
+        modes = (_MODES[x], _MODES[y], _MODES[z])
+        normalized = bool(flags & 2)
+        if not normalized and {"wrap", "mirror"} & {*modes}:
+            raise Refused(status.INVALID_VALUE, "wrap and mirror without normalized coordinates")
+        image = Image(
+            kind, texels, modes, linear=bool(mixing), normalized_read=whole and not flags & 1, normalized=normalized
+        )
+        driver.arena.textures[image.handle] = images[image.handle] = image
+        driver.write(out, image.handle)
+
+    def end(handle: int) -> None:
+        driver.unsafe("cuTexObjectDestroy")
+        if images.pop(handle, None) is None:
+            raise Refused(status.INVALID_VALUE, f"{handle:#x} is no texture object")
+        driver.arena.textures.pop(handle, None)
+
+    return {
+        "cuArray3DCreate": create,
+        "cuArrayDestroy": lambda handle: driver.handles.remove(handle, Array),
+        "cuMemcpy3D": fill,
+        "cuTexObjectCreate": texture,
+        "cuTexObjectDestroy": end,
+    }
