@@ -116,11 +116,11 @@ def test_a_linked_kernel_is_found_again_without_a_compile(files):
 
 def test_a_linked_kernel_is_precompiled_and_bundled_with_its_parts(files, tmp_path):
     """For archs that are listed, each with inputs of its own; and served where nothing may be compiled."""
-    report = declared(files).precompile(["sm_80", "compute_75"], jobs=1)
+    report = declared(files).precompile(["sm_80", "compute_90"], jobs=1)
     assert not report.failed
-    bundle = jitload.Bundle.create(tmp_path / "k.jlb", [declared(files)], archs=["sm_80", "compute_75"])
+    bundle = jitload.Bundle.create(tmp_path / "k.jlb", [declared(files)], archs=["sm_80", "compute_90"])
     assert sorted(map(tuple, bundle.manifest["targets"])) == [
-        ("cubin", "sm_80"), ("ltoir", "sm_75"), ("ltoir", "sm_80"), ("ptx", "compute_75"),
+        ("cubin", "sm_80"), ("ltoir", "sm_80"), ("ltoir", "sm_90"), ("ptx", "compute_90"),
     ]  # fmt: skip
     with jitload.Session(cache_dir=tmp_path / "empty"), jitload.configure(device="cpu", compile="never"):
         with pytest.raises(NotPrecompiledError):

@@ -51,14 +51,14 @@ def link_image(kind: str, data: bytes, arch: str) -> bytes:
     cache = default_cache()
     linker = None if config.current().strict else linker_toolchain(cache.memo_dir())
     if linker is None:
-        return _link(kind, data, arch)
+        return link_anew(kind, data, arch)
     made_of = [("kind", kind.encode()), ("arch", arch.encode()), ("image", data), ("linker", linker.digest.encode())]
     kept = cache.blobs("linked at load")
     key = digest_factors(made_of)
     with kept.lock(key) as found:
         if found is not None and _is_whole(found):
             return found
-        cubin = _link(kind, data, arch)
+        cubin = link_anew(kind, data, arch)
         kept.put(key, cubin)
     return cubin
 
@@ -71,7 +71,12 @@ def _is_whole(cubin: bytes) -> bool:
     return True
 
 
-def _link(kind: str, data: bytes, arch: str) -> bytes:
+def link_anew(kind: str, data: bytes, arch: str) -> bytes:
+    """The same, whatever is in the cache, and keeping nothing.
+
+    Raises:
+        LoadError: as `link_image`.
+    """
     started = perf_counter()
     options = [*(["-lto"] if kind == "ltoir" else []), f"-arch={arch}"]
     try:

@@ -52,7 +52,7 @@ def test_explain_compiles_and_makes_nothing(invoke, cache):
 
 def test_without_an_arch_it_is_what_a_launch_would_get(ask, invoke, cache, monkeypatch):
     """With compiling off, the executor takes the PTX without its own options."""
-    jitload.compile(pathlib.Path("scale.cu"), arch="compute_75")
+    jitload.compile(pathlib.Path("scale.cu"), arch="compute_90")
     monkeypatch.setenv("JITLOAD_DEVICE", "cpu")
     assert ask("explain", "scale.cu", code=3)[0]["outcome"] == "compile"
     monkeypatch.setenv("JITLOAD_COMPILE", "never")

@@ -12,7 +12,7 @@ from jitload.cli.checks.finding import missing, ok, problem
 from jitload.cli.checks.sample import PTX
 from jitload.compiler import nvrtc, toolkit
 from jitload.compiler.fatbin import pack_fatbin
-from jitload.cuda.linker import link_ltoir
+from jitload.cuda.linker import link_anew
 from jitload.errors import CompileError, JitloadError, LoadError
 from jitload.values import Kind
 
@@ -78,7 +78,7 @@ def check_nvjitlink(sample: Sample) -> Finding:
     except JitloadError:
         return missing("not tried: there is no LTO-IR to link without a compile", fix)
     try:
-        cubin = link_ltoir(image.data, sample.arch)
+        cubin = link_anew("ltoir", image.data, sample.arch)
     except LoadError as error:
         return missing(f"not found: {_reason(error)}", fix) if _is_absent(error) else problem(str(error), fix)
     number = package_version("nvidia-nvjitlink")
