@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import pathlib
@@ -64,6 +65,13 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.hookimpl(trylast=True)
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """What stands for 14,000 tests lives to the end: no collection of garbage is to walk through it again."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_sessionfinish(session):
     """Keep what .ci/run measures: xdist kills a worker that has not ended ten seconds later, and then it is lost."""
     if hasattr(session.config, "workerinput") and "coverage" in sys.modules:
