@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.registry import candidates, explain, rows_of
@@ -25,6 +25,8 @@ _KINDS = {
     "b": ({"u", "s", "b", "f", "bf", "tf", "x2"}, {"u", "s", "b", "f"}),
     "f": ({"f", "b"}, {"b"}),
 }
+#: Every `Immediate.float_width`.
+_WIDTHS = frozenset({0, 1, 32, 64})
 
 
 def read(instruction: Instruction) -> Name:
@@ -84,16 +86,32 @@ def type_at(name: Name, place: Place) -> Type | None:
     return TYPES[f"{word[0]}{2 * int(word[1:])}"] if holds == "W" else TYPES[word]
 
 
+class _Spot(NamedTuple):
+    """A place in a form as so many operands take it.
+
+    Attributes:
+        place: what the row says.
+        type: what it holds, where the row says it.
+        registers: the types of registers that may stand there.
+        widths: of literals that may stand there, `Immediate.float_width`.
+    """
+
+    place: Place
+    type: Type | None
+    registers: frozenset[str]
+    widths: frozenset[int]
+
+
 def _misfit(name: Name, operands: tuple[Operand, ...]) -> str:
     """Why operands do not fit a form, or ""."""
-    places = _places(name, len(operands))
-    if places is None:
+    spots = _spots(name, len(operands))
+    if spots is None:
         return f"{len(operands)} operands"
-    for number, (place, accepted, operand) in enumerate(zip(*places, operands, strict=True)):
-        if type(operand) is Register:
-            if place.sign != "[" and (accepted is None or operand.type.name in accepted):
+    for number, (spot, operand) in enumerate(zip(spots, operands, strict=True)):
+        if type(operand) is Register:  # nearly all are registers or literals
+            if operand.type.name in spot.registers:
                 continue
-        elif _fits(place, accepted, operand, name):
+        elif operand.float_width in spot.widths if type(operand) is Immediate else _fits(spot, operand):
             continue
         what = f", a register of type .{operand.type.name}," if isinstance(operand, Register) else ""
         return f"operand {number + 1}{what} does not fit"
@@ -101,25 +119,34 @@ def _misfit(name: Name, operands: tuple[Operand, ...]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _places(name: Name, count: int) -> tuple[tuple[Place, ...], tuple[frozenset[str] | None, ...]] | None:
-    """The places that so many operands take, and the types of registers for each; None where they are too many or few."""
+def _spots(name: Name, count: int) -> tuple[_Spot, ...] | None:
+    """The places that so many operands take; None where they are too many or few."""
     taken = [place for place in name.row.places if not place.when or name.has(place.when)]
     spare = len(taken) - count
     for place in [place for place in reversed(taken) if place.optional][: max(spare, 0)]:
         taken.remove(place)
     if len(taken) != count:
         return None
-    return tuple(taken), tuple(
-        _registers(type_at(name, place), wider=place.mark == ">") if place.holds != "#" else frozenset[str]()
-        for place in taken
-    )
+    return tuple([_spot(place, type_at(name, place)) for place in taken])
+
+
+def _spot(place: Place, type_: Type | None) -> _Spot:
+    if place.sign == "[":
+        return _Spot(place, type_, frozenset(), frozenset())
+    if place.holds == "#":
+        return _Spot(place, type_, frozenset(), _WIDTHS)
+    registers = _registers(type_, wider=place.mark == ">")
+    if type_ is None:
+        return _Spot(place, type_, registers, frozenset() if place.holds == "_" else _WIDTHS)
+    literal = not place.is_result and place.pair != "&"
+    return _Spot(place, type_, registers, _widths(type_) if literal else frozenset())
 
 
 @lru_cache(maxsize=256)
-def _registers(type_: Type | None, *, wider: bool) -> frozenset[str] | None:
-    """The types of registers that hold a type (PTX ISA sections 9.4 and 9.4.1); None for any."""
+def _registers(type_: Type | None, *, wider: bool) -> frozenset[str]:
+    """The types of registers that hold a type (PTX ISA sections 9.4 and 9.4.1); of none in particular, all."""
     if type_ is None:
-        return None
+        return frozenset(TYPES)
     if type_.kind == "p":
         return frozenset({"pred"})
     equal, more = _KINDS.get(type_.kind, ({"b"}, {"b"}))
@@ -131,49 +158,49 @@ def _registers(type_: Type | None, *, wider: bool) -> frozenset[str] | None:
     return frozenset(found | {type_.name})
 
 
-def _fits(place: Place, accepted: frozenset[str] | None, operand: Operand, name: Name) -> bool:
-    """Whether an operand that is no register may stand in a place."""
+def _fits(spot: _Spot, operand: Operand) -> bool:
+    """Whether an operand that is no register and no literal may stand in a place."""
+    place = spot.place
     if place.sign == "[":
         return isinstance(operand, Texel if place.name == "t" else Memory)
     if isinstance(operand, Sink):
         return place.name == "_d" or place.pair != "" or place.holds == "_"
-    if accepted is None:
-        return place.holds != "_" and not isinstance(operand, Memory | Texel)
     if place.holds == "#":
-        return isinstance(operand, Immediate)
+        return False
+    if spot.type is None:
+        return place.holds != "_" and not isinstance(operand, Memory | Texel)
     if isinstance(operand, Pair):
-        return _is_pair(place, accepted, operand)
+        return _is_pair(spot, operand)
     if place.pair == "&":
         return False
     if isinstance(operand, Vector):
-        return place.sign == "{" and all(_is_element(one, accepted, place) for one in operand.items)
-    if isinstance(operand, Immediate):
-        type_ = type_at(name, place)
-        return not place.is_result and type_ is not None and _is_literal(operand, type_)
+        return place.sign == "{" and all(_is_element(one, spot) for one in operand.items)
     if isinstance(operand, Not):
         return place.holds == "p"
     return isinstance(operand, Special | Symbol) and not place.is_result
 
 
-def _is_pair(place: Place, accepted: frozenset[str], operand: Pair) -> bool:
+def _is_pair(spot: _Spot, operand: Pair) -> bool:
     first, second = operand
     return (
-        place.pair != ""
-        and (isinstance(first, Sink) or (isinstance(first, Register) and first.type.name in accepted))
+        spot.place.pair != ""
+        and (isinstance(first, Sink) or (isinstance(first, Register) and first.type.name in spot.registers))
         and (isinstance(second, Sink) or (isinstance(second, Register) and second.type.name == "pred"))
     )
 
 
-def _is_element(operand: Operand, accepted: frozenset[str], place: Place) -> bool:
+def _is_element(operand: Operand, spot: _Spot) -> bool:
     if isinstance(operand, Register):
-        return operand.type.name in accepted
-    return isinstance(operand, Sink) if place.is_result else isinstance(operand, Immediate)
+        return operand.type.name in spot.registers
+    return isinstance(operand, Sink) if spot.place.is_result else isinstance(operand, Immediate)
 
 
-def _is_literal(operand: Immediate, type_: Type) -> bool:
-    """Whether a literal may stand for a value of this type: whole numbers for integers, others for floats."""
+def _widths(type_: Type) -> frozenset[int]:
+    """Of literals that may stand for a value of this type: whole numbers for integers, others for floats."""
     if type_.kind in {"u", "s"}:
-        return operand.float_width == 0
+        return frozenset({0})
     if type_.kind == "b":
-        return operand.float_width != 1
-    return type_.kind == "p" or (type_.kind == "f" and type_.bits > 16 and operand.float_width != 0)
+        return _WIDTHS - {1}
+    if type_.kind == "f" and type_.bits > 16:
+        return _WIDTHS - {0}
+    return _WIDTHS if type_.kind == "p" else frozenset()

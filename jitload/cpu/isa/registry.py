@@ -21,7 +21,7 @@ from jitload.cpu.isa import (
     video,
     warps,
 )
-from jitload.cpu.isa.groups import TYPE_WORDS
+from jitload.cpu.isa.groups import GROUPS, TYPE_WORDS
 from jitload.cpu.types import TYPES
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ FAMILIES: dict[str, tuple[Row, ...]] = {
 }
 
 
-#: Parts that say something new where they stand again; ptxas takes any other one twice.
-_ORDERS = frozenset({"row", "col"})
+#: Parts that say something new where they stand again, and the empty one; ptxas takes any other one twice.
+_ONCE = frozenset({"row", "col", ""})
 
 
 _VECTOR_BITS = 128
@@ -113,7 +113,7 @@ def read_name(row: Row, modifiers: tuple[str, ...]) -> Name | None:
     """The name as this row has it, or None where it does not fit."""
     if row.refused:
         return Name(row, (), ()) if {slot.names[0] for slot in row.slots} <= set(modifiers) else None
-    if not row.words.issuperset(modifiers):
+    if not _mentions(row.spelled, modifiers):
         return None
     types = [part for part in modifiers if part in TYPE_WORDS]
     rest = [part for part in modifiers if part not in TYPE_WORDS]
@@ -129,9 +129,26 @@ def read_name(row: Row, modifiers: tuple[str, ...]) -> Name | None:
         return None
     if "VEC" in row.spelled and not _is_vector(picked, used):
         return None
-    if types or not {*rest} <= {*picked} - _ORDERS:
+    if types or not {*rest} <= {*picked} - _ONCE:
         return None
     return Name(row, tuple(used), tuple(picked))
+
+
+def _mentions(spelled: str, modifiers: tuple[str, ...]) -> bool:
+    """Whether the text of a row has all parts in it: most rows are passed over without being taken apart."""
+    for part in modifiers:
+        for text in _spellings(part):
+            if text in spelled:
+                break
+        else:
+            return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _spellings(part: str) -> tuple[str, ...]:
+    """How rows may write a part: as it is, or a word in capitals for it."""
+    return (part, *[word for word, names in GROUPS.items() if part in names])
 
 
 def _is_whole(row: Row, picked: list[str]) -> bool:

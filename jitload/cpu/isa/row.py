@@ -107,7 +107,7 @@ class Row:
     """
 
     __slots__ = (
-        "_places", "_slots", "_words", "effects", "example", "expression", "model", "opcode", "operands", "profile", "refused", "since",
+        "_places", "_slots", "effects", "example", "expression", "model", "opcode", "operands", "profile", "refused", "since",
         "spelled",
     )  # fmt: skip
 
@@ -136,7 +136,6 @@ class Row:
         self.refused = refused
         self._slots: tuple[Slot, ...] | None = None
         self._places: tuple[Place, ...] | None = None
-        self._words: frozenset[str] | None = None
 
     @property
     def name(self) -> str:
@@ -147,16 +146,13 @@ class Row:
     def slots(self) -> tuple[Slot, ...]:
         """The parts behind the opcode."""
         if self._slots is None:
-            pieces = _BRACES.findall(self.spelled)
-            self._slots = tuple(slot for number, piece in enumerate(pieces) for slot in _slots(piece, number))
+            found: list[Slot] = []
+            for number, piece in enumerate(_BRACES.findall(self.spelled)):
+                slots = _slots(piece)
+                shared = len(slots) > 1 and slots[0].optional
+                found += [slot._replace(braces=number) for slot in slots] if shared else slots
+            self._slots = tuple(found)
         return self._slots
-
-    @property
-    def words(self) -> frozenset[str]:
-        """All that may stand in its name behind the opcode."""
-        if self._words is None:
-            self._words = frozenset(name for slot in self.slots for name in slot.names)
-        return self._words
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -185,16 +181,17 @@ class Row:
 
 
 @lru_cache(maxsize=1024)
-def _slots(piece: str, number: int) -> tuple[Slot, ...]:
-    """Those of a piece of a name, in braces or not."""
+def _slots(piece: str) -> tuple[Slot, ...]:
+    """Those of a piece of a name, in braces or not; rows have many pieces in common."""
     optional = piece[0] == "{"
-    parts = _PART.findall(piece)
-    together = number if optional and len(parts) > 1 else 0
     return tuple(
-        Slot(word if word in GROUPS else "", _names(several or word), optional, sign == "!", together)
-        for sign, several, word in parts
+        [
+            Slot(word if word in GROUPS else "", _names(several or word), optional, sign == "!")
+            for sign, several, word in _PART.findall(piece)
+        ]
     )
 
 
+@lru_cache(maxsize=1024)
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for word in text.split("|") for name in GROUPS.get(word, (word,)))

@@ -53,3 +53,10 @@ def test_what_has_no_row_is_no_instruction():
     assert candidates("frobnicate", ("u32",)) == ()
     assert "unknown" in decide("frobnicate.u32 %r1, %r2")
     assert {"bra", "shfl", "redux", "mma", "tex"} <= opcodes()
+
+
+def test_an_empty_part_is_none_of_a_name():
+    """Also where a row leaves places empty, and its text has everything else in it."""
+    assert candidates("ld", ("global", "f32"))
+    assert not candidates("ld", ("global", "f32", ""))
+    assert not candidates("add", ("", "s32"))
