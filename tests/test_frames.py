@@ -153,7 +153,7 @@ def test_what_led_to_an_error_is_cut_too():
     namespace = {"__name__": "jitload.somewhere", "fail": fail}
     exec(
         compile("def middle():\n fail()\ndef outer():\n try:\n  middle()\n except ValueError as e:\n"
-                "  raise KeyError from e\n", f"{PACKAGE}/somewhere.py", "exec"),
+                "  raise KeyError from e\n", "<somewhere>", "exec"),
         namespace,
     )  # fmt: skip
     with pytest.raises(KeyError) as caught:
