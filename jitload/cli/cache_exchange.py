@@ -39,6 +39,7 @@ def push(
     with clean_failures():
         if bool(files) is everything:
             raise typer.BadParameter("name workloads, or write --all for everything in the cache", param_hint="FILE")
+        _refuse_choice(everything, arch, kind)
         cache = default_cache()
         done = exchange.push_everything(cache) if everything else exchange.push(cache, files or [], arch, kind)
         _tell(done, as_json, f"{entries_of(done.moved)} given to {cache.remote.place if cache.remote else 'nobody'}")
@@ -58,10 +59,16 @@ def pull(
     with clean_failures():
         if bool(files) is everything:
             raise typer.BadParameter("name workloads, or write --all for everything in the remote", param_hint="FILE")
+        _refuse_choice(everything, arch, kind)
         cache = default_cache()
         done = exchange.pull_everything(cache) if everything else exchange.pull(cache, files or [], arch, kind)
         place = cache.remote.place if cache.remote else "nobody"
         _tell(done, as_json, f"{entries_of(done.moved)} from {place}, {done.present} already here")
+
+
+def _refuse_choice(everything: bool, arch: object, kind: object) -> None:
+    if everything and (arch or kind):
+        raise typer.BadParameter("--all takes every arch and kind: leave --arch and --kind out, or name workloads")
 
 
 def _tell(done: Exchanged, as_json: bool, line: str) -> None:

@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from jitload.cli.bundle_arguments import AsJson
-from jitload.cli.console import Failed, clean_failures, new_app
+from jitload.cli.console import EXIT_FAILED, Failed, clean_failures, new_app
 from jitload.cli.request import Archs
 from jitload.cli.script import print_script_error
 from jitload.cli.tables import JsonRow
-from jitload.errors import JitloadError
+from jitload.errors import ArgumentError, JitloadError
 from jitload.jit import JitKernel
 from jitload.jit.specialization import SOURCE_SUFFIXES
 
@@ -37,7 +37,8 @@ def explain_script(
 
     The file is imported, as a module and not as a program: what stands under `if __name__ == "__main__"` is not run.
     For each jit_kernel in it stands what `jitload cache explain` says of a CUDA file; of one that has a template
-    argument without a default, that it has. Exits with 0 for hits alone and with 3 for a miss.
+    argument without a default, that it has: such a kernel counts neither as a hit nor as a miss. Exits with 0 for
+    hits alone, with 3 for a miss, and with 1 where something stood in the way of an answer.
 
     \b
     jitload explain app.py --kernel saxpy
@@ -57,6 +58,8 @@ def explain_script(
         typer.echo(json.dumps([{"name": name, **row} for name, (row, _) in rows.items()], indent=2))
     else:
         typer.echo("\n\n".join(f"{name}: {text}" for name, (_, text) in rows.items()))
+    if any(row.get("failed") for row, _ in rows.values()):
+        raise typer.Exit(EXIT_FAILED)
     if not all(row.get("hit", True) for row, _ in rows.values()):
         raise typer.Exit(EXIT_MISS)
 
@@ -69,9 +72,9 @@ def _declared(script: Path) -> dict[str, JitKernel]:
     try:
         with redirect_stdout(sys.stderr):
             names = runpy.run_path(str(script), run_name=script.stem)
-    except Exception as error:  # noqa: BLE001 - the script's own, shown as Python shows it
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the script's own, shown as Python shows it
         print_script_error(error, script.stem)
-        raise Failed(error) from None
+        raise Failed(error if isinstance(error, Exception) else RuntimeError(f"{script} ended: {error!r}")) from None
     found: dict[str, JitKernel] = {}
     for value in names.values():
         if isinstance(value, JitKernel):
@@ -84,6 +87,8 @@ def _explained(kernel: JitKernel, arch: list[str] | None) -> tuple[JsonRow, str]
     archs = [name for item in arch or () for name in item.split(",")]
     try:
         explanation = kernel.explain(arch=archs or None)
-    except JitloadError as error:
+    except ArgumentError as error:  # a template argument that only a launch gives
         return {"error": str(error)}, str(error)
+    except JitloadError as error:
+        return {"error": str(error), "failed": True}, str(error)
     return explanation.to_json(), str(explanation)

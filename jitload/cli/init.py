@@ -1,5 +1,6 @@
 """`jitload init`: a small package with a kernel, a test, a plan for its bundle, and the entry point that ships it."""
 
+import keyword
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ from jitload.files.atomic import write_file
 
 app = new_app()
 
+#: What the package itself imports under these names.
+_IMPORTED = frozenset({"jitload", "numpy", "pytest"})
 _FILES = {
     "pyproject.toml": """\
 [build-system]
@@ -106,7 +109,8 @@ def init(
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
         package = name or directory.resolve().name.replace("-", "_")
-        if not package.isidentifier() or not package.isascii():
+        taken = keyword.iskeyword(package) or package in _IMPORTED
+        if taken or not package.isidentifier() or not package.isascii():
             raise ValueError(f"{package!r} cannot be the name of a package: write --name NAME")
         files = {directory / path.format(name=package): text.format(name=package) for path, text in _FILES.items()}
         there = [str(path) for path in files if path.exists()]

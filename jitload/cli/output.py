@@ -23,6 +23,19 @@ def default_pattern(source: Path, kind: Kind, *, per_arch: bool) -> str:
     return f"{source.stem}.{PLACEHOLDER}.{kind}" if per_arch else f"{source.stem}.{kind}"
 
 
+def page_destination(out: str) -> Path:
+    """The file for a page of HTML.
+
+    Raises:
+        ValueError: stdout was asked for.
+        OSError: as `destination`.
+    """
+    path = destination(out, "")
+    if path is None:
+        raise ValueError(f"a page is a file: write its name in the place of {STDOUT}")
+    return path
+
+
 def destination(pattern: str, arch: str) -> Path | None:
     """The file for the image of one arch, or None for stdout. Links are followed: what they lead to is replaced.
 

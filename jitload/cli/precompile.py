@@ -14,7 +14,7 @@ from jitload.batch.plan import DEFAULT_PLAN, PLAN_SUFFIX, Plan, wishes_of
 from jitload.batch.precompile import precompile
 from jitload.batch.report import PrecompileReport
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
-from jitload.cli.output import destination
+from jitload.cli.output import page_destination
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, HostHeaders, IncludeDirs, Kinds, Names, Options, Written, as_wished
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
@@ -99,7 +99,7 @@ def precompile_files(
             written["host_headers"] = False
         items = [item for file in files or [_default_plan()] for item in _items(file, arch, kind, written)]
         _expect_writable_cache()
-        where = page and destination(str(page), "")  # refused now rather than when all is compiled
+        where = page and page_destination(str(page))  # refused now rather than when all is compiled
         taken: dict[CompileRequest, list[JsonRow]] = {}
         with shown_progress(lines_to_stderr=as_json) as advance, _executor(dask) as executor:
 

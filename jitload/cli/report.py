@@ -8,7 +8,7 @@ import typer
 from jitload.bundles.bundle import Bundle
 from jitload.cli.console import clean_failures, new_app
 from jitload.cli.directory import opened_cache
-from jitload.cli.output import STDOUT, destination
+from jitload.cli.output import page_destination
 from jitload.lazy import lazy
 from jitload.report.page import Page
 from jitload.report.render import write_page
@@ -127,8 +127,5 @@ def profile(
 
 
 def _write(page: Page, out: Path) -> None:
-    if str(out) == STDOUT:
-        raise ValueError("a page is a file: write its name behind -o")
-    path = destination(str(out), "")
-    write_page(page, Path(out if path is None else path).resolve())
+    write_page(page, page_destination(str(out)).resolve())
     typer.echo(f"{out}: {len(page.parts)} part{'' if len(page.parts) == 1 else 's'}")

@@ -6,7 +6,7 @@ import sys
 import traceback
 
 
-def print_script_error(error: Exception, name: str) -> None:
+def print_script_error(error: BaseException, name: str) -> None:
     """Print a traceback to stderr, without the frames that lie above the script.
 
     Args:

@@ -11,10 +11,11 @@ from jitload.cli.console import clean_failures, failure_text, new_app
 from jitload.cli.request import Archs, Defines, IncludeDirs, Names, Options, SourceFile, build_requests
 from jitload.cli.resources import resource_lines
 from jitload.errors import JitloadError
+from jitload.source.request import CompileRequest
 from jitload.target import NO_STAND_INS
 
 #: What is looked at beside the source, and in the directories for #include.
-SUFFIXES = (".cu", ".cuh", ".h", ".hpp", ".inl")
+SUFFIXES = (".cu", ".cuh", ".h", ".hpp", ".inl", ".cpp", ".cc", ".cxx")
 
 app = new_app()
 
@@ -41,16 +42,21 @@ def watch(
         directories = [file.parent, *map(Path, include_dirs or ())]
         if not file.is_file():
             raise FileNotFoundError(2, "no such file", str(file))
+
+        def wanted() -> list[CompileRequest]:
+            _, requests = build_requests(
+                file, None, arch, include_dirs=include_dirs, defines=defines, names=names, options=options
+            )
+            return requests
+
+        wanted()  # what no save can mend is said now
     seen: object = None
     while True:
-        now = _stamps(directories)
+        now = _stamps(file, directories)
         if now != seen:
             seen = now
             try:
-                _, requests = build_requests(
-                    file, None, arch, include_dirs=include_dirs, defines=defines, names=names, options=options
-                )
-                images = [make_image(request, None, NO_STAND_INS, resources=True) for request in requests]
+                images = [make_image(request, None, NO_STAND_INS, resources=True) for request in wanted()]
             except (JitloadError, OSError) as error:
                 typer.echo(f"{time.strftime('%H:%M:%S')} {failure_text(error)}")
             else:
@@ -62,15 +68,14 @@ def watch(
         time.sleep(seconds)
 
 
-def _stamps(directories: list[Path]) -> dict[str, tuple[int, int]]:
-    """(time of the last change, size) of every file that may count."""
+def _stamps(file: Path, directories: list[Path]) -> dict[str, tuple[int, int]]:
+    """(time of the last change, size) of the file, and of every other that may count."""
+    beside = [path for directory in directories if directory.is_dir() for path in directory.iterdir()]
     found = {}
-    for directory in directories:
-        for path in directory.iterdir() if directory.is_dir() else ():
-            if path.suffix in SUFFIXES:
-                try:
-                    state = path.stat()
-                except OSError:  # saved by way of another name, or gone
-                    continue
-                found[str(path)] = (state.st_mtime_ns, state.st_size)
+    for path in (file, *(path for path in beside if path.suffix in SUFFIXES)):
+        try:
+            state = path.stat()
+        except OSError:  # saved by way of another name, or gone
+            continue
+        found[str(path)] = (state.st_mtime_ns, state.st_size)
     return found

@@ -88,3 +88,6 @@ def test_where_nothing_can_be_moved_says_so(tmp_path, invoke, sources):
         assert invoke("cache", "push", "--all", *sources).exit_code == 2
         assert invoke("cache", "pull").exit_code == 2
         assert invoke("cache", "pull", "--all", *sources).exit_code == 2
+        for command in ("push", "pull"):
+            for chosen in (["--arch", "sm_80"], ["--kind", "ptx"]):
+                assert "leave --arch and --kind out" in invoke("cache", command, "--all", *chosen).stderr

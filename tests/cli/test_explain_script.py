@@ -49,6 +49,26 @@ def test_it_tells_hits_and_misses_in_json(invoke, app_file):
     assert json.loads(result.stdout)[0]["hit"]
 
 
+def test_a_kernel_that_cannot_be_explained_is_no_hit(invoke, app_file):
+    """That its file is gone is a failure; that a template argument is open is told, and counts for nothing."""
+    (app_file.parent / "gone.py").write_text(
+        "import jitload\n@jitload.jit_kernel(file='gone.cu')\ndef gone(x): ...\n"
+        + APP.split("again", maxsplit=1)[0].split("\n", 2)[2]
+    )
+    result = invoke("explain", "gone.py")
+    assert (result.exit_code, "gone.cu" in result.stdout) == (1, True)
+    assert invoke("explain", "app.py", "--kernel", "one").exit_code == 0
+
+
+@pytest.mark.parametrize("ending", ["0", "3", "'no torch'"])
+def test_a_script_that_ends_itself_explains_nothing(invoke, app_file, ending):
+    (app_file.parent / "ends.py").write_text(
+        f"import sys\n{APP.split('if __name__', maxsplit=1)[0]}\nsys.exit({ending})\n"
+    )
+    result = invoke("explain", "ends.py", "--json")
+    assert (result.exit_code, "SystemExit" in result.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

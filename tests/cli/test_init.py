@@ -22,7 +22,11 @@ def test_the_package_passes_its_test_and_its_bundle_can_be_built(invoke, workdir
 def test_a_name_that_no_package_can_have_is_refused(invoke, workdir, monkeypatch):
     (workdir / "1st").mkdir()
     monkeypatch.chdir(workdir / "1st")
-    for arguments in (["."], [".", "--name", "class-1"]):
+    for arguments in (
+        ["."],
+        [".", "--name", "class-1"],
+        *([".", "--name", name] for name in ("class", "numpy", "jitload")),
+    ):
         result = invoke("init", *arguments)
         assert result.exit_code == 1
         assert "cannot be the name of a package" in result.stderr

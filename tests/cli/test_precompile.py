@@ -172,3 +172,9 @@ def test_a_cache_that_keeps_nothing_is_said_before_anything_is_compiled(spawn, w
         assert words in done.stderr.decode()
         assert "nothing compiled would be kept" in done.stderr.decode()
         assert done.stdout == b""
+
+
+def test_a_page_to_stdout_is_refused_before_anything_is_compiled(invoke, workdir, cache_dir):
+    result = invoke("precompile", "saxpy.cu", "--arch", "sm_90", "--report", "-")
+    assert (result.exit_code, "a page is a file" in result.stderr) == (1, True)
+    assert not list(cache_dir.glob("objects/*/*"))

@@ -49,3 +49,23 @@ def line_with(watching, text):
 def test_a_file_that_is_not_there_is_said(invoke, workdir):
     result = invoke("watch", "nowhere.cu")
     assert (result.exit_code, "nowhere.cu: no such file" in result.stderr) == (1, True)
+
+
+def test_what_no_save_can_mend_ends_it(invoke, workdir):
+    (workdir / "k.cu").write_text(SOURCE)
+    result = invoke("watch", "k.cu", "--arch", "foo")
+    assert (result.exit_code, "foo" in result.stderr) == (1, True)
+
+
+def test_the_file_itself_counts_whatever_it_is_called(workdir, needs_nvrtc):
+    (workdir / "k.txt").write_text('extern "C" __global__ void k(int *x) { *x = 1; }\n')
+    command = [sys.executable, "-u", "-m", "jitload", "watch", "k.txt", "--arch", "sm_90", "--interval", "0.05"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    watching = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        line_with(watching, "k.txt: cubin for sm_90")
+        save(workdir / "k.txt", "nonsense;\n")
+        line_with(watching, "error")
+    finally:
+        watching.kill()
+        watching.communicate(timeout=60)
