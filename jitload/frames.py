@@ -7,8 +7,10 @@ ask an error for its lines: there what went wrong stands first, and the user's l
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
 _OURS = "jitload"
+#: Where the code of the standard library comes from: a user's own queue.py is none of it.
+_LIBRARY = (f"{Path(os.__file__).parent}{os.sep}", "<frozen ")
 #: What runs the cells of a notebook.
 _SHELLS = ("IPython", "ipykernel")
 
@@ -23,11 +27,15 @@ _SHELLS = ("IPython", "ipykernel")
 def shorten(error: BaseException) -> None:
     """Take out of the traceback of an error, and of what led to it, the frames below the one that is called first.
 
-    Frames of others among them, such as a callback of the user's, stay.
+    Frames of others among them, such as a callback of the user's, stay; so does what a user was handling when this was
+    called, which did not come about here.
     """
     for one in _chain(error):
-        if one.__traceback__ is not None:
-            _cut(one.__traceback__)
+        if one.__traceback__ is None:
+            continue
+        if one is not error and _root_of(one.__traceback__.tb_frame) != _OURS:
+            return
+        _cut(one.__traceback__)
 
 
 def _cut(kept: TracebackType) -> None:
@@ -43,8 +51,13 @@ def _cut(kept: TracebackType) -> None:
 
 def _is_inside(frame: FrameType) -> bool:
     """Whether a frame below one of jitload is of its own, or of the standard library, which it called."""
-    root = str(frame.f_globals.get("__name__", _OURS)).partition(".")[0]  # code that the executor writes has no name
-    return root == _OURS or root in sys.stdlib_module_names
+    root = _root_of(frame)
+    return root == _OURS or (root in sys.stdlib_module_names and frame.f_code.co_filename.startswith(_LIBRARY))
+
+
+def _root_of(frame: FrameType) -> str:
+    """The package whose code runs in a frame. Code that the executor writes has no name, and is ours."""
+    return str(frame.f_globals.get("__name__", _OURS)).partition(".")[0]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import linecache
 import os
 import subprocess
@@ -160,6 +161,28 @@ def test_what_led_to_an_error_is_cut_too():
         namespace["outer"]()
     frames.shorten(caught.value)
     assert [entry.name for entry in traceback.extract_tb(caught.value.__cause__.__traceback__)] == ["outer", "fail"]
+
+
+def test_what_the_user_was_handling_keeps_its_frames(on_cpu):
+    """It did not come about here, and may be logged by whoever handles it."""
+    try:
+        json.loads("{bad")
+    except ValueError as error:
+        handled, before = error, len(traceback.extract_tb(error.__traceback__))
+        with pytest.raises(jitload.JitloadError):
+            jitload.load_module_from_bytes("no such kind", b"x")
+    assert before > 2
+    assert len(traceback.extract_tb(handled.__traceback__)) == before
+
+
+def test_a_module_of_the_user_may_be_called_as_one_of_pythons(on_cpu):
+    """Its frames stay, where it is called back."""
+    namespace = {"__name__": "queue"}
+    exec(compile("def load(data):\n raise jitload.LoadError('mine')\n", "/home/user/queue.py", "exec"), namespace)
+    namespace["jitload"] = jitload
+    with jitload.register_loader("mine", namespace["load"]), pytest.raises(jitload.LoadError) as caught:
+        jitload.load_module_from_bytes("mine", b"x")
+    assert ("/home/user/queue.py", "load") in shown(caught.value)
 
 
 def test_a_chain_that_goes_round_ends():

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from jitload import config
@@ -64,21 +65,36 @@ def answer_batch(batch: Batch) -> Iterator[Result]:
 
 
 def _overlapped(requests: Sequence[CompileRequest], cache: Cache, compiler: Compiler) -> Iterator[Result]:
-    """The result of each, in order. While what one has made is kept, and waits for the disk, the next one compiles."""
+    """The result of each, in order. While what one has made is kept, and waits for the disk, the next one compiles.
+
+    They compile in that order too, and none begins before the one ahead of it has been compiled: who waits for the
+    result of one waits for no other's, and knows of which one a compiler hangs.
+    """
     if len(requests) == 1:
         yield _timed(requests[0], cache, compiler)
         return
     # The compiler has one thread, and one program at a time: it may keep for a thread what that has precompiled.
     with ThreadPoolExecutor(1) as alone, ThreadPoolExecutor(2) as pool:
 
-        def compile_in_turn(*program: Any) -> Artifact:
-            return alone.submit(copy_context().run, compiler, *program).result()
+        def answer(request: CompileRequest, compiled: Event) -> Result:
+            def compile_in_turn(*program: Any) -> Artifact:
+                try:
+                    return alone.submit(copy_context().run, compiler, *program).result()
+                finally:
+                    compiled.set()
+
+            try:
+                return _timed(request, cache, compile_in_turn)
+            finally:
+                compiled.set()  # a hit, or what fails before
 
         begun: deque[Future[Result]] = deque()
         for request in requests:
-            begun.append(pool.submit(copy_context().run, _timed, request, cache, compile_in_turn))
+            compiled = Event()
+            begun.append(pool.submit(copy_context().run, answer, request, compiled))
             if len(begun) == 2:
                 yield begun.popleft().result()
+            compiled.wait()
         yield begun.popleft().result()
 
 

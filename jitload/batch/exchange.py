@@ -173,7 +173,13 @@ class _Taker:
     def take_record(self, digest: str) -> None:
         self._remote.begin(digest)
         known = {(one.closure, one.toolchain) for one in self._disk.variants(digest)[0]}
-        for variant in reversed(self._remote.variants(digest)[0]):
+        found, word = self._remote.variants(digest)
+        if not found:
+            if self._remote.breaker.why is not None:
+                raise self._remote.breaker.why
+            if word != "absent":
+                self.missing.append(f"{digest[:12]}: {word}")
+        for variant in reversed(found):
             if (variant.closure, variant.toolchain) not in known:
                 self._disk.add_variant(digest, variant)
 

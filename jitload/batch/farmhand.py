@@ -131,7 +131,7 @@ def _end_idle_later() -> None:
     """End the compiler processes when nobody has had work for them for a while; those in use are not among them."""
     with _guard.here:
         _worked[0] = time.monotonic()
-        if not _timers:
+        if not _timers or not _timers[0].is_alive():  # in a child of a fork there is the entry without its thread
             _look_later(IDLE_SECONDS)
 
 

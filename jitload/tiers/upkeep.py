@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from jitload import log
+from jitload import forks, log
 from jitload.lazy import lazy
 from jitload.tiers.disk import tell_evicted
 
@@ -55,6 +55,8 @@ class Upkeep:
         self._counters = counters
         self.unindexed: dict[str, dict[str, object]] = {}
         self._unindexed_bytes = 0
+        #: Several threads put, and what one of them remembers must be in what another one writes.
+        self._guard = forks.ProcessLock()
         self._until_scan = FLUSH_EVERY
         self._index: Index | None = None
 
@@ -73,10 +75,13 @@ class Upkeep:
 
     def add(self, artifact: Kept, factors: Mapping[str, object]) -> None:
         """Remember a new entry, and write down what has come together: a process may run for weeks."""
-        self.unindexed[artifact.key] = audit.row_of(artifact, factors)
-        self._unindexed_bytes += len(artifact.data)
-        large = self._unindexed_bytes > self._disk.max_bytes // LARGE_SHARE
-        if large or len(self.unindexed) % FLUSH_EVERY == 0:
+        row = audit.row_of(artifact, factors)
+        with self._guard.here:
+            self.unindexed[artifact.key] = row
+            self._unindexed_bytes += len(artifact.data)
+            large = self._unindexed_bytes > self._disk.max_bytes // LARGE_SHARE
+            due = large or len(self.unindexed) % FLUSH_EVERY == 0
+        if due:
             self.flush()
 
     def noted_uses(self) -> dict[str, float]:
@@ -143,7 +148,8 @@ class Upkeep:
 
     def _write_index(self) -> None:
         disk, index = self._disk, self.index
-        rows, self.unindexed, self._unindexed_bytes = self.unindexed, {}, 0
+        with self._guard.here:
+            rows, self.unindexed, self._unindexed_bytes = self.unindexed, {}, 0
         dropped = None
         if index is not None:
             journal = journals.Journal(disk.directory)
@@ -159,7 +165,8 @@ class Upkeep:
     def _collect_by_files(self, rows: dict[str, dict[str, object]]) -> list[str]:
         """Keep to the bound where the index cannot be written: now and then, since every file is looked at."""
         if len(rows) < MAX_UNINDEXED:
-            self.unindexed = {**rows, **self.unindexed}  # it may only be busy
+            with self._guard.here:
+                self.unindexed = {**rows, **self.unindexed}  # it may only be busy
         self._until_scan -= FLUSH_EVERY
         if self._until_scan > 0:
             return []

@@ -566,6 +566,16 @@ def test_a_worker_that_hangs_is_stopped(answers, cache):
     assert "gave no answer within 10 s and was stopped" in str(results["k2.cu"].error)
 
 
+def test_none_compiles_before_the_one_ahead_of_it(cache):
+    """Who waits for one with large headers waits for no other, which would be taken for its own hanging."""
+    wanted = [half(1), simple(2)]
+    results = list(compile_in_processes([Batch(wanted, cache, "/nowhere", "missing")], 1))
+    first, second = (result.turn for result in results)
+    artifact = look_up(wanted[0], cache).artifact
+    assert artifact is not None
+    assert second.began - first.began >= artifact.compile_seconds
+
+
 def test_an_interrupted_run_leaves_no_process(cache, monkeypatch):
     started = []
 

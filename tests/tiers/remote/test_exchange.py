@@ -68,6 +68,14 @@ def test_what_is_damaged_or_not_ours_is_named_and_the_rest_comes(shared, tmp_pat
         assert (taken.moved, taken.missing) == (4, (f"{key[:12]}: damaged",))
 
 
+def test_a_record_that_is_damaged_is_named(shared, tmp_path, remote_of):
+    """Without it nothing leads to its entry where no compiler is, however complete the entries are."""
+    key = make_artifact(1).key
+    remote_of(shared.url).store.add_record(key, b"nonsense", time.monotonic() + 20)
+    with jitload.Session(cache_dir=tmp_path / "b", remote=shared.url):
+        assert pull_everything(jitload.Cache.default()).missing == (f"{key[:12]}: damaged",)
+
+
 def test_a_pull_keeps_to_the_bound_of_the_directory(directory, tmp_path, monkeypatch):
     """And what lands does not wait for itself to have landed, which would take until nobody waits any more."""
     waiting, flush = [], Writer.flush
