@@ -75,6 +75,7 @@ class Texture:
         array = np.asarray(texels)
         if array.dtype.name not in _ELEMENTS:
             raise UsageTypeError(f"texels are one of {', '.join(_ELEMENTS)}, got {array.dtype}")
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         found = _kind_of(array, kind, channels)
         modes = _modes_of(address)
         _check_choice("filter", filter, ("point", "linear"))
@@ -126,7 +127,7 @@ class Texture:
 
 def _kind_of(array: Array, kind: str | None, channels: int) -> str:
     """The kind, checked against the shape."""
-    if channels not in {1, 2, 4}:
+    if type(channels) is not int or channels not in {1, 2, 4}:
         raise UsageValueError(f"channels={channels!r}: a texel has 1, 2 or 4")
     axes = array.ndim - (channels > 1)
     found = _PLAIN.get(axes, "") if kind is None else kind
@@ -144,6 +145,8 @@ def _kind_of(array: Array, kind: str | None, channels: int) -> str:
 
 
 def _modes_of(address: str | Sequence[str]) -> tuple[str, str, str]:
+    if not isinstance(address, str | list | tuple):
+        raise UsageTypeError(f"address={address!r}: expected one of {', '.join(MODES)}, or one for each axis")
     given = (address,) * 3 if isinstance(address, str) else tuple(address)
     for mode in given:
         _check_choice("address", mode, MODES)

@@ -46,6 +46,9 @@ def test_it_goes_with_whoever_holds_it():
         (np.zeros((2, 2, 2, 2), np.float32), {}, "for kind 'None': it takes 0 axes"),
         (np.zeros((0, 4), np.float32), {}, r"shape \(0, 4\)"),
         (PLANE, {"channels": 3}, "channels=3: a texel has 1, 2 or 4"),
+        (PLANE, {"channels": True}, "channels=True: a texel has 1, 2 or 4"),
+        (PLANE, {"channels": 2.0}, "channels=2.0: a texel has 1, 2 or 4"),
+        (PLANE, {"channels": [2]}, "a texel has 1, 2 or 4"),
         (PLANE, {"channels": 2}, "for kind '1d': it takes 1 axes and 2 channels"),
         (np.zeros((5, 4, 4), np.float32), {"kind": "cube"}, "6 square faces are expected"),
         (np.zeros((6, 4, 3), np.float32), {"kind": "cube"}, "6 square faces are expected"),
@@ -72,6 +75,22 @@ def test_what_means_nothing_is_refused_with_what_does(texels, options, message):
 def test_texels_of_a_type_that_no_texture_has_are_refused(texels):
     with pytest.raises(jitload.UsageTypeError, match="texels are one of uint8, int8"):
         jitload.Texture(texels)
+
+
+@pytest.mark.parametrize("address", [None, 5, {"clamp": 1}])
+def test_how_it_is_read_outside_is_a_word_or_several(address):
+    with pytest.raises(jitload.UsageTypeError, match="address="):
+        jitload.Texture(PLANE, address=address)
+
+
+@pytest.mark.parametrize("order", ["<f4", ">f4"])
+def test_texels_of_either_order_of_bytes_are_the_same_numbers(order):
+    """The driver takes bytes as they lie; so they have to be the machine's own before."""
+    source = 'extern "C" __global__ void k(cudaTextureObject_t t, float *x) { x[0] = tex2D<float>(t, 1, 0); }'
+    kernel, out = jitload.compile(source).load()["k"], np.zeros(1, np.float32)
+    with jitload.Texture(np.array([[1, 2]], order)) as texture:
+        kernel(texture, out, grid=1, block=1)
+    assert out.tolist() == [2]
 
 
 @pytest.mark.parametrize("normalized", ["no", 1, None])

@@ -244,6 +244,11 @@ def test_what_cannot_be_read_is_a_fault_that_names_it(kernels):
         kernels["one"](linear, out, x, POINTS, grid=2, block=64)
     with pytest.raises(jitload.CpuFault, match="kind '2d', and this instruction reads one of kind 'linear'"):
         kernels["fetch_float"](texture, out, np.zeros(4, np.int32), 4, grid=1, block=4)
+    line = jitload.Texture(np.zeros(3, np.float32), "1d")
+    with pytest.raises(
+        jitload.CpuFault, match="tex1Dfetch reads a texture of kind 'linear', and this one is of kind '1d'"
+    ):
+        kernels["fetch_float"](line, out, np.zeros(4, np.int32), 4, grid=1, block=4)
     handle = texture.handle
     texture.close()
     with pytest.raises(jitload.CpuFault, match=f"no texture object {handle:#x}: it was closed"):

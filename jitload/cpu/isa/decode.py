@@ -176,7 +176,7 @@ def _fits(spot: _Spot, operand: Operand) -> bool:
     if isinstance(operand, Vector):
         return place.sign == "{" and all(_is_element(one, spot) for one in operand.items)
     if isinstance(operand, Not):
-        return place.holds == "p"
+        return not place.is_result and spot.type.kind == "p" and isinstance(operand.operand, Register)
     return isinstance(operand, Special | Symbol) and not place.is_result
 
 

@@ -128,7 +128,7 @@ ROWS = (
     Row("fence!proxy.(alias|async)", profile="synchronization", effects="fences"),
     Row("fence!proxy.async.(global|shared::cta|shared::cluster)", profile="synchronization", effects="fences"),
     Row("prefetch{.(global|local)}.(L1|L2)", "[a]", profile="other"),
-    Row("prefetch.global.(L2::evict_last|L2::evict_normal)", "[a]", profile="other"),
+    Row("prefetch{.global}.(L2::evict_last|L2::evict_normal)", "[a]", profile="other"),
     Row("prefetch{.(const|param)}.tensormap", "[a]", profile="other", since="8.0 sm_90"),
     Row("prefetchu.L1", "[a]", profile="other"),
     Row("applypriority{.global}.L2::evict_normal", "[a] b:#", example="[%w], 128", profile="other", since="7.4 sm_80"),

@@ -83,13 +83,15 @@ def _through(
 
 
 def _is_misread(image: Image, coordinates: Sequence[Array]) -> bool:
-    """Linear memory is read by whole numbers alone."""
-    return image.kind == "linear" and coordinates[0].dtype.kind == "f"
+    """Linear memory is read by whole numbers alone, and it alone."""
+    return GEOMETRIES[image.kind] == "1d" and (image.kind == "linear") == (coordinates[0].dtype.kind == "f")
 
 
 def _refusal(handle: int, image: Image | None, geometry: str, *, whole: bool) -> str:
     if image is None:
         return f"there is no texture object {handle:#x}: it was closed, or never made by jitload.Texture"
+    if image.kind == "1d" and geometry == "1d":
+        return "tex1Dfetch reads a texture of kind 'linear', and this one is of kind '1d': tex1D reads it"
     if GEOMETRIES[image.kind] == geometry:
         return "a texture of kind 'linear' is read by tex1Dfetch alone"
     kinds = [kind for kind, name in GEOMETRIES.items() if name == geometry]

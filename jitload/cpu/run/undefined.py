@@ -124,9 +124,10 @@ def _outcome(known: Undefined, step: Instruction) -> tuple[Array | None, int]:
 def _check_store(batch: Batch, known: Undefined, step: Instruction, lanes: Array | None) -> None:
     if _OWN & set(step.modifiers):
         return
-    _, sources = results_and_sources(step)
-    addresses = {one.index for operand in step.operands if isinstance(operand, Memory) for one in registers_of(operand)}
-    for one in (register for register in sources if register.index not in addresses):
+    results, _ = results_and_sources(step)
+    # By place, not by register: one may be the address and the value of a store.
+    given = step.operands[1 if results else 0 :]
+    for one in (register for operand in given if not isinstance(operand, Memory) for register in registers_of(operand)):
         array, site = known.get(one.index, (None, 0))
         if array is None:
             continue
