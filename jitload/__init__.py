@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 #: Module -> the public names that it has. `__init__.pyi` is written from this, for editors and type checkers.
 _PUBLIC = {

@@ -106,19 +106,31 @@ def test_what_the_page_on_wheels_installs_runs_where_there_is_no_compiler(tmp_pa
         pytest.skip("setuptools is not installed")
     project, installed = write_project(tmp_path / "project"), tmp_path / "installed"
     installed.mkdir()
-    (make, _), (still_fresh,) = (block.splitlines() for block in blocks("howto/wheel.md", "sh")[:2])
+    (make, _), (_, as_new), (_, use, _) = (block.splitlines() for block in blocks("howto/wheel.md", "sh")[:3])
     build = f"""python -c "import setuptools; setuptools.setup()" -q build_py --build-lib {installed} egg_info -e {installed}"""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{project}", "JITLOAD_DEVICE": "cpu"}
-    for line in (make, build, still_fresh):
+
+    def run(line: str, place: pathlib.Path) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{place}", "JITLOAD_DEVICE": "cpu"}
         command = ["bash", "-euc", line.replace("python ", f"{sys.executable} ", 1)]
-        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+        return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+
+    for line, place in ((make, project), (build, project), (as_new, installed)):
+        done = run(line, place)
         assert done.returncode == 0, done.stderr
-    code = f"import sys; sys.path.insert(0, {str(installed)!r})\n"
-    code += "import numpy, jitload, ops; print(ops.doubled(numpy.ones(3, numpy.float32)), dict(jitload.stats().hits))"
-    done = python_without_nvrtc(code, tmp_path / "cache")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("[2. 2. 2.]")
-    assert "'bundle': 1" in done.stdout
+    code = use.partition('-c "')[2].rstrip('"')
+    done = python_without_nvrtc(f"import sys; sys.path.insert(0, {str(installed)!r}); {code}", tmp_path / "cache")
+    assert (done.returncode, done.stdout) == (0, "[2. 2. 2.]\n"), done.stderr
+    source = installed / "acme_ops/scale.cu"
+    source.write_text(source.read_text().replace("*= a", "*= a + a"))
+    assert (
+        run(
+            as_new.replace("JITLOAD_COMPILE=never ", "").replace("JITLOAD_CACHE_DIR=$(mktemp -d) ", ""), installed
+        ).returncode
+        == 0
+    )
+    done = run(as_new, installed)  # although the cache has it now
+    assert "NotPrecompiledError" in done.stderr
+    assert "source: " in done.stderr
 
 
 #: Public functions and methods whose docstrings say nothing of what they take, as they were counted last; and functions

@@ -7,6 +7,10 @@ What stands behind the colon is a file in the directory of the package, or in it
 for it (resource.py). The packages' metadata are read here line by line: `importlib.metadata` costs 20 ms, which a
 process that only wants a kernel from the cache does not have.
 
+A package may name a file that is not there: in a checkout that is installed with `pip install -e`, until its author has
+built the bundle, which takes the package itself. Such a bundle serves nothing, and a warning says so; where only
+bundles may answer, the kernel is refused as one that no bundle has.
+
 Trust: who can put a package on the import path can run code in this process anyway, so its bundle need not be signed
 unless the setting `trust` asks for signatures; then it must meet that like any other.
 """
@@ -17,6 +21,7 @@ import os
 import sys
 from contextlib import suppress
 
+from jitload import log
 from jitload.errors import BundleError
 from jitload.files.regular import open_regular
 from jitload.lazy import lazy
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
     from jitload.bundles import bundle, resource
     from jitload.bundles.bundle import Bundle
+    from jitload.bundles.source import Source
 else:
     bundle = lazy("jitload.bundles.bundle")
     resource = lazy("jitload.bundles.resource")
@@ -46,10 +52,22 @@ def open_installed(trust: tuple[str, ...]) -> tuple[Bundle, ...]:
         trust: the setting: keys and trust files that they must meet; empty for none.
 
     Raises:
-        BundleError: one cannot be found or is damaged.
+        BundleError: one is damaged, or its package cannot be found.
         TrustError: one is not signed as the setting `trust` demands.
     """
-    return tuple([_open(name, value, trust) for name, value in sorted(installed_offers().items())])
+    found = []
+    for name, value in sorted(installed_offers().items()):
+        source = _source(name, value)
+        if source is None:
+            package, _, file = value.partition(":")
+            log.warn_once(
+                ("absent", name, value),
+                f"the package {package} has no file {file}, the bundle that its entry point {name!r} of {GROUP} names: "
+                f"build it, or put it in the wheel",
+            )
+        else:
+            found.append(bundle.Bundle.from_source(source, trust or "unsigned"))
+    return tuple(found)
 
 
 def installed_offers() -> dict[str, str]:
@@ -62,16 +80,15 @@ def installed_offers() -> dict[str, str]:
     return offers
 
 
-def _open(name: str, value: str, trust: tuple[str, ...]) -> Bundle:
+def _source(name: str, value: str) -> Source | None:
     package, _, file = value.partition(":")
     is_package = all(part.isidentifier() for part in package.split("."))
     if not is_package or not file or "/" in file or "\\" in file or file.startswith("."):
         raise BundleError(f"entry point {name!r} of {GROUP} is {value!r}, expected 'package:file.jlb'")
     try:
-        source = resource.open_resource(package, file, f"{value}{INSTALLED}")
+        return resource.open_resource(package, file, f"{value}{INSTALLED}")
     except BundleError as error:
         raise BundleError(f"entry point {name!r} of {GROUP} names {value!r}: {error}") from None
-    return bundle.Bundle.from_source(source, trust or "unsigned")
 
 
 def _metadata(place: str) -> Iterator[str]:

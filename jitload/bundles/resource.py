@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from jitload.bundles.source import Source
 
 
-def open_resource(package: str, file: str, name: str) -> Source:
-    """A file that lies in the directory of a package, or in its zip file.
+def open_resource(package: str, file: str, name: str) -> Source | None:
+    """A file that lies in the directory of a package, or in its zip file; None where the package lacks it.
 
     Args:
         package: dotted name of the package, which need not be imported.
@@ -30,7 +30,7 @@ def open_resource(package: str, file: str, name: str) -> Source:
         name: what to call it in messages.
 
     Raises:
-        BundleError: there is no such package, or no such file in it.
+        BundleError: there is no such package, or the file cannot be opened.
     """
     loader, places = _find_package(package)
     for place in places:
@@ -43,7 +43,7 @@ def open_resource(package: str, file: str, name: str) -> Source:
                 return MemorySource(read(path), name)  # a zip file, or what else a loader reads from
             except OSError:
                 continue
-    raise BundleError(f"there is no file {file} in the package {package}: is it in the wheel?")
+    return None
 
 
 def _find_package(package: str) -> tuple[object, list[str]]:

@@ -62,8 +62,7 @@ def test_from_a_zip_file(tmp_path, monkeypatch, package):
     monkeypatch.syspath_prepend(tmp_path / "site.zip")
     source = open_resource(package, "k.jlb", "a name")
     assert source.read(0, source.size) == f"text of {place}/k.jlb".encode()
-    with pytest.raises(BundleError, match=r"no file other\.jlb"):
-        open_resource(package, "other.jlb", "a name")
+    assert open_resource(package, "other.jlb", "a name") is None
 
 
 def test_what_an_imported_package_added_to_its_path_counts(tmp_path, monkeypatch):
@@ -71,8 +70,7 @@ def test_what_an_imported_package_added_to_its_path_counts(tmp_path, monkeypatch
     (tmp_path / "site/ops/__init__.py").write_text(f"__path__.append({str(tmp_path / 'more')!r})\n")
     tree(tmp_path / "more", ["k.jlb", "sub/k.jlb"])
     monkeypatch.syspath_prepend(tmp_path / "site")
-    with pytest.raises(BundleError):
-        open_resource("ops", "k.jlb", "")
+    assert open_resource("ops", "k.jlb", "") is None
     __import__("ops")
     try:
         assert open_resource("ops", "k.jlb", "").size
@@ -102,7 +100,7 @@ def test_what_is_no_package_is_named(tmp_path, monkeypatch, package):
 
 
 @pytest.mark.parametrize(
-    "value", ["ops", "ops:", "ops:a/b.jlb", "ops:../b.jlb", "../ops:b.jlb", ":b.jlb", "a..b:c.jlb", "ops:absent.jlb"]
+    "value", ["ops", "ops:", "ops:a/b.jlb", "ops:../b.jlb", "../ops:b.jlb", ":b.jlb", "a..b:c.jlb"]
 )
 def test_an_entry_point_that_names_nothing_is_refused_with_its_name(tmp_path, monkeypatch, value):
     tree(tmp_path, ["ops/__init__.py"])
@@ -111,6 +109,19 @@ def test_an_entry_point_that_names_nothing_is_refused_with_its_name(tmp_path, mo
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(BundleError, match="entry point 'mine'"):
         open_installed(())
+
+
+def test_a_bundle_that_is_not_built_yet_hinders_nobody(unsigned, built, tmp_path, monkeypatch, caplog):
+    """It takes the package to build it, and who does so may have installed that with `pip install -e`."""
+    tree(tmp_path, ["ops/__init__.py"])
+    for name, file in (("early", "absent.jlb"), ("mine", "k.jlb")):
+        (tmp_path / f"{name}-1.dist-info").mkdir()
+        (tmp_path / f"{name}-1.dist-info/entry_points.txt").write_text(f"[jitload.bundles]\n{name} = ops:{file}\n")
+    (tmp_path / "ops/k.jlb").write_bytes(unsigned.read_bytes())
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [bundle.path for bundle in open_installed(())] == ["ops:k.jlb (installed)"]
+    (said,) = caplog.messages
+    assert said.startswith("the package ops has no file absent.jlb, the bundle that its entry point 'early'")
 
 
 def test_a_look_up_does_not_import_the_package(unsigned, built, tmp_path):
