@@ -125,7 +125,7 @@ class InitCheck(Observer):
         found = self._matrices.get(site)
         if found is None:
             text = batch.grid.code.places[site].text
-            found = self._matrices[site] = "ldmatrix" in text or "wmma.load" in text
+            found = self._matrices[site] = any(name in text for name in ("ldmatrix", "wmma.load", "wgmma"))
         return found
 
     def _access_heap(self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.registers import RegisterFile
     from jitload.cpu.lanes.matrix import Product
+    from jitload.cpu.lanes.warpgroup import GroupProduct
     from jitload.cpu.memory.access import RunningLanes
     from jitload.cpu.text.ir import Instruction
     from jitload.cpu.types import Array, Lanes
@@ -29,7 +30,7 @@ class MeetingCode(NamedTuple):
         results: (register, representation in the register file) per result; None where nobody wants it.
         site: for faults.
         masked: whether a member mask is the first operand (`.sync` forms).
-        product: of matrices, for `mma` and `wmma`.
+        product: of matrices, for `mma`, `wmma` and `wgmma`.
         aligned: whether all threads of a warp must execute this very instruction (barriers).
     """
 
@@ -39,7 +40,7 @@ class MeetingCode(NamedTuple):
     results: tuple[tuple[int, str] | None, ...]
     site: int
     masked: bool = False
-    product: Product | None = None
+    product: Product | GroupProduct | None = None
     aligned: bool = False
 
 

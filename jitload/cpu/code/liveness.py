@@ -67,6 +67,8 @@ def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[
             sources.append(operand)
         else:
             sources += registers_of(operand)
+    if results and "accumulates" in effects_of(instruction.opcode, instruction.modifiers):
+        sources += results
     if instruction.guard is not None:
         sources += [instruction.guard, *results]
     return results, sources

@@ -13,6 +13,7 @@ from jitload.cpu.emit import (
     texture,
     value,
     video,
+    warpgroup,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "texture",
     "value",
     "video",
+    "warpgroup",
 ]

@@ -48,7 +48,7 @@ def registers(operand: Operand) -> tuple[Operand, ...]:
     return operand.items if isinstance(operand, Vector) else (operand,)
 
 
-def _results_of(fragment: tuple[Operand, ...], bits: int) -> tuple[list[tuple[int, str] | None], list[Register]]:
+def results_of(fragment: tuple[Operand, ...], bits: int) -> tuple[list[tuple[int, str] | None], list[Register]]:
     """Where the scheduler writes a fragment."""
     places: list[tuple[int, str] | None] = []
     written = []
@@ -92,7 +92,7 @@ def _emit_product(
     counts = (len(found[1]), len(found[2]), len(found[3]))
     product = Product(opaque, m, n, k, d, a, b, c, saturate, counts, operation, quads)
     _check_product(product, len(found[0]))
-    places, written = _results_of(found[0], 64 if d == "f64" else 32)
+    places, written = results_of(found[0], 64 if d == "f64" else 32)
     reps = ["u64" if one == "f64" else "u32" for one in (a, b, c)]
     texts = [writer.source(one, rep) for part, rep in zip(found[1:], reps, strict=True) for one in part]
     full = writer.function.constant("u32", 0xFFFFFFFF)
@@ -123,7 +123,7 @@ def _emit_transposed_move(
     for part in ("sync", "aligned", "m8n8", "trans", "b16"):
         modifiers.need(part)
     d, a = operands(instruction, 2)
-    places, written = _results_of((d,), 32)
+    places, written = results_of((d,), 32)
     full = writer.function.constant("u32", 0xFFFFFFFF)
     code = MeetingCode("warp", "movmatrix", "", tuple(places), writer.site, True)
     return code, f"({full}, {writer.source(a, 'u32')},)", written
@@ -147,7 +147,7 @@ def _emit_rows(
     loads = instruction.opcode == "ldmatrix"
     memory, hidden = instruction.operands[1 if loads else 0], instruction.operands[2:]
     _, text, offset = address_parts(writer, "shared", memory)
-    places, written = _results_of(hidden, 64)
+    places, written = results_of(hidden, 64)
     code = MeetingCode("warp", f"rows.{count}.{turned}", "", tuple(places), writer.site, True)
     full = writer.function.constant("u32", 0xFFFFFFFF)
     return code, f"({full}, {text} + {writer.function.constant('u64', offset)},)", written

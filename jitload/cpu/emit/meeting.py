@@ -12,6 +12,7 @@ from jitload.cpu.code.block_code import BARRIERS, MeetingCode
 from jitload.cpu.code.function_writer import canonical
 from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.emit.matrix import MEETINGS as MATRIX_MEETINGS
+from jitload.cpu.emit.warpgroup import emit_group_product
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.decode import read
 from jitload.cpu.text.ir import Pair, Register, Sink
@@ -31,6 +32,8 @@ def emit_meeting(writer: BlockWriter, instruction: Instruction) -> tuple[Meeting
     writer.begin(instruction)
     if instruction.opcode in MATRIX_MEETINGS:
         found = MATRIX_MEETINGS[instruction.opcode](writer, instruction, modifiers)
+    elif instruction.opcode == "wgmma":
+        found = emit_group_product(writer, instruction, modifiers)
     elif instruction.opcode in {"bar", "barrier"} and not modifiers.flag("warp"):
         found = _barrier(writer, instruction, modifiers)
     else:

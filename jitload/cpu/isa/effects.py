@@ -13,6 +13,7 @@
 | meets | lanes wait there for others; the scheduler carries it out |
 | ends | another block follows, or none |
 | stops | it stops the launch |
+| accumulates | it reads its result before it writes it |
 | carries_in | it reads the carry flag |
 | linear | it maps linear functions of the coordinates to such |
 | hands_on | its results are undefined where its sources are |

@@ -14,7 +14,6 @@ _STACK = "stack allocation (alloca) is not supported by the CPU executor"
 _OPCODES = {
     "txq": (_TEXTURES, ""),
     **dict.fromkeys(("suld", "sust", "sured", "suq"), (_SURFACES, "")),
-    "wgmma": (f"wgmma, products of a warpgroup, are {_PLAIN}", ""),
     "tcgen05": (f"tcgen05, products in tensor memory, are {_PLAIN}", ""),
     "multimem": ("multicast memory is not supported by the CPU executor", ""),
     "istypep": ("texture, sampler and surface types are not supported by the CPU executor", ""),
@@ -28,6 +27,7 @@ ROWS = (
     Row("cp.tensor", refused=_TENSORS, profile="copy", effects="loads stores releases"),
     Row("cp.reduce", refused=_REDUCTIONS, profile="copy", effects="loads stores releases"),
     Row("cvt.rs", "d:*", profile="conversion", refused="stochastic rounding (.rs) is not supported by the CPU executor"),
+    Row("wgmma.sp", "d:*", profile="tensor", effects="meets ends", refused=f"wgmma.mma_async.sp, products of sparse matrices, are {_PLAIN}"),
     Row("mma.sp", "d:*", profile="tensor", effects="meets ends", refused="products of sparse matrices are not supported by the CPU executor"),
     Row("red.async", profile="atomic", effects="stores strong", refused="red.async, reductions across a cluster, are not supported by the CPU executor: write red"),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from jitload.cpu.isa import (
     synchronization,
     textures,
     video,
+    warpgroups,
     warps,
 )
 from jitload.cpu.isa.groups import GROUPS, TYPE_WORDS
@@ -41,6 +42,7 @@ FAMILIES: dict[str, tuple[Row, ...]] = {
     "Synchronization": synchronization.ROWS,
     "Warps": warps.ROWS,
     "Tensor cores": matrices.ROWS,
+    "Warpgroups": warpgroups.ROWS,
     "Textures": textures.ROWS,
     "Control": control.ROWS,
     "Video instructions": video.ROWS,

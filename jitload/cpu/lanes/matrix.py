@@ -111,7 +111,7 @@ def _layout(product: Product, which: str, registers: int, per_register: int) -> 
     return opaque_layout(*shape, registers, per_register)
 
 
-def _split_elements(words: Array, type_name: str) -> Array:
+def split_elements(words: Array, type_name: str) -> Array:
     """The numbers in registers (the last axis), as f64, or s64 for integers: one more axis, lowest first."""
     bits = ELEMENT_BITS[type_name]
     if bits == 1:
@@ -135,8 +135,8 @@ def _split_elements(words: Array, type_name: str) -> Array:
     return np.asarray(words.view(dtype).reshape(*words.shape, -1).astype(np.float64))
 
 
-def _join_elements(values: Array, type_name: str) -> Array:
-    """The registers of `_split_elements`; of accumulator types only."""
+def join_elements(values: Array, type_name: str) -> Array:
+    """The registers of `split_elements`; of accumulator types only."""
     dtype = {"f16": np.float16, "f64": np.float64, "s32": np.int32}.get(type_name, np.float32)
     packed = np.ascontiguousarray(values.astype(dtype))
     if packed.dtype.kind == "f":
@@ -146,7 +146,7 @@ def _join_elements(values: Array, type_name: str) -> Array:
 
 
 def _gather(product: Product, which: str, type_name: str, registers: Array, shape: tuple[int, int]) -> Array:
-    elements = _split_elements(registers, type_name)
+    elements = split_elements(registers, type_name)
     layout = _layout(product, which, elements.shape[2], elements.shape[3])
     if product.quads:
         elements = pair_quads(elements)
@@ -183,7 +183,7 @@ def multiply(product: Product, words: list[Array]) -> list[Array]:
     elements = total[:, layout.rows, layout.columns]
     if product.quads:
         elements = unpair_quads(elements).reshape(-1, 32, count, inner)
-    found = _join_elements(elements, product.d)
+    found = join_elements(elements, product.d)
     return [np.ascontiguousarray(found[:, :, place]).reshape(-1) for place in range(count)]
 
 

@@ -8,8 +8,11 @@ import numpy as np
 
 from jitload.cpu.code.block_code import BARRIERS
 from jitload.cpu.faults import describe_place
+from jitload.cpu.lanes.integers import population
 from jitload.cpu.lanes.matrix import run_matrix
 from jitload.cpu.lanes.warp import ballot, groups_of, run_warp
+from jitload.cpu.lanes.warpgroup import WARPGROUP, GroupProduct
+from jitload.cpu.memory.warpgroup import multiply_groups
 from jitload.cpu.run.barrier import Barrier, Waiting
 from jitload.cpu.run.frame import write_register
 from jitload.cpu.run.members import agree, check_own_bits, is_full, one_mask
@@ -106,6 +109,7 @@ class Meetings:
         kind = "barrier divergence: not all threads of the block reach the barrier"
         if not stuck:
             kind = "deadlock: not all threads of the member mask reach the warp operation"
+            kind = "deadlock: not all threads of the warpgroup reach the product" if self._waits_for_group() else kind
         stuck += [(one.lanes, one.code.site) for parties in self._parties.values() for one in parties]
         if not stuck:
             return
@@ -174,7 +178,7 @@ class Meetings:
         masks = one_mask(operands[0]) if code.masked else np.uint32(0xFFFFFFFF)
         if not is_full(masks):
             check_own_bits(batch, code, slots, masks)
-        if not code.masked or self._all_here(lanes, slots, masks):
+        if not code.masked or self._all_here(code, lanes, slots, masks):
             results = self._operate(code, lanes, slots, masks, values)
             self._write(frame, code, lanes, results, self._undefined(code, slots, masks, values))
             return True
@@ -194,23 +198,52 @@ class Meetings:
             self._observer.met(self._batch, code, lanes, masks, values)
         if code.product is None and not code.name.startswith(("rows", "movmatrix")):
             return run_warp(code.name, slots, masks, values, self._batch.slot_count)
+        if isinstance(code.product, GroupProduct):
+            return self._multiply_groups(code, code.product, lanes, slots, values)
         if len(slots) % 32 or (slots.reshape(-1, 32) & 31 != np.arange(32)).any():
             self._batch.fail(code.site, 0, "a matrix operation without all 32 threads of the warp")
         values = [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values]
         return run_matrix(code.name, code.product, values)
 
-    def _all_here(self, lanes: Array | None, slots: Array, masks: Lanes) -> bool:
+    def _multiply_groups(
+        self, code: MeetingCode, product: GroupProduct, lanes: Array | None, slots: Array, values: list[Lanes]
+    ) -> list[Lanes]:
+        """`wgmma.mma_async`; what it reads of shared memory is read by the lanes that meet."""
+        batch = self._batch
+        batch.lanes, batch.count = lanes, len(slots)
+        found = slots % (batch.grid.warps * 32) & (WARPGROUP - 1)
+        if len(slots) % WARPGROUP or (found.reshape(-1, WARPGROUP) != np.arange(WARPGROUP)).any():
+            batch.fail(code.site, 0, "a product of a warpgroup without all 128 threads of it")
+        values = [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values]
+        return [*multiply_groups(batch, product, values, code.site)]
+
+    def _waits_for_group(self) -> bool:
+        return all(isinstance(one.code.product, GroupProduct) for parties in self._parties.values() for one in parties)
+
+    def _all_here(self, code: MeetingCode, lanes: Array | None, slots: Array, masks: Lanes) -> bool:
         """Whether the operation can be carried out at once for lanes that stand at one instruction."""
         if lanes is None:
             return not masks.ndim or agree(self._batch, slots, masks)
-        return bool(self._arrived(slots, masks).all())
+        return bool(self._arrived(code, slots, masks).all())
 
-    def _arrived(self, slots: Array, masks: Lanes) -> Array:
-        """Per lane, whether every live thread of its member mask is among these lanes."""
+    def _arrived(self, code: MeetingCode, slots: Array, masks: Lanes) -> Array:
+        """Per lane, whether every live thread of its member mask, or of its warpgroup, is among these lanes."""
+        if isinstance(code.product, GroupProduct):
+            return self._group_arrived(slots)
         groups, count = groups_of(slots, masks)
         here = ballot(groups, count, slots)[groups]
         needed = masks & self._batch.live_bits[slots >> 5]
         return np.asarray((needed & ~here) == 0)
+
+    def _group_arrived(self, slots: Array) -> Array:
+        """The same for warpgroups: four warps of a block in a row."""
+        batch = self._batch
+        warps = np.arange(len(batch.live_bits))
+        per_block = -(-batch.grid.warps // 4)
+        groups = warps // batch.grid.warps * per_block + warps % batch.grid.warps // 4
+        living = np.bincount(groups, population(batch.live_bits))
+        mine = groups[slots >> 5]
+        return np.asarray((np.bincount(mine, minlength=len(living)) == living)[mine])
 
     def _complete(self, signature: tuple[str, str]) -> None:
         """Carry out the operation for those whose partners have all arrived, from whatever instruction."""
@@ -219,7 +252,7 @@ class Meetings:
         lanes = np.concatenate([party.lanes for party in parties])
         masks = np.concatenate([party.masks for party in parties])
         owners = np.repeat(np.arange(len(parties)), [len(party.lanes) for party in parties])
-        ready = self._arrived(batch.slots[lanes], masks)
+        ready = self._arrived(parties[0].code, batch.slots[lanes], masks)
         if not ready.any():
             return
         values = [np.concatenate(column)[ready] for column in zip(*(party.values for party in parties), strict=True)]

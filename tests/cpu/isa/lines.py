@@ -135,6 +135,7 @@ def _fragment(name: Name, place: str) -> str:
     bits = ELEMENT_BITS[type_]
     count = (
         size
+        // (4 if name.row.opcode == "wgmma" else 1)  # warps
         // (8 if name.row.opcode == "mma" and match[0] == "m8n8k4" and types[1:2] == ["f16"] else 32)
         // max(32 // bits, 1)
     )
