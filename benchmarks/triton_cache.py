@@ -2,9 +2,11 @@
 
     python benchmarks/triton_cache.py [--rounds N] [--kernels N]
 
-No GPU is needed: kernels are compiled for sm_90. Needs Triton 3.9. A round starts a process for each, which imports
-Triton and asks for every kernel; the directories are filled before. jitload's manager is set by its variable, or by
-`install()`, which also remembers the digest that Triton makes of itself.
+No GPU is needed: kernels are compiled for sm_90. Needs Triton 3.9 and a C compiler. A round starts a process for each,
+which imports Triton and asks for every kernel; the directories are filled before. jitload's manager is set by its
+variable, or by `install()`. Both remember the digest that Triton makes of itself, the variable only where Triton asks
+for something else first. With a GPU it does: for its module in C that asks the driver which GPU it is. Here a module of
+one function stands for that one. Without, as where a program compiles for a target that it names, the digest is first.
 """
 
 from __future__ import annotations
@@ -27,14 +29,22 @@ if TYPE_CHECKING:
 #: What it is compared with.
 OWN = "its own manager"
 INSTALLED = "install()"
+VARIABLE = "the variable"
+#: How processes start: as with a GPU, and for a target that the program names.
+STARTS = {"driver": "", "named": ", target named"}
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = """
 import json, sys, time
-if sys.argv[2] == "install":
+if sys.argv[2] == "install()":
     from jitload.interop import triton as jitload_triton
     jitload_triton.install()
 import triton, triton.language as tl
 from triton import knobs
+if sys.argv[3] == "driver":
+    from triton.runtime.build import compile_module_from_src
+    compile_module_from_src(
+        "#include <Python.h>\\nstatic struct PyModuleDef probe = {PyModuleDef_HEAD_INIT, \\"probe\\", 0, -1, 0};\\n"
+        "PyMODINIT_FUNC PyInit_probe(void) { return PyModule_Create(&probe); }\\n", "probe")
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
@@ -63,15 +73,16 @@ def busy() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def start(program: pathlib.Path, kernels: int, how: str, variables: dict[str, str]) -> tuple[float, dict[str, float]]:
+def start(
+    program: pathlib.Path, arguments: tuple[str, ...], variables: dict[str, str]
+) -> tuple[float, dict[str, float]]:
     """Seconds that the whole process keeps a processor busy, and what it tells."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("TRITON", "JITLOAD"))}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a new process should find jitload compiled, as installed
     environment |= {"PYTHONPATH": str(REPOSITORY), "TRITON_DEFAULT_FP_FUSION": "1", **variables}
     began = busy()
-    done = subprocess.run(
-        [sys.executable, str(program), str(kernels), how], env=environment, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, str(program), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return busy() - began, json.loads(done.stdout.splitlines()[-1])
 
 
@@ -81,33 +92,39 @@ def rows(rounds: int, kernels: int = 8) -> Iterator[Row]:
         program = pathlib.Path(directory, "program.py")
         program.write_text(PROGRAM)
         ours = {"JITLOAD_CACHE_DIR": f"{directory}/ours"}
-        sides = {
-            "": ("", {**ours, "TRITON_CACHE_MANAGER": "jitload.interop.triton:CacheManager"}),
-            INSTALLED: ("install", ours),
-            OWN: ("", {"TRITON_CACHE_DIR": f"{directory}/own"}),
+        managers = {
+            VARIABLE: {**ours, "TRITON_CACHE_MANAGER": "jitload.interop.triton:CacheManager"},
+            INSTALLED: ours,
+            OWN: {"TRITON_CACHE_DIR": f"{directory}/own"},
         }
-        for how, variables in sides.values():
+        sides = {
+            how + told: ((str(kernels), how, first), variables)
+            for first, told in STARTS.items()
+            for how, variables in managers.items()
+        }
+        for arguments, variables in sides.values():
             for _ in range(2):  # the first one is compiled, and compiles jitload and Triton themselves
-                start(program, kernels, how, variables)
-        each: dict[str, list[float]] = {name: [] for name in sides}
+                start(program, arguments, variables)
+        each: dict[str, list[float]] = {side: [] for side in sides}
 
-        def warm(name: str) -> float:
-            seconds, told = start(program, kernels, *sides[name])
+        def warm(side: str) -> float:
+            seconds, told = start(program, *sides[side])
             if told["hits"] != kernels:
-                raise RuntimeError(f"{name or 'ours'}: {told['hits']} hits of {kernels}")
-            each[name].append(told["each"])
+                raise RuntimeError(f"{side}: {told['hits']} hits of {kernels}")
+            each[side].append(told["each"])
             return seconds
 
-        found = turns({name: lambda name=name: warm(name) for name in sides}, rounds)
-    for name, how in (("", "the variable"), (INSTALLED, INSTALLED)):
-        yield Row(
-            f"Triton, warm start with {kernels} kernels, by {how}, seconds of processors",
-            "ms",
-            found[name],
-            {OWN: found[OWN]},
-            Budget(1.0, OWN),
-        )
-    yield Row("Triton, one kernel of them", "us", tuple(each[""]), {OWN: tuple(each[OWN])})
+        found = turns({side: lambda side=side: warm(side) for side in sides}, rounds)
+    for told in STARTS.values():
+        for how in (VARIABLE, INSTALLED):
+            yield Row(
+                f"Triton, warm start with {kernels} kernels{told}, by {how}, seconds of processors",
+                "ms",
+                found[how + told],
+                {OWN: found[OWN + told]},
+                Budget(1.0, OWN),
+            )
+    yield Row("Triton, one kernel of them", "us", tuple(each[VARIABLE]), {OWN: tuple(each[OWN])})
 
 
 def main() -> None:

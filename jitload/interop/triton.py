@@ -11,6 +11,7 @@ private directory that goes when it ends; nothing is read back from there.
 
 from __future__ import annotations
 
+import functools
 import importlib.machinery
 import json
 import struct
@@ -69,6 +70,7 @@ class CacheManager(Manager):
     """
 
     def __init__(self, key: str, override: bool = False, dump: bool = False) -> None:
+        _remember_once()
         self.key = key
         self._files = triton_cache.FileCacheManager(key, override=override, dump=dump) if override or dump else None
         self._claim = Claim(default_cache().blobs("triton"))
@@ -139,21 +141,34 @@ class CacheManager(Manager):
 def install() -> None:
     """Have Triton keep what it compiles in a cache of ours from now on, and remember the digest of itself.
 
-    Processes that are started from here have `TRITON_CACHE_MANAGER` set, and digest Triton themselves.
+    Processes that are started from here have `TRITON_CACHE_MANAGER` set, and do the same with their first manager.
 
     Raises:
         ImportError: Triton is not installed.
     """
     knobs.cache.manager_class = CacheManager
+    _remember()
+
+
+@functools.cache
+def _remember_once() -> None:
+    """Do so for a program that names the manager alone: early enough where Triton asks a GPU first which it is."""
+    if Manager is not object:
+        _remember()
+
+
+def _remember() -> None:
+    """Put a `triton_key` that remembers its digest in the place of Triton's, where that is known and not made yet."""
     make = triton_cache.triton_key
     own = make.__module__ == triton_cache.__name__  # and neither ours nor that of Triton's warm-up
-    if own and triton.__version__.startswith(_KNOWN):
-        disk = default_cache().disk
-        root = str(Path(triton.__file__).parent)
-        remembered = triton_key.remembered(root, make, None if disk is None else disk.directory)
-        for module in (triton_cache, autotuner):
-            if module.triton_key is make:
-                module.triton_key = remembered
+    if not own or not triton.__version__.startswith(_KNOWN) or make.cache_info().currsize:
+        return
+    disk = default_cache().disk
+    root = str(Path(triton.__file__).parent)
+    remembered = triton_key.remembered(root, make, None if disk is None else disk.directory)
+    for module in (triton_cache, autotuner):
+        if module.triton_key is make:
+            module.triton_key = remembered
 
 
 def _pack(members: Group) -> bytes:

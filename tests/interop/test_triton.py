@@ -213,31 +213,61 @@ print(*[name for name in sys.modules if name.startswith("jitload.")])
     assert not loaded & {"jitload.source.request", "jitload.headers.record", "jitload.compiler", "jitload.tiers.flight"}
 
 
-@pytest.mark.parametrize(("version", "own"), [("3.9.1", False), ("3.10.0", True), ("4.0", True)])
-def test_only_a_triton_whose_key_is_known_has_it_remembered(version, own, tmp_path):
-    """Modules that have what `install` touches of Triton."""
-    program = f"""
-import sys
+#: A program on modules that have what is touched of Triton.
+STAND_IN = """
+import functools, sys
 from types import ModuleType, SimpleNamespace
 names = ("triton", "triton.knobs", "triton.runtime", "triton.runtime.cache", "triton.runtime.autotuner")
-modules = {{name: ModuleType(name) for name in names}}
+modules = {name: ModuleType(name) for name in names}
 sys.modules.update(modules)
 triton, knobs, _, cache, autotuner = modules.values()
-triton.__version__, triton.__file__ = {version!r}, "/nowhere/triton/__init__.py"
+triton.__version__, triton.__file__ = sys.argv[1], "/nowhere/triton/__init__.py"
 knobs.cache = SimpleNamespace(manager_class=None)
 exec("def triton_key(): return 'made'", vars(cache))
-autotuner.triton_key = before = cache.triton_key
+cache.CacheManager = type("CacheManager", (), {})
+autotuner.triton_key = before = cache.triton_key = functools.lru_cache(cache.triton_key)
 from jitload.interop.triton import CacheManager, install
+"""
+
+
+def on_stand_in(program, version, tmp_path):
+    """What the program prints, word by word."""
+    environment = {**os.environ, "JITLOAD_CACHE_DIR": str(tmp_path / "cache")}
+    run = [sys.executable, "-c", STAND_IN + program, version]
+    return subprocess.run(run, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+
+
+@pytest.mark.parametrize(("version", "own"), [("3.9.1", False), ("3.10.0", True), ("4.0", True)])
+def test_only_a_triton_whose_key_is_known_has_it_remembered(version, own, tmp_path):
+    program = """
 for _ in range(2):
     install()
 assert knobs.cache.manager_class is CacheManager
 assert cache.triton_key is autotuner.triton_key and cache.triton_key() == "made"
 print(cache.triton_key is before)
 """
-    environment = {**os.environ, "JITLOAD_CACHE_DIR": str(tmp_path / "cache")}
-    run = [sys.executable, "-c", program]
-    done = subprocess.run(run, env=environment, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.split() == [str(own)]
+    assert on_stand_in(program, version, tmp_path) == [str(own)]
+
+
+@pytest.mark.parametrize(("version", "own"), [("3.9.1", False), ("3.10.0", True)])
+def test_the_first_manager_has_it_remembered_where_only_the_variable_is_set(version, own, tmp_path):
+    program = """
+print(cache.triton_key is before)
+CacheManager("KEY"), CacheManager("OTHER")
+assert cache.triton_key is autotuner.triton_key and cache.triton_key() == "made"
+print(cache.triton_key is before)
+"""
+    assert on_stand_in(program, version, tmp_path) == ["True", str(own)]
+
+
+def test_a_key_that_triton_has_made_is_left_alone(tmp_path):
+    program = """
+autotuner.triton_key()
+CacheManager("KEY")
+install()
+print(cache.triton_key is before, autotuner.triton_key is before)
+"""
+    assert on_stand_in(program, "3.9.1", tmp_path) == ["True", "True"]
 
 
 # -- Triton itself --
@@ -338,3 +368,27 @@ def test_dumps_and_overrides_are_tritons_own(start, cache_dir, tmp_path):
     assert "// edited" in edited
     ptx.write_text(edited)
     assert "// edited" in end(start(cache_dir, **other))["ptx"]
+
+
+def test_by_the_variable_a_process_that_asks_for_a_module_in_c_first_remembers_the_key_as_well(triton, cache_dir):
+    """As with a GPU: Triton's module for the driver is asked for before any kernel."""
+    program = """
+import json
+import triton
+from triton.runtime import cache
+own = cache.triton_key
+cache.get_cache_manager("00").get_file("cuda_utils.so")
+key, made = cache.triton_key(), own.cache_info().misses
+print(json.dumps([made, key == own()]))
+"""
+    environment = {
+        **os.environ,
+        "JITLOAD_CACHE_DIR": str(cache_dir),
+        "TRITON_CACHE_MANAGER": "jitload.interop.triton:CacheManager",
+    }
+    run = [sys.executable, "-c", program]
+    told = [
+        json.loads(subprocess.run(run, env=environment, capture_output=True, text=True, check=True, timeout=120).stdout)
+        for _ in range(2)
+    ]
+    assert told == [[1, True], [0, True]]
