@@ -16,26 +16,28 @@ def _holds(into: str, one: str) -> bool:
 _WIDER = {into: [one for one in GROUPS["WHOLE"] if not _holds(into, one)] for into in GROUPS["WHOLE"]}
 
 
-def _cvt(spelled: str, operands: str = "d>T a>S", since: str = "") -> Row:
-    return Row(f"cvt{spelled}", operands, profile="conversion", effects="linear hands_on assembles", since=since)
+def _cvt(spelled: str, operands: str = "d>T a>S", since: str = "", model: str = "a") -> Row:
+    return Row(
+        f"cvt{spelled}", operands, "", model, profile="conversion", effects="linear hands_on assembles", since=since
+    )
 
 
 ROWS = (
     _cvt(".WHOLE.WHOLE"),
-    *(_cvt(f".sat.{into}.({'|'.join(wider)})") for into, wider in _WIDER.items()),
-    _cvt(".IRND{.ftz}{.sat}.WHOLE.f32"),
-    _cvt(".IRND{.sat}.WHOLE.(f16|f64)"),
-    _cvt(".IRND.WHOLE.bf16", since="7.8 sm_90"),
+    *(_cvt(f".sat.{into}.({'|'.join(wider)})", model="limited(a, bits, signed=signed)") for into, wider in _WIDER.items()),
+    _cvt(".IRND{.ftz}{.sat}.WHOLE.f32", model="to_whole(n, a)"),
+    _cvt(".IRND{.sat}.WHOLE.(f16|f64)", model="to_whole(n, a)"),
+    _cvt(".IRND.WHOLE.bf16", since="7.8 sm_90", model="to_whole(n, a)"),
     _cvt(".RND{.sat}.(f16|f32|f64).WHOLE"),
     _cvt(".RND.bf16.WHOLE", since="7.8 sm_90"),
     _cvt("{.ftz}{.sat}.f32.f32"),
-    _cvt(".IRND{.ftz}{.sat}.f32.f32"),
-    _cvt("{.IRND}{.sat}.f64.f64"),
-    _cvt("{.IRND}{.sat}.f16.f16"),
-    _cvt("{.IRND}.bf16.bf16", since="7.8 sm_90"),
+    _cvt(".IRND{.ftz}{.sat}.f32.f32", model="integral(n, a)"),
+    _cvt("{.IRND}{.sat}.f64.f64", model="integral(n, a)"),
+    _cvt("{.IRND}{.sat}.f16.f16", model="integral(n, a)"),
+    _cvt("{.IRND}.bf16.bf16", since="7.8 sm_90", model="integral(n, a)"),
     _cvt("{.ftz}{.sat}.f32.f16"),
     _cvt("{.sat}.f64.f16"),
-    _cvt("{.ftz}.f32.bf16", since="7.1 sm_80"),
+    _cvt("{.ftz}.f32.bf16", since="7.1 sm_80", model="widened_brain(n, a)"),
     _cvt(".f64.bf16", since="7.8 sm_90"),
     _cvt("{.ftz}{.sat}.f64.f32"),
     _cvt(".RND{.ftz}{.sat}.f32.f64"),
@@ -47,17 +49,17 @@ ROWS = (
     _cvt(".RND.f16.bf16", since="7.8 sm_90"),
     _cvt(".rna{.satfinite}.tf32.f32", since="7.0 sm_80"),
     _cvt(".(rn|rz){.relu}{.satfinite}.tf32.f32", since="7.8 sm_90"),
-    _cvt(".(rn|rz){.relu}{.satfinite}.(f16x2|bf16x2).f32", "d:T a:f32 b:f32", since="7.0 sm_80"),
-    _cvt(".rn.satfinite{.relu}.(e4m3x2|e5m2x2).f32", "d:b16 a:f32 b:f32", since="7.8 sm_89"),
+    _cvt(".(rn|rz){.relu}{.satfinite}.(f16x2|bf16x2).f32", "d:T a:f32 b:f32", since="7.0 sm_80", model="b, a"),
+    _cvt(".rn.satfinite{.relu}.(e4m3x2|e5m2x2).f32", "d:b16 a:f32 b:f32", since="7.8 sm_89", model="b, a"),
     _cvt(".rn.satfinite{.relu}.(e4m3x2|e5m2x2).f16x2", "d:b16 a:b32", since="7.8 sm_89"),
     _cvt(".rn{.relu}.f16x2.(e4m3x2|e5m2x2)", "d:b32 a:b16", since="7.8 sm_89"),
-    _cvt(".rn.satfinite{.relu}.e2m1x2.f32", "d:b8 a:f32 b:f32", since="8.6 sm_100a"),
+    _cvt(".rn.satfinite{.relu}.e2m1x2.f32", "d:b8 a:f32 b:f32", since="8.6 sm_100a", model="b, a"),
     _cvt(".rn{.relu}.f16x2.e2m1x2", "d:b32 a:b8", since="8.6 sm_100a"),
-    _cvt(".rn.satfinite{.relu}.(e2m3x2|e3m2x2).f32", "d:b16 a:f32 b:f32", since="8.6 sm_100a"),
+    _cvt(".rn.satfinite{.relu}.(e2m3x2|e3m2x2).f32", "d:b16 a:f32 b:f32", since="8.6 sm_100a", model="b, a"),
     _cvt(".rn{.relu}.f16x2.(e2m3x2|e3m2x2)", "d:b32 a:b16", since="8.6 sm_100a"),
-    _cvt(".(rz|rp){.satfinite}.ue8m0x2.f32", "d:b16 a:f32 b:f32", since="8.6 sm_100a"),
-    _cvt(".(rz|rp){.satfinite}.ue8m0x2.bf16x2", "d:b16 a:b32", since="8.6 sm_100a"),
-    _cvt(".rn.bf16x2.ue8m0x2", "d:b32 a:b16", since="8.6 sm_100a"),
-    _cvt(".pack.sat.(u16|s16).s32", "d:b32 a:s32 b:s32", since="6.5 sm_72"),
-    _cvt(".pack.sat.(u8|s8|u4|s4|u2|s2).s32.b32", "d:b32 a:s32 b:s32 c:b32", since="6.5 sm_72"),
+    _cvt(".(rz|rp){.satfinite}.ue8m0x2.f32", "d:b16 a:f32 b:f32", since="8.6 sm_100a", model="scale(n, b), scale(n, a)"),
+    _cvt(".(rz|rp){.satfinite}.ue8m0x2.bf16x2", "d:b16 a:b32", since="8.6 sm_100a", model="scale(n, a)"),
+    _cvt(".rn.bf16x2.ue8m0x2", "d:b32 a:b16", since="8.6 sm_100a", model="unscaled(a)"),
+    _cvt(".pack.sat.(u16|s16).s32", "d:b32 a:s32 b:s32", since="6.5 sm_72", model="packed(n, a, b, 0)"),
+    _cvt(".pack.sat.(u8|s8|u4|s4|u2|s2).s32.b32", "d:b32 a:s32 b:s32 c:b32", since="6.5 sm_72", model="packed(n, a, b, c)"),
 )  # fmt: skip

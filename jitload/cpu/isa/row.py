@@ -24,14 +24,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from jitload.cpu.isa.groups import GROUPS, TYPE_WORDS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Model = Callable[..., int | None]
 
 _BRACES = re.compile(r"\{[^}]*\}|[^{]+")
 _PART = re.compile(r"([.!])(?:\(([^)]*)\)|([\w:]+))")
@@ -101,7 +96,7 @@ class Row:
         profile: its class in profiles; "math" goes by the last type.
         since: the least version of PTX and the least arch, as far as they are above 6.0 and sm_50.
         expression: what it computes, or "" where an emitter says it.
-        model: the same in plain Python integers: of the `Name` and the sources; None where it says nothing.
+        model: the same in plain Python, as text that tests alone evaluate; how it is written says `tests/cpu/isa/models.py`.
         example: operands for an example, where they do not follow from `operands`.
         refused: why it does not run, or "".
     """
@@ -116,7 +111,7 @@ class Row:
         spelled: str,
         operands: str = "",
         expression: str = "",
-        model: Model | None = None,
+        model: str = "",
         *,
         profile: str = "math",
         effects: str = "",

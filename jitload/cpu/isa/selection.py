@@ -18,8 +18,8 @@ def _setp() -> tuple[Row, ...]:
     for test, flush, types, since in (*_COMPARED, *_COMPARED_HALVES, *_COMPARED_PAIRS):
         d = "d&q:p" if types.endswith("x2") else "d|q:p"
         rows += [
-            Row(f"setp.{test}{flush}.{types}", f"{d} a~T b~T", since=since),
-            Row(f"setp.{test}.BOOL{flush}.{types}", f"{d} a~T b~T c:p", since=since),
+            Row(f"setp.{test}{flush}.{types}", f"{d} a~T b~T", "", "compared_both(n, a, b)", since=since),
+            Row(f"setp.{test}.BOOL{flush}.{types}", f"{d} a~T b~T c:p", "", "compared_both(n, a, b, c)", since=since),
         ]
     return tuple(rows)
 
@@ -37,8 +37,8 @@ def _set() -> tuple[Row, ...]:
     rows = []
     for into, test, flush, types, since in (*plain, *halves):
         rows += [
-            Row(f"set.{test}{flush}.{into}.{types}", "d:T a~S b~S", since=since),
-            Row(f"set.{test}.BOOL{flush}.{into}.{types}", "d:T a~S b~S c:p", since=since),
+            Row(f"set.{test}{flush}.{into}.{types}", "d:T a~S b~S", "", "compared(n, a, b)", since=since),
+            Row(f"set.{test}.BOOL{flush}.{into}.{types}", "d:T a~S b~S c:p", "", "compared(n, a, b, c)", since=since),
         ]
     return tuple(rows)
 
@@ -48,10 +48,10 @@ _MOVES = "linear hands_on assembles"
 ROWS = (
     *_setp(),
     *_set(),
-    Row("selp.ANY", "d:T a:T b:T c:p", profile="move", effects="assembles"),
-    Row("slct.ANY.s32", "d:T a:T b:T c:S", profile="move"),
-    Row("slct{.ftz}.ANY.f32", "d:T a:T b:T c:S", profile="move"),
-    Row("mov.MOVED", "d:T a:T", profile="move", effects=_MOVES),
+    Row("selp.ANY", "d:T a:T b:T c:p", "", "moved(a if c else b)", profile="move", effects="assembles"),
+    Row("slct.ANY.s32", "d:T a:T b:T c:S", "", "moved(a if c >= 0 else b)", profile="move"),
+    Row("slct{.ftz}.ANY.f32", "d:T a:T b:T c:S", "", "moved(a if holds('ge', c, ZERO) else b)", profile="move"),
+    Row("mov.MOVED", "d:T a:T", "", "moved(a)", profile="move", effects=_MOVES),
     Row("mov.(b16|b32|b64|b128)", "d:* a:*", example="{%h1, %h2}, %r1", profile="move", effects=_MOVES),
     Row("mov.(v2|v4).(b16|b32|u16|s16|u32|s32|f32)", "d:* a:*", example="{%h1, %h2}, {%h3, %h4}", profile="move", effects=_MOVES),
     Row("mov.v2.(b64|u64|s64|f64)", "d:* a:*", example="{%h1, %h2}, {%h3, %h4}", profile="move", effects=_MOVES),
