@@ -15,8 +15,8 @@ import sys
 from jitload import forks, log
 from jitload.frozen import Value
 from jitload.lazy import lazy
-from jitload.settings.environment import ENCODED_NAMES, RAW, read_environment, unknown_variables
 from jitload.settings.environment import child_environment as child_environment
+from jitload.settings.environment import environment_state, read_environment, unknown_variables
 from jitload.settings.option import DEFAULT_CACHE_MAX_BYTES as DEFAULT_CACHE_MAX_BYTES
 from jitload.settings.option import OPTIONS, checked_options, described
 from jitload.settings.option import byte_count as byte_count
@@ -82,7 +82,6 @@ class Config(Value):
 
 
 _guard = forks.ProcessLock()
-_read_raw = RAW.get
 #: True once anybody has asked for synchronous launches: until then a launch need not look at the settings.
 sync_seen = False
 
@@ -96,7 +95,7 @@ def current() -> Config:
     global sync_seen
     scope = scope_in_force()
     layers = scope.state.layers
-    state = [scope.state.generation, layers, *map(_read_raw, ENCODED_NAMES)]  # as a tuple, 2 % of a hit longer
+    state = (environment_state(), layers, scope.state.generation)
     seen = scope.seen
     if seen is not None and seen[0] == state:
         known: Config = seen[1]

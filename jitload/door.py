@@ -103,19 +103,22 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         UsageValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
     """
     try:
-        given_cache(cache)
-        given_truth("isolate", isolate)
+        if cache is not None or isolate is not False:
+            given_cache(cache)
+            given_truth("isolate", isolate)
         settings = config.current()
         device = resolve_device(settings) if arch is None else ""
-        arch, options, names = kept(arch), kept(options), kept(names)
+        if type(arch) is not str or type(options) is not tuple or type(names) is not tuple:
+            arch, options, names = kept(arch), kept(options), kept(names)
         plain = isinstance(source, str) and host_headers is True and not include_dirs and not headers and not defines
+        request: CompileRequest | None = None
         memo: tuple[object, ...] | None = None
         if plain and sources is None:
             memo = (source, name, kind, arch, options, names, device, settings.compile_options)
-        try:
-            request = _requests.get(memo) if memo is not None else None
-        except TypeError:  # what cannot be hashed is for the request to refuse, by its name
-            memo = request = None
+            try:
+                request = _requests.get(memo)
+            except TypeError:  # what cannot be hashed is for the request to refuse, by its name
+                memo = None
         if request is None:
             if arch is not None and given_arch(arch) is None:  # as if it had been left out
                 arch, device, memo = None, resolve_device(settings), None
@@ -131,18 +134,11 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             if source is None or sources is not None:
                 units = linking.units_of(source, sources, kind=kind, arch=arch, **fields)
                 return compile_linked(units, (), cache, name=name, isolate=isolate)
-            request = _make_request(source, kind, arch, device, fields)
-            if memo is not None:
-                _remember(memo, request)
+            request = _make_request(source, kind, arch, device, fields, memo)
         chosen = stand_ins(request, device, kind) if device else NO_STAND_INS
-        return road.compile_request(
-            request,
-            default_cache(settings) if cache is None else cache,
-            settings,
-            _ROLES,
-            compiler=compile_alone if isolate else None,
-            stand_ins=chosen,
-        )
+        store = default_cache(settings) if cache is None else cache
+        compiler = compile_alone if isolate else None
+        return road.compile_request(request, store, settings, _ROLES, compiler=compiler, stand_ins=chosen)
     except JitloadError as error:
         shorten(error)
         raise
@@ -154,16 +150,17 @@ def _make_request(
     arch: str | Iterable[str] | None,
     device: str,
     fields: Written,
+    memo: tuple[object, ...] | None,
 ) -> CompileRequest:
+    """The request for a source, remembered under `memo`."""
     wanted, archs = default_target(kind, arch)
     extra = EXECUTOR_OPTIONS if device == "cpu" else ()
-    return CompileRequest(source, kind=wanted, arch=archs, device_options=extra, **fields)
-
-
-def _remember(memo: tuple[object, ...], request: CompileRequest) -> None:
-    if len(_requests) >= _MAX_REQUESTS:
-        _requests.clear()
-    _requests[memo] = request
+    request = CompileRequest(source, kind=wanted, arch=archs, device_options=extra, **fields)
+    if memo is not None:
+        if len(_requests) >= _MAX_REQUESTS:
+            _requests.clear()
+        _requests[memo] = request
+    return request
 
 
 @short_errors

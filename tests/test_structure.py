@@ -266,6 +266,7 @@ CHANGED = {
     "loader/system.py _roots": "symbols are the process's, as the dynamic linker's are",
     "loader/system.py _table": "symbols are the process's, as the dynamic linker's are",
     "log.py said": "the logger is the process's",
+    "settings/environment.py _last_seen": "the environment is the process's",
     "settings/environment.py _settled": "memo by variable, text and HOME: a relative path means one place for ever",
     "tiers/lookup.py _keys": "memo of keys, by everything that they are made of",
     "tiers/remote/deadline.py _here": "threads that are given up on are the process's",

@@ -17,21 +17,46 @@ if TYPE_CHECKING:
 else:
     difflib = lazy("difflib")
 
-#: Everything that settings come from.
-VARIABLES = (*[option.variable for option in OPTIONS], "CUDA_PATH", "XDG_CACHE_HOME", "HOME")
+# Everything that settings come from.
+_VARIABLES = (*[option.variable for option in OPTIONS], "CUDA_PATH", "XDG_CACHE_HOME", "HOME")
 #: What tests, and those who run them, may call theirs.
 RESERVED = "JITLOAD_TEST_"
 PREFIX = "JITLOAD_"
 
-#: os.environ decodes and encodes on every access, and a missing variable costs an exception: 1 us each, while a memory
-#: hit through compile() may take 10 us in all. Its own mapping of encoded names is read instead, where there is one.
-RAW: Mapping[Any, object] = getattr(os.environ, "_data", os.environ)
-ENCODED_NAMES = [os.environ.encodekey(name) for name in VARIABLES] if hasattr(os.environ, "encodekey") else VARIABLES
+# os.environ decodes and encodes on every access, and a missing variable costs an exception: 1 us each, while a hit in
+# memory may take 10 us in all. Its own mapping of encoded names is read instead, where there is one.
+_RAW: Mapping[Any, object] = getattr(os.environ, "_data", os.environ)
+_ENCODED = [os.environ.encodekey(name) for name in _VARIABLES] if hasattr(os.environ, "encodekey") else _VARIABLES
+
+#: An environment of more variables than this is quicker looked at name by name.
+_MOST_COMPARED = 80
+# The one last seen as it was, or None where it is too large to be compared; and what our variables said in it.
+_last_seen: list[tuple[object, list[object]]] = [(None, [])]
 
 _LOG = next(option for option in OPTIONS if option.name == "log")
 
 # (variable, text, HOME) -> value: a relative path in a variable means one place, wherever the process goes later.
 _settled: dict[tuple[str, str, str | None], object] = {}
+
+
+def environment_state() -> list[object]:
+    """What every variable says that settings come from: the same object for as long as none of them changes.
+
+    The whole environment is compared with what it was, which is quicker than to ask for each name, and takes the same
+    time however many settings there are.
+    """
+    seen, said = _last_seen[0]
+    return said if seen == _RAW else _state_again()
+
+
+def _state_again() -> list[object]:
+    # The copy is made before the names are asked for: what another thread changes in between is a difference next time.
+    seen = dict(_RAW) if len(_RAW) <= _MOST_COMPARED else None
+    now = [*map(_RAW.get, _ENCODED)]
+    before = _last_seen[0][1]
+    said = before if before == now else now
+    _last_seen[0] = (seen, said)
+    return said
 
 
 def read_environment() -> dict[str, object]:

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from jitload import config
-from jitload.settings.environment import RESERVED, unknown_variables
+from jitload.settings.environment import RESERVED, environment_state, unknown_variables
+from jitload.settings.option import OPTIONS
 
 
 @pytest.mark.parametrize("variable", ["JITLOAD_CACHE_DIR", "JITLOAD_BUNDLES", "JITLOAD_RECORD", "JITLOAD_TRUST"])
@@ -27,6 +28,57 @@ def test_a_relative_path_is_one_place_from_its_first_reading_on(variable, tmp_pa
         assert read() == before
     monkeypatch.setenv("JITLOAD_DEVICE", "cpu")
     assert read() == before
+
+
+@pytest.fixture(params=[0, 500], ids=["small", "large"])
+def environment(request, monkeypatch):
+    """The environment, with so many variables more that are nobody's."""
+    for number in range(request.param):
+        monkeypatch.setenv(f"SOMEBODYS_{number}", "x")
+    return os.environ
+
+
+def test_every_change_of_a_variable_is_another_state(environment, monkeypatch):
+    for option in OPTIONS:
+        for value in ("one", "two", ""):
+            before = environment_state()
+            assert environment_state() is before
+            monkeypatch.setenv(option.variable, value)
+            assert environment_state() != before, option.variable
+        before = environment_state()
+        monkeypatch.delenv(option.variable)
+        assert environment_state() != before, option.variable
+
+
+def test_one_variable_in_the_place_of_another_is_a_change(environment, monkeypatch):
+    monkeypatch.setenv("SOMEBODYS", "x")
+    monkeypatch.delenv("JITLOAD_DEVICE", raising=False)
+    before = environment_state()
+    monkeypatch.delenv("SOMEBODYS")
+    monkeypatch.setenv("JITLOAD_DEVICE", "cpu")
+    after = environment_state()
+    assert after != before
+    environment.update(dict(environment))  # the same again, every text of it new
+    assert environment_state() is after
+
+
+def test_variables_of_others_change_no_settings(environment, monkeypatch):
+    before, settings = environment_state(), config.current()
+    monkeypatch.setenv("SOMEBODYS", "x")
+    monkeypatch.setenv("SOMEBODYS", "y")
+    assert environment_state() is before
+    assert config.current() is settings
+
+
+def test_it_is_looked_at_as_a_whole_however_many_settings_there_are(monkeypatch):
+    calls = []
+    for name in [*os.environ][40:]:
+        monkeypatch.delenv(name)
+    environment_state()
+    sys.setprofile(lambda frame, event, what: calls.append((event, what)))
+    environment_state()
+    sys.setprofile(None)
+    assert [event for event, _ in calls] == ["call", "return", "c_call"], calls  # the last turns it off
 
 
 @pytest.mark.parametrize(
