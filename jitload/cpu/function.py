@@ -98,9 +98,16 @@ class CpuFunction:
             whole.on_access = observer.accessed
         # One launch at a time: atomics of two launches must not interleave between NumPy calls.
         with _launching.here, np.errstate(all="ignore"):
-            if not cooperative:
-                self._run_alone(whole, observer)
-                return
+            try:
+                self._run(whole, observer, cooperative)
+            finally:
+                self._arena.move_out()
+
+    def _run(self, whole: Grid, observer: Observer | None, cooperative: bool) -> None:
+        """Run the blocks of a grid, and lend those of a cooperative launch what they synchronize through."""
+        if not cooperative:
+            self._run_alone(whole, observer)
+        else:
             whole.workspace = self._arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
             self._arena.write(whole.workspace, memoryview(bytes(_WORKSPACE_BYTES)))
             try:

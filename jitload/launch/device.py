@@ -32,6 +32,20 @@ class Memory(Protocol):
         """Copy from `address` into a writable flat "B" view of host bytes."""
 
 
+class HostMemory(Memory, Protocol):
+    """A memory that can use the host's in place."""
+
+    def adopt(self, host: int, nbytes: int, label: str, *, written: bool) -> int | None:
+        """The address of host memory that is used in place until it is freed, or None where it must be copied.
+
+        Args:
+            host: where it lies; the caller keeps it alive.
+            nbytes: its size.
+            label: its name in diagnostics.
+            written: whether it may change.
+        """
+
+
 class CheckedMemory(Memory, Protocol):
     """A memory that can tell addresses of other memories."""
 

@@ -1,4 +1,4 @@
-"""Host arrays for a kernel: copied to its memory, and back after it ran."""
+"""Host arrays for a kernel: used where they lie, or copied to its memory, and back after it ran."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jitload.launch.arrays import ArrayView
-    from jitload.launch.device import Memory
+    from jitload.launch.device import HostMemory, Memory
     from jitload.launch.row import Value
 
 
@@ -33,6 +33,7 @@ class _Region:
         self.end = first.view.address + first.view.nbytes
         self.members = [first]
         self.address = 0
+        self.copied = False
 
     def add(self, array: HostArray) -> None:
         self.end = max(self.end, array.view.address + array.view.nbytes)
@@ -47,12 +48,20 @@ class _Region:
     def written(self) -> bool:
         return not all(array.const for array in self.members)
 
+    def place(self, memory: Memory | HostMemory) -> None:
+        """Give it an address in a memory: its own bytes where that memory takes them, else a copy of them."""
+        adopt: Callable[..., int | None] | None = getattr(memory, "adopt", None)
+        nbytes = self.end - self.start
+        found = None if adopt is None else adopt(self.start, nbytes, self.label, written=self.written)
+        self.copied = found is None and nbytes > 0
+        self.address = memory.allocate(nbytes, self.label) if found is None else found
+
     def bytes_view(self) -> memoryview:
         return memoryview((ctypes.c_ubyte * (self.end - self.start)).from_address(self.start)).cast("B")
 
 
 def run_staged(
-    memory: Memory,
+    memory: Memory | HostMemory,
     arrays: Sequence[HostArray],
     values: list[Value],
     launch: Callable[[], None],
@@ -60,7 +69,8 @@ def run_staged(
 ) -> None:
     """Copy `arrays` over, put their addresses into `values`, `launch`, and copy back what may have changed.
 
-    Nothing is copied back when anything fails, but for a fault of the CPU executor: then the arrays hold what the
+    A memory that can use them in place (`HostMemory`) does; they hold what the kernel did then, however it ends. Else
+    nothing is copied back when anything fails, but for a fault of the CPU executor: then the arrays hold what the
     kernel did until then. Every allocation is freed either way.
 
     Args:
@@ -75,9 +85,9 @@ def run_staged(
     placed: list[_Region] = []
     try:
         for region in regions:
-            region.address = memory.allocate(region.end - region.start, region.label)
+            region.place(memory)
             placed.append(region)
-            if region.end > region.start:
+            if region.copied:
                 memory.write(region.address, region.bytes_view())
             for array in region.members:
                 values[array.position] = region.address + array.view.address - region.start
@@ -110,7 +120,7 @@ def _abandon(memory: Memory, regions: Sequence[_Region], finish: Callable[[bool]
 
 def _copy_back(memory: Memory, regions: Sequence[_Region]) -> None:
     for region in regions:
-        if region.written and region.end > region.start:
+        if region.written and region.copied:
             memory.read(region.address, region.bytes_view())
 
 

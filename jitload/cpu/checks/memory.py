@@ -126,8 +126,7 @@ def _reachable(arena: Arena, heap: list[int]) -> set[int]:
     found: set[int] = set()
     while waiting:
         number = waiting.pop()
-        first, last = -(-int(bounds.starts[number]) // 8), int(bounds.ends[number]) // 8
-        words = arena.views["u64"][first:last]
+        words = arena.words(int(bounds.starts[number]))
         pointers = words[words >= np.uint64(ARENA_WINDOW)].view(np.int64) - ARENA_WINDOW
         for target in set(bounds.holding(pointers, 0).tolist()) - {-1}:
             if blocks[target] and int(bounds.starts[target]) + ARENA_WINDOW not in found:

@@ -57,7 +57,7 @@ def byte_positions(addresses: Addresses, offset: int) -> Array | int:
 def writes_what_is_there(addresses: Addresses, offset: int, values: Sequence[Lanes], chosen: Array) -> Array:
     """Per chosen lane (positions among the addresses), whether its store would change nothing."""
     size = values[0].dtype.itemsize
-    places = np.atleast_1d(np.asarray(byte_positions(addresses, offset)))
+    places = np.atleast_1d(np.asarray(byte_positions(addresses, offset - addresses.origin)))
     places = (places[chosen] if len(places) > 1 else np.broadcast_to(places, chosen.shape)) // size
     view = addresses.views[f"u{8 * size}"]
     same = np.ones(len(chosen), np.bool_)

@@ -80,6 +80,8 @@ class Addresses:
     __slots__ = ("_indices", "batch", "bits", "hi", "lo", "offsets", "positions", "slabs")
     space: str
     window: int
+    #: What `views` leave out before their first byte; known once an access was checked.
+    origin = 0
 
     def __init__(
         self, batch: RunningLanes, offsets: Array | int, slabs: Array | int, positions: Array | None = None
@@ -101,24 +103,27 @@ class Addresses:
         """The buffer behind the space, as an array of each representation."""
         raise NotImplementedError
 
-    def check(self, offset: int, size: int, site: int) -> None:
-        """Check an access of `size` bytes at `offset` from every address.
+    def check(self, offset: int, size: int, site: int, write: bool = False) -> None:
+        """Check an access of `size` bytes at `offset` from every address; `views` are for it until the next.
 
         Raises:
             CpuFault: a lane's access is out of bounds or misaligned.
         """
         raise NotImplementedError
 
-    def locate(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
+    def locate(self, offset: int, size: int, site: int, write: bool = False) -> tuple[int, Array | int]:
         """Check, and give (start, index) so that element `start + index` of a view of that element size is meant."""
         if (self.bits | offset) & (size - 1) or self.lo < 0:
-            return self._locate_by_sum(offset, size, site)
-        self.check(offset, size, site)
+            return self._locate_by_sum(offset, size, site, write)
+        self.check(offset, size, site, write)
+        origin = self.origin
+        if self.lo < origin:
+            return self._locate_by_sum(offset, size, site, write)
         shift = size.bit_length() - 1
-        index = self._indices.get(shift)
+        index = self._indices.get(origin | shift)  # allocations start at multiples of more than any shift
         if index is None:
-            sums: Array | int = self.offsets + self.slabs
-            index = self._indices[shift] = sums >> shift
+            sums: Array | int = self.offsets - origin if origin else self.offsets + self.slabs
+            index = self._indices[origin | shift] = sums >> shift
         return offset >> shift, index
 
     def load(self, offset: int, rep: str, size: int, site: int) -> Lanes:
@@ -131,7 +136,7 @@ class Addresses:
 
     def store(self, offset: int, rep: str, size: int, site: int, value: Lanes) -> None:
         """Write a value per lane; where lanes meet in one place the last lane wins."""
-        start, index = self.locate(offset, size, site)
+        start, index = self.locate(offset, size, site, write=True)
         view = self.views[rep]
         if isinstance(index, int):
             view[start + index] = value[-1] if value.ndim else value
@@ -143,15 +148,15 @@ class Addresses:
     def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Lanes]:
         """`count` elements per lane (PTX ISA section 9.7.9.8: the whole vector must be aligned)."""
         start, index = self.locate(offset, size * count, site)
-        rows = self.views[rep].reshape(-1, count)
+        rows = _rows(self.views[rep], count)
         if isinstance(index, int):
             return list(rows[start + index])
         return list(np.ascontiguousarray(rows.take(index + start, axis=0).T))
 
     def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Lanes]) -> None:
         """Write a vector per lane."""
-        start, index = self.locate(offset, size * len(values), site)
-        rows = self.views[rep].reshape(-1, len(values))
+        start, index = self.locate(offset, size * len(values), site, write=True)
+        rows = _rows(self.views[rep], len(values))
         if isinstance(index, int):
             rows[start + index] = [value[-1] if value.ndim else value for value in values]
             return
@@ -162,20 +167,20 @@ class Addresses:
 
     def elements(self, offset: int, rep: str, size: int, site: int) -> tuple[Array, Array]:
         """(view, index per lane) for a read-modify-write."""
-        start, index = self.locate(offset, size, site)
+        start, index = self.locate(offset, size, site, write=True)
         count = self.batch.count if self.positions is None else len(self.positions)
         indices = np.full(count, start + index) if isinstance(index, int) else index + start
         return self.views[rep], indices
 
-    def _locate_by_sum(self, offset: int, size: int, site: int) -> tuple[int, Array | int]:
+    def _locate_by_sum(self, offset: int, size: int, site: int, write: bool) -> tuple[int, Array | int]:
         """Base or offset is misaligned or below zero alone; what counts is the sum."""
         sums: Array | int = self.offsets + offset
         bad = np.flatnonzero(np.atleast_1d(np.asarray(sums)) & (size - 1))
         if len(bad):
             address = int(np.atleast_1d(np.asarray(sums))[bad[0]])
             self.fail(int(bad[0]), address, size, site, "misaligned")
-        self.check(offset, size, site)
-        places: Array | int = sums + self.slabs
+        self.check(offset, size, site, write)
+        places: Array | int = sums - self.origin if self.origin else sums + self.slabs
         return 0, places >> (size.bit_length() - 1)
 
     def fail(self, position: int, offset: int, size: int, site: int, what: str) -> None:
@@ -194,33 +199,46 @@ class Addresses:
 class GlobalAddresses(Addresses):
     """Addresses in the arena."""
 
-    __slots__ = ()
+    __slots__ = ("origin", "views")
     space = "global"
     window = ARENA_WINDOW
 
-    @property
-    def views(self) -> dict[str, Array]:
-        """The arena."""
-        return self.batch.arena.views
+    views: dict[str, Array]
+    origin: int
 
-    def check(self, offset: int, size: int, site: int) -> None:
+    def check(self, offset: int, size: int, site: int, write: bool = False) -> None:
         """Check against the allocation that was used last, then against the one below, then lane by lane."""
         lo, hi = self.lo + offset, self.hi + offset + size
         batch = self.batch
         last = batch.last_used
-        if last.start <= lo and hi <= last.end:
-            return
-        found = batch.arena.find(lo)
-        if found is not None and found.start <= lo and hi <= found.end:
-            batch.last_used = found
-            return
+        if lo < last.start or last.end < hi:
+            found = batch.arena.find(lo)
+            if found is None or lo < found.start or found.end < hi:
+                self._check_lanes(offset, size, site)
+                self.views, self.origin = batch.arena.views, 0
+                return
+            last = batch.last_used = found
+        if write and last.guest is not None and not last.guest.written:
+            batch.arena.move_in(last)
+        self.views, self.origin = last.views, last.origin
+
+    def _check_lanes(self, offset: int, size: int, site: int) -> None:
+        """Check lanes that reach several allocations; all of them lie in the arena then."""
+        arena = self.batch.arena
         offsets = np.atleast_1d(np.asarray(self.offsets)).astype(np.int64) + offset
-        bad = np.flatnonzero(batch.arena.bounds().holding(offsets, size) < 0)
+        bounds = arena.bounds()
+        holding = bounds.holding(offsets, size)
+        bad = np.flatnonzero(holding < 0)
         if len(bad):
             bad_offset = int(offsets[bad[0]])
             null = 0 <= bad_offset + ARENA_WINDOW < NULL_PAGE_BYTES
-            outside = "out of bounds" if batch.arena.freed(bad_offset) is None else "use after free, out of bounds"
+            outside = "out of bounds" if arena.freed(bad_offset) is None else "use after free, out of bounds"
             self.fail(int(bad[0]), bad_offset, size, site, "null pointer" if null else outside)
+        if bounds.guests.any():
+            for number in np.unique(holding[bounds.guests[holding]]).tolist():
+                found = arena.find(int(bounds.starts[number]))
+                if found is not None:
+                    arena.move_in(found)
 
     def describe_nearest(self, offset: int, size: int) -> str | None:
         """The closest allocation of the arena."""
@@ -245,7 +263,7 @@ class SlabAddresses(Addresses):
         """The slabs, one after the other."""
         return self.slab.views
 
-    def check(self, offset: int, size: int, site: int) -> None:
+    def check(self, offset: int, size: int, site: int, write: bool = False) -> None:  # noqa: ARG002
         """Check against the size of one slab."""
         limit = self.slab.nbytes
         if self.lo + offset < 0 or self.hi + offset + size > limit:
@@ -256,6 +274,11 @@ class SlabAddresses(Addresses):
     def describe_nearest(self, offset: int, size: int) -> str | None:
         """The variable that lies there, or the size of the slab."""
         return self.slab.describe(offset, size)
+
+
+def _rows(view: Array, count: int) -> Array:
+    """A view as vectors of `count` elements; what is left over at its end is none, and no aligned access reaches it."""
+    return view[: len(view) // count * count].reshape(-1, count)
 
 
 def lanes_of(addresses: Addresses) -> Array:

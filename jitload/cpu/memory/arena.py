@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from jitload import forks
+from jitload.cpu.memory.guest import GUEST_ALIGNMENT, Guest
 from jitload.cpu.memory.heap import Heap
 from jitload.cpu.memory.host import is_host_address
 from jitload.cpu.types import DTYPES
@@ -54,16 +55,24 @@ _HOST_MEMORY = (
 
 
 class Allocation:
-    """A live range of the arena, in offsets from its start; a freed one is empty."""
+    """A live range of the arena, in offsets from its start; a freed one is empty.
 
-    __slots__ = ("constant", "end", "label", "nbytes", "start")
+    Attributes:
+        views: a flat array of each representation, in which the byte at an offset of the arena lies `origin` before it.
+        guest: the host's memory that is used in its place, or None.
+    """
 
-    def __init__(self, start: int, nbytes: int, label: str, constant: bool) -> None:
+    __slots__ = ("constant", "end", "guest", "label", "nbytes", "origin", "start", "views")
+
+    def __init__(self, start: int, nbytes: int, label: str, constant: bool, views: dict[str, Array]) -> None:
         self.start = start
         self.nbytes = nbytes
         self.end = start + nbytes
         self.label = label
         self.constant = constant
+        self.views = views
+        self.origin = 0
+        self.guest: Guest | None = None
 
     @property
     def extent(self) -> int:
@@ -75,11 +84,12 @@ class Allocation:
 
 
 class Bounds(NamedTuple):
-    """Starts, ends and the `.const` flag of the live allocations, sorted by start."""
+    """Starts, ends, the `.const` flag and whether they are guests, of the live allocations, sorted by start."""
 
     starts: Array
     ends: Array
     constant: Array
+    guests: Array
 
     def holding(self, offsets: Array, nbytes: int) -> Array:
         """Per offset, the index of the allocation that holds `nbytes` there, or -1."""
@@ -122,6 +132,7 @@ class Arena:
         self._quarantine: deque[Allocation] = deque()
         self._quarantined = 0
         self._bounds: Bounds | None = None
+        self._moved: list[tuple[Allocation, Guest]] = []
         self.heap = Heap(self.allocate, self.free)
         self.textures: WeakValueDictionary[int, Image] = WeakValueDictionary()
 
@@ -131,6 +142,7 @@ class Arena:
         self._starts = sorted(self._live)
         self._quarantined = sum(freed.extent for freed in self._quarantine)
         self._bounds = None
+        self._moved = []
 
     def allocate(self, nbytes: int, label: str, *, constant: bool = False) -> int:
         """Reserve `nbytes` (0 is legal) and give the address.
@@ -143,11 +155,51 @@ class Arena:
         extent = -(-nbytes // ALIGNMENT) * ALIGNMENT + REDZONE_BYTES
         with self._lock:
             start = self._place(extent)
-            allocation = Allocation(start, nbytes, label, constant)
+            allocation = Allocation(start, nbytes, label, constant, self.views)
             insort(self._starts, start)
             self._live[start] = allocation
             self._bounds = None
         return ARENA_WINDOW + start
+
+    def adopt(self, host: int, nbytes: int, label: str, *, written: bool) -> int | None:
+        """Use `nbytes` of the host's memory in place: the address that they have until they are freed.
+
+        Args:
+            host: where they lie; the caller keeps them alive.
+            nbytes: how many.
+            label: their name in diagnostics.
+            written: whether they may change; if not, what a kernel writes there is lost with the launch.
+
+        Returns:
+            The address, or None where they must be copied.
+        """
+        if host % GUEST_ALIGNMENT or not nbytes:
+            return None
+        with self._lock:
+            address = self.allocate(nbytes, label)
+            allocation = self._live[address - ARENA_WINDOW]
+            allocation.views = allocation.guest = Guest(host, nbytes, written)
+            allocation.origin = allocation.start
+        return address
+
+    def move_in(self, allocation: Allocation) -> None:
+        """Let a guest lie in the arena like everything else, until `move_out`."""
+        with self._lock:
+            guest = allocation.guest
+            if guest is None or not allocation.nbytes:
+                return
+            self.views["u8"][allocation.start : allocation.end] = guest["u8"]
+            allocation.views, allocation.origin, allocation.guest = self.views, 0, None
+            self._moved.append((allocation, guest))
+            self._bounds = None
+
+    def move_out(self) -> None:
+        """What moved in during a launch goes back to where it came from; what may not change does not."""
+        with self._lock:
+            moved, self._moved = self._moved, []
+            for allocation, guest in moved:
+                if guest.written:
+                    guest["u8"][:] = self.views["u8"][allocation.start : allocation.start + allocation.nbytes]
 
     def _place(self, extent: int) -> int:
         for index, (start, size) in enumerate(self._free):
@@ -183,7 +235,9 @@ class Arena:
             allocation.end = allocation.start
             self._bounds = None
             extent = allocation.extent
-            self._return_pages(start, extent)
+            if allocation.guest is None:
+                self._return_pages(start, extent)
+            allocation.views, allocation.origin, allocation.guest = self.views, 0, None
             self._quarantine.append(allocation)
             self._quarantined += extent
             if self._quarantined > _QUARANTINE_BYTES or len(self._quarantine) > _QUARANTINE_RANGES:
@@ -221,9 +275,9 @@ class Arena:
         Raises:
             CpuFault: the range is not within one allocation.
         """
-        start = self._range(address, len(source), "write")
+        memory = self._range(address, len(source), "write")
         if len(source):
-            self.views["u8"][start : start + len(source)] = np.frombuffer(source, np.uint8)
+            memory[:] = np.frombuffer(source, np.uint8)
 
     def read(self, address: int, target: memoryview) -> None:
         """Copy from `address` into host bytes.
@@ -231,18 +285,18 @@ class Arena:
         Raises:
             CpuFault: the range is not within one allocation.
         """
-        start = self._range(address, len(target), "read")
+        memory = self._range(address, len(target), "read")
         if len(target):
-            np.frombuffer(target, np.uint8)[:] = self.views["u8"][start : start + len(target)]
+            np.frombuffer(target, np.uint8)[:] = memory
 
-    def _range(self, address: int, nbytes: int, verb: str) -> int:
+    def _range(self, address: int, nbytes: int, verb: str) -> Array:
         start = address - ARENA_WINDOW
         allocation = self.find(start)
         if allocation is None or start < allocation.start or start + nbytes > allocation.end:
             nearest = self.nearest(start, nbytes)
             text = f"host {verb} of {nbytes} bytes at {address:#x} is out of bounds"
             raise CpuFault(f"{text}. Nearest: {nearest}", address=address, nearest=nearest)
-        return start
+        return allocation.views["u8"][start - allocation.origin : start - allocation.origin + nbytes]
 
     def is_foreign(self, address: int) -> bool:
         """Whether the address is surely one of host memory, and none of the arena."""
@@ -264,8 +318,18 @@ class Arena:
                     np.array(self._starts, np.int64),
                     np.array([one.end for one in live], np.int64),
                     np.array([one.constant for one in live], np.bool_),
+                    np.array([one.guest is not None for one in live], np.bool_),
                 )
             return self._bounds
+
+    def words(self, start: int) -> Array:
+        """The words of 8 bytes in the allocation that starts at `start`; none where there is none any more."""
+        with self._lock:
+            found = self._live.get(start)
+            if found is None:
+                return np.zeros(0, np.uint64)
+            first = (start - found.origin) // 8
+            return found.views["u64"][first : first + found.nbytes // 8]
 
     def freed(self, offset: int) -> Allocation | None:
         """The allocation that held `offset` before it was freed, while nothing else lies there."""

@@ -57,22 +57,22 @@ class _StridedAddresses(Addresses):
         if (self.bits | offset) & (size - 1):
             return super().load(offset, rep, size, site)
         self.check(offset, size, site)
-        return read_strided(self.views["u8"], DTYPES[rep], self._start + offset, self._axes)
+        return read_strided(self.views["u8"], DTYPES[rep], self._start + offset - self.origin, self._axes)
 
     def store(self, offset: int, rep: str, size: int, site: int, value: Lanes) -> None:
         """Write a value per lane."""
         if (self.bits | offset) & (size - 1) or self._room < size:
             super().store(offset, rep, size, site, value)
             return
-        self.check(offset, size, site)
-        write_strided(self.views["u8"], DTYPES[rep], self._start + offset, self._axes, value)
+        self.check(offset, size, site, write=True)
+        write_strided(self.views["u8"], DTYPES[rep], self._start + offset - self.origin, self._axes, value)
 
     def load_vector(self, offset: int, rep: str, size: int, count: int, site: int) -> Sequence[Lanes]:
         """`count` elements per lane."""
         if (self.bits | offset) & (size * count - 1):
             return super().load_vector(offset, rep, size, count, site)
         self.check(offset, size * count, site)
-        view, start = self.views["u8"], self._start + offset
+        view, start = self.views["u8"], self._start + offset - self.origin
         return [read_strided(view, DTYPES[rep], start + size * number, self._axes) for number in range(count)]
 
     def store_vector(self, offset: int, rep: str, size: int, site: int, values: Sequence[Lanes]) -> None:
@@ -81,8 +81,8 @@ class _StridedAddresses(Addresses):
         if (self.bits | offset) & (nbytes - 1) or self._room < nbytes:
             super().store_vector(offset, rep, size, site, values)
             return
-        self.check(offset, nbytes, site)
-        view, start = self.views["u8"], self._start + offset
+        self.check(offset, nbytes, site, write=True)
+        view, start = self.views["u8"], self._start + offset - self.origin
         for number, value in enumerate(values):
             write_strided(view, DTYPES[rep], start + size * number, self._axes, value)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jitload.launch.device import Dim3
 
 _AXES = "xyz"
-_NOTHING = Allocation(0, 0, "", False)
+_NOTHING = Allocation(0, 0, "", False, {})
 _FULL_WARP = 0xFFFFFFFF
 
 

@@ -84,8 +84,8 @@ def _bytes_at(caller: _Caller, address: int, limit: int) -> bytes:
         if found is None or address - ARENA_WINDOW >= found.end:
             nearest = batch.arena.nearest(address - ARENA_WINDOW, 1)
             caller.fail(f"out of bounds: pointer {address:#x} given to the runtime", address, nearest)
-        first = address - ARENA_WINDOW
-        return batch.arena.views["u8"][first : min(first + limit, found.end)].tobytes()
+        first = address - ARENA_WINDOW - found.origin
+        return found.views["u8"][first : min(first + limit, found.end - found.origin)].tobytes()
     first = copy * slab.stride + start
     return slab.views["u8"][first : first + min(limit, max(slab.nbytes - start, 0))].tobytes()
 
