@@ -40,9 +40,12 @@ def described(value: object) -> str:
     kind = type(value)
     name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__.split('.')[0]}.{kind.__name__}"
     name = {"jaxlib.ArrayImpl": "jax.Array"}.get(name, name)
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
-    if shape is not None and dtype is not None:
-        return f"{name} of dtype {dtype} and shape {tuple(shape)}"
+    try:
+        shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+        if shape is not None and dtype is not None:
+            return f"{name} of dtype {dtype} and shape {tuple(shape)}"
+    except Exception:  # noqa: BLE001 - of its library, which may not know its own dtype: a message names the rest
+        return name
     if value is None:
         return "None"
     text = shown(value) if isinstance(value, int | float | complex | str | bytes) else ""

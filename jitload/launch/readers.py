@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jitload.launch.pointers import Pointer
 
 _EXCHANGE_API = "__dlpack_c_exchange_api__"
+_KNOWN_TVM_FFI = "0.1."
 #: Where their dtype alone tells what an array's bytes are: `arrays.py` looks at it then, too.
 _BYTES = frozenset({"void", "uint8", "int8"})
 # (array, road, is it torch's, has it is_neg, is_conj, DLPack's dtype, lanes, stride of neighbours, dtype, layout, type
@@ -67,8 +68,15 @@ def _dlpack_facts(array: object, view: ArrayView, lanes: int) -> _Facts | None:
         return None
     if view.element is MEMORY and hasattr(array, "__dict__"):  # another one might have a dtype
         return None
-    road = "x" if hasattr(type(array), _EXCHANGE_API) else "d"
+    road = "x" if hasattr(type(array), _EXCHANGE_API) else "h" if _has_handle(type(array)) else "d"
     return array, road, False, False, False, tensor.dtype, lanes, 1, ..., ..., ...
+
+
+def _has_handle(kind: type) -> bool:
+    """Whether arrays of a type are objects of a tvm-ffi that are laid out as the native code knows them."""
+    package, core = sys.modules.get("tvm_ffi"), sys.modules.get("tvm_ffi.core")
+    known = str(getattr(package, "__version__", "")).startswith(_KNOWN_TVM_FFI)
+    return known and kind is getattr(core, "Tensor", None)
 
 
 def _interface_facts(array: Given, view: ArrayView, lanes: int) -> _Facts:

@@ -1,5 +1,6 @@
 """Arrays by native code: the same launches and the same errors as by Python, and Python is left out where it can be."""
 
+import ctypes
 import gc
 
 import numpy as np
@@ -15,16 +16,30 @@ def pointer(cpp="float *", *, const=False):
 
 
 WRITTEN, READ = pointer(), pointer("const float *", const=True)
-EVERY_KIND = ("interface", "dlpack", "old dlpack", "exchange", "managed", "torch", "torch exchange", "cupy")
+#: What tensors of tvm-ffi were made from: it has to outlive them, since its capsules have no deleter.
+PRODUCERS: list[object] = []
+EVERY_KIND = (
+    "interface",
+    "dlpack",
+    "old dlpack",
+    "exchange",
+    "managed",
+    "torch",
+    "torch exchange",
+    "cupy",
+    "tvm-ffi",
+)
 
 
 @pytest.fixture
-def maker(monkeypatch):
+def maker(monkeypatch, request):
     """maker(kind): what makes arrays of a library of that kind, all of one type."""
 
     def make(kind):
         if kind.startswith("torch"):
             return stand_ins.install_torch(monkeypatch, exchange="exchange" in kind).Tensor
+        if kind == "tvm-ffi":
+            return request.getfixturevalue("tvm_tensor")
         if kind == "cupy":
             return stand_ins.install_cupy(monkeypatch).ndarray
         if kind in {"exchange", "managed"}:
@@ -78,10 +93,9 @@ OF_OTHERS = {"read-only", "negated", "requires grad", *(name for name in CHANGES
 @pytest.mark.parametrize("parameter", [WRITTEN, READ], ids=["written", "read"])
 def test_what_differs_between_arrays_of_a_type_counts_in_every_launch(maker, roads, kind, parameter, change):
     make, launch = maker(kind), roads(parameter)
-    right, other = make(Shown()), make(Shown(**CHANGES[change]))
     memory = np.zeros(4, "f4")  # what is on the host is read
-    if change == "on the host":
-        other.shown = other.shown._replace(address=memory.ctypes.data)
+    there = {"address": memory.ctypes.data} if change == "on the host" else {}
+    right, other = make(Shown()), make(Shown(**CHANGES[change], **there))
     for _ in range(3):
         launch(right)
         launch(other)
@@ -208,11 +222,10 @@ def test_an_exchange_api_of_another_major_version_is_left_alone_but_for_its_olde
 def tvm_tensor():
     """tvm_tensor(shown): a tensor of tvm-ffi that is on a GPU, as far as it knows."""
     tvm_ffi = pytest.importorskip("tvm_ffi")
-    producers = []
 
     def make(shown):
-        producers.append(stand_ins.OldDLPack(shown))  # the capsule has no deleter, so this has to outlive the tensor
-        return tvm_ffi.from_dlpack(producers[-1])
+        PRODUCERS.append(stand_ins.OldDLPack(shown))
+        return tvm_ffi.from_dlpack(PRODUCERS[-1])
 
     return make
 
@@ -227,6 +240,34 @@ def test_tensors_of_tvm_ffi(roads, tvm_tensor):
         launch(arrays[0])
         assert launch.is_native(arrays[1])
         assert launch(arrays[1])[0][0] == (0x8000).to_bytes(8, "little")
+
+
+def test_tensors_of_tvm_ffi_are_read_where_its_objects_have_them(roads, tvm_tensor):
+    """A capsule would hold the object behind a tensor while the launch is queued."""
+
+    def references():
+        return ctypes.c_uint32.from_address(tensor.__chandle__()).value
+
+    tensor, launch, held = tvm_tensor(Shown(address=0x7004)), roads(WRITTEN), []
+    launch(tvm_tensor(Shown()))
+    launch.native.body = lambda *_: held.append(references())
+    assert launch(tensor)[0][0] == (0x7004).to_bytes(8, "little")
+    assert held == [1]
+
+
+@pytest.mark.parametrize("change", ["its version", "its class"])
+def test_objects_of_another_tvm_ffi_are_asked_for_a_capsule(roads, tvm_tensor, monkeypatch, change):
+    import tvm_ffi
+
+    if change == "its version":
+        monkeypatch.setattr(tvm_ffi, "__version__", "0.2.0")
+    else:
+        monkeypatch.setattr(tvm_ffi.core, "Tensor", None)
+    tensor, launch, held = tvm_tensor(Shown()), roads(WRITTEN), []
+    launch(tvm_tensor(Shown()))
+    launch.native.body = lambda *_: held.append(ctypes.c_uint32.from_address(tensor.__chandle__()).value)
+    launch(tensor)
+    assert held == [2]
 
 
 def test_a_tensor_of_tvm_ffi_is_used_on_the_stream_of_its_environment(roads, tvm_tensor):
@@ -318,7 +359,7 @@ def test_what_the_code_of_others_raises_comes_out_of_either_road(roads, error):
         assert "by the array" in launch(array)
 
 
-@pytest.mark.parametrize("kind", EVERY_KIND)
+@pytest.mark.parametrize("kind", [kind for kind in EVERY_KIND if kind != "tvm-ffi"])  # nothing refers to these weakly
 def test_nothing_of_an_array_is_kept(maker, roads, kind):
     """Neither the array, nor what it is described with, is held by a launch that has ended."""
     import weakref

@@ -6,7 +6,7 @@
  */
 #include "native.h"
 
-typedef enum { EXCHANGE = 'x', TORCH = 't', CUPY = 'c', INTERFACE = 'i', DLPACK = 'd' } Road;
+typedef enum { EXCHANGE = 'x', TORCH = 't', CUPY = 'c', INTERFACE = 'i', HANDLE = 'h', DLPACK = 'd' } Road;
 
 struct Reader {
     Reader *next;
@@ -21,6 +21,7 @@ struct Reader {
     PyObject *dtype;     /* identical, None for an array that has none; NULL where it does not matter */
     PyObject *layout;    /* identical; the same */
     PyObject *typestr;   /* equal; the same */
+    PyObject *handle_of; /* gives the address of tvm-ffi's object behind a tensor; NULL for other roads */
     const DlExchange *api;
 };
 
@@ -197,6 +198,26 @@ static Outcome check_capsule(const Reader *reader, const Parameter *parameter, P
         return check_tensor(reader, parameter, &managed->tensor, at, call);
     }
     return LONG_ROAD;
+}
+
+/* The tensor in an object of tvm-ffi, which owns it; NULL where that is something else. None is behind a tensor that is
+ * borrowed from a C++ caller. */
+static const DlTensor *tensor_of(uint64_t handle)
+{
+    const TvmObject *object = (const TvmObject *)(uintptr_t)handle;
+    return object != NULL && object->type_index == TVM_TENSOR ? (const DlTensor *)(object + 1) : NULL;
+}
+
+/* What tvm-ffi's `__dlpack__` copies into a capsule, which knows no streams and nothing that is read-only. */
+static Outcome read_handle(const Reader *reader, const Parameter *parameter, PyObject *array, Value *at, Call *call)
+{
+    uint64_t handle;
+    Outcome outcome = unsigned_of(call_with(reader->handle_of, array), &handle);
+    if (outcome != WRITTEN) {
+        return outcome;
+    }
+    const DlTensor *tensor = tensor_of(handle);
+    return tensor != NULL ? check_tensor(reader, parameter, tensor, at, call) : LONG_ROAD;
 }
 
 /* By `__dlpack__`, whose owner lets the stream of the launch wait for its own. The capsule frees the tensor. */
@@ -420,6 +441,8 @@ static Outcome read_by(State *state, const Reader *reader, const Parameter *para
         return read_cupy(state, reader, parameter, array, at, call);
     case INTERFACE:
         return read_interface(state, reader, parameter, array, at, call);
+    case HANDLE:
+        return read_handle(reader, parameter, array, at, call);
     case DLPACK:
         return read_dlpack(state, reader, parameter, array, at, call);
     }
@@ -482,6 +505,30 @@ static bool learn_element(Reader *reader, PyObject *array)
     return known;
 }
 
+/* Whether the tensor behind a handle is the one that its `__dlpack__` gives: then objects are laid out as is known here. */
+static bool learn_handle(State *state, Reader *reader, PyObject *array)
+{
+    uint64_t handle;
+    PyObject *arguments[] = {array, Py_None, state->versions};
+    reader->handle_of = PyObject_GetAttr((PyObject *)reader->type, state->names.handle);
+    if (reader->handle_of == NULL || unsigned_of(call_with(reader->handle_of, array), &handle) != WRITTEN) {
+        PyErr_Clear();
+        return false;
+    }
+    const DlTensor *tensor = tensor_of(handle);
+    PyObject *capsule = tensor == NULL ? NULL : PyObject_VectorcallMethod(
+        state->names.dlpack, arguments, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, state->keywords);
+    bool same = false;
+    if (capsule != NULL && PyCapsule_IsValid(capsule, "dltensor_versioned")) {
+        const DlVersioned *managed = PyCapsule_GetPointer(capsule, "dltensor_versioned");
+        same = managed->version.major == DLPACK_MAJOR && managed->flags == 0 &&
+               memcmp(&managed->tensor, tensor, sizeof *tensor) == 0;
+    }
+    Py_XDECREF(capsule);
+    PyErr_Clear();
+    return same;
+}
+
 /* `...` is written for what does not matter. */
 static PyObject *something(PyObject *object)
 {
@@ -521,6 +568,8 @@ Reader *new_reader(State *state, PyObject *facts)
             free_reader(made);
             return NULL;
         }
+    } else if (road == HANDLE && !learn_handle(state, made, array)) {
+        made->road = DLPACK;
     }
     return made;
 }
@@ -549,6 +598,7 @@ int visit_reader(const Reader *reader, visitproc visit, void *arg)
     Py_VISIT(reader->dtype);
     Py_VISIT(reader->layout);
     Py_VISIT(reader->typestr);
+    Py_VISIT(reader->handle_of);
     return 0;
 }
 
@@ -558,5 +608,6 @@ void free_reader(Reader *reader)
     Py_XDECREF(reader->dtype);
     Py_XDECREF(reader->layout);
     Py_XDECREF(reader->typestr);
+    Py_XDECREF(reader->handle_of);
     PyMem_Free(reader);
 }

@@ -42,6 +42,16 @@ typedef struct DlVersioned {
     DlTensor tensor;
 } DlVersioned;
 
+/* An object of tvm-ffi 0.1 (include/tvm/ffi/c_api.h, TVMFFIObject); behind that of a tensor lies its DlTensor. */
+typedef struct {
+    uint64_t references;
+    int32_t type_index;
+    uint32_t padding;
+    void (*deleter)(void *, int);
+} TvmObject;
+
+enum { TVM_TENSOR = 70 }; /* the type_index of a tensor */
+
 /* What a "dlpack_exchange_api" capsule holds, on the type as `__dlpack_c_exchange_api__`; it lives as long as the process.
  * The functions give 0, or -1 with a Python exception set; none of them waits for a stream. */
 typedef struct DlExchange {

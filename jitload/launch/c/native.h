@@ -28,6 +28,7 @@ enum { MOST_READERS = 8, MOST_NUMBER_TYPES = 16 };
 #define NAMES(X)                                                                                                         \
     X(interface, "__cuda_array_interface__")                                                                             \
     X(exchange, "__dlpack_c_exchange_api__")                                                                             \
+    X(handle, "__chandle__")                                                                                             \
     X(dlpack, "__dlpack__")                                                                                              \
     X(dlpack_device, "__dlpack_device__")                                                                                \
     X(data, "data")                                                                                                      \
