@@ -285,6 +285,7 @@ class CpuFault(JitloadError):  # noqa: N818 - the name is part of the public con
         nearest: the nearest allocation, described, or None.
         other: another place that has to do with it, with the same fields, or None: the access that this one races
             with, or where memory was freed before.
+        excerpt: the line of the source with its number, and a caret below its column; "" where the source is not known.
     """
 
     def __init__(
@@ -301,6 +302,7 @@ class CpuFault(JitloadError):  # noqa: N818 - the name is part of the public con
         address: int | None = None,
         nearest: str | None = None,
         other: CpuFault | None = None,
+        excerpt: str = "",
     ) -> None:
         super().__init__(message)
         self.kernel = kernel
@@ -313,6 +315,7 @@ class CpuFault(JitloadError):  # noqa: N818 - the name is part of the public con
         self.address = address
         self.nearest = nearest
         self.other = other
+        self.excerpt = excerpt
 
 
 class CompileWarning(UserWarning):

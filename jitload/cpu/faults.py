@@ -26,17 +26,28 @@ def describe_place(place: Place) -> str:
     return f"'{place.text}' ({where})"
 
 
+def _excerpt(place: Place) -> str:
+    return "" if place.excerpt is None else place.excerpt()
+
+
+def _below(*excerpts: str) -> str:
+    """What a message ends with: each of the lines, once."""
+    return "".join(f"\n{text}" for text in dict.fromkeys(filter(None, excerpts)))
+
+
 def decode_fault(function: str, place: Place | None, why: str) -> CpuFault:
     """The fault for an instruction that is refused before anything runs."""
     if place is None:
         return CpuFault(f"function {function} cannot run on the CPU: {why}", kernel=function)
+    excerpt = _excerpt(place)
     return CpuFault(
-        f"function {function} cannot run on the CPU: {describe_place(place)}: {why}",
+        f"function {function} cannot run on the CPU: {describe_place(place)}: {why}{_below(excerpt)}",
         kernel=function,
         instruction=place.text,
         ptx_line=place.ptx_line,
         cuda_line=place.cuda_line,
         inlined_at=place.inlined_at,
+        excerpt=excerpt,
     )
 
 
@@ -56,8 +67,9 @@ def run_fault(
     text = f"kernel {kernel}{who}: {what} at {describe_place(place)}"
     if nearest is not None:
         text += f". Nearest: {nearest}"
+    excerpt = _excerpt(place)
     return CpuFault(
-        text,
+        text + _below(excerpt, "" if other is None else other.excerpt),
         kernel=kernel,
         instruction=place.text,
         ptx_line=place.ptx_line,
@@ -68,4 +80,5 @@ def run_fault(
         address=address,
         nearest=nearest,
         other=other,
+        excerpt=excerpt,
     )

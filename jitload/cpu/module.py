@@ -12,7 +12,7 @@ from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.function import CpuFunction
 from jitload.cpu.kernel_code import KernelCode
 from jitload.cpu.memory.arena import process_arena
-from jitload.cpu.text.lines import spell_lines_of
+from jitload.cpu.text.lines import Users
 from jitload.cpu.text.program import read_program
 from jitload.errors import LoadError, SymbolNotFoundError
 from jitload.images.ptx.entries import kernel_of, parameter_offsets
@@ -49,6 +49,8 @@ class PtxModule(Module):
         LoadError: the bytes are not valid PTX.
     """
 
+    names_lines = True
+
     def __init__(self, data: bytes, arena: Arena) -> None:
         program = read_program(data)
         super().__init__("ptx", data=data, source=program.source.text)
@@ -84,9 +86,11 @@ class PtxModule(Module):
                 code = self._code[symbol] = KernelCode(self._linker, entry)
         return CpuFunction(code, _checked_info(entry, kernel), self.memory)
 
-    def attach_lines(self, program: str, users_file: str, line_in_file: Callable[[int], int]) -> None:
-        """Let faults and profiles of kernels that are fetched later name the lines of the file around a source."""
-        self._program.spell_line = spell_lines_of(program, users_file, line_in_file)
+    def attach_lines(
+        self, program: str, users_file: str | None, line_in_file: Callable[[int], int], text: str = ""
+    ) -> None:
+        """Let faults of kernels that are fetched later show their lines; they and profiles name those of the file."""
+        self._program.users = Users(program, text, users_file, line_in_file)
 
     def _renew_lock(self) -> None:
         self._lock = threading.RLock()

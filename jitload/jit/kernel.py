@@ -394,14 +394,15 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
         return module[entry], module
 
     def _attach_lines(self, module: Module) -> None:
-        """Let faults and profiles name the lines of the Python file, as compile errors do.
+        """Let faults show the lines of the source, and faults and profiles name those of the Python file around it.
 
         They belong to this declaration, not to the artifact: another file may have the same source.
         """
-        if self._wanted.source.is_literal:
-            request = self.request()
-            if request.path is not None:
-                module.attach_lines(request.name, request.path, request.line_in_file)
+        if not module.names_lines:
+            return
+        request = self.request()
+        around = request.path if self._wanted.source.is_literal else None
+        module.attach_lines(request.name, around, request.line_in_file, request.source)
 
 
 def _specialize(base: JitKernel[Declared], template: Mapping[str, object]) -> JitKernel[Declared]:

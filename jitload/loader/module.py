@@ -46,6 +46,8 @@ class Module(PeerModuleAttributes):
 
     #: Whether a whole module takes it for the host library around it, instead of saving it.
     exportable = False
+    #: Whether anything of it names lines of the source, so that `attach_lines` is of use.
+    names_lines = False
     #: Makes bytes of the image and of what was attached to it, where the loader of this kind takes such bytes.
     encode_described: EncodeDescribed | None = None
     #: Makes a module of tvm-ffi of one of ours, while `jitload.interop.tvm_ffi` is installed.
@@ -221,13 +223,16 @@ class Module(PeerModuleAttributes):
         """Remember what `inspect_source` shall show."""
         self._source = self._attached_source = source
 
-    def attach_lines(self, program: str, users_file: str, line_in_file: Callable[[int], int]) -> None:
-        """Say that the source is a part of another file, for diagnostics that name lines of it.
+    def attach_lines(
+        self, program: str, users_file: str | None, line_in_file: Callable[[int], int], text: str = ""
+    ) -> None:
+        """Say what the source was, for diagnostics that name lines of it.
 
         Args:
             program: the name of the program.
-            users_file: the file, e.g. the Python file with the docstring that it is.
+            users_file: the file around it, e.g. the Python file with the docstring that it is; None for none.
             line_in_file: the line of that file for a line of the source.
+            text: the source, whose lines are then shown.
         """
 
     def __tvm_ffi_object__(self) -> object:

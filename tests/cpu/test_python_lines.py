@@ -79,6 +79,46 @@ def test_a_fault_names_the_line_of_the_python_file(load):
     assert f", {marked(path)})" in str(caught.value)
 
 
+def test_a_fault_shows_its_line_with_a_caret_below_the_statement(load):
+    kernel, path = load(FAULT)
+    with pytest.raises(jitload.CpuFault) as caught:
+        kernel[1, 32](np.zeros(32, np.int32))
+    shown = "    8 |     x[i + 500000000] = i;  // here\n      |     ^"
+    assert caught.value.excerpt == shown.replace("|     ", f"|{' ' * 9}")
+    assert str(caught.value).endswith(f"\n{caught.value.excerpt}")
+    assert path.read_text().splitlines()[7] in caught.value.excerpt
+
+
+@pytest.mark.parametrize(
+    ("line", "below"),
+    [
+        ("\tx[500000000] = 1;", "\t^"),
+        ("/* \u00e4\u4e2d */ x[500000000] = 1;", " " * 9 + "^"),
+        ("x[500000000] = 1;", "^"),
+        ("x[500000000] = 1; // " + "long" * 50, None),
+        ("x[500000000] = 1; // \x1b[31m", None),
+    ],
+    ids=["tab", "more than ASCII", "first", "long", "what does not print"],
+)
+def test_the_caret_stands_below_the_statement_in_a_file(load, tmp_path, line, below):
+    """What is too long for a terminal, or could write to it, is not shown."""
+    (tmp_path / "k.cu").write_text(f'extern "C" __global__ void k(int *x) {{\n{line}\n}}\n', encoding="utf-8")
+    kernel, _ = load("@jit_kernel(file='k.cu')\ndef k(x): ...\n")
+    with pytest.raises(jitload.CpuFault) as caught:
+        kernel[1, 1](np.zeros(1, np.int32))
+    assert caught.value.cuda_line == "k.cu:2"
+    assert caught.value.excerpt == ("" if below is None else f"    2 | {line}\n      | {below}")
+
+
+def test_a_race_shows_each_of_its_lines_once(load):
+    text = RACE.replace("    put(x);", "    x[1] = x[0];\n    put(x);")
+    kernel, _ = load(text)
+    with jitload.configure(cpu_check="race"), pytest.raises(jitload.CpuFault) as caught:
+        kernel[1, 64](np.zeros(4, np.int32))
+    assert caught.value.excerpt != caught.value.other.excerpt
+    assert str(caught.value).endswith(f"\n{caught.value.excerpt}\n{caught.value.other.excerpt}")
+
+
 def test_the_same_source_in_another_file_is_a_hit_with_lines_of_its_own(load):
     one, path = load(FAULT)
     one.kernel()

@@ -204,7 +204,7 @@ def _narrowed(value: int, length: str) -> int:
 def _fail_assertion(caller: _Caller, arguments: list[int]) -> int:
     """`__assertfail(message, file, line, function, size of char)`."""
     message, file, function = (_string_at(caller, arguments[place]).decode("utf-8", "replace") for place in (0, 1, 3))
-    line = caller.batch.grid.code.linker.program.spell_line(file, arguments[2] & 0xFFFFFFFF)
+    line = caller.batch.grid.code.linker.program.users.spell(file, arguments[2] & 0xFFFFFFFF)
     caller.fail(f"assertion `{message}` failed in {function}, {line}")
 
 

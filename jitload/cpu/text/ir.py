@@ -12,6 +12,8 @@ from jitload.images.ptx.values import InitialValue as InitialValue
 from jitload.images.ptx.values import Variable as Variable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jitload.images.ptx.values import Type
 
 
@@ -105,12 +107,14 @@ class Place(NamedTuple):
         ptx_line: its 1-based line.
         cuda_line: "file:line" of the CUDA source, or None.
         inlined_at: the lines at which the function around it was inlined, the innermost first.
+        excerpt: gives the text of that line, with a caret, or "".
     """
 
     text: str
     ptx_line: int
     cuda_line: str | None
     inlined_at: tuple[str, ...] = ()
+    excerpt: Callable[[], str] | None = None
 
 
 class Instruction:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jitload.cpu.text.lines import spell_line
+from jitload.cpu.text.lines import Users
 from jitload.images.ptx import is_debug_ptx
 from jitload.images.ptx.declaration import SPACES, read_head, read_variables
 from jitload.images.ptx.tokens import Cursor, Source, find_brace, read_source
 
 if TYPE_CHECKING:
-    from jitload.cpu.text.lines import Spell
     from jitload.images.ptx.values import Function, Variable
 
 _OPAQUE = {".texref", ".samplerref", ".surfref"}
@@ -26,7 +25,7 @@ class Program:
         variables: module-level variables by name.
         functions: functions by name; a definition replaces its declarations.
         files: `.file` names by number.
-        spell_line: what a line of one of them is for people.
+        users: what users call the lines of the files.
         aliases: (name, function that it stands for) of every `.alias`.
         debug: whether it was compiled without optimization (`-G`).
     """
@@ -36,7 +35,7 @@ class Program:
         self.variables: dict[str, Variable] = {}
         self.functions: dict[str, Function] = {}
         self.files: dict[int, str] = {}
-        self.spell_line: Spell = spell_line
+        self.users = Users()
         self.aliases: list[tuple[str, str]] = []
         self.debug = False
 
