@@ -329,8 +329,11 @@ def test_an_entry_pattern_that_cannot_be_filled_in(entry):
     @jit_kernel(source=SCALE, entry=entry)
     def fill(x, *, T="float"): ...
 
-    with pytest.raises(jitload.ArgumentError, match=r"entry=.*cannot be filled in.*its template arguments are T"):
+    with pytest.raises(
+        jitload.ArgumentError, match=r"entry=.*cannot be filled in.*its template arguments are T"
+    ) as caught:
         fill.request()
+    assert "as in `def fill(x, *, T): ...`" in str(caught.value)
 
 
 def test_a_kernel_in_a_namespace_by_entry_and_blanks_around_it():
@@ -692,8 +695,11 @@ def test_a_kernel_goes_to_a_worker_process_by_its_name(tmp_path):
 @pytest.mark.parametrize("options", [{"arch": "sm_90"}, {"arch": "90"}, {"arch": ["sm_80", "sm_90"]}], ids=str)
 def test_machine_code_where_there_is_no_gpu_is_told_what_runs_here(options):
     kernel = make(**options)
-    with pytest.raises(jitload.LoadError, match=r"runs on a GPU alone\. What runs here.*leave kind= and arch= out"):
+    with pytest.raises(
+        jitload.LoadError, match=r"runs on a GPU alone\. What runs here.*leave kind= and arch= out"
+    ) as caught:
         kernel[1, 8](2.0, ones(), ones(), 8)
+    assert caught.value.__suppress_context__  # the reason stands in the message
 
 
 def test_hints_and_grids_that_follow_from_the_arguments():

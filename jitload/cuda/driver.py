@@ -310,7 +310,8 @@ def _library() -> ctypes.CDLL:
     try:
         return ctypes.CDLL("libcuda.so.1")
     except OSError as error:
-        raise LoadError(f"{_NO_DRIVER}; {_ELSEWHERE}") from error
+        why = _NO_DRIVER if "No such file" in str(error) else f"no CUDA driver: {error}"
+        raise LoadError(f"{why}; {_ELSEWHERE}") from None
 
 
 def primary_context(ordinal: int) -> Foreign:

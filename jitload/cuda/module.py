@@ -134,7 +134,7 @@ class CudaModule(Module):
         """Have a context; where there is no GPU, the error says what runs there."""
         try:
             driver.ensure_context()
-        except LoadError as error:
+        except LoadError:
             why = None if self.kind == "ptx" else driver.missing_gpu()
             if why is None:
                 raise
@@ -142,7 +142,7 @@ class CudaModule(Module):
                 f"{why}, and {_WHAT[self.kind]} runs on a GPU alone. What runs here, on the CPU executor, is PTX: leave"
                 f" kind= and arch= out, or write kind='ptx', arch={EXECUTOR_ARCH!r}; or load this where a GPU is",
                 kind=self.kind,
-            ) from error
+            ) from None  # it says all that the other did, and more
 
     def _unload(self) -> None:
         with self._lock:

@@ -147,7 +147,8 @@ class Specialization:
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             raise ArgumentError(
                 f"entry={pattern!r} of {self.name} cannot be filled in ({error}): "
-                f"its template arguments are {', '.join(self.names) or 'none'}",
+                f"its template arguments are {', '.join(self.names) or 'none'}: the keyword-only parameters of "
+                f"the declaration, as in `def {self.name}(x, *, T): ...`",
                 kernel=self.name,
             ) from None
 

@@ -121,6 +121,7 @@ def docstring_source(declaration: Callable[..., object]) -> str:
     elif text is None:
         why = "give file= or source=, or write it as the docstring"
         why += "; an f-string, or text put together by %, + or .format(), is no docstring: write source=f'...' for that"
+        why += ". Python in the body is not compiled"
     else:
         why = "give file= or source=, or write it as the docstring, which here has no __global__ function in it"
     raise UsageValueError(f"{name} has no CUDA source: {why}")

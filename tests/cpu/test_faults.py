@@ -129,6 +129,14 @@ def test_misaligned_access(cuda):
     device.memory.free(address)
 
 
+def test_dynamic_shared_memory_that_was_not_asked_for_says_what_sizes_it(cuda):
+    source = """extern "C" __global__ void k(int *x) {
+        extern __shared__ int values[]; values[threadIdx.x] = 1; __syncthreads(); *x = values[0]; }"""
+    with pytest.raises(CpuFault) as caught:
+        cuda(source).run("k", 1, 32, np.zeros(1, np.int32))
+    assert caught.value.nearest.startswith("values (shared_bytes= of the launch): 0 bytes at shared address 0x0")
+
+
 def test_shared_memory_has_bounds(cuda):
     source = """extern "C" __global__ void k(int *out, int i) {
         __shared__ int values[8]; values[threadIdx.x] = i; __syncthreads(); out[threadIdx.x] = values[i]; }"""

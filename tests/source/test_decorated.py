@@ -163,6 +163,14 @@ def test_a_docstring_that_python_does_not_keep(flags, prefix, message):
     assert done.stderr.strip().splitlines()[-1].startswith(f"jitload.errors.UsageValueError: {message}")
 
 
+def test_a_body_in_python_is_said_not_to_be_compiled():
+    def k(x):
+        x[:] = 1
+
+    with pytest.raises(jitload.UsageValueError, match=r"k has no CUDA source: .* Python in the body is not compiled"):
+        jit_kernel(k)
+
+
 def test_a_docstring_in_words():
     def k(x):
         """Scales x."""

@@ -71,7 +71,11 @@ class KernelLayout:
 
     def shared_places(self, dynamic: int) -> list[tuple[int, int, str]]:
         """(offset, bytes, name) of the shared variables; dynamic arrays all start at one place."""
-        return [*self._shared, *((self.static_bytes, dynamic, plain_name(one.name)) for one in self._dynamic)]
+        sized = "(shared_bytes= of the launch)"
+        return [
+            *self._shared,
+            *((self.static_bytes, dynamic, f"{plain_name(one.name)} {sized}") for one in self._dynamic),
+        ]
 
 
 def _may_wait(instruction: Instruction) -> bool:
