@@ -19,13 +19,13 @@ _OPCODES = {
     "istypep": ("texture, sampler and surface types are not supported by the CPU executor", ""),
     **dict.fromkeys(("alloca", "stacksave", "stackrestore"), (_STACK, "stops")),
 }
-_TENSORS = f"cp.async.bulk.tensor, copies of tensors (TMA), are {_INSTEAD} with cp.async.bulk or plain loads"
-_REDUCTIONS = f"cp.reduce.async.bulk, reductions in bulk (TMA), are {_INSTEAD} with atomics"
+_FORMS = "copies of tensors (TMA) in the form .{} are not supported by the CPU executor: .tile is"
+#: Parts of copies of tensors that do not run.
+_TENSORS = ("im2col", "im2col::w", "im2col::w::128", "im2col_no_offs", "tile::gather4", "tile::scatter4")
 
 ROWS = (
     *(Row(opcode, "d:*", profile="other", effects=effects, refused=why) for opcode, (why, effects) in _OPCODES.items()),
-    Row("cp.tensor", refused=_TENSORS, profile="copy", effects="loads stores releases"),
-    Row("cp.reduce", refused=_REDUCTIONS, profile="copy", effects="loads stores releases"),
+    *(Row(f"cp.tensor.{form}", refused=_FORMS.format(form), profile="copy", effects="loads stores releases") for form in _TENSORS),
     Row("cvt.rs", "d:*", profile="conversion", refused="stochastic rounding (.rs) is not supported by the CPU executor"),
     Row("wgmma.sp", "d:*", profile="tensor", effects="meets ends", refused=f"wgmma.mma_async.sp, products of sparse matrices, are {_PLAIN}"),
     Row("mma.sp", "d:*", profile="tensor", effects="meets ends", refused="products of sparse matrices are not supported by the CPU executor"),

@@ -1,0 +1,76 @@
+"""Code for copies of boxes of tensors and for reductions in bulk (PTX ISA sections 9.7.9.25 and 9.7.9.27).
+
+They are complete at once, as bulk copies are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.cpu.code.instruction import Modifiers, emits
+from jitload.cpu.emit.address import address_name, address_parts, take_hints
+from jitload.cpu.emit.mbarrier import emit_completion
+from jitload.cpu.faults import Refused
+from jitload.cpu.text.ir import Memory, Texel
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.writer import BlockWriter
+    from jitload.cpu.text.ir import Instruction, Operand
+
+_AXES = ("1d", "2d", "3d", "4d", "5d")
+_SHARED = ("shared::cluster", "shared::cta")
+_OPERATIONS = ("add", "min", "max", "inc", "dec", "and", "or", "xor")
+_BYTES = "mbarrier::complete_tx::bytes"
+
+
+@emits("cp", of=("tensor", "reduce"))
+def _emit_tensor_copy(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    modifiers.flag("async", "bulk", "tile")
+    operation = modifiers.need(*_OPERATIONS) if modifiers.flag("reduce") else ""
+    found = take_hints(modifiers, instruction)
+    if not modifiers.flag("tensor"):
+        _emit_reduction(writer, found, modifiers, operation)
+        return
+    axes = int(modifiers.need(*_AXES)[0])
+    modifiers.flag(*_SHARED, "global", "bulk_group")
+    if modifiers.flag("prefetch"):
+        modifiers.flag("L2")
+        return
+    counted = modifiers.flag(_BYTES)
+    tensor, near = (found[1], found[0]) if counted else (found[0], found[1])
+    place = f"{_tensor(writer, tensor, axes)}, {_place(writer, 'shared', near)}, {writer.site}"
+    if not counted:
+        writer.line(f"store_tensor(batch, {place}{f', {operation!r}' if operation else ''})")
+        return
+    if modifiers.flag("multicast::cluster"):
+        writer.line(f"check_multicast(batch, {writer.source(found[3], 'u16')}, {writer.site})")
+    emit_completion(writer, found[2], writer.temporary(f"load_tensor(batch, {place})"))
+
+
+def _tensor(writer: BlockWriter, operand: Operand, axes: int) -> str:
+    """The tensor map and the coordinates."""
+    if not isinstance(operand, Texel) or len(operand.coordinates.items) != axes:
+        raise Refused(f"the address of a tensor map in a register, and {axes} coordinates, are expected")
+    name, offset = address_name(writer, "generic", Memory(operand.handle, 0))
+    coordinates = "".join(f"{writer.source(one, 'u32')}, " for one in operand.coordinates.items)
+    return f"{name}, {offset}, ({coordinates})"
+
+
+def _place(writer: BlockWriter, space: str, operand: Operand) -> str:
+    """How addresses are made, and of which number."""
+    space, text, offset = address_parts(writer, space, operand)
+    return f"at_{space}, {text} + {writer.function.constant('u64', offset)}"
+
+
+def _emit_reduction(writer: BlockWriter, found: tuple[Operand, ...], modifiers: Modifiers, operation: str) -> None:
+    """`cp.reduce.async.bulk`."""
+    into = "global" if modifiers.flag("global") else "shared"
+    modifiers.flag(*_SHARED, "bulk_group", "noftz")
+    counted = modifiers.flag(_BYTES)
+    element = modifiers.type().name
+    element = element.replace("b", "u") if element in {"b32", "b64"} else element
+    size = writer.source(found[2], "u32")
+    places = f"({_place(writer, into, found[0])}), ({_place(writer, 'shared', found[1])})"
+    writer.line(f"reduce_bulk(batch, {places}, {size}, {element!r}, {operation!r}, {writer.site})")
+    if counted:
+        emit_completion(writer, found[3], size)
