@@ -12,6 +12,6 @@ ROWS = (
     Row("exit", profile="control", effects="ends"),
     Row("trap", profile="control", effects="stops"),
     Row("brkpt", profile="control", effects="stops"),
-    Row("pmevent{.mask}", "a:#", profile="other"),
-    Row("setmaxnreg.(inc|dec).sync.aligned.u32", "a:#", profile="other", since="8.0 sm_90a"),
+    Row("pmevent{.mask}", "a:#", "", "nothing", profile="other"),
+    Row("setmaxnreg.(inc|dec).sync.aligned.u32", "a:#", "", "nothing", profile="other", since="8.0 sm_90a"),
 )  # fmt: skip

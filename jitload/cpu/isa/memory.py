@@ -5,10 +5,12 @@ from __future__ import annotations
 from jitload.cpu.isa.row import Row
 
 _POLICY = "z:u64@L2::cache_hint"
-#: Operation -> the types that it takes.
+#: Operation -> the types that it takes, and what is in memory afterwards.
 _ATOMS = {
-    "add": "(u32|s32|u64|f32|f64)", "min": "(u32|s32|u64|s64)", "max": "(u32|s32|u64|s64)",
-    "inc": "u32", "dec": "u32", "and": "(b32|b64)", "or": "(b32|b64)", "xor": "(b32|b64)", "exch": "(b32|b64|b128)",
+    "add": ("(u32|s32|u64|f32|f64)", "old + b"), "min": ("(u32|s32|u64|s64)", "min(old, b)"),
+    "max": ("(u32|s32|u64|s64)", "max(old, b)"), "inc": ("u32", "0 if old >= b else old + 1"),
+    "dec": ("u32", "b if old == 0 or old > b else old - 1"), "and": ("(b32|b64)", "old & b"),
+    "or": ("(b32|b64)", "old | b"), "xor": ("(b32|b64)", "old ^ b"), "exch": ("(b32|b64|b128)", "b"),
 }  # fmt: skip
 #: A loop may wait until one of these finds what another thread wrote.
 _POLLS = {"and", "or", "exch"}
@@ -21,14 +23,16 @@ def _atomics(opcode: str) -> tuple[Row, ...]:
     d, v = ("_d:T ", "{d}:T ") if gives else ("", "")
     near, far, hint = f"{head}{{.ATOMS}}", f"{head}{{.global}}", ".L2::cache_hint"
     rows = []
-    for name, types in _ATOMS.items():
+    for name, (types, model) in _ATOMS.items():
         if gives or name != "exch":
             effects = f"{does} polls" if gives and name in _POLLS else does
             rows += [
-                Row(f"{near}.{name}.{types}", f"{d}[a] b:T", profile="atomic", effects=effects),
+                Row(f"{near}.{name}.{types}", f"{d}[a] b:T", "", model, profile="atomic", effects=effects),
                 Row(
                     f"{far}.{name}{hint}.{types}",
                     f"{d}[a] b:T {_POLICY}",
+                    "",
+                    model,
                     profile="atomic",
                     effects=effects,
                     since="7.4 sm_80",
@@ -36,8 +40,16 @@ def _atomics(opcode: str) -> tuple[Row, ...]:
             ]
     for types, since in (("(f16|f16x2)", "6.3 sm_70"), ("BRAINS", "7.8 sm_90")):
         rows += [
-            Row(f"{near}.add.noftz.{types}", f"{d}[a] b:T", profile="atomic", effects=does, since=since),
-            Row(f"{far}.add.noftz{hint}.{types}", f"{d}[a] b:T {_POLICY}", profile="atomic", effects=does, since=since),
+            Row(f"{near}.add.noftz.{types}", f"{d}[a] b:T", "", "old + b", profile="atomic", effects=does, since=since),
+            Row(
+                f"{far}.add.noftz{hint}.{types}",
+                f"{d}[a] b:T {_POLICY}",
+                "",
+                "old + b",
+                profile="atomic",
+                effects=does,
+                since=since,
+            ),
         ]
     vectors = (
         ("add", "(v2|v4)", "f32"),
@@ -47,7 +59,7 @@ def _atomics(opcode: str) -> tuple[Row, ...]:
     return (
         *rows,
         *(
-            Row(f"{far}.{name}{{{hint}}}.{count}.{types}", f"{v}[a] {{b}}:T {_POLICY}", profile="atomic", effects=does, since="8.1 sm_90")
+            Row(f"{far}.{name}{{{hint}}}.{count}.{types}", f"{v}[a] {{b}}:T {_POLICY}", "", "joined(n, old, b)", profile="atomic", effects=does, since="8.1 sm_90")
             for name, count, types in vectors
         ),
     )  # fmt: skip
@@ -79,9 +91,9 @@ def _loads(
     names += [f"{far}{more}{hint}{{.PREFETCH}}.{vector}" for more in wide for vector in ("v8.DATA32", "v4.DATA64")]
     plain = [f"{spelled}{{.{near}}}{cached}{{.VEC}}.DATA"] if near else []
     return (
-        *(Row(name, "{d}>T [a]", profile="load", effects=effects) for name in plain),
+        *(Row(name, "{d}>T [a]", "", "old", profile="load", effects=effects) for name in plain),
         *(
-            Row(name, operands, profile="load", effects=effects, since="" if "VEC" in name else "8.8 sm_100")
+            Row(name, operands, "", "old", profile="load", effects=effects, since="" if "VEC" in name else "8.8 sm_100")
             for name in names
         ),
     )
@@ -96,9 +108,9 @@ def _stores(
     names = [f"{far}{more}{hint}{{.VEC}}.DATA" for more in (cached, *([".EVICT1"] if evict else []))]
     names += [f"{far}{'{.EVICT1}{.EVICT2}' if evict else ''}{hint}.{vector}" for vector in ("v8.DATA32", "v4.DATA64")]
     return (
-        Row(f"{spelled}{{.{near}}}{cached}{{.VEC}}.DATA", "[a] {b}>T", profile="store", effects=effects),
+        Row(f"{spelled}{{.{near}}}{cached}{{.VEC}}.DATA", "[a] {b}>T", "", "b", profile="store", effects=effects),
         *(
-            Row(name, operands, profile="store", effects=effects, since="" if "VEC" in name else "8.8 sm_100")
+            Row(name, operands, "", "b", profile="store", effects=effects, since="" if "VEC" in name else "8.8 sm_100")
             for name in names
         ),
     )
@@ -111,28 +123,28 @@ ROWS = (
     *_loads("ld{.weak}", _LOOKS, near="SPACE", cached=".cv"),
     *_loads("ld.volatile", _LOOKS, near="ATOMS", hint=""),
     *_loads("ld.(relaxed|acquire).SCOPE", _LOOKS, near="ATOMS", evict=True),
-    Row("ld.mmio.relaxed.sys{.global}.DATA", "d>T [a]", profile="load", effects=_LOOKS, since="8.2 sm_70"),
+    Row("ld.mmio.relaxed.sys{.global}.DATA", "d>T [a]", "", "old", profile="load", effects=_LOOKS, since="8.2 sm_70"),
     *_loads("ld.nc", "accesses", evict=True, cached="{.(ca|cg|cs)}"),
-    Row("ldu{.global}{.VEC}.DATA", "{d}>T [a]", profile="load", effects="loads"),
+    Row("ldu{.global}{.VEC}.DATA", "{d}>T [a]", "", "old", profile="load", effects="loads"),
     *_stores("st{.weak}", "stores", near="WRITTEN", evict=True, cached="{.STORED}"),
     *_stores("st.volatile", "stores strong", near="ATOMS", hint=""),
     *_stores("st.relaxed.SCOPE", "stores strong", near="ATOMS", evict=True),
     *_stores("st.release.SCOPE", "stores strong releases", near="ATOMS", evict=True),
-    Row("st.mmio.relaxed.sys{.global}.DATA", "[a] b>T", profile="store", effects="stores strong", since="8.2 sm_70"),
+    Row("st.mmio.relaxed.sys{.global}.DATA", "[a] b>T", "", "b", profile="store", effects="stores strong", since="8.2 sm_70"),
     *_atomics("atom"), *_atomics("red"),
-    Row("atom{.SEM}{.SCOPE}{.ATOMS}.cas.(b16|b32|b64|b128)", "_d:T [a] b:T c:T", profile="atomic", effects="loads stores strong polls"),
-    Row("membar!(cta|gl|sys)", profile="synchronization", effects="fences"),
-    Row("membar!proxy.alias", profile="synchronization", effects="fences"),
-    Row("fence{.(sc|acq_rel|acquire|release)}.SCOPE", profile="synchronization", effects="fences"),
-    Row("fence.mbarrier_init.release.cluster", profile="synchronization", effects="fences", since="8.0 sm_90"),
-    Row("fence!proxy.(alias|async)", profile="synchronization", effects="fences"),
-    Row("fence!proxy.async.(global|shared::cta|shared::cluster)", profile="synchronization", effects="fences"),
-    Row("prefetch{.(global|local)}.(L1|L2)", "[a]", profile="other"),
-    Row("prefetch{.global}.(L2::evict_last|L2::evict_normal)", "[a]", profile="other"),
-    Row("prefetch{.(const|param)}.tensormap", "[a]", profile="other", since="8.0 sm_90"),
-    Row("prefetchu.L1", "[a]", profile="other"),
-    Row("applypriority{.global}.L2::evict_normal", "[a] b:#", example="[%w], 128", profile="other", since="7.4 sm_80"),
-    Row("discard{.global}.L2", "[a] b:#", example="[%w], 128", profile="other", since="7.4 sm_80"),
+    Row("atom{.SEM}{.SCOPE}{.ATOMS}.cas.(b16|b32|b64|b128)", "_d:T [a] b:T c:T", "", "c if old == b else old", profile="atomic", effects="loads stores strong polls"),
+    Row("membar!(cta|gl|sys)", model="nothing", profile="synchronization", effects="fences"),
+    Row("membar!proxy.alias", model="nothing", profile="synchronization", effects="fences"),
+    Row("fence{.(sc|acq_rel|acquire|release)}.SCOPE", model="nothing", profile="synchronization", effects="fences"),
+    Row("fence.mbarrier_init.release.cluster", model="nothing", profile="synchronization", effects="fences", since="8.0 sm_90"),
+    Row("fence!proxy.(alias|async)", model="nothing", profile="synchronization", effects="fences"),
+    Row("fence!proxy.async.(global|shared::cta|shared::cluster)", model="nothing", profile="synchronization", effects="fences"),
+    Row("prefetch{.(global|local)}.(L1|L2)", "[a]", "", "nothing", profile="other"),
+    Row("prefetch{.global}.(L2::evict_last|L2::evict_normal)", "[a]", "", "nothing", profile="other"),
+    Row("prefetch{.(const|param)}.tensormap", "[a]", "", "nothing", profile="other", since="8.0 sm_90"),
+    Row("prefetchu.L1", "[a]", "", "nothing", profile="other"),
+    Row("applypriority{.global}.L2::evict_normal", "[a] b:#", "", "nothing", example="[%w], 128", profile="other", since="7.4 sm_80"),
+    Row("discard{.global}.L2", "[a] b:#", "", "nothing", example="[%w], 128", profile="other", since="7.4 sm_80"),
     Row("createpolicy.fractional.POLICY{.POLICY2}.b64", "d:T a:*?", example="%d1, 1.0", profile="move", since="7.4 sm_80"),
     Row("createpolicy.range{.global}.POLICY{.POLICY2}.b64", "d:T [a] b:u32 c:u32", profile="move", since="7.4 sm_80"),
     Row("createpolicy.cvt.L2.b64", "d:T a:T", profile="move", since="7.4 sm_80"),

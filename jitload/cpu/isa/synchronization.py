@@ -24,7 +24,7 @@ def _barriers(spelled: str, aligned: str = "") -> tuple[Row, ...]:
 ROWS = (
     *_barriers("bar{.cta}"),
     *_barriers("barrier{.cta}", "{.aligned}"),
-    Row("bar!warp.sync", "a:u32", profile="warp", effects="meets ends"),
+    Row("bar!warp.sync", "a:u32", "", "nothing", profile="warp", effects="meets ends"),
     Row("barrier!cluster.arrive{.(release|relaxed)}{.aligned}", since="7.8 sm_90", profile="synchronization", effects="meets ends"),
     Row("barrier!cluster.wait{.acquire}{.aligned}", since="7.8 sm_90", profile="synchronization", effects="meets ends"),
     Row("mbarrier!init{.OWN}.b64", "[a] b:u32", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
@@ -40,6 +40,6 @@ ROWS = (
     Row("mbarrier!try_wait{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:T c:u32?", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
     Row("mbarrier!try_wait.parity{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:u32 c:u32?", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
     Row("mbarrier!pending_count.b64", "d:u32 a:T", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
-    Row("griddepcontrol.(wait|launch_dependents)", profile="synchronization", since="7.8 sm_90"),
-    Row("nanosleep.u32", "a:T", profile="synchronization", effects="polls", since="6.3 sm_70"),
+    Row("griddepcontrol.(wait|launch_dependents)", model="nothing", profile="synchronization", since="7.8 sm_90"),
+    Row("nanosleep.u32", "a:T", "", "nothing", profile="synchronization", effects="polls", since="6.3 sm_70"),
 )  # fmt: skip

@@ -149,3 +149,9 @@ def packed(a: int, b: int, c: int, bits: int, *, signed: bool) -> int:
     """`cvt.pack`: two numbers, limited to so many bits, and above them the lower part of a word."""
     fields = [limited(one, bits, signed=signed) & (1 << bits) - 1 for one in (b, a)]
     return fields[0] | fields[1] << bits | (c << 2 * bits if bits < 16 else 0)
+
+
+def wrapped(value: int, bits: int) -> int:
+    """The lower bits, as a signed number."""
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> bits - 1 else value

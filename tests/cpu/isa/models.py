@@ -13,7 +13,7 @@ Models of forms that do more than give a value name what other files of models k
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, reduce
 from typing import TYPE_CHECKING
 
 from jitload.cpu.types import TYPES
@@ -97,7 +97,7 @@ def compared_both(name: Name, a: Real | int, b: Real | int, c: bool | None = Non
 
 def extreme(name: Name, *sources: Real) -> Real:
     """`min` and `max`: a number wins over NaN but with `.NaN`; -0 is less than 0."""
-    sign = -1 if name.row.opcode == "min" else 1
+    sign = -1 if "min" in {name.row.opcode, *name.picked} else 1
     if name.has("NaN") and any(one.is_nan for one in sources):
         return NAN
     found = NAN
@@ -107,6 +107,15 @@ def extreme(name: Name, *sources: Real) -> Real:
     if name.has("xorsign") and not found.is_nan and sum(_is_negative(one) for one in sources) == 1:
         return -found
     return found
+
+
+def joined(name: Name, old: Real, b: Real) -> Real:
+    """What an atomic of floats leaves in memory."""
+    if name.has("add"):
+        return old + b
+    if old.is_nan or b.is_nan:
+        return b if old.is_nan else old
+    return old if _key(old, b) == (-1 if name.has("min") else 1) else b
 
 
 def _is_negative(a: Real) -> bool:
@@ -274,13 +283,68 @@ def unscaled(code: int) -> Real:
     return NAN if code == 255 else Real(False, 1, code - 127)
 
 
+def counted(name: Name, b: int) -> int:
+    """How far `vshl` and `vshr` shift."""
+    return b & 31 if name.has("wrap") else min(b, 32)
+
+
+def scaled(name: Name, product: int, c: int, minus: str, signed: bool) -> int:
+    """`vmad`: what is negated is inverted and has one added in the end, which `.po` adds as well."""
+    if minus == "product":
+        product = -product
+    other = ~c & 0xFFFFFFFF if minus == "c" else c
+    total = product + (signed_word(other) if signed else other) + (minus == "c" or name.has("po"))
+    return total >> int((picked(name, "shr7|shr15") or "shr0")[3:])
+
+
+def ballot(lanes: list[int], chosen: list[bool] | None = None) -> int:
+    """A word with the lanes as bits that are chosen, or with all of them."""
+    return sum(1 << lane for lane, one in zip(lanes, chosen or lanes, strict=True) if one or chosen is None)
+
+
+def voted(name: Name, a: list[bool]) -> bool:
+    """`vote`."""
+    return {"all": all(a), "any": any(a), "uni": len({*a}) == 1}[picked(name, "all|any|uni")]
+
+
+def folded(name: Name, a: list[int]) -> int:
+    """`redux` of bits."""
+    function = {"and": int.__and__, "or": int.__or__, "xor": int.__xor__}[picked(name, "and|or|xor")]
+    return reduce(function, a)
+
+
+def shuffled(name: Name, lanes: list[int], a: list[int], b: list[int], c: list[int]) -> list[tuple[int | None, bool]]:
+    """`shfl`: from a lane of the own segment, or the own value where that would be outside of it."""
+    by_lane = dict(zip(lanes, a, strict=True))
+    found = []
+    for lane, distance, ends in zip(lanes, b, c, strict=True):
+        step, segment = distance & 31, ends >> 8 & 31
+        last = (lane & segment) | (ends & 31 & ~segment)
+        first = lane & segment
+        source = {"up": lane - step, "down": lane + step, "bfly": lane ^ step, "idx": first | (step & ~segment)}[
+            picked(name, "up|down|bfly|idx")
+        ]
+        inside = source >= last if name.has("up") else source <= last
+        found.append((by_lane.get(source if inside else lane), inside))
+    return found
+
+
 @cache
-def function_of(name: Name) -> Callable[..., object]:
-    """The model of a form, as a function of the sources in their order, and of the carry flag where it is read."""
-    letters = [place.name for place in name.row.places if not place.is_result]
-    letters += ["carry"] if "carries_in" in name.row.effects else []
+def function_of(name: Name, letters: tuple[str, ...] = ()) -> Callable[..., object]:
+    """The model of a form, as a function of these letters.
+
+    Those of its sources in their order are taken if none are given, and then the carry flag where it is read.
+    """
+    if not letters:
+        letters = tuple(place.name for place in name.row.places if not place.is_result)
+        letters += ("carry",) if "carries_in" in name.row.effects else ()
     known: dict[str, object] = {**vars(reals), **vars(integers), **globals(), "n": name, "has": name.has}
     if name.types and name.types[0] in TYPES:
         known |= {"bits": name.type.bits, "signed": name.type.kind == "s"}
     function: Callable[..., object] = eval(f"lambda {', '.join(letters)}: ({name.row.model})", known)
     return function
+
+
+def evaluated(name: Name, letters: dict[str, object]) -> object:
+    """What the model of a form makes of its letters."""
+    return function_of(name, tuple(letters))(*letters.values())

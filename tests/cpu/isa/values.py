@@ -236,13 +236,13 @@ def _lane(case, function, lane):
     several = case.results[0].size < case.results[0].bits or (any(packed) and case.results[0].reads == "p")
     flush = _flushes(case.name)
     if not any(packed):
-        values = [_read(word, kind, flush) for word, kind in zip(lane, case.kinds, strict=False)]
+        values = [read(word, kind, flush) for word, kind in zip(lane, case.kinds, strict=False)]
         found = _call(case, function, [*values, *lane[len(case.kinds) :]])
         return _join(case, found) if several else _finish(case, found)
     parts = []
     for k in range(max(kind.bits // kind.size for kind in case.kinds)):
         values = [
-            _read(word >> k * kind.size & (1 << kind.size) - 1 if cut else word, kind, flush)
+            read(word >> k * kind.size & (1 << kind.size) - 1 if cut else word, kind, flush)
             for word, kind, cut in zip(lane, case.kinds, packed, strict=True)
         ]
         parts.append(_call(case, function, values))
@@ -265,7 +265,8 @@ def _call(case, function, values):
     return function(*values, *queue)
 
 
-def _read(word: int, kind: Kind, flush: tuple[str, ...]) -> object:
+def read(word: int, kind: Kind, flush: tuple[str, ...] = ()) -> object:
+    """A word as models take it."""
     if kind.reads == "p":
         return bool(word)
     if kind.reads in FORMATS:
@@ -278,10 +279,10 @@ def _join(case, parts):
     kind = case.results[0]
     if any(one is None for one in parts):
         return [None]
-    encoded = [_encoded(case, one, kind) for one in parts]
-    if any(isinstance(one, tuple) for one in encoded):
-        return [tuple(one if isinstance(one, tuple) else (one,) for one in encoded)]
-    return [sum(one << k * kind.size for k, one in enumerate(encoded))]
+    elements = [encoded(case.name, one, kind) for one in parts]
+    if any(isinstance(one, tuple) for one in elements):
+        return [tuple(one if isinstance(one, tuple) else (one,) for one in elements)]
+    return [sum(one << k * kind.size for k, one in enumerate(elements))]
 
 
 def _finish(case, found):
@@ -294,12 +295,13 @@ def _finish(case, found):
             -(found >> bits & 1) % (1 << 32) if case.name.row.opcode[:3] == "sub" else found >> bits & 1,
         ]
     several = found if isinstance(found, tuple) else (found,)
-    return [_encoded(case, one, kind) for one, kind in zip(several, case.results, strict=True)]
+    return [encoded(case.name, one, kind) for one, kind in zip(several, case.results, strict=True)]
 
 
-def _encoded(case, found, kind):
+def encoded(name, found, kind):
     """A word of the result, or the words that it may be."""
-    name = case.name
+    if found is None:
+        return None
     if kind.reads == "p":
         return int(found) & 1
     if isinstance(found, bool):
