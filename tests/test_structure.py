@@ -179,7 +179,7 @@ def test_no_circle_of_imports():
         ("cpu.code.registers", "if TYPE_CHECKING:\n    from jitload.cpu.run.frame import Frame"),
         ("cpu.run.observer", "def late():\n    from jitload.cpu.checks import make_checks"),
         ("cpu.emit.address", "def late():\n    from jitload.cpu.emit.copy import emit"),
-        ("cpu.lanes.matrix", "if TYPE_CHECKING:\n    from jitload.cpu.code.block_code import MeetingCode"),
+        ("cpu.lanes.product", "if TYPE_CHECKING:\n    from jitload.cpu.code.block_code import MeetingCode"),
         ("cpu.profile.table", "if TYPE_CHECKING:\n    from jitload.cpu.profile.report import CpuProfile"),
     ],
 )

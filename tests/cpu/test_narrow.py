@@ -116,11 +116,31 @@ def test_relu_of_few_bits(apply):
 
 
 @pytest.mark.parametrize("line", [
-    "cvt.rn.e2m1x2.f32 %b, %f, %f;", "cvt.rn.satfinite.e2m3x2.f16x2 %h, %r;", "cvt.rz.relu.ue8m0x2.f32 %h, %f, %f;",
-    "cvt.rn.ue8m0x2.f32 %h, %f, %f;", "cvt.rs.f16x2.f32 %r, %f, %f, %r;", "cvt.rs.satfinite.e4m3x4.f32 %r, {%f, %f, %f, %f}, %r;",
+    "cvt.rn.e2m1x2.f32 %b, %f, %f;", "cvt.rz.relu.ue8m0x2.f32 %h, %f, %f;",
+    "cvt.rn.ue8m0x2.f32 %h, %f, %f;", "cvt.rs.f16.f32 %h, %f, %r;", "cvt.rs.e4m3x4.f32 %r, {%f, %f, %f, %f}, %r;", "cvt.rs.satfinite.e4m3x4.f32 %r, {%f, %f}, %r;",
 ])  # fmt: skip
 def test_what_is_no_conversion_is_refused(ptx, line):
     with pytest.raises(CpuFault):
         ptx(
             f".visible .entry k() {{ .reg .b32 %r; .reg .b16 %h; .reg .b8 %b; .reg .f32 %f; {line} ret; }}"
         ).module.device_function("k")
+
+
+@pytest.mark.parametrize("half", ["f16x2", "bf16x2"])
+@pytest.mark.parametrize("kind", ["e4m3x2", "e5m2x2", "e3m2x2", "e2m3x2", "e2m1x2"])
+def test_halves_become_what_the_same_floats_become(apply, kind, half):
+    """The forms of PTX 9.1: rounded once, from what the halves hold."""
+    x = corners()
+    register = "%b" if kind == "e2m1x2" else "%h"
+    widen = f".reg .b8 %b; .reg .f32 %x, %y; mov.b32 {{%h, %g}}, %a; cvt.f32.{half[:-2]} %x, %h; cvt.f32.{half[:-2]} %y, %g;"
+    convert = (
+        f"cvt.rn.satfinite.{kind}.f32 {register}, %y, %x; cvt.u32.u{8 if kind == 'e2m1x2' else 16} %d, {register};"
+    )
+    direct = f"cvt.rn.satfinite.{kind}.{half} {register}, %a; cvt.u32.u{8 if kind == 'e2m1x2' else 16} %q, {register};"
+    if half == "f16x2":
+        with np.errstate(over="ignore"):
+            pairs = x.astype(np.float16).view(np.uint32)
+    else:
+        pairs = (x.view(np.uint32)[::2] >> 16) | (x.view(np.uint32)[1::2] & 0xFFFF0000)
+    one, other = apply(widen + convert + direct, (np.uint32, np.uint32), pairs)
+    np.testing.assert_array_equal(one, other)

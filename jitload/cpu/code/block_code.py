@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jitload.cpu.code.registers import RegisterFile
-    from jitload.cpu.lanes.matrix import Product
+    from jitload.cpu.lanes.product import Product
     from jitload.cpu.lanes.warpgroup import GroupProduct
     from jitload.cpu.memory.access import RunningLanes
     from jitload.cpu.text.ir import Instruction

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from jitload.cpu.code.registers import fetch, keep, keep_copies
-from jitload.cpu.lanes import approximate, convert, floats, fp8, integers, matrix, nan, packed, video
+from jitload.cpu.lanes import approximate, convert, floats, fp8, integers, matrix, nan, packed, stochastic, video
 from jitload.cpu.lanes.affine import dense
 from jitload.cpu.memory import atomics, copies, fragments, generic, mbarrier, tensors, textures
 from jitload.cpu.types import DTYPES
@@ -47,6 +47,7 @@ def _names() -> dict[str, object]:
         mbarrier,
         nan,
         packed,
+        stochastic,
         tensors,
         textures,
         video,

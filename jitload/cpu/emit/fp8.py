@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
     from jitload.cpu.text.ir import Instruction, Operand
 
-_EIGHT_BITS = ("e4m3x2", "e5m2x2")
 _SCALES = "ue8m0x2"
-_FLOATS = (*_EIGHT_BITS, "e3m2x2", "e2m3x2", "e2m1x2")
+_FLOATS = ("e4m3x2", "e5m2x2", "e3m2x2", "e2m3x2", "e2m1x2")
 PAIRS = (*_FLOATS, _SCALES)
 
 
@@ -25,15 +24,14 @@ def emit_cvt_fp8(writer: BlockWriter, instruction: Instruction, modifiers: Modif
     modifiers.need("rn")
     relu, saturated = modifiers.flag("relu"), modifiers.flag("satfinite")
     first = modifiers.need("f16x2", *_FLOATS)
-    second = modifiers.need("f32", "f16x2", *_FLOATS)
+    second = modifiers.need("f32", "f16x2", "bf16x2", *_FLOATS)
     if first == "f16x2" and second in _FLOATS and not saturated:
         d, a = operands(instruction, 2)
         name = second.removesuffix("x2")
         value = f"unpack_narrow({writer.source(a, _word(second))}, {name!r})"
         writer.result(d, "u32", f"join(relu(pairs({value}, f16)))" if relu else value)
         return
-    exists = first in _FLOATS and (second == "f32" or (second == "f16x2" and first in _EIGHT_BITS))
-    if not exists or not saturated:
+    if first not in _FLOATS or second in _FLOATS or not saturated:
         raise Refused(f"conversion from .{second} to .{first} is not supported like this")
     high, low, d = _numbers(writer, instruction, second)
     writer.result(d, _word(first), f"pack_narrow({high}, {low}, {first.removesuffix('x2')!r}, {relu})")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.block_code import MeetingCode
 from jitload.cpu.code.instruction import Modifiers, emits
-from jitload.cpu.emit.matrix import registers, results_of
+from jitload.cpu.emit.product import registers, results_of
 from jitload.cpu.faults import Refused
 from jitload.cpu.lanes.warpgroup import GroupProduct, is_shape
 from jitload.cpu.text.ir import Immediate, Register, Vector

@@ -16,9 +16,13 @@ def _holds(into: str, one: str) -> bool:
 _WIDER = {into: [one for one in GROUPS["WHOLE"] if not _holds(into, one)] for into in GROUPS["WHOLE"]}
 
 
-def _cvt(spelled: str, operands: str = "d>T a>S", since: str = "", model: str = "a") -> Row:
+_FOUR = "{%f1, %f2, %f3, %f4}"
+
+
+def _cvt(spelled: str, operands: str = "d>T a>S", since: str = "", model: str = "a", example: str = "") -> Row:
+    effects = "linear hands_on assembles"
     return Row(
-        f"cvt{spelled}", operands, "", model, profile="conversion", effects="linear hands_on assembles", since=since
+        f"cvt{spelled}", operands, "", model, profile="conversion", effects=effects, since=since, example=example
     )
 
 
@@ -52,14 +56,20 @@ ROWS = (
     _cvt(".(rn|rz){.relu}{.satfinite}.(f16x2|bf16x2).f32", "d:T a:f32 b:f32", since="7.0 sm_80", model="b, a"),
     _cvt(".rn.satfinite{.relu}.(e4m3x2|e5m2x2).f32", "d:b16 a:f32 b:f32", since="7.8 sm_89", model="b, a"),
     _cvt(".rn.satfinite{.relu}.(e4m3x2|e5m2x2).f16x2", "d:b16 a:b32", since="7.8 sm_89"),
+    _cvt(".rn.satfinite{.relu}.(e4m3x2|e5m2x2).bf16x2", "d:b16 a:b32", since="9.1 sm_100f"),
     _cvt(".rn{.relu}.f16x2.(e4m3x2|e5m2x2)", "d:b32 a:b16", since="7.8 sm_89"),
     _cvt(".rn.satfinite{.relu}.e2m1x2.f32", "d:b8 a:f32 b:f32", since="8.6 sm_100a", model="b, a"),
+    _cvt(".rn.satfinite{.relu}.e2m1x2.(f16x2|bf16x2)", "d:b8 a:b32", since="9.1 sm_100f"),
     _cvt(".rn{.relu}.f16x2.e2m1x2", "d:b32 a:b8", since="8.6 sm_100a"),
     _cvt(".rn.satfinite{.relu}.(e2m3x2|e3m2x2).f32", "d:b16 a:f32 b:f32", since="8.6 sm_100a", model="b, a"),
+    _cvt(".rn.satfinite{.relu}.(e2m3x2|e3m2x2).(f16x2|bf16x2)", "d:b16 a:b32", since="9.1 sm_100f"),
     _cvt(".rn{.relu}.f16x2.(e2m3x2|e3m2x2)", "d:b32 a:b16", since="8.6 sm_100a"),
     _cvt(".(rz|rp){.satfinite}.ue8m0x2.f32", "d:b16 a:f32 b:f32", since="8.6 sm_100a", model="scale(n, b), scale(n, a)"),
     _cvt(".(rz|rp){.satfinite}.ue8m0x2.bf16x2", "d:b16 a:b32", since="8.6 sm_100a", model="scale(n, a)"),
     _cvt(".rn.bf16x2.ue8m0x2", "d:b32 a:b16", since="8.6 sm_100a", model="unscaled(a)"),
+    _cvt(".rs{.relu}{.satfinite}.(f16x2|bf16x2).f32", "d:b32 a:f32 b:f32 c:b32", "8.7 sm_100a", "stochastic(n, b, c), stochastic(n, a, c >> 16)"),
+    _cvt(".rs.satfinite{.relu}.(e4m3x4|e5m2x4|e3m2x4|e2m3x4).f32", "d:b32 {a}:f32 b:b32", "8.7 sm_100a", "", f"%r1, {_FOUR}, %r2"),
+    _cvt(".rs.satfinite{.relu}.e2m1x4.f32", "d:b16 {a}:f32 b:b32", "8.7 sm_100a", "", f"%h1, {_FOUR}, %r2"),
     _cvt(".pack.sat.(u16|s16).s32", "d:b32 a:s32 b:s32", since="6.5 sm_72", model="packed(n, a, b, 0)"),
     _cvt(".pack.sat.(u8|s8|u4|s4|u2|s2).s32.b32", "d:b32 a:s32 b:s32 c:b32", since="6.5 sm_72", model="packed(n, a, b, c)"),
 )  # fmt: skip

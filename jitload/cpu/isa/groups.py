@@ -72,6 +72,13 @@ TYPE_WORDS = frozenset(TYPES) | frozenset(
         "e3m2x2",
         "e2m3x2",
         "e2m1x2",
+        "ue8m0",
+        "ue4m3",
         "ue8m0x2",
+        "e4m3x4",
+        "e5m2x4",
+        "e3m2x4",
+        "e2m3x4",
+        "e2m1x4",
     ]
 )

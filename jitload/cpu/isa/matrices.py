@@ -37,6 +37,68 @@ def _mma() -> tuple[Row, ...]:
     )
 
 
+_KIND = ".kind::f8f6f4"
+_FEW = "(e4m3|e5m2|e3m2|e2m3|e2m1)"
+#: Of `mma.sp`: shapes, what stands before the types, types of D, A, B and C, and since when; those with `.sp` and those
+#: that ordered metadata alone has.
+_SPARSE = (
+    ("m16n8k16|m16n8k32", "", "f16", "f16.f16", "f16", ""), ("m16n8k16|m16n8k32", "", "f32", "f16.f16", "f32", ""),
+    ("m16n8k16|m16n8k32", "", "f32", "bf16.bf16", "f32", ""), ("m16n8k8|m16n8k16", "", "f32", "tf32.tf32", "f32", ""),
+    ("m16n8k64", "", "f32", f"{_FLOATS8}.{_FLOATS8}", "f32", "8.4 sm_89"),
+    ("m16n8k32|m16n8k64", "{.satfinite}", "s32", f"{_BYTES}.{_BYTES}", "s32", ""),
+    ("m16n8k64|m16n8k128", "{.satfinite}", "s32", f"{_NIBBLES}.{_NIBBLES}", "s32", ""),
+)  # fmt: skip
+_ORDERED = (
+    ("m16n8k64", "", "f16", f"{_FLOATS8}.{_FLOATS8}", "f16", "8.7 sm_120a"),
+    ("m16n8k64", _KIND, "f16", f"{_FEW}.{_FEW}", "f16", "8.7 sm_120a"),
+    ("m16n8k64", _KIND, "f32", f"{_FEW}.{_FEW}", "f32", "8.7 sm_120a"),
+)  # fmt: skip
+#: Of products with scales: k, the kind, how many scales a row has, types of the factors, and that of the scales.
+_SCALED = (
+    (32, "mxf8f6f4", "{.scale_vec::1X}", f"{_FEW}.{_FEW}", "ue8m0"), (64, "mxf4", "{.scale_vec::2X}", "e2m1.e2m1", "ue8m0"),
+    (64, "mxf4nvf4", ".(scale_vec::2X|scale_vec::4X)", "e2m1.e2m1", "ue8m0"),
+    (64, "mxf4nvf4", ".scale_vec::4X", "e2m1.e2m1", "ue4m3"),
+)  # fmt: skip
+_SCALES = "s:* i:* t:* j:*"
+
+
+def _product(name: str, operands: str, since: str) -> Row:
+    return Row(f"mma.{name}", operands, profile="tensor", effects="meets ends", since=since)
+
+
+def _few_bits() -> tuple[Row, ...]:
+    """Floats of 8 bits and fewer, in bytes, and products with scales."""
+    plain = [
+        _product(f"sync.aligned.m16n8k32.row.col{_KIND}.{d}.{_FEW}.{_FEW}.{d}", "{d}:* a:* b:* c:*", "8.7 sm_120a")
+        for d in ("f16", "f32")
+    ]
+    scaled = [
+        _product(
+            f"{head}sync.aligned.m16n8k{k * times}.row.col.kind::{kind}.block_scale{count}.f32.{factors}.f32.{scale}",
+            f"{{d}}:* a:* b:* c:* {sparse}{_SCALES}",
+            "8.7 sm_120a",
+        )
+        for k, kind, count, factors, scale in _SCALED
+        for head, times, sparse in (("", 1, ""), ("sp::ordered_metadata.", 2, "e:b32 f:# "))
+    ]
+    return (*plain, *scaled)
+
+
+def _sparse() -> tuple[Row, ...]:
+    """Products whose A has two of four elements, and metadata that say which."""
+    forms = [("(sp|sp::ordered_metadata)", one) for one in _SPARSE] + [
+        ("sp::ordered_metadata", one) for one in _ORDERED
+    ]
+    return tuple(
+        _product(
+            f"{which}.sync.aligned.({shapes}).row.col{before}.{d}.{factors}.{c}",
+            "{d}:* a:* b:* c:* e:b32 f:#",
+            since or "7.1 sm_80",
+        )
+        for which, (shapes, before, d, factors, c, since) in forms
+    )
+
+
 def _order(text: str) -> str:
     return f"({text})" if "|" in text else text
 
@@ -104,7 +166,7 @@ def _wmma() -> tuple[Row, ...]:
 _ROWS = ".sync.aligned.m8n8.(x1|x2|x4){.trans}{.OWN}.b16"
 
 ROWS = (
-    *_mma(), *_wmma(),
+    *_mma(), *_few_bits(), *_sparse(), *_wmma(),
     Row(f"ldmatrix{_ROWS}", "{d}:* [a]", profile="load", effects="loads exchanges", since="6.5 sm_75"),
     Row(f"stmatrix{_ROWS}", "[a] {b}:*", profile="store", effects="stores exchanges", since="7.8 sm_90"),
     Row("movmatrix.sync.aligned.m8n8.trans.b16", "d:b32 a:b32", profile="tensor", effects="meets ends", since="7.8 sm_75"),

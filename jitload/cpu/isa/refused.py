@@ -26,8 +26,7 @@ _TENSORS = ("im2col", "im2col::w", "im2col::w::128", "im2col_no_offs", "tile::ga
 ROWS = (
     *(Row(opcode, "d:*", profile="other", effects=effects, refused=why) for opcode, (why, effects) in _OPCODES.items()),
     *(Row(f"cp.tensor.{form}", refused=_FORMS.format(form), profile="copy", effects="loads stores releases") for form in _TENSORS),
-    Row("cvt.rs", "d:*", profile="conversion", refused="stochastic rounding (.rs) is not supported by the CPU executor"),
     Row("wgmma.sp", "d:*", profile="tensor", effects="meets ends", refused=f"wgmma.mma_async.sp, products of sparse matrices, are {_PLAIN}"),
-    Row("mma.sp", "d:*", profile="tensor", effects="meets ends", refused="products of sparse matrices are not supported by the CPU executor"),
+    Row("cvt.s2f6x2", "d:*", profile="conversion", refused="conversions with fixed-point numbers (.s2f6x2) are not supported by the CPU executor"),
     Row("red.async", profile="atomic", effects="stores strong", refused="red.async, reductions across a cluster, are not supported by the CPU executor: write red"),
 )  # fmt: skip

@@ -17,54 +17,16 @@ import numpy as np
 from jitload.cpu.lanes.convert import from_bf16
 from jitload.cpu.lanes.fp8 import from_narrow
 from jitload.cpu.lanes.nan import canonical_nan
+from jitload.cpu.lanes.product import ELEMENT_BITS
 from jitload.cpu.lanes.quads import pair_quads, quad_layout, unpair_quads
+from jitload.cpu.lanes.scales import find_misled, scale_factors
+from jitload.cpu.lanes.sparse import find_unordered, kept_columns, multiply_kept
 
 if TYPE_CHECKING:
+    from jitload.cpu.lanes.product import Product
     from jitload.cpu.types import Array
 
-#: Input and accumulator types: bits per element.
-ELEMENT_BITS = {
-    "b1": 1,
-    "e4m3": 8,
-    "e5m2": 8,
-    "f16": 16,
-    "bf16": 16,
-    "tf32": 32,
-    "f32": 32,
-    "f64": 64,
-    "s8": 8,
-    "u8": 8,
-    "s4": 4,
-    "u4": 4,
-    "s32": 32,
-}
 _LANES = np.arange(32)
-
-
-class Product(NamedTuple):
-    """One instruction.
-
-    `opaque` is for `wmma`; `counts` are the registers of each fragment; `operation` is `xor` or `and` for bits; `quads`
-    is how A and B are laid out ("row.col") where each pair of quads has a product of its own.
-    """
-
-    opaque: bool
-    m: int
-    n: int
-    k: int
-    d: str
-    a: str
-    b: str
-    c: str
-    saturate: bool
-    counts: tuple[int, int, int]
-    operation: str = ""
-    quads: str = ""
-
-    @property
-    def registers_d(self) -> int:
-        """Registers of the result: as many as the accumulator's, but that one of them may be half as wide."""
-        return self.counts[2] * ELEMENT_BITS[self.d] // ELEMENT_BITS[self.c]
 
 
 class Layout(NamedTuple):
@@ -119,14 +81,18 @@ def split_elements(words: Array, type_name: str) -> Array:
     if bits == 4:
         nibbles = (words[..., None] >> (np.arange(8, dtype=np.uint32) * np.uint32(4))) & np.uint32(15)
         signed = nibbles.astype(np.int64)
+        if type_name == "e2m1":
+            return np.asarray(from_narrow(nibbles.astype(np.uint16), type_name).view(np.float16).astype(np.float64))
         return np.asarray(np.where(signed > 7, signed - 16, signed) if type_name == "s4" else signed)
     words = np.ascontiguousarray(words)
     if type_name in {"s8", "u8", "s32"}:
         parts = words.view(f"{'u' if type_name[0] == 'u' else 'i'}{bits // 8}")
         return np.asarray(parts.reshape(*words.shape, -1).astype(np.int64))
-    if type_name in {"e4m3", "e5m2"}:
-        halves = from_narrow(words.view(np.uint8).astype(np.uint16), type_name).view(np.float16)
-        return np.asarray(halves.reshape(*words.shape, 4).astype(np.float64))
+    if type_name[0] == "e":
+        codes = words.view(np.uint8).reshape(*words.shape, 4).astype(np.uint16)
+        if type_name == "e2m1 in bytes":  # in the middle of each
+            codes = codes >> np.uint16(2)
+        return np.asarray(from_narrow(codes, type_name[:4]).view(np.float16).astype(np.float64))
     if type_name == "bf16":
         return np.asarray(from_bf16(words.view(np.uint16)).reshape(*words.shape, 2).astype(np.float64))
     if type_name == "tf32":
@@ -155,21 +121,31 @@ def _gather(product: Product, which: str, type_name: str, registers: Array, shap
     return matrix
 
 
+def find_undefined(product: Product, words: list[Array]) -> tuple[int, str] | None:
+    """(number of a lane, what is wrong) where metadata or selectors mean nothing; words as for `multiply`."""
+    more = words[sum(product.counts) :]
+    found = find_misled(more[-6:], product.scales) if product.scale else None
+    return find_unordered(product, more[0]) if product.sparse and found is None else found
+
+
 def multiply(product: Product, words: list[Array]) -> list[Array]:
-    """The result's registers, from those of A, B and C; lanes of whole warps, in order.
+    """The result's registers, from those of A, B and C, the metadata and the scales; lanes of whole warps, in order.
 
     Products are exact and are summed in f64 (integers: exactly) before one rounding; hardware's own order and rounding
     of sums is not specified.
     """
-    first, second, _ = product.counts
+    first, second, third = product.counts
     stacks = [
         np.stack([word.reshape(-1, 32) for word in part], axis=2)
-        for part in (words[:first], words[first : first + second], words[first + second :])
+        for part in (words[:first], words[first : first + second], words[first + second : first + second + third])
     ]
-    a = _gather(product, "a", product.a, stacks[0], (product.m, product.k))
+    more = [word.reshape(-1, 32) for word in words[first + second + third :]]
+    a = _gather(product, "a", product.a, stacks[0], (product.m, product.stored))
     b = _gather(product, "b", product.b, stacks[1], (product.k, product.n))
     c = _gather(product, "c", product.c, stacks[2], (product.m, product.n))
-    total = a @ b + c
+    if product.scale:
+        a, b = scale_factors(a, b, more[-6:], product.scale, product.scales)
+    total = (multiply_kept(a, b, kept_columns(product, more[0])) if product.sparse else a @ b) + c
     if product.operation == "xor":  # bits that differ: those of either, without those of both
         total = a.sum(2, keepdims=True) + b.sum(1, keepdims=True) - 2 * (a @ b) + c
     if product.d == "s32":

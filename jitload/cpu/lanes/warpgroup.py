@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jitload.cpu.lanes.matrix import ELEMENT_BITS, join_elements, split_elements
+from jitload.cpu.lanes.matrix import join_elements, split_elements
+from jitload.cpu.lanes.product import ELEMENT_BITS
 
 if TYPE_CHECKING:
     from jitload.cpu.types import Array

@@ -9,7 +9,8 @@ import numpy as np
 from jitload.cpu.code.block_code import BARRIERS
 from jitload.cpu.faults import describe_place
 from jitload.cpu.lanes.integers import population
-from jitload.cpu.lanes.matrix import run_matrix
+from jitload.cpu.lanes.matrix import find_undefined, run_matrix
+from jitload.cpu.lanes.product import Product
 from jitload.cpu.lanes.warp import ballot, groups_of, run_warp
 from jitload.cpu.lanes.warpgroup import WARPGROUP, GroupProduct
 from jitload.cpu.memory.warpgroup import multiply_groups
@@ -202,8 +203,16 @@ class Meetings:
             return self._multiply_groups(code, code.product, lanes, slots, values)
         if len(slots) % 32 or (slots.reshape(-1, 32) & 31 != np.arange(32)).any():
             self._batch.fail(code.site, 0, "a matrix operation without all 32 threads of the warp")
+        return self._run_matrix(code, lanes, slots, values)
+
+    def _run_matrix(self, code: MeetingCode, lanes: Array | None, slots: Array, values: list[Lanes]) -> list[Lanes]:
+        """An operation of whole warps on matrices."""
+        product = code.product if isinstance(code.product, Product) else None
         values = [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values]
-        return run_matrix(code.name, code.product, values)
+        odd = find_undefined(product, values) if product is not None else None
+        if odd is not None:
+            self._batch.fail_lane(code.site, odd[0] if lanes is None else int(lanes[odd[0]]), odd[1])
+        return run_matrix(code.name, product, values)
 
     def _multiply_groups(
         self, code: MeetingCode, product: GroupProduct, lanes: Array | None, slots: Array, values: list[Lanes]

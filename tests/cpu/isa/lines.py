@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from jitload.cpu.isa.registry import Name, read_name
-from jitload.cpu.lanes.matrix import ELEMENT_BITS
+from jitload.cpu.lanes.product import ELEMENT_BITS
 from jitload.cpu.types import TYPES, Type
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _REGISTER = {8: "%b", 16: "%h", 32: "%r", 64: "%d"}
 _COUNTS = {"b": 2, "h": 4, "r": 9, "d": 4, "f": 8, "e": 4, "p": 3}
 #: Opcode -> the literal that an example has.
 _NEAR = ("shared", "shared::cta", "shared::cluster", "local", "const")
-_LITERALS = {"lop3": "0x96", "cp": "0", "pmevent": "1", "setmaxnreg": "128"}
+_LITERALS = {"lop3": "0x96", "cp": "0", "mma": "0", "pmevent": "1", "setmaxnreg": "128"}
 
 
 def names_of(row: Row, limit: int = 1 << 30) -> list[Name]:
@@ -82,6 +82,8 @@ def _operands(name: Name) -> str:
             continue
         if place.sign == "[":
             found.append(_address(name, place, first=not any(one.startswith("[") for one in found)))
+        elif row.opcode == "mma" and place.name in "sitj":  # scales, and what selects them
+            found.append("%r8" if place.name in "st" else "{0, 0}")
         elif place.holds == "*" and (place.sign == "{" or row.profile == "tensor"):
             found.append(_fragment(name, place.name))
         elif place.holds == "#":
@@ -134,8 +136,9 @@ def _fragment(name: Name, place: str) -> str:
     which = part or place
     types = [*name.types] if len(name.types) != 2 else [name.types[0], "f16", "f16", name.types[1]]
     type_ = types[0] if part else types["dabc".index(which)]
-    size = {"a": m * k, "b": k * n}.get(which, m * n)
-    bits = ELEMENT_BITS[type_]
+    stored = k // 2 if "sp" in name.picked or "sp::ordered_metadata" in name.picked else k
+    size = {"a": m * stored, "b": k * n}.get(which, m * n)
+    bits = 8 if type_ == "e2m1" and {"kind::f8f6f4", "kind::mxf8f6f4"} & {*name.picked} else ELEMENT_BITS[type_]
     count = (
         size
         // (4 if name.row.opcode == "wgmma" else 1)  # warps

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.types import TYPES
 from tests.cpu.isa import integers, reals
 from tests.cpu.isa.reals import FORMATS, NAN, Real, encode, from_float, order
+from tests.cpu.isa.stochastic import code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,6 +250,12 @@ def scale(name: Name, a: Real) -> Word:
     power = top + a.power + (name.has("rp") and a.whole != 1 << top)
     code = max(power + 127, 0)
     return Word(min(code, 254) if name.has("satfinite") else min(code, 255))
+
+
+def stochastic(name: Name, a: Real, random: int) -> Word:
+    """`cvt.rs` of one number, with its own random bits lowest."""
+    target = name.types[0].removesuffix("x2")
+    return Word(code_of(float(a), random, target, saturated=name.has("satfinite"), relu=name.has("relu")))
 
 
 def widened_brain(name: Name, a: Real) -> Word | Real:
