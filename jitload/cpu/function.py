@@ -9,7 +9,9 @@ import numpy as np
 
 from jitload import config, forks
 from jitload.cpu.lanes.coordinates import split_grid
-from jitload.cpu.run.batch import Batch, Grid
+from jitload.cpu.run.batch import Batch
+from jitload.cpu.run.clusters import clusters_of
+from jitload.cpu.run.grid import Grid
 from jitload.cpu.run.observer import Observer, Observers, observers
 from jitload.cpu.run.schedule import Scheduler
 from jitload.errors import CpuFault, LaunchError
@@ -87,12 +89,13 @@ class CpuFunction:
             LaunchError: the configuration is beyond what GPUs run, or does not fit the kernel.
             CpuFault: the kernel was stopped.
         """
-        self._check(parameters, grid, block, shared_bytes, cluster)
+        grid, cluster = clusters_of(self.info.name, self.code.entry, grid, cluster)
+        self._check(parameters, grid, block, shared_bytes)
         if cooperative:
             self._check_residence(grid, block, self.code.shared_bytes(shared_bytes))
         elif self.code.needs_grid:
             raise self._needs_cooperation()
-        whole = Grid(self.code, self._arena, parameters, grid, block, shared_bytes)
+        whole = Grid(self.code, self._arena, parameters, grid, block, shared_bytes, cluster)
         whole.name, observer = self.info.name, observer_in_force()
         if observer is not None:
             whole.on_access = observer.accessed
@@ -144,7 +147,7 @@ class CpuFunction:
     def synchronize(self, stream: int) -> None:
         """Nothing to wait for: launches have run when they return."""
 
-    def _check(self, parameters: bytearray, grid: Dim3, block: Dim3, shared_bytes: int, cluster: Dim3 | None) -> None:
+    def _check(self, parameters: bytearray, grid: Dim3, block: Dim3, shared_bytes: int) -> None:
         name = self.info.name
         for what, extents, limits in (("grid", grid, MAX_GRID), ("block", block, MAX_BLOCK)):
             if not all(1 <= one <= most for one, most in zip(extents, limits, strict=False)):
@@ -163,8 +166,6 @@ class CpuFunction:
             raise LaunchError(
                 f"kernel {name}: {shared} bytes of shared memory per block, {MAX_SHARED_BYTES} are possible"
             )
-        if cluster is not None and tuple(cluster) != (1, 1, 1):
-            raise LaunchError(f"kernel {name}: the CPU executor has no clusters, got {tuple(cluster)}")
         if len(parameters) < self.info.parameter_bytes:
             raise LaunchError(f"kernel {name}: {len(parameters)} parameter bytes, it takes {self.info.parameter_bytes}")
 
@@ -187,7 +188,7 @@ def _traps_in_groups(fault: CpuFault) -> bool:
 
 
 def _batch_blocks(grid: Grid) -> int:
-    """How many thread blocks run side by side."""
+    """How many thread blocks run side by side; a cluster does in any case."""
     code = grid.code
     lanes = SPINNING_BATCH_LANES if code.spins else BATCH_LANES
     if code.local_bytes:
@@ -221,7 +222,7 @@ def _run_grid(grid: Grid, observer: Observer | None, cooperative: bool) -> None:
     Batches run one after the other. When one only waits, perhaps for a block that has not started, the next is let in
     beside it and they take turns; a cooperative launch starts like that.
     """
-    spans = split_grid(grid.shape, _batch_blocks(grid))
+    spans = split_grid(grid.order, _batch_blocks(grid))
     running: list[Scheduler] = []
     crowd = _BATCHES_AT_ONCE if cooperative else 1
     while True:

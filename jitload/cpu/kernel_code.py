@@ -42,6 +42,7 @@ class KernelCode:
 
     Attributes:
         name: the symbol.
+        entry: how it is declared.
         functions: by name, the entry included.
         linker: gives the addresses of the module's symbols.
         places: where instructions stand, by site number.
@@ -59,9 +60,7 @@ class KernelCode:
         self.functions: dict[str, FunctionCode] = {}
         self.places: list[Place] = []
         self.linker = linker
-        if entry.cluster_blocks > 1:
-            why = f"it runs in clusters of {entry.cluster_blocks} thread blocks, the CPU executor has clusters of one"
-            raise decode_fault(entry.name, None, why)
+        self.entry = entry
         self._namespace = make_namespace()
         drafts = Reader(linker, self.name).read_all(entry)
         symbols = [symbol for draft in drafts.values() for symbol in symbols_of(draft.blocks)]

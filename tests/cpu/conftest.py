@@ -60,7 +60,7 @@ class Device:
         self.memory.read(address, flat.data)
         array[...] = flat.view(array.dtype).reshape(array.shape)
 
-    def run(self, name, grid, block, *arguments, shared=0, cooperative=False):
+    def run(self, name, grid, block, *arguments, shared=0, cooperative=False, cluster=None):
         function = self.module.device_function(name)
         parameters = bytearray(function.info.parameter_bytes)
         arrays = []
@@ -75,7 +75,9 @@ class Device:
                 raw = bytes(value.tobytes())
             parameters[parameter.offset : parameter.offset + parameter.size] = raw
         try:
-            function.launch(parameters, _three(grid), _three(block), shared, 0, None, cooperative)
+            function.launch(
+                parameters, _three(grid), _three(block), shared, 0, cluster and _three(cluster), cooperative
+            )
             for address, array in arrays:
                 self.get(address, array)
         finally:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jitload.cpu.lanes.affine import Affine, dense
-from jitload.cpu.lanes.coordinates import Coordinates, split_grid
+from jitload.cpu.lanes.coordinates import BlockOrder, Coordinates, split_grid
 from jitload.cpu.lanes.integers import mul_wide
 from jitload.cpu.memory.strided import merge_axes, read_strided, room_of, write_strided
 from jitload.cpu.run import batch as batch_module
@@ -114,18 +114,19 @@ def test_what_decides_for_all_lanes_is_one_answer():
 @pytest.mark.parametrize("grid", [(1, 1, 1), (7, 1, 1), (16, 1, 1), (5, 3, 1), (1, 9, 2), (4, 3, 5), (100, 2, 2)])
 def test_every_block_is_in_one_batch_that_is_a_box(grid, most):
     total = grid[0] * grid[1] * grid[2]
-    spans = list(split_grid(grid, most))
+    order = BlockOrder(grid, (1, 1, 1))
+    spans = list(split_grid(order, most))
     assert [block for first, count in spans for block in range(first, first + count)] == list(range(total))
     assert max(count for _, count in spans) <= most
     for first, count in spans:
-        coordinates = Coordinates((2, 1, 1), grid, first, count)
+        coordinates = Coordinates((2, 1, 1), order, first, count)
         assert all(coordinates.special(f"ctaid.{axis}") is not None for axis in "xyz")
 
 
 @pytest.mark.parametrize("block", [(1, 1, 1), (48, 1, 1), (64, 1, 1), (32, 4, 1), (16, 16, 1), (4, 3, 5), (64, 2, 2)])
 @pytest.mark.parametrize(("grid", "first", "count"), [((9, 1, 1), 3, 6), ((4, 6, 1), 8, 12), ((3, 2, 4), 6, 12), ((5, 3, 1), 3, 4)])  # fmt: skip
 def test_coordinates_are_those_of_the_grid(block, grid, first, count):
-    coordinates = Coordinates(block, grid, first, count)
+    coordinates = Coordinates(block, BlockOrder(grid, (1, 1, 1)), first, count)
     threads = list(product(range(block[2]), range(block[1]), range(block[0])))
     blocks = [(n // (grid[0] * grid[1]), n // grid[0] % grid[1], n % grid[0]) for n in range(first, first + count)]
     total = len(threads) * count

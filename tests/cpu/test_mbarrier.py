@@ -169,7 +169,6 @@ extern "C" __global__ void cluster(int *y) {
     y[blockIdx.x * 64 + threadIdx.x] = other[63 - threadIdx.x] + 100000 * group.num_blocks() + group.query_shared_rank(other);
     group.sync();
 }
-extern "C" __global__ void __cluster_dims__(2) pair(int *y) { *y = 1; }
 #endif
 """
 
@@ -185,13 +184,11 @@ def test_copies_of_the_library(cuda, arch):
     np.testing.assert_array_equal(y, x[:, ::-1] + x[0])
 
 
-def test_a_cluster_is_one_block(cuda):
+def test_without_clusters_each_block_is_one(cuda):
     device = cuda(LIBRARY_COPIES, "--std=c++17", arch="compute_90")
     y = np.zeros((3, 64), np.int32)
     device.run("cluster", 3, 64, y)
     np.testing.assert_array_equal(y, np.arange(3)[:, None] * 1000 + np.arange(63, -1, -1) + 100000)
-    with pytest.raises(CpuFault, match="clusters of 2 thread blocks"):
-        device.module.device_function("pair")
 
 
 def test_asynchronous_stores_tell_the_barrier(ptx):

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.block_code import BlockCode
     from jitload.cpu.memory.access import Addresses
-    from jitload.cpu.run.batch import Batch, Grid
+    from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
+    from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array, Lanes
 
 _WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32}

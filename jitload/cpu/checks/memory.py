@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from jitload.cpu.code.block_code import MeetingCode
     from jitload.cpu.memory.access import Addresses
     from jitload.cpu.memory.arena import Arena
-    from jitload.cpu.run.batch import Batch, Grid
+    from jitload.cpu.run.batch import Batch
+    from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array, Lanes
     from jitload.errors import CpuFault
 

@@ -8,6 +8,8 @@ whatever is ordered is seen to be ordered, so a correct program is never reporte
   its earlier reads are over. What it wrote is not ordered by that.
 - A barrier of the block lets its threads know what the block did, `__syncwarp` what the warp did, and each hands on
   what the threads that meet there know already.
+- A barrier of the cluster lets its threads know what each thread did before it arrived; of one that arrives `.relaxed`,
+  what it did before its last fence.
 - An atomic or another strong write after a fence of the same thread (or one that is a release itself) publishes
   everything up to the fence; an atomic or another strong read of that word acquires it.
 """
@@ -19,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from jitload.cpu.isa.effects import effects_of
+from jitload.cpu.isa.effects import effects_in
 from jitload.cpu.lanes.warp import groups_of
 
 if TYPE_CHECKING:
@@ -46,10 +48,7 @@ class Strength(NamedTuple):
 
 def strength_of(place: Place) -> Strength:
     """Read it from the text of the instruction."""
-    words = place.text.split()
-    name = words[1] if words[0].startswith("@") and len(words) > 1 else words[0]
-    opcode, *modifiers = name.rstrip(";").split(".")
-    effects = effects_of(opcode, tuple(modifiers))
+    effects, modifiers = effects_in(place.text)
     strong = "strong" in effects
     # A copy writes its data like anybody; what it then does to an mbarrier (an atomic access) publishes them.
     releases = "releases" in effects or bool(_RELEASES & {*modifiers})
@@ -67,7 +66,10 @@ class Knowledge:
         fenced: the time of its last fence, or of one that a barrier told it of.
         heard: lanes of its warp, as bits, of which values came to it since the last barrier, also by way of others.
         heard_until: when the last of them came: what those lanes read until then is over.
+        gatherings: what the barriers of clusters tell, where there were any.
     """
+
+    gatherings: Gatherings | None = None
 
     def __init__(self, total: int) -> None:
         self.warp = np.zeros(total, np.int64)
@@ -77,6 +79,43 @@ class Knowledge:
         self.fenced = np.zeros(total, np.int64)
         self.heard = np.zeros(total, np.uint32)
         self.heard_until = np.zeros(total, np.int64)
+
+
+class Gatherings:
+    """Which arrivals at the barrier of its cluster each lane of a batch knows of.
+
+    An arrival is known by its number in the order of phases. A thread that has waited for the last phase but one may
+    meet records of threads that have arrived twice since: those arrivals count, so that none is accused wrongly.
+    """
+
+    def __init__(self, total: int, clusters: int) -> None:
+        self._arrivals = np.zeros(total, np.int64)
+        self._waited = np.zeros(total, np.int64)
+        self._last = np.zeros(total, np.int64)  # until when the last arrival of a lane speaks for what it did
+        self._before = np.zeros(total, np.int64)  # ... and the arrival before that
+        self._told = {name: np.zeros(clusters, np.int64) for name in ("grid", "fenced")}
+
+    def arrive(self, lanes: Array, clusters: Array, until: Array, known: Knowledge) -> None:
+        """Lanes arrive; what they did until then, each its time, is what others learn of them."""
+        self._before[lanes] = self._last[lanes]
+        self._last[lanes] = until
+        self._arrivals[lanes] += 1
+        for name, told in self._told.items():
+            np.maximum.at(told, clusters[lanes], getattr(known, name)[lanes])
+
+    def wait(self, lanes: Array, clusters: Array, known: Knowledge) -> None:
+        """Lanes go on, for all of their clusters have arrived."""
+        self._waited[lanes] = self._arrivals[lanes]
+        for name, told in self._told.items():
+            column = getattr(known, name)
+            column[lanes] = np.maximum(column[lanes], told[clusters[lanes]])
+
+    def know(self, lanes: Array, others: Array, times: Array) -> Array:
+        """Per pair of lanes of one cluster, whether the first knows what the second did at a time."""
+        waited, arrivals = self._waited[lanes], self._arrivals[others]
+        until = np.where(arrivals > waited, self._before[others], self._last[others])
+        # Who has not arrived although the barrier let others go has ended before.
+        return np.asarray((waited > 0) & ((times <= until) | (arrivals < waited)))
 
 
 class Order:
@@ -110,6 +149,19 @@ class Order:
         known.block[slice(None) if lanes is None else lanes] = self._tick()
         known.block_floor = int(known.block.min())
         known.heard[slice(None) if lanes is None else lanes] = 0
+
+    def gather(self, batch: Batch, lanes: Array, *, arrive: bool, fenced: bool) -> None:
+        """Lanes arrive at the barrier of their cluster, or go on; `fenced`: only what their fences cover is told."""
+        known = self.known(batch)
+        if known.gatherings is None:
+            known.gatherings = Gatherings(batch.lanes_total, batch.blocks // batch.cluster_blocks)
+        clusters = batch.block_slot // batch.cluster_blocks
+        now = self._tick()
+        if arrive:
+            until = known.fenced[lanes] if fenced else np.full(len(lanes), now)
+            known.gatherings.arrive(lanes, clusters, until, known)
+        else:
+            known.gatherings.wait(lanes, clusters, known)
 
     def meet(self, batch: Batch, lanes: Array | None) -> None:
         """`__syncwarp` of lanes."""

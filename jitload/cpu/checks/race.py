@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.block_code import BlockCode, MeetingCode
     from jitload.cpu.memory.access import Addresses
-    from jitload.cpu.run.batch import Batch, Grid
+    from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
+    from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array, Lanes
 
 _MASK_BITS = 4
@@ -135,6 +136,12 @@ class RaceCheck(Observer):
         self._pass_fences()
         self._order.release(batch, lanes)
 
+    def gathered(self, batch: Batch, code: MeetingCode, lanes: Array) -> None:
+        """Lanes arrive at the barrier of their cluster, or go on."""
+        self._pass_fences()
+        relaxed = code.name.endswith("relaxed")
+        self._order.gather(batch, lanes, arrive=code.name.startswith("arrive"), fenced=relaxed)
+
     def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Lanes, values: Sequence[Lanes]) -> None:
         """Of all warp operations only `__syncwarp` orders memory; what others bring was read before."""
         if code.name == "sync":
@@ -222,7 +229,8 @@ class RaceCheck(Observer):
         if not newest:
             return
         known = self._order.known(access.batch)
-        if access.shared and self._events.times[newest >> _EVENT_SHIFT] <= known.block_floor:
+        alone = access.shared and access.batch.cluster_blocks == 1
+        if alone and self._events.times[newest >> _EVENT_SHIFT] <= known.block_floor:
             return  # most often: a barrier came in between
         own = (records >> _MASK_BITS) & _LANE_MASK == access.lanes
         if not access.shared:
@@ -252,6 +260,11 @@ class RaceCheck(Observer):
         warp = block & (other % batch.grid.threads >> 5 == batch.thread[lanes] >> 5)
         racing &= ~(block & (times <= known.block[lanes]))
         racing &= ~(warp & (times <= known.warp[lanes]))
+        if known.gatherings is not None:
+            size = batch.cluster_blocks
+            cluster = here & (other // batch.grid.threads // size == batch.block_slot[lanes] // size)
+            together = np.flatnonzero(racing & cluster)
+            racing[together] = ~known.gatherings.know(lanes[together], other[together], times[together])
         heard = known.heard[lanes] >> (other % batch.grid.threads & 31).astype(np.uint32) & np.uint32(1) == 1
         racing &= ~(warp & reads & heard & (times <= known.heard_until[lanes]))
         return np.asarray(racing)

@@ -24,7 +24,7 @@ class MeetingCode(NamedTuple):
     """What the scheduler needs to know about one meeting.
 
     Attributes:
-        kind: "barrier", "arrive", "warp", or "pass" for one that nobody waits at.
+        kind: "barrier", "arrive", "warp", or "cluster" for the barrier of a cluster.
         name: the operation: "sync", "red.and", "shfl.up", "vote.ballot", ...
         type: the type it works on, or "".
         results: (register, representation in the register file) per result; None where nobody wants it.

@@ -38,6 +38,7 @@ SPECIALS |= {
     *(f"envreg{number}" for number in range(32)),
     *(f"lanemask_{which}" for which in ("eq", "lt", "le", "gt", "ge")),
 }
+PREDICATE_SPECIALS = {"is_explicit_cluster"}
 AFFINE_SPECIALS = ("tid.", "ctaid.")
 VECTOR_SPECIALS = {"tid", "ntid", "ctaid", "nctaid", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid"}
 

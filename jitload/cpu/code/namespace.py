@@ -9,7 +9,7 @@ import numpy as np
 from jitload.cpu.code.registers import fetch, keep, keep_copies
 from jitload.cpu.lanes import approximate, convert, floats, fp8, integers, matrix, nan, packed, stochastic, video
 from jitload.cpu.lanes.affine import dense
-from jitload.cpu.memory import atomics, copies, fragments, generic, mbarrier, tensors, textures
+from jitload.cpu.memory import atomics, cluster, copies, fragments, generic, mbarrier, tensors, textures
 from jitload.cpu.types import DTYPES
 
 
@@ -36,6 +36,7 @@ def _names() -> dict[str, object]:
     for module in (
         approximate,
         atomics,
+        cluster,
         convert,
         copies,
         floats,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.function_writer import (
     AFFINE_SPECIALS,
+    PREDICATE_SPECIALS,
     SPECIALS,
     VECTOR_SPECIALS,
     WIDE_SPECIALS,
@@ -27,6 +28,10 @@ from jitload.cpu.types import BITS, unsigned_rep
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block
     from jitload.cpu.text.ir import Instruction
+
+
+#: Spaces of which one reaches variables of the other.
+_ALIKE = ({"global", "const"}, {"shared", "cluster"})
 
 
 class BlockWriter:
@@ -154,17 +159,17 @@ class BlockWriter:
         base, dot, _ = name.partition(".")
         if base not in SPECIALS or (base in VECTOR_SPECIALS) != bool(dot):
             raise Refused(f"special register %{name} is not supported")
-        if rep == "p":
-            raise Refused(f"special register %{name} is no predicate")
+        if (rep == "p") != (name in PREDICATE_SPECIALS):
+            raise Refused(f"special register %{name} is {'no' if rep == 'p' else 'a'} predicate")
         if name not in self.specials:
             self.specials.append(name)
-        own = "u64" if name in WIDE_SPECIALS else "u32"
+        own = "p" if rep == "p" else "u64" if name in WIDE_SPECIALS else "u32"
         local = f"s{self.specials.index(name)}"
         if own == "u64" and BITS[rep] == 32:
             return self.temporary(f"{local}.astype(u32).view({rep})")
         if own == "u32" and BITS[rep] == 64:
             return self.temporary(f"{local}.astype({rep})")
-        if BITS[rep] < 32 or rep[0] == "f":
+        if rep != "p" and (BITS[rep] < 32 or rep[0] == "f"):
             return self.temporary(f"{local}.astype({rep})")
         return local if rep == own else self.temporary(f"{local}.view({rep})")
 
@@ -244,7 +249,7 @@ class BlockWriter:
                 text = f"base + {address}"
             else:
                 text = str(address)
-            if space not in {found, "generic"} and not {space, found} <= {"global", "const"}:
+            if space not in {found, "generic"} and not any({space, found} <= one for one in _ALIKE):
                 raise Refused(f"{base.name} lies in {found} memory, not in {space}")
         else:
             text = "0"

@@ -1,7 +1,6 @@
 """Code for asynchronous copies and stores (PTX ISA sections 9.7.9.25 and 9.7.9.12): they are complete at once.
 
-Committing a group and waiting for one need no code then. A thread block cluster has one block here, so its shared
-memory is the block's own.
+Committing a group and waiting for one need no code then.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
 from jitload.cpu.emit.address import address_name, take_hints
-from jitload.cpu.emit.mbarrier import emit_completion, emit_copy_arrival
+from jitload.cpu.emit.mbarrier import SPACE_OF, emit_completion, emit_copy_arrival
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.ir import Immediate, Register, Vector
 from jitload.cpu.types import TYPES
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
     from jitload.cpu.text.ir import Instruction, Operand
 
-_SHARED = ("shared", "shared::cta", "shared::cluster")
+_SPACES = {"global": "global", **SPACE_OF}
 _BYTES = "mbarrier::complete_tx::bytes"
 
 
@@ -68,12 +67,12 @@ def _emit_bulk(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
         modifiers.flag("L2", "global")
         return
     # The spaces of the destination and of the source, in this order.
-    into, out = modifiers.need("global", *_SHARED), modifiers.need("global", *_SHARED)
+    into, out = _SPACES[modifiers.need(*_SPACES)], _SPACES[modifiers.need(*_SPACES)]
     counted = modifiers.flag(_BYTES)
     if counted == modifiers.flag("bulk_group") or len(found) != 3 + counted:
         raise Refused("a bulk copy takes a destination, a source, a size, and an mbarrier or a group")
-    target, to = address_name(writer, into.partition("::")[0], found[0])
-    source, start = address_name(writer, out.partition("::")[0], found[1])
+    target, to = address_name(writer, into, found[0])
+    source, start = address_name(writer, out, found[1])
     size = writer.source(found[2], "u32")
     writer.line(f"copy_bulk(batch, {target}, {to}, {source}, {start}, {size}, {writer.site})")
     if counted:
@@ -103,7 +102,7 @@ def _emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers
     values = value.items if isinstance(value, Vector) else (value,)
     if type_.bits not in {32, 64} or type_.kind not in "busf" or len(values) != count:
         raise Refused(f"st.async of {len(values)} values of .{type_.name}")
-    target, to = address_name(writer, "shared", memory)
+    target, to = address_name(writer, "cluster", memory)
     sources = ", ".join(writer.source(one, type_.rep) for one in values)
     writer.line(f"{target}.store_vector({to}, {type_.rep!r}, {type_.size}, {writer.site}, [{sources}])")
     emit_completion(writer, barrier, writer.function.constant(TYPES["u32"].rep, count * type_.size))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jitload.cpu.text.ir import Instruction, Operand
 
 _VERBS = ("init", "inval", "arrive", "arrive_drop", "test_wait", "try_wait", "pending_count")
-_SHARED = ("shared", "shared::cta", "shared::cluster")
+SPACE_OF = {"shared": "shared", "shared::cta": "shared", "shared::cluster": "cluster"}
 _ORDER = ("sem", "acquire", "release", "relaxed", "cta", "cluster")
 
 
@@ -25,7 +25,7 @@ def _emit_mbarrier(writer: BlockWriter, instruction: Instruction, modifiers: Mod
     if not verb and not transaction:
         raise Refused("the operation on the mbarrier is missing")
     modifiers.need("b64")
-    space = "shared" if modifiers.choice(*_SHARED) else "generic"
+    space = SPACE_OF.get(modifiers.choice(*SPACE_OF), "generic")
     if not verb:
         _emit_transaction(writer, instruction, modifiers, space, 1 if transaction == "expect_tx" else -1)
     elif verb == "pending_count":
@@ -53,7 +53,7 @@ def _emit_arrival(
 ) -> None:
     modifiers.flag("noComplete", *_ORDER)
     found = operands(instruction, 1, 3)
-    # Without a destination it is the arrival at a barrier of the cluster, which is this block.
+    # Without a destination it may be an arrival at a barrier of another block.
     d, memory, *rest = found if not isinstance(found[0], Memory) else (Sink(), *found)
     if (transaction and len(rest) != 1) or transaction == "complete_tx" or len(rest) > 1:
         raise Refused("wrong number of operands")
@@ -73,7 +73,7 @@ def _emit_transaction(
 
 def emit_completion(writer: BlockWriter, memory: Operand, size: str) -> None:
     """What a copy that names an mbarrier does at its end."""
-    writer.line(f"mbarrier_transact(batch, {_where(writer, 'shared', memory)}, {size}, -1)")
+    writer.line(f"mbarrier_transact(batch, {_where(writer, 'cluster', memory)}, {size}, -1)")
 
 
 def _emit_wait(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, space: str, timed: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.block_code import BARRIERS, MeetingCode
+from jitload.cpu.code.block_code import MeetingCode
 from jitload.cpu.code.function_writer import canonical
 from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.emit.matrix import MEETINGS as MATRIX_MEETINGS
@@ -83,13 +83,12 @@ def _barrier(
 def _cluster_barrier(
     writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
 ) -> tuple[MeetingCode, str, list[Register]]:
-    """Clusters have one thread block. Arriving asks for nothing; whoever waits, waits for the whole block."""
     operands(instruction, 0)
-    modifiers.flag("aligned", "acquire", "release", "relaxed")
+    aligned = modifiers.flag("aligned")
     name = modifiers.need("arrive", "wait")
-    kind = "barrier" if name == "wait" else "pass"
-    code = MeetingCode(kind, f"cluster.{name}", "", (), writer.site)
-    return code, f"({writer.function.constant('u32', BARRIERS)}, None, None)", []
+    order = modifiers.choice("acquire", "release", "relaxed")
+    name = f"{name}.relaxed" if order == "relaxed" else name
+    return MeetingCode("cluster", name, "", (), writer.site, aligned=aligned), "None", []
 
 
 def _warp(

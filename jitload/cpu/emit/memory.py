@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jitload.cpu.types import Type
 
 _SPACES = {
-    "global": "global", "const": "const", "shared": "shared", "shared::cta": "shared", "shared::cluster": "shared",
+    "global": "global", "const": "const", "shared": "shared", "shared::cta": "shared", "shared::cluster": "cluster",
     "local": "local", "param": "param", "param::entry": "param", "param::func": "param",
 }  # fmt: skip
 _OPERATIONS = ("add", "and", "or", "xor", "min", "max", "inc", "dec", "exch", "cas")

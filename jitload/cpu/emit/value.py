@@ -185,18 +185,18 @@ def _emit_cvta(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
 
 @emits("mapa", "getctarank")
 def _emit_cluster_address(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """A cluster has one block here: its shared memory is the block's own, and its rank is 0."""
     maps = instruction.opcode == "mapa"
     d, a, *rank = operands(instruction, 3 if maps else 2)
-    modifiers.flag("shared::cluster")
+    generic = not modifiers.flag("shared::cluster")
     type_ = modifiers.type()
     if type_.name not in {"u32", "u64"}:
         raise Refused(f"type .{type_.name} is not supported here")
+    address = writer.source(a, type_.rep)
     if maps:
-        writer.line(f"check_rank(batch, {writer.source(rank[0], 'u32')}, {writer.site})")
-        writer.result(d, type_.rep, writer.source(a, type_.rep), shared=True)
+        number = writer.source(rank[0], "u32")
+        writer.result(d, type_.rep, f"cluster_address(batch, {address}, {number}, {generic}, {writer.site})")
     else:
-        writer.result(d, "u32", writer.function.constant("u32", 0), shared=True)
+        writer.result(d, "u32", f"rank_of_address(batch, {address}, {generic}, {writer.site})")
 
 
 @emits("isspacep")
@@ -205,4 +205,5 @@ def _emit_isspacep(writer: BlockWriter, instruction: Instruction, modifiers: Mod
     space = modifiers.need(
         "global", "const", "shared", "shared::cta", "shared::cluster", "local", "param", "param::entry"
     )
-    writer.result(d, "p", f"space_of({writer.source(a, 'u64')}, {space.partition('::')[0]!r}, batch)")
+    found = "cluster" if space == "shared::cluster" else space.partition("::")[0]
+    writer.result(d, "p", f"space_of({writer.source(a, 'u64')}, {found!r}, batch)")

@@ -45,6 +45,14 @@ def effects_of(opcode: str, modifiers: tuple[str, ...]) -> frozenset[str]:
     return frozenset[str]().union(*(row.effects for row in fitting))
 
 
+def effects_in(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """(effects, modifiers) of an instruction as it is written, with its guard and operands."""
+    words = text.split()
+    name = words[1] if words[0].startswith("@") and len(words) > 1 else words[0]
+    opcode, *modifiers = name.rstrip(";").split(".")
+    return effects_of(opcode, tuple(modifiers)), tuple(modifiers)
+
+
 def acts(opcode: str, modifiers: tuple[str, ...]) -> bool:
     """Whether it does more than give a value, so that it must not run for lanes whose guard is false."""
     return not _ACTS.isdisjoint(effects_of(opcode, modifiers))

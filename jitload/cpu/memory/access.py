@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jitload.cpu.memory.arena import Allocation, Arena
     from jitload.cpu.memory.slab import Slab
     from jitload.cpu.types import Array, Lanes
+    from jitload.launch.device import Dim3
 
 
 class RunningLanes(Protocol):
@@ -29,6 +30,8 @@ class RunningLanes(Protocol):
         lanes: the numbers of those that run now; None for all of them.
         count: how many run now.
         slots: of every lane, 32 times its warp plus its place in the warp.
+        block_slot: of every lane, the place of its thread block in the batch.
+        cluster_blocks: thread blocks per cluster; those of one stand side by side in the batch, in the order of ranks.
         arena: global memory.
         last_used: the allocation of it that was used last.
         shared: the shared memory of every thread block.
@@ -42,6 +45,8 @@ class RunningLanes(Protocol):
     lanes: Array | None
     count: int
     slots: Array
+    block_slot: Array
+    cluster_blocks: int
     arena: Arena
     last_used: Allocation
     shared: Slab
@@ -56,6 +61,27 @@ class RunningLanes(Protocol):
     def slab_strides(self, slab: Slab) -> tuple[int, ...]:
         """What each coordinate adds to where a lane's slab starts."""
 
+    def block_at(self, slot: int) -> Dim3:
+        """The coordinates in the grid of the block at a place in the batch."""
+
+    def cluster_addresses(self, offsets: Array, slots: Array, positions: Array | None) -> SlabAddresses:
+        """Shared addresses of the lanes, in blocks of their clusters.
+
+        Args:
+            offsets: per lane, the place in the shared memory of a block.
+            slots: per lane, the place of that block in the batch.
+            positions: which of the current lanes these are, or None for all.
+        """
+
+    def uses_others(self, targets: Array, positions: Array, site: int) -> None:
+        """Lanes access shared memory of other blocks.
+
+        Args:
+            targets: places in the batch of those blocks.
+            positions: of one lane each, among the current ones, that uses it.
+            site: the instruction.
+        """
+
     def report(
         self, addresses: Addresses, offset: int, nbytes: int, site: int, how: str, values: Sequence[Lanes] = ()
     ) -> None:
@@ -65,6 +91,11 @@ class RunningLanes(Protocol):
         self, site: int, position: int, what: str, address: int | None = None, nearest: str | None = None
     ) -> NoReturn:
         """Stop the kernel because of one of the current lanes."""
+
+    def fail_lane(
+        self, site: int, lane: int, what: str, address: int | None = None, nearest: str | None = None
+    ) -> NoReturn:
+        """Stop the kernel because of a lane."""
 
 
 class Addresses:

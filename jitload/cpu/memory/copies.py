@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitload.cpu.memory.access import Addresses, SlabAddresses
+from jitload.cpu.memory.cluster import ClusterAddresses
 from jitload.cpu.memory.generic import MixedAddresses, of_one_space
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ _CHUNK = 16  # bulk copies are of multiples of so many bytes
 
 def _part_of(addresses: Addresses, lanes: Array) -> Addresses:
     """The addresses of some of the current lanes."""
+    if isinstance(addresses, ClusterAddresses):
+        return addresses.part(lanes)
     batch = addresses.batch
     offsets = np.broadcast_to(addresses.offsets, (batch.count,))[lanes]
     if isinstance(addresses, SlabAddresses):

@@ -8,6 +8,7 @@ import numpy as np
 
 from jitload.cpu.lanes.affine import Affine
 from jitload.cpu.memory.arena import ARENA_WINDOW, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, WINDOW_BYTES
+from jitload.cpu.memory.cluster import OWN_BYTES, in_cluster, is_own
 from jitload.cpu.memory.strided import StridedGlobalAddresses, StridedSlabAddresses
 
 if TYPE_CHECKING:
@@ -34,8 +35,27 @@ def at_global(batch: RunningLanes, value: Lanes | Affine | int) -> Addresses:
 
 
 def at_shared(batch: RunningLanes, value: Lanes | Affine | int) -> Addresses:
-    """Addresses in shared memory; a `cvta`-free kernel may still hold generic ones in 64-bit registers."""
+    """Addresses in the shared memory of each lane's own block."""
+    if batch.cluster_blocks > 1:
+        return _in_cluster(batch, _offsets(value), own=True)
     return _in_slab(batch, batch.shared, _offsets(value), batch.lane_slabs("shared"))
+
+
+def at_cluster(batch: RunningLanes, value: Lanes | Affine | int) -> Addresses:
+    """Addresses in the shared memory of any block of the cluster (`.shared::cluster`)."""
+    if batch.cluster_blocks > 1:
+        return _in_cluster(batch, _offsets(value), own=False)
+    return _in_slab(batch, batch.shared, _offsets(value), batch.lane_slabs("shared"))
+
+
+def _in_cluster(batch: RunningLanes, offsets: Array | Affine | int, *, own: bool) -> Addresses:
+    slabs = batch.lane_slabs("shared")
+    if isinstance(offsets, Affine):
+        limits = offsets.limits()
+        if limits is not None and limits[1] >= -OWN_BYTES and limits[2] < OWN_BYTES:
+            return StridedSlabAddresses(batch, batch.shared, offsets, limits, slabs)
+        offsets = offsets.lanes()
+    return in_cluster(batch, batch.shared, offsets, slabs, None, own)
 
 
 def at_local(batch: RunningLanes, value: Lanes | Affine | int) -> Addresses:
@@ -93,6 +113,11 @@ def _in_window(
     if positions is not None and isinstance(slabs, np.ndarray):
         slabs = slabs[positions]
     slab = {"shared": batch.shared, "local": batch.local, "param": batch.params}[space]
+    if space == "shared" and batch.cluster_blocks > 1:
+        if type(value) is Affine:
+            return _in_cluster(batch, value.relative_to(window), own=False)
+        offsets = value.view(np.int64) - window if isinstance(value, np.ndarray) and value.ndim else int(value) - window
+        return in_cluster(batch, slab, offsets, slabs, positions, False)
     if type(value) is Affine:
         return _in_slab(batch, slab, value.relative_to(window), slabs)
     if isinstance(value, np.ndarray) and value.ndim:
@@ -101,24 +126,17 @@ def _in_window(
 
 
 def space_of(value: Lanes, space: str, batch: RunningLanes) -> Lanes | np.bool_:
-    """`isspacep`: whether generic addresses point into a space."""
-    if space in _WINDOWS:
-        window = np.uint64(_WINDOWS[space])
-        return (value >= window) & (value < window + np.uint64(WINDOW_BYTES))
+    """`isspacep`: whether generic addresses point into a space; "cluster" is shared memory of any block there."""
+    if space in {*_WINDOWS, "cluster"}:
+        window = np.uint64(_WINDOWS.get(space, SHARED_WINDOW))
+        inside = (value >= window) & (value < window + np.uint64(WINDOW_BYTES))
+        return inside & is_own(batch, value - window) if space == "shared" and batch.cluster_blocks > 1 else inside
     offsets = np.atleast_1d(np.asarray(value)).view(np.int64) - ARENA_WINDOW
     bounds = batch.arena.bounds()
     index = bounds.holding(offsets, 1)
     constant = (index >= 0) & (bounds.constant[index] if len(bounds.starts) else False)
     found = constant if space == "const" else (value >= np.uint64(ARENA_WINDOW)) & ~constant
     return found if np.ndim(value) else np.bool_(found[0])
-
-
-def check_rank(batch: RunningLanes, rank: Lanes, site: int) -> None:
-    """Clusters have one thread block: only rank 0 exists."""
-    bad = np.flatnonzero(rank)
-    if len(bad):
-        number = int(np.atleast_1d(rank)[bad[0]])
-        batch.fail(site, int(bad[0]), f"thread block {number} of a cluster that has one block")
 
 
 class MixedAddresses:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jitload.cpu.memory.cluster import ClusterAddresses
 from jitload.cpu.memory.generic import of_one_space
 
 if TYPE_CHECKING:
@@ -29,9 +30,12 @@ _ZERO = np.uint32(0)
 _OUTSIDE = "an mbarrier outside shared memory"
 
 
-def _object(addresses: Addresses | MixedAddresses, offset: int, site: int) -> tuple[Array, Array]:
-    """(view, index per lane) of the objects that the lanes name."""
-    return of_one_space(addresses, site, _OUTSIDE).elements(offset, "u64", 8, site)
+def _object(addresses: Addresses | MixedAddresses, offset: int, site: int, own: str = "") -> tuple[Array, Array]:
+    """(view, index per lane) of the objects that lanes name; `own` is what only the block itself may do with one."""
+    found = of_one_space(addresses, site, _OUTSIDE)
+    if own and isinstance(found, ClusterAddresses) and found.others:
+        found.batch.fail(site, 0, f"{own} of an mbarrier in the shared memory of another block, which only it can do:")
+    return found.elements(offset, "u64", 8, site)
 
 
 def mbarrier_init(
@@ -109,7 +113,7 @@ def _settled(word: int) -> int:
 
 def mbarrier_test(addresses: Addresses | MixedAddresses, offset: int, site: int, state: Lanes, parity: bool) -> Lanes:
     """`mbarrier.test_wait`: whether the phase of a state, or of that parity, is complete."""
-    view, index = _object(addresses, offset, site)
+    view, index = _object(addresses, offset, site, "a test")
     phase = view[index] >> _PHASE
     if parity:
         return (phase & _ONE) != (state.astype(np.uint64) & _ONE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.memory.access import Addresses, GlobalAddresses, SlabAddresses
+from jitload.cpu.memory.cluster import ClusterAddresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,5 +56,11 @@ class ReportingGlobalAddresses(_ReportingAddresses, GlobalAddresses):
 
 class ReportingSlabAddresses(_ReportingAddresses, SlabAddresses):
     """Addresses in shared, local or parameter memory, watched."""
+
+    __slots__ = ()
+
+
+class ReportingClusterAddresses(_ReportingAddresses, ClusterAddresses):
+    """Addresses in the shared memory of a cluster, watched."""
 
     __slots__ = ()

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.block_code import BlockCode
     from jitload.cpu.memory.access import Addresses
-    from jitload.cpu.run.batch import Batch, Grid
+    from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
+    from jitload.cpu.run.grid import Grid
     from jitload.cpu.text.ir import Place
     from jitload.cpu.types import Array, Lanes
     from jitload.launch.device import Dim3

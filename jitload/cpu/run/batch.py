@@ -14,95 +14,29 @@ from jitload.cpu.lanes.coordinates import Coordinates, unfold
 from jitload.cpu.lanes.warp import lane_mask
 from jitload.cpu.memory.access import GlobalAddresses, SlabAddresses
 from jitload.cpu.memory.arena import Allocation
-from jitload.cpu.memory.reporting import ReportingGlobalAddresses, ReportingSlabAddresses
+from jitload.cpu.memory.cluster import ClusterAddresses
+from jitload.cpu.memory.reporting import (
+    ReportingClusterAddresses,
+    ReportingGlobalAddresses,
+    ReportingSlabAddresses,
+)
 from jitload.cpu.memory.slab import Slab
+from jitload.cpu.run.residence import Residence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.lanes.affine import Affine
     from jitload.cpu.memory.access import Addresses
-    from jitload.cpu.memory.arena import Arena
+    from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array, Lanes
     from jitload.launch.device import Dim3
 
 _AXES = "xyz"
+#: Special registers that count -> those whose extent they give.
+_COUNTED = {"ntid": "tid", "nctaid": "ctaid", "nclusterid": "clusterid", "cluster_nctaid": "cluster_ctaid"}
 _NOTHING = Allocation(0, 0, "", False, {})
 _FULL_WARP = 0xFFFFFFFF
-
-
-class Grid:
-    """The thread blocks of one launch, and what is the same for every batch of them.
-
-    Args:
-        code: the decoded kernel.
-        arena: device memory.
-        params: the parameter block.
-        shape: thread blocks along x, y and z.
-        block_shape: threads per block along x, y and z.
-        shared_bytes: dynamic shared memory per block.
-
-    Attributes:
-        name: what the user calls the kernel.
-        threads: per block.
-        blocks: in all.
-        warps: per block, the last one perhaps in part.
-        steps: scheduler steps since a batch ended, for the watchdog.
-        workspace: the address of what the blocks of a cooperative launch synchronize through, or 0.
-        on_access: who is told of every access, as `Observer.accessed` is; set before the first batch is made.
-    """
-
-    workspace = 0
-    on_access: Callable[[Batch, Addresses, int, int, int, str, Sequence[Lanes]], None] | None = None
-
-    def __init__(
-        self,
-        code: KernelCode,
-        arena: Arena,
-        params: bytes | bytearray,
-        shape: Dim3,
-        block_shape: Dim3,
-        shared_bytes: int,
-    ) -> None:
-        self.code = code
-        self.name = code.name
-        self.arena = arena
-        self.shape = shape
-        self.block_shape = block_shape
-        self.shared_bytes = shared_bytes
-        self.threads = block_shape[0] * block_shape[1] * block_shape[2]
-        self.blocks = shape[0] * shape[1] * shape[2]
-        self.warps = -(-self.threads // 32)
-        self.params = Slab("param", len(params), 1, code.parameter_places)
-        self.params.views["u8"][: len(params)] = np.frombuffer(params, np.uint8)
-        self.started_ns = time.time_ns()
-        self.steps = 0
-        self._numberings: dict[int, Numbering] = {}
-
-    def numbering(self, blocks: int) -> Numbering:
-        """The numbering of lanes in batches of so many blocks; made once per launch."""
-        found = self._numberings.get(blocks)
-        if found is None:
-            found = self._numberings[blocks] = Numbering(self, blocks)
-        return found
-
-
-class Numbering:
-    """How lanes are numbered in a batch: what depends on the number of its blocks only.
-
-    Attributes:
-        thread: the linear thread number of each lane in its block.
-        block_slot: the place of each lane's block in the batch.
-        slots: 32 times the warp, plus the lane in the warp.
-        specials: special registers that no block number goes into.
-    """
-
-    def __init__(self, grid: Grid, blocks: int) -> None:
-        self.thread = np.tile(np.arange(grid.threads), blocks)
-        self.block_slot = np.repeat(np.arange(blocks), grid.threads)
-        self.slots = self.block_slot * (grid.warps * 32) + self.thread
-        self.specials: dict[str, Lanes | np.generic] = {}
 
 
 class Batch:
@@ -117,6 +51,8 @@ class Batch:
         coordinates: what the lanes count through; None in small batches, and where the launch is watched.
         global_addresses: the class of addresses in the arena; another one where the launch is watched.
         slab_addresses: the class of addresses in the other spaces.
+        cluster_blocks: thread blocks per cluster.
+        residence: who uses whose shared memory, in clusters of several blocks.
     """
 
     global_addresses: type[GlobalAddresses] = GlobalAddresses
@@ -129,6 +65,7 @@ class Batch:
         self.params = grid.params
         self.first = first
         self.blocks = blocks
+        self.cluster_blocks = grid.order.size
         self.lanes_total = blocks * grid.threads
         self.lanes: Array | None = None
         self.count = self.lanes_total
@@ -148,6 +85,7 @@ class Batch:
             "shared": self.block_slot * self.shared.stride if blocks > 1 else 0,
             "local": np.arange(self.lanes_total) * self.local.stride if self.local.stride else 0,
         }
+        self.residence = Residence(self, self.live_threads, code.places) if self.cluster_blocks > 1 else None
         self._specials: dict[str, Lanes | Affine | np.generic] = {}
         self._lasting_specials = numbering.specials
         self.coordinates: Coordinates | None = None
@@ -155,7 +93,7 @@ class Batch:
             self.global_addresses = ReportingGlobalAddresses
             self.slab_addresses = ReportingSlabAddresses
         elif self.lanes_total >= AFFINE_LANES:
-            self.coordinates = Coordinates(grid.block_shape, grid.shape, first, blocks)
+            self.coordinates = Coordinates(grid.block_shape, grid.order, first, blocks)
 
     def _all_bits(self) -> Array:
         bits = np.full((self.blocks, self.grid.warps), _FULL_WARP, np.uint32)
@@ -198,7 +136,7 @@ class Batch:
 
     def _make_special(self, name: str) -> Lanes | np.generic:
         base, _, axis = name.partition(".")
-        if base in {"tid", "ntid", "ctaid", "nctaid"}:
+        if axis:
             return self._position(base, axis)
         if base.startswith("lanemask_"):
             return lane_mask(base[9:], self.thread % 32)
@@ -210,7 +148,7 @@ class Batch:
             "dynamic_smem_size": self.grid.shared_bytes,
             "total_smem_size": self.shared.nbytes,
             "aggr_smem_size": self.shared.nbytes,
-            "cluster_nctarank": 1,
+            "cluster_nctarank": self.cluster_blocks,
             "reserved_smem_offset_end": self.grid.code.reserved_bytes,
             "reserved_smem_offset_cap": self.grid.code.reserved_bytes,
             "reserved_smem_offset_1": self.grid.code.reserved_bytes // 2,
@@ -222,10 +160,10 @@ class Batch:
             return (self.thread % 32).astype(np.uint32)
         if base == "warpid":
             return (self.thread // 32).astype(np.uint32)
-        if base in {"nclusterid", "clusterid"}:
-            return self._position("nctaid" if base[0] == "n" else "ctaid", axis)
-        if base == "cluster_nctaid":
-            return np.uint32(axis != "w")
+        if base == "cluster_ctarank":
+            return self._of_blocks(np.arange(self.blocks) % self.cluster_blocks)
+        if base == "is_explicit_cluster":
+            return np.bool_(self.grid.explicit_cluster)
         if base == "current_graph_exec":
             return np.uint64(0)  # no launch here belongs to a graph
         return np.uint64(1) if base == "gridid" else np.uint32(constants.get(base, 0))
@@ -234,17 +172,27 @@ class Batch:
         if axis == "w":
             return np.uint32(0)
         place = _AXES.index(axis)
-        extents = self.grid.block_shape if base.endswith("ntid") or base == "tid" else self.grid.shape
-        if base[0] == "n":
+        grid = self.grid
+        extents = {
+            "tid": grid.block_shape,
+            "ctaid": grid.shape,
+            "clusterid": grid.order.clusters,
+            "cluster_ctaid": grid.order.cluster,
+        }[_COUNTED.get(base, base)]
+        if base in _COUNTED:
             return np.uint32(extents[place])
         if extents[place] == 1:
             return np.uint32(0)
-        before = (1, extents[0], extents[0] * extents[1])[place]
         if base == "tid":
-            threads = np.arange(self.grid.threads) // before % extents[place]
+            before = (1, extents[0], extents[0] * extents[1])[place]
+            threads = np.arange(grid.threads) // before % extents[place]
             return np.tile(threads.astype(np.uint32), self.blocks)
-        blocks = (np.arange(self.first, self.first + self.blocks) // before % extents[place]).astype(np.uint32)
-        return blocks[0] if self.blocks == 1 else np.repeat(blocks, self.grid.threads)
+        return self._of_blocks(grid.order.axis(base, np.arange(self.first, self.first + self.blocks), place))
+
+    def _of_blocks(self, values: Array) -> Lanes | np.generic:
+        """A value per block as one per lane."""
+        found = values.astype(np.uint32)
+        return found[0] if self.blocks == 1 else np.repeat(found, self.grid.threads)
 
     def _time(self, base: str) -> np.generic:
         if base.startswith("clock"):
@@ -265,7 +213,21 @@ class Batch:
     def thread_at(self, lane: int) -> tuple[Dim3, Dim3]:
         """(thread, block) coordinates of a lane."""
         block, thread = divmod(lane, self.grid.threads)
-        return unfold(thread, self.grid.block_shape), unfold(block + self.first, self.grid.shape)
+        return unfold(thread, self.grid.block_shape), self.block_at(block)
+
+    def block_at(self, slot: int) -> Dim3:
+        """The coordinates in the grid of the block at a place in the batch."""
+        return self.grid.order.block_at(slot + self.first)
+
+    def cluster_addresses(self, offsets: Array, slots: Array, positions: Array | None) -> ClusterAddresses:
+        """Shared addresses of the lanes in the blocks at places in the batch; see `ClusterAddresses`."""
+        kind = ClusterAddresses if self.grid.on_access is None else ReportingClusterAddresses
+        return kind(self, offsets, slots, positions)
+
+    def uses_others(self, targets: Array, positions: Array, site: int) -> None:
+        """Lanes access shared memory of other blocks; see `RunningLanes`."""
+        assert self.residence is not None
+        self.residence.used(targets, positions, site)
 
     def lane_at(self, position: int) -> int:
         """The lane at a position among the current ones."""

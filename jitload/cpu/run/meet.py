@@ -15,6 +15,7 @@ from jitload.cpu.lanes.warp import ballot, groups_of, run_warp
 from jitload.cpu.lanes.warpgroup import WARPGROUP, GroupProduct
 from jitload.cpu.memory.warpgroup import multiply_groups
 from jitload.cpu.run.barrier import Barrier, Waiting
+from jitload.cpu.run.cluster_barrier import ClusterBarrier
 from jitload.cpu.run.frame import write_register
 from jitload.cpu.run.members import agree, check_own_bits, is_full, one_mask
 from jitload.cpu.run.undefined import remember, undefined_sources
@@ -62,13 +63,16 @@ class Meetings:
         self._observer = observer
         self._barriers: dict[int, Barrier] = {}
         self._parties: dict[tuple[str, str], list[_Party]] = {}
+        self._cluster: ClusterBarrier | None = None
 
     def meet(self, frame: Frame, code: MeetingCode, target: int, lanes: Array | None, operands: Any) -> bool:
         """Bring lanes to a meeting; whether they can all go straight on."""
         if code.kind == "warp":
             return self._meet_warp(frame, code, target, lanes, operands)
-        if code.kind == "pass":
-            return True
+        if code.kind == "cluster":
+            if self._cluster is None:
+                self._cluster = ClusterBarrier(self._batch, self._push, self._observer)
+            return self._cluster.meet(Waiting(frame, code, target, self._lane_array(lanes)))
         if (
             lanes is None
             and code.name == "sync"
@@ -90,6 +94,8 @@ class Meetings:
         if lanes is None:
             batch.live_threads[:] = 0
             batch.live_bits[:] = 0
+            if batch.residence is not None:
+                batch.residence.left()
             return
         batch.live_threads -= np.bincount(batch.block_slot[lanes], minlength=batch.blocks)
         slots = batch.slots[lanes]
@@ -97,6 +103,10 @@ class Meetings:
         for barrier in self._barriers.values():
             self._release(barrier)
         self._forget_idle()
+        if batch.residence is not None:
+            batch.residence.left()
+        if self._cluster is not None:
+            self._cluster.depart(lanes)
         for signature in list(self._parties):
             self._complete(signature)
 
@@ -111,6 +121,10 @@ class Meetings:
         if not stuck:
             kind = "deadlock: not all threads of the member mask reach the warp operation"
             kind = "deadlock: not all threads of the warpgroup reach the product" if self._waits_for_group() else kind
+        if self._cluster is not None and self._cluster.waiting:
+            if not stuck:
+                kind = "deadlock: not all threads of the cluster arrive at its barrier"
+            stuck += [(one.lanes, one.code.site) for one in self._cluster.waiting]
         stuck += [(one.lanes, one.code.site) for parties in self._parties.values() for one in parties]
         if not stuck:
             return
@@ -134,7 +148,7 @@ class Meetings:
         everyone = self._lane_array(lanes)
         numbers = np.broadcast_to(operands[0], everyone.shape)
         for number in np.unique(numbers):
-            if number >= BARRIERS and code.name != "cluster.wait":
+            if number >= BARRIERS:
                 self._batch.fail(code.site, 0, f"barrier {int(number)}, there are {BARRIERS}")
             chosen = numbers == number
             count, predicate = (

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.block_code import BlockCode, MeetingCode
     from jitload.cpu.memory.access import Addresses
-    from jitload.cpu.run.batch import Batch, Grid
+    from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
+    from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array, Lanes
 
 
@@ -73,6 +74,9 @@ class Observer:
 
     def released(self, batch: Batch, lanes: Array | None) -> None:
         """A barrier of thread blocks lets these lanes go (grouped by instruction, not sorted)."""
+
+    def gathered(self, batch: Batch, code: MeetingCode, lanes: Array) -> None:
+        """Lanes arrive at the barrier of their cluster, or are let go by it; `code.name` says which."""
 
     def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Lanes, values: Sequence[Lanes]) -> None:
         """A warp operation is carried out for these lanes; `masks` are their member masks, `values` its operands."""
@@ -131,6 +135,11 @@ class Observers(Observer):
         """A barrier of thread blocks lets these lanes go."""
         for one in self.members:
             one.released(batch, lanes)
+
+    def gathered(self, batch: Batch, code: MeetingCode, lanes: Array) -> None:
+        """Lanes arrive at the barrier of their cluster, or leave it."""
+        for one in self.members:
+            one.gathered(batch, code, lanes)
 
     def met(self, batch: Batch, code: MeetingCode, lanes: Array | None, masks: Lanes, values: Sequence[Lanes]) -> None:
         """A warp operation is carried out."""

@@ -122,7 +122,7 @@ class Scheduler:
 
     def _run_lanes(self, frame: Frame, number: int, lanes: Array | None, end: int, turn_end: int) -> None:
         """Run lanes from block to block for as long as nobody else should go first."""
-        batch, heap, observer = self.batch, self._heap, self._observer
+        batch, heap, observer, residence = self.batch, self._heap, self._observer, self.batch.residence
         place = (-frame.depth, frame.serial)
         while True:
             block = frame.code.blocks[number]
@@ -132,7 +132,7 @@ class Scheduler:
                 observer.runs(batch, frame, block, lanes)
             if frame.undefined:
                 follow(batch, frame, block, lanes)
-            value = block.run(batch, frame, lanes)
+            value = block.run(batch, frame, lanes) if residence is None else residence.run(frame, block, lanes)
             self._steps += 1
             if block.spins:
                 self.spun = True

@@ -170,7 +170,12 @@ def _read_head_directive(cursor: Cursor, function: Function) -> None:
             break
     x, y, z = [*numbers, 1, 1, 1][:3]
     if word == ".reqnctapercluster":
-        function.cluster_blocks = x * y * z
+        function.cluster = (x, y, z)
+    elif word == ".maxclusterrank":
+        function.max_cluster_blocks = x
+    elif word in {".explicitcluster", ".blocksareclusters"}:
+        function.explicit_cluster = True
+        function.blocks_are_clusters |= word == ".blocksareclusters"
     elif word in {".maxntid", ".reqntid"}:
         if word == ".maxntid":
             function.max_threads = x * y * z

@@ -116,7 +116,10 @@ class Function:
         max_threads: from `.maxntid`.
         required_block: from `.reqntid`.
         pointers: positions of the parameters declared `.ptr`.
-        cluster_blocks: from `.reqnctapercluster`.
+        cluster: from `.reqnctapercluster`.
+        explicit_cluster: from `.explicitcluster`: a launch must say how large clusters are, or `cluster` does.
+        max_cluster_blocks: from `.maxclusterrank`.
+        blocks_are_clusters: from `.blocksareclusters`: a launch counts clusters, not blocks.
     """
 
     name: str
@@ -127,4 +130,7 @@ class Function:
     max_threads: int | None = None
     required_block: tuple[int, int, int] | None = None
     pointers: frozenset[int] = frozenset()
-    cluster_blocks: int = 1
+    cluster: tuple[int, int, int] | None = None
+    explicit_cluster: bool = False
+    max_cluster_blocks: int | None = None
+    blocks_are_clusters: bool = False

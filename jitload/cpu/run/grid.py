@@ -1,0 +1,99 @@
+"""The thread blocks of one launch, and how lanes of several of them are numbered."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jitload.cpu.lanes.coordinates import BlockOrder
+from jitload.cpu.memory.slab import Slab
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jitload.cpu.kernel_code import KernelCode
+    from jitload.cpu.memory.arena import Arena
+    from jitload.cpu.types import Lanes
+    from jitload.launch.device import Dim3
+
+
+class Grid:
+    """The thread blocks of one launch, and what is the same for every batch of them.
+
+    Args:
+        code: the decoded kernel.
+        arena: device memory.
+        params: the parameter block.
+        shape: thread blocks along x, y and z.
+        block_shape: threads per block along x, y and z.
+        shared_bytes: dynamic shared memory per block.
+        cluster: blocks per cluster along x, y and z; None where the launch says nothing of clusters.
+
+    Attributes:
+        order: how blocks are numbered.
+        explicit_cluster: whether the launch said how large clusters are.
+        name: what the user calls the kernel.
+        threads: per block.
+        blocks: in all.
+        warps: per block, the last one perhaps in part.
+        steps: scheduler steps since a batch ended, for the watchdog.
+        workspace: the address of what the blocks of a cooperative launch synchronize through, or 0.
+        on_access: who is told of every access, as `Observer.accessed` is; set before the first batch is made.
+    """
+
+    workspace = 0
+    on_access: Callable[..., None] | None = None
+
+    def __init__(
+        self,
+        code: KernelCode,
+        arena: Arena,
+        params: bytes | bytearray,
+        shape: Dim3,
+        block_shape: Dim3,
+        shared_bytes: int,
+        cluster: Dim3 | None = None,
+    ) -> None:
+        x, y, z = cluster or (1, 1, 1)
+        self.order = BlockOrder((shape[0] // x, shape[1] // y, shape[2] // z), (x, y, z))
+        self.explicit_cluster = cluster is not None
+        self.code = code
+        self.name = code.name
+        self.arena = arena
+        self.shape = shape
+        self.block_shape = block_shape
+        self.shared_bytes = shared_bytes
+        self.threads = block_shape[0] * block_shape[1] * block_shape[2]
+        self.blocks = shape[0] * shape[1] * shape[2]
+        self.warps = -(-self.threads // 32)
+        self.params = Slab("param", len(params), 1, code.parameter_places)
+        self.params.views["u8"][: len(params)] = np.frombuffer(params, np.uint8)
+        self.started_ns = time.time_ns()
+        self.steps = 0
+        self._numberings: dict[int, Numbering] = {}
+
+    def numbering(self, blocks: int) -> Numbering:
+        """The numbering of lanes in batches of so many blocks; made once per launch."""
+        found = self._numberings.get(blocks)
+        if found is None:
+            found = self._numberings[blocks] = Numbering(self, blocks)
+        return found
+
+
+class Numbering:
+    """How lanes are numbered in a batch: what depends on the number of its blocks only.
+
+    Attributes:
+        thread: the linear thread number of each lane in its block.
+        block_slot: the place of each lane's block in the batch.
+        slots: 32 times the warp, plus the lane in the warp.
+        specials: special registers that no block number goes into.
+    """
+
+    def __init__(self, grid: Grid, blocks: int) -> None:
+        self.thread = np.tile(np.arange(grid.threads), blocks)
+        self.block_slot = np.repeat(np.arange(blocks), grid.threads)
+        self.slots = self.block_slot * (grid.warps * 32) + self.thread
+        self.specials: dict[str, Lanes | np.generic] = {}
