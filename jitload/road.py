@@ -20,8 +20,8 @@ from jitload.lazy import lazy
 from jitload.source.arch import FORMER_EXECUTOR_ARCHS
 from jitload.source.options import outlive_compile
 from jitload.target import ANY_IMAGE, NO_STAND_INS
+from jitload.tiers.counters import counters
 from jitload.tiers.lookup import Answer, ask
-from jitload.tiers.stats import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from jitload.frozen import Value
 from jitload.tiers.database import is_entry_key
 from jitload.tiers.lookup import ask
 from jitload.tiers.remote.store import StoreError
-from jitload.tiers.stats import counters
+from jitload.tiers.stats import stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -235,4 +235,4 @@ def _describe(request: CompileRequest, reason: str) -> str:
 
 
 def _errors() -> int:
-    return sum(counters().snapshot().remote_errors.values())
+    return sum(stats().remote_errors.values())

@@ -16,8 +16,8 @@ from jitload.errors import UsageTypeError, UsageValueError
 from jitload.format.entry import MAX_ENTRY_BYTES
 from jitload.given import given_name
 from jitload.lazy import lazy
+from jitload.tiers.counters import counters
 from jitload.tiers.lookup import read_key, reason_of
-from jitload.tiers.stats import counters
 from jitload.values import BLOB, Blob
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from jitload.format.json import canonical_json
 from jitload.given import given_count, given_list, given_name, given_path, given_truth
 from jitload.lazy import lazy
 from jitload.settings.scope import session_part
+from jitload.tiers.counters import counters
 from jitload.tiers.disk import DiskStore
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
-from jitload.tiers.stats import Stats, counters
 from jitload.trace import is_mistake, short_errors
 from jitload.values import BLOB, Kind
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from jitload.tiers import blobs as blob_stores
     from jitload.tiers import explain as explanations
     from jitload.tiers import merge as merging
+    from jitload.tiers import stats as statistics
     from jitload.tiers import upkeep as upkeeps
     from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.tiers.blobs import BlobStore
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from jitload.tiers.remote import late
     from jitload.tiers.remote.late import LateRemote
     from jitload.tiers.remote.tier import RemoteTier
+    from jitload.tiers.stats import Stats
     from jitload.tiers.tier import Tier
     from jitload.tiers.upkeep import Upkeep
     from jitload.values import Toolchain
@@ -63,6 +65,7 @@ else:
     requests = lazy("jitload.source.request")
     images = lazy("jitload.images.check")  # what comes with the first entry that is read
     merging = lazy("jitload.tiers.merge")
+    statistics = lazy("jitload.tiers.stats")
     upkeeps = lazy("jitload.tiers.upkeep")  # at the end of a process
     accounts = lazy("jitload.tiers.account")
     audit = lazy("jitload.tiers.audit")
@@ -292,7 +295,7 @@ class Cache:
         Returns:
             The first day of which something is known, or None; and the counts from then on.
         """
-        return (None, Stats.of_counts({})) if self._upkeep is None else self._upkeep.counted(since)
+        return (None, statistics.Stats.of_counts({})) if self._upkeep is None else self._upkeep.counted(since)
 
     def counted_by_day(self) -> dict[str, Stats]:
         """What `counted` sums up, by day ("2026-11-28" in UTC), the earliest first."""

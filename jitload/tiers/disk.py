@@ -25,7 +25,7 @@ from jitload.files.directory import Directory
 from jitload.files.ownership import Foreign, Refused
 from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
 from jitload.lazy import lazy
-from jitload.tiers.stats import counters
+from jitload.tiers.counters import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jitload import events, log
 from jitload.compiler.key import key_of, readable_factors
 from jitload.headers.survey import Survey
-from jitload.tiers.stats import counters
+from jitload.tiers.counters import counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

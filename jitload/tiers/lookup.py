@@ -10,7 +10,7 @@ from jitload import events, log
 from jitload.artifact import Artifact
 from jitload.lazy import lazy
 from jitload.settings.scope import session_part
-from jitload.tiers.stats import Counters
+from jitload.tiers.counters import Counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,14 +1,12 @@
-"""Counters of this process: what was served from where, what was missed and why, what was compiled."""
+"""`Stats`: a snapshot of what was counted, of this process or of all that use a directory."""
 
 from __future__ import annotations
 
-from threading import Lock
 from types import MappingProxyType
 
-from jitload import forks
 from jitload.frozen import Value
 from jitload.lazy import lazy
-from jitload.settings.scope import session_part
+from jitload.tiers.counters import FIGURES, TIERS, counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,20 +17,6 @@ if TYPE_CHECKING:
 else:
     notebook = lazy("jitload.notebook")
 
-TIERS = ("memory", "bundle", "disk", "remote")
-_FIGURES = (
-    "bytes_received",
-    "bytes_sent",
-    "bytes_stored",
-    "compile_seconds",
-    "compiles",
-    "evictions",
-    "lease_wait_seconds",
-    "lease_waits",
-    "link_seconds",
-    "links",
-    "quarantined",
-)
 #: Of a `Stats`, what has a count for each of some names.
 MAPS = ("hits", "misses", "remote_errors")
 
@@ -103,7 +87,7 @@ class Stats(Value):
     @staticmethod
     def of_counts(counts: Mapping[str, float]) -> Stats:
         """Those whose counts by name are as `Counters.take` gives them; what has no name here is left out."""
-        figures = {name: counts.get(name, 0) for name in (*_FIGURES, "seconds_saved")}
+        figures = {name: counts.get(name, 0) for name in (*FIGURES, "seconds_saved")}
         maps: dict[str, dict[str, int]] = {name: {} for name in MAPS}
         maps["hits"] = dict.fromkeys(TIERS, 0)
         for name, count in counts.items():
@@ -132,130 +116,15 @@ class Stats(Value):
         super().__setstate__({**before_links, **state, **maps})
 
 
-class Counters:
-    """The counters themselves; thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._hits = dict.fromkeys(TIERS, 0)
-        self._seconds_saved = 0.0
-        self._figures = dict.fromkeys(_FIGURES, 0.0)
-        self._reasons: dict[str, dict[str, int]] = {"misses": {}, "remote_errors": {}}
-        self._taken: dict[str, float] = {}
-        forks.after_fork(self._begin_anew)
-
-    def count_hit(self, tier: str, seconds_saved: float) -> None:
-        """One artifact was served by a tier."""
-        with self._lock:
-            self._hits[tier] += 1
-            self._seconds_saved += seconds_saved
-
-    def count_miss(self, reason: str) -> None:
-        """One request could not be served."""
-        self._add_reason("misses", reason)
-
-    def count_compile(self, seconds: float) -> None:
-        """NVRTC compiled one request."""
-        self._add(compiles=1, compile_seconds=seconds)
-
-    def count_link(self, seconds: float) -> None:
-        """NvJitLink linked one request."""
-        self._add(links=1, link_seconds=seconds)
-
-    def count_stored(self, nbytes: int) -> None:
-        """One entry of that size was written to the disk."""
-        self._add(bytes_stored=nbytes)
-
-    def count_evictions(self, entries: int) -> None:
-        """Entries were dropped to keep to a bound."""
-        self._add(evictions=entries)
-
-    def count_quarantined(self) -> None:
-        """One damaged file was put aside."""
-        self._add(quarantined=1)
-
-    def count_received(self, nbytes: int) -> None:
-        """So much came from the remote tier."""
-        self._add(bytes_received=nbytes)
-
-    def count_sent(self, nbytes: int) -> None:
-        """So much went to the remote tier."""
-        self._add(bytes_sent=nbytes)
-
-    def count_remote_error(self, reason: str) -> None:
-        """Something went wrong with the remote tier.
-
-        Args:
-            reason: what, in a word or two, of which there are few: "timed out", "refused"; no address, no key.
-        """
-        self._add_reason("remote_errors", reason)
-
-    def count_lease_wait(self, seconds: float) -> None:
-        """This process waited for a compile on another machine."""
-        self._add(lease_waits=1, lease_wait_seconds=seconds)
-
-    def _add(self, **figures: float) -> None:
-        with self._lock:
-            for name, value in figures.items():
-                self._figures[name] += value
-
-    def _add_reason(self, name: str, reason: str) -> None:
-        with self._lock:
-            counts = self._reasons[name]
-            counts[reason] = counts.get(reason, 0) + 1
-
-    def take(self) -> dict[str, float]:
-        """What was counted since it was last taken, by name ("compiles", "hits.disk", "misses.absent"); no zeros.
-
-        Each count is given once, whoever takes it; in a child of a fork, from the fork on.
-        """
-        with self._lock:
-            now = self._flat()
-            since = {name: value - self._taken.get(name, 0) for name, value in now.items()}
-            self._taken = now
-        return {name: value for name, value in since.items() if value > 0}
-
-    def give_back(self, taken: Mapping[str, float]) -> None:
-        """What `take` gave and could not be written is there again for the next one."""
-        with self._lock:
-            for name, value in taken.items():
-                self._taken[name] = self._taken.get(name, 0) - value
-
-    def _flat(self) -> dict[str, float]:
-        flat = {**self._figures, "seconds_saved": self._seconds_saved}
-        for name, counts in (("hits", self._hits), *self._reasons.items()):
-            flat.update({f"{name}.{reason}": count for reason, count in counts.items()})
-        return flat
-
-    def _begin_anew(self) -> None:
-        """After a fork: another thread may have been counting. The child goes on from what its parent had counted.
-
-        That is its parent's to write down.
-        """
-        self._lock = Lock()
-        self._taken = self._flat()
-
-    def snapshot(self) -> Stats:
-        """The counters as they are now."""
-        with self._lock:
-            figures = {**self._figures, "seconds_saved": self._seconds_saved}
-            return Stats(_whole(figures), {"hits": self._hits, **self._reasons})
-
-
-def _whole(figures: Mapping[str, float]) -> dict[str, float]:
-    """Figures as they are counted: times may have fractions, the rest has none."""
-    return {name: float(value) if "seconds" in name else int(value) for name, value in figures.items()}
-
-
-def counters() -> Counters:
-    """Those of the session in force."""
-    return session_part(Counters)
-
-
 def stats() -> Stats:
     """The counters of this process, or of the `Session` in force.
 
     Returns:
         A snapshot: later hits and compiles do not change it.
     """
-    return counters().snapshot()
+    return Stats.of_counts(counters().total())
+
+
+def _whole(figures: Mapping[str, float]) -> dict[str, float]:
+    """Figures as they are counted: times may have fractions, the rest has none."""
+    return {name: float(value) if "seconds" in name else int(value) for name, value in figures.items()}

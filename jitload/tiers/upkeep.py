@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from jitload.tiers import audit
     from jitload.tiers import index as indexes
     from jitload.tiers import journal as journals
+    from jitload.tiers.counters import Counters
     from jitload.tiers.disk import DiskStore
     from jitload.tiers.index import Index
-    from jitload.tiers.stats import Counters, Stats
+    from jitload.tiers.stats import Stats
 else:  # a process that only read the memory notes nothing, not even at its end
     accounts = lazy("jitload.tiers.account")
     audit = lazy("jitload.tiers.audit")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import jitload
 from jitload.cli.app import app
-from jitload.tiers.stats import counters
+from jitload.tiers.counters import counters
 
 ROOT = pathlib.Path(jitload.__file__).parents[1]
 

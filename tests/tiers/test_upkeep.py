@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from jitload.tiers.counters import Counters
 from jitload.tiers.disk import DiskStore
-from jitload.tiers.stats import Counters
 from jitload.tiers.upkeep import FLUSH_EVERY, LARGE_SHARE, Upkeep
 from tests.tiers.conftest import make_artifact
 

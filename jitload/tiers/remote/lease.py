@@ -13,9 +13,9 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from jitload import log
+from jitload.tiers.counters import counters
 from jitload.tiers.remote.deadline import OPERATION_SECONDS, wait_nowhere
 from jitload.tiers.remote.store import StoreError
-from jitload.tiers.stats import counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,12 +17,12 @@ from jitload.compiler.key import key_of
 from jitload.errors import ArtifactError, LoadError
 from jitload.format.entry import encode_entry
 from jitload.headers.record import Variant, decode_record, encode_record
+from jitload.tiers.counters import counters
 from jitload.tiers.remote.breaker import Breaker
 from jitload.tiers.remote.deadline import OPERATION_SECONDS, WRITE_SECONDS
 from jitload.tiers.remote.seal import ENTRY, RECORD
 from jitload.tiers.remote.store import AWAY, DAMAGED, OUTAGES, TIMED_OUT, TOO_LARGE, StoreError
 from jitload.tiers.remote.writer import Writer
-from jitload.tiers.stats import counters
 from jitload.values import BLOB
 
 if TYPE_CHECKING:
