@@ -1,30 +1,25 @@
 """The memo of a compiler's identity: what hashing its libraries gave, kept in a private directory by their stamps.
 
-    DIRECTORY/toolchain-N.json    canonical JSON: stamps of N libraries, the toolchain, and a digest over both
+    DIRECTORY/toolchain-N.json    a memo: stamps of N libraries, and the toolchain
 
 A memo that is not as it was written, in any place, is none: the libraries are hashed again, which takes 0.2 s.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from contextlib import suppress
 
-from jitload.digest import sha256_hex
 from jitload.files.directory import Directory
-from jitload.format.json import canonical_json
+from jitload.format.json import decode_memo, encode_memo
 from jitload.values import Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jitload.files.regular import Stamp
-    from jitload.format.json import Json
 
 _MAX_BYTES = 1 << 14
-_VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,4}\Z")
-_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
-_NAMES = {"nvrtc", "nvjitlink"}
+_HEX = frozenset("0123456789abcdef")
+_NAMES = ("nvrtc", "nvjitlink")
 
 
 def recall(directory: str | None, stamps: tuple[Stamp, ...]) -> Toolchain | None:
@@ -32,18 +27,20 @@ def recall(directory: str | None, stamps: tuple[Stamp, ...]) -> Toolchain | None
     if directory is None:
         return None
     try:
-        memo = json.loads(Directory(directory).read(_name(stamps), _MAX_BYTES))
-        return _decode(memo, stamps)
-    except (OSError, ValueError, TypeError, RecursionError):
+        body = decode_memo(Directory(directory).read(_name(stamps), _MAX_BYTES))
+        if body.keys() != {"stamps", "toolchain"} or body["stamps"] != [list(stamp) for stamp in stamps]:
+            return None
+        name, version, digest = body["toolchain"]
+    except (OSError, ValueError, TypeError):
         return None  # no memo, or not one of ours
+    return Toolchain(name, version, digest) if name in _NAMES and _is_version(version) and _is_digest(digest) else None
 
 
 def note(directory: str | None, stamps: tuple[Stamp, ...], known: Toolchain) -> None:
     """Keep the toolchain of the libraries with these stamps; where that cannot be done, the next process hashes."""
     if directory is None:
         return
-    body = {"stamps": stamps, "toolchain": [known.name, known.version, known.digest]}
-    memo = canonical_json({**body, "digest": sha256_hex(canonical_json(body))})
+    memo = encode_memo({"stamps": stamps, "toolchain": [known.name, known.version, known.digest]})
     with suppress(OSError):
         Directory(directory).write(_name(stamps), memo, durable=False)
 
@@ -52,14 +49,13 @@ def _name(stamps: tuple[Stamp, ...]) -> str:
     return f"toolchain-{len(stamps)}.json"
 
 
-def _decode(memo: Json, stamps: tuple[Stamp, ...]) -> Toolchain | None:
-    if not isinstance(memo, dict) or memo.keys() != {"digest", "stamps", "toolchain"}:
-        return None
-    if memo["stamps"] != [list(stamp) for stamp in stamps]:
-        return None
-    body = {"stamps": memo["stamps"], "toolchain": memo["toolchain"]}
-    if memo["digest"] != sha256_hex(canonical_json(body)):
-        return None
-    name, version, digest = memo["toolchain"]
-    sound = name in _NAMES and _VERSION.match(version) and _DIGEST.match(digest)
-    return Toolchain(name, version, digest) if sound else None
+def _is_version(text: object) -> bool:
+    """Whether it is up to five numbers of up to nine digits."""
+    if not isinstance(text, str) or not text.isascii():
+        return False
+    numbers = text.split(".")
+    return len(numbers) <= 5 and all(number.isdigit() and len(number) <= 9 for number in numbers)
+
+
+def _is_digest(text: object) -> bool:
+    return isinstance(text, str) and len(text) == 64 and _HEX.issuperset(text)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+from jitload.digest import sha256_hex
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +30,28 @@ def canonical_json(value: object) -> bytes:
     """The one spelling of a JSON value: UTF-8, sorted keys, no spaces."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "surrogatepass")  # as json.loads decodes: file names need not be UTF-8
+
+
+def encode_memo(body: JsonObject) -> bytes:
+    """A memo, which says what it was when it was written: canonical JSON of an object, and a digest over it."""
+    return canonical_json({**body, "digest": sha256_hex(canonical_json(body))})
+
+
+def decode_memo(data: bytes) -> JsonObject:
+    """The object of a memo that is as `encode_memo` made it.
+
+    Raises:
+        ValueError: it is not, in any place.
+    """
+    try:
+        memo = json.loads(data)
+        body = {name: value for name, value in memo.items() if name != "digest"}
+        sound = memo.get("digest") == sha256_hex(canonical_json(body))
+    except (AttributeError, TypeError, RecursionError) as error:
+        raise ValueError(f"no memo: {error}") from None
+    if not sound:
+        raise ValueError("a memo that is not as it was written")
+    return body
 
 
 def decode_json(data: bytes, *, max_bytes: int, max_marks: int) -> Json:

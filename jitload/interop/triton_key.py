@@ -3,7 +3,7 @@
 Half a gigabyte is hashed for it, which takes 0.3 s, more than half of a process that then finds all its kernels. Here
 the digest is remembered as that of a compiler is: by the stamps of the files that it is made of.
 
-    DIRECTORY/triton-key.json    canonical JSON: the stamps, Triton's key, and a digest over both
+    DIRECTORY/triton-key.json    a memo: the digest of the stamps, and Triton's key
 
 A memo that is not as it was written, in any place, is none: Triton makes its key.
 """
@@ -11,7 +11,6 @@ A memo that is not as it was written, in any place, is none: Triton makes its ke
 from __future__ import annotations
 
 import functools
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from jitload.digest import sha256_hex
 from jitload.files.regular import file_stamp
-from jitload.format.json import canonical_json
+from jitload.format.json import canonical_json, decode_memo, encode_memo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,18 +83,15 @@ def _recall(directory: Directory | None, stamps: str) -> str | None:
     if directory is None:
         return None
     try:
-        memo: Json = json.loads(directory.read(_FILE, _MAX_BYTES))
-        body = {"key": memo["key"], "stamps": stamps}
-        sound = memo == {**body, "digest": sha256_hex(canonical_json(body))} and type(memo["key"]) is str
-    except (OSError, ValueError, TypeError, LookupError, RecursionError):
+        body = decode_memo(directory.read(_FILE, _MAX_BYTES))
+    except (OSError, ValueError):
         return None  # no memo, or not one of ours
-    return memo["key"] if sound else None
+    key: Json = body.get("key")
+    return key if body == {"key": key, "stamps": stamps} and isinstance(key, str) else None
 
 
 def _note(directory: Directory | None, stamps: str, key: str) -> None:
     if directory is None:
         return
-    body = {"key": key, "stamps": stamps}
     with suppress(OSError):
-        memo = canonical_json({**body, "digest": sha256_hex(canonical_json(body))})
-        directory.write(_FILE, memo, durable=False)
+        directory.write(_FILE, encode_memo({"key": key, "stamps": stamps}), durable=False)

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitload.format.json import all_different, count_of, decode_json, list_of, name_of, object_of
+from jitload.format.json import (
+    all_different,
+    count_of,
+    decode_json,
+    decode_memo,
+    encode_memo,
+    list_of,
+    name_of,
+    object_of,
+)
 
 BOUNDS = {"max_bytes": 32 << 20, "max_marks": 1 << 18}
 PLAIN = st.recursive(
@@ -109,3 +118,20 @@ def test_what_is_there_twice_is_named():
     with pytest.raises(ValueError, match="a key twice: 'b'"):
         all_different("abcb", "a key")
     all_different("abc", "a key")
+
+
+def test_a_memo_is_as_it_was_written_or_none():
+    body = {"stamps": [1, [2, 3]], "key": "äö"}
+    memo = encode_memo(body)
+    assert decode_memo(memo) == body
+    for place in range(len(memo)):
+        with pytest.raises(ValueError):  # noqa: PT011
+            decode_memo(memo[:place] + bytes([memo[place] ^ 1]) + memo[place + 1 :])
+        with pytest.raises(ValueError):  # noqa: PT011
+            decode_memo(memo[:place])
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"7", b"{}", b'{"digest": 1}', b'{"digest": []}', b"[" * 100_000])
+def test_what_is_no_memo_is_refused(data):
+    with pytest.raises(ValueError):  # noqa: PT011
+        decode_memo(data)
