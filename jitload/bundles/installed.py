@@ -101,8 +101,9 @@ def _metadata(place: str) -> Iterator[str]:
     except OSError:
         return
     for name in names:
-        if name.endswith((".dist-info", ".egg-info")):
-            with suppress(OSError, UnicodeDecodeError), open_regular(f"{place or '.'}/{name}/entry_points.txt") as file:
+        path = f"{place or '.'}/{name}/entry_points.txt"
+        if name.endswith((".dist-info", ".egg-info")) and os.path.isfile(path):  # most have none
+            with suppress(OSError, UnicodeDecodeError), open_regular(path) as file:
                 yield file.read(_MAX_METADATA_BYTES).decode()
 
 

@@ -16,16 +16,19 @@ import re
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.frozen import Value
 from jitload.lazy import lazy
-from jitload.settings.address import remote_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import shlex
     from collections.abc import Callable, Mapping
 
+    from jitload.settings import address
+    from jitload.settings.address import Address
+
     Check = Callable[[str, object], object]
 else:
     shlex = lazy("shlex")
+    address = lazy("jitload.settings.address")  # most have no remote
 
 DEFAULT_CACHE_MAX_BYTES = 2 << 30
 
@@ -39,7 +42,7 @@ REMOTE_MODES = ("readwrite", "read")
 DEFAULT_REMOTE_MAX_ENTRY_BYTES = 64 << 20
 DEFAULT_LEASE_SECONDS, DEFAULT_WAIT_SECONDS = 10.0, 120.0
 
-_SIZE = re.compile(r"([0-9]+|[0-9]*\.[0-9]+)\s*([KMGT]?)(?:I?B)?")
+_SIZE = r"([0-9]+|[0-9]*\.[0-9]+)\s*([KMGT]?)(?:I?B)?"
 # What `trust/policy.py` takes that is no file.
 _UNSIGNED, _KEY_PREFIX = "unsigned", "ed25519:"
 
@@ -99,7 +102,7 @@ def byte_count(name: str, value: object) -> int:
     """
     number = -1
     if isinstance(value, str):
-        match = _SIZE.fullmatch(value.strip().upper())
+        match = re.fullmatch(_SIZE, value.strip().upper())
         if match and (match[2] or "." not in match[1]):
             scale = 1024 ** " KMGT".index(match[2] or " ")
             number = int(match[1]) * scale if "." not in match[1] else int(float(match[1]) * scale)
@@ -236,6 +239,10 @@ def _items(name: str, value: object) -> list[object]:
     return list(value)
 
 
+def _remote(name: str, value: object) -> Address | None:
+    return None if value is None else address.remote_address(name, value)
+
+
 # A line for what it is, one for what it means.
 # fmt: off
 #: Every option, in the order in which they are listed.
@@ -260,7 +267,7 @@ OPTIONS = (
            "trusted public keys, files with one, or trust files; or `unsigned`", separator=","),
     Option("strict", "JITLOAD_STRICT", False, _switch, "bool",
            "`1`: signed bundles alone answer; nothing is compiled, and no cache directory is asked"),
-    Option("remote", "JITLOAD_REMOTE", None, remote_address, "str | None",
+    Option("remote", "JITLOAD_REMOTE", None, _remote, "str | None",
            "URL of a store that machines share, behind the cache directory: "
            "`redis://`, `rediss://`, `s3://`, `gs://`, `az://`, `http(s)://`, `file://`"),
     Option("remote_mode", "JITLOAD_REMOTE_MODE", "readwrite", _one_of(REMOTE_MODES), 'Literal["readwrite", "read"]',

@@ -58,16 +58,21 @@ def normalize_arch(arch: object) -> str:
         hint = _number_hint(arch)
         raise UsageTypeError(f"an arch is a str like 'sm_90' or 'compute_80', got {type(arch).__name__}{hint}")
     text = arch.strip().lower()
-    if re.fullmatch(r"[0-9]+\.[0-9][af]?", text):
-        text = text.replace(".", "")
-    if re.fullmatch(r"[0-9]{2,3}[af]?", text):
-        text = f"sm_{text}"
-    if text.startswith("ptx:"):
-        text = f"compute_{text[4:]}"
+    if not _ARCH.match(text):
+        text = _spelled_out(text)
     if not _ARCH.match(text):
         advice = _ADVICE.get(text, "write 'sm_90', 'sm_90a', 'sm_100f' or 'compute_80'")
         raise UsageValueError(f"unknown arch {arch!r}: {advice}")
     return text
+
+
+def _spelled_out(text: str) -> str:
+    """An arch that was written as a number, or as Triton and torch write a virtual one; else the text itself."""
+    if re.fullmatch(r"[0-9]+\.[0-9][af]?", text):
+        text = text.replace(".", "")
+    if re.fullmatch(r"[0-9]{2,3}[af]?", text):
+        return f"sm_{text}"
+    return f"compute_{text[4:]}" if text.startswith("ptx:") else text
 
 
 def _number_hint(given: object) -> str:

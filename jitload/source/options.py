@@ -113,8 +113,8 @@ _TAKES_VALUE = {
 }
 
 # "-std c++17" in one item of a list; several options for ptxas in one, as nvcc takes them.
-_SPACED = re.compile(r"(--?[\w-]+)\s+(.+)", re.DOTALL)
-_PTXAS_SEPARATOR = re.compile(r",(?=-)|\s+")
+_SPACED = r"(?s)(--?[\w-]+)\s+(.+)"
+_PTXAS_SEPARATOR = r",(?=-)|\s+"
 _GLUED = ("-D", "-U", "-I")  # -DNAME=1, -I/dir
 
 #: Options that change nothing in the output, or that jitload always gives itself.
@@ -267,7 +267,7 @@ def _split(items: list[str]) -> list[tuple[str, str | None]]:
         if glued is not None and not item.startswith("--"):
             name, value = _CANONICAL[glued], item[2:].lstrip().removeprefix("=")  # "-I/x", "-I /x", "-I=/x"
         else:
-            spaced = _SPACED.fullmatch(item)
+            spaced = re.fullmatch(_SPACED, item) if len(item.split()) > 1 else None
             if spaced is not None and _CANONICAL.get(spaced[1], spaced[1]) in _TAKES_VALUE:
                 written, value = spaced[1], spaced[2]
             else:
@@ -279,7 +279,7 @@ def _split(items: list[str]) -> list[tuple[str, str | None]]:
                 if value is None:
                     raise UsageValueError(f"option {item!r} needs a value")
         if name == "--ptxas-options" and value is not None:
-            found += [(name, each) for each in _PTXAS_SEPARATOR.split(value.strip())]
+            found += [(name, each) for each in re.split(_PTXAS_SEPARATOR, value.strip())]
         else:
             found.append((name, value.strip() if value is not None else None))
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 
 from jitload.errors import SourceNotFoundError, UsageTypeError, UsageValueError
 from jitload.files.regular import open_input
@@ -15,7 +14,7 @@ MAX_SOURCE_BYTES = 64 << 20
 #: What editors put before UTF-8 "with signature". It is no text: nvcc and GCC skip it, NVRTC trips over it.
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What begins no program, and is copied along with one from a README or a chat.
-_FENCE = re.compile(r"\s*((```|~~~).*)")
+_FENCES = ("```", "~~~")
 _SOURCE_SUFFIXES = (".cu", ".cuh", ".cpp", ".cc", ".cxx", ".c", ".h", ".hpp", ".txt")
 
 
@@ -94,11 +93,11 @@ def checked_text(what: str, text: str) -> str:
             f"{what} holds a NUL character in line {line}, and a compiler would stop reading there: is it CUDA C++ "
             f'text? In a Python literal \'\\0\' makes one, unless it is raw: r"""..."""'
         )
-    fence = _FENCE.match(text)
-    if fence is not None:
+    begin = text.lstrip()
+    if begin.startswith(_FENCES):
+        first, _, _ = begin.partition("\n")
         raise UsageValueError(
-            f"{what} is fenced as Markdown: take the line {fence[1].rstrip()!r} out, "
-            f"and the {fence[2]!r} that closes it"
+            f"{what} is fenced as Markdown: take the line {first.rstrip()!r} out, and the {begin[:3]!r} that closes it"
         )
     check_encodable(what, text)
     return text.removeprefix("\ufeff")
