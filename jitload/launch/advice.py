@@ -119,10 +119,18 @@ def address_advice(value: object) -> str:
     """What to pass for a pointer instead of something that is neither an array nor an address."""
     if "Tracer" in type(value).__name__:
         return "; launch outside of jax.jit"
-    if isinstance(value, list | tuple | memoryview | bytearray) or hasattr(value, "__array__"):
-        return "; pass np.asarray(...)"
     if isinstance(value, bytes):
         return "; pass np.frombuffer(...)"
     if hasattr(value, "_length_") or type(value).__name__ in {"CArgObject", "c_char_p", "c_wchar_p"}:
         return ", which lies in host memory; pass it as an array: np.ctypeslib.as_array(...)"
+    if isinstance(value, list | tuple) or hasattr(value, "__array__") or _is_buffer(value):
+        return "; pass np.asarray(...)"
     return ""
+
+
+def _is_buffer(value: object) -> bool:
+    try:
+        memoryview(value).release()  # type: ignore[arg-type]  # what it refuses is none
+    except (TypeError, ValueError, BufferError):
+        return False
+    return True

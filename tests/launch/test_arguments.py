@@ -2,6 +2,7 @@
 
 import ctypes
 import struct
+from array import array as array_of
 from decimal import Decimal
 
 import numpy as np
@@ -166,9 +167,14 @@ def test_the_canonical_type_alone_says_that_it_is_a_pointer(pack_one):
         pack_one(number, np.zeros(1))
 
 
-def test_a_list_is_told_the_way(pack_one):
-    with pytest.raises(ArgumentError, match=r"got list; pass np\.asarray"):
-        pack_one(pointer(), [1.0])
+@pytest.mark.parametrize(
+    "value",
+    [[1.0], (1.0,), array_of("f", [1]), memoryview(b"1234"), bytearray(4)],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_numpy_makes_an_array_of_is_told_the_way(pack_one, value):
+    with pytest.raises(ArgumentError, match=r"got [\w.]+; pass np\.asarray"):
+        pack_one(pointer(), value)
 
 
 @pytest.mark.parametrize("parameter", [pointer("long long *"), EITHER], ids=["pointer", "either"])
