@@ -1,4 +1,4 @@
-"""`jitload report`: what a cache, a bundle, a workload or a profile holds, as one page of HTML."""
+"""`jitload report`: what a cache, a bundle, a workload or a profile holds, or two of them, as one page of HTML."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jitload.bundles.bundle import Bundle
+from jitload.bundles.format import MAGIC
 from jitload.cli.console import clean_failures, new_app
 from jitload.cli.directory import opened_cache
 from jitload.cli.output import page_destination
+from jitload.errors import UsageValueError
+from jitload.files.regular import open_regular
 from jitload.lazy import lazy
 from jitload.report.page import Page
 from jitload.report.render import write_page
@@ -17,10 +20,13 @@ from jitload.workloads.workload import Workload
 if TYPE_CHECKING:
     from jitload.report import bundle as bundle_pages
     from jitload.report import cache as cache_pages
+    from jitload.report import compare, compare_profiles
     from jitload.report import profile as profile_pages
 else:
     bundle_pages = lazy("jitload.report.bundle")
     cache_pages = lazy("jitload.report.cache")
+    compare = lazy("jitload.report.compare")
+    compare_profiles = lazy("jitload.report.compare_profiles")
     profile_pages = lazy("jitload.report.profile")
 
 #: As the command-line parser has it for a command line that means nothing.
@@ -49,6 +55,7 @@ def report(
     jitload report -o cache.html
     jitload report bundle app.jlb --workload app.jlw -o coverage.html
     jitload report profile profile.json --source kernels -o profile.html
+    jitload report compare old.jlb new.jlb -o change.html
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     if context.invoked_subcommand is not None:
         if out is not None:
@@ -124,6 +131,51 @@ def profile(
     with clean_failures():
         places = source or [file.parent, Path()]
         _write(profile_pages.profile_page(profile_pages.read_profile(file), str(file), places), out)
+
+
+@app.command(name="compare")
+def compare_two(
+    before: Annotated[
+        Path, typer.Argument(metavar="BEFORE", help="Cache directory, bundle, or profile.", show_default=False)
+    ],
+    after: Annotated[
+        Path, typer.Argument(metavar="AFTER", help="Another; a profile beside a profile.", show_default=False)
+    ],
+    out: Out,
+) -> None:
+    """What one takes more of than another, or less: registers, spills, sizes, compile times, hit rates.
+
+    Of two profiles: what the CPU executor counted in kernels of the same name.
+    """
+    with clean_failures():
+        profiles = [_is_profile(path) for path in (before, after)]
+        if all(profiles):
+            old, new = (profile_pages.read_profile(path) for path in (before, after))
+            page = compare_profiles.compare_profiles_page(old, new, (str(before), str(after)))
+        elif any(profiles):
+            raise UsageValueError(
+                f"{before} and {after}: one of them is a profile, or none of what `report` takes; "
+                f"compare caches and bundles with each other, and profiles with profiles"
+            )
+        else:
+            page = compare.compare_page(_side(before), _side(after))
+        _write(page, out)
+
+
+def _is_profile(path: Path) -> bool:
+    """Whether it is neither a directory nor a bundle."""
+    if path.is_dir():
+        return False
+    with open_regular(path) as file:
+        return file.read(len(MAGIC)) != MAGIC
+
+
+def _side(path: Path) -> "compare.Side":
+    if path.is_dir():
+        with opened_cache(path) as opened:
+            return compare.cache_side(opened)
+    with Bundle.open(path, trust="unsigned") as bundle:
+        return compare.bundle_side(bundle)
 
 
 def _write(page: Page, out: Path) -> None:

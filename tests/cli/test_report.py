@@ -34,6 +34,8 @@ def files(workdir):
         (["profile", "profile.json"], "int i = blockIdx.x * blockDim.x + threadIdx.x;"),
         (["profile", "profile.json", "--source", "saxpy.cu"], "int i = blockIdx.x * blockDim.x + threadIdx.x;"),
         (["profile", "profile.json", "--source", "app.jlb"], "name its file or its directory by --source"),
+        (["compare", "app.jlb", "app.jlb"], "0 of 1 with machine code in both"),
+        (["compare", "profile.json", "profile.json"], "Bank conflicts"),
     ],
 )
 def test_a_page_is_written(files, invoke, arguments, shown):
@@ -54,6 +56,11 @@ def test_a_page_is_written(files, invoke, arguments, shown):
         (["cache", "--dir", "none", "-o", "p.html"], 1, "no such directory"),
         (["cache", "-o", "none/p.html"], 1, "no such directory to write into"),
         (["cache", "-o", "-"], 1, "a page is a file"),
+        (["compare", "saxpy.cu", "saxpy.cu", "-o", "p.html"], 1, "saxpy.cu is no profile"),
+        (["compare", ".", "saxpy.cu", "-o", "p.html"], 1, "profiles with profiles"),
+        (["compare", ".", ".", "-o", "p.html"], 1, "not a cache directory"),
+        (["compare", "none", "none", "-o", "p.html"], 1, "none: No such file or directory"),
+        (["compare", "saxpy.cu", "-o", "p.html"], 2, "AFTER"),
         (["-o", "p.html", "workload", "app.jlw"], 2, "behind the command"),
         (["cache"], 2, "--output"),
     ],
