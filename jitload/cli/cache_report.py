@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from jitload.cli.tables import (
@@ -15,14 +14,13 @@ from jitload.cli.tables import (
     format_time,
     table,
 )
-from jitload.tiers.audit import IndexState
 from jitload.tiers.stats import MAPS, Stats
 from jitload.values import BLOB
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jitload.tiers.audit import Damage, EntryInfo
+    from jitload.tiers.audit import Damage, EntryInfo, IndexState
     from jitload.tiers.cache import Cache
 
 
@@ -76,33 +74,25 @@ def damage_lines(damaged: Iterable[Damage]) -> list[str]:
 
 
 def stats_json(cache: Cache) -> JsonRow:
-    """Everything that is known of a cache directory, as plain values. Each row of its index is read once."""
-    state = IndexState()
+    """Everything that is known of a cache directory, as plain values."""
+    summary = cache.summary()
     aside = [] if cache.disk is None else [size for _, size in cache.disk.quarantined()]
-    groups: dict[tuple[str, str, str], list[int]] = {}
-    seconds, oldest, newest = 0.0, math.inf, -math.inf
-    for entry in cache.survey(state):
-        group = groups.setdefault((entry.kind, entry.arch, entry.name if entry.kind == BLOB else ""), [0, 0])
-        group[0] += 1
-        group[1] += entry.bytes
-        seconds += entry.compile_seconds
-        oldest, newest = min(oldest, entry.used), max(newest, entry.used)
-    rows = sorted(groups.items())
+    rows = sorted(summary.groups.items())
     return {
         "directory": cache.directory,
         "read_only": cache.read_only,
-        "entries": sum(count for _, (count, _) in rows),
-        "bytes": sum(total for _, (_, total) in rows),
-        "max_bytes": cache.stats().max_bytes,
-        "oldest_use": oldest if rows else None,
-        "newest_use": newest if rows else None,
-        "compile_seconds": round(seconds, 6),
+        "entries": sum(int(count) for _, (count, _, _) in rows),
+        "bytes": sum(int(total) for _, (_, total, _) in rows),
+        "max_bytes": 0 if cache.disk is None else cache.disk.max_bytes,
+        "oldest_use": round(summary.oldest, 3) if rows else None,
+        "newest_use": round(summary.newest, 3) if rows else None,
+        "compile_seconds": round(sum(seconds for _, (_, _, seconds) in rows), 6),
         "kinds": _sums((kind, sums) for (kind, _, _), sums in rows if kind),
         "archs": _sums((arch, sums) for (kind, arch, _), sums in rows if kind not in {"", BLOB}),
         "namespaces": _sums((name, sums) for (kind, _, name), sums in rows if kind == BLOB),
-        "damaged": sum(count for (kind, _, _), (count, _) in rows if not kind),
+        "damaged": sum(int(sums[0]) for (kind, _, _), sums in rows if not kind),
         "quarantined": {"files": len(aside), "bytes": sum(aside)},
-        "index": _index_json(cache, state),
+        "index": _index_json(cache, summary.state),
     }
 
 
@@ -172,12 +162,12 @@ def stats_lines(figures: JsonRow) -> list[str]:
     return lines
 
 
-def _sums(pairs: Iterable[tuple[str, list[int]]]) -> dict[str, dict[str, int]]:
+def _sums(pairs: Iterable[tuple[str, list[float]]]) -> dict[str, dict[str, int]]:
     sums: dict[str, dict[str, int]] = {}
-    for name, (count, total) in sorted(pairs):
+    for name, (count, total, _) in sorted(pairs):
         group = sums.setdefault(name, {"entries": 0, "bytes": 0})
-        group["entries"] += count
-        group["bytes"] += total
+        group["entries"] += int(count)
+        group["bytes"] += int(total)
     return sums
 
 

@@ -20,13 +20,14 @@ from jitload.tiers.stats import Stats
 from jitload.tiers.unused import drop_unused_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
     from typing import Any
 
     from jitload.tiers.disk import DiskStore
     from jitload.tiers.index import Index
     from jitload.tiers.journal import Journal, Note
-    from jitload.tiers.ledger import Ledger, ShardSums
+    from jitload.tiers.ledger import Ledger
+    from jitload.tiers.sums import ShardSums
 
     Row = Mapping[str, Any]
 
@@ -218,7 +219,11 @@ def is_settled(sums: ShardSums | None, mtime: int | None) -> bool:
 
 
 def known_entries(
-    disk: DiskStore, index: Index | None, own: Mapping[str, Row], stale: list[str] | None = None
+    disk: DiskStore,
+    index: Index | None,
+    own: Mapping[str, Row],
+    stale: list[str] | None = None,
+    skip: Container[str] = (),
 ) -> Iterator[tuple[str, Row]]:
     """(key, row) of every entry of a directory in order of key; the row is empty where none is known.
 
@@ -229,14 +234,18 @@ def known_entries(
         index: its index, or None.
         own: rows that the index does not know yet.
         stale: gets the keys of rows without an entry.
+        skip: shards that are left out.
     """
-    shards = disk.shards()
+    shards = {shard: mtime for shard, mtime in disk.shards().items() if shard not in skip}
     if index is None:
         for shard in sorted(shards):
             yield from ((key, own.get(key, {})) for key in disk.keys_of(shard))
         return
     sums = index.sums()
-    for group in index.ranges():
+    for every in index.ranges():
+        group = tuple(shard for shard in every if shard not in skip)
+        if not group:
+            continue
         rows: dict[str, dict[str, Row]] = {shard: {} for shard in group}
         for key, row in index.rows_of(group).items():
             rows.setdefault(key[:2], {})[key] = row

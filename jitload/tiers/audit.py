@@ -12,10 +12,11 @@ from jitload.errors import ArtifactError, LoadError
 from jitload.format.entry import decode_factors
 from jitload.frozen import Value
 from jitload.tiers.account import Account, known_entries
-from jitload.values import BLOB, Blob, Kind
+from jitload.tiers.sums import has_names, is_row
+from jitload.values import BLOB, Blob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
     from jitload.artifact import Artifact, Kept
     from jitload.format.json import Json
@@ -24,14 +25,10 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Json]
 
-#: No compile takes a year.
-MAX_SECONDS = 365 * 86400.0
 #: No use was noted after the year 2100.
 MAX_TIME = 4102444800.0
 #: What the index keeps of the names of kernels, and of the options: enough to tell entries apart.
 MAX_KERNEL_CHARS, MAX_OPTION_CHARS, MAX_KEY_CHARS = 1024, 512, 64
-#: What a row may say that an entry is.
-_KINDS = frozenset({BLOB, *(kind.value for kind in Kind)})
 
 
 class EntryInfo(Value):
@@ -175,25 +172,13 @@ def written_options(factors: Mapping[str, object]) -> str:
     return " ".join(words)
 
 
-def is_row(row: Row) -> bool:
-    """Whether a row has what a listing needs; others can write to the index."""
-    texts = [row.get(field) for field in ("kind", "arch", "name")]
-    seconds: Json = row.get("compile_seconds")
-    return (
-        all(isinstance(text, str) for text in texts)
-        and texts[0] in _KINDS
-        and type(seconds) in {int, float}
-        and 0 <= seconds < MAX_SECONDS  # this refuses NaN and infinity too
-        and isinstance(row.get("options", ""), str)
-    )
-
-
 def list_entries(
     disk: DiskStore,
     index: Index | None,
     own: Mapping[str, Row],
     used: Mapping[str, float],
     state: IndexState | None = None,
+    skip: Container[str] = (),
 ) -> Iterator[EntryInfo]:
     """Every entry in order of key, from its row; an entry without a row that makes sense is read and verified.
 
@@ -205,14 +190,15 @@ def list_entries(
         own: rows that the index does not know yet.
         used: key -> time of use, of those that it does not know yet.
         state: is told how far the index and the entries agree.
+        skip: parts of the key space that are left out, by the first two digits.
     """
     seen = IndexState() if state is None else state
-    for key, known in known_entries(disk, index, own, seen.stale):
+    for key, known in known_entries(disk, index, own, seen.stale, skip):
         row = known
         sound = is_row(row)
         seen.missing += not sound
         try:
-            if not (sound and _has_names(row)):
+            if not (sound and has_names(row)):
                 row = _row_of_entry(disk, key, row)
             if not _has_measures(row):
                 size, when = disk.measure(key)
@@ -258,11 +244,6 @@ def _row_of_entry(disk: DiskStore, key: str, row: Row) -> Row:
 def _has_measures(row: Row) -> bool:
     size, used = row.get("bytes"), row.get("used")
     return type(size) is int and size >= 0 and type(used) in {int, float} and 0 <= used < MAX_TIME  # type: ignore[operator]
-
-
-def _has_names(row: Row) -> bool:
-    kernels = row.get("kernels")
-    return isinstance(kernels, list) and all(isinstance(name, str) for name in (*kernels, row.get("options")))
 
 
 def _kernel_names(artifact: Artifact) -> list[str]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from jitload.tiers import explain as explanations
     from jitload.tiers import merge as merging
     from jitload.tiers import stats as statistics
+    from jitload.tiers import summary as summaries
     from jitload.tiers import upkeep as upkeeps
     from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.tiers.blobs import BlobStore
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from jitload.tiers.remote.late import LateRemote
     from jitload.tiers.remote.tier import RemoteTier
     from jitload.tiers.stats import Stats
+    from jitload.tiers.summary import Summary
     from jitload.tiers.tier import Tier
     from jitload.tiers.upkeep import Upkeep
     from jitload.values import Toolchain
@@ -71,6 +73,7 @@ else:
     audit = lazy("jitload.tiers.audit")
     blob_stores = lazy("jitload.tiers.blobs")
     explanations = lazy("jitload.tiers.explain")
+    summaries = lazy("jitload.tiers.summary")
     late = lazy("jitload.tiers.remote.late")
 
 __tracebackhide__ = is_mistake
@@ -277,6 +280,13 @@ class Cache:
         if self.disk is not None and self._upkeep is not None:
             upkeep = self._upkeep
             yield from audit.list_entries(self.disk, upkeep.index, upkeep.unindexed, upkeep.noted_uses(), state)
+
+    def summary(self) -> Summary:
+        """What the disk tier holds, in figures: by the sums of its index, as far as those are right."""
+        if self.disk is None or self._upkeep is None:
+            return summaries.Summary()
+        upkeep = self._upkeep
+        return summaries.summarise(self.disk, upkeep.index, upkeep.unindexed, upkeep.noted_uses())
 
     def stats(self) -> CacheStats:
         """Number and size of the entries on the disk."""

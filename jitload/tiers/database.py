@@ -182,15 +182,15 @@ def read_sizes(database: str, first: str, last: str) -> dict[str, int]:
         return {key: size for key, size in ask(statement, (first, last)) if is_entry_key(key)}
 
 
-def read_oldest(database: str, count: int) -> list[tuple[str, object, int]]:
-    """(key, time of expiry, size) of the entries that would expire first, in a database that `is_ours`.
+def read_oldest(database: str, count: int, *, newest: bool = False) -> list[tuple[str, object, int]]:
+    """(key, time of expiry, size) of the entries that would expire first, or last, in a database that `is_ours`.
 
     Raises:
         sqlite3.Error: it cannot be read.
     """
     # The unary plus keeps SQLite to the index that has the order.
     statement = f"""SELECT key, expire_time, size FROM Cache WHERE +raw = 1 AND typeof(key) = 'text'
-     AND length(key) = 64 ORDER BY expire_time LIMIT {int(count)}"""  # noqa: S608 - a number of ours
+     AND length(key) = 64 ORDER BY expire_time {"DESC" if newest else ""} LIMIT {int(count)}"""  # noqa: S608 - a number of ours
     with _connected(database) as ask:
         return [
             (key, expiry, size if type(size) is int else 0) for key, expiry, size in ask(statement) if is_entry_key(key)

@@ -22,7 +22,8 @@ from jitload.files.atomic import unguessable
 from jitload.files.ownership import Refused
 from jitload.tiers import database
 from jitload.tiers.database import TIMEOUT_SECONDS, is_row_key
-from jitload.tiers.ledger import Ledger, ShardSums, counts_of, use_of_expiry
+from jitload.tiers.ledger import Ledger, counts_of, use_of_expiry
+from jitload.tiers.sums import ShardSums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -200,9 +201,18 @@ class Index:
         first, last = shards[0], f"{shards[-1]}g"
         return self._read({}, lambda: database.read_sizes(self._database, first, last))
 
-    def oldest(self, count: int) -> dict[str, tuple[float, int]]:
-        """Key -> (last noted use, size) of the entries that were not used for the longest time, in that order."""
-        found: list[tuple[str, object, int]] = self._read([], lambda: database.read_oldest(self._database, count))
+    def oldest(self, count: int, *, newest: bool = False) -> dict[str, tuple[float, int]]:
+        """Key -> (last noted use, size) of the entries that were not used for the longest time, in that order.
+
+        Args:
+            count: how many.
+            newest: those that were used last instead, the last one first.
+        """
+
+        def read() -> list[tuple[str, object, int]]:
+            return database.read_oldest(self._database, count, newest=newest)
+
+        found: list[tuple[str, object, int]] = self._read([], read)
         return {key: (use_of_expiry(expiry), size) for key, expiry, size in found}
 
     def sums(self) -> dict[str, ShardSums]:

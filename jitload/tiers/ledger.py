@@ -1,7 +1,7 @@
 """What is written into the index: rows of entries, and with them what each shard of the directory holds.
 
     64 hex digits      an entry: a JSON object (`audit.row_of`) with the size of its file and its last noted use
-    shard-ab           objects/ab: {"bytes", "entries", "mtime"}, the sums over its rows
+    shard-ab           objects/ab: {"bytes", "entries", "mtime", "groups"}, the sums over its rows (sums.py)
     day-2026-11-28     what all processes counted that day, by name: {"compiles": 3, "hits.disk": 40, ...}
 
 A shard's sums change in the transaction that changes its rows, so they are right for the rows, whoever writes. In what
@@ -20,9 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from jitload.format.json import canonical_json
 from jitload.tiers.database import MAX_ROW_BYTES, MAX_ROWS, MAX_SHARD_ROWS, day_key, is_day, is_entry_key, shard_key
+from jitload.tiers.sums import MAX_GROUPS, ShardSums, add_row, merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from jitload.tiers.sums import Groups
 
     #: Key -> (size of the file in bytes, its last noted use in seconds since the epoch).
     Found = Mapping[str, tuple[int, float]]
@@ -49,29 +52,6 @@ class SizedBytes(bytes):
     size: int = 0
 
 
-class ShardSums:
-    """What one shard holds by its rows.
-
-    Attributes:
-        entries: how many.
-        bytes: their size together.
-        mtime: of its directory, in nanoseconds, when rows and files were the same; 0 where they may differ.
-    """
-
-    __slots__ = ("bytes", "entries", "mtime")
-
-    def __init__(self, entries: int, total: int, mtime: int) -> None:
-        self.entries, self.bytes, self.mtime = entries, total, mtime
-
-    @staticmethod
-    def of_row(row: Mapping[str, Any]) -> ShardSums | None:
-        """What a row says, or None where that makes no sense."""
-        figures = [row.get(name) for name in ("entries", "bytes", "mtime")]
-        if not all(type(figure) is int and figure >= 0 for figure in figures):
-            return None
-        return ShardSums(*map(int, figures))  # type: ignore[arg-type]
-
-
 class Ledger:
     """An index that is open for writing.
 
@@ -83,7 +63,8 @@ class Ledger:
     def __init__(self, cache: Any, ask: Callable[..., list[tuple[Any, ...]]]) -> None:
         self._cache = cache
         self._ask = ask
-        self._moves: dict[str, list[int]] = {}
+        #: Shard -> what moved in this transaction.
+        self._moves: dict[str, Groups] = {}
 
     @contextmanager
     def changes(self) -> Iterator[None]:
@@ -91,10 +72,12 @@ class Ledger:
         self._moves.clear()
         with self._cache.transact(retry=False):
             yield
-            for shard, (entries, total) in self._moves.items():
+            for shard, moves in self._moves.items():
                 sums = self._sums(shard)
                 if sums is not None:
-                    self._set_sums(shard, ShardSums(max(0, sums.entries + entries), max(0, sums.bytes + total), 0))
+                    entries = sums.entries + sum(int(count) for count, _, _ in moves.values())
+                    total = sums.bytes + sum(int(size) for _, size, _ in moves.values())
+                    self._set_sums(shard, ShardSums(max(0, entries), max(0, total), 0, merged(sums.groups, moves)))
         self._moves.clear()
 
     def set_rows(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -143,19 +126,33 @@ class Ledger:
             is_gone: whether an entry that was not found is really not there: it may have come meanwhile.
         """
         known = self._measures_of(shard)
-        for key in [key for key in known if key not in found and is_gone(key)]:
-            self._cache.delete(key, retry=False)
+        gone = [key for key in known if key not in found and is_gone(key)]
+        self.remove_rows(gone)
+        for key in gone:
             del known[key]
         for key, (size, used) in found.items():
             known_size, known_use = known.get(key, (0, 0.0))
             if known_size != size or abs(known_use - used) > SAME_USE_SECONDS:
-                row = {**(self._row(key) or {}), "bytes": size, "used": used}
+                before = self._row(key)
+                row = {**(before or {}), "bytes": size, "used": used}
+                self._move(key, before, -1)
                 self._set(key, canonical_json(row), row)
+                self._move(key, row, 1)
             known[key] = (size, used)
         settled = time.time() - mtime / 1e9 > RACY_SECONDS and known.keys() == found.keys()
-        self._moves.pop(shard, None)
-        total = sum(size for size, _ in known.values())
-        self._set_sums(shard, ShardSums(len(known), total, mtime if settled else 0))
+        self._set_sums(shard, self._summed(shard, known, mtime if settled else 0))
+
+    def _summed(self, shard: str, known: Found, mtime: int) -> ShardSums:
+        """The sums over the rows of a shard. Its groups are summed up anew only where they are not what is known."""
+        before, moves = self._sums(shard), self._moves.pop(shard, {})
+        groups = None if before is None else merged(before.groups, moves)
+        sums = ShardSums(len(known), sum(size for size, _ in known.values()), mtime, groups)
+        if not sums.is_grouped and sums.groups != {}:
+            anew: Groups = {}
+            for key, (size, _) in known.items():
+                add_row(anew, self._row(key) or {}, size, 1)
+            sums.groups = anew if len(anew) <= MAX_GROUPS else {}
+        return sums
 
     def add_counts(self, day: str, counts: Mapping[str, float]) -> None:
         """Add what was counted to that of a day, and drop the days that are kept no longer."""
@@ -191,17 +188,18 @@ class Ledger:
 
     def _move(self, key: str, row: Mapping[str, Any] | None, sign: int) -> None:
         if row is not None:
-            moved = self._moves.setdefault(key[:2], [0, 0])
-            moved[0] += sign
-            moved[1] += sign * _size_of(row)
+            add_row(self._moves.setdefault(key[:2], {}), row, _size_of(row), sign)
 
     def _sums(self, shard: str) -> ShardSums | None:
         row = self._row(shard_key(shard))
         return None if row is None else ShardSums.of_row(row)
 
     def _set_sums(self, shard: str, sums: ShardSums) -> None:
-        row = {"bytes": sums.bytes, "entries": sums.entries, "mtime": sums.mtime}
-        self._cache.set(shard_key(shard), canonical_json(row), retry=False)
+        data = canonical_json(sums.row())
+        if len(data) > MAX_ROW_BYTES:
+            sums.groups = {}
+            data = canonical_json(sums.row())
+        self._cache.set(shard_key(shard), data, retry=False)
 
 
 def counts_of(row: Mapping[str, Any]) -> dict[str, float]:

@@ -9,8 +9,9 @@ import sqlite3
 import pytest
 
 import jitload
-from jitload.tiers.audit import IndexState, is_row
+from jitload.tiers.audit import IndexState
 from jitload.tiers.index import Index
+from jitload.tiers.sums import is_row
 
 from .conftest import make_artifact
 
