@@ -14,6 +14,7 @@ from jitload.cli.tables import (
     format_time,
     table,
 )
+from jitload.tiers.records import bytes_in_bound
 from jitload.tiers.stats import MAPS, Stats
 from jitload.values import BLOB
 
@@ -83,6 +84,7 @@ def stats_json(cache: Cache) -> JsonRow:
         "read_only": cache.read_only,
         "entries": sum(int(count) for _, (count, _, _) in rows),
         "bytes": sum(int(total) for _, (_, total, _) in rows),
+        "records": dict(zip(("files", "bytes"), summary.records, strict=True)),
         "max_bytes": 0 if cache.disk is None else cache.disk.max_bytes,
         "oldest_use": round(summary.oldest, 3) if rows else None,
         "newest_use": round(summary.newest, 3) if rows else None,
@@ -138,12 +140,15 @@ def _spell(counts: dict[str, int]) -> str:
 
 def stats_lines(figures: JsonRow) -> list[str]:
     """What `stats_json` gives, as text."""
-    share = f" ({figures['bytes'] / figures['max_bytes']:.1%})" if figures["max_bytes"] else ""
+    records, bound = figures["records"], figures["max_bytes"]
+    share = f" ({(figures['bytes'] + bytes_in_bound(records['bytes'], bound)) / bound:.1%})" if bound else ""
     facts = {
         "directory": figures["directory"],
         "entries": str(figures["entries"]),
-        "size": f"{format_bytes(figures['bytes'])} of {format_bytes(figures['max_bytes'])}{share}",
+        "size": f"{format_bytes(figures['bytes'])} of {format_bytes(bound)}{share}",
     }
+    if records["files"]:
+        facts["records"] = f"{_files(records)}, which count to that bound"
     if figures["entries"]:
         facts["last uses"] = f"{format_time(figures['oldest_use'])} to {format_time(figures['newest_use'])}"
         facts["compile time"] = f"{figures['compile_seconds']:.3f} s went into these entries"

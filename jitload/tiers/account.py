@@ -9,14 +9,15 @@ for the longest time; the file of each is asked before, since a use is noted the
 
 from __future__ import annotations
 
-import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jitload.tiers.database import is_day, is_entry_key
 from jitload.tiers.disk import HEADROOM
 from jitload.tiers.ledger import counts_of
+from jitload.tiers.records import bytes_in_bound, list_records, settle_records
 from jitload.tiers.stats import Stats
+from jitload.tiers.sums import is_settled, shards_to_settle
 from jitload.tiers.unused import drop_unused_records
 
 if TYPE_CHECKING:
@@ -27,14 +28,11 @@ if TYPE_CHECKING:
     from jitload.tiers.index import Index
     from jitload.tiers.journal import Journal, Note
     from jitload.tiers.ledger import Ledger
-    from jitload.tiers.sums import ShardSums
 
     Row = Mapping[str, Any]
 
 #: So many files are looked at with each writing, about: eight for each new entry.
 SETTLE_FILES = 512
-#: What listing a shard costs besides its files, in files.
-SHARD_FILES = 16
 #: So many go at once when the bound is met: what that takes is what one process waits for.
 STEP_ENTRIES = 256
 #: Entries that are asked of the index in one go.
@@ -67,6 +65,7 @@ class Account:
         """
         measured = self._measured(rows)
         listed = self._listed(self._shards_to_settle(SETTLE_FILES))
+        records = list_records(self._disk, self._index.record_sums(), SETTLE_FILES)
 
         def work(ledger: Ledger) -> None:
             with ledger.changes():
@@ -76,6 +75,7 @@ class Account:
                     ledger.note_uses(note.used)
                     ledger.add_counts(note.day, note.counts)
                 self._settle(ledger, listed)
+                settle_records(self._disk, ledger, records)
             self._collect(ledger, self._disk.max_bytes, STEP_ENTRIES)
 
         self._dropped = []
@@ -113,24 +113,7 @@ class Account:
         return measured
 
     def _shards_to_settle(self, files: int | None) -> dict[str, int]:
-        """Shard -> time of change of its directory, of those that may differ from the index: some, or all.
-
-        Args:
-            files: how many files may be looked at, about; None for all of them.
-        """
-        sums, shards = self._index.sums(), self._disk.shards()
-        unknown = [shard for shard in shards if shard not in sums]
-        changed = [shard for shard, known in sums.items() if not is_settled(known, shards.get(shard))]
-        random.shuffle(changed)  # processes that come and go each take another one
-        chosen = list(unknown)
-        for shard in changed:
-            cost = SHARD_FILES + sums[shard].entries
-            # Of one that is larger than what is left the turn comes as often as that lasts for it.
-            if files is not None and cost > files and random.random() * cost >= files:  # noqa: S311 - a fair choice
-                break
-            chosen.append(shard)
-            files = files if files is None else max(0, files - cost)
-        return {shard: shards.get(shard, 0) for shard in chosen}
+        return shards_to_settle(self._index.sums(), self._disk.shards(), files)
 
     def _listed(self, shards: Mapping[str, int]) -> dict[str, tuple[dict[str, tuple[int, float]], int]]:
         return {shard: (self._disk.list_shard(shard), mtime) for shard, mtime in shards.items()}
@@ -143,6 +126,9 @@ class Account:
         for shard, mtime in self._shards_to_settle(None).items():
             with ledger.changes():
                 self._settle(ledger, self._listed({shard: mtime}))
+        records = list_records(self._disk, self._index.record_sums(), None)
+        with ledger.changes():
+            settle_records(self._disk, ledger, records)
 
     def _collect(self, ledger: Ledger, bound: int, step: int | None) -> None:
         """Drop what was used longest ago.
@@ -153,7 +139,7 @@ class Account:
             step: how many may go beyond what the bound asks for; None for all down to `HEADROOM`.
         """
         target = int(bound * HEADROOM)
-        total = self._total()
+        total = self._total(bound)
         if total <= bound:
             return
         while total > bound or (total > target and (step is None or len(self._dropped) < step)):
@@ -165,9 +151,12 @@ class Account:
             with ledger.changes():
                 ledger.remove_rows([*gone, *dropped])
                 ledger.note_uses(used)
-            drop_unused_records(self._disk, requests)
+            freed = drop_unused_records(self._disk, requests)
+            if freed:
+                with ledger.changes():
+                    ledger.drop_records(freed)
             self._dropped += dropped
-            total = self._total()
+            total = self._total(bound)
 
     def _drop_some(
         self, oldest: Mapping[str, tuple[float, int]], excess: int
@@ -202,20 +191,10 @@ class Account:
                 excess -= size
         return gone, used, dropped
 
-    def _total(self) -> int:
-        return sum(sums.bytes for sums in self._index.sums().values())
-
-
-def is_settled(sums: ShardSums | None, mtime: int | None) -> bool:
-    """Whether the index has of a shard what its directory has, as far as the time of its last change tells.
-
-    Args:
-        sums: what the index says, or None.
-        mtime: of the directory; None where there is none.
-    """
-    if sums is None:
-        return mtime is None
-    return sums.entries == 0 if mtime is None else sums.mtime == mtime
+    def _total(self, bound: int) -> int:
+        """What counts to a bound: the entries, and the closure records that lead to them."""
+        entries = sum(sums.bytes for sums in self._index.sums().values())
+        return entries + bytes_in_bound(sum(sums.bytes for sums in self._index.record_sums().values()), bound)
 
 
 def known_entries(

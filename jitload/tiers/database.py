@@ -65,7 +65,7 @@ _SCHEMA = {
 _ROWS = f"""SELECT key, value FROM Cache WHERE raw = 1 AND mode = 1 AND filename IS NULL
  AND typeof(key) = 'text' AND key >= ? AND key < ? AND typeof(value) = 'blob' AND length(value) <= {MAX_ROW_BYTES}"""  # noqa: S608 - a number of ours
 _COUNT = "SELECT value FROM Settings WHERE key = 'count' AND typeof(value) = 'integer'"
-_OTHER_KEY = re.compile(r"shard-[0-9a-f]{2}|day-[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_OTHER_KEY = re.compile(r"(?:shard|records)-[0-9a-f]{2}|day-[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def is_entry_key(key: object) -> bool:
@@ -74,7 +74,7 @@ def is_entry_key(key: object) -> bool:
 
 
 def is_row_key(key: object) -> bool:
-    """Whether a row may stand under a key: that of an entry, a shard or a day."""
+    """Whether a row may stand under a key: that of an entry, of a directory or of a day."""
     return is_entry_key(key) or (isinstance(key, str) and _OTHER_KEY.fullmatch(key) is not None)
 
 
@@ -91,6 +91,11 @@ def day_key(day: str) -> str:
 def shard_key(shard: str) -> str:
     """The key of the row that has the sums of a shard."""
     return f"shard-{shard}"
+
+
+def records_key(shard: str) -> str:
+    """The key of the row that has the sums of a directory of closure records."""
+    return f"records-{shard}"
 
 
 def is_ours(database: str, settings: frozenset[str]) -> bool:

@@ -196,17 +196,21 @@ class DiskStore:
             if _is_shard(relative):
                 yield relative[-65:-63] + relative[-62:], status
 
-    def shards(self) -> dict[str, int]:
-        """Shard ("ab") -> when its directory changed last, in nanoseconds since the epoch."""
-        return {name: status.st_mtime_ns for name, status in self.directory.scan("objects") if _is_shard_name(name)}
+    def shards(self, kind: str = "objects") -> dict[str, int]:
+        """Shard ("ab") -> when its directory changed last, in nanoseconds since the epoch.
 
-    def list_shard(self, shard: str) -> dict[str, tuple[int, float]]:
-        """Key -> (size in bytes, last noted use) of every entry of a shard."""
-        found = self.directory.scan(f"objects/{shard}")
+        Args:
+            kind: "objects" for those of entries, "manifests" for those of closure records.
+        """
+        return {name: status.st_mtime_ns for name, status in self.directory.scan(kind) if _is_shard_name(name)}
+
+    def list_shard(self, shard: str, kind: str = "objects") -> dict[str, tuple[int, float]]:
+        """Key, or digest of a request -> (size in bytes, last noted use or writing) of every file of a shard."""
+        found = self.directory.scan(f"{kind}/{shard}")
         return {
             shard + name: (status.st_size, status.st_mtime)
             for name, status in found
-            if _is_shard(f"objects/{shard}/{name}")
+            if _is_shard(f"{kind}/{shard}/{name}")
         }
 
     def keys_of(self, shard: str) -> list[str]:
@@ -222,6 +226,14 @@ class DiskStore:
         """
         status = self.directory.status(_shard("objects", key))
         return status.st_size, status.st_mtime
+
+    def measure_record(self, request_digest: str) -> int:
+        """The size of the closure record of a request in bytes.
+
+        Raises:
+            OSError: it is missing, or cannot be asked.
+        """
+        return self.directory.status(_shard("manifests", request_digest)).st_size
 
     def is_gone(self, key: str) -> bool:
         """Whether there is certainly no entry of that key."""
@@ -247,11 +259,12 @@ class DiskStore:
         Every file is looked at: this is for where there is no index (account.py).
 
         Returns:
-            The keys that went, and the bytes that are left.
+            The keys that went, and the bytes that are left, closure records among them.
         """
         bound = self.max_bytes if max_bytes is None else max_bytes
         entries = sorted(self.scan_keys(), key=lambda item: item[1].st_mtime)
-        total = sum(status.st_size for _, status in entries)
+        records = sum(status.st_size for _, status in self.directory.files("manifests"))
+        total = sum(status.st_size for _, status in entries) + min(records, max(0, bound) // 2)
         dropped: list[str] = []
         target = bound if total <= bound else bound * HEADROOM
         for key, status in entries:

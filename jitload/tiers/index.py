@@ -220,6 +220,11 @@ class Index:
         rows: Rows = self._read({}, lambda: database.read_rows(self._database, "shard-", "shard."))
         return {key[6:]: sums for key, row in rows.items() if (sums := ShardSums.of_row(row)) is not None}
 
+    def record_sums(self) -> dict[str, ShardSums]:
+        """The same of the directories of closure records."""
+        rows: Rows = self._read({}, lambda: database.read_rows(self._database, "records-", "records."))
+        return {key[8:]: sums for key, row in rows.items() if (sums := ShardSums.of_row(row)) is not None}
+
     def days(self) -> dict[str, dict[str, float]]:
         """Day ("2026-11-28") -> what was counted then, by name, the earliest first."""
         rows: Rows = self._read({}, lambda: database.read_rows(self._database, "day-", "day."))

@@ -2,6 +2,7 @@
 
     64 hex digits      an entry: a JSON object (`audit.row_of`) with the size of its file and its last noted use
     shard-ab           objects/ab: {"bytes", "entries", "mtime", "groups"}, the sums over its rows (sums.py)
+    records-ab         manifests/ab: {"bytes", "entries", "mtime"} of the closure records in it
     day-2026-11-28     what all processes counted that day, by name: {"compiles": 3, "hits.disk": 40, ...}
 
 A shard's sums change in the transaction that changes its rows, so they are right for the rows, whoever writes. In what
@@ -19,7 +20,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jitload.format.json import canonical_json
-from jitload.tiers.database import MAX_ROW_BYTES, MAX_ROWS, MAX_SHARD_ROWS, day_key, is_day, is_entry_key, shard_key
+from jitload.tiers.database import (
+    MAX_ROW_BYTES,
+    MAX_ROWS,
+    MAX_SHARD_ROWS,
+    day_key,
+    is_day,
+    is_entry_key,
+    records_key,
+    shard_key,
+)
 from jitload.tiers.sums import MAX_GROUPS, ShardSums, add_row, merged
 
 if TYPE_CHECKING:
@@ -153,6 +163,23 @@ class Ledger:
                 add_row(anew, self._row(key) or {}, size, 1)
             sums.groups = anew if len(anew) <= MAX_GROUPS else {}
         return sums
+
+    def set_record_sums(self, shard: str, sums: ShardSums) -> None:
+        """A directory of closure records holds this."""
+        self._cache.set(records_key(shard), canonical_json(sums.row()), retry=False)
+
+    def drop_records(self, sizes: Mapping[str, int]) -> None:
+        """Closure records went.
+
+        Args:
+            sizes: the digest of the request of each -> its bytes.
+        """
+        for digest, size in sizes.items():
+            row = self._row(records_key(digest[:2]))
+            sums = None if row is None else ShardSums.of_row(row)
+            if sums is not None:
+                left = ShardSums(max(0, sums.entries - 1), max(0, sums.bytes - size), 0)
+                self.set_record_sums(digest[:2], left)
 
     def add_counts(self, day: str, counts: Mapping[str, float]) -> None:
         """Add what was counted to that of a day, and drop the days that are kept no longer."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from jitload.tiers.account import BATCH_ENTRIES, is_settled
+from jitload.tiers.account import BATCH_ENTRIES
 from jitload.tiers.audit import IndexState, list_entries
-from jitload.tiers.sums import KINDS, ShardSums
+from jitload.tiers.records import count_records
+from jitload.tiers.sums import KINDS, ShardSums, is_settled
 from jitload.values import BLOB
 
 if TYPE_CHECKING:
@@ -32,14 +33,16 @@ class Summary:
             the kind is "" for damaged ones.
         oldest: the first of the last noted uses, in seconds since the epoch; infinite where there is no entry.
         newest: the last of them.
+        records: the number of closure records, and their bytes.
         state: how far the index and the entries agree.
     """
 
-    __slots__ = ("groups", "newest", "oldest", "state")
+    __slots__ = ("groups", "newest", "oldest", "records", "state")
 
     def __init__(self) -> None:
         self.groups: Groups = {}
         self.oldest, self.newest = math.inf, -math.inf
+        self.records = (0, 0)
         self.state = IndexState()
 
     def add(self, groups: Groups) -> None:
@@ -63,6 +66,7 @@ def summarise(disk: DiskStore, index: Index | None, own: Mapping[str, Row], used
         used: key -> time of use, of those that it does not know yet.
     """
     summary = Summary()
+    summary.records = count_records(disk, {} if index is None else index.record_sums())
     known = {} if index is None else _summed_shards(disk, index)
     changed = {key[:2] for key in own}  # what replaced an entry has its name
     summed = {shard: sums for shard, sums in known.items() if shard not in changed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 from jitload.values import BLOB, Kind
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 MAX_SECONDS = 365 * 86400.0
 #: Of a shard; with more of them its sums by group are not kept, and its rows are read instead.
 MAX_GROUPS = 32
+#: What listing a shard costs besides its files, in files.
+SHARD_FILES = 16
 #: A group of longer names is none.
 MAX_GROUP_CHARS = 80
 #: What a row may say that an entry is.
@@ -108,6 +111,40 @@ def merged(groups: Groups | None, moves: Groups) -> Groups | None:
     if any(count < 0 or size < 0 for count, size, _ in left.values()):
         return None
     return left if len(left) <= MAX_GROUPS else {}
+
+
+def is_settled(sums: ShardSums | None, mtime: int | None) -> bool:
+    """Whether the index has of a shard what its directory has, as far as the time of its last change tells.
+
+    Args:
+        sums: what the index says, or None.
+        mtime: of the directory; None where there is none.
+    """
+    if sums is None:
+        return mtime is None
+    return sums.entries == 0 if mtime is None else sums.mtime == mtime
+
+
+def shards_to_settle(sums: Mapping[str, ShardSums], shards: Mapping[str, int], files: int | None) -> dict[str, int]:
+    """Shard -> time of change of its directory, of those that may differ from the index: some, or all.
+
+    Args:
+        sums: what the index says of shards.
+        shards: shard -> time of change, of those that there are.
+        files: how many files may be looked at, about; None for all of them.
+    """
+    unknown = [shard for shard in shards if shard not in sums]
+    changed = [shard for shard, known in sums.items() if not is_settled(known, shards.get(shard))]
+    random.shuffle(changed)  # processes that come and go each take another one
+    chosen = list(unknown)
+    for shard in changed:
+        cost = SHARD_FILES + sums[shard].entries
+        # Of one that is larger than what is left the turn comes as often as that lasts for it.
+        if files is not None and cost > files and random.random() * cost >= files:  # noqa: S311 - a fair choice
+            break
+        chosen.append(shard)
+        files = files if files is None else max(0, files - cost)
+    return {shard: shards.get(shard, 0) for shard in chosen}
 
 
 def _groups_of(rows: object) -> Groups | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jitload.compiler.key import key_of
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from jitload.tiers.disk import DiskStore
 
 
-def drop_unused_records(disk: DiskStore, requests: Iterable[str]) -> int:
+def drop_unused_records(disk: DiskStore, requests: Iterable[str]) -> dict[str, int]:
     """Drop the closure records of those requests of which no entry is left; one that is lost costs a scan of headers.
 
     Args:
@@ -21,9 +22,16 @@ def drop_unused_records(disk: DiskStore, requests: Iterable[str]) -> int:
         requests: the digests of requests whose entries went.
 
     Returns:
-        How many went.
+        The digests of those that went, with the bytes of each.
     """
-    return sum(_leads_nowhere(disk, digest) and disk.drop_record(digest) for digest in dict.fromkeys(requests))
+    sizes: dict[str, int] = {}
+    for digest in dict.fromkeys(requests):
+        if _leads_nowhere(disk, digest):
+            with suppress(OSError):  # dropped by another process
+                size = disk.measure_record(digest)
+                if disk.drop_record(digest):
+                    sizes[digest] = size
+    return sizes
 
 
 def _leads_nowhere(disk: DiskStore, digest: str) -> bool:

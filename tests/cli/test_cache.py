@@ -158,6 +158,7 @@ def test_stats_as_json_has_everything(ask, cache):
         "entries": 4,
         "bytes": total,
         "max_bytes": 2 << 30,
+        "records": {"files": 4, "bytes": sum(path.stat().st_size for path in (cache / "manifests").glob("*/*"))},
         "oldest_use": 1_700_000_000,
         "newest_use": 1_700_000_180,
         "damaged": 0,
