@@ -7,6 +7,7 @@ from jitload.cpu.isa.row import Row
 _BYTES = "(u8|s8)"
 _NIBBLES = "(u4|s4)"
 _FLOATS8 = "(e4m3|e5m2)"
+_MODEL = "multiplied(n, a, b, c)"
 #: Shapes, orders of A and B, types of D, A, B and C, what stands at the end, and since when.
 _PRODUCTS = (
     ("m8n8k4", "row|col", "row|col", "f16", "f16.f16", "f16", "", ""),
@@ -28,7 +29,9 @@ def _mma() -> tuple[Row, ...]:
     return tuple(
         Row(
             f"mma.sync.aligned.({shapes}).{_order(a)}.{_order(b)}{end}{'{.rn}' if 'f64' in d else ''}.{d}.{factors}.{c}",
-            operands="{d}:* a:* b:* c:*",
+            "{d}:* a:* b:* c:*",
+            "",
+            _MODEL,
             profile="tensor",
             effects="meets ends",
             since=since,
@@ -110,64 +113,48 @@ _WMMA = (
     ("m8n8k4", "(f64)", "f64", "7.0 sm_80"), ("WMMA", "(u8|s8)", "s32", "6.3 sm_72"), ("m8n8k32", "(u4|s4)", "s32", "6.3 sm_75"),
     ("m8n8k128", "(b1)", "s32", "6.3 sm_75"),
 )  # fmt: skip
+#: What lies along k in memory.
+_ALONG_K = frozenset(["(u4|s4)", "(b1)"])
 
 
 def _wmma() -> tuple[Row, ...]:
-    rows = []
+    rows: list[Row] = []
     for shape, factors, sums, since in _WMMA:
-        head = f".sync.aligned.(row|col).{shape}{{.MATRIX_SPACE}}"
-        few = "b1" in factors or "u4" in factors  # which lie along k
-        loads = [("a", "row"), ("b", "col")] if few else [("(a|b)", "(row|col)")]
-        rows += [
-            Row(
-                f"wmma!load.{which}.sync.aligned.{order}.{shape}{{.MATRIX_SPACE}}.{factors}",
-                operands="{d}:* [a] b:u32?",
-                profile="load",
-                effects="loads",
-                since=since,
-            )
-            for which, order in loads
-        ]
-        rows += [
-            Row(f"wmma!load.c{head}.{sums}", operands="{d}:* [a] b:u32?", profile="load", effects="loads", since=since),
-            Row(
-                f"wmma!store.d{head}.{sums}",
-                operands="[a] {b}:* c:u32?",
-                profile="store",
-                effects="stores",
-                since=since,
-            ),
-        ]
-        end = {"s32": "{.satfinite}", "f64": "{.rn}"}.get(sums, "")
-        end = ".(xor|and).popc" if "b1" in factors else end
-        order = ".row.col" if few else _ORDERS
-        rows += [
-            Row(
-                f"wmma!mma{end}.sync.aligned{order}.{shape}.{sums}.{one}.{one}.{sums}",
-                operands="{d}:* a:* b:* c:*",
-                profile="tensor",
-                effects="meets ends",
-                since=since,
-            )
-            for one in factors.strip("()").split("|")
-            if one != "f16"
-        ]
-    rows.append(
-        Row(
-            f"wmma!mma.sync.aligned{_ORDERS}.WMMA{{.satfinite}}.(f16|f32).(f16|f32)",
-            operands="{d}:* a:* b:* c:*",
-            profile="tensor",
-            effects="meets ends",
-        )
-    )
-    return tuple(rows)
+        rows += _tiles(shape, factors, sums, since)
+        if factors != "(f16)":
+            rows += _products(shape, factors, sums, since)
+    head = f"wmma!mma.sync.aligned{_ORDERS}.WMMA{{.satfinite}}.(f16|f32).(f16|f32)"
+    return (*rows, Row(head, "{d}:* a:* b:* c:*", "", _MODEL, profile="tensor", effects="meets ends"))
+
+
+def _tiles(shape: str, factors: str, sums: str, since: str) -> list[Row]:
+    """From memory and to it."""
+    tail = f"{shape}{{.MATRIX_SPACE}}"
+    loads = [("a", "row"), ("b", "col")] if factors in _ALONG_K else [("(a|b)", "(row|col)")]
+    names = [f"{which}.sync.aligned.{order}.{tail}.{factors}" for which, order in loads]
+    names.append(f"c.sync.aligned.(row|col).{tail}.{sums}")
+    stored = f"wmma!store.d.sync.aligned.(row|col).{tail}.{sums}"
+    return [
+        *(Row(f"wmma!load.{name}", "{d}:* [a] b:u32?", "", "a", profile="load", effects="loads", since=since) for name in names),
+        Row(stored, "[a] {b}:* c:u32?", "", "b", profile="store", effects="stores", since=since),
+    ]  # fmt: skip
+
+
+def _products(shape: str, factors: str, sums: str, since: str) -> list[Row]:
+    """Of two factors of one type."""
+    end = ".(xor|and).popc" if factors == "(b1)" else {"s32": "{.satfinite}", "f64": "{.rn}"}.get(sums, "")
+    head = f"wmma!mma{end}.sync.aligned{'.row.col' if factors in _ALONG_K else _ORDERS}.{shape}.{sums}"
+    return [
+        Row(f"{head}.{one}.{one}.{sums}", "{d}:* a:* b:* c:*", "", _MODEL, profile="tensor", effects="meets ends", since=since)
+        for one in factors.strip("()").split("|")
+    ]  # fmt: skip
 
 
 _ROWS = ".sync.aligned.m8n8.(x1|x2|x4){.trans}{.OWN}.b16"
 
 ROWS = (
     *_mma(), *_few_bits(), *_sparse(), *_wmma(),
-    Row(f"ldmatrix{_ROWS}", "{d}:* [a]", profile="load", effects="loads exchanges", since="6.5 sm_75"),
-    Row(f"stmatrix{_ROWS}", "[a] {b}:*", profile="store", effects="stores exchanges", since="7.8 sm_90"),
-    Row("movmatrix.sync.aligned.m8n8.trans.b16", "d:b32 a:b32", profile="tensor", effects="meets ends", since="7.8 sm_75"),
+    Row(f"ldmatrix{_ROWS}", "{d}:* [a]", "", "turned(n, a)", profile="load", effects="loads exchanges", since="6.5 sm_75"),
+    Row(f"stmatrix{_ROWS}", "[a] {b}:*", "", "turned(n, b)", profile="store", effects="stores exchanges", since="7.8 sm_90"),
+    Row("movmatrix.sync.aligned.m8n8.trans.b16", "d:b32 a:b32", "", "turned(n, a)", profile="tensor", effects="meets ends", since="7.8 sm_75"),
 )  # fmt: skip

@@ -336,6 +336,25 @@ def shuffled(name: Name, lanes: list[int], a: list[int], b: list[int], c: list[i
     return found
 
 
+def multiplied(name: Name, a: list[list[int]], b: list[list[int]], c: list[list[int]]) -> list[list[int]]:
+    """`mma`: a product of matrices and a sum; of bits the ones that differ, or that both have."""
+    columns = list(zip(*b, strict=True))
+    differ = name.has("xor")
+    found = [
+        [
+            old + sum((x ^ y) if differ else x * y for x, y in zip(row, column, strict=True))
+            for column, old in zip(columns, sums, strict=True)
+        ]
+        for row, sums in zip(a, c, strict=True)
+    ]
+    return [[integers.clamp(one, 32) for one in row] for row in found] if name.has("satfinite") else found
+
+
+def turned(name: Name, a: list[list[int]]) -> list[list[int]]:
+    """A matrix, with rows as columns where the name says so."""
+    return [list(column) for column in zip(*a, strict=True)] if name.has("trans") else a
+
+
 @cache
 def function_of(name: Name, letters: tuple[str, ...] = ()) -> Callable[..., object]:
     """The model of a form, as a function of these letters.

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from jitload.cpu.isa.row import Row
 
 _ACCESSES = frozenset(["ld", "ldu", "st", "atom", "red"])
+_MATRICES = frozenset(["mma", "wmma", "ldmatrix", "stmatrix", "movmatrix"])
 
 
 def way_of(row: Row) -> str:
@@ -20,6 +21,8 @@ def way_of(row: Row) -> str:
         return "scene"
     if row.opcode in _ACCESSES:
         return "access"
+    if row.opcode in _MATRICES:
+        return "matrix"
     if row.profile == "warp":
         return "meeting"
     if row.opcode[0] == "v" and row.opcode != "vote":
