@@ -91,7 +91,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "atom.global.cas.b16 %h1, [%w], %h2, %h3", "atom.global.add.noftz.f16x2 %r1, [%w], %r2",
         "atom.global.add.noftz.bf16 %h1, [%w], %h2", "atom.global.add.v4.f32 {%f1, %f2, %f3, %f4}, [%w], {%f1, %f2, %f3, %f4}",
         "red.global.min.noftz.v2.f16x2 [%w], {%r1, %r2}", "atom.global.max.noftz.v4.bf16 {%h1, %h2, %h3, %h4}, [%w], {%h1, %h2, %h3, %h4}",
-        "atom.global.exch.b128 %q, [%w], %q", "red.global.add.f32 [%w], %f1", "red.async.relaxed.cluster.global.add.u32 [%w], %r1, [%r2]",
+        "atom.global.exch.b128 %q, [%w], %q", "red.global.add.f32 [%w], %f1", "red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.add.u32 [%r1], %r2, [%r3]",
         "multimem.red.global.add.u32 [%w], %r1",
     ),
     "Barriers": (
@@ -142,7 +142,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Special registers": (
         *(f"mov.u32 %r1, %{name}" for name in ("tid.x", "ntid.y", "ctaid.z", "nctaid.x", "laneid", "warpid", "nwarpid", "smid", "nsmid",
           "lanemask_lt", "clock", "globaltimer_lo", "envreg1", "dynamic_smem_size", "reserved_smem_offset_1", "cluster_ctarank", "pm0")),
-        "mov.u64 %d1, %clock64", "mov.u64 %d1, %globaltimer", "mov.u64 %d1, %gridid",
+        "mov.u64 %d1, %clock64", "mov.u64 %d1, %globaltimer", "mov.u64 %d1, %gridid", "mov.pred %p1, %is_explicit_cluster",
     ),
     "SIMD in a word": (
         "vadd2.u32.u32.u32 %r1, %r2, %r3, %r4", "vsub4.s32.s32.s32.sat %r1, %r2, %r3, %r4", "vavrg4.u32.u32.u32 %r1, %r2, %r3, %r4",

@@ -94,7 +94,7 @@ def _emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers
         writer.line(f"fill_bulk(batch, {target}, {to}, {text}, {writer.site})")
         return
     modifiers.need("async")
-    modifiers.need("shared::cluster")
+    space = "cluster" if modifiers.choice(*SPACE_OF) else "generic"
     modifiers.need(_BYTES)
     type_ = modifiers.type()
     count = int((modifiers.choice("v2", "v4") or "v1")[1])
@@ -102,7 +102,21 @@ def _emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers
     values = value.items if isinstance(value, Vector) else (value,)
     if type_.bits not in {32, 64} or type_.kind not in "busf" or len(values) != count:
         raise Refused(f"st.async of {len(values)} values of .{type_.name}")
-    target, to = address_name(writer, "cluster", memory)
+    target, to = address_name(writer, space, memory)
     sources = ", ".join(writer.source(one, type_.rep) for one in values)
     writer.line(f"{target}.store_vector({to}, {type_.rep!r}, {type_.size}, {writer.site}, [{sources}])")
-    emit_completion(writer, barrier, writer.function.constant(TYPES["u32"].rep, count * type_.size))
+    emit_completion(writer, barrier, writer.function.constant(TYPES["u32"].rep, count * type_.size), space)
+
+
+@emits("red", of=("async",))
+def _emit_async_reduction(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`red.async`, which tells an mbarrier."""
+    modifiers.flag("async", "relaxed", "cluster", _BYTES)
+    space = "cluster" if modifiers.flag("shared::cluster") else "generic"
+    name = modifiers.need("inc", "dec", "min", "max", "add", "and", "or", "xor")
+    type_ = modifiers.type()
+    memory, value, barrier = operands(instruction, 3)
+    target, to = address_name(writer, space, memory)
+    what = f"{type_.name!r}, {type_.rep!r}, {type_.size}, {writer.site}, {name!r}"
+    writer.line(f"atomic(batch, {target}, {to}, {what}, {writer.source(value, type_.rep)}, None, False)")
+    emit_completion(writer, barrier, writer.function.constant("u32", type_.size), space)

@@ -71,9 +71,9 @@ def _emit_transaction(
     writer.line(f"mbarrier_transact(batch, {_where(writer, space, memory)}, {writer.source(size, 'u32')}, {sign})")
 
 
-def emit_completion(writer: BlockWriter, memory: Operand, size: str) -> None:
+def emit_completion(writer: BlockWriter, memory: Operand, size: str, space: str = "cluster") -> None:
     """What a copy that names an mbarrier does at its end."""
-    writer.line(f"mbarrier_transact(batch, {_where(writer, 'cluster', memory)}, {size}, -1)")
+    writer.line(f"mbarrier_transact(batch, {_where(writer, space, memory)}, {size}, -1)")
 
 
 def _emit_wait(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, space: str, timed: bool) -> None:

@@ -163,6 +163,7 @@ def _emit_vector_atomic(
 def _emit_fence(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     operands(instruction, 0)
     modifiers.flag("gl", "sc", "acq_rel", "acquire", "release", "mbarrier_init", *SCOPES)
+    modifiers.flag("sync_restrict::shared::cluster", "sync_restrict::shared::cta")
     # There is one proxy here, and copies are complete at once.
     modifiers.flag("proxy", "alias", "async", "generic", "async::generic", "global", "shared::cta", "shared::cluster")
 

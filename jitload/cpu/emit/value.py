@@ -187,8 +187,8 @@ def _emit_cvta(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
 def _emit_cluster_address(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     maps = instruction.opcode == "mapa"
     d, a, *rank = operands(instruction, 3 if maps else 2)
-    generic = not modifiers.flag("shared::cluster")
-    type_ = modifiers.type()
+    shared, type_ = modifiers.flag("shared::cluster"), modifiers.type()
+    generic = not shared and type_.bits == 64
     if type_.name not in {"u32", "u64"}:
         raise Refused(f"type .{type_.name} is not supported here")
     address = writer.source(a, type_.rep)

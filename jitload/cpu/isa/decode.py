@@ -135,9 +135,11 @@ def _spot(place: Place, type_: Type | None) -> _Spot:
         return _Spot(place, type_, frozenset(), frozenset())
     if place.holds == "#":
         return _Spot(place, type_, frozenset(), _WIDTHS)
+    if place.holds == "_":
+        return _Spot(place, type_, frozenset(), frozenset())
     registers = _registers(type_, wider=place.mark == ">")
     if type_ is None:
-        return _Spot(place, type_, registers, frozenset() if place.holds == "_" else _WIDTHS)
+        return _Spot(place, type_, registers, _WIDTHS)
     literal = not place.is_result and place.pair != "&"
     return _Spot(place, type_, registers, _widths(type_) if literal else frozenset())
 

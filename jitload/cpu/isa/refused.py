@@ -28,5 +28,4 @@ ROWS = (
     *(Row(f"cp.tensor.{form}", refused=_FORMS.format(form), profile="copy", effects="loads stores releases") for form in _TENSORS),
     Row("wgmma.sp", "d:*", profile="tensor", effects="meets ends", refused=f"wgmma.mma_async.sp, products of sparse matrices, are {_PLAIN}"),
     Row("cvt.s2f6x2", "d:*", profile="conversion", refused="conversions with fixed-point numbers (.s2f6x2) are not supported by the CPU executor"),
-    Row("red.async", profile="atomic", effects="stores strong", refused="red.async, reductions across a cluster, are not supported by the CPU executor: write red"),
 )  # fmt: skip
