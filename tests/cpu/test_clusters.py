@@ -259,6 +259,29 @@ def test_races_within_a_cluster(cuda, body, what):
         run_mistake(cuda, body)
 
 
+def test_an_access_before_the_other_block_has_begun(cuda):
+    body = f"{_LEFT} other[t] = t; cluster.sync();"
+    assert not run_mistake(cuda, body).any()
+    what = r"writes shared memory of block \(1, 0, 0\), and nothing says that the block has begun"
+    with jitload.configure(cpu_check="race"), pytest.raises(CpuFault, match=what):
+        run_mistake(cuda, body)
+
+
+def test_a_read_of_what_no_block_wrote(cuda):
+    body = "__shared__ int unset[32]; cluster.sync(); y[t] = cluster.map_shared_rank(unset, 3)[t]; cluster.sync();"
+    with jitload.configure(cpu_check="init"), pytest.raises(CpuFault, match=r"uninitialised.*shared memory of block"):
+        run_mistake(cuda, body)
+
+
+def test_a_profile_tells_memory_of_other_blocks_from_the_own(kernels):
+    x = np.zeros(512, np.int32)
+    with jitload.cpu_profile() as profile:
+        kernels.run("ring", 4, 128, x, x, 3, cluster=4)
+    ring = profile.kernel("ring")
+    assert (ring.memory("cluster", "load").requests, ring.memory("cluster", "load").bytes) == (4 * 4 * 3, 4 * 512 * 3)
+    assert (ring.memory("shared", "load").requests, ring.memory("shared", "store").requests) == (16, 16 * 4)
+
+
 @pytest.mark.usefixtures("checked_too")
 def test_a_relaxed_arrival_behind_a_fence_orders(cuda):
     body = f"__threadfence(); asm volatile(\"barrier.cluster.arrive.relaxed; barrier.cluster.wait;\" ::: \"memory\"); {_LEFT} y[t + 32 * rank] = other[t]; cluster.sync();"  # fmt: skip

@@ -110,7 +110,7 @@ def test_where_a_gpu_runs_kernels_the_error_says_what_to_do():
 
 def test_a_wrong_space_is_an_error_that_lists_them(module):
     profile = jitload.cpu_profile(module["twice"], np.zeros(32, np.float32), grid=1, block=32)
-    with pytest.raises(ValueError, match="the spaces are global, shared, local, param, const"):
+    with pytest.raises(ValueError, match="the spaces are global, shared, cluster, local, param, const"):
         profile.total.memory("texture")
 
 

@@ -110,6 +110,10 @@ class Gatherings:
             column = getattr(known, name)
             column[lanes] = np.maximum(column[lanes], told[clusters[lanes]])
 
+    def met(self, lanes: Array) -> Array:
+        """Whether each lane has been let go once."""
+        return np.asarray(self._waited[lanes] > 0)
+
     def know(self, lanes: Array, others: Array, times: Array) -> Array:
         """Per pair of lanes of one cluster, whether the first knows what the second did at a time."""
         waited, arrivals = self._waited[lanes], self._arrivals[others]
@@ -162,6 +166,12 @@ class Order:
             known.gatherings.arrive(lanes, clusters, until, known)
         else:
             known.gatherings.wait(lanes, clusters, known)
+
+    def strangers(self, batch: Batch, lanes: Array) -> Array:
+        """Positions among lanes of those that know of no other block, not even that it has begun."""
+        known = self.known(batch)
+        met = np.zeros(len(lanes), np.bool_) if known.gatherings is None else known.gatherings.met(lanes)
+        return np.flatnonzero(~met & (known.grid[lanes] == 0))
 
     def meet(self, batch: Batch, lanes: Array | None) -> None:
         """`__syncwarp` of lanes."""

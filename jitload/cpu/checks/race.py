@@ -22,6 +22,7 @@ from jitload.cpu.faults import describe_place, run_fault
 from jitload.cpu.lanes.warp import shuffle_sources
 from jitload.cpu.memory.access import lanes_of
 from jitload.cpu.memory.arena import ARENA_WINDOW
+from jitload.cpu.memory.cluster import ClusterAddresses
 from jitload.cpu.run.observer import Observer
 
 if TYPE_CHECKING:
@@ -179,6 +180,8 @@ class RaceCheck(Observer):
         strong = strong or how == "atomic"
         access = _Access(batch, addresses, offset, nbytes, site, how, strong)
         arrays = self._arrays(access)
+        if isinstance(addresses, ClusterAddresses) and addresses.others:
+            self._expect_started(access, addresses)
         for number, (words, bits) in enumerate(access.columns()):
             if strong:
                 self._synchronize(access, words, arrays["released"], releases)
@@ -190,6 +193,18 @@ class RaceCheck(Observer):
                 _remember_readers(arrays, words, records)
             else:
                 self._remember_writers(access, arrays, number, words, records, values)
+
+    def _expect_started(self, access: _Access, addresses: ClusterAddresses) -> None:
+        """Other blocks of a cluster have shared memory once they have begun, and something must say that."""
+        strangers = self._order.strangers(access.batch, access.lanes)
+        foreign = strangers[addresses.slots[strangers] != access.batch.block_slot[access.lanes[strangers]]]
+        if len(foreign):
+            block = access.batch.block_at(int(addresses.slots[foreign[0]]))
+            what = (
+                f"race: it {_VERBS[access.how]} shared memory of block {block}, and nothing says that the block has "
+                f"begun (cluster.sync() before the first such access does). The access is"
+            )
+            access.batch.fail_lane(access.site, int(access.lanes[foreign[0]]), what)
 
     def _synchronize(self, access: _Access, words: Array, released: Array, releases: bool) -> None:
         """What a strong access publishes and acquires; of the lanes of one atomic, each may follow any other."""

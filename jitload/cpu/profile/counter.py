@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jitload.cpu.memory.cluster import ClusterAddresses
 from jitload.cpu.profile.instruction_class import Opcode
 from jitload.cpu.profile.metrics import Traffic
 from jitload.cpu.profile.warp_access import (
@@ -79,7 +80,7 @@ class Counter(Observer):
     def launched(self, grid: Grid) -> None:
         """Find or begin the counts of this kernel; equal code under one name is one kernel."""
         code = grid.code
-        found = next((one for one in self.kernels if one.symbol == code.name and one.places == code.places), None)
+        found = next((one for one in self.kernels if one.symbol == code.name and _alike(one.places, code.places)), None)
         if found is None:
             found = KernelCounts(grid.name, code.name, code.places)
             self.kernels.append(found)
@@ -126,6 +127,8 @@ class Counter(Observer):
         positions = addresses.positions
         declared = self._counts.opcodes[site].modifiers
         space = next((name for name in ("const", "param") if name in declared), addresses.space)
+        if isinstance(addresses, ClusterAddresses) and addresses.others:
+            space = "cluster"
         key = (site, space, how)
         traffic = self._counts.traffic.get(key)
         if traffic is None:
@@ -153,6 +156,11 @@ class Counter(Observer):
             found = self._whole.get(batch.blocks) or self._whole.setdefault(batch.blocks, Warps(batch.slots))
         self._warps = found
         return found
+
+
+def _alike(places: Sequence[Place], others: Sequence[Place]) -> bool:
+    """Whether two kernels have the same instructions at the same lines, wherever those lines can be shown from."""
+    return [one._replace(excerpt=None) for one in places] == [one._replace(excerpt=None) for one in others]
 
 
 def _count_cost(

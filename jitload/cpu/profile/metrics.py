@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: State spaces, and what is done there, in the order of tables.
-SPACES = ("global", "shared", "local", "param", "const")
+SPACES = ("global", "shared", "cluster", "local", "param", "const")
 WAYS = ("load", "store", "atomic")
 
 
@@ -119,7 +119,7 @@ class Metrics:
         """Accesses of a state space, of one kind or of all.
 
         Args:
-            space: "global", "shared", "local", "param" or "const".
+            space: "global", "shared", "cluster" (shared memory of other blocks), "local", "param" or "const".
             way: "load", "store", "atomic", or None for all of them.
 
         Raises:
