@@ -63,16 +63,22 @@ _SCALED = (
     (64, "mxf4nvf4", ".scale_vec::4X", "e2m1.e2m1", "ue4m3"),
 )  # fmt: skip
 _SCALES = "s:* i:* t:* j:*"
+_SCALED_MODEL = "tests/cpu/test_matrix_scaled.py"
 
 
-def _product(name: str, operands: str, since: str) -> Row:
-    return Row(f"mma.{name}", operands, profile="tensor", effects="meets ends", since=since)
+def _product(name: str, operands: str, since: str, model: str) -> Row:
+    return Row(f"mma.{name}", operands, "", model, profile="tensor", effects="meets ends", since=since)
 
 
 def _few_bits() -> tuple[Row, ...]:
     """Floats of 8 bits and fewer, in bytes, and products with scales."""
     plain = [
-        _product(f"sync.aligned.m16n8k32.row.col{_KIND}.{d}.{_FEW}.{_FEW}.{d}", "{d}:* a:* b:* c:*", "8.7 sm_120a")
+        _product(
+            f"sync.aligned.m16n8k32.row.col{_KIND}.{d}.{_FEW}.{_FEW}.{d}",
+            "{d}:* a:* b:* c:*",
+            "8.7 sm_120a",
+            _SCALED_MODEL,
+        )
         for d in ("f16", "f32")
     ]
     scaled = [
@@ -80,6 +86,7 @@ def _few_bits() -> tuple[Row, ...]:
             f"{head}sync.aligned.m16n8k{k * times}.row.col.kind::{kind}.block_scale{count}.f32.{factors}.f32.{scale}",
             f"{{d}}:* a:* b:* c:* {sparse}{_SCALES}",
             "8.7 sm_120a",
+            _SCALED_MODEL,
         )
         for k, kind, count, factors, scale in _SCALED
         for head, times, sparse in (("", 1, ""), ("sp::ordered_metadata.", 2, "e:b32 f:# "))
@@ -97,6 +104,7 @@ def _sparse() -> tuple[Row, ...]:
             f"{which}.sync.aligned.({shapes}).row.col{before}.{d}.{factors}.{c}",
             "{d}:* a:* b:* c:* e:b32 f:#",
             since or "7.1 sm_80",
+            "tests/cpu/test_matrix_sparse.py",
         )
         for which, (shapes, before, d, factors, c, since) in forms
     )

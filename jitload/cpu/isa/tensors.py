@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from jitload.cpu.isa.row import Row
 
+#: Its forms need tensor maps around them.
+_MODEL = "tests/cpu/test_tensor_copies.py"
 _AXES = "(1d|2d|3d|4d|5d)"
 _BYTES = "mbarrier::complete_tx::bytes"
 _POLICY = "z:u64@L2::cache_hint"
@@ -18,11 +20,11 @@ _GLOBAL = (
 _CLUSTER = ((".(and|or|xor)", "b32"), (".add", "(u32|s32|u64)"), (".(min|max)", "(u32|s32)"), (".(inc|dec)", "u32"))
 
 ROWS = (
-    Row(f"cp.async.bulk.tensor.{_AXES}.shared::cluster.global{{.tile}}.{_BYTES}{{.multicast::cluster}}{_HINT}", f"[d] [t] [c] b:u16@multicast::cluster {_POLICY}", since="8.0 sm_90", profile="copy", effects=_COPIES),
-    Row(f"cp.async.bulk.tensor.{_AXES}.shared::cta.global{{.tile}}.{_BYTES}{_HINT}", f"[d] [t] [c] {_POLICY}", since="8.6 sm_90", profile="copy", effects=_COPIES),
-    Row(f"cp.async.bulk.tensor.{_AXES}.global.shared::cta{{.tile}}.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.0 sm_90", profile="copy", effects=_COPIES),
-    Row(f"cp.async.bulk.prefetch.tensor.{_AXES}.L2.global{{.tile}}{_HINT}", f"[t] {_POLICY}", since="8.0 sm_90", profile="copy", effects=_COPIES),
-    Row(f"cp.reduce.async.bulk.tensor.{_AXES}.global.shared::cta.{_OPERATION}{{.tile}}.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.0 sm_90", profile="copy", effects=_COPIES),
-    *(Row(f"cp.reduce.async.bulk.global.shared::cta.bulk_group{_HINT}{operation}.{types}", f"[d] [a] b:u32 {_POLICY}", since="8.0 sm_90", profile="copy", effects=_COPIES) for operation, types in _GLOBAL),
-    *(Row(f"cp.reduce.async.bulk.shared::cluster.shared::cta.{_BYTES}{operation}.{types}", "[d] [a] b:u32 [c]", since="8.0 sm_90", profile="copy", effects=_COPIES) for operation, types in _CLUSTER),
+    Row(f"cp.async.bulk.tensor.{_AXES}.shared::cluster.global{{.tile}}.{_BYTES}{{.multicast::cluster}}{_HINT}", f"[d] [t] [c] b:u16@multicast::cluster {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
+    Row(f"cp.async.bulk.tensor.{_AXES}.shared::cta.global{{.tile}}.{_BYTES}{_HINT}", f"[d] [t] [c] {_POLICY}", since="8.6 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
+    Row(f"cp.async.bulk.tensor.{_AXES}.global.shared::cta{{.tile}}.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
+    Row(f"cp.async.bulk.prefetch.tensor.{_AXES}.L2.global{{.tile}}{_HINT}", f"[t] {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
+    Row(f"cp.reduce.async.bulk.tensor.{_AXES}.global.shared::cta.{_OPERATION}{{.tile}}.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
+    *(Row(f"cp.reduce.async.bulk.global.shared::cta.bulk_group{_HINT}{operation}.{types}", f"[d] [a] b:u32 {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES) for operation, types in _GLOBAL),
+    *(Row(f"cp.reduce.async.bulk.shared::cluster.shared::cta.{_BYTES}{operation}.{types}", "[d] [a] b:u32 [c]", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES) for operation, types in _CLUSTER),
 )  # fmt: skip

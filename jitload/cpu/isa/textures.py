@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from jitload.cpu.isa.row import Row
 
+#: Its forms need texture objects around them.
+_MODEL = "tests/cpu/test_textures.py"
 #: Geometry -> its coordinates in an example; the number of a layer stands before them.
 _PLACES = {
     "1d": "%f5", "2d": "%f5, %f6", "3d": "%f5, %f6, %f7, %f7", "a1d": "%r1, %f5", "a2d": "%r1, %f5, %f6, %f6",
@@ -18,12 +20,28 @@ def _rows(geometry: str, places: str) -> tuple[Row, ...]:
     example = f"{_TARGET}, [%d1, {{{places}}}]"
     tail = f"{geometry}.v4.(u32|s32|f32)"
     rows = [
-        Row(f"tex.{tail}.{seen}", "{d}:* [t]", profile="load", effects="accesses", example=example),
-        Row(f"tex.level.{tail}.f32", "{d}:* [t] b:f32", profile="load", effects="accesses", example=f"{example}, %f3"),
+        Row(f"tex.{tail}.{seen}", "{d}:* [t]", model=_MODEL, profile="load", effects="accesses", example=example),
+        Row(
+            f"tex.level.{tail}.f32",
+            "{d}:* [t] b:f32",
+            model=_MODEL,
+            profile="load",
+            effects="accesses",
+            example=f"{example}, %f3",
+        ),
     ]
     if geometry in _GRADIENTS:
         given = ", ".join([example, _GRADIENTS[geometry], _GRADIENTS[geometry]])
-        rows.append(Row(f"tex.grad.{tail}.f32", "{d}:* [t] b:* c:*", profile="load", effects="accesses", example=given))
+        rows.append(
+            Row(
+                f"tex.grad.{tail}.f32",
+                "{d}:* [t] b:* c:*",
+                model=_MODEL,
+                profile="load",
+                effects="accesses",
+                example=given,
+            )
+        )
     return tuple(rows)
 
 
@@ -32,6 +50,7 @@ ROWS = (
     Row(
         "tld4.(r|g|b|a).2d.v4.(u32|s32|f32).f32",
         "{d}:* [t]",
+        model=_MODEL,
         profile="load",
         effects="accesses",
         example=f"{_TARGET}, [%d1, {{%f5, %f6}}]",

@@ -30,6 +30,7 @@ def _rows() -> tuple[Row, ...]:
                 Row(
                     f"wgmma!mma_async.sync.aligned.({shapes}){middle}.{d}.{a}.{b}{end}",
                     " ".join(["{d}:*", factor, "b:u64", "c:p", *(f"{letter}:#" for letter in "efgh"[:literals])]),
+                    model="tests/cpu/test_wgmma.py",
                     profile="tensor",
                     effects="loads meets ends accumulates",
                     since=_SINCE,
@@ -39,8 +40,8 @@ def _rows() -> tuple[Row, ...]:
 
 
 ROWS = (
-    Row("wgmma!fence.sync.aligned", profile="synchronization", since=_SINCE),
-    Row("wgmma!commit_group.sync.aligned", profile="synchronization", since=_SINCE),
-    Row("wgmma!wait_group.sync.aligned", "a:#", profile="synchronization", since=_SINCE),
+    Row("wgmma!fence.sync.aligned", model="nothing", profile="synchronization", since=_SINCE),
+    Row("wgmma!commit_group.sync.aligned", model="nothing", profile="synchronization", since=_SINCE),
+    Row("wgmma!wait_group.sync.aligned", "a:#", "", "nothing", profile="synchronization", since=_SINCE),
     *_rows(),
 )

@@ -1,4 +1,4 @@
-"""Which test asks the model of a row."""
+"""Which test asks the model of a row: each row has one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ if TYPE_CHECKING:
 
 _ACCESSES = frozenset(["ld", "ldu", "st", "atom", "red"])
 _MATRICES = frozenset(["mma", "wmma", "ldmatrix", "stmatrix", "movmatrix"])
+#: Models that are whole files of tests, where a form needs objects, descriptors or clusters around it.
+_FILE = "tests/"
 
 
 def way_of(row: Row) -> str:
-    """ "value", "access", "meeting", "video", "scene", "nothing"; "" where there is no model."""
+    """ "value", "access", "meeting", "matrix", "video", "scene", "nothing" or "file"; "" where there is no model."""
     if row.refused or not row.model:
         return ""
-    if row.model == "nothing":
-        return "nothing"
-    if row.model.startswith("scene"):
-        return "scene"
+    if row.model in {"nothing", "scene"}:
+        return row.model
+    if row.model.startswith(_FILE):
+        return "file"
     if row.opcode in _ACCESSES:
         return "access"
     if row.opcode in _MATRICES:

@@ -1,0 +1,32 @@
+"""Forms whose effect takes more than one instruction to see do in their scenes what these say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jitload.cpu.isa.registry import FAMILIES
+from jitload.errors import CpuFault
+from tests.cpu.isa.lines import names_of
+from tests.cpu.isa.scenes import SCENES, THREADS, text_of
+from tests.cpu.isa.ways import way_of
+
+ROWS = [row for rows in FAMILIES.values() for row in rows if way_of(row) == "scene"]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.spelled for row in ROWS])
+def test_a_scene_ends_as_it_says(ptx, row):
+    for name in names_of(row, 6):
+        scene = SCENES[row.spelled](name)
+        out, memory = np.zeros(THREADS, np.uint32), np.array([k % 251 for k in range(512)], np.uint8)
+        device = ptx(text_of(scene, name, 0))
+        if scene.stops:
+            with pytest.raises(CpuFault, match=scene.stops):
+                device.run("k0", 1, THREADS, out, memory)
+            continue
+        device.run("k0", 1, THREADS, out, memory)
+        assert out.tolist() == [scene.found(thread) % (1 << 32) for thread in range(THREADS)], name.parts
+
+
+def test_every_scene_is_of_a_row():
+    assert {*SCENES} == {row.spelled for row in ROWS}

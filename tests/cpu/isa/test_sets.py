@@ -1,0 +1,51 @@
+"""What docs/cpu.md names, the rows, and the rows that a model is asked of are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jitload.cpu.isa.registry import FAMILIES
+from tests.cpu.isa import (
+    test_accesses,
+    test_matrices,
+    test_meetings,
+    test_models,
+    test_nothing,
+    test_scenes,
+    test_videos,
+)
+from tests.cpu.isa.ways import way_of
+
+TOP = Path(__file__).parents[3]
+ROWS = [row for rows in FAMILIES.values() for row in rows]
+#: Opcode -> what makes it in CUDA C++.
+CPP = {"tld4": "gather"}
+ASKED = {
+    "value": test_models.ROWS,
+    "access": test_accesses.ROWS,
+    "meeting": test_meetings.ROWS,
+    "matrix": test_matrices.ROWS,
+    "video": test_videos.ROWS,
+    "scene": test_scenes.ROWS,
+    "nothing": test_nothing.ROWS,
+}
+
+
+def test_every_row_has_a_model_or_is_refused():
+    bare = [row.spelled for row in ROWS if not row.refused and not way_of(row)]
+    assert not bare, f"no model (how one is written says tests/cpu/isa/models.py, and which there are ways.py): {bare}"
+
+
+def test_each_model_is_asked_by_one_test():
+    asked = sorted(row.spelled for rows in ASKED.values() for row in rows)
+    assert asked == sorted(row.spelled for row in ROWS if way_of(row) not in {"", "file"})
+
+
+@pytest.mark.parametrize("path", sorted({row.model for row in ROWS if way_of(row) == "file"}))
+def test_a_file_that_is_a_model_runs_its_forms(path):
+    """It has their opcodes in it, or their names in CUDA C++."""
+    text = (TOP / path).read_text()
+    for row in ROWS:
+        assert row.model != path or CPP.get(row.opcode, row.opcode) in text, f"{row.spelled} is not in {path}"
