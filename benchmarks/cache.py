@@ -281,7 +281,7 @@ def measure_growth(directory: str, sizes: list[int]) -> None:
 def measure_upkeep(entries: int, cache: jitload.Cache) -> None:
     assert cache.disk is not None
     store, bound = cache.disk, cache.disk.max_bytes
-    keys = [key for shard in list(store.shards())[:50] for key in store.keys_of(shard)[:1]]
+    keys = [key for shard in list(store.contents.shards())[:50] for key in store.contents.keys_of(shard)[:1]]
     hits = sorted(timed_ms(lambda key=key: store.read(key)) for key in keys)
     row(f"verified disk hit, store level, {entries} entries", f"{hits[len(hits) // 2] * 1e3:.1f} us")
     for what, action in (

@@ -53,3 +53,8 @@ def sha256_parts(parts: Iterable[bytes]) -> bytes:
 def digest_factors(factors: Iterable[tuple[str, bytes]]) -> str:
     """SHA-256 over framed factors, 64 lower-case hex digits."""
     return sha256_hex(frame_all(factors))
+
+
+def shard_path(kind: str, digest: str) -> str:
+    """Where what has a digest lies among its kind: "objects/ab/cdef...", so that no directory has too many files."""
+    return f"{kind}/{digest[:2]}/{digest[2:]}"

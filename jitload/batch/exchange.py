@@ -61,7 +61,7 @@ def push_everything(cache: Cache) -> Exchanged:
     """
     disk, remote = _ends(cache, writes=True)
     giver = _Giver(remote)
-    for key in [key for key, _ in disk.scan_keys()]:
+    for key in [key for key, _ in disk.contents.scan_keys()]:
         try:
             artifact, data = disk.read_entry(key)
         except FileNotFoundError:
@@ -70,7 +70,7 @@ def push_everything(cache: Cache) -> Exchanged:
             giver.failed += 1
             continue
         giver.give(artifact, canonical_json(decode_factors(data, key)))
-    for digest in list(disk.scan_records()):
+    for digest in list(disk.contents.scan_records()):
         for variant in reversed(disk.variants(digest)[0]):
             giver.add_variant(digest, variant)
     return Exchanged(giver.given, 0, (), giver.finish())
@@ -156,7 +156,7 @@ class _Taker:
         self.missing: list[str] = []
 
     def take_entry(self, key: str) -> None:
-        if not self._disk.is_gone(key):
+        if not self._disk.contents.is_gone(key):
             self.present += 1
             return
         self._remote.begin(key)  # each has a deadline of its own

@@ -328,7 +328,7 @@ def _is_chosen(entry: EntryInfo, kind: Listed | None, arch: str | None, name: st
 
 
 def _quarantined(cache: Cache) -> int:
-    return 0 if cache.disk is None else sum(1 for _ in cache.disk.quarantined())
+    return 0 if cache.disk is None else sum(1 for _ in cache.disk.contents.quarantined())
 
 
 def _ask(question: str) -> None:

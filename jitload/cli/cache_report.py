@@ -77,7 +77,7 @@ def damage_lines(damaged: Iterable[Damage]) -> list[str]:
 def stats_json(cache: Cache) -> JsonRow:
     """Everything that is known of a cache directory, as plain values."""
     summary = cache.summary()
-    aside = [] if cache.disk is None else [size for _, size in cache.disk.quarantined()]
+    aside = [] if cache.disk is None else [size for _, size in cache.disk.contents.quarantined()]
     rows = sorted(summary.groups.items())
     return {
         "directory": cache.directory,

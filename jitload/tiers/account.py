@@ -12,8 +12,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from jitload.tiers.contents import HEADROOM
 from jitload.tiers.database import is_day, is_entry_key
-from jitload.tiers.disk import HEADROOM
 from jitload.tiers.ledger import counts_of
 from jitload.tiers.records import bytes_in_bound, list_records, settle_records
 from jitload.tiers.stats import Stats
@@ -94,7 +94,7 @@ class Account:
             self._collect(ledger, bound, None)
 
         self._dropped = []
-        if not self._disk.shards() and not self._index.sums():
+        if not self._disk.contents.shards() and not self._index.sums():
             return []  # there may be no directory yet, and none is made for this
         done = self._index.work(work)
         return self._dropped if done else None
@@ -108,19 +108,19 @@ class Account:
         measured: dict[str, Row] = {}
         for key in filter(is_entry_key, rows):  # those of a journal can be anybody's
             with suppress(OSError):  # dropped meanwhile
-                size, used = self._disk.measure(key)
+                size, used = self._disk.contents.measure(key)
                 measured[key] = {**rows[key], "bytes": size, "used": used}
         return measured
 
     def _shards_to_settle(self, files: int | None) -> dict[str, int]:
-        return shards_to_settle(self._index.sums(), self._disk.shards(), files)
+        return shards_to_settle(self._index.sums(), self._disk.contents.shards(), files)
 
     def _listed(self, shards: Mapping[str, int]) -> dict[str, tuple[dict[str, tuple[int, float]], int]]:
-        return {shard: (self._disk.list_shard(shard), mtime) for shard, mtime in shards.items()}
+        return {shard: (self._disk.contents.list_shard(shard), mtime) for shard, mtime in shards.items()}
 
     def _settle(self, ledger: Ledger, listed: Mapping[str, tuple[dict[str, tuple[int, float]], int]]) -> None:
         for shard, (found, mtime) in listed.items():
-            ledger.settle_shard(shard, found, mtime, self._disk.is_gone)
+            ledger.settle_shard(shard, found, mtime, self._disk.contents.is_gone)
 
     def _settle_all(self, ledger: Ledger) -> None:
         for shard, mtime in self._shards_to_settle(None).items():
@@ -170,7 +170,7 @@ class Account:
         files: list[tuple[float, str, int]] = []
         for key, (noted, known_size) in oldest.items():
             try:
-                size, use = self._disk.measure(key)
+                size, use = self._disk.contents.measure(key)
             except OSError:
                 gone.append(key)
                 excess -= known_size
@@ -183,10 +183,10 @@ class Account:
         for _, key, size in sorted(files):
             if excess <= 0:
                 break
-            if self._disk.drop(key):
+            if self._disk.contents.drop(key):
                 dropped.append(key)
                 excess -= size
-            elif self._disk.is_gone(key):
+            elif self._disk.contents.is_gone(key):
                 gone.append(key)
                 excess -= size
         return gone, used, dropped
@@ -215,10 +215,10 @@ def known_entries(
         stale: gets the keys of rows without an entry.
         skip: shards that are left out.
     """
-    shards = {shard: mtime for shard, mtime in disk.shards().items() if shard not in skip}
+    shards = {shard: mtime for shard, mtime in disk.contents.shards().items() if shard not in skip}
     if index is None:
         for shard in sorted(shards):
-            yield from ((key, own.get(key, {})) for key in disk.keys_of(shard))
+            yield from ((key, own.get(key, {})) for key in disk.contents.keys_of(shard))
         return
     sums = index.sums()
     for every in index.ranges():
@@ -232,7 +232,7 @@ def known_entries(
             known = rows[shard]
             settled = shard in shards and shard in sums and is_settled(sums[shard], shards[shard])
             trusted = settled and sums[shard].entries == len(known)
-            keys = sorted(known) if trusted else disk.keys_of(shard) if shard in shards else []
+            keys = sorted(known) if trusted else disk.contents.keys_of(shard) if shard in shards else []
             if stale is not None and not trusted:
                 stale += known.keys() - keys
             yield from ((key, own.get(key) or known.get(key, {})) for key in keys)
@@ -240,7 +240,7 @@ def known_entries(
 
 def count_entries(disk: DiskStore, index: Index | None) -> tuple[int, int]:
     """(number, bytes) of the entries of a directory; no file is looked at whose size the index has."""
-    shards = disk.shards()
+    shards = disk.contents.shards()
     sums = {} if index is None else index.sums()
     settled = {shard for shard, mtime in shards.items() if shard in sums and is_settled(sums[shard], mtime)}
     entries = sum(sums[shard].entries for shard in settled)
@@ -249,7 +249,7 @@ def count_entries(disk: DiskStore, index: Index | None) -> tuple[int, int]:
         changed = [shard for shard in group if shard in shards and shard not in settled]
         sizes = index.sizes_of(group) if index is not None and changed else {}
         for shard in changed:
-            for key in disk.keys_of(shard):
+            for key in disk.contents.keys_of(shard):
                 size = sizes.get(key) or _size_of(disk, key)
                 entries += size is not None
                 total += size or 0
@@ -284,6 +284,6 @@ def by_day(days: Mapping[str, Mapping[str, float]], notes: Iterable[Note]) -> di
 
 def _size_of(disk: DiskStore, key: str) -> int | None:
     try:
-        return disk.measure(key)[0]
+        return disk.contents.measure(key)[0]
     except OSError:
         return None  # dropped meanwhile

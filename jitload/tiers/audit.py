@@ -201,7 +201,7 @@ def list_entries(
             if not (sound and has_names(row)):
                 row = _row_of_entry(disk, key, row)
             if not _has_measures(row):
-                size, when = disk.measure(key)
+                size, when = disk.contents.measure(key)
                 row = {**row, "bytes": size, "used": when}
         except FileNotFoundError:
             continue  # dropped meanwhile
@@ -265,7 +265,7 @@ def verify_entries(disk: DiskStore, index: Index | None) -> tuple[dict[str, Row]
     """
     rows: dict[str, Row] = {}
     damaged: list[Damage] = []
-    for key in [key for key, _ in disk.scan_keys()]:
+    for key in [key for key, _ in disk.contents.scan_keys()]:
         try:
             artifact, data = disk.read_entry(key)
         except FileNotFoundError:
@@ -274,7 +274,7 @@ def verify_entries(disk: DiskStore, index: Index | None) -> tuple[dict[str, Row]
             damaged.append(Damage(key, _reason_of(error), disk.put_aside(key, error)))
         else:
             with suppress(OSError):  # dropped meanwhile
-                size, used = disk.measure(key)
+                size, used = disk.contents.measure(key)
                 rows[key] = {**row_of(artifact, _factors_of(data)), "bytes": size, "used": used}
     if index is not None:
         index.remove([damage.key for damage in damaged])

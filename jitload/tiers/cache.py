@@ -214,7 +214,7 @@ class Cache:
         if self._upkeep is not None:
             self._upkeep.unindexed.pop(key, None)
         held = self.memory.drop(key)
-        return (self.disk is not None and not self.read_only and self.disk.drop(key)) or held
+        return (self.disk is not None and not self.read_only and self.disk.contents.drop(key)) or held
 
     def put(self, artifact: Kept, factors: Mapping[str, object] | None = None) -> None:
         """Keep an artifact or a blob in every tier; a disk that cannot be written costs a warning, no more.
@@ -397,7 +397,7 @@ class Cache:
         self.memory.forget_variants()
         if self._upkeep is not None:
             self._upkeep.clear()
-        return 0 if self.disk is None or self.read_only else self.disk.clear()
+        return 0 if self.disk is None or self.read_only else self.disk.contents.clear()
 
     def flush(self) -> None:
         """Write what the index does not know yet, and collect. Called at exit; losing it loses nothing.

@@ -20,6 +20,7 @@ from contextlib import suppress
 
 from jitload import events, log
 from jitload.artifact import decode_kept
+from jitload.digest import shard_path
 from jitload.errors import ArtifactError, JitloadError, LoadError
 from jitload.files.directory import Directory
 from jitload.files.ownership import Foreign, Refused
@@ -29,13 +30,16 @@ from jitload.tiers.counters import counters
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from jitload.artifact import Kept
     from jitload.headers import record as records
     from jitload.headers.record import Variant
+    from jitload.tiers import contents as holdings
+    from jitload.tiers.contents import Contents
 else:
     records = lazy("jitload.headers.record")  # blobs have none
+    holdings = lazy("jitload.tiers.contents")  # no hit looks through it
 
 #: The time of use is noted in the file's mtime, at most this often: a hit should not write.
 TOUCH_SECONDS = 3600
@@ -43,13 +47,8 @@ TOUCH_SECONDS = 3600
 MAX_TOUCHED = 1000
 #: How often a process tells what it has counted, while it is at work.
 DUE_SECONDS = 60.0
-#: What a collection leaves free below the bound, so that the next put does not collect again.
-HEADROOM = 0.9
 #: What an entry in its place would not answer: a link, a FIFO, a directory, a file that is too large.
 _DAMAGE = frozenset({errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.EISDIR, errno.ENXIO})
-_HEX = frozenset("0123456789abcdef")
-#: A file in incoming/ older than this has no living writer.
-STALE_SECONDS = 3600
 
 
 class DiskStore:
@@ -78,6 +77,11 @@ class DiskStore:
         self._when_due: Callable[[], object] | None = None
         self._verify = verify
 
+    @property
+    def contents(self) -> Contents:
+        """What lies in the directory: listed, measured, dropped."""
+        return holdings.Contents(self.directory, self.max_bytes)
+
     def call_at_intervals(self, when_due: Callable[[], object]) -> None:
         """Call this with a read or write of an entry, at most once in `DUE_SECONDS`."""
         self._due = time.time() + DUE_SECONDS
@@ -85,7 +89,7 @@ class DiskStore:
 
     def read(self, key: str) -> tuple[Kept | None, str]:
         """The verified artifact of that key and "hit"; or None and "absent", "damaged" or "unreadable"."""
-        relative = _shard("objects", key)
+        relative = shard_path("objects", key)
         file, reason = self._read_file(relative, MAX_ENTRY_BYTES)
         if file is None:
             return None, reason
@@ -122,7 +126,7 @@ class DiskStore:
             OSError: it is missing, or cannot be read.
             ArtifactError, LoadError: it is damaged.
         """
-        data = self.directory.read(_shard("objects", key), MAX_ENTRY_BYTES)
+        data = self.directory.read(shard_path("objects", key), MAX_ENTRY_BYTES)
         artifact = decode_kept(data, key)
         self._verify(artifact.kind, artifact.data)
         return artifact, data
@@ -134,7 +138,7 @@ class DiskStore:
         """
         if isinstance(error, OSError) and error.errno not in _DAMAGE and not isinstance(error, Foreign):
             return None
-        return self._move_aside(_shard("objects", key))
+        return self._move_aside(shard_path("objects", key))
 
     def put(self, artifact: Kept, factors: bytes = b"{}") -> bool:
         """Keep an artifact; False (and one warning) when it could not be kept."""
@@ -142,7 +146,7 @@ class DiskStore:
 
     def put_entry(self, key: str, entry: bytes) -> bool:
         """Keep an entry that was made or verified here; False (and one warning) when it could not be kept."""
-        kept = self._write_file(_shard("objects", key), entry, durable=True)
+        kept = self._write_file(shard_path("objects", key), entry, durable=True)
         if kept:
             self.asked = True
             counters().count_stored(len(entry))
@@ -152,7 +156,7 @@ class DiskStore:
 
     def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
         """Those that the closure record of a request has, the newest first; a damaged one is put aside."""
-        relative = _shard("manifests", request_digest)
+        relative = shard_path("manifests", request_digest)
         file, reason = self._read_file(relative, records.MAX_RECORD_BYTES)
         if file is None:
             return (), reason
@@ -170,14 +174,8 @@ class DiskStore:
             ArtifactError: it is damaged.
         """
         return records.decode_record(
-            self.directory.read(_shard("manifests", request_digest), records.MAX_RECORD_BYTES), request_digest
+            self.directory.read(shard_path("manifests", request_digest), records.MAX_RECORD_BYTES), request_digest
         )
-
-    def scan_records(self) -> Iterator[str]:
-        """The digest of every request that has a closure record."""
-        for relative, _ in self.directory.files("manifests"):
-            if _is_shard(relative):
-                yield relative[-65:-63] + relative[-62:]
 
     def add_variant(self, request_digest: str, variant: Variant) -> None:
         """Put one first in the closure record of a request, with what other processes have put there meanwhile.
@@ -187,110 +185,7 @@ class DiskStore:
         if not self.directory.read_only:
             others = records.without_variant(variant, self.variants(request_digest)[0])
             data = records.encode_record(request_digest, (variant, *others))
-            self._write_file(_shard("manifests", request_digest), data, durable=False)
-
-    def scan_keys(self) -> Iterator[tuple[str, os.stat_result]]:
-        """(key, file status) of every entry."""
-        for relative, status in self.directory.files("objects"):
-            # Whatever else lies there is not ours to list, move or remove.
-            if _is_shard(relative):
-                yield relative[-65:-63] + relative[-62:], status
-
-    def shards(self, kind: str = "objects") -> dict[str, int]:
-        """Shard ("ab") -> when its directory changed last, in nanoseconds since the epoch.
-
-        Args:
-            kind: "objects" for those of entries, "manifests" for those of closure records.
-        """
-        return {name: status.st_mtime_ns for name, status in self.directory.scan(kind) if _is_shard_name(name)}
-
-    def list_shard(self, shard: str, kind: str = "objects") -> dict[str, tuple[int, float]]:
-        """Key, or digest of a request -> (size in bytes, last noted use or writing) of every file of a shard."""
-        found = self.directory.scan(f"{kind}/{shard}")
-        return {
-            shard + name: (status.st_size, status.st_mtime)
-            for name, status in found
-            if _is_shard(f"{kind}/{shard}/{name}")
-        }
-
-    def keys_of(self, shard: str) -> list[str]:
-        """The keys of the entries of a shard, sorted; their files are not looked at."""
-        names = self.directory.names(f"objects/{shard}")
-        return sorted(shard + name for name in names if _is_shard(f"objects/{shard}/{name}"))
-
-    def measure(self, key: str) -> tuple[int, float]:
-        """The size of an entry in bytes, and its last noted use.
-
-        Raises:
-            OSError: it is missing, or cannot be asked.
-        """
-        status = self.directory.status(_shard("objects", key))
-        return status.st_size, status.st_mtime
-
-    def measure_record(self, request_digest: str) -> int:
-        """The size of the closure record of a request in bytes.
-
-        Raises:
-            OSError: it is missing, or cannot be asked.
-        """
-        return self.directory.status(_shard("manifests", request_digest)).st_size
-
-    def is_gone(self, key: str) -> bool:
-        """Whether there is certainly no entry of that key."""
-        try:
-            self.measure(key)
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        except OSError:
-            return False
-        return False
-
-    def drop(self, key: str) -> bool:
-        """Remove an entry; False when it was not there or could not be removed."""
-        return self.directory.remove(_shard("objects", key))
-
-    def drop_record(self, request_digest: str) -> bool:
-        """Remove the closure record of a request; False when it was not there or could not be removed."""
-        return self.directory.remove(_shard("manifests", request_digest))
-
-    def collect(self, max_bytes: int | None = None) -> tuple[list[str], int]:
-        """Drop the least recently used entries until they fit, and sweep what dead writers left.
-
-        Every file is looked at: this is for where there is no index (account.py).
-
-        Returns:
-            The keys that went, and the bytes that are left, closure records among them.
-        """
-        bound = self.max_bytes if max_bytes is None else max_bytes
-        entries = sorted(self.scan_keys(), key=lambda item: item[1].st_mtime)
-        records = sum(status.st_size for _, status in self.directory.files("manifests"))
-        total = sum(status.st_size for _, status in entries) + min(records, max(0, bound) // 2)
-        dropped: list[str] = []
-        target = bound if total <= bound else bound * HEADROOM
-        for key, status in entries:
-            if total <= target:
-                break
-            if self.drop(key):
-                total -= status.st_size
-                dropped.append(key)
-        self.sweep()
-        return dropped, total
-
-    def clear(self) -> int:
-        """Drop every entry and closure record, and what is in quarantine; gives the number of entries."""
-        dropped, _ = self.collect(max_bytes=-1)
-        for relative, _ in list(self.directory.files("manifests")):
-            if _is_shard(relative):
-                self.directory.remove(relative)
-        for name, _ in list(self.quarantined()):
-            if not self.directory.remove(f"quarantine/{name}"):
-                self.directory.remove_tree(f"quarantine/{name}")  # it lay in the place of an entry
-        return len(dropped)
-
-    def quarantined(self) -> Iterator[tuple[str, int]]:
-        """(file name, bytes) of what is in quarantine."""
-        for name, status in self.directory.scan("quarantine"):
-            yield name, status.st_size
+            self._write_file(shard_path("manifests", request_digest), data, durable=False)
 
     def _read_file(self, relative: str, max_bytes: int) -> tuple[tuple[bytes, os.stat_result] | None, str]:
         # A second try: over a network file system a file that was just renamed can be missing for a moment.
@@ -334,7 +229,7 @@ class DiskStore:
                 if attempt == 1 and error.errno == errno.ENOENT:
                     continue  # removed under us: it is made again
                 if attempt == 1 and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                    self._make_room(len(data))
+                    self.contents.make_room(len(data))
                     continue
                 log.warn_once(
                     ("write", self.directory.path),
@@ -342,12 +237,6 @@ class DiskStore:
                 )
                 return False
         return False
-
-    def _make_room(self, needed: int) -> None:
-        total = sum(status.st_size for _, status in self.scan_keys())
-        dropped, _ = self.collect(max(0, min(int(total * 0.95), total - needed)))
-        counters().count_evictions(len(dropped))
-        tell_evicted("disk", dropped)
 
     def _quarantine(self, relative: str, reason: str) -> None:
         log.warn(f"cache entry {relative} of {self.directory.path} is not used: {reason}")
@@ -368,7 +257,7 @@ class DiskStore:
         if self.directory.read_only:
             return
         with suppress(OSError):
-            self.directory.touch(_shard("objects", key))
+            self.directory.touch(shard_path("objects", key))
             if len(self.touched) < MAX_TOUCHED:
                 self.touched[key] = now
 
@@ -377,50 +266,7 @@ class DiskStore:
         if self._when_due is not None:
             self._when_due()
 
-    def sweep(self) -> None:
-        """Remove what dead writers left half written."""
-        if self.directory.read_only:
-            return
-        host = os.uname().nodename
-        for name, status in self.directory.scan("incoming"):
-            if _is_orphan(name, status, host):
-                self.directory.remove(f"incoming/{name}")
-
-
-def _is_orphan(temporary: str, status: os.stat_result, host: str) -> bool:
-    """Whether the process that was writing this file is gone."""
-    name, _, rest = temporary.rpartition(".")[0].rpartition(".")
-    if name == host and rest.isdigit():
-        try:
-            os.kill(int(rest), 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            pass
-    return time.time() - status.st_mtime > STALE_SECONDS
-
-
-def tell_evicted(tier: str, keys: Iterable[str]) -> None:
-    """Tell whoever listens which entries were dropped to keep to a bound."""
-    if events.listeners:
-        for key in keys:
-            events.tell("evict", key=key, tier=tier)
-
 
 def _tell_rejected(relative: str, reason: str) -> None:
     if events.listeners:
         events.tell("reject", key=relative[-65:].replace("/", ""), tier="disk", reason=reason)
-
-
-def _is_shard(relative: str) -> bool:
-    """Whether a path ends like those of `_shard`."""
-    _, shard, name = relative.split("/")
-    return _is_shard_name(shard) and len(name) == 62 and _HEX.issuperset(name)
-
-
-def _is_shard_name(name: str) -> bool:
-    return len(name) == 2 and _HEX.issuperset(name)
-
-
-def _shard(kind: str, digest: str) -> str:
-    return f"{kind}/{digest[:2]}/{digest[2:]}"

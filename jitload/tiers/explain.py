@@ -259,7 +259,7 @@ def _spell(said: Iterable[tuple[Tier, str]], cache: Tiers) -> str:
 def _nearest(request: CompileRequest, cache: Tiers, now: dict[str, str]) -> tuple[Nearest, ...]:
     """The entries of the same program that differ in the fewest factors."""
     stores = (*cache.layers, *([] if cache.disk is None else [cache.disk]))
-    entries = [(status.st_mtime, key, store) for store in stores for key, status in store.scan_keys()]
+    entries = [(status.st_mtime, key, store) for store in stores for key, status in store.contents.scan_keys()]
     newest = sorted(entries, key=lambda item: -item[0])[:MAX_COMPARED]
     found: list[Nearest] = []
     for _, key, store in newest:

@@ -54,7 +54,7 @@ def merge_stores(own: DiskStore, others: list[DiskStore], note: Note) -> Merged:
     counts = {"added": 0, "present": 0, "records": 0, "lost": 0}
     damaged: list[Damage] = []
     for other in others:
-        for key in [key for key, _ in other.scan_keys()]:
+        for key in [key for key, _ in other.contents.scan_keys()]:
             try:
                 outcome = _take_entry(own, other, key, note)
             except FileNotFoundError:
@@ -63,7 +63,7 @@ def merge_stores(own: DiskStore, others: list[DiskStore], note: Note) -> Merged:
                 damaged.append(_damage(other, "objects", key, error))
             else:
                 counts[outcome] += 1
-        for digest in list(other.scan_records()):
+        for digest in list(other.contents.scan_records()):
             try:
                 counts["records"] += _take_record(own, other, digest)
             except FileNotFoundError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from jitload.tiers.disk import HEADROOM
+from jitload.tiers.contents import HEADROOM
 from jitload.tiers.ledger import RACY_SECONDS
 from jitload.tiers.sums import ShardSums, shards_to_settle
 
@@ -43,8 +43,8 @@ def list_records(disk: DiskStore, sums: Mapping[str, ShardSums], files: int | No
         sums: what the index says of them.
         files: how many files may be looked at, about; None for all of them.
     """
-    chosen = shards_to_settle(sums, disk.shards("manifests"), files)
-    return {shard: (disk.list_shard(shard, "manifests"), mtime) for shard, mtime in chosen.items()}
+    chosen = shards_to_settle(sums, disk.contents.shards("manifests"), files)
+    return {shard: (disk.contents.list_shard(shard, "manifests"), mtime) for shard, mtime in chosen.items()}
 
 
 def settle_records(disk: DiskStore, ledger: Ledger, listed: Listed) -> None:
@@ -57,7 +57,7 @@ def settle_records(disk: DiskStore, ledger: Ledger, listed: Listed) -> None:
         for digest in sorted(sizes, key=lambda digest: found[digest][1]) if total > most else ():
             if total <= most * HEADROOM:
                 break
-            if disk.drop_record(digest):
+            if disk.contents.drop_record(digest):
                 settled = 0
                 total -= sizes.pop(digest)
         ledger.set_record_sums(shard, ShardSums(len(sizes), total, settled))

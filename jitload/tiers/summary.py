@@ -84,7 +84,7 @@ def summarise(disk: DiskStore, index: Index | None, own: Mapping[str, Row], used
 
 def _summed_shards(disk: DiskStore, index: Index) -> dict[str, ShardSums]:
     """The shards of which the index has right sums."""
-    shards, sums, groups = disk.shards(), index.sums(), index.ranges()
+    shards, sums, groups = disk.contents.shards(), index.sums(), index.ranges()
     every = {shard: sums.get(shard, ShardSums(0, 0, 0, {})) for group in groups for shard in group}
     whole = {shard: one for shard, one in every.items() if _is_whole(one)}
     found = {shard: one for shard, one in whole.items() if is_settled(sums.get(shard), shards.get(shard))}
@@ -96,7 +96,7 @@ def _summed_shards(disk: DiskStore, index: Index) -> dict[str, ShardSums]:
                 sizes[key[:2]][key] = size
         for shard, rows in sizes.items():
             is_right = (len(rows), sum(rows.values())) == (whole[shard].entries, whole[shard].bytes)
-            if is_right and rows.keys() == set(disk.keys_of(shard)):
+            if is_right and rows.keys() == set(disk.contents.keys_of(shard)):
                 found[shard] = whole[shard]
     return found
 

@@ -28,8 +28,8 @@ def drop_unused_records(disk: DiskStore, requests: Iterable[str]) -> dict[str, i
     for digest in dict.fromkeys(requests):
         if _leads_nowhere(disk, digest):
             with suppress(OSError):  # dropped by another process
-                size = disk.measure_record(digest)
-                if disk.drop_record(digest):
+                size = disk.contents.measure_record(digest)
+                if disk.contents.drop_record(digest):
                     sizes[digest] = size
     return sizes
 
@@ -40,4 +40,4 @@ def _leads_nowhere(disk: DiskStore, digest: str) -> bool:
         variants = disk.read_record(digest)
     except (ArtifactError, OSError):
         return False
-    return all(disk.is_gone(key_of(digest, variant.closure, variant.toolchain)) for variant in variants)
+    return all(disk.contents.is_gone(key_of(digest, variant.closure, variant.toolchain)) for variant in variants)

@@ -11,7 +11,6 @@ from contextlib import suppress
 
 from jitload import forks, log
 from jitload.lazy import lazy
-from jitload.tiers.disk import tell_evicted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from jitload.artifact import Kept
     from jitload.tiers import account as accounts
     from jitload.tiers import audit
+    from jitload.tiers import contents as holdings
     from jitload.tiers import index as indexes
     from jitload.tiers import journal as journals
     from jitload.tiers.counters import Counters
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 else:  # a process that only read the memory notes nothing, not even at its end
     accounts = lazy("jitload.tiers.account")
     audit = lazy("jitload.tiers.audit")
+    holdings = lazy("jitload.tiers.contents")
     indexes = lazy("jitload.tiers.index")
     journals = lazy("jitload.tiers.journal")
 
@@ -134,8 +135,8 @@ class Upkeep:
         index = self.index
         dropped = None if index is None else accounts.Account(self._disk, index).collect(bound)
         if dropped is None:
-            dropped, _ = self._disk.collect(bound)
-        self._disk.sweep()
+            dropped, _ = self._disk.contents.collect(bound)
+        self._disk.contents.sweep()
         return self._count_dropped(dropped)
 
     def clear(self) -> None:
@@ -160,7 +161,7 @@ class Upkeep:
         if dropped is None:
             dropped = self._collect_by_files(rows)
         else:
-            disk.sweep()
+            disk.contents.sweep()
         self._count_dropped(dropped)
 
     def _collect_by_files(self, rows: dict[str, dict[str, object]]) -> list[str]:
@@ -171,11 +172,11 @@ class Upkeep:
         self._until_scan -= FLUSH_EVERY
         if self._until_scan > 0:
             return []
-        dropped, _ = self._disk.collect()
-        self._until_scan = max(FLUSH_EVERY, sum(1 for _ in self._disk.scan_keys()) // 10)
+        dropped, _ = self._disk.contents.collect()
+        self._until_scan = max(FLUSH_EVERY, sum(1 for _ in self._disk.contents.scan_keys()) // 10)
         return dropped
 
     def _count_dropped(self, dropped: list[str]) -> int:
         self._counters.count_evictions(len(dropped))
-        tell_evicted("disk", dropped)
+        holdings.tell_evicted(dropped)
         return len(dropped)

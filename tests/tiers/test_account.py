@@ -17,6 +17,7 @@ from jitload.compiler.key import key_of
 from jitload.headers.record import Variant
 from jitload.tiers import account
 from jitload.tiers.account import Account, count_entries
+from jitload.tiers.contents import Contents
 from jitload.tiers.journal import Journal, Note, today
 from jitload.tiers.upkeep import FLUSH_EVERY
 from jitload.values import Toolchain
@@ -48,7 +49,7 @@ def entry_file(cache: jitload.Cache, number: int) -> str:
 
 def in_files(cache: jitload.Cache) -> tuple[int, int]:
     """(number, bytes) of the entries, by their files."""
-    sizes = [status.st_size for _, status in cache.disk.scan_keys()]
+    sizes = [status.st_size for _, status in cache.disk.contents.scan_keys()]
     return len(sizes), sum(sizes)
 
 
@@ -206,15 +207,15 @@ def test_a_closure_record_goes_with_the_last_entry_that_it_leads_to(tmp_path):
         cache.put(make_artifact(len(keys), key=keys[digest, version]), {"request": digest})
         cache.add_variant(digest, variant)
     cache.flush()
-    assert set(cache.disk.scan_records()) == {request, other}
+    assert set(cache.disk.contents.scan_records()) == {request, other}
     for oldest, left in (((request, "12.9"), {request, other}), ((request, "13.0"), {other}), ((other, "12.9"), set())):
         for row, key in keys.items():
-            if not cache.disk.is_gone(key):
+            if not cache.disk.contents.is_gone(key):
                 path = f"{tmp_path}/objects/{key[:2]}/{key[2:]}"
                 os.utime(path, (1e9, 1e9 + (0 if row == oldest else 1e6)))
         total = in_files(cache)[1] + cache.summary().records[1]
         assert cache.gc(total - 1 if left else 0) == 1
-        assert set(cache.disk.scan_records()) == left
+        assert set(cache.disk.contents.scan_records()) == left
 
 
 def test_a_put_looks_at_a_bounded_number_of_files(tmp_path, monkeypatch):
@@ -222,9 +223,9 @@ def test_a_put_looks_at_a_bounded_number_of_files(tmp_path, monkeypatch):
     cache = filled(tmp_path / "cache", 1500)
     monkeypatch.setattr(account, "SETTLE_FILES", 100)
     looked: list[int] = []
-    listed = cache.disk.list_shard
-    monkeypatch.setattr(cache.disk, "list_shard", lambda shard: looked.append(len(found := listed(shard))) or found)
-    monkeypatch.setattr(cache.disk, "scan_keys", None)
+    listed = Contents.list_shard
+    monkeypatch.setattr(Contents, "list_shard", lambda *asked: looked.append(len(found := listed(*asked))) or found)
+    monkeypatch.setattr(Contents, "scan_keys", None)
     for number in range(3 * FLUSH_EVERY):
         cache.put(make_artifact(5000 + number))
     assert 0 < sum(looked) < 3 * 2 * 100
@@ -247,7 +248,7 @@ def test_what_another_process_has_dropped_at_the_same_time_is_not_dropped_twice(
         found = oldest(count)
         for key in list(found)[:30]:
             if next(others, None) is not None:
-                cache.disk.drop(key)  # and its row is not removed yet
+                cache.disk.contents.drop(key)  # and its row is not removed yet
         return found
 
     monkeypatch.setattr(cache.index, "oldest", meanwhile)
@@ -258,7 +259,7 @@ def test_what_another_process_has_dropped_at_the_same_time_is_not_dropped_twice(
 
 def test_what_cannot_be_removed_ends_a_collection(tmp_path, monkeypatch):
     cache = filled(tmp_path / "cache", 10)
-    monkeypatch.setattr(cache.disk, "drop", lambda _key: False)
+    monkeypatch.setattr(Contents, "drop", lambda _self, _key: False)
     assert cache.gc(0) == 0
 
 
@@ -289,7 +290,7 @@ def test_a_quiet_cache_is_listed_without_looking_at_its_directories(tmp_path, mo
         os.utime(tmp_path / "cache" / "objects" / shard, (1_700_000_000, 1_700_000_000))
     before = [entry.key for entry in cache.entries()]
     assert Account(cache.disk, cache.index).settle()
-    monkeypatch.setattr(cache.disk, "keys_of", None)
-    monkeypatch.setattr(cache.disk, "measure", None)
+    monkeypatch.setattr(Contents, "keys_of", None)
+    monkeypatch.setattr(Contents, "measure", None)
     assert [entry.key for entry in cache.entries()] == before
     assert cache.stats().entries == 30

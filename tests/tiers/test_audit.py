@@ -260,8 +260,8 @@ def test_clear_empties_index_and_quarantine(path):
     (entry_file(path, 1) / "inside").write_text("")
     cache = jitload.Cache(path)
     assert len(cache.verify()[1]) == 2
-    assert len(list(cache.disk.quarantined())) == 2
+    assert len(list(cache.disk.contents.quarantined())) == 2
     assert cache.clear() == 1
-    assert list(cache.disk.quarantined()) == []
+    assert list(cache.disk.contents.quarantined()) == []
     cache.flush()
     assert rows_of(path) == {}

@@ -11,7 +11,8 @@ import pytest
 from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
 from jitload.headers.record import Variant
 from jitload.images.check import verify_image
-from jitload.tiers.disk import STALE_SECONDS, TOUCH_SECONDS, DiskStore
+from jitload.tiers.contents import STALE_SECONDS
+from jitload.tiers.disk import TOUCH_SECONDS, DiskStore
 
 from .conftest import make_artifact
 
@@ -151,7 +152,7 @@ def test_read_only_writes_nothing_not_even_a_time_of_use(store, artifact):
     reader = DiskStore(store.directory.path, max_bytes=1, read_only=True, verify=verify_image)
     assert reader.read(artifact.key)[1] == "hit"
     assert not reader.put(make_artifact(1))
-    assert reader.collect() == ([], os.stat(path_of(store, artifact.key)).st_size)
+    assert reader.contents.collect() == ([], os.stat(path_of(store, artifact.key)).st_size)
     after = sorted((root, *directories, *files) for root, directories, files in os.walk(store.directory.path))
     assert before == after
     assert os.stat(path_of(store, artifact.key)).st_mtime == old
@@ -165,7 +166,7 @@ def test_use_is_noted_and_the_least_recently_used_goes_first(store):
         os.utime(path_of(store, artifact.key), (stamp, stamp))
     assert store.read(artifacts[0].key)[1] == "hit"  # the oldest is used again
     size = os.stat(path_of(store, artifacts[0].key)).st_size
-    dropped, left = store.collect(max_bytes=4 * size)
+    dropped, left = store.contents.collect(max_bytes=4 * size)
     assert set(dropped) == {artifacts[1].key, artifacts[2].key, artifacts[3].key}
     assert left == 3 * size
     assert store.read(artifacts[0].key)[1] == "hit"
@@ -183,7 +184,7 @@ def test_what_dead_writers_left_is_swept(store, artifact):
         open(path, "wb").close()
     old = os.stat(elsewhere).st_mtime - 2 * STALE_SECONDS
     os.utime(elsewhere, (old, old))
-    store.collect()
+    store.contents.collect()
     assert set(os.listdir(incoming)) == {os.path.basename(mine), os.path.basename(theirs)}
 
 
@@ -192,6 +193,6 @@ def test_clear_drops_everything(store):
         store.put(make_artifact(number))
     store.add_variant("ab" * 32, Variant("cd" * 32, make_artifact().toolchain, [], []))
     assert store.variants("ab" * 32)[1] == "hit"
-    assert store.clear() == 3
-    assert list(store.scan_keys()) == []
+    assert store.contents.clear() == 3
+    assert list(store.contents.scan_keys()) == []
     assert store.variants("ab" * 32) == ((), "absent")

@@ -69,12 +69,12 @@ def kill_rounds(tmp_path: pathlib.Path, rounds: int) -> None:
             writer.send_signal(signal.SIGKILL)
         for writer in writers:
             writer.communicate()
-        for key, _ in list(store.scan_keys()):
+        for key, _ in list(store.contents.scan_keys()):
             artifact, reason = store.read(key)
             assert reason == "hit", reason  # rename makes an entry whole or absent, never half
             assert artifact.key == key
             seen += 1
-    store.collect()
+    store.contents.collect()
     assert os.listdir(path / "incoming") == []
     assert not (path / "quarantine").exists()
     assert seen > rounds

@@ -11,6 +11,7 @@ import jitload
 from jitload.compiler.key import key_of
 from jitload.digest import sha256_hex
 from jitload.headers.record import Variant
+from jitload.tiers.contents import Contents
 from jitload.tiers.records import LEAST_SHARD_BYTES, bytes_in_bound
 from jitload.values import Toolchain
 
@@ -84,8 +85,8 @@ def test_records_that_lead_nowhere_do_not_empty_a_cache(tmp_path, monkeypatch):
     left = sorted(int(path.name, 16) for path in shard.iterdir())
     assert left == list(range(30 - len(left), 30))
     assert len(left) == 9
-    assert cache.disk.scan_keys()
-    assert len(list(cache.disk.scan_keys())) == 1
+    assert cache.disk.contents.scan_keys()
+    assert len(list(cache.disk.contents.scan_keys())) == 1
 
 
 def test_a_quiet_directory_of_records_is_not_listed(tmp_path, monkeypatch):
@@ -97,7 +98,7 @@ def test_a_quiet_directory_of_records_is_not_listed(tmp_path, monkeypatch):
     for shard in (tmp_path / "manifests").iterdir():
         os.utime(shard, (past, past))
     cache.gc()
-    monkeypatch.setattr(cache.disk, "list_shard", lambda *_: pytest.fail("it was listed"))
+    monkeypatch.setattr(Contents, "list_shard", lambda *_: pytest.fail("it was listed"))
     assert cache.summary().records == in_records(tmp_path)
 
 

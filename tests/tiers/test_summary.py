@@ -104,14 +104,14 @@ def test_the_figures_are_those_of_the_entries_whatever_happens_to_a_cache(cache,
         cache.blobs(f"space {chance.randrange(4)}").put(f"key {chance.randrange(30)}", bytes(chance.randrange(9)))
 
     def remove_file():
-        key, _ = chance.choice(list(cache.disk.scan_keys()))
+        key, _ = chance.choice(list(cache.disk.contents.scan_keys()))
         os.unlink(f"{cache.directory}/objects/{key[:2]}/{key[2:]}")
 
     def remove_shard():
         shutil.rmtree(f"{cache.directory}/objects/{chance.choice(os.listdir(f'{cache.directory}/objects'))}")
 
     def remove_row():
-        cache.index.remove([chance.choice(list(cache.disk.scan_keys()))[0]])
+        cache.index.remove([chance.choice(list(cache.disk.contents.scan_keys()))[0]])
 
     def forget_groups():
         forget(cache, lambda row: row.pop("groups", None))

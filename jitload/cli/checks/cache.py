@@ -65,7 +65,7 @@ def _look_into(path: str) -> tuple[str, int]:
     (store,) = Cache(layers=[path]).layers
     try:
         store.directory.check()
-        return "", sum(1 for _ in store.scan_keys())
+        return "", sum(1 for _ in store.contents.scan_keys())
     except OSError as error:
         return describe_os_error(error), 0
 
