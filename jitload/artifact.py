@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 
 import jitload
@@ -202,14 +203,9 @@ def decode_entry(data: bytes, key: str | None = None) -> Artifact:
     return entry.decode_entry(data, key, _make_artifact, _resources_in)
 
 
-def decode_kept(data: bytes, key: str | None = None) -> Kept:
-    """The same of an entry that may also hold a blob.
-
-    Raises:
-        ArtifactError: anything at all is wrong with the bytes.
-    """
-    return entry.decode_kept(data, key, _make_artifact, _resources_in)
-
-
 def _resources_in(cubin: bytes) -> dict[str, Resources]:
     return image_resources.known_resources(cubin)
+
+
+#: The same of an entry that may also hold a blob: `format.entry.decode_kept`, which makes an `Artifact` of an image.
+decode_kept = partial(entry.decode_kept, make=_make_artifact, resources_in=_resources_in)
