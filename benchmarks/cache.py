@@ -27,8 +27,8 @@ from jitload.compiler import nvrtc
 from jitload.digest import sha256_hex
 from jitload.format.entry import encode_entry
 from jitload.tiers.account import Account
-from jitload.tiers.audit import row_of
 from jitload.tiers.journal import Journal
+from jitload.tiers.row import row_of
 from jitload.tiers.upkeep import FLUSH_EVERY
 from jitload.values import Kind
 

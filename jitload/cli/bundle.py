@@ -33,7 +33,7 @@ from jitload.cli.tables import (
 )
 from jitload.files.atomic import write_file
 from jitload.lazy import lazy
-from jitload.tiers.audit import written_options
+from jitload.tiers.row import written_options
 from jitload.workloads.workload import Workload
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from jitload.images.resources import resources_by_arch
 from jitload.lazy import lazy
 from jitload.report.kernels import kernel_row
 from jitload.source.arch import capability
-from jitload.tiers.audit import written_options
+from jitload.tiers.row import written_options
 from jitload.values import Kind
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from jitload.report.coverage import image_coverage, workload_coverage
 from jitload.report.kernels import artifact_rows, kernel_parts
 from jitload.report.page import Cell, Page, Table, cells, filled
 from jitload.report.units import as_bytes
-from jitload.tiers.audit import written_options
+from jitload.tiers.row import written_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,7 +10,7 @@ from jitload.report.cache import MAX_ENTRIES
 from jitload.report.kernels import artifact_rows, kernel_name
 from jitload.report.page import Cell, Page, Table, cells
 from jitload.source.arch import capability
-from jitload.tiers.audit import written_options
+from jitload.tiers.row import written_options
 from jitload.values import BLOB
 
 if TYPE_CHECKING:

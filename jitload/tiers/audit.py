@@ -12,13 +12,12 @@ from jitload.errors import ArtifactError, LoadError
 from jitload.format.entry import decode_factors
 from jitload.frozen import Value
 from jitload.tiers.account import Account, known_entries
+from jitload.tiers.row import row_of
 from jitload.tiers.sums import has_names, is_row
-from jitload.values import BLOB, Blob
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
-    from jitload.artifact import Artifact, Kept
     from jitload.format.json import Json
     from jitload.tiers.disk import DiskStore
     from jitload.tiers.index import Index
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 #: No use was noted after the year 2100.
 MAX_TIME = 4102444800.0
-#: What the index keeps of the names of kernels, and of the options: enough to tell entries apart.
-MAX_KERNEL_CHARS, MAX_OPTION_CHARS, MAX_KEY_CHARS = 1024, 512, 64
 
 
 class EntryInfo(Value):
@@ -143,35 +140,6 @@ class Rebuilt(Value):
         self._set(**fields)
 
 
-def row_of(artifact: Kept, factors: Mapping[str, object]) -> dict[str, object]:
-    """What the index keeps of an entry; of a blob, its namespace as name and what can be read of its key as kernel."""
-    if isinstance(artifact, Blob):
-        names = [artifact.foreign_key.decode("utf-8", "backslashreplace")[:MAX_KEY_CHARS]]
-        empty = {"arch": "", "compile_seconds": 0.0, "options": ""}
-        return {**empty, "kernels": names, "kind": BLOB, "name": artifact.namespace}
-    request = factors.get("request")
-    return {
-        "arch": artifact.arch,
-        "compile_seconds": artifact.compile_seconds,
-        "kernels": _kernel_names(artifact),
-        "kind": artifact.kind.value,
-        "name": artifact.name,
-        "options": written_options(factors)[:MAX_OPTION_CHARS],
-        **({"request": request} if isinstance(request, str) else {}),
-    }
-
-
-def written_options(factors: Mapping[str, object]) -> str:
-    """The macros and options of a compile as they would be written: "-DN=4 --use_fast_math"."""
-    defines, undefines, options = (factors.get(name) for name in ("defines", "undefines", "options"))
-    words = []
-    if isinstance(defines, dict):
-        words += [f"-D{name}" if value is None else f"-D{name}={value}" for name, value in sorted(defines.items())]
-    words += [f"-U{name}" for name in undefines] if isinstance(undefines, list) else []
-    words += map(str, options) if isinstance(options, list) else []
-    return " ".join(words)
-
-
 def list_entries(
     disk: DiskStore,
     index: Index | None,
@@ -244,17 +212,6 @@ def _row_of_entry(disk: DiskStore, key: str, row: Row) -> Row:
 def _has_measures(row: Row) -> bool:
     size, used = row.get("bytes"), row.get("used")
     return type(size) is int and size >= 0 and type(used) in {int, float} and 0 <= used < MAX_TIME  # type: ignore[operator]
-
-
-def _kernel_names(artifact: Artifact) -> list[str]:
-    names: list[str] = []
-    chars = 0
-    for name in sorted(artifact.kernels):
-        chars += len(name)
-        if chars > MAX_KERNEL_CHARS:
-            return [*names, "..."]
-        names.append(name)
-    return names
 
 
 def verify_entries(disk: DiskStore, index: Index | None) -> tuple[dict[str, Row], list[Damage]]:

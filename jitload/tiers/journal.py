@@ -41,7 +41,7 @@ class Note:
         day: when it was told, "2026-11-28", in UTC.
         counts: name -> what was counted, as `Counters.take` gives it.
         used: key -> time of use, in seconds since the epoch.
-        rows: key -> what the index keeps of a new entry, as `audit.row_of` gives it.
+        rows: key -> what the index keeps of a new entry, as `row.row_of` gives it.
     """
 
     __slots__ = ("counts", "day", "rows", "used")

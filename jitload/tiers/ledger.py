@@ -1,6 +1,6 @@
 """What is written into the index: rows of entries, and with them what each shard of the directory holds.
 
-    64 hex digits      an entry: a JSON object (`audit.row_of`) with the size of its file and its last noted use
+    64 hex digits      an entry: a JSON object (`row.row_of`) with the size of its file and its last noted use
     shard-ab           objects/ab: {"bytes", "entries", "mtime", "groups"}, the sums over its rows (sums.py)
     records-ab         manifests/ab: {"bytes", "entries", "mtime"} of the closure records in it
     day-2026-11-28     what all processes counted that day, by name: {"compiles": 3, "hits.disk": 40, ...}

@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
     from jitload.artifact import Kept
     from jitload.tiers import account as accounts
-    from jitload.tiers import audit
     from jitload.tiers import contents as holdings
     from jitload.tiers import index as indexes
     from jitload.tiers import journal as journals
+    from jitload.tiers import row as index_rows
     from jitload.tiers.counters import Counters
     from jitload.tiers.disk import DiskStore
     from jitload.tiers.index import Index
     from jitload.tiers.stats import Stats
 else:  # a process that only read the memory notes nothing, not even at its end
     accounts = lazy("jitload.tiers.account")
-    audit = lazy("jitload.tiers.audit")
     holdings = lazy("jitload.tiers.contents")
     indexes = lazy("jitload.tiers.index")
     journals = lazy("jitload.tiers.journal")
+    index_rows = lazy("jitload.tiers.row")
 
 #: After so many new entries the index is written and the bound is enforced, without waiting for the exit.
 FLUSH_EVERY = 64
@@ -77,7 +77,7 @@ class Upkeep:
 
     def add(self, artifact: Kept, factors: Mapping[str, object]) -> None:
         """Remember a new entry, and write down what has come together: a process may run for weeks."""
-        row = audit.row_of(artifact, factors)
+        row = index_rows.row_of(artifact, factors)
         with self._guard.here:
             self.unindexed[artifact.key] = row
             self._unindexed_bytes += len(artifact.data)

@@ -24,7 +24,7 @@ from jitload.format.entry import HEADER, encode_entry
 from jitload.format.json import canonical_json
 from jitload.headers.record import MAGIC as MANIFEST_MAGIC
 from jitload.headers.record import Variant, encode_record
-from jitload.tiers.audit import written_options
+from jitload.tiers.row import written_options
 from jitload.values import KernelInfo, Kind, Parameter, Toolchain
 from jitload.workloads.workload import decode_workload, encode_line
 
