@@ -51,7 +51,6 @@ ALLOWED = {
             "Flags",
             "src*",
             "dst*",
-            "WidthInBytes",
         ),
         "fields of the driver's structures for textures",
     ),

@@ -94,6 +94,7 @@ _PUBLIC = {
     "batch.precompile": ("precompile",),
     "residency": ("occupancy",),
     "session": ("Session",),
+    "surface": ("Surface",),
     "texture": ("Texture",),
     "tiers.cache": ("Cache",),
     "tiers.stats": (

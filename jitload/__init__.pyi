@@ -58,6 +58,7 @@ from jitload.loader.whole import pack_module as pack_module
 from jitload.residency import occupancy as occupancy
 from jitload.session import Session as Session
 from jitload.source.request import CompileRequest as CompileRequest
+from jitload.surface import Surface as Surface
 from jitload.texture import Texture as Texture
 from jitload.tiers.cache import Cache as Cache
 from jitload.tiers.stats import Stats as Stats
@@ -105,6 +106,7 @@ __all__ = [
     "Session",
     "SourceNotFoundError",
     "Stats",
+    "Surface",
     "SymbolNotFoundError",
     "Texture",
     "Toolchain",

@@ -9,28 +9,24 @@ import numpy as np
 from jitload.cpu.lanes.sampling import MODES
 from jitload.cpu.memory.arena import process_arena
 from jitload.cpu.memory.images import GEOMETRIES, Image
+from jitload.cpu.memory.texels import Texels
 from jitload.device import resolve_device
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.given import given_truth
 from jitload.lazy import lazy
+from jitload.surface import Surface
+from jitload.texels import as_texels, check_choice, kind_of, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from jitload.cpu.types import Array
     from jitload.cuda import texture
+    from jitload.cuda.surface import DeviceSurface
     from jitload.cuda.texture import DeviceTexture
 else:
     texture = lazy("jitload.cuda.texture")
-
-#: Kind -> how many axes the texels have, and which of them are layers, depth, height and width.
-_AXES = {
-    "linear": "w", "1d": "w", "2d": "hw", "3d": "dhw",
-    "1d layered": "lw", "2d layered": "lhw", "cube": "lhw", "cube layered": "lfhw",
-}  # fmt: skip
-_PLAIN = {1: "1d", 2: "2d", 3: "3d"}
-_ELEMENTS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float16", "float32")
 
 
 class Texture:
@@ -40,8 +36,9 @@ class Texture:
     object.
 
     Args:
-        texels: an array of one of uint8, int8, uint16, int16, uint32, int32, float16 and float32. Its last axis but the
-            channels is x: `tex2D(t, x, y)` reads `texels[y, x]`, `tex2DLayered(t, x, y, n)` reads `texels[n, y, x]`.
+        texels: an array of one of uint8, int8, uint16, int16, uint32, int32, float16 and float32, or a `Surface`, whose
+            texels are read as kernels have left them. Of an array the last axis but the channels is x: `tex2D(t, x, y)`
+            reads `texels[y, x]`, `tex2DLayered(t, x, y, n)` reads `texels[n, y, x]`.
             The first axis of a cube has the faces +x, -x, +y, -y, +z, -z.
         kind: "1d", "2d", "3d" (default: by the number of axes), "1d layered", "2d layered", "cube", "cube layered", or
             "linear", which `tex1Dfetch` reads.
@@ -72,20 +69,16 @@ class Texture:
         read: str = "element",
         normalized: bool = False,
     ) -> None:
-        array = np.asarray(texels)
-        if array.dtype.name not in _ELEMENTS:
-            raise UsageTypeError(f"texels are one of {', '.join(_ELEMENTS)}, got {array.dtype}")
-        array = array.astype(array.dtype.newbyteorder("="), copy=False)
-        found = _kind_of(array, kind, channels)
+        dtype, found, source = _texels_of(texels, kind, channels)
         modes = _modes_of(address)
-        _check_choice("filter", filter, ("point", "linear"))
-        _check_choice("read", read, ("element", "normalized"))
+        check_choice("filter", filter, ("point", "linear"))
+        check_choice("read", read, ("element", "normalized"))
         given_truth("normalized", normalized)
-        _check_reading(array, found, modes, filter, read, normalized=normalized)
-        make = Image if resolve_device() == "cpu" else texture.DeviceTexture
+        _check_reading(dtype, found, modes, filter, read, normalized=normalized)
+        make: Callable[..., Image | DeviceTexture] = Image if _is_on_cpu(source) else texture.DeviceTexture
         self._object: Image | DeviceTexture | None = make(
             found,
-            _spread(array, found, channels),
+            source,
             modes,
             linear=filter == "linear",
             normalized_read=read == "normalized",
@@ -125,23 +118,22 @@ class Texture:
         self.close()
 
 
-def _kind_of(array: Array, kind: str | None, channels: int) -> str:
-    """The kind, checked against the shape."""
-    if type(channels) is not int or channels not in {1, 2, 4}:
-        raise UsageValueError(f"channels={channels!r}: a texel has 1, 2 or 4")
-    axes = array.ndim - (channels > 1)
-    found = _PLAIN.get(axes, "") if kind is None else kind
-    _check_choice("kind", found if kind is not None else found or "2d", tuple(GEOMETRIES))
-    wanted = _AXES.get(found, "")
-    if axes != len(wanted) or not array.size or (channels > 1 and array.shape[-1] != channels):
-        last = f" and {channels} channels" if channels > 1 else ""
-        raise UsageValueError(
-            f"texels of shape {array.shape} for kind {found or 'None'!r}: it takes {len(wanted)} axes{last}"
-        )
-    faces = {"cube": 0, "cube layered": 1}.get(found)
-    if faces is not None and (array.shape[faces] != 6 or array.shape[faces + 1] != array.shape[faces + 2]):
-        raise UsageValueError(f"texels of shape {array.shape} for a {found}: 6 square faces are expected")
-    return found
+def _texels_of(
+    texels: object, kind: str | None, channels: int
+) -> tuple[np.dtype[np.generic], str, Array | Texels | DeviceSurface]:
+    """The type of an element, the kind, and the texels as objects take them."""
+    if not isinstance(texels, Surface):
+        array = as_texels(texels)
+        found = kind_of(array, kind, channels, tuple(GEOMETRIES))
+        return array.dtype, found, spread(array, found, channels)
+    if kind is not None or channels != 1:
+        raise UsageValueError("a texture over a surface has the surface's kind and channels")
+    return texels.dtype, texels.kind, texels.memory
+
+
+def _is_on_cpu(source: Array | Texels | DeviceSurface) -> bool:
+    """Whether the executor has the texels, or is to have them."""
+    return isinstance(source, Texels) or (isinstance(source, np.ndarray) and resolve_device() == "cpu")
 
 
 def _modes_of(address: str | Sequence[str]) -> tuple[str, str, str]:
@@ -149,38 +141,23 @@ def _modes_of(address: str | Sequence[str]) -> tuple[str, str, str]:
         raise UsageTypeError(f"address={address!r}: expected one of {', '.join(MODES)}, or one for each axis")
     given = (address,) * 3 if isinstance(address, str) else tuple(address)
     for mode in given:
-        _check_choice("address", mode, MODES)
+        check_choice("address", mode, MODES)
     if not 1 <= len(given) <= 3:
         raise UsageValueError(f"address takes one mode, or one for each of x, y and z, got {len(given)}")
     x, y, z = (*given, "clamp", "clamp")[:3]
     return x, y, z
 
 
-def _check_choice(what: str, given: object, choices: tuple[str, ...]) -> None:
-    if not isinstance(given, str) or given not in choices:
-        raise UsageValueError(f"{what}={given!r}: expected one of {', '.join(choices)}")
-
-
-def _check_reading(array: Array, kind: str, modes: Sequence[str], mixing: str, read: str, *, normalized: bool) -> None:
+def _check_reading(
+    dtype: np.dtype[np.generic], kind: str, modes: Sequence[str], mixing: str, read: str, *, normalized: bool
+) -> None:
     """What the driver refuses, or takes for something else without a word."""
-    whole = array.dtype.kind in "iu"
-    if read == "normalized" and not (whole and array.dtype.itemsize < 4):
-        raise UsageValueError(f"read='normalized' is for integers of 8 and 16 bits, got {array.dtype}")
+    whole = dtype.kind in "iu"
+    if read == "normalized" and not (whole and dtype.itemsize < 4):
+        raise UsageValueError(f"read='normalized' is for integers of 8 and 16 bits, got {dtype}")
     if mixing == "linear" and whole and read != "normalized":
         raise UsageValueError("filter='linear' mixes floats: give such texels, or read='normalized'")
     if not normalized and not kind.startswith("cube") and {"wrap", "mirror"} & {*modes}:
         raise UsageValueError("address 'wrap' and 'mirror' need normalized=True: a GPU takes them for 'clamp' without")
     if kind == "linear" and (mixing, normalized) != ("point", False):
         raise UsageValueError("a texture of kind 'linear' has no filter and no normalized coordinates")
-
-
-def _spread(array: Array, kind: str, channels: int) -> Array:
-    """The texels as (layers, depth, height, width, channels)."""
-    shape = array.shape if channels > 1 else (*array.shape, 1)
-    if kind == "cube layered":
-        shape = (shape[0] * 6, *shape[2:])
-    names = _AXES[kind].replace("f", "")
-    whole = [1, 1, 1, 1]
-    for name, extent in zip(names, shape, strict=False):
-        whole["ldhw".index(name)] = extent
-    return array.reshape(*whole, shape[-1])

@@ -160,7 +160,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "tex.3d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6, %f7, %f7}]", "tex.cube.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6, %f7, %f7}]",
         "tex.level.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6}], %f7",
         "tex.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6}]", "tld4.r.2d.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6}]",
-        "txq.width.b32 %r1, [%d1]", "suld.b.2d.b32.trap %r1, [%d1, {%r2, %r3}]", "sust.b.2d.b32.trap [%d1, {%r2, %r3}], %r1",
+        "tex.base.1d.v4.f32.f32 {%f1, %f2, %f3, %f4}|%p1, [%d1, %f5]", "tex.2d.v2.f16x2.f32 {%r1, %r2}, [%d1, {%f5, %f6}], {%r3, %r4}",
+        "tex.grad.cube.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%f5, %f6, %f7, %f7}], {%f1, %f2, %f3, %f3}, {%f1, %f2, %f3, %f3}",
+        "tex.2dms.v4.f32.s32 {%f1, %f2, %f3, %f4}, [%d1, {%r1, %r2, %r3, %r3}]", "tld4.r.acube.v4.f32.f32 {%f1, %f2, %f3, %f4}, [%d1, {%r1, %f5, %f6, %f7}]",
+        "txq.width.b32 %r1, [%d1]", "txq.channel_order.b32 %r1, [%d1]", "suld.b.2d.b32.trap %r1, [%d1, {%r2, %r3}]", "sust.p.2d.v4.b32.zero [%d1, {%r2, %r3}], {%r1, %r2, %r3, %r4}", "sust.b.2d.b32.trap [%d1, {%r2, %r3}], %r1",
         "sured.b.add.2d.u32.trap [%d1, {%r2, %r3}], %r1", "suq.width.b32 %r1, [%d1]", "istypep.texref %p1, %d1",
     ),
 }  # fmt: skip

@@ -115,6 +115,7 @@ F3(cuPointerGetAttribute, void *, CUpointer_attribute, CUdeviceptr)
 
 F1(cuArrayDestroy, CUarray)
 F1(cuTexObjectDestroy, CUtexObject)
+F1(cuSurfObjectDestroy, CUsurfObject)
 
 CUresult CUDAAPI cuArray3DCreate(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *d) {
   uint64_t v[] = {A(array), d->Width, d->Height, d->Depth, d->Format, d->NumChannels, d->Flags};
@@ -124,8 +125,10 @@ CUresult CUDAAPI cuArray3DCreate(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *
 CUresult CUDAAPI cuMemcpy3D(const CUDA_MEMCPY3D *c) {
   if (c->srcXInBytes || c->srcY || c->srcZ || c->srcLOD || c->dstXInBytes || c->dstY || c->dstZ || c->dstLOD)
     return CUDA_ERROR_NOT_SUPPORTED;
-  uint64_t v[] = {c->srcMemoryType, A(c->srcHost), c->srcPitch, c->srcHeight, c->dstMemoryType, A(c->dstArray),
-                  c->WidthInBytes, c->Height, c->Depth};
+  int out = c->dstMemoryType == CU_MEMORYTYPE_HOST;
+  uint64_t v[] = {c->srcMemoryType, c->dstMemoryType, out ? A(c->dstHost) : A(c->srcHost), out ? c->dstPitch : c->srcPitch,
+                  out ? c->dstHeight : c->srcHeight, out ? A(c->srcArray) : A(c->dstArray), c->WidthInBytes, c->Height,
+                  c->Depth};
   return ASK("cuMemcpy3D", v);
 }
 
@@ -138,6 +141,12 @@ CUresult CUDAAPI cuTexObjectCreate(CUtexObject *made, const CUDA_RESOURCE_DESC *
                   linear ? r->res.linear.sizeInBytes : 0, d->addressMode[0], d->addressMode[1], d->addressMode[2],
                   d->filterMode, d->flags};
   return ASK("cuTexObjectCreate", v);
+}
+
+CUresult CUDAAPI cuSurfObjectCreate(CUsurfObject *made, const CUDA_RESOURCE_DESC *r) {
+  if (r->flags || r->resType != CU_RESOURCE_TYPE_ARRAY) return CUDA_ERROR_NOT_SUPPORTED;
+  uint64_t v[] = {A(made), A(r->res.array.hArray)};
+  return ASK("cuSurfObjectCreate", v);
 }
 
 F1(cuLibraryUnload, CUlibrary)

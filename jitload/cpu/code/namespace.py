@@ -9,7 +9,18 @@ import numpy as np
 from jitload.cpu.code.registers import fetch, keep, keep_copies
 from jitload.cpu.lanes import approximate, convert, floats, fp8, integers, matrix, nan, packed, stochastic, video
 from jitload.cpu.lanes.affine import dense
-from jitload.cpu.memory import atomics, cluster, copies, fragments, generic, mbarrier, tensors, textures
+from jitload.cpu.memory import (
+    atomics,
+    cluster,
+    copies,
+    fragments,
+    generic,
+    mbarrier,
+    queries,
+    surfaces,
+    tensors,
+    textures,
+)
 from jitload.cpu.types import DTYPES
 
 
@@ -48,7 +59,9 @@ def _names() -> dict[str, object]:
         mbarrier,
         nan,
         packed,
+        queries,
         stochastic,
+        surfaces,
         tensors,
         textures,
         video,

@@ -6,61 +6,89 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
 from jitload.cpu.faults import Refused
-from jitload.cpu.text.ir import Sink, Texel, Vector
+from jitload.cpu.text.ir import Pair, Sink, Texel, Vector
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
     from jitload.cpu.text.ir import Instruction, Operand
+    from jitload.cpu.types import Type
 
 #: Geometry -> (coordinates that a texel has, coordinates as written); the number of a layer stands before them.
 _COORDINATES = {
     "1d": (1, 1), "2d": (2, 2), "3d": (3, 4), "a1d": (1, 2), "a2d": (2, 4), "cube": (3, 4), "acube": (3, 4),
 }  # fmt: skip
+_MOST_OPERANDS = 6
 
 
 @emits("tex")
 def _emit_tex(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     # There is one level of detail, so the one that is asked for makes no difference.
-    finer = {"level": 1, "grad": 2}.get(modifiers.choice("level", "grad"), 0)
+    finer = {"level": 1, "grad": 2}.get(modifiers.choice("base", "level", "grad"), 0)
     geometry = modifiers.need(*_COORDINATES)
-    modifiers.need("v4")
+    modifiers.need("v2", "v4")
     seen, given = modifiers.type(), modifiers.type()
-    place = operands(instruction, 2 + finer)[1]
-    used, written = _COORDINATES[geometry]
-    handle, values = _object(writer, place, written)
-    layer = "None"
-    if geometry.startswith("a"):
-        layer, values = writer.source(values[0], "u32"), values[1:]
-    coordinates = "".join(f"{writer.source(value, seen.rep)}, " for value in values[:used])
-    call = f"sample_texture(batch, {handle}, {geometry!r}, {layer}, ({coordinates}), {given.rep!r}, {writer.site})"
-    _give(writer, instruction.operands[0], call, given.rep)
+    target, place, *more = operands(instruction, 2 + finer, _MOST_OPERANDS)
+    read = _reading(writer, place, geometry, seen, more[finer:])
+    _give(writer, target, f"sample_texture(batch, {read}, {_rep(given)!r}, {writer.site})", given)
 
 
 @emits("tld4")
 def _emit_tld4(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     channel = "rgba".index(modifiers.need("r", "g", "b", "a"))
-    modifiers.need("2d")
+    geometry = modifiers.need("2d", "a2d", "cube", "acube")
     modifiers.need("v4")
     seen, given = modifiers.type(), modifiers.type()
-    handle, values = _object(writer, operands(instruction, 2)[1], 2)
-    coordinates = "".join(f"{writer.source(value, seen.rep)}, " for value in values)
-    call = f"gather_texture(batch, {handle}, {channel}, ({coordinates}), {given.rep!r}, {writer.site})"
-    _give(writer, instruction.operands[0], call, given.rep)
+    target, place, *more = operands(instruction, 2, _MOST_OPERANDS)
+    read = _reading(writer, place, geometry, seen, more)
+    _give(writer, target, f"sample_texture(batch, {read}, {given.rep!r}, {writer.site}, {channel})", given)
 
 
-def _object(writer: BlockWriter, place: Operand, count: int) -> tuple[str, tuple[Operand, ...]]:
-    """The handle, and the coordinates as written."""
+def _rep(type_: Type) -> str:
+    return "f16" if type_.name == "f16x2" else type_.rep
+
+
+def _reading(writer: BlockWriter, place: Operand, geometry: str, seen: Type, more: list[Operand]) -> str:
+    """Arguments that say what is read: the object, the geometry, the layer, the coordinates and their offsets."""
     if not isinstance(place, Texel):
         raise Refused("an object in a register and coordinates are expected: texture references are not supported")
-    if len(place.coordinates.items) != count:
-        raise Refused(f"{len(place.coordinates.items)} coordinates where {count} are expected")
-    return writer.source(place.handle, "u64"), place.coordinates.items
+    used, written = _COORDINATES[geometry]
+    values = place.coordinates.items
+    if len(values) not in {written, 4}:
+        raise Refused(f"{len(values)} coordinates where {written} are expected")
+    layer = "None"
+    if geometry.startswith("a"):
+        layer, values = writer.source(values[0], "u32"), values[1:]
+    coordinates = "".join(f"{writer.source(value, seen.rep)}, " for value in values[:used])
+    offsets = _offsets(writer, geometry, used, more)
+    handle = writer.source(place.handle, "u64")
+    return f"Reading({handle}, {geometry!r}, {layer}, ({coordinates}), ({offsets}))"
 
 
-def _give(writer: BlockWriter, target: Operand, call: str, rep: str) -> None:
-    if not isinstance(target, Vector) or len(target.items) != 4:
-        raise Refused("a vector of 4 elements is expected")
+def _offsets(writer: BlockWriter, geometry: str, used: int, more: list[Operand]) -> str:
+    """Offsets in texels; what else may stand there is a number that depths are compared with."""
+    if not more:
+        return ""
+    if len(more) > 1 or not isinstance(more[0], Vector):
+        raise Refused("textures of depths, which are compared with a number, are not supported: CUDA makes none")
+    if "cube" in geometry or len(more[0].items) < used:
+        raise Refused(f"offsets of {len(more[0].items)} coordinates of a texture .{geometry}")
+    return "".join(f"{writer.source(one, 's32')}, " for one in more[0].items[:used])
+
+
+def _give(writer: BlockWriter, target: Operand, call: str, type_: Type) -> None:
+    """Write the results, and that the texels were there."""
+    if isinstance(target, Pair):
+        target, resident = target
+        writer.result(resident, "p", writer.function.constant("p", 1), shared=True)
+    count = 2 if type_.name == "f16x2" else 4
+    if not isinstance(target, Vector) or len(target.items) != count:
+        raise Refused(f"a vector of {count} elements is expected")
     loaded = writer.temporary(call)
     for number, item in enumerate(target.items):
-        if not isinstance(item, Sink):
-            writer.result(item, rep, f"{loaded}[{number}]")
+        if isinstance(item, Sink):
+            continue
+        if count == 2:
+            halves = f"{loaded}[{2 * number}].view(u16), {loaded}[{2 * number + 1}].view(u16)"
+            writer.result(item, "u32", f"pack([{halves}], u32)")
+        else:
+            writer.result(item, type_.rep, f"{loaded}[{number}]")

@@ -24,16 +24,19 @@ _FARTHEST = 2.0**40  # beyond every texture, and within int64
 _WEIGHTS = 256.0
 
 
-def texel_coordinates(coordinates: Array, axis: Axis, *, normalized: bool) -> Array:
+def texel_coordinates(coordinates: Array, axis: Axis, *, normalized: bool, offsets: Array | None = None) -> Array:
     """Coordinates in texels, as f64; what is no number is 0.
 
     Args:
         coordinates: of each lane.
         axis: the axis.
         normalized: whether 1 is the whole axis.
+        offsets: in texels, which are added before anything is done outside.
     """
     extent, mode = axis
     found = np.nan_to_num(coordinates.astype(np.float64), nan=0.0, posinf=_FARTHEST, neginf=-_FARTHEST)
+    if offsets is not None:
+        found = found + offsets / (extent if normalized else 1)
     if normalized:
         whole = np.floor(found)
         if mode in {"wrap", "mirror"}:

@@ -26,6 +26,7 @@ from jitload.errors import CpuFault
 
 if TYPE_CHECKING:
     from jitload.cpu.memory.images import Image
+    from jitload.cpu.memory.texels import Texels
     from jitload.cpu.types import Array
 
 #: Windows of the generic address space (PTX ISA section 5.1): far apart, so that the space is the top of the address.
@@ -116,6 +117,7 @@ class Arena:
         views: the whole arena as a flat array of each representation.
         heap: the part that kernels take by `malloc`.
         textures: handle -> texture object, while somebody holds it.
+        surfaces: the same of surface objects.
     """
 
     def __init__(self) -> None:
@@ -135,6 +137,7 @@ class Arena:
         self._moved: list[tuple[Allocation, Guest]] = []
         self.heap = Heap(self.allocate, self.free)
         self.textures: WeakValueDictionary[int, Image] = WeakValueDictionary()
+        self.surfaces: WeakValueDictionary[int, Texels] = WeakValueDictionary()
 
     def _settle(self) -> None:
         """After a fork: another thread may have been allocating or freeing. What it had in hand is lost, no more."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitload.cpu.lanes.sampling import corners, nearest, resolve, texel_coordinates
+from jitload.cpu.memory.texels import Texels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ class Image:
 
     Args:
         kind: one of `GEOMETRIES`.
-        texels: (layers, depth, height, width, channels).
+        texels: (layers, depth, height, width, channels), or those of a surface, which are read as they are then.
         modes: what is done outside, along x, y and z.
         linear: whether neighbours are mixed.
         normalized_read: whether integers of 8 and 16 bits are read as numbers from 0 or -1 to 1.
@@ -41,7 +42,7 @@ class Image:
     def __init__(
         self,
         kind: str,
-        texels: Array,
+        texels: Array | Texels,
         modes: tuple[str, str, str],
         *,
         linear: bool,
@@ -52,24 +53,40 @@ class Image:
         self.handle = next(_handles)
         self.linear = linear
         self.normalized = normalized
-        if normalized_read:
-            most = np.iinfo(texels.dtype).max
-            texels = np.maximum(texels.astype(np.float64) / most, -1.0)
-        self.is_float = texels.dtype.kind == "f"
-        wide = np.float32 if self.is_float else np.int64
-        self.texels = np.zeros((*texels.shape[:-1], 4), np.float32 if self.is_float else np.uint32)
-        self.texels[..., : texels.shape[-1]] = texels.astype(wide)
-        sizes = self.texels.shape[3:0:-1]
-        self.axes = tuple(zip(sizes, modes, strict=True))
+        self._normalized_read = normalized_read
+        self._source = texels if isinstance(texels, Texels) else None
+        self._seen = -1
+        self._texels = self._spread(texels) if not isinstance(texels, Texels) else None
+        self.axes = tuple(zip(texels.shape[3:0:-1], modes, strict=True))
 
-    def read(self, layer: Array, coordinates: Sequence[Array]) -> Array:
+    @property
+    def texels(self) -> Array:
+        """(layers, depth, height, width, 4) of f32, or the bits of integers."""
+        source = self._source
+        if self._texels is None or (source is not None and self._seen != source.changes):
+            assert source is not None
+            self._texels, self._seen = self._spread(source.read()), source.changes
+        return self._texels
+
+    def _spread(self, texels: Array) -> Array:
+        """Texels with four channels, of f32 or of the bits of whole numbers."""
+        if self._normalized_read:
+            texels = np.maximum(texels.astype(np.float64) / np.iinfo(texels.dtype).max, -1.0)
+        is_float = texels.dtype.kind == "f"
+        found = np.zeros((*texels.shape[:-1], 4), np.float32 if is_float else np.uint32)
+        found[..., : texels.shape[-1]] = texels.astype(np.float32 if is_float else np.int64)
+        return found
+
+    def read(self, layer: Array, coordinates: Sequence[Array], offsets: Sequence[Array] = ()) -> Array:
         """The texels at coordinates, (lanes, 4): f32, or the bits of integers."""
         if coordinates[0].dtype.kind != "f":  # the numbers of texels
             outside = "border" if self.kind == "linear" else None
             axes = [(extent, outside or mode) for extent, mode in self.axes]
-            return self._take(layer, [index.astype(np.int64) for index in coordinates], axes)
+            index = [one.astype(np.int64) for one in coordinates]
+            moved = [one + by for one, by in zip(index, offsets, strict=True)] if offsets else index
+            return self._take(layer, moved, axes)
         axes = list(self.axes[: len(coordinates)])
-        places = self._places(coordinates)
+        places = self._places(coordinates, offsets)
         if not self.linear:
             return self._take(layer, nearest(places), axes)
         total = np.zeros((len(layer), 4))
@@ -77,18 +94,20 @@ class Image:
             total += weight[:, None] * self._take(layer, corner, axes)
         return total.astype(np.float32)
 
-    def gather(self, channel: int, coordinates: Sequence[Array]) -> Array:
+    def gather(self, channel: int, layer: Array, coordinates: Sequence[Array], offsets: Sequence[Array] = ()) -> Array:
         """One channel of the four texels that linear filtering would mix, (lanes, 4), as `tld4` orders them."""
-        places, axes = self._places(coordinates), list(self.axes[:2])
-        layer = np.zeros(len(places[0]), np.int64)
+        places, axes = self._places(coordinates, offsets), list(self.axes[:2])
         first = nearest([place - 0.5 for place in places])
         around = [(first[0] + x, first[1] + y) for x, y in ((0, 1), (1, 1), (1, 0), (0, 0))]
         return np.stack([self._take(layer, index, axes)[:, channel] for index in around], axis=1)
 
-    def _places(self, coordinates: Sequence[Array]) -> list[Array]:
+    def _places(self, coordinates: Sequence[Array], offsets: Sequence[Array]) -> list[Array]:
         normalized = self.normalized or self.kind.startswith("cube")
-        pairs = zip(coordinates, self.axes, strict=False)
-        return [texel_coordinates(given, axis, normalized=normalized) for given, axis in pairs]
+        moves: Sequence[Array | None] = offsets or [None] * len(coordinates)
+        return [
+            texel_coordinates(given, axis, normalized=normalized, offsets=by)
+            for given, axis, by in zip(coordinates, self.axes, moves, strict=False)
+        ]
 
     def _take(self, layer: Array, index: Sequence[Array], axes: Sequence[tuple[int, str]]) -> Array:
         found = [resolve(one, axis) for one, axis in zip(index, axes, strict=False)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,80 +11,74 @@ from jitload.cpu.memory.images import GEOMETRIES
 from jitload.cpu.types import DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from jitload.cpu.memory.access import RunningLanes
     from jitload.cpu.memory.images import Image
     from jitload.cpu.types import Array, Lanes
 
-    Reader = Callable[[Image, Array, Sequence[Array]], Array]
 
+class Reading(NamedTuple):
+    """What lanes read.
 
-def sample_texture(
-    batch: RunningLanes,
-    handles: Lanes,
-    geometry: str,
-    layer: Lanes | None,
-    coordinates: Sequence[Lanes],
-    rep: str,
-    site: int,
-) -> list[Lanes]:
-    """The four results of `tex`, as `rep`.
-
-    Args:
-        batch: whose lanes these are.
+    Attributes:
         handles: the texture object of each lane.
         geometry: as the instruction says, "2d".
         layer: the number of the layer; None where there are none.
         coordinates: one array per axis, of f32 or of s32.
-        rep: what the results are seen as.
-        site: of the instruction.
+        offsets: of the coordinates, in texels; none of them, or one per axis.
     """
 
-    def read(image: Image, layers: Array, places: Sequence[Array]) -> Array:
-        most = len(image.texels) // (6 if geometry.endswith("cube") else 1) - 1
-        layers = np.minimum(layers.astype(np.int64), most)
-        if geometry.endswith("cube"):
-            face, *places = cube_places(*places)
-            layers = layers * 6 + face
-        return image.read(layers, places)
-
-    return _through(batch, handles, geometry, (np.uint32(0) if layer is None else layer, *coordinates), read, rep, site)
+    handles: Lanes
+    geometry: str
+    layer: Lanes | None
+    coordinates: tuple[Lanes, ...]
+    offsets: tuple[Lanes, ...]
 
 
-def gather_texture(
-    batch: RunningLanes, handles: Lanes, channel: int, coordinates: Sequence[Lanes], rep: str, site: int
-) -> list[Lanes]:
-    """The four results of `tld4` in two dimensions: one channel of four texels."""
-
-    def read(image: Image, _: Array, places: Sequence[Array]) -> Array:
-        return image.gather(channel, places)
-
-    return _through(batch, handles, "2d", (np.uint32(0), *coordinates), read, rep, site)
-
-
-def _through(
-    batch: RunningLanes, handles: Lanes, geometry: str, values: Sequence[Lanes], read: Reader, rep: str, site: int
-) -> list[Lanes]:
-    """What lanes read through their objects: one reading for each object."""
-    shared = not any(value.ndim for value in (handles, *values))
-    objects, layer, *coordinates = np.broadcast_arrays(*np.atleast_1d(handles, *values))
+def sample_texture(batch: RunningLanes, what: Reading, rep: str, site: int, channel: int | None = None) -> list[Lanes]:
+    """The four results of `tex`, or one channel of the four texels of `tld4`, as `rep`: one reading for each object."""
+    layer = np.uint32(0) if what.layer is None else what.layer
+    values = (what.handles, layer, *what.coordinates, *what.offsets)
+    shared = not any(value.ndim for value in values)
+    objects, layers, *places = np.broadcast_arrays(*np.atleast_1d(*values))
     found = np.empty((len(objects), 4), np.uint32)
+    axes = len(what.coordinates)
     for handle in np.unique(objects).tolist():
         lanes = np.flatnonzero(objects == handle)
         image = batch.arena.textures.get(handle)
-        if image is None or GEOMETRIES[image.kind] != geometry or _is_misread(image, coordinates):
-            whole = coordinates[0].dtype.kind != "f"
-            batch.fail(site, int(lanes[0]), _refusal(handle, image, geometry, whole=whole))
-        texels = read(image, layer[lanes], [one[lanes] for one in coordinates])
-        found[lanes] = texels.view(np.uint32)
-    columns = [np.ascontiguousarray(found[:, number]).view(DTYPES[rep]) for number in range(4)]
+        whole = places[0].dtype.kind != "f"
+        if image is None or GEOMETRIES[image.kind] != what.geometry or _is_misread(image, whole=whole):
+            batch.fail(site, int(lanes[0]), _refusal(handle, image, what.geometry, whole=whole))
+        chosen = [place[lanes] for place in places]
+        found[lanes] = _read(image, layers[lanes], chosen[:axes], chosen[axes:], channel).view(np.uint32)
+    columns = [_seen(np.ascontiguousarray(found[:, number]), rep) for number in range(4)]
     return [column[0] for column in columns] if shared else columns
 
 
-def _is_misread(image: Image, coordinates: Sequence[Array]) -> bool:
+def _seen(words: Array, rep: str) -> Array:
+    """Texels as a representation; halves are numbers rounded to them."""
+    if rep != "f16":
+        return words.view(DTYPES[rep])
+    with np.errstate(over="ignore"):
+        return words.view(np.float32).astype(np.float16)
+
+
+def _read(image: Image, layers: Array, places: Sequence[Array], offsets: Sequence[Array], channel: int | None) -> Array:
+    cube = image.kind.startswith("cube")
+    most = len(image.texels) // (6 if cube else 1) - 1
+    layers = np.minimum(layers.astype(np.int64), most)
+    if cube:
+        face, *places = cube_places(*places)
+        layers = layers * 6 + face
+    if channel is None:
+        return image.read(layers, places, offsets)
+    return image.gather(channel, layers, places, offsets)
+
+
+def _is_misread(image: Image, *, whole: bool) -> bool:
     """Linear memory is read by whole numbers alone, and it alone."""
-    return GEOMETRIES[image.kind] == "1d" and (image.kind == "linear") == (coordinates[0].dtype.kind == "f")
+    return GEOMETRIES[image.kind] == "1d" and (image.kind == "linear") != whole
 
 
 def _refusal(handle: int, image: Image | None, geometry: str, *, whole: bool) -> str:

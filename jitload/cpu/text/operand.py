@@ -163,7 +163,7 @@ class OperandReader:
             cursor.deeper()
             found = Vector(self._read_list("}"))
             cursor.depth -= 1
-            return found
+            return Pair(found, self._read_simple()) if cursor.accept("|") else found
         if word == "[":
             cursor.index += 1
             return self._read_memory()
@@ -242,10 +242,10 @@ class OperandReader:
 
     def _read_texel(self, handle: Register) -> Texel:
         coordinates = self._read_operand()
+        if self.cursor.accept(","):
+            raise self.cursor.unsupported("samplers apart from textures, which objects of CUDA are both,")
         self.cursor.expect("]")
-        if not isinstance(coordinates, Vector):
-            raise self.cursor.error("coordinates must stand in braces")
-        return Texel(handle, coordinates)
+        return Texel(handle, coordinates if isinstance(coordinates, Vector) else Vector((coordinates,)))
 
     def _read_memory(self) -> Memory | Texel:
         cursor = self.cursor
@@ -260,6 +260,8 @@ class OperandReader:
                     return self._read_texel(base)
                 memory = Memory(base, read_offset(cursor))
             elif isinstance(base, Symbol):
+                if cursor.accept(","):
+                    raise cursor.unsupported("references, in place of texture and surface objects by value,")
                 memory = Memory(base._replace(offset=0), base.offset)
             else:
                 raise cursor.error("an address must start with a register, a symbol or a number")

@@ -60,6 +60,8 @@ def _read_form(cursor: Cursor) -> tuple[Type, int, int]:
                 pass
         elif word[1:] in TYPES:
             element = TYPES[word[1:]]
+        elif word in {".texref", ".surfref", ".samplerref"}:
+            raise cursor.unsupported(f"references ({word}), in place of texture and surface objects by value,")
         elif word not in {".global", ".const", ".shared", ".local", ".param"}:
             raise cursor.error(f"unknown {word[:40]!r} in a declaration")
     if element is None or alignment < 0 or alignment & (alignment - 1) or alignment > 1 << 16:

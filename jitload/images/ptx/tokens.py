@@ -190,6 +190,10 @@ class Cursor:
         """A LoadError that names the line."""
         return LoadError(f"invalid PTX, line {self.source.line(self.index)}: {what}", kind="ptx")
 
+    def unsupported(self, what: str) -> LoadError:
+        """The same of what PTX has and nothing here reads."""
+        return LoadError(f"PTX, line {self.source.line(self.index)}: {what} are not supported", kind="ptx")
+
 
 def find_brace(cursor: Cursor, first: int) -> int:
     """The index of the brace that closes the one opened just before `first`."""

@@ -103,8 +103,14 @@ def _operands(name: Name) -> str:
     return ", ".join(found)
 
 
+_SURFACES = {"1d": "%r1", "2d": "%r1, %r2", "a1d": "%r1, %r2"}
+
+
 def _address(name: Name, place: Place, *, first: bool) -> str:
     opcode = name.row.opcode
+    if opcode in {"suld", "sust", "sured"}:
+        geometry = next(part for part in name.picked if part.endswith("d") and part[-2].isdigit())
+        return f"[%d1, {{{_SURFACES.get(geometry, '%r1, %r2, %r3, %r3')}}}]"
     if "param" in name.picked:
         return "[k_p]"
     if place.name == "t":

@@ -1,4 +1,4 @@
-"""CUDA arrays and texture objects; kernels read them through the CPU executor's own."""
+"""CUDA arrays, texture and surface objects; kernels use them through the CPU executor's own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jitload.cpu.memory.images import Image
+from jitload.cpu.memory.texels import Texels
 
 from . import status
 from .status import Refused
@@ -19,53 +20,64 @@ if TYPE_CHECKING:
 _FORMATS = {1: "u1", 2: "u2", 3: "u4", 8: "i1", 9: "i2", 10: "i4", 16: "f2", 32: "f4"}
 _MODES = {0: "wrap", 1: "clamp", 2: "mirror", 3: "border"}
 _ARRAY, _LINEAR = 0, 2
-_FROM_HOST, _TO_ARRAY = 1, 3
+_HOST, _IN_ARRAY = 1, 3
+_LAYERED, _WRITABLE, _CUBE = 1, 2, 4
 #: Flags of an array -> (kind without a height, without a depth, with all three).
 _KINDS = {0: ("1d", "2d", "3d"), 8: ("", "2d", ""), 1: ("1d layered", "", "2d layered"), 4: ("", "", "cube"), 5: ("", "", "cube layered")}  # fmt: skip
 
 
 class Array:
-    """A CUDA array: its kind, and its texels as (layers, depth, height, width, channels)."""
+    """A CUDA array: its kind, its texels as (layers, depth, height, width, channels), and whether surfaces may be made."""
 
-    def __init__(self, kind: str, shape: tuple[int, int, int], dtype: str, channels: int) -> None:
+    def __init__(self, kind: str, shape: tuple[int, int, int], dtype: str, channels: int, writable: bool) -> None:
         depth, height, width = (max(extent, 1) for extent in shape)
         outer = (1, depth) if kind == "3d" else (depth, 1)
         self.kind = kind
-        self.texels = np.zeros((*outer, height, width, channels), dtype)
+        self.texels = Texels(kind, np.zeros((*outer, height, width, channels), dtype))
+        self.writable = writable
         self.filled = False
 
 
 def calls(driver: Any) -> dict[str, Callable[..., Any]]:
     """The functions of the API that this file models, by name."""
     images: dict[int, Image] = {}
+    surfaces: dict[int, Texels] = {}
 
     def create(out: int, width: int, height: int, depth: int, form: int, channels: int, flags: int) -> None:
         driver.current().raise_fault()
         driver.unsafe("cuArray3DCreate")
-        layered = bool(flags & 1) and not flags & 4
+        layered = bool(flags & _LAYERED) and not flags & _CUBE
         place = (1 if height else 0) if not depth else 2 if height or not layered else 0
-        kind = _KINDS.get(flags, ("", "", ""))[place] if width and form in _FORMATS and channels in {1, 2, 4} else ""
+        kind = (
+            _KINDS.get(flags & ~_WRITABLE, ("", "", ""))[place]
+            if width and form in _FORMATS and channels in {1, 2, 4}
+            else ""
+        )
         if not kind or (layered and not depth):
             what = f"an array of {width} x {height} x {depth}, format {form}, {channels} channels, flags {flags}"
             raise Refused(status.INVALID_VALUE, what)
-        if kind.startswith("cube") and (width != height or depth % 6 or (flags == 4 and depth != 6)):
+        if kind.startswith("cube") and (width != height or depth % 6 or (not flags & _LAYERED and depth != 6)):
             raise Refused(status.INVALID_VALUE, f"a cube of {width} x {height} x {depth}")
-        array = Array(kind, (depth, height, width), _FORMATS[form], channels)
+        array = Array(kind, (depth, height, width), _FORMATS[form], channels, bool(flags & _WRITABLE))
         driver.write(out, driver.handles.add(array, "array"))
 
-    def fill(kind: int, host: int, pitch: int, rows: int, target: int, handle: int, *extents: int) -> None:
+    def copy(source: int, target: int, host: int, pitch: int, rows: int, handle: int, *extents: int) -> None:
         context = driver.current()
         context.legacy.wait()
         context.raise_fault()
         array = driver.handles.get(handle, Array)
-        layers, depth, height, width, channels = array.texels.shape
-        whole = (width * channels * array.texels.itemsize, height, layers * depth)
-        if (kind, target, extents, pitch, rows) != (_FROM_HOST, _TO_ARRAY, whole, whole[0], whole[1]):
+        layers, depth, height, _, _ = array.texels.shape
+        whole = (array.texels.row_bytes, height, layers * depth)
+        if {source, target} != {_HOST, _IN_ARRAY} or (extents, pitch, rows) != (whole, whole[0], whole[1]):
             raise Refused(
                 status.NOT_SUPPORTED, f"copies of {extents} bytes, not of the whole {whole}, are not modelled"
             )
-        array.texels[...] = np.frombuffer(ctypes.string_at(host, array.texels.nbytes), array.texels.dtype).reshape(
-            array.texels.shape
+        nbytes = whole[0] * whole[1] * whole[2]
+        if source == _IN_ARRAY:
+            ctypes.memmove(host, array.texels.read().tobytes(), nbytes)
+            return
+        array.texels.write(
+            np.frombuffer(ctypes.string_at(host, nbytes), array.texels.dtype).reshape(array.texels.shape)
         )
         array.filled = True
 
@@ -81,13 +93,14 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
             driver.current().legacy.wait()
             driver.arena.read(thing, memoryview(data))
             kind, texels = "linear", np.frombuffer(data, _FORMATS[form]).reshape(1, 1, 1, -1, channels)
+            dtype = texels.dtype
         else:
             array = driver.handles.get(thing, Array)
             if not array.filled:
                 raise Refused(status.INVALID_VALUE, "an array that nobody has written")
-            kind, texels = array.kind, array.texels
-        whole = texels.dtype.kind in "iu" and texels.itemsize < 4
-        if mixing and texels.dtype.kind in "iu" and (flags & 1 or not whole):
+            kind, texels, dtype = array.kind, array.texels, array.texels.dtype
+        whole = dtype.kind in "iu" and dtype.itemsize < 4
+        if mixing and dtype.kind in "iu" and (flags & 1 or not whole):
             raise Refused(status.INVALID_VALUE, "linear filtering of integers")
         if {x, y, z} - _MODES.keys() or flags & ~3:
             raise Refused(status.INVALID_VALUE, f"address modes {x}, {y}, {z}, flags {flags}")
@@ -101,6 +114,22 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         driver.arena.textures[image.handle] = images[image.handle] = image
         driver.write(out, image.handle)
 
+    def surface(out: int, handle: int) -> None:
+        driver.current().raise_fault()
+        driver.unsafe("cuSurfObjectCreate")
+        array = driver.handles.get(handle, Array)
+        if not array.writable:
+            raise Refused(status.INVALID_VALUE, "a surface of an array without CUDA_ARRAY3D_SURFACE_LDST")
+        texels = array.texels
+        driver.arena.surfaces[texels.handle] = surfaces[texels.handle] = texels
+        driver.write(out, texels.handle)
+
+    def end_surface(handle: int) -> None:
+        driver.unsafe("cuSurfObjectDestroy")
+        if surfaces.pop(handle, None) is None:
+            raise Refused(status.INVALID_VALUE, f"{handle:#x} is no surface object")
+        driver.arena.surfaces.pop(handle, None)
+
     def end(handle: int) -> None:
         driver.unsafe("cuTexObjectDestroy")
         if images.pop(handle, None) is None:
@@ -110,7 +139,9 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
     return {
         "cuArray3DCreate": create,
         "cuArrayDestroy": lambda handle: driver.handles.remove(handle, Array),
-        "cuMemcpy3D": fill,
+        "cuMemcpy3D": copy,
         "cuTexObjectCreate": texture,
         "cuTexObjectDestroy": end,
+        "cuSurfObjectCreate": surface,
+        "cuSurfObjectDestroy": end_surface,
     }
