@@ -95,6 +95,7 @@ _PUBLIC = {
     "residency": ("occupancy",),
     "session": ("Session",),
     "surface": ("Surface",),
+    "tensor_map": ("TensorMap",),
     "texture": ("Texture",),
     "tiers.cache": ("Cache",),
     "tiers.stats": (

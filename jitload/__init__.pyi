@@ -59,6 +59,7 @@ from jitload.residency import occupancy as occupancy
 from jitload.session import Session as Session
 from jitload.source.request import CompileRequest as CompileRequest
 from jitload.surface import Surface as Surface
+from jitload.tensor_map import TensorMap as TensorMap
 from jitload.texture import Texture as Texture
 from jitload.tiers.cache import Cache as Cache
 from jitload.tiers.stats import Stats as Stats
@@ -108,6 +109,7 @@ __all__ = [
     "Stats",
     "Surface",
     "SymbolNotFoundError",
+    "TensorMap",
     "Texture",
     "Toolchain",
     "TrustError",

@@ -17,6 +17,7 @@ from jitload.launch.pointers import Pointer
 from jitload.launch.readers import learn_array, learn_number
 from jitload.launch.shapes import spread_hint
 from jitload.launch.staging import HostArray
+from jitload.launch.structures import DescribedArray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -75,6 +76,11 @@ class Signature:
         hosts: list[HostArray] = []
         views: dict[int, ArrayView] = {}
         for position, (is_pointer, convert) in enumerate(self._converters):
+            given = args[position]
+            if isinstance(given, DescribedArray) and given.nbytes == self.info.params[position].size:
+                views[position] = given.view
+                values.append(self._place(position, given, hosts))
+                continue
             try:
                 converted = convert(args[position], stream) if is_pointer else convert(args[position])
             except Misfit as misfit:
@@ -90,6 +96,21 @@ class Signature:
                     converted = converted.address
             values.append(converted)
         return values, hosts, views
+
+    def _place(self, position: int, given: DescribedArray, hosts: list[HostArray]) -> bytes:
+        """The structure of an array, or an empty one and the array among those to stage."""
+
+        def describe(address: int) -> bytes:
+            try:
+                return given.describe(address)
+            except Misfit as misfit:
+                raise self._argument_error(position, misfit) from misfit.__cause__
+
+        if not given.view.host:
+            return describe(given.view.address)
+        label = self.info.params[position].name or f"argument {position}"
+        hosts.append(HostArray(position, label, bool(given.view.readonly), given.view, describe))
+        return bytes(given.nbytes)
 
     def learn(self, plan: _native.Plan, args: Sequence[object], views: Mapping[int, ArrayView]) -> None:
         """Let native code take such arguments itself the next time; they were launched with, this time."""

@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 
 
 class HostArray(NamedTuple):
-    """A host array among the arguments: which one, its label in diagnostics, whether the kernel only reads it."""
+    """A host array among the arguments: which one, its label in diagnostics, whether the kernel only reads it.
+
+    `describe` gives what the kernel gets instead of its address; None where it is the address.
+    """
 
     position: int
     label: str
     const: bool
     view: ArrayView
+    describe: Callable[[int], bytes] | None = None
+
+    def value_at(self, address: int) -> Value:
+        """What the kernel gets when the array lies at this address."""
+        return address if self.describe is None else self.describe(address)
 
 
 class _Region:
@@ -90,7 +98,7 @@ def run_staged(
             if region.copied:
                 memory.write(region.address, region.bytes_view())
             for array in region.members:
-                values[array.position] = region.address + array.view.address - region.start
+                values[array.position] = array.value_at(region.address + array.view.address - region.start)
         try:
             launch()
         except CpuFault:  # what a kernel wrote before it was stopped says much about why

@@ -12,10 +12,31 @@ from jitload.launch.misfit import Misfit
 from jitload.launch.row import Row
 
 if TYPE_CHECKING:
+    from jitload.launch.arrays import ArrayView
     from jitload.launch.elements import Element
     from jitload.launch.foreign import Given
 
 _TENSOR_MAP_BYTES = 128  # cuda.h, CU_TENSOR_MAP_NUM_QWORDS
+
+
+class DescribedArray:
+    """An array that a kernel gets as a structure by value which has its address in it.
+
+    Attributes:
+        view: where the array lies.
+        nbytes: size of the structure.
+    """
+
+    view: ArrayView
+    nbytes: int
+
+    def describe(self, address: int) -> bytes:
+        """The structure for the array at an address that the kernel knows; `view` has it where that is no host's.
+
+        Raises:
+            Misfit: it cannot lie there.
+        """
+        raise NotImplementedError
 
 
 class Structure:

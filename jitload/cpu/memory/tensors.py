@@ -90,8 +90,9 @@ def load_tensor(
         if len(rows):
             with _as_lanes(batch, box.lanes[rows]):
                 data[rows, columns] = _load(at_global(batch, box.places[rows, columns]), box.unit, site)
+        shared = _shared_places(batch, box, target, site)
         with _as_lanes(batch, np.repeat(box.lanes, box.pieces)):
-            _store(at(batch, _shared_places(batch, box, target, site).reshape(-1)), data.reshape(-1, box.unit), site)
+            _store(at(batch, shared.reshape(-1)), data.reshape(-1, box.unit), site)
         sizes[box.lanes] = box.pieces * box.unit
     return sizes
 
