@@ -84,13 +84,17 @@ class TensorMap(DescribedArray):
             _chosen("swizzle", swizzle, (0, *SWIZZLES[1:])) or SWIZZLES[0],
             _chosen("outside", outside, ("zeros", "nan")) == "nan",
         )
-        why = "its last axis is not dense" if shape and strides[-1] != self._fields.size else ""
+        sparse = all(shape) and shape[-1] > 1 and strides[-1] != self._fields.size
+        why = "its last axis is not dense" if sparse else ""
         why = why or misfit_of(self._fields if found.host else self._fields._replace(address=found.address))
         if why:
             raise UsageValueError(f"a tensor map of shape {shape}, box {tuple(box)}: {why}")
 
     def describe(self, address: int) -> bytes:
-        """The 128 bytes of the descriptor, for the array at an address of the device.
+        """The 128 bytes of the descriptor, as a launch asks for them.
+
+        Args:
+            address: where the array begins on the device.
 
         Raises:
             Misfit: the address is no multiple of 16.

@@ -17,7 +17,7 @@ from jitload.cpu.code.draft import BUILTINS, Draft, Reader, decode_or_fault
 from jitload.cpu.code.function_writer import FunctionWriter, canonical
 from jitload.cpu.code.grid_sync import GridSync
 from jitload.cpu.code.instruction import emit, operands
-from jitload.cpu.code.layout import KernelLayout, depends_on_others, find_spins
+from jitload.cpu.code.layout import KernelLayout, depends_on_others, find_spins, find_waits
 from jitload.cpu.code.liveness import linear_registers, reads_special, registers_of, symbols_of
 from jitload.cpu.code.namespace import make_namespace
 from jitload.cpu.code.writer import BlockWriter
@@ -131,6 +131,7 @@ class KernelCode:
             linear_registers(draft.blocks),
         )
         spins = find_spins(draft.blocks)
+        waits = find_waits(draft.blocks) if spins else spins
         ends = [block.end for block in draft.blocks]
         shuffles = any(isinstance(end, Meeting) and end.instruction.opcode == "shfl" for end in ends)
         texts = []
@@ -138,6 +139,7 @@ class KernelCode:
             text, block_code = self._translate_block(draft, writer, block, block.number in spins)
             if shuffles:
                 block_code.steps, block_code.live_out = tuple(block.instructions), block.live_out
+            block_code.waits = block.number in waits
             texts.append(text)
             code.blocks.append(block_code)
         found: dict[str, Any] = self._namespace

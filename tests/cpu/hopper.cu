@@ -47,8 +47,11 @@ struct alignas(1024) Storage {
     unsigned long long full[STAGES], empty[STAGES];
 };
 
+// What may be wrong: bytes that are expected, places and descriptors, who arrives, who waits.
+enum Plant { NOTHING, MORE_BYTES, FEWER_BYTES, MISALIGNED_BOX, FAR_BOX, ODD_DESCRIPTOR, FAR_DESCRIPTOR, FEWER_ARRIVALS, NO_BARRIER };
+
 extern "C" __global__ void __launch_bounds__(160) product(const __grid_constant__ CUtensorMap a, const __grid_constant__ CUtensorMap b,
-                                                       const __grid_constant__ CUtensorMap c, int k, int lacking) {
+                                                       const __grid_constant__ CUtensorMap c, int k, int plant) {
     extern __shared__ unsigned char raw[];
     Storage &s = *reinterpret_cast<Storage *>((reinterpret_cast<unsigned long long>(raw) + 1023) & ~1023ull);
     const int row = blockIdx.y * M, column = blockIdx.x * N, steps = (k + K - 1) / K;
@@ -63,9 +66,9 @@ extern "C" __global__ void __launch_bounds__(160) product(const __grid_constant_
             for (int step = 0; step < steps; ++step) {
                 const int stage = step % STAGES;
                 wait(shared(&s.empty[stage]), (step / STAGES & 1) ^ 1);
-                load(a, shared(s.a[stage]), shared(&s.full[stage]), step * K, row);
-                load(b, shared(s.b[stage]), shared(&s.full[stage]), step * K, column);
-                expect(shared(&s.full[stage]), (M + N) * K * 2 + lacking);
+                load(a, shared(s.a[stage]) + (plant == MISALIGNED_BOX ? 64 : 0), shared(&s.full[stage]), step * K, row);
+                load(b, shared(s.b[stage]) + (plant == FAR_BOX ? 200 << 10 : 0), shared(&s.full[stage]), step * K, column);
+                expect(shared(&s.full[stage]), (M + N) * K * 2 + (plant == MORE_BYTES ? 16 : plant == FEWER_BYTES ? -16 : 0));
             }
         return;
     }
@@ -76,10 +79,11 @@ extern "C" __global__ void __launch_bounds__(160) product(const __grid_constant_
         wait(shared(&s.full[stage]), step / STAGES & 1);
         asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
         for (int part = 0; part < K / 16; ++part)
-            multiply(d, tile(shared(s.a[stage]) + 32 * part), tile(shared(s.b[stage]) + 32 * part), step + part);
+            multiply(d, tile(shared(s.a[stage]) + 32 * part + (plant == FAR_DESCRIPTOR ? 100 << 10 : 0)),
+                     tile(shared(s.b[stage]) + 32 * part + (plant == ODD_DESCRIPTOR && threadIdx.x == 9 ? 16 : 0)), step + part);
         asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
         asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
-        if (threadIdx.x % 32 == 0) arrive(shared(&s.empty[stage]));
+        if (threadIdx.x % (plant == FEWER_ARRIVALS ? 128 : 32) == 0) arrive(shared(&s.empty[stage]));
     }
     const int warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, place = threadIdx.x % 4;
     for (int i = 0; i < N / 2; i += 2) {  // in the order of a store that permutes 16 bytes in 128
@@ -88,7 +92,7 @@ extern "C" __global__ void __launch_bounds__(160) product(const __grid_constant_
         *reinterpret_cast<__nv_bfloat162 *>(&s.c[x / 64][at]) = __floats2bfloat162_rn(d[i], d[i + 1]);
     }
     asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-    asm volatile("bar.sync 1, 128;" ::: "memory");
+    if (plant != NO_BARRIER) asm volatile("bar.sync 1, 128;" ::: "memory");
     if (threadIdx.x == 0) {
         for (int half = 0; half < 2; ++half)
             asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];"

@@ -61,9 +61,11 @@ class BlockCode:
         sites: its instructions, in order, with the one that ends it.
         steps: its instructions as written, where the function shuffles; else ().
         live_out: bit set of registers that a later block reads.
+        spins: whether it is in a loop that may wait for other threads.
+        waits: whether it is in a loop that does nothing but test an mbarrier.
     """
 
-    __slots__ = ("call", "kind", "live_out", "meeting", "run", "site", "sites", "spins", "steps", "targets")
+    __slots__ = ("call", "kind", "live_out", "meeting", "run", "site", "sites", "spins", "steps", "targets", "waits")
 
     def __init__(self, kind: str, targets: tuple[int, ...], site: int, spins: bool) -> None:
         self.kind = kind
@@ -73,6 +75,7 @@ class BlockCode:
         self.steps: tuple[Instruction, ...] = ()
         self.live_out = 0
         self.spins = spins
+        self.waits = False
         self.run: BlockRun = _run_nothing
         self.meeting: MeetingCode | None = None
         self.call: CallCode | None = None

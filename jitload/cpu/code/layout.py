@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.control import Call
+from jitload.cpu.code.control import Branch, Call, Jump
 from jitload.cpu.code.liveness import successors
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.effects import effects_of, sees_others
@@ -94,6 +94,29 @@ def find_spins(blocks: list[Block]) -> set[int]:
     return found
 
 
+def find_waits(blocks: list[Block]) -> set[int]:
+    """Blocks in a loop that does nothing but test an mbarrier: who is there goes on when somebody else does more."""
+    idle = {block.number for block in blocks if _is_idle(block)}
+    found: set[int] = set()
+    for number in idle - found:
+        if any(instruction.opcode == "mbarrier" for instruction in blocks[number].instructions):
+            forward = _reach(blocks, number, idle)
+            if number in forward:
+                found |= {other for other in forward if number in _reach(blocks, other, idle)}
+    return found
+
+
+def _is_idle(block: Block) -> bool:
+    """Whether a block changes nothing that others see, and sees nothing of others but mbarriers that it tests."""
+    return isinstance(block.end, Jump | Branch) and all(
+        "polls" in effects
+        if one.opcode == "mbarrier"
+        else effects.isdisjoint({"stores", "stops"}) and not sees_others(one.opcode, one.modifiers)
+        for one in block.instructions
+        for effects in (effects_of(one.opcode, one.modifiers),)
+    )
+
+
 def depends_on_others(blocks: list[Block]) -> bool:
     """Whether some loop looks at what other threads may write, or calls what might: it may go round until they do.
 
@@ -111,11 +134,13 @@ def depends_on_others(blocks: list[Block]) -> bool:
     return False
 
 
-def _reach(blocks: list[Block], start: int) -> set[int]:
+def _reach(blocks: list[Block], start: int, within: set[int] | None = None) -> set[int]:
     seen: set[int] = set()
     waiting = list(successors(blocks[start].end))
     while waiting:
         number = waiting.pop()
+        if within is not None and number not in within:
+            continue
         if number not in seen:
             seen.add(number)
             waiting += successors(blocks[number].end)

@@ -51,3 +51,9 @@ def address_parts(writer: BlockWriter, space: str, operand: Operand) -> tuple[st
         return space, f"u64({text})", offset
     signed = ".view(s32)" if operand.base.type.bits == 32 else ""
     return space, f"{text}{signed}.astype(u64)", offset
+
+
+def number_text(writer: BlockWriter, space: str, operand: Operand) -> str:
+    """An address in brackets as an expression of u64."""
+    _, text, offset = address_parts(writer, space, operand)
+    return f"({text} + {writer.function.constant('u64', offset)})"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
-from jitload.cpu.emit.address import address_name, take_hints
+from jitload.cpu.emit.address import address_name, number_text, take_hints
 from jitload.cpu.emit.mbarrier import SPACE_OF, emit_completion, emit_copy_arrival
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.ir import Immediate, Register, Vector
@@ -66,6 +66,9 @@ def _emit_bulk(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
     if modifiers.choice("prefetch"):
         modifiers.flag("L2", "global")
         return
+    if modifiers.flag("multicast::cluster"):
+        _emit_multicast(writer, found, modifiers)
+        return
     # The spaces of the destination and of the source, in this order.
     into, out = _SPACES[modifiers.need(*_SPACES)], _SPACES[modifiers.need(*_SPACES)]
     counted = modifiers.flag(_BYTES)
@@ -77,6 +80,16 @@ def _emit_bulk(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
     writer.line(f"copy_bulk(batch, {target}, {to}, {source}, {start}, {size}, {writer.site})")
     if counted:
         emit_completion(writer, found[3], size)
+
+
+def _emit_multicast(writer: BlockWriter, found: tuple[Operand, ...], modifiers: Modifiers) -> None:
+    """A bulk copy to several blocks of a cluster."""
+    modifiers.flag("shared::cluster", "global", _BYTES)
+    target, source, barrier = (
+        number_text(writer, space, found[place]) for place, space in ((0, "cluster"), (1, "global"), (3, "cluster"))
+    )
+    size, mask = writer.source(found[2], "u32"), writer.source(found[4], "u16")
+    writer.line(f"copy_multicast(batch, {target}, {source}, {size}, {mask}, {barrier}, {writer.site})")
 
 
 @emits("st", of=("async", "bulk"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits
-from jitload.cpu.emit.address import address_name, address_parts, take_hints
+from jitload.cpu.emit.address import address_name, number_text, take_hints
 from jitload.cpu.emit.mbarrier import emit_completion
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.ir import Memory, Texel
@@ -38,13 +38,18 @@ def _emit_tensor_copy(writer: BlockWriter, instruction: Instruction, modifiers: 
         return
     counted = modifiers.flag(_BYTES)
     tensor, near = (found[1], found[0]) if counted else (found[0], found[1])
-    place = f"{_tensor(writer, tensor, axes)}, {_place(writer, 'shared', near)}, {writer.site}"
+    place = (
+        f"{_tensor(writer, tensor, axes)}, {_place(writer, 'cluster' if counted else 'shared', near)}, {writer.site}"
+    )
     if not counted:
         writer.line(f"store_tensor(batch, {place}{f', {operation!r}' if operation else ''})")
         return
-    if modifiers.flag("multicast::cluster"):
-        writer.line(f"check_multicast(batch, {writer.source(found[3], 'u16')}, {writer.site})")
-    emit_completion(writer, found[2], writer.temporary(f"load_tensor(batch, {place})"))
+    if not modifiers.flag("multicast::cluster"):
+        emit_completion(writer, found[2], writer.temporary(f"load_tensor(batch, {place})"))
+        return
+    mask = writer.source(found[3], "u16")
+    size = writer.temporary(f"load_tensor(batch, {place}, {mask})")
+    writer.line(f"complete_multicast(batch, {number_text(writer, 'cluster', found[2])}, {mask}, {size}, {writer.site})")
 
 
 def _tensor(writer: BlockWriter, operand: Operand, axes: int) -> str:
@@ -58,13 +63,12 @@ def _tensor(writer: BlockWriter, operand: Operand, axes: int) -> str:
 
 def _place(writer: BlockWriter, space: str, operand: Operand) -> str:
     """How addresses are made, and of which number."""
-    space, text, offset = address_parts(writer, space, operand)
-    return f"at_{space}, {text} + {writer.function.constant('u64', offset)}"
+    return f"at_{space}, {number_text(writer, space, operand)}"
 
 
 def _emit_reduction(writer: BlockWriter, found: tuple[Operand, ...], modifiers: Modifiers, operation: str) -> None:
     """`cp.reduce.async.bulk`."""
-    into = "global" if modifiers.flag("global") else "shared"
+    into = "global" if modifiers.flag("global") else "cluster"
     modifiers.flag(*_SHARED, "bulk_group", "noftz")
     counted = modifiers.flag(_BYTES)
     element = modifiers.type().name

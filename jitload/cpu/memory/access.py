@@ -34,6 +34,7 @@ class RunningLanes(Protocol):
         cluster_blocks: thread blocks per cluster; those of one stand side by side in the batch, in the order of ranks.
         arena: global memory.
         last_used: the allocation of it that was used last.
+        unmet: tests of mbarriers that failed, by site: the last lane, and the object.
         shared: the shared memory of every thread block.
         local: the local memory of every lane.
         params: the parameter block.
@@ -49,6 +50,7 @@ class RunningLanes(Protocol):
     cluster_blocks: int
     arena: Arena
     last_used: Allocation
+    unmet: dict[int, tuple[int, int]]
     shared: Slab
     local: Slab
     params: Slab

@@ -114,10 +114,19 @@ def _settled(word: int) -> int:
 def mbarrier_test(addresses: Addresses | MixedAddresses, offset: int, site: int, state: Lanes, parity: bool) -> Lanes:
     """`mbarrier.test_wait`: whether the phase of a state, or of that parity, is complete."""
     view, index = _object(addresses, offset, site, "a test")
-    phase = view[index] >> _PHASE
-    if parity:
-        return (phase & _ONE) != (state.astype(np.uint64) & _ONE)
-    return phase != (state >> _PHASE)
+    words = view[index]
+    phase = words >> _PHASE
+    done = (phase & _ONE) != (state.astype(np.uint64) & _ONE) if parity else phase != (state >> _PHASE)
+    if not done.all():  # in case that nobody ever brings what is lacking
+        position, batch = int(np.argmin(done)), addresses.batch
+        lane = position if batch.lanes is None else int(batch.lanes[position])
+        batch.unmet[site] = lane, int(words[position])
+    return done
+
+
+def lacking(word: int) -> tuple[int, int]:
+    """(arrivals, bytes) that the phase of an mbarrier still waits for."""
+    return word >> 20 & _MOST_ARRIVALS, _bytes_of(word)
 
 
 def mbarrier_pending(state: Lanes) -> Lanes:

@@ -7,7 +7,6 @@ lane that copies it: checks, faults and whoever watches see ordinary accesses of
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from jitload.cpu.memory.atomics import atomic
 from jitload.cpu.memory.generic import MixedAddresses, at_global
+from jitload.cpu.memory.multicast import as_lanes, destinations
 from jitload.cpu.memory.tensor_map import ELEMENTS, TENSOR_MAP_BYTES, decode_tensor_map
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def load_tensor(
     at: At,
     target: Lanes,
     site: int,
-) -> Lanes:
+    mask: Lanes | None = None,
+) -> Array:
     """`cp.async.bulk.tensor` from global to shared memory; the bytes per lane that it gives notice of.
 
     Args:
@@ -81,6 +82,7 @@ def load_tensor(
         at: makes addresses of the space that the boxes go to.
         target: where each lane's box goes.
         site: of the instruction.
+        mask: the ranks of the blocks that each lane's box goes to, as bits; None for the one that `target` names.
     """
     sizes = np.zeros(batch.count, np.uint32)
     for box in _boxes(batch, maps, offset, coordinates, site):
@@ -88,11 +90,13 @@ def load_tensor(
         data[...] = _outside(box.map, box.unit)
         rows, columns = np.nonzero(box.inside)
         if len(rows):
-            with _as_lanes(batch, box.lanes[rows]):
+            with as_lanes(batch, box.lanes[rows]):
                 data[rows, columns] = _load(at_global(batch, box.places[rows, columns]), box.unit, site)
-        shared = _shared_places(batch, box, target, site)
-        with _as_lanes(batch, np.repeat(box.lanes, box.pieces)):
-            _store(at(batch, shared.reshape(-1)), data.reshape(-1, box.unit), site)
+        for lanes, places in destinations(batch, target, mask, site):
+            here = np.isin(box.lanes, lanes)
+            shared = _shared_places(batch, box, places, site)[here].reshape(-1)
+            with as_lanes(batch, np.repeat(box.lanes[here], box.pieces)):
+                _store(at(batch, shared), data[here].reshape(-1, box.unit), site)
         sizes[box.lanes] = box.pieces * box.unit
     return sizes
 
@@ -114,11 +118,11 @@ def store_tensor(
             batch.fail(site, int(box.lanes[0]), f".{operation} of a tensor of {ELEMENTS[box.map.element][2]}:")
         rows, columns = np.nonzero(box.inside)
         shared = _shared_places(batch, box, source, site)
-        with _as_lanes(batch, np.repeat(box.lanes, box.pieces)):
+        with as_lanes(batch, np.repeat(box.lanes, box.pieces)):
             data = _load(at(batch, shared.reshape(-1)), box.unit, site).reshape(*shared.shape, box.unit)
         if not len(rows):
             continue
-        with _as_lanes(batch, box.lanes[rows]):
+        with as_lanes(batch, box.lanes[rows]):
             target = at_global(batch, box.places[rows, columns])
             if operation:
                 _reduce(batch, target, data[rows, columns], element, operation, site)
@@ -152,29 +156,10 @@ def reduce_bulk(
             batch.fail(
                 site, int(bad[0]), f"misaligned: a bulk copy at {int(start[bad[0]]):#x}, no multiple of {_CHUNK}"
             )
-    with _as_lanes(batch, lanes):
+    with as_lanes(batch, lanes):
         into, out = (start[lanes] + steps.astype(np.uint64) for start in starts)
         data = _load(source[0](batch, out), width, site)
         _reduce(batch, target[0](batch, into), data, element, operation, site)
-
-
-def check_multicast(batch: RunningLanes, mask: Lanes, site: int) -> None:
-    """The blocks that a copy goes to: clusters have one thread block."""
-    bad = np.flatnonzero(mask != 1)
-    if len(bad):
-        number = int(np.atleast_1d(mask)[bad[0]])
-        batch.fail(site, int(bad[0]), f"a copy to the blocks {number:#x} of a cluster that has one block")
-
-
-@contextmanager
-def _as_lanes(batch: RunningLanes, positions: Array) -> Iterator[None]:
-    """Let the current lanes be those at positions, which may be there several times."""
-    lanes, count = batch.lanes, batch.count
-    batch.lanes, batch.count = (positions if lanes is None else lanes[positions]), len(positions)
-    try:
-        yield
-    finally:
-        batch.lanes, batch.count = lanes, count
 
 
 def _load(addresses: Addresses | MixedAddresses, unit: int, site: int) -> Array:

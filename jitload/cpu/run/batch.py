@@ -70,6 +70,7 @@ class Batch:
         self.lanes: Array | None = None
         self.count = self.lanes_total
         self.last_used = _NOTHING
+        self.unmet: dict[int, tuple[int, int]] = {}
         dynamic = grid.shared_bytes
         places = code.shared_places(dynamic)
         self.shared = Slab("shared", code.shared_bytes(dynamic), blocks, places, unset=True)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitload.cpu.code.draft import BUILTINS
-from jitload.cpu.faults import run_fault
+from jitload.cpu.faults import describe_place, run_fault
+from jitload.cpu.memory.mbarrier import lacking
 from jitload.cpu.run.frame import Frame, copy_local
 from jitload.cpu.run.meet import Meetings
 from jitload.cpu.run.runtime_calls import run_builtin
@@ -33,6 +34,8 @@ _FAIR_STEPS = 4096  # how long anybody may wait where a loop may depend on other
 _FAIR_STEPS_IN_SPINS = 8  # ... while a loop runs that waits for other threads
 _TURN_STEPS = 16  # how long the one that waited longest may run then
 _SAMPLE_STEPS = 1024
+#: Steps of nothing but tests of mbarriers after which nobody completes one any more; some loops count to give up.
+_IDLE_STEPS = 1 << 12
 
 Key = tuple[int, int, int]
 
@@ -63,6 +66,7 @@ class Scheduler:
         self._serial = 0
         self._steps = 0
         self._spin_until = 0
+        self._waits = self._idle = 0
         self._samples: Counter[int] = Counter()
         self.push(self.root, 0, None)
 
@@ -137,6 +141,7 @@ class Scheduler:
             if block.spins:
                 self.spun = True
                 self._spin_until = self._steps + _FAIR_STEPS_IN_SPINS
+                self._waits += block.waits
             if not self._steps % _SAMPLE_STEPS:
                 self._sample(block)
             kind = block.kind
@@ -283,8 +288,32 @@ class Scheduler:
         grid = self.batch.grid
         grid.steps += _SAMPLE_STEPS
         self._samples[block.site] += 1
+        self._idle = self._idle + self._waits if self._waits == _SAMPLE_STEPS else 0
+        self._waits = 0
+        if not self._idle:
+            self.batch.unmet.clear()  # they may have been met since
+        if self._idle >= _IDLE_STEPS:
+            self._expect_completion()
         if grid.steps > STEP_LIMIT:
             site = self._samples.most_common(1)[0][0]
             thread, where = self.batch.thread_at(self.batch.lane_at(0))
             what = f"still running after {grid.steps} scheduler steps, an endless loop"
             raise run_fault(grid.code.name, grid.code.places[site], what, thread=thread, block=where)
+
+    def _expect_completion(self) -> None:
+        """All who can run have done nothing for long but test mbarriers, which nobody else can complete.
+
+        Raises:
+            CpuFault: always, unless no test has failed.
+        """
+        found = [(site, lane, *lacking(word)) for site, (lane, word) in self.batch.unmet.items()]
+        if not found:
+            return
+        found.sort(key=lambda one: (one[3] == 0, one[0]))  # what lacks bytes says most
+        places = self.batch.grid.code.places
+        (site, lane, arrivals, expected), *others = found
+        what = "deadlock: all threads that can run wait for mbarriers that nobody completes; this one's lacks"
+        also = "".join(
+            f"; {a} arrivals and {b} bytes at {describe_place(places[other])}" for other, _, a, b in others[:3]
+        )
+        self.batch.fail_lane(site, lane, f"{what} {arrivals} arrivals and {expected} bytes{also}:")
