@@ -1,5 +1,8 @@
 """The top of the command line: what commands there are, and which file each lives in."""
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from importlib import import_module
 from typing import Annotated
 
@@ -7,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import jitload
-from jitload.cli.console import Failed, Parsed, UsageMistake, new_app, print_failure, wants_json
+from jitload.cli.console import Failed, Parsed, UsageMistake, has_image, new_app, print_failure, wants_json
 
 #: Command -> the module whose `app` it is, in the order of the help. A module is imported when its command is called;
 #: an `app` with one command becomes that command, one with several becomes a group.
@@ -30,6 +33,24 @@ COMMANDS = {
 }
 
 
+@contextmanager
+def _telling(to_stderr: bool) -> Iterator[None]:
+    """What goes wrong is told as JSON too."""
+    try:
+        yield
+    except Failed as failed:
+        print_failure(failed.error, failed.exit_code, to_stderr=to_stderr)
+        raise
+    except UsageMistake as error:
+        print_failure(error, error.exit_code, to_stderr=to_stderr)
+        raise
+
+
+def _teller(arguments: list[str]) -> Callable[[], AbstractContextManager[None]]:
+    """What to run a command in that was called like this."""
+    return partial(_telling, has_image(arguments)) if wants_json(arguments) else nullcontext
+
+
 class LazyGroup(TyperGroup):
     """A group whose commands are imported one by one, when they are asked for."""
 
@@ -40,24 +61,17 @@ class LazyGroup(TyperGroup):
         self.commands = names
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Parsed, **extra: Parsed) -> Parsed:
-        """The context of a call, which knows whether it is answered in JSON."""
-        wanted = wants_json(args)
-        context = super().make_context(info_name, args, *rest, **extra)
-        context.obj = wanted
+        """The context of a call, which knows how what goes wrong is told."""
+        tell = _teller(args)
+        with tell():
+            context = super().make_context(info_name, args, *rest, **extra)
+        context.obj = tell
         return context
 
     def invoke(self, ctx: Parsed) -> Parsed:
         """Run the command; where it is answered in JSON, so is what goes wrong."""
-        try:
+        with ctx.obj():
             return super().invoke(ctx)
-        except Failed as failed:
-            if ctx.obj:
-                print_failure(failed.error, failed.exit_code)
-            raise
-        except UsageMistake as error:
-            if ctx.obj:
-                print_failure(error, error.exit_code)
-            raise
 
     def list_commands(self, ctx: Parsed) -> list[str]:  # noqa: ARG002 - the parser's signature
         """The names of the commands."""

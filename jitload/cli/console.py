@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import typer
@@ -52,14 +53,20 @@ def wants_json(arguments: list[str]) -> bool:
     return "--json" in ours and ours[0] not in _RUNNERS
 
 
-def print_failure(error: Exception, code: int) -> None:
-    """One object on stdout that says what went wrong: its type, its text, and for a compile what the compiler said."""
+def has_image(arguments: list[str]) -> bool:
+    """Whether a command line sends what it makes to stdout: what else there is to say goes to stderr then."""
+    apart = [("-o", "-"), ("--output", "-")]
+    return not {"-o-", "--output=-"}.isdisjoint(arguments) or any(pair in apart for pair in pairwise(arguments))
+
+
+def print_failure(error: Exception, code: int, *, to_stderr: bool = False) -> None:
+    """One object that says what went wrong: its type, its text, and for a compile what the compiler said."""
     told: dict[str, object] = {"type": type(error).__name__, "message": failure_text(error)}
     if isinstance(error, CompileError):
         told |= {"file": error.file, "line": error.line}
         said = [{name: getattr(one, name) for name in one.__slots__} for one in error.diagnostics]
         told["diagnostics"] = said
-    typer.echo(json.dumps({"error": told, "exit_code": code}, indent=2))
+    typer.echo(json.dumps({"error": told, "exit_code": code}, indent=2), err=to_stderr)
 
 
 def failure_text(error: Exception) -> str:

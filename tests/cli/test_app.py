@@ -75,6 +75,7 @@ def test_the_sentence_of_every_command_is_a_whole_one(invoke, group):
         (["bundle", "verify", "nowhere.jlb", "--json"], 1, "nowhere.jlb"),
         (["explain", "nowhere.py", "--json"], 1, "nowhere.py"),
         (["nope", "--json"], 2, "nope"),
+        (["--nope", "cache", "ls", "--json"], 2, "--nope"),
     ],
 )
 def test_what_goes_wrong_is_one_json_object_too(arguments, code, said, invoke, workdir):
@@ -89,6 +90,15 @@ def test_what_goes_wrong_is_one_json_object_too(arguments, code, said, invoke, w
     if said == "expected a":
         assert told["error"]["type"] == "CompileError"
         assert [one["line"] for one in told["error"]["diagnostics"]] == [1]
+
+
+@pytest.mark.parametrize("out", [["-o", "-"], ["-o-"], ["--output", "-"], ["--output=-"]])
+def test_where_an_image_goes_no_other_bytes_do(out, invoke, workdir):
+    (workdir / "bad.cu").write_text("int x = ;\n")
+    result = invoke("compile", "bad.cu", "--arch", "sm_90", "--json", *out)
+    assert (result.exit_code, result.stdout) == (1, "")
+    begin = result.stderr.index("{")
+    assert json.loads(result.stderr[begin:])["exit_code"] == 1
 
 
 def test_json_that_another_program_is_asked_for_is_not_ours(invoke, workdir):
