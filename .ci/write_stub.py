@@ -29,10 +29,16 @@ def stub() -> str:
     sys.path.insert(0, str(ROOT))
     import jitload
 
-    homes = sorted((home, sorted(names)) for home, names in (*jitload._PUBLIC.items(), *_doors(jitload._DOORS)))
+    doors = (*jitload._PUBLIC.items(), *_doors(jitload._DOORS))
+    homes = sorted((home, sorted(names, key=_classes_first)) for home, names in doors)
     imports = [f"from jitload.{home} import {name} as {name}" for home, names in homes for name in names]
     public = [f"    {name!r},".replace("'", '"') for name in jitload.__all__]
     return "\n".join([*imports, "", "__version__: str", "__all__ = [", *public, "]", ""])
+
+
+def _classes_first(name: str) -> tuple[bool, str]:
+    """The order of imported names that ruff keeps."""
+    return name[0].islower(), name.lower()
 
 
 def _doors(doors: dict[str, str]) -> list[tuple[str, tuple[str, ...]]]:

@@ -482,3 +482,83 @@ def test_any_is_for_what_is_not_known():
     """A user's value is Any, and what a library without types gives; what a room hands to another has a type."""
     files = [*SOURCES, *PACKAGE.rglob("*.pyi")]
     assert sum(len(re.findall(r"\bAny\b", path.read_text())) for path in files) <= MOST_ANY
+
+
+#: What a file and a function may have: lines in all, and lines of code behind the signature and the docstring.
+MOST_LINES, MOST_CODE = 320, 40
+#: Those that have more, with what they may have, which only becomes less.
+LONG_FILES = {
+    "cli/cache.py": (345, "a command each, and what the parser shows of it"),
+    "cpu/checks/race.py": (360, "one check"),
+    "cpu/memory/arena.py": (385, "one table of allocations, and what may be done with it"),
+    "cuda/driver.py": (335, "the only importer of the bindings"),
+    "door.py": (390, "public functions: more than half is docstrings"),
+    "errors.py": (325, "every error: most is docstrings"),
+    "headers/closure.py": (345, "one search"),
+    "jit/kernel.py": (410, "the class that `jit_kernel` gives: half is docstrings"),
+    "launch/kernel.py": (335, "the class of kernels: half is docstrings"),
+    "loader/module.py": (325, "the class of modules: half is docstrings"),
+    "source/request.py": (355, "the class of requests, and the checks of its fields"),
+    "tiers/cache.py": (510, "the class of caches and the default one: half is docstrings"),
+    "tiers/index.py": (345, "the only importer of diskcache"),
+    "tiers/remote/object_store.py": (330, "the only importer of obstore"),
+    "tiers/remote/redis_store.py": (370, "the only importer of redis"),
+    "workloads/workload.py": (330, "the class of workloads: half is docstrings"),
+}
+LONG_FUNCTIONS = {
+    "cpu/isa/floats.py _extremes": (41, "a table of forms"),
+    "cpu/isa/memory.py _atomics": (46, "a table of forms"),
+}
+
+
+def code_lines(function):
+    """How many lines of code a function has behind its signature and docstring."""
+    body = function.body
+    if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body = body[1:]
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def functions_of(text):
+    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def check_lengths(lengths, most, known):
+    """Nothing, where what is longer than most is in the table, and no longer than there."""
+    for name, length in lengths.items():
+        limit = known[name][0] if name in known else most
+        assert length <= limit, f"{name} has {length} lines, {limit} are the most: do two ideas share a room?"
+    for name, (limit, _) in known.items():
+        assert lengths.get(name, 0) > most, f"{name} is not long any more: take it off the list"
+        assert lengths[name] > limit - 20, f"{name} has {lengths[name]} lines now: say so in the list"
+
+
+def test_files_are_about_one_idea():
+    check_lengths(
+        {str(path.relative_to(PACKAGE)): path.read_text().count("\n") for path in SOURCES}, MOST_LINES, LONG_FILES
+    )
+
+
+def test_functions_are_short():
+    lengths: dict[str, int] = {}
+    for path in SOURCES:
+        for function in functions_of(path.read_text()):
+            name = f"{path.relative_to(PACKAGE)} {function.name}"
+            lengths[name] = max(lengths.get(name, 0), code_lines(function))
+    check_lengths(lengths, MOST_CODE, LONG_FUNCTIONS)
+
+
+@pytest.mark.parametrize(
+    ("lines", "known"), [(41, {}), (46, {"f": (45, "")}), (20, {"f": (45, "")}), (None, {"f": (45, "")})]
+)
+def test_what_is_too_long_or_not_any_more_is_seen(lines, known):
+    with pytest.raises(AssertionError):
+        check_lengths({} if lines is None else {"f": lines}, 40, known)
+    check_lengths({"f": 45}, 40, {"f": (45, "")})
+
+
+def test_signature_and_docstring_are_no_code():
+    (function,) = functions_of(
+        'def f(\n    a,\n    b,\n):\n    """It.\n\n    More.\n    """\n    a = b\n\n    return a\n'
+    )
+    assert code_lines(function) == 3

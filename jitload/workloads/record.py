@@ -38,7 +38,7 @@ from jitload.workloads.workload import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from jitload.artifact import Artifact
@@ -199,20 +199,7 @@ def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[s
         texts[digest] = text
         return digest
 
-    files = []
-    roots = Roots(request, ())
-    for root, relative, digest, _ in variant.files:
-        if root.startswith("toolkit/") or root == "headers":
-            continue
-        if root == "absolute":
-            raise Unrecordable(
-                f"it includes /{relative} by an absolute path, which will not be there on another machine"
-            )
-        path = roots.path(root, relative) or relative
-        with open_regular(path) as file:
-            if add(file.read().decode("utf-8", "surrogateescape")) != digest:
-                raise Unrecordable(f"{path} changed meanwhile")
-        files.append([root, relative, digest])
+    files = _users_files(request, variant, add)
     inputs = request.inputs if isinstance(request, LinkRequest) else ()
     aliases = header_aliases(request, [(root, relative) for root, relative, _ in files], toolkit_roots())
     if len({spot(root, relative) for root, relative, *_ in (*files, *aliases)}) < len(files) + len(aliases):
@@ -241,6 +228,25 @@ def _lines(request: CompileRequest, variant: Variant | None, how: str) -> dict[s
     except (ValueError, BundleError) as error:
         raise Unrecordable(str(error)) from None
     return lines
+
+
+def _users_files(request: CompileRequest, variant: Variant, add: Callable[[str], str]) -> list[list[str]]:
+    """[root, path below it, digest] of each header that no toolkit and no request has; its text is given to `add`."""
+    files = []
+    roots = Roots(request, ())
+    for root, relative, digest, _ in variant.files:
+        if root.startswith("toolkit/") or root == "headers":
+            continue
+        if root == "absolute":
+            raise Unrecordable(
+                f"it includes /{relative} by an absolute path, which will not be there on another machine"
+            )
+        path = roots.path(root, relative) or relative
+        with open_regular(path) as file:
+            if add(file.read().decode("utf-8", "surrogateescape")) != digest:
+                raise Unrecordable(f"{path} changed meanwhile")
+        files.append([root, relative, digest])
+    return files
 
 
 def _append(path: str, data: bytes, *, alone: bool) -> None:
