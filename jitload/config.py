@@ -15,11 +15,11 @@ import sys
 from jitload import forks, log
 from jitload.frozen import Value
 from jitload.lazy import lazy
+from jitload.settings.check import DEFAULT_CACHE_MAX_BYTES as DEFAULT_CACHE_MAX_BYTES
+from jitload.settings.check import byte_count as byte_count
 from jitload.settings.environment import child_environment as child_environment
 from jitload.settings.environment import environment_state, read_environment, unknown_variables
-from jitload.settings.option import DEFAULT_CACHE_MAX_BYTES as DEFAULT_CACHE_MAX_BYTES
 from jitload.settings.option import OPTIONS, checked_options, described
-from jitload.settings.option import byte_count as byte_count
 from jitload.settings.scope import Block, put_in_force, scope_in_force
 
 TYPE_CHECKING = False

@@ -6,6 +6,9 @@ What is left out is taken from the session in force (settings, cache, bundles, s
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+
 from jitload import config, road
 from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.process import compile_alone, compile_here
@@ -25,7 +28,6 @@ from jitload.trace import is_mistake, short_errors, shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Literal
 
@@ -51,7 +53,9 @@ else:  # not on the way to a hit
 
 __tracebackhide__ = is_mistake
 # Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
-_requests: dict[tuple[object, ...], CompileRequest] = {}
+# With each the working directory, where one of the options is a directory.
+_requests: dict[tuple[object, ...], tuple[CompileRequest, str | None]] = {}
+_NO_REQUEST: tuple[CompileRequest | None, None] = (None, None)
 _MAX_REQUESTS = 1024
 
 
@@ -115,10 +119,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         memo: tuple[object, ...] | None = None
         if plain and sources is None:
             memo = (source, name, kind, arch, options, names, device, settings.compile_options)
-            try:
-                request = _requests.get(memo)
-            except TypeError:  # what cannot be hashed is for the request to refuse, by its name
-                memo = None
+            request = _remembered(memo)
         if request is None:
             if arch is not None and given_arch(arch) is None:  # as if it had been left out
                 arch, device, memo = None, resolve_device(settings), None
@@ -144,6 +145,15 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         raise
 
 
+def _remembered(memo: tuple[object, ...]) -> CompileRequest | None:
+    """The request that was made of these arguments, unless it was elsewhere and -I meant another directory there."""
+    try:
+        request, there = _requests.get(memo, _NO_REQUEST)
+    except TypeError:  # what cannot be hashed is for the request to refuse, by its name
+        return None
+    return request if there is None or there == _working_directory() else None
+
+
 def _make_request(
     source: str | os.PathLike[str],
     kind: KindName | None,
@@ -159,8 +169,17 @@ def _make_request(
     if memo is not None:
         if len(_requests) >= _MAX_REQUESTS:
             _requests.clear()
-        _requests[memo] = request
+        with suppress(TypeError):  # as above: what can be made of it is a request all the same
+            _requests[memo] = (request, _working_directory() if request.include_dirs else None)
     return request
+
+
+def _working_directory() -> str:
+    """Where a directory behind -I is looked for."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - pathlib is not on the way to a hit
+    except OSError:  # it was removed
+        return ""
 
 
 @short_errors

@@ -494,3 +494,19 @@ def test_two_compilers_share_a_cache_and_each_is_served_its_own(unforeseen, tmp_
     assert [count for _, count in seen] == [1, 1, 0, 0, 0, 0]
     assert [digest for digest, _ in seen] == [seen[0][0], seen[1][0]] * 3
     assert seen[0][0] != seen[1][0]
+
+
+@pytest.mark.parametrize("options", ["-Iinclude", ["-I", "include"], ("--include-path=include",), "-I ../one/include"])
+def test_a_relative_directory_among_the_options_is_that_of_the_working_directory(options, tmp_path, monkeypatch):
+    """Of the second call too: the request of the first is remembered by what was written."""
+    source = '#include "value.h"\nextern "C" __global__ void k(int *x) { *x = VALUE; }\n'
+    cache = jitload.Cache()
+    keys = []
+    for number, place in enumerate(("a/one", "b/one")):
+        (tmp_path / place / "include").mkdir(parents=True)
+        (tmp_path / place / "include" / "value.h").write_text(f"#define VALUE {number}\n")
+        monkeypatch.chdir(tmp_path / place)
+        made = [jitload.compile(source, kind="ptx", arch="compute_90", options=options, cache=cache) for _ in range(2)]
+        assert made[0] is made[1]
+        keys.append(made[0].key)
+    assert keys[0] != keys[1]

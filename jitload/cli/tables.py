@@ -11,8 +11,8 @@ import typer
 
 from jitload.errors import UsageValueError
 from jitload.format.json import MAX_DIGITS
+from jitload.settings.check import byte_count
 from jitload.settings.environment import wanted_columns
-from jitload.settings.option import byte_count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence

@@ -11,7 +11,7 @@ import pytest
 
 import jitload
 from jitload.cpu.module import load_ptx
-from jitload.settings.option import CPU_CHECKS
+from jitload.settings.check import CPU_CHECKS
 from jitload.source.arch import EXECUTOR_ARCH
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import jitload
 from jitload.errors import CpuFault
-from jitload.settings.option import CPU_CHECKS
+from jitload.settings.check import CPU_CHECKS
 
 from .checks_cases import PLANTED
 

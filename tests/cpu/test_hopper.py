@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload.settings.option import CPU_CHECKS
+from jitload.settings.check import CPU_CHECKS
 
 SOURCE = Path(__file__).with_name("hopper.cu").read_text()
 SHARED = 1024 + 3 * (64 + 128) * 64 * 2 + 64 * 128 * 2 + 48

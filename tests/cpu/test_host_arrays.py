@@ -11,7 +11,7 @@ import jitload
 from jitload.cpu.memory.arena import ALIGNMENT, Arena
 from jitload.launch.arrays import read_array
 from jitload.launch.staging import HostArray, run_staged
-from jitload.settings.option import CPU_CHECKS
+from jitload.settings.check import CPU_CHECKS
 
 SOURCE = """
 extern "C" __global__ void twice(const float *x, float *y, int n) {

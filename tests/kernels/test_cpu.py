@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload.settings.option import CPU_CHECKS
+from jitload.settings.check import CPU_CHECKS
 from jitload.source.arch import EXECUTOR_ARCH
 from tests.kernels.cases import EMPTY_SAMPLES, SAMPLES, launch_all, run, sample_id
 

@@ -12,8 +12,9 @@ import pytest
 
 from jitload.config import Config, configure
 from jitload.errors import UsageTypeError, UsageValueError
+from jitload.settings.check import absolute_path, byte_count, option_text
 from jitload.settings.environment import unknown_variables
-from jitload.settings.option import OPTIONS, absolute_path, byte_count
+from jitload.settings.option import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -203,3 +204,25 @@ def test_the_warning_about_variables_goes_by_the_rows(monkeypatch):
     said = unknown_variables()
     assert said.keys() == {f"{name}X" for name in rows}
     assert all(said[f"{name}X"].endswith(f"did you mean {name}?") for name in rows)
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        ("-Iinclude", "-I {}/include"),
+        ("-I include -lineinfo", "-I {}/include -lineinfo"),
+        ("--include-path=include", "--include-path {}/include"),
+        ("--include-path include", "--include-path {}/include"),
+        (["-I include", "-G"], "-I {}/include -G"),
+        (["-I=include"], "-I {}/include"),
+        ("-I/opt/include -I~/include", "-I /opt/include -I {}/home/include"),
+        ("-I 'a b'", "-I '{}/a b'"),
+        ("-DX=-Iinclude -lineinfo", "-DX=-Iinclude -lineinfo"),
+        ("-Iinclude 'open", "-Iinclude 'open"),
+        ("-I", "-I"),
+    ],
+)
+def test_a_directory_among_the_options_for_every_compile_is_settled_when_it_is_read(given, held, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert option_text("compile_options", given) == held.format(tmp_path, tmp_path)

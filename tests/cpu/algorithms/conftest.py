@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import jitload
-from jitload.settings.option import CPU_CHECKS
+from jitload.settings.check import CPU_CHECKS
 from tests.cpu.algorithms.builds import BUILDS, CHECKED, combinations
 
 
