@@ -78,6 +78,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r1], [%w], %r2, [%r3]",
         "cp.async.bulk.global.shared::cta.bulk_group [%w], [%r1], %r2", "cp.async.bulk.wait_group.read 0",
         "cp.async.bulk.tensor.1d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r1], [%w, {%r2}], [%r3]",
+        "tensormap.replace.tile.global_dim.global.b1024.b32 [%w], 1, %r1", "fence.proxy.tensormap::generic.acquire.gpu [%w], 128",
+        "tensormap.cp_fenceproxy.global.shared::cta.tensormap::generic.release.gpu.sync.aligned [%w], [%r1], 128",
         "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%r1], [%w], %r2, [%r3], %h1",
         "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster [%r1], [%w, {%r2, %r3, %r4}], [%r5], %h1",
         "cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group [%w, {%r2, %r3}], [%r1]",

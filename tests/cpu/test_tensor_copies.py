@@ -224,9 +224,43 @@ def test_maps_that_differ_between_blocks(ptx):
     device.memory.free(address)
 
 
+REPLACE = """@%p bra WAIT; ld.param.u64 %s, [c0]; .reg .b64 %g; ld.param.u64 %g, [c1]; .reg .b32 %sm; mov.u32 %sm, box;
+cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%sm], [%s], 128, [bar]; mbarrier.arrive.expect_tx.shared::cta.b64 _, [bar], 128;
+FIRST: mbarrier.try_wait.parity.shared.b64 %p, [bar], 0; @!%p bra FIRST;
+tensormap.replace.tile.global_address.shared::cta.b1024.b64 [%sm], %g; tensormap.replace.tile.rank.shared::cta.b1024.b32 [%sm], 1;
+tensormap.replace.tile.global_dim.shared::cta.b1024.b32 [%sm], 0, 8; tensormap.replace.tile.global_dim.shared::cta.b1024.b32 [%sm], 1, 6;
+tensormap.replace.tile.global_stride.shared::cta.b1024.b64 [%sm], 0, 64; tensormap.replace.tile.box_dim.shared::cta.b1024.b32 [%sm], 0, 4;
+tensormap.replace.tile.box_dim.shared::cta.b1024.b32 [%sm], 1, 8; tensormap.replace.tile.element_stride.shared::cta.b1024.b32 [%sm], 1, 2;
+tensormap.replace.tile.elemtype.shared::cta.b1024.b32 [%sm], 7; tensormap.replace.tile.interleave_layout.shared::cta.b1024.b32 [%sm], 0;
+tensormap.replace.tile.swizzle_mode.shared::cta.b1024.b32 [%sm], 0; tensormap.replace.tile.fill_mode.shared::cta.b1024.b32 [%sm], 1;
+tensormap.cp_fenceproxy.global.shared::cta.tensormap::generic.release.gpu.sync.aligned [%s], [%sm], 128;
+fence.proxy.tensormap::generic.release.gpu; fence.proxy.tensormap::generic.acquire.gpu [%s], 128;
+mbarrier.arrive.expect_tx.shared::cta.b64 _, [bar], 64; mov.u32 %c0, 4; mov.u32 %c1, 2;
+cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%sm], [%s, {%c0, %c1}], [bar];
+SECOND: mbarrier.try_wait.parity.shared.b64 %p, [bar], 1; @!%p bra SECOND;
+cp.async.bulk.global.shared::cta.bulk_group [%o], [%sm], 64; WAIT:"""
+
+
+def test_a_map_that_the_kernel_changes(ptx):
+    """All of its fields: from a row of bytes to a part of a plane."""
+    parameters = ".param .u64 c0, .param .u64 c1"
+    device = ptx(KERNEL.format(parameters=parameters, coordinates="", code=REPLACE, room=1024))
+    plane, row = np.arange(6 * 16, dtype=np.float32).reshape(6, 16), np.zeros(32, np.uint8)
+    address, other = device.put(plane), device.put(row)
+    maps, out = (
+        np.frombuffer(encode_tensor_map(map_of(other, row, "u8", (16,))), np.uint8).copy(),
+        np.zeros((4, 4), np.float32),
+    )
+    device.run("k", 1, 32, np.void(bytes(128)), out, maps, address)
+    np.testing.assert_array_equal(out, [plane[2, 4:8], plane[4, 4:8], [np.nan] * 4, [np.nan] * 4])
+    for one in (address, other):
+        device.memory.free(one)
+
+
 def test_a_map_survives_its_encoding():
     found = TensorMap(1 << 44, (1 << 32, 5, 4), (1 << 39, 32), (256, 2, 3), (1, 8, 1), NUMBER["u8"], 64, False)
     assert decode_tensor_map(encode_tensor_map(found)) == found
+    assert decode_tensor_map(encode_tensor_map(found._replace(element=8))) is None  # f32 that is flushed
     assert len(encode_tensor_map(found)) == 128
     assert decode_tensor_map(bytes(128)) is None
 

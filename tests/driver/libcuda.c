@@ -149,6 +149,16 @@ CUresult CUDAAPI cuSurfObjectCreate(CUsurfObject *made, const CUDA_RESOURCE_DESC
   return ASK("cuSurfObjectCreate", v);
 }
 
+CUresult CUDAAPI cuTensorMapEncodeTiled(CUtensorMap *made, CUtensorMapDataType type, cuuint32_t rank, void *address,
+                                        const cuuint64_t *extents, const cuuint64_t *strides, const cuuint32_t *boxes,
+                                        const cuuint32_t *steps, CUtensorMapInterleave interleave,
+                                        CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion,
+                                        CUtensorMapFloatOOBfill fill) {
+  uint64_t v[] = {A(made), type, rank, A(address), A(extents), A(strides), A(boxes), A(steps), interleave, swizzle,
+                  promotion, fill};
+  return ASK("cuTensorMapEncodeTiled", v);
+}
+
 F1(cuLibraryUnload, CUlibrary)
 F3(cuLibraryGetKernel, CUkernel *, CUlibrary, const char *)
 F4(cuLibraryGetGlobal, CUdeviceptr *, size_t *, CUlibrary, const char *)

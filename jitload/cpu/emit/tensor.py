@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits
-from jitload.cpu.emit.address import address_name, number_text, take_hints
+from jitload.cpu.emit.address import SCOPES, address_name, number_text, take_hints
 from jitload.cpu.emit.mbarrier import emit_completion
 from jitload.cpu.faults import Refused
-from jitload.cpu.text.ir import Memory, Texel
+from jitload.cpu.memory.tensor_map import FIELDS, TENSOR_MAP_BYTES
+from jitload.cpu.text.ir import Immediate, Memory, Texel
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
@@ -78,3 +79,40 @@ def _emit_reduction(writer: BlockWriter, found: tuple[Operand, ...], modifiers: 
     writer.line(f"reduce_bulk(batch, {places}, {size}, {element!r}, {operation!r}, {writer.site})")
     if counted:
         emit_completion(writer, found[3], size)
+
+
+@emits("fence", of=("tensormap::generic",))
+def _emit_tensor_map_fence(_writer: BlockWriter, _instruction: Instruction, modifiers: Modifiers) -> None:
+    """Copies see at once what was written."""
+    modifiers.flag("proxy", "tensormap::generic", "release", "acquire", *SCOPES)
+
+
+@emits("tensormap")
+def _emit_tensor_map(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`tensormap.replace`, and `.cp_fenceproxy`, which copies a map that was changed in shared memory."""
+    found = instruction.operands
+    if modifiers.flag("cp_fenceproxy"):
+        modifiers.flag("global", "shared::cta", "tensormap::generic", "release", "sync", "aligned", *SCOPES)
+        (target, to), (source, start) = (
+            address_name(writer, space, one) for space, one in (("global", found[0]), ("shared", found[1]))
+        )
+        size = writer.function.constant("u32", TENSOR_MAP_BYTES)
+        writer.line(f"copy_bulk(batch, {target}, {to}, {source}, {start}, {size}, {writer.site})")
+        return
+    modifiers.flag("replace", "tile", "b1024")
+    field = modifiers.need(*FIELDS)
+    space = {"global": "global", "shared::cta": "shared"}.get(modifiers.choice("global", "shared::cta"), "generic")
+    type_ = modifiers.type()
+    first, nbytes = FIELDS[field]
+    if len(found) == 3:
+        first += nbytes * _number(found[1])
+    name, offset = address_name(writer, space, found[0])
+    value = f"{writer.source(found[-1], type_.rep.replace('s', 'u'))}.astype(u{8 * nbytes})"
+    writer.line(f"{name}.store({offset + first}, 'u{8 * nbytes}', {nbytes}, {writer.site}, {value})")
+
+
+def _number(operand: Operand) -> int:
+    """The literal that says which axis is meant."""
+    if not isinstance(operand, Immediate) or not 0 <= operand.value < len(_AXES):
+        raise Refused(f"the number of an axis, 0 to {len(_AXES) - 1}, is expected")
+    return int(operand.value)

@@ -19,7 +19,25 @@ _GLOBAL = (
 )  # fmt: skip
 _CLUSTER = ((".(and|or|xor)", "b32"), (".add", "(u32|s32|u64)"), (".(min|max)", "(u32|s32)"), (".(inc|dec)", "u32"))
 
+_OF_MAP = "{.(global|shared::cta)}.b1024"
+
+
+def _replacing() -> tuple[Row, ...]:
+    """`tensormap.replace`: fields of a map in memory."""
+    return tuple(
+        Row(f"tensormap!replace.tile.{field}{_OF_MAP}.{type_}", operands, since="8.3 sm_90a", model=_MODEL, profile="store", effects="stores")
+        for field, type_, operands in (
+            ("global_address", "b64", "[a] b:T"), ("rank", "b32", "[a] b:T"), ("(box_dim|global_dim|element_stride)", "b32", "[a] b:# c:T"),
+            ("global_stride", "b64", "[a] b:# c:T"), ("(elemtype|interleave_layout|swizzle_mode|fill_mode)", "b32", "[a] b:#"),
+        )
+    )  # fmt: skip
+
+
 ROWS = (
+    *_replacing(),
+    Row("tensormap!cp_fenceproxy.global.shared::cta.tensormap::generic.release.SCOPE.sync.aligned", "[a] [b] c:#", example="[%w], [%r1], 128", since="8.3 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
+    Row("fence!proxy.tensormap::generic.release.SCOPE", model="nothing", profile="synchronization", effects="fences", since="8.3 sm_90"),
+    Row("fence!proxy.tensormap::generic.acquire.SCOPE", "[a] b:#", model=_MODEL, example="[%w], 128", profile="synchronization", effects="fences", since="8.3 sm_90"),
     Row(f"cp.async.bulk.tensor.{_AXES}.shared::cluster.global{{.tile}}.{_BYTES}{{.multicast::cluster}}{_HINT}", f"[d] [t] [c] b:u16@multicast::cluster {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
     Row(f"cp.async.bulk.tensor.{_AXES}.shared::cta.global{{.tile}}.{_BYTES}{_HINT}", f"[d] [t] [c] {_POLICY}", since="8.6 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
     Row(f"cp.async.bulk.tensor.{_AXES}.global.shared::cta{{.tile}}.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES),

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 TENSOR_MAP_BYTES = 128
 _MARK = b"jitloadT"
 _LAYOUT = struct.Struct("<8sQ5Q4Q5H5B5B20x")
+#: Where `tensormap.replace` finds a field: its first byte, and the bytes of each.
+FIELDS = {
+    "global_address": (8, 8), "global_dim": (16, 8), "global_stride": (56, 8), "box_dim": (88, 2),
+    "element_stride": (98, 1), "rank": (103, 1), "elemtype": (104, 1), "interleave_layout": (105, 1),
+    "swizzle_mode": (106, 1), "fill_mode": (107, 1),
+}  # fmt: skip
 #: In the order of `tensormap.replace` (PTX ISA, table of element types): representation, bytes, name in other APIs.
 ELEMENTS = (
     ("u8", 1, "uint8"), ("u16", 2, "uint16"), ("u32", 4, "uint32"), ("s32", 4, "int32"), ("u64", 8, "uint64"),
@@ -89,7 +95,15 @@ def decode_tensor_map(raw: bytes) -> TensorMap | None:
     mark, address, *rest = _LAYOUT.unpack(raw)
     extents, strides, boxes, steps = rest[:5], rest[5:9], rest[9:14], rest[14:19]
     rank, element, interleave, swizzle, fill = rest[19:]
-    if mark != _MARK or rank > 4 or element >= len(ELEMENTS) or interleave or swizzle > 3 or fill > 1:
+    if (
+        mark != _MARK
+        or rank > 4
+        or element >= len(ELEMENTS)
+        or not ELEMENTS[element][0]
+        or interleave
+        or swizzle > 3
+        or fill > 1
+    ):
         return None
     count = rank + 1
     return TensorMap(

@@ -18,7 +18,7 @@ import compiled_images
 
 from jitload.cpu.memory.arena import process_arena
 
-from . import capture, device, launch, library, memory, status, stream, texture
+from . import capture, device, launch, library, memory, status, stream, tensor_map, texture
 from .handles import Handles
 from .scenario import Scenario, scenario
 from .status import Refused
@@ -56,7 +56,7 @@ class Driver:
         self._texts: dict[str, Any] = {}
         self._lock = threading.RLock()
         self._functions: dict[str, Callable[..., Any]] = {}
-        for room in (device, stream, capture, memory, library, launch, texture):
+        for room in (device, stream, capture, memory, library, launch, tensor_map, texture):
             self._functions |= room.calls(self)
 
     def answer(self, name: str, arguments: list[int]) -> int:
