@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
 from jitload.cpu.faults import Refused
-from jitload.cpu.text.ir import Vector
+from jitload.cpu.text.ir import Register, Vector
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
@@ -23,6 +23,8 @@ def _emit_rounding(writer: BlockWriter, instruction: Instruction, modifiers: Mod
     name = modifiers.need(*_PAIRS, *_FOURS)
     modifiers.need("f32")
     target, *numbers, bits = operands(instruction, 3, 4)
+    if not isinstance(bits, Register):
+        raise Refused("random bits stand in a register")
     random = writer.source(bits, "u32")
     if name in _PAIRS:
         high, low = (writer.source(one, "f32") for one in numbers)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
 from jitload.cpu.faults import Refused
-from jitload.cpu.text.ir import Pair, Sink, Texel, Vector
+from jitload.cpu.text.ir import Pair, Register, Sink, Texel, Vector
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
@@ -28,6 +28,8 @@ def _emit_tex(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     modifiers.need("v2", "v4")
     seen, given = modifiers.type(), modifiers.type()
     target, place, *more = operands(instruction, 2 + finer, _MOST_OPERANDS)
+    if finer == 2:
+        _check_gradients(geometry, more[:2])
     read = _reading(writer, place, geometry, seen, more[finer:])
     _give(writer, target, f"sample_texture(batch, {read}, {_rep(given)!r}, {writer.site})", given)
 
@@ -55,6 +57,9 @@ def _reading(writer: BlockWriter, place: Operand, geometry: str, seen: Type, mor
     values = place.coordinates.items
     if len(values) not in {written, 4}:
         raise Refused(f"{len(values)} coordinates where {written} are expected")
+    if geometry in {"1d", "2d", "3d", "cube"} and len(values) == written:  # others are vectors of bits
+        for value in values:
+            _check_coordinate(value, seen)
     layer = "None"
     if geometry.startswith("a"):
         layer, values = writer.source(values[0], "u32"), values[1:]
@@ -62,6 +67,20 @@ def _reading(writer: BlockWriter, place: Operand, geometry: str, seen: Type, mor
     offsets = _offsets(writer, geometry, used, more)
     handle = writer.source(place.handle, "u64")
     return f"Reading({handle}, {geometry!r}, {layer}, ({coordinates}), ({offsets}))"
+
+
+def _check_coordinate(value: Operand, type_: Type) -> None:
+    """Refuse a register of another type."""
+    if isinstance(value, Register) and value.type.name != "b32" and (value.type.kind == "f") != (type_.kind == "f"):
+        raise Refused(f"a coordinate in a register of type .{value.type.name} where .{type_.name} is expected")
+
+
+def _check_gradients(geometry: str, given: list[Operand]) -> None:
+    """Refuse gradients of another number of elements."""
+    count = {"1d": 1, "2d": 2}.get(geometry.removeprefix("a"), 4)
+    for one in given:
+        if not isinstance(one, Vector) or len(one.items) != count:
+            raise Refused(f"a gradient of a texture .{geometry} has {count} elements")
 
 
 def _offsets(writer: BlockWriter, geometry: str, used: int, more: list[Operand]) -> str:

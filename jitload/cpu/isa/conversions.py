@@ -67,7 +67,7 @@ ROWS = (
     _cvt(".(rz|rp){.satfinite}.ue8m0x2.f32", "d:b16 a:f32 b:f32", since="8.6 sm_100a", model="scale(n, b), scale(n, a)"),
     _cvt(".(rz|rp){.satfinite}.ue8m0x2.bf16x2", "d:b16 a:b32", since="8.6 sm_100a", model="scale(n, a)"),
     _cvt(".rn.bf16x2.ue8m0x2", "d:b32 a:b16", since="8.6 sm_100a", model="unscaled(a)"),
-    _cvt(".rs{.relu}{.satfinite}.(f16x2|bf16x2).f32", "d:b32 a:f32 b:f32 c:b32", "8.7 sm_100a", "stochastic(n, b, c), stochastic(n, a, c >> 16)"),
+    _cvt(".rs{.relu}{.satfinite}.(f16x2|bf16x2).f32", "d:T a:f32 b:f32 c:b32", "8.7 sm_100a", "stochastic(n, b, c), stochastic(n, a, c >> 16)"),
     _cvt(".rs.satfinite{.relu}.(e4m3x4|e5m2x4|e3m2x4|e2m3x4).f32", "d:b32 {a}:f32 b:b32", "8.7 sm_100a", "tests/cpu/test_stochastic.py", f"%r1, {_FOUR}, %r2"),
     _cvt(".rs.satfinite{.relu}.e2m1x4.f32", "d:b16 {a}:f32 b:b32", "8.7 sm_100a", "tests/cpu/test_stochastic.py", f"%h1, {_FOUR}, %r2"),
     _cvt(".pack.sat.(u16|s16).s32", "d:b32 a:s32 b:s32", since="6.5 sm_72", model="packed(n, a, b, 0)"),

@@ -184,9 +184,12 @@ def _fits(spot: _Spot, operand: Operand) -> bool:
 
 def _is_pair(spot: _Spot, operand: Pair) -> bool:
     first, second = operand
+    several = (
+        isinstance(first, Vector) and spot.place.sign == "{" and all(_is_element(one, spot) for one in first.items)
+    )
     return (
         spot.place.pair != ""
-        and (isinstance(first, Sink) or (isinstance(first, Register) and first.type.name in spot.registers))
+        and (several or isinstance(first, Sink) or (isinstance(first, Register) and first.type.name in spot.registers))
         and (isinstance(second, Sink) or (isinstance(second, Register) and second.type.name == "pred"))
     )
 

@@ -18,7 +18,7 @@ _GRADIENT = "{%f1, %f2, %f3, %f4}"
 _RESULTS = (
     ("v4.(u32|s32|f32)", "{%f1, %f2, %f3, %f4}"), ("v4.f16", "{%h1, %h2, %h3, %h4}"), ("v2.f16x2", "{%r2, %r3}"),
 )  # fmt: skip
-_READS = "{d|p}:* [t]"
+_READS = "{d|p}:T [t]"
 _MORE = "e:*? f:*?"
 
 

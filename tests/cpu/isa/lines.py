@@ -73,6 +73,8 @@ def _operands(name: Name) -> str:
     row = name.row
     if row.opcode == "mov" and row.example:
         return _moved(name)
+    if row.opcode in {"tex", "tld4"}:
+        return _read_texels(name)
     if row.example:
         return row.example + (", %d1" if name.has("L2::cache_hint") else "")
     found: list[str] = []
@@ -101,6 +103,16 @@ def _operands(name: Name) -> str:
                 found[-1] += "|%p3"
         number += 1
     return ", ".join(found)
+
+
+def _read_texels(name: Name) -> str:
+    """The example of a row, with registers for the types of the results and of the coordinates."""
+    text = name.row.example
+    if name.types[0] in {"u32", "s32"}:
+        text = text.replace("{%f1, %f2, %f3, %f4}, [", "{%r1, %r2, %r3, %r4}, [", 1)
+    if name.types[1] == "s32":
+        text = re.sub(r"\[%d1, \{[^}]*\}", lambda match: match[0].replace("%f", "%r"), text)
+    return text
 
 
 _SURFACES = {"1d": "%r1", "2d": "%r1, %r2", "a1d": "%r1, %r2"}
