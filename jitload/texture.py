@@ -48,6 +48,9 @@ class Texture:
         filter: "point" for the texel that a coordinate lies in, "linear" for a mixture of its neighbours.
         read: "element", or "normalized": integers of 8 and 16 bits become numbers from 0 (or -1) to 1.
         normalized: whether coordinates go from 0 to 1, whatever the number of texels.
+        levels: texels of coarser levels of detail (a mipmap), each half as large as the one before in every direction,
+            and 1 at least: `tex2DLod` and `tex2DGrad` read them. They need normalized coordinates.
+        between: "point" for the nearest level, "linear" for a mixture of two.
 
     Attributes:
         handle: what the kernel gets; passing the object itself does the same.
@@ -68,13 +71,18 @@ class Texture:
         filter: str = "point",  # noqa: A002 - the name that the driver has for it
         read: str = "element",
         normalized: bool = False,
+        levels: Sequence[object] = (),
+        between: str = "point",
     ) -> None:
         dtype, found, source = _texels_of(texels, kind, channels)
         modes = _modes_of(address)
         check_choice("filter", filter, ("point", "linear"))
         check_choice("read", read, ("element", "normalized"))
+        check_choice("between", between, ("point", "linear"))
         given_truth("normalized", normalized)
-        _check_reading(dtype, found, modes, filter, read, normalized=normalized)
+        mixing = "linear" if "linear" in {filter, between} else "point"
+        _check_reading(dtype, found, modes, mixing, read, normalized=normalized)
+        coarser = _coarser(levels, source, found, channels, normalized=normalized)
         make: Callable[..., Image | DeviceTexture] = Image if _is_on_cpu(source) else texture.DeviceTexture
         self._object: Image | DeviceTexture | None = make(
             found,
@@ -83,6 +91,8 @@ class Texture:
             linear=filter == "linear",
             normalized_read=read == "normalized",
             normalized=normalized,
+            coarser=coarser,
+            mixes_levels=between == "linear",
         )
         if isinstance(self._object, Image):
             process_arena().textures[self._object.handle] = self._object
@@ -129,6 +139,31 @@ def _texels_of(
     if kind is not None or channels != 1:
         raise UsageValueError("a texture over a surface has the surface's kind and channels")
     return texels.dtype, texels.kind, texels.memory
+
+
+def _coarser(
+    levels: Sequence[object], source: Array | Texels | DeviceSurface, kind: str, channels: int, *, normalized: bool
+) -> list[Array]:
+    """The texels of further levels as objects take them, checked against the first."""
+    if isinstance(levels, str | bytes) or not hasattr(levels, "__len__"):
+        raise UsageTypeError(f"levels={levels!r}: a list of arrays is expected")
+    if not len(levels):
+        return []
+    if not isinstance(source, np.ndarray) or kind == "linear" or not (normalized or kind.startswith("cube")):
+        raise UsageValueError("levels of detail need an array that is no linear memory, and normalized=True")
+    found, last = [], source
+    for number, one in enumerate(levels, 1):
+        array = as_texels(one)
+        texels = spread(array, kind_of(array, kind, channels, tuple(GEOMETRIES)), channels)
+        wanted = (last.shape[0], *(max(extent // 2, 1) for extent in last.shape[1:4]), last.shape[4])
+        if texels.shape != wanted or texels.dtype != source.dtype or last.shape[1:4] == (1, 1, 1):
+            what = f"level {number} has shape {array.shape} of {array.dtype}"
+            raise UsageValueError(
+                f"{what}: each is half as large as the one before, of {source.dtype}, down to 1 texel"
+            )
+        found.append(texels)
+        last = texels
+    return found
 
 
 def _is_on_cpu(source: Array | Texels | DeviceSurface) -> bool:

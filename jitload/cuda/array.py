@@ -10,6 +10,7 @@ from jitload.cuda import driver
 from jitload.cuda.owned import Owned
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
     from jitload.cuda.driver import Foreign
@@ -41,7 +42,6 @@ class DeviceArray:
 
     Attributes:
         owned: the CUarray.
-        texels: an empty array of the same shape and type.
 
     Raises:
         DriverError: a driver call failed.
@@ -49,19 +49,12 @@ class DeviceArray:
 
     def __init__(self, kind: str, texels: Texels, *, writable: bool = False) -> None:
         bindings = driver.ensure_context()
-        layers, depth, height, width, channels = self._shape = texels.shape
-        self._dtype = texels.dtype
-        shape = bindings.CUDA_ARRAY3D_DESCRIPTOR()
-        shape.Width = width
-        shape.Height = 0 if kind.startswith("1d") else height
-        shape.Depth = layers if kind not in {"1d", "2d", "3d"} else depth if kind == "3d" else 0
-        shape.Format, shape.NumChannels = array_format(bindings, texels), channels
-        shape.Flags = _LAYERED * ("layered" in kind) | _CUBE * kind.startswith("cube") | _SURFACE * writable
-        if kind == "2d" and max(width, height) <= _GATHERED:
-            shape.Flags |= _GATHER
+        self._shape, self._dtype = texels.shape, texels.dtype
+        shape = _descriptor(bindings, kind, texels)
+        shape.Flags |= _SURFACE * writable
         self.owned = Owned("cuArrayDestroy", driver.check("cuArray3DCreate", bindings.cuArray3DCreate(shape)))
         try:
-            self._copy(texels, into=True)
+            _copy(self.owned.thing, texels, into=True)
         except BaseException:
             self.owned.close()
             raise
@@ -69,14 +62,14 @@ class DeviceArray:
     def read(self) -> Texels:
         """The texels, once what was launched before has run."""
         texels = np.empty(self._shape, self._dtype)
-        self._wait()
-        self._copy(texels, into=False)
+        _wait()
+        _copy(self.owned.thing, texels, into=False)
         return texels
 
     def write(self, texels: Texels) -> None:
         """Give the texels new values, once what was launched before has run."""
-        self._wait()
-        self._copy(texels, into=True)
+        _wait()
+        _copy(self.owned.thing, texels, into=True)
 
     def resource(self, bindings: ModuleType) -> Foreign:
         """What objects are made of."""
@@ -85,24 +78,75 @@ class DeviceArray:
         found.res.array.hArray = self.owned.thing
         return found
 
-    def _wait(self) -> None:
-        bindings = driver.ensure_context()
-        driver.check("cuCtxSynchronize", bindings.cuCtxSynchronize())
 
-    def _copy(self, texels: Texels, *, into: bool) -> None:
+class DeviceMipmap:
+    """A CUDA array of several levels of detail.
+
+    Args:
+        kind: a kind of `jitload.Texture` but "linear".
+        levels: texels of each level, as `DeviceArray` has them.
+
+    Attributes:
+        owned: the CUmipmappedArray.
+
+    Raises:
+        DriverError: a driver call failed.
+    """
+
+    def __init__(self, kind: str, levels: Sequence[Texels]) -> None:
         bindings = driver.ensure_context()
-        layers, depth, height, width, channels = self._shape
-        texels = np.ascontiguousarray(texels) if into else texels
-        host, array = bindings.CUmemorytype.CU_MEMORYTYPE_HOST, bindings.CUmemorytype.CU_MEMORYTYPE_ARRAY
-        copy = bindings.CUDA_MEMCPY3D()
-        copy.WidthInBytes, copy.Height, copy.Depth = width * channels * self._dtype.itemsize, height, layers * depth
-        if into:
-            copy.srcMemoryType, copy.dstMemoryType = host, array
-            copy.srcHost, copy.srcPitch, copy.srcHeight = texels.ctypes.data, copy.WidthInBytes, height
-            copy.dstArray = self.owned.thing
-        else:
-            copy.srcMemoryType, copy.dstMemoryType = array, host
-            copy.dstHost, copy.dstPitch, copy.dstHeight = texels.ctypes.data, copy.WidthInBytes, height
-            copy.srcArray = self.owned.thing
-        with driver.beside_captures(bindings):
-            driver.check("cuMemcpy3D", bindings.cuMemcpy3D(copy))
+        made = bindings.cuMipmappedArrayCreate(_descriptor(bindings, kind, levels[0]), len(levels))
+        self.owned = Owned("cuMipmappedArrayDestroy", driver.check("cuMipmappedArrayCreate", made))
+        try:
+            for number, texels in enumerate(levels):
+                level = bindings.cuMipmappedArrayGetLevel(self.owned.thing, number)
+                _copy(driver.check("cuMipmappedArrayGetLevel", level), texels, into=True)
+        except BaseException:
+            self.owned.close()
+            raise
+
+    def resource(self, bindings: ModuleType) -> Foreign:
+        """What objects are made of."""
+        found = bindings.CUDA_RESOURCE_DESC()
+        found.resType = bindings.CUresourcetype.CU_RESOURCE_TYPE_MIPMAPPED_ARRAY
+        found.res.mipmap.hMipmappedArray = self.owned.thing
+        return found
+
+
+def _descriptor(bindings: ModuleType, kind: str, texels: Texels) -> Foreign:
+    """What an array is made by."""
+    layers, depth, height, width, channels = texels.shape
+    shape = bindings.CUDA_ARRAY3D_DESCRIPTOR()
+    shape.Width = width
+    shape.Height = 0 if kind.startswith("1d") else height
+    shape.Depth = layers if kind not in {"1d", "2d", "3d"} else depth if kind == "3d" else 0
+    shape.Format, shape.NumChannels = array_format(bindings, texels), channels
+    shape.Flags = _LAYERED * ("layered" in kind) | _CUBE * kind.startswith("cube")
+    if kind == "2d" and max(width, height) <= _GATHERED:
+        shape.Flags |= _GATHER
+    return shape
+
+
+def _wait() -> None:
+    bindings = driver.ensure_context()
+    driver.check("cuCtxSynchronize", bindings.cuCtxSynchronize())
+
+
+def _copy(thing: Foreign, texels: Texels, *, into: bool) -> None:
+    """Copy all texels of an array, from or into the host's memory."""
+    bindings = driver.ensure_context()
+    layers, depth, height, width, channels = texels.shape
+    texels = np.ascontiguousarray(texels) if into else texels
+    host, array = bindings.CUmemorytype.CU_MEMORYTYPE_HOST, bindings.CUmemorytype.CU_MEMORYTYPE_ARRAY
+    copy = bindings.CUDA_MEMCPY3D()
+    copy.WidthInBytes, copy.Height, copy.Depth = width * channels * texels.itemsize, height, layers * depth
+    if into:
+        copy.srcMemoryType, copy.dstMemoryType = host, array
+        copy.srcHost, copy.srcPitch, copy.srcHeight = texels.ctypes.data, copy.WidthInBytes, height
+        copy.dstArray = thing
+    else:
+        copy.srcMemoryType, copy.dstMemoryType = array, host
+        copy.dstHost, copy.dstPitch, copy.dstHeight = texels.ctypes.data, copy.WidthInBytes, height
+        copy.srcArray = thing
+    with driver.beside_captures(bindings):
+        driver.check("cuMemcpy3D", bindings.cuMemcpy3D(copy))

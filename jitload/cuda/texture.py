@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitload.cuda import driver
-from jitload.cuda.array import DeviceArray, array_format
+from jitload.cuda.array import DeviceArray, DeviceMipmap, array_format
 from jitload.cuda.owned import Owned
 from jitload.cuda.surface import DeviceSurface
 
@@ -33,6 +33,8 @@ class DeviceTexture:
         linear: whether neighbours are mixed.
         normalized_read: whether integers are read as numbers from 0 or -1 to 1.
         normalized: whether coordinates go from 0 to 1.
+        coarser: texels of further levels of detail.
+        mixes_levels: whether two of them are mixed.
 
     Attributes:
         handle: the CUtexObject.
@@ -50,6 +52,8 @@ class DeviceTexture:
         linear: bool,
         normalized_read: bool,
         normalized: bool,
+        coarser: Sequence[Texels] = (),
+        mixes_levels: bool = False,
     ) -> None:
         bindings = driver.ensure_context()
         how = bindings.CUDA_TEXTURE_DESC()
@@ -57,8 +61,10 @@ class DeviceTexture:
         how.addressMode = [getattr(address, f"CU_TR_ADDRESS_MODE_{mode.upper()}") for mode in modes]
         how.filterMode = bindings.CUfilter_mode(int(linear))
         how.flags = (0 if normalized_read else _AS_INTEGER) | _NORMALIZED * (normalized or kind.startswith("cube"))
+        how.mipmapFilterMode = bindings.CUfilter_mode(int(mixes_levels))
+        how.maxMipmapLevelClamp = float(len(coarser))
         with driver.beside_captures(bindings):
-            memory, resource = _memory(bindings, kind, texels)
+            memory, resource = _memory(bindings, kind, texels, coarser)
             try:
                 made = driver.check("cuTexObjectCreate", bindings.cuTexObjectCreate(resource, how, None))
             except BaseException:
@@ -73,10 +79,15 @@ class DeviceTexture:
         self._object.close()
 
 
-def _memory(bindings: ModuleType, kind: str, texels: Texels | DeviceSurface) -> tuple[Owned, Foreign]:
+def _memory(
+    bindings: ModuleType, kind: str, texels: Texels | DeviceSurface, coarser: Sequence[Texels]
+) -> tuple[Owned, Foreign]:
     """Memory with the texels, and what an object is made of."""
     if isinstance(texels, DeviceSurface):
         return texels.array.owned, texels.array.resource(bindings)
+    if coarser:
+        mipmap = DeviceMipmap(kind, [texels, *coarser])
+        return mipmap.owned, mipmap.resource(bindings)
     if kind != "linear":
         array = DeviceArray(kind, texels)
         return array.owned, array.resource(bindings)

@@ -113,3 +113,52 @@ assert model.handles.living("array") == 0
         capabilities=[(9, 0)],
         fail={call: 2},
     )
+
+
+LEVELS = """
+SOURCE = r'''
+extern "C" __global__ void level(cudaTextureObject_t t, float *out) { out[threadIdx.x] = tex2DLod<float>(t, 0.3f, 0.6f, threadIdx.x * 0.3f - 1); }
+'''
+levels = [rng.random((8 >> k, max(4 >> k, 1))).astype(np.float32) for k in range(4)]
+"""
+
+
+def test_levels_of_detail_are_read_as_on_the_executor(on_gpu):
+    on_gpu(
+        KERNELS
+        + LEVELS
+        + """
+for between in ("point", "linear"):
+    found = []
+    for device in ("cuda", "cpu"):
+        with jitload.configure(device=device):
+            out = np.zeros(32, np.float32)
+            with jitload.Texture(levels[0], levels=levels[1:], normalized=True, between=between, filter="linear") as texture:
+                module(device)["level"](texture, out, grid=1, block=32)
+            found.append(out)
+    assert len({*found[0]}) > 3 and np.array_equal(*found), between
+assert model.calls["cuMipmappedArrayCreate"] == model.calls["cuMipmappedArrayDestroy"] == 2
+""",
+        capabilities=[(9, 0)],
+    )
+
+
+@pytest.mark.parametrize(
+    "call", ["cuMipmappedArrayCreate", "cuMipmappedArrayGetLevel", "cuMemcpy3D", "cuTexObjectCreate"]
+)
+def test_levels_that_fail_halfway_leave_nothing(on_gpu, call):
+    on_gpu(
+        KERNELS
+        + LEVELS
+        + f"""
+try:
+    jitload.Texture(levels[0], levels=levels[1:], normalized=True)
+except jitload.DriverError as error:
+    assert error.call == {call!r} and error.code == 2, error
+else:
+    raise AssertionError
+assert model.handles.living("mipmap") == model.handles.living("level") == 0
+""",
+        capabilities=[(9, 0)],
+        fail={call: 2},
+    )

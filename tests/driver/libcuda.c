@@ -114,12 +114,19 @@ F1(cuMemFreeHost, void *)
 F3(cuPointerGetAttribute, void *, CUpointer_attribute, CUdeviceptr)
 
 F1(cuArrayDestroy, CUarray)
+F1(cuMipmappedArrayDestroy, CUmipmappedArray)
+F3(cuMipmappedArrayGetLevel, CUarray *, CUmipmappedArray, unsigned)
 F1(cuTexObjectDestroy, CUtexObject)
 F1(cuSurfObjectDestroy, CUsurfObject)
 
 CUresult CUDAAPI cuArray3DCreate(CUarray *array, const CUDA_ARRAY3D_DESCRIPTOR *d) {
   uint64_t v[] = {A(array), d->Width, d->Height, d->Depth, d->Format, d->NumChannels, d->Flags};
   return ASK("cuArray3DCreate", v);
+}
+
+CUresult CUDAAPI cuMipmappedArrayCreate(CUmipmappedArray *made, const CUDA_ARRAY3D_DESCRIPTOR *d, unsigned levels) {
+  uint64_t v[] = {A(made), levels, d->Width, d->Height, d->Depth, d->Format, d->NumChannels, d->Flags};
+  return ASK("cuMipmappedArrayCreate", v);
 }
 
 CUresult CUDAAPI cuMemcpy3D(const CUDA_MEMCPY3D *c) {
@@ -135,11 +142,12 @@ CUresult CUDAAPI cuMemcpy3D(const CUDA_MEMCPY3D *c) {
 CUresult CUDAAPI cuTexObjectCreate(CUtexObject *made, const CUDA_RESOURCE_DESC *r, const CUDA_TEXTURE_DESC *d,
                                    const CUDA_RESOURCE_VIEW_DESC *view) {
   int linear = r->resType == CU_RESOURCE_TYPE_LINEAR;
-  if (view || r->flags || (!linear && r->resType != CU_RESOURCE_TYPE_ARRAY)) return CUDA_ERROR_NOT_SUPPORTED;
-  uint64_t v[] = {A(made), r->resType, linear ? r->res.linear.devPtr : A(r->res.array.hArray),
+  int levels = r->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY;
+  if (view || r->flags || (!linear && !levels && r->resType != CU_RESOURCE_TYPE_ARRAY)) return CUDA_ERROR_NOT_SUPPORTED;
+  uint64_t v[] = {A(made), r->resType, linear ? r->res.linear.devPtr : levels ? A(r->res.mipmap.hMipmappedArray) : A(r->res.array.hArray),
                   linear ? r->res.linear.format : 0, linear ? r->res.linear.numChannels : 0,
                   linear ? r->res.linear.sizeInBytes : 0, d->addressMode[0], d->addressMode[1], d->addressMode[2],
-                  d->filterMode, d->flags};
+                  d->filterMode, d->flags, d->mipmapFilterMode, (uint64_t)d->maxMipmapLevelClamp};
   return ASK("cuTexObjectCreate", v);
 }
 

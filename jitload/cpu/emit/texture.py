@@ -22,7 +22,6 @@ _MOST_OPERANDS = 6
 
 @emits("tex")
 def _emit_tex(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    # There is one level of detail, so the one that is asked for makes no difference.
     finer = {"level": 1, "grad": 2}.get(modifiers.choice("base", "level", "grad"), 0)
     geometry = modifiers.need(*_COORDINATES)
     modifiers.need("v2", "v4")
@@ -30,7 +29,8 @@ def _emit_tex(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     target, place, *more = operands(instruction, 2 + finer, _MOST_OPERANDS)
     if finer == 2:
         _check_gradients(geometry, more[:2])
-    read = _reading(writer, place, geometry, seen, more[finer:])
+    detail = _detail(writer, geometry, seen, more[:finer])
+    read = _reading(writer, place, geometry, seen, more[finer:], detail)
     _give(writer, target, f"sample_texture(batch, {read}, {_rep(given)!r}, {writer.site})", given)
 
 
@@ -49,8 +49,17 @@ def _rep(type_: Type) -> str:
     return "f16" if type_.name == "f16x2" else type_.rep
 
 
-def _reading(writer: BlockWriter, place: Operand, geometry: str, seen: Type, more: list[Operand]) -> str:
-    """Arguments that say what is read: the object, the geometry, the layer, the coordinates and their offsets."""
+def _detail(writer: BlockWriter, geometry: str, seen: Type, given: list[Operand]) -> str:
+    """The level of detail, or the gradients of the coordinates that count."""
+    used, _ = _COORDINATES[geometry]
+    items = [one for part in given for one in (part.items[:used] if isinstance(part, Vector) else (part,))]
+    return "".join(f"{writer.source(one, seen.rep)}, " for one in items)
+
+
+def _reading(
+    writer: BlockWriter, place: Operand, geometry: str, seen: Type, more: list[Operand], detail: str = ""
+) -> str:
+    """Arguments that say what is read: the object, the geometry, the layer, the coordinates, offsets and the level."""
     if not isinstance(place, Texel):
         raise Refused("an object in a register and coordinates are expected: texture references are not supported")
     used, written = _COORDINATES[geometry]
@@ -66,7 +75,7 @@ def _reading(writer: BlockWriter, place: Operand, geometry: str, seen: Type, mor
     coordinates = "".join(f"{writer.source(value, seen.rep)}, " for value in values[:used])
     offsets = _offsets(writer, geometry, used, more)
     handle = writer.source(place.handle, "u64")
-    return f"Reading({handle}, {geometry!r}, {layer}, ({coordinates}), ({offsets}))"
+    return f"Reading({handle}, {geometry!r}, {layer}, ({coordinates}), ({offsets}), ({detail}))"
 
 
 def _check_coordinate(value: Operand, type_: Type) -> None:

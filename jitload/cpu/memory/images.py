@@ -34,9 +34,12 @@ class Image:
         linear: whether neighbours are mixed.
         normalized_read: whether integers of 8 and 16 bits are read as numbers from 0 or -1 to 1.
         normalized: whether coordinates go from 0 to 1.
+        coarser: the texels of further levels of detail.
+        mixes_levels: whether two levels are mixed, where one between them is asked for.
 
     Attributes:
         handle: what a kernel gets.
+        coarser: the further levels.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class Image:
         linear: bool,
         normalized_read: bool,
         normalized: bool,
+        coarser: Sequence[Array] = (),
+        mixes_levels: bool = False,
     ) -> None:
         self.kind = kind
         self.handle = next(_handles)
@@ -58,6 +63,11 @@ class Image:
         self._seen = -1
         self._texels = self._spread(texels) if not isinstance(texels, Texels) else None
         self.axes = tuple(zip(texels.shape[3:0:-1], modes, strict=True))
+        self.mixes_levels = mixes_levels
+        self.coarser = tuple(
+            Image(kind, one, modes, linear=linear, normalized_read=normalized_read, normalized=normalized)
+            for one in coarser
+        )
 
     @property
     def texels(self) -> Array:

@@ -60,7 +60,7 @@ def _about_texels(kind: str, shape: tuple[int, ...], question: str, level: int) 
         return max(extent >> level, 1) if kind != "linear" or question == "width" else None
     if question == "array_size":
         return shape[0] // (6 if kind.startswith("cube") else 1) if "layered" in kind else 0
-    return 0  # samples of a texel, the layout in memory, and the levels of what has one
+    return 0  # samples of a texel, and the layout in memory
 
 
 def _about_texture(image: Image, question: str, level: int) -> int | None:
@@ -70,4 +70,6 @@ def _about_texture(image: Image, question: str, level: int) -> int | None:
         return int(image.linear)
     if question == "normalized_coords":
         return int(image.normalized)
+    if question == "num_mipmap_levels":
+        return len(image.coarser) + 1 if image.coarser else 0
     return _about_texels(image.kind, image.texels.shape, question, level)

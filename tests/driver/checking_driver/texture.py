@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # CUarray_format, CUaddress_mode, CUresourcetype and CUmemorytype (cuda.h).
 _FORMATS = {1: "u1", 2: "u2", 3: "u4", 8: "i1", 9: "i2", 10: "i4", 16: "f2", 32: "f4"}
 _MODES = {0: "wrap", 1: "clamp", 2: "mirror", 3: "border"}
-_ARRAY, _LINEAR = 0, 2
+_ARRAY, _MIPMAP, _LINEAR = 0, 1, 2
 _HOST, _IN_ARRAY = 1, 3
 _LAYERED, _WRITABLE, _CUBE = 1, 2, 4
 #: Flags of an array -> (kind without a height, without a depth, with all three).
@@ -38,14 +38,19 @@ class Array:
         self.filled = False
 
 
+class Levels(NamedTuple):
+    """A mipmapped array: the handle and the array of each level."""
+
+    arrays: list[tuple[int, Array]]
+
+
 def calls(driver: Any) -> dict[str, Callable[..., Any]]:
     """The functions of the API that this file models, by name."""
     images: dict[int, Image] = {}
     surfaces: dict[int, Texels] = {}
 
-    def create(out: int, width: int, height: int, depth: int, form: int, channels: int, flags: int) -> None:
+    def make(width: int, height: int, depth: int, form: int, channels: int, flags: int) -> Array:
         driver.current().raise_fault()
-        driver.unsafe("cuArray3DCreate")
         layered = bool(flags & _LAYERED) and not flags & _CUBE
         place = (1 if height else 0) if not depth else 2 if height or not layered else 0
         kind = (
@@ -58,8 +63,37 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
             raise Refused(status.INVALID_VALUE, what)
         if kind.startswith("cube") and (width != height or depth % 6 or (not flags & _LAYERED and depth != 6)):
             raise Refused(status.INVALID_VALUE, f"a cube of {width} x {height} x {depth}")
-        array = Array(kind, (depth, height, width), _FORMATS[form], channels, bool(flags & _WRITABLE))
-        driver.write(out, driver.handles.add(array, "array"))
+        return Array(kind, (depth, height, width), _FORMATS[form], channels, bool(flags & _WRITABLE))
+
+    def create(out: int, *shape: int) -> None:
+        driver.unsafe("cuArray3DCreate")
+        driver.write(out, driver.handles.add(make(*shape), "array"))
+
+    def create_levels(out: int, count: int, width: int, height: int, depth: int, *rest: int) -> None:
+        driver.unsafe("cuMipmappedArrayCreate")
+        layered = bool(rest[2] & (_LAYERED | _CUBE))
+        levels = [
+            make(
+                max(width >> k, 1),
+                height and max(height >> k, 1),
+                depth if layered else depth and max(depth >> k, 1),
+                *rest,
+            )
+            for k in range(count)
+        ]
+        if count > max(width, height, 0 if layered else depth).bit_length():
+            raise Refused(status.INVALID_VALUE, f"{count} levels of {width} x {height} x {depth}")
+        driver.write(
+            out, driver.handles.add(Levels([(driver.handles.add(one, "level"), one) for one in levels]), "mipmap")
+        )
+
+    def end_levels(handle: int) -> None:
+        for level, _ in driver.handles.get(handle, Levels).arrays:
+            driver.handles.remove(level, Array)
+        driver.handles.remove(handle, Levels)
+
+    def level_of(out: int, handle: int, number: int) -> None:
+        driver.write(out, driver.handles.get(handle, Levels).arrays[number][0])
 
     def copy(source: int, target: int, host: int, pitch: int, rows: int, handle: int, *extents: int) -> None:
         context = driver.current()
@@ -82,7 +116,7 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         array.filled = True
 
     def texture(
-        out: int, resource: int, thing: int, form: int, channels: int, nbytes: int, x: int, y: int, z: int, mixing: int, flags: int
+        out: int, resource: int, thing: int, form: int, channels: int, nbytes: int, x: int, y: int, z: int, mixing: int, flags: int, between: int, coarsest: int
     ) -> None:  # fmt: skip
         driver.current().raise_fault()
         driver.unsafe("cuTexObjectCreate")
@@ -93,10 +127,14 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
             driver.current().legacy.wait()
             driver.arena.read(thing, memoryview(data))
             kind, texels = "linear", np.frombuffer(data, _FORMATS[form]).reshape(1, 1, 1, -1, channels)
-            dtype = texels.dtype
+            dtype, coarser = texels.dtype, []
         else:
-            array = driver.handles.get(thing, Array)
-            if not array.filled:
+            levels = driver.handles.get(thing, Levels).arrays if resource == _MIPMAP else []
+            array = levels[0][1] if levels else driver.handles.get(thing, Array)
+            coarser = [one.texels.read() for _, one in levels[1:]]
+            if coarsest != len(coarser) or (coarser and not flags & 2):
+                raise Refused(status.INVALID_VALUE, f"levels to {coarsest} of {len(coarser)}, flags {flags}")
+            if not all(one.filled for one in (array, *(level for _, level in levels))):
                 raise Refused(status.INVALID_VALUE, "an array that nobody has written")
             kind, texels, dtype = array.kind, array.texels, array.texels.dtype
         whole = dtype.kind in "iu" and dtype.itemsize < 4
@@ -109,7 +147,14 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         if not normalized and {"wrap", "mirror"} & {*modes}:
             raise Refused(status.INVALID_VALUE, "wrap and mirror without normalized coordinates")
         image = Image(
-            kind, texels, modes, linear=bool(mixing), normalized_read=whole and not flags & 1, normalized=normalized
+            kind,
+            texels,
+            modes,
+            linear=bool(mixing),
+            normalized_read=whole and not flags & 1,
+            normalized=normalized,
+            coarser=coarser,
+            mixes_levels=bool(between),
         )
         driver.arena.textures[image.handle] = images[image.handle] = image
         driver.write(out, image.handle)
@@ -140,6 +185,9 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         "cuArray3DCreate": create,
         "cuArrayDestroy": lambda handle: driver.handles.remove(handle, Array),
         "cuMemcpy3D": copy,
+        "cuMipmappedArrayCreate": create_levels,
+        "cuMipmappedArrayDestroy": end_levels,
+        "cuMipmappedArrayGetLevel": level_of,
         "cuTexObjectCreate": texture,
         "cuTexObjectDestroy": end,
         "cuSurfObjectCreate": surface,
