@@ -11,6 +11,7 @@ import jitload
 from jitload.settings.check import CPU_CHECKS
 
 SOURCE = Path(__file__).with_name("hopper.cu").read_text()
+ATTENTION = Path(__file__).with_name("attention.cu").read_text()
 SHARED = 1024 + 3 * (64 + 128) * 64 * 2 + 64 * 128 * 2 + 48
 
 
@@ -71,3 +72,18 @@ def test_a_box_that_is_smaller_than_what_is_expected(product):
 def test_a_store_by_tma_races_with_what_nobody_waited_for(product):
     with jitload.configure(cpu_check="race"), pytest.raises(jitload.CpuFault, match="race: "):
         run(product, 64, 128, 64, plant=8)
+
+
+@pytest.mark.parametrize("checks", [(), CPU_CHECKS], ids=["plain", "checked"])
+def test_attention(checks):
+    """Against float64: probabilities are rounded to bf16 on their way to the second product."""
+    kernel = jitload.compile(ATTENTION, arch="compute_90a").load()["attention"]
+    chance = np.random.default_rng(0)
+    q, k, v = (bf16(chance.standard_normal((rows, 64))) for rows in (128, 192, 192))
+    out = np.zeros((128, 64), np.float32)
+    with jitload.configure(cpu_check=checks):
+        maps = [jitload.TensorMap(array, (64, 64), swizzle=128) for array in (q, k, v)]
+        kernel(*maps, out, 192, 0.125, grid=2, block=128)
+    exact_q, exact_k, exact_v = ((one.astype(np.uint32) << 16).view(np.float32).astype(np.float64) for one in (q, k, v))
+    scores = np.exp(0.125 * exact_q @ exact_k.T)
+    np.testing.assert_allclose(out, scores / scores.sum(1, keepdims=True) @ exact_v, atol=4e-3)

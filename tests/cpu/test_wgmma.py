@@ -207,13 +207,15 @@ def test_saturation_and_several_warpgroups(ptx):
     (128, {"wgmma.fence": "cvt.u64.u32 %x0w, %t; add.u64 %db, %db, %x0w; wgmma.fence"}, "do not agree on the descriptor of B"),
     (128, {"wgmma.fence": "setp.lt.u32 %q, %t, 32; @%q bra END; wgmma.fence", "ret;": "END: bar.sync 1; ret;"}, "barrier divergence|deadlock"),
     (128, {"wgmma.fence": "setp.lt.u32 %q, %t, 32; @%q bra END; wgmma.fence", "ret;": "END: ret;"}, "without all 128 threads"),
+    (128, {"wgmma.mma_async": "setp.lt.u32 %q, %t, 32; @%q bra OTHER; wgmma.mma_async", "wgmma.commit_group.sync.aligned;": "bra JOIN; OTHER: {same} JOIN: wgmma.commit_group.sync.aligned;"}, "warps of a warpgroup come to different instructions"),
     (128, {"wgmma.fence": "add.u64 %db, %db, 2000; wgmma.fence"}, "out of bounds: access of 16 bytes at shared address 0x"),
 ])  # fmt: skip
 def test_what_is_undefined_is_a_fault(ptx, threads, change, text):
     text_of = kernel_for(ptx, "m64n8k16.f32.f16.f16", 4, False, ", 1, 1, 0, 0").ptx.decode()
+    same = "wgmma.mma_async" + text_of.partition("wgmma.mma_async")[2].partition(";")[0] + ";"
     for old, new in {".reg .pred %p": ".reg .pred %q, %p", **change}.items():
         assert old in text_of
-        text_of = text_of.replace(old, new)
+        text_of = text_of.replace(old, new.replace("{same}", same))
     words = [descriptor(start, 16, 1024, 128) for start in (0, 16384)]
     arrays = np.zeros(32768, np.uint8), np.zeros((128, 4), np.uint32), np.zeros((128, 4), np.float32)
     with pytest.raises(CpuFault, match=text):

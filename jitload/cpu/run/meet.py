@@ -8,17 +8,16 @@ import numpy as np
 
 from jitload.cpu.code.block_code import BARRIERS
 from jitload.cpu.faults import describe_place
-from jitload.cpu.lanes.integers import population
 from jitload.cpu.lanes.matrix import find_undefined, run_matrix
 from jitload.cpu.lanes.product import Product
 from jitload.cpu.lanes.warp import ballot, groups_of, run_warp
-from jitload.cpu.lanes.warpgroup import WARPGROUP, GroupProduct
-from jitload.cpu.memory.warpgroup import multiply_groups
+from jitload.cpu.lanes.warpgroup import GroupProduct
 from jitload.cpu.run.barrier import Barrier, Waiting
 from jitload.cpu.run.cluster_barrier import ClusterBarrier
 from jitload.cpu.run.frame import write_register
 from jitload.cpu.run.members import agree, check_own_bits, is_full, one_mask
 from jitload.cpu.run.undefined import remember, undefined_sources
+from jitload.cpu.run.warpgroups import group_arrived, multiply_in_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,7 +119,8 @@ class Meetings:
         kind = "barrier divergence: not all threads of the block reach the barrier"
         if not stuck:
             kind = "deadlock: not all threads of the member mask reach the warp operation"
-            kind = "deadlock: not all threads of the warpgroup reach the product" if self._waits_for_group() else kind
+            if any(isinstance(one.code.product, GroupProduct) for parties in self._parties.values() for one in parties):
+                kind = "deadlock: not all threads of the warpgroup reach the product"
         if self._cluster is not None and self._cluster.waiting:
             if not stuck:
                 kind = "deadlock: not all threads of the cluster arrive at its barrier"
@@ -206,15 +206,21 @@ class Meetings:
         return False
 
     def _operate(
-        self, code: MeetingCode, lanes: Array | None, slots: Array, masks: Lanes, values: list[Lanes]
+        self,
+        code: MeetingCode,
+        lanes: Array | None,
+        slots: Array,
+        masks: Lanes,
+        values: list[Lanes],
+        sites: Array | None = None,
     ) -> list[Lanes]:
-        """The results, per lane."""
+        """The results, per lane; `sites` are where lanes stand that do not all stand at one instruction."""
         if self._observer is not None:
             self._observer.met(self._batch, code, lanes, masks, values)
         if code.product is None and not code.name.startswith(("rows", "movmatrix")):
             return run_warp(code.name, slots, masks, values, self._batch.slot_count)
         if isinstance(code.product, GroupProduct):
-            return self._multiply_groups(code, code.product, lanes, slots, values)
+            return multiply_in_groups(self._batch, code.product, lanes, values, code.site if sites is None else sites)
         if len(slots) % 32 or (slots.reshape(-1, 32) & 31 != np.arange(32)).any():
             self._batch.fail(code.site, 0, "a matrix operation without all 32 threads of the warp")
         return self._run_matrix(code, lanes, slots, values)
@@ -228,21 +234,6 @@ class Meetings:
             self._batch.fail_lane(code.site, odd[0] if lanes is None else int(lanes[odd[0]]), odd[1])
         return run_matrix(code.name, product, values)
 
-    def _multiply_groups(
-        self, code: MeetingCode, product: GroupProduct, lanes: Array | None, slots: Array, values: list[Lanes]
-    ) -> list[Lanes]:
-        """`wgmma.mma_async`; what it reads of shared memory is read by the lanes that meet."""
-        batch = self._batch
-        batch.lanes, batch.count = lanes, len(slots)
-        found = slots % (batch.grid.warps * 32) & (WARPGROUP - 1)
-        if len(slots) % WARPGROUP or (found.reshape(-1, WARPGROUP) != np.arange(WARPGROUP)).any():
-            batch.fail(code.site, 0, "a product of a warpgroup without all 128 threads of it")
-        values = [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values]
-        return [*multiply_groups(batch, product, values, code.site)]
-
-    def _waits_for_group(self) -> bool:
-        return all(isinstance(one.code.product, GroupProduct) for parties in self._parties.values() for one in parties)
-
     def _all_here(self, code: MeetingCode, lanes: Array | None, slots: Array, masks: Lanes) -> bool:
         """Whether the operation can be carried out at once for lanes that stand at one instruction."""
         if lanes is None:
@@ -252,21 +243,11 @@ class Meetings:
     def _arrived(self, code: MeetingCode, slots: Array, masks: Lanes) -> Array:
         """Per lane, whether every live thread of its member mask, or of its warpgroup, is among these lanes."""
         if isinstance(code.product, GroupProduct):
-            return self._group_arrived(slots)
+            return group_arrived(self._batch, slots)
         groups, count = groups_of(slots, masks)
         here = ballot(groups, count, slots)[groups]
         needed = masks & self._batch.live_bits[slots >> 5]
         return np.asarray((needed & ~here) == 0)
-
-    def _group_arrived(self, slots: Array) -> Array:
-        """The same for warpgroups: four warps of a block in a row."""
-        batch = self._batch
-        warps = np.arange(len(batch.live_bits))
-        per_block = -(-batch.grid.warps // 4)
-        groups = warps // batch.grid.warps * per_block + warps % batch.grid.warps // 4
-        living = np.bincount(groups, population(batch.live_bits))
-        mine = groups[slots >> 5]
-        return np.asarray((np.bincount(mine, minlength=len(living)) == living)[mine])
 
     def _complete(self, signature: tuple[str, str]) -> None:
         """Carry out the operation for those whose partners have all arrived, from whatever instruction."""
@@ -283,7 +264,8 @@ class Meetings:
         sorted_lanes, sorted_owners = lanes[ready][order], owners[ready][order]
         masks, values = one_mask(masks[ready][order]), [value[order] for value in values]
         slots = batch.slots[sorted_lanes]
-        found = self._operate(parties[0].code, sorted_lanes, slots, masks, values)
+        sites = np.array([party.code.site for party in parties])[sorted_owners]
+        found = self._operate(parties[0].code, sorted_lanes, slots, masks, values, sites)
         undefined = self._undefined(parties[0].code, slots, masks, values)
         kept = []
         for number, party in enumerate(parties):
