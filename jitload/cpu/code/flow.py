@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.control import Block, Branch, Call, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.code.liveness import find_liveness
 from jitload.cpu.faults import Refused
+from jitload.cpu.isa.decode import read
 from jitload.cpu.isa.effects import acts, effects_of
 from jitload.cpu.text.ir import (
     Body,
@@ -34,6 +35,9 @@ from jitload.images.ptx.limits import BLOCKS, BRANCH_TARGETS, LIVE_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+#: What ends a block and is no instruction in it: nobody writes its code, so nobody else reads its row.
+_JUMPS = frozenset(["bra", "brx", "call", "ret", "exit"])
 
 
 class FlowBuilder:
@@ -90,6 +94,8 @@ class FlowBuilder:
 
     def _add(self, instruction: Instruction) -> None:
         opcode = instruction.opcode
+        if opcode in _JUMPS:
+            _require_row(instruction)
         if opcode == "bra":
             self._open_targets.append((self.blocks[-1], instruction))
             self._append()
@@ -260,3 +266,11 @@ def _move(opcode: str, value: Register | Immediate, slot: Variable, place: Place
     memory = Memory(Symbol(slot.name, 0, slot), 0)
     operands = (value, memory) if opcode == "ld" else (memory, value)
     return Instruction(f"{opcode}.param.{slot.type.name}", operands, place, scope)
+
+
+def _require_row(instruction: Instruction) -> None:
+    """Refuse what no row takes."""
+    try:
+        read(instruction)
+    except Refused as refused:
+        raise Refused(refused.why, instruction.place) from None

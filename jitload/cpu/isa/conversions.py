@@ -19,8 +19,9 @@ _WIDER = {into: [one for one in GROUPS["WHOLE"] if not _holds(into, one)] for in
 _FOUR = "{%f1, %f2, %f3, %f4}"
 
 
-def _cvt(spelled: str, operands: str = "d>T a>S", since: str = "", model: str = "a", example: str = "") -> Row:
+def _cvt(spelled: str, operands: str = "", since: str = "", model: str = "a", example: str = "") -> Row:
     effects = "linear hands_on assembles"
+    operands = operands or ("d:T a:S" if ".bf16" in spelled else "d>T a>S")  # bf16 goes with no wider registers
     return Row(
         f"cvt{spelled}", operands, "", model, profile="conversion", effects=effects, since=since, example=example
     )
@@ -31,9 +32,9 @@ ROWS = (
     *(_cvt(f".sat.{into}.({'|'.join(wider)})", model="limited(a, bits, signed=signed)") for into, wider in _WIDER.items()),
     _cvt(".IRND{.ftz}{.sat}.WHOLE.f32", model="to_whole(n, a)"),
     _cvt(".IRND{.sat}.WHOLE.(f16|f64)", model="to_whole(n, a)"),
-    _cvt(".IRND.WHOLE.bf16", since="7.8 sm_90", model="to_whole(n, a)"),
+    _cvt(".IRND.WHOLE.bf16", "d>T a:S", since="7.8 sm_90", model="to_whole(n, a)"),
     _cvt(".RND{.sat}.(f16|f32|f64).WHOLE"),
-    _cvt(".RND.bf16.WHOLE", since="7.8 sm_90"),
+    _cvt(".RND.bf16.WHOLE", "d:T a>S", since="7.8 sm_90"),
     _cvt("{.ftz}{.sat}.f32.f32"),
     _cvt(".IRND{.ftz}{.sat}.f32.f32", model="integral(n, a)"),
     _cvt("{.IRND}{.sat}.f64.f64", model="integral(n, a)"),
@@ -70,6 +71,6 @@ ROWS = (
     _cvt(".rs{.relu}{.satfinite}.(f16x2|bf16x2).f32", "d:T a:f32 b:f32 c:b32", "8.7 sm_100a", "stochastic(n, b, c), stochastic(n, a, c >> 16)"),
     _cvt(".rs.satfinite{.relu}.(e4m3x4|e5m2x4|e3m2x4|e2m3x4).f32", "d:b32 {a}:f32 b:b32", "8.7 sm_100a", "tests/cpu/test_stochastic.py", f"%r1, {_FOUR}, %r2"),
     _cvt(".rs.satfinite{.relu}.e2m1x4.f32", "d:b16 {a}:f32 b:b32", "8.7 sm_100a", "tests/cpu/test_stochastic.py", f"%h1, {_FOUR}, %r2"),
-    _cvt(".pack.sat.(u16|s16).s32", "d:b32 a:s32 b:s32", since="6.5 sm_72", model="packed(n, a, b, 0)"),
-    _cvt(".pack.sat.(u8|s8|u4|s4|u2|s2).s32.b32", "d:b32 a:s32 b:s32 c:b32", since="6.5 sm_72", model="packed(n, a, b, c)"),
+    _cvt("!pack.sat.(u16|s16).s32", "d:b32 a:s32 b:s32", since="6.5 sm_72", model="packed(n, a, b, 0)"),
+    _cvt("!pack.sat.(u8|s8|u4|s4|u2|s2).s32.b32", "d:b32 a:s32 b:s32 c:b32", since="6.5 sm_72", model="packed(n, a, b, c)"),
 )  # fmt: skip

@@ -8,23 +8,23 @@ _BYTES = "mbarrier::complete_tx::bytes"
 _POLICY = "z:u64@L2::cache_hint"
 
 ROWS = (
-    Row("cp.async.ca.OWN.global{.L2::cache_hint}{.PREFETCH}", f"[d] [a] b:# c:*? {_POLICY}", "", "scene", example="[%r1], [%w], 4", since="7.0 sm_80", profile="copy", effects="loads stores releases"),
-    Row("cp.async.cg.OWN.global{.L2::cache_hint}{.PREFETCH}", f"[d] [a] b:# c:*? {_POLICY}", "", "scene", example="[%r1], [%w], 16", since="7.0 sm_80", profile="copy", effects="loads stores releases"),
-    Row("cp.async.commit_group", model="nothing", since="7.0 sm_80", profile="synchronization", effects="loads stores releases"),
-    Row("cp.async.wait_group", "a:#", "", "nothing", since="7.0 sm_80", profile="synchronization", effects="loads stores releases"),
-    Row("cp.async.wait_all", model="nothing", since="7.0 sm_80", profile="synchronization", effects="loads stores releases"),
-    Row("cp.async.mbarrier.arrive{.noinc}{.OWN}.b64", "[a]", "", "scene", since="7.0 sm_80", profile="synchronization", effects="loads stores releases"),
-    Row(f"cp.async.bulk.(shared::cluster|shared::cta).global.{_BYTES}{{.L2::cache_hint}}", f"[d] [a] b:u32 [c] {_POLICY}", "", "scene", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
-    Row(f"cp.async.bulk.shared::cluster.global.{_BYTES}.multicast::cluster{{.L2::cache_hint}}", f"[d] [a] b:u32 [c] e:u16 {_POLICY}", "", "tests/cpu/test_multicast.py", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
-    Row(f"cp.async.bulk.shared::cluster.shared::cta.{_BYTES}", "[d] [a] b:u32 [c]", "", "scene", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
-    Row("cp.async.bulk.global.shared::cta.bulk_group{.L2::cache_hint}", f"[d] [a] b:u32 {_POLICY}", "", "scene", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
-    Row("cp.async.bulk.prefetch.L2.global{.L2::cache_hint}", f"[a] b:u32 {_POLICY}", "", "nothing", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
-    Row("cp.async.bulk.commit_group", model="nothing", since="8.0 sm_90", profile="synchronization", effects="loads stores releases"),
-    Row("cp.async.bulk.wait_group{.read}", "a:#", "", "nothing", since="8.0 sm_90", profile="synchronization", effects="loads stores releases"),
-    Row(f"st.async{{.weak}}{{.SHARED}}.{_BYTES}{{.VEC}}.(b32|b64|u32|u64|s32|s64|f32|f64)", "[a] {b}:T [c]", "", "scene", profile="store", effects="stores releases", since="8.1 sm_90"),
+    Row("cp!async.ca.OWN.global{.L2::cache_hint}{.PREFETCH}", f"[d] [a] b:# c:*? {_POLICY}", "", "scene", example="[%r1], [%w], 4", since="7.0 sm_80", profile="copy", effects="loads stores releases"),
+    Row("cp!async.cg.OWN.global{.L2::cache_hint}{.PREFETCH}", f"[d] [a] b:# c:*? {_POLICY}", "", "scene", example="[%r1], [%w], 16", since="7.0 sm_80", profile="copy", effects="loads stores releases"),
+    Row("cp!async!commit_group", model="nothing", since="7.0 sm_80", profile="synchronization", effects="loads stores releases"),
+    Row("cp!async!wait_group", "a:#", "", "nothing", since="7.0 sm_80", profile="synchronization", effects="loads stores releases"),
+    Row("cp!async!wait_all", model="nothing", since="7.0 sm_80", profile="synchronization", effects="loads stores releases"),
+    Row("cp!async!mbarrier!arrive{.noinc}{.OWN}.b64", "[a]", "", "scene", since="7.0 sm_80", profile="synchronization", effects="loads stores releases"),
+    Row(f"cp!async!bulk.(shared::cluster|shared::cta).global.{_BYTES}{{.L2::cache_hint}}", f"[d] [a] b:u32 [c] {_POLICY}", "", "scene", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
+    Row(f"cp!async!bulk.shared::cluster.global.{_BYTES}.multicast::cluster{{.L2::cache_hint}}", f"[d] [a] b:u32 [c] e:u16 {_POLICY}", "", "tests/cpu/test_multicast.py", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
+    Row(f"cp!async!bulk.shared::cluster.shared::cta.{_BYTES}", "[d] [a] b:u32 [c]", "", "scene", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
+    Row("cp!async!bulk.global.shared::cta.bulk_group{.L2::cache_hint}", f"[d] [a] b:u32 {_POLICY}", "", "scene", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
+    Row("cp!async!bulk!prefetch.L2.global{.L2::cache_hint}", f"[a] b:u32 {_POLICY}", "", "nothing", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
+    Row("cp!async!bulk!commit_group", model="nothing", since="8.0 sm_90", profile="synchronization", effects="loads stores releases"),
+    Row("cp!async!bulk!wait_group{.read}", "a:#", "", "nothing", since="8.0 sm_90", profile="synchronization", effects="loads stores releases"),
+    Row(f"st!async{{.weak}}{{.SHARED}}.{_BYTES}{{.VEC}}.(b32|b64|u32|u64|s32|s64|f32|f64)", "[a] {b}:T [c]", "", "scene", profile="store", effects="stores releases", since="8.1 sm_90"),
     *(
-        Row(f"red.async.relaxed.cluster{{.shared::cluster}}.{_BYTES}.{name}.{types}", "[a] b:T [c]", "", "tests/cpu/test_clusters.py", profile="atomic", effects="stores strong releases", since="8.1 sm_90")
+        Row(f"red!async.relaxed.cluster{{.shared::cluster}}.{_BYTES}.{name}.{types}", "[a] b:T [c]", "", "tests/cpu/test_clusters.py", profile="atomic", effects="stores strong releases", since="8.1 sm_90")
         for name, types in (("(inc|dec)", "u32"), ("(min|max)", "(u32|s32)"), ("add", "(u32|s32|u64|s64)"), ("(and|or|xor)", "b32"))
     ),
-    Row("st.bulk{.weak}{.shared::cta}", "[a] b:* c:#", "", "scene", example="[%r1], 16, 0", profile="store", effects="stores", since="8.6 sm_100"),
+    Row("st!bulk{.weak}{.shared::cta}", "[a] b:* c:#", "", "scene", example="[%r1], 16, 0", profile="store", effects="stores", since="8.6 sm_100"),
 )  # fmt: skip

@@ -164,7 +164,7 @@ def _fits(spot: _Spot, operand: Operand) -> bool:
     """Whether an operand that is no register and no literal may stand in a place."""
     place = spot.place
     if place.sign == "[":
-        return isinstance(operand, Texel if place.name == "t" else Memory)
+        return isinstance(operand, Texel) if place.name == "t" else isinstance(operand, Memory) and _leads(operand)
     if isinstance(operand, Sink):
         return place.name == "_d" or place.pair != "" or place.holds == "_"
     if place.holds == "#":
@@ -180,6 +180,11 @@ def _fits(spot: _Spot, operand: Operand) -> bool:
     if isinstance(operand, Not):
         return not place.is_result and spot.type.kind == "p" and isinstance(operand.operand, Register)
     return isinstance(operand, Special | Symbol) and not place.is_result
+
+
+def _leads(operand: Memory) -> bool:
+    """Whether it may be an address: floats are none."""
+    return not isinstance(operand.base, Register) or operand.base.type.kind in {"u", "s", "b"}
 
 
 def _is_pair(spot: _Spot, operand: Pair) -> bool:

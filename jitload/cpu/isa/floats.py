@@ -88,7 +88,7 @@ ROWS = (
     Row("mad.RND{.ftz}{.sat}.f32", "d:T a:T b:T c:T", "", "a * b + c", effects="linear assembles"),
     Row("mad.RND.f64", "d:T a:T b:T c:T", "", "a * b + c", effects="linear assembles"),
     Row("div.approx{.ftz}.f32", "d:T a:T b:T", "", "quotient_approx(a, b)"),
-    Row("div.full{.ftz}.f32", "d:T a:T b:T", "", "Near(a / b)"),
+    Row("div!full{.ftz}.f32", "d:T a:T b:T", "", "Near(a / b)"),
     Row("div.RND{.ftz}.f32", "d:T a:T b:T", "", "a / b"),
     Row("div.RND.f64", "d:T a:T b:T", "", "a / b"),
     Row("rcp.approx{.ftz}.f32", "d:T a:T", "", "Near(ONE / a)"),

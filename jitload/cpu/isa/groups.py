@@ -82,3 +82,9 @@ TYPE_WORDS = frozenset(TYPES) | frozenset(
         "e2m1x4",
     ]
 )
+#: A part -> those of its kind, where the order of these counts.
+ORDERED: dict[str, tuple[str, ...]] = {
+    word: kind
+    for kind in (("row", "col"), ("xor", "and", "popc"), ("global", "shared", "shared::cta", "shared::cluster"))
+    for word in kind
+}

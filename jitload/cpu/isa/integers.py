@@ -42,5 +42,5 @@ ROWS = (
     Row("min{.relu}.s16x2", "d:T a:T b:T", "", "max(min(a, b), 0) if has('relu') else min(a, b)", effects="hands_on", since="8.0 sm_90"),
     Row("max{.relu}.s16x2", "d:T a:T b:T", "", "max(a, b, 0) if has('relu') else max(a, b)", effects="hands_on", since="8.0 sm_90"),
     Row("dp4a.(u32|s32).(u32|s32)", "d:u32 a:u32 b:u32 c:u32", "", "dot4(a, b, c, n.types)", since="6.0 sm_61"),
-    Row("dp2a.(lo|hi).(u32|s32).(u32|s32)", "d:u32 a:u32 b:u32 c:u32", "", "dot2(a, b, c, n.types, high=has('hi'))", since="6.0 sm_61"),
+    Row("dp2a!(lo|hi).(u32|s32).(u32|s32)", "d:u32 a:u32 b:u32 c:u32", "", "dot2(a, b, c, n.types, high=has('hi'))", since="6.0 sm_61"),
 )  # fmt: skip

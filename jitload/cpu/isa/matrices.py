@@ -141,9 +141,9 @@ def _tiles(shape: str, factors: str, sums: str, since: str) -> list[Row]:
     loads = [("a", "row"), ("b", "col")] if factors in _ALONG_K else [("(a|b)", "(row|col)")]
     names = [f"{which}.sync.aligned.{order}.{tail}.{factors}" for which, order in loads]
     names.append(f"c.sync.aligned.(row|col).{tail}.{sums}")
-    stored = f"wmma!store.d.sync.aligned.(row|col).{tail}.{sums}"
+    stored = f"wmma!store!d.sync.aligned.(row|col).{tail}.{sums}"
     return [
-        *(Row(f"wmma!load.{name}", "{d}:* [a] b:u32?", "", "a", profile="load", effects="loads", since=since) for name in names),
+        *(Row(f"wmma!load!{name}", "{d}:* [a] b:u32?", "", "a", profile="load", effects="loads", since=since) for name in names),
         Row(stored, "[a] {b}:* c:u32?", "", "b", profile="store", effects="stores", since=since),
     ]  # fmt: skip
 

@@ -149,7 +149,7 @@ ROWS = (
     Row("prefetchu.L1", "[a]", "", "nothing", profile="other"),
     Row("applypriority{.global}.L2::evict_normal", "[a] b:#", "", "nothing", example="[%w], 128", profile="other", since="7.4 sm_80"),
     Row("discard{.global}.L2", "[a] b:#", "", "nothing", example="[%w], 128", profile="other", since="7.4 sm_80"),
-    Row("createpolicy.fractional.POLICY{.POLICY2}.b64", "d:T a:*?", "", "scene", example="%d1, 1.0", profile="move", since="7.4 sm_80"),
-    Row("createpolicy.range{.global}.POLICY{.POLICY2}.b64", "d:T [a] b:u32 c:u32", "", "scene", profile="move", since="7.4 sm_80"),
-    Row("createpolicy.cvt.L2.b64", "d:T a:T", "", "scene", profile="move", since="7.4 sm_80"),
+    Row("createpolicy!fractional.POLICY{.POLICY2}.b64", "d:u64 a:*?", "", "scene", example="%d1, 1.0", profile="move", since="7.4 sm_80"),
+    Row("createpolicy!range{.global}.POLICY{.POLICY2}.b64", "d:u64 [a] b:u32 c:u32", "", "scene", profile="move", since="7.4 sm_80"),
+    Row("createpolicy!cvt.L2.b64", "d:u64 a:u64", "", "scene", profile="move", since="7.4 sm_80"),
 )  # fmt: skip

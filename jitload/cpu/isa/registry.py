@@ -23,7 +23,7 @@ from jitload.cpu.isa import (
     warpgroups,
     warps,
 )
-from jitload.cpu.isa.groups import GROUPS, TYPE_WORDS
+from jitload.cpu.isa.groups import GROUPS, ORDERED, TYPE_WORDS
 from jitload.cpu.types import TYPES
 
 if TYPE_CHECKING:
@@ -51,10 +51,8 @@ FAMILIES: dict[str, tuple[Row, ...]] = {
 }
 
 
-#: Parts that say something new where they stand again, and the empty one; ptxas takes any other one twice.
-_ONCE = frozenset({"row", "col", ""})
-
-
+#: Parts that ptxas takes more than once, to no other effect.
+_AGAIN = frozenset(["sat", "cc", "relu", "shiftamt", "approx", "NaN", "satfinite", "sync", "uni"])
 _VECTOR_BITS = 128
 
 
@@ -121,9 +119,10 @@ def read_name(row: Row, modifiers: tuple[str, ...]) -> Name | None:
         return None
     types = [part for part in modifiers if part in TYPE_WORDS]
     rest = [part for part in modifiers if part not in TYPE_WORDS]
-    picked, used = [], []
+    picked: list[str] = []
+    used: list[str] = []
     for slot in row.slots:
-        part = _take(slot, types if slot.is_type else rest, modifiers)
+        part = _take(slot, types if slot.is_type else rest, modifiers, sum(map(bool, picked)))
         if not part and not slot.optional:
             return None
         picked.append(part)
@@ -133,7 +132,7 @@ def read_name(row: Row, modifiers: tuple[str, ...]) -> Name | None:
         return None
     if "VEC" in row.spelled and not _is_vector(picked, used):
         return None
-    if types or not {*rest} <= {*picked} - _ONCE:
+    if types or not {*rest} <= _AGAIN & {*picked}:
         return None
     return Name(row, tuple(used), tuple(picked))
 
@@ -170,14 +169,16 @@ def _is_vector(picked: list[str], types: list[str]) -> bool:
     return count * TYPES[types[0]].bits <= _VECTOR_BITS
 
 
-def _take(slot: Slot, parts: list[str], modifiers: tuple[str, ...]) -> str:
-    """Take out of the parts what may stand in a slot, or give ""; the order counts where types are."""
-    if slot.first:
-        part = modifiers[0] if modifiers and modifiers[0] in slot.names else ""
+def _take(slot: Slot, parts: list[str], modifiers: tuple[str, ...], before: int) -> str:
+    """Take out of the parts what may stand in a slot, or give ""; `before` is how many are taken."""
+    if slot.follows:
+        part = modifiers[before] if before < len(modifiers) and modifiers[before] in slot.names else ""
     elif slot.is_type:
         part = parts[0] if parts and parts[0] in slot.names else ""
     else:
-        part = next((one for one in parts if one in slot.names), "")
+        kind = ORDERED.get(slot.names[0], ())
+        part = next((one for one in parts if one in slot.names or one in kind), "")
+        part = part if part in slot.names else ""
     if part:
         parts.remove(part)
     return part

@@ -5,9 +5,9 @@
     shf!(l|r).(wrap|clamp).b32      d:u32 a:u32 b:u32 c:u32
 
 Parts stand in the order of the PTX ISA. What is in braces may be missing as a whole, in parentheses it is one of several, and a word
-in capitals is one of `GROUPS`. Types must come in the order in which they are written here; other parts in any, as
-ptxas takes them, and NVRTC itself writes `min.s32.relu`. What stands behind "!" belongs to the name of the opcode and
-must follow it at once.
+in capitals is one of `GROUPS`. Types must come in the order in which they are written here, and so must parts of one of the
+kinds in `ORDERED`; others in any, as ptxas takes them, and NVRTC itself writes `min.s32.relu`. What stands behind "!"
+belongs to the name of the opcode: it must follow at once what stands before it here.
 
 Of an operand the letter names it: `d` is the result, `_d` one that may be `_`, others are sources; `[a]` is an address,
 `[t]` a place in a texture. Behind ":" stands what a register must hold: `T`, `S`, `R` are the first, the second and the
@@ -42,14 +42,14 @@ class Slot(NamedTuple):
         group: the word in capitals, or "".
         names: what may stand there.
         optional: whether it may be missing.
-        first: whether it must follow the opcode at once.
+        follows: whether it must follow at once what is before it.
         braces: number of the braces that it shares with others: all of them are there, or none; 0 if it shares none.
     """
 
     group: str
     names: tuple[str, ...]
     optional: bool
-    first: bool
+    follows: bool
     braces: int = 0
 
     @property

@@ -56,7 +56,7 @@ ROWS = (
     Row("mov.(v2|v4).(b16|b32|u16|s16|u32|s32|f32)", "d:* a:*", "", "scene", example="{%h1, %h2}, {%h3, %h4}", profile="move", effects=_MOVES),
     Row("mov.v2.(b64|u64|s64|f64)", "d:* a:*", "", "scene", example="{%h1, %h2}, {%h3, %h4}", profile="move", effects=_MOVES),
     Row("cvta.WINDOW.u64", "d:T a:T", "", "scene", profile="conversion", effects="linear assembles"),
-    Row("cvta.to.WINDOW.u64", "d:T a:T", "", "scene", profile="conversion", effects="linear assembles"),
+    Row("cvta!to.WINDOW.u64", "d:T a:T", "", "scene", profile="conversion", effects="linear assembles"),
     Row("isspacep.WINDOW", "d:p a:u64", "", "scene", profile="move"),
     Row("mapa{.shared::cluster}.(u32|u64)", "d:T a:T b:u32", "", "tests/cpu/test_clusters.py", since="7.8 sm_90"),
     Row("getctarank{.shared::cluster}.(u32|u64)", "d:u32 a:T", "", "tests/cpu/test_clusters.py", since="7.8 sm_90"),

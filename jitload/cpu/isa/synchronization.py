@@ -8,9 +8,9 @@ from jitload.cpu.isa.row import Row
 def _barriers(spelled: str, aligned: str = "") -> tuple[Row, ...]:
     forms = (
         (f"{spelled}.sync{aligned}", "a:u32 b:u32?"),
-        (f"{spelled}.arrive{aligned}", "a:u32 b:u32"),
-        (f"{spelled}.red.popc{aligned}.u32", "d:T a:u32 b:u32? c:p"),
-        (f"{spelled}.red.(and|or){aligned}.pred", "d:p a:u32 b:u32? c:p"),
+        (f"{spelled}!arrive{aligned}", "a:u32 b:u32"),
+        (f"{spelled}!red.popc{aligned}.u32", "d:T a:u32 b:u32? c:p"),
+        (f"{spelled}!red.(and|or){aligned}.pred", "d:p a:u32 b:u32? c:p"),
     )
     return tuple(
         Row(name, operands, "", "scene", profile="synchronization", effects="meets ends") for name, operands in forms
@@ -18,23 +18,23 @@ def _barriers(spelled: str, aligned: str = "") -> tuple[Row, ...]:
 
 
 ROWS = (
-    *_barriers("bar{.cta}"),
-    *_barriers("barrier{.cta}", "{.aligned}"),
+    *_barriers("bar{!cta}"),
+    *_barriers("barrier{!cta}", "{.aligned}"),
     Row("bar!warp.sync", "a:u32", "", "nothing", profile="warp", effects="meets ends"),
-    Row("barrier!cluster.arrive{.(release|relaxed)}{.aligned}", model="scene", since="7.8 sm_90", profile="synchronization", effects="meets ends"),
-    Row("barrier!cluster.wait{.acquire}{.aligned}", model="scene", since="7.8 sm_90", profile="synchronization", effects="meets ends"),
+    Row("barrier!cluster!arrive{.(release|relaxed)}{.aligned}", model="scene", since="7.8 sm_90", profile="synchronization", effects="meets ends"),
+    Row("barrier!cluster!wait{.acquire}{.aligned}", model="scene", since="7.8 sm_90", profile="synchronization", effects="meets ends"),
     Row("mbarrier!init{.OWN}.b64", "[a] b:u32", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
     Row("mbarrier!inval{.OWN}.b64", "[a]", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
     Row("mbarrier!(arrive|arrive_drop){.(release|relaxed).(cta|cluster)}{.OWN}.b64", "_d:T [a] b:u32?", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
     Row("mbarrier!(arrive|arrive_drop){.(release|relaxed).(cta|cluster)}.shared::cluster.b64", "d:_ [a] b:u32?", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
-    Row("mbarrier!(arrive|arrive_drop).expect_tx{.(release|relaxed).(cta|cluster)}{.OWN}.b64", "_d:T [a] b:u32", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
-    Row("mbarrier!(arrive|arrive_drop).expect_tx{.(release|relaxed).(cta|cluster)}.shared::cluster.b64", "d:_ [a] b:u32", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
+    Row("mbarrier!(arrive|arrive_drop)!expect_tx{.(release|relaxed).(cta|cluster)}{.OWN}.b64", "_d:T [a] b:u32", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
+    Row("mbarrier!(arrive|arrive_drop)!expect_tx{.(release|relaxed).(cta|cluster)}.shared::cluster.b64", "d:_ [a] b:u32", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
     Row("mbarrier!(arrive|arrive_drop).noComplete{.release.cta}{.OWN}.b64", "_d:T [a] b:u32", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
     Row("mbarrier!(expect_tx|complete_tx){.relaxed.(cta|cluster)}{.SHARED}.b64", "[a] b:u32", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
     Row("mbarrier!test_wait{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:T", "", "scene", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
-    Row("mbarrier!test_wait.parity{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:u32", "", "scene", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
+    Row("mbarrier!test_wait!parity{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:u32", "", "scene", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
     Row("mbarrier!try_wait{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:T c:u32?", "", "scene", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
-    Row("mbarrier!try_wait.parity{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:u32 c:u32?", "", "scene", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
+    Row("mbarrier!try_wait!parity{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:u32 c:u32?", "", "scene", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
     Row("mbarrier!pending_count.b64", "d:u32 a:T", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
     Row("griddepcontrol.(wait|launch_dependents)", model="nothing", profile="synchronization", since="7.8 sm_90"),
     Row("nanosleep.u32", "a:T", "", "nothing", profile="synchronization", effects="polls", since="6.3 sm_70"),

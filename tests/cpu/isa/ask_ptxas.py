@@ -25,7 +25,7 @@ _REGISTERS = (
 )
 _LINE = re.compile(r"line (\d+); (?:error|fatal)|on line '(\d+)'")
 _TOGETHER = 60
-COUNT = 900
+COUNT = 1500
 
 
 def refused_by(ptxas: str, lines: list[str]) -> set[str]:
@@ -59,7 +59,8 @@ def _errors(ptxas: str, lines: list[str]) -> set[str]:
     if not found and run.returncode:  # it died
         middle = len(lines) // 2
         return {*lines} if not middle else _errors(ptxas, lines[:middle]) or _errors(ptxas, lines[middle:])
-    return {where[number] for number in found}
+    # A brace that is missing shows where the next kernel begins.
+    return {where[max(line for line in where if line <= max(number, min(where)))] for number in found}
 
 
 def mark(line: str, *, taken: bool) -> str:

@@ -129,7 +129,7 @@ def _address(name: Name, place: Place, *, first: bool) -> str:
         axes = next(int(part[0]) for part in name.picked if part in {"1d", "2d", "3d", "4d", "5d"})
         return f"[%w, {{{', '.join(f'%r{number}' for number in range(axes))}}}]"
     near = not {*_NEAR}.isdisjoint(name.picked) and (first or opcode != "cp")
-    own = opcode in {"mbarrier", "ldmatrix", "stmatrix"} or (place.name == "c" and opcode in {"cp", "st"})
+    own = opcode in {"ldmatrix", "stmatrix"} or (place.name == "c" and opcode in {"cp", "st"})
     return "[%r1]" if near or own else "[%w]"
 
 

@@ -17,7 +17,7 @@ ROWS = [row for rows in FAMILIES.values() for row in rows if way_of(row) == "sce
 @pytest.mark.parametrize("row", ROWS, ids=[row.spelled for row in ROWS])
 def test_a_scene_ends_as_it_says(ptx, row):
     for name in names_of(row, 6):
-        scene = SCENES[row.spelled](name)
+        scene = SCENES[row.name](name)
         out, memory = np.zeros(THREADS, np.uint32), np.array([k % 251 for k in range(512)], np.uint8)
         device = ptx(text_of(scene, name, 0))
         if scene.stops:
@@ -29,4 +29,4 @@ def test_a_scene_ends_as_it_says(ptx, row):
 
 
 def test_every_scene_is_of_a_row():
-    assert {*SCENES} == {row.spelled for row in ROWS}
+    assert {*SCENES} == {row.name for row in ROWS}
