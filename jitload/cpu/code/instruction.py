@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.row import emit_row
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.decode import read
+from jitload.cpu.isa.row import NO_CODE
 from jitload.cpu.types import TYPES, Type
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def emit(writer: BlockWriter, instruction: Instruction) -> None:
     """
     name = read(instruction)
     writer.begin(instruction)
+    if name.row.expression == NO_CODE:
+        return
     if name.row.expression:
         emit_row(writer, name, instruction.operands)
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
-from jitload.cpu.emit.address import HINTS, SCOPES, address_name, take_hints
+from jitload.cpu.emit.address import HINTS, address_name, take_hints
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.ir import Memory, Sink, Symbol, Vector
 
@@ -159,44 +159,11 @@ def _emit_vector_atomic(
             writer.result(target, type_.rep, call, shared=True)
 
 
-@emits("membar", "fence")
-def _emit_fence(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    operands(instruction, 0)
-    modifiers.flag("gl", "sc", "acq_rel", "acquire", "release", "mbarrier_init", *SCOPES)
-    modifiers.flag("sync_restrict::shared::cluster", "sync_restrict::shared::cta")
-    # There is one proxy here, and copies are complete at once.
-    modifiers.flag("proxy", "alias", "async", "generic", "async::generic", "global", "shared::cta", "shared::cluster")
-
-
-@emits("applypriority", "discard")
-def _emit_cache_line(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    operands(instruction, 2)
-    modifiers.flag("global", "L2", *HINTS)
-
-
-@emits("prefetch", "prefetchu")
-def _emit_prefetch(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    operands(instruction, 1)
-    modifiers.flag("global", "local", "const", "param", "tensormap", "L1", "L2", *HINTS)
-
-
 @emits("createpolicy")
 def _emit_policy(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     modifiers.type()
     modifiers.flag("fractional", "range", "cvt", "L2", "global", *HINTS)
     writer.result(instruction.operands[0], "u64", writer.function.constant("u64", 0), shared=True)
-
-
-@emits("nanosleep", "pmevent")
-def _emit_hint(_writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    operands(instruction, 1)
-    modifiers.flag("u32", "mask")
-
-
-@emits("setmaxnreg", "griddepcontrol")
-def _emit_resources(_writer: BlockWriter, _instruction: Instruction, modifiers: Modifiers) -> None:
-    """Registers are plenty here, and launches run one after the other."""
-    modifiers.flag("inc", "dec", "sync", "aligned", "u32", "wait", "launch_dependents")
 
 
 @emits("trap", "brkpt")

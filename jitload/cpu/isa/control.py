@@ -12,6 +12,6 @@ ROWS = (
     Row("exit", model="scene", profile="control", effects="ends"),
     Row("trap", model="scene", profile="control", effects="stops"),
     Row("brkpt", model="scene", profile="control", effects="stops"),
-    Row("pmevent{.mask}", "a:#", "", "nothing", profile="other"),
-    Row("setmaxnreg!(inc|dec).sync.aligned.u32", "a:#", "", "nothing", profile="other", since="8.0 sm_90a"),
+    Row("pmevent{.mask}", "a:#", "pass", "nothing", profile="other"),
+    Row("setmaxnreg!(inc|dec).sync.aligned.u32", "a:#", "pass", "nothing", profile="other", since="8.0 sm_90a"),
 )  # fmt: skip

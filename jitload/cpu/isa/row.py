@@ -16,7 +16,7 @@ With ">" the register may be wider, with "~" the value may be an `Affine`. `#` i
 which the second is a predicate, and `d&q` must be; behind "@" stands the modifier that asks for the operand, "?" may be
 missing.
 
-An expression is over the sources, `{a}`, and functions of `jitload/cpu/lanes`. `{is_hi}` is whether a part stands in the
+An expression is over the sources, `{a}`, and functions of `jitload/cpu/lanes`; "pass" is no code at all. `{is_hi}` is whether a part stands in the
 name, `{0:T}` a constant, `{T}` and `{U}` are representations.
 """
 
@@ -28,6 +28,8 @@ from typing import NamedTuple
 
 from jitload.cpu.isa.groups import GROUPS, TYPE_WORDS
 
+#: The expression of what needs no code: memory is sequentially consistent, and there are no caches to hint at.
+NO_CODE = "pass"
 _BRACES = re.compile(r"\{[^}]*\}|[^{]+")
 _PART = re.compile(r"([.!])(?:\(([^)]*)\)|([\w:]+))")
 _OPERAND = re.compile(

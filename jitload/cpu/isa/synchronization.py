@@ -36,6 +36,6 @@ ROWS = (
     Row("mbarrier!try_wait{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:T c:u32?", "", "scene", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
     Row("mbarrier!try_wait!parity{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:u32 c:u32?", "", "scene", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
     Row("mbarrier!pending_count.b64", "d:u32 a:T", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
-    Row("griddepcontrol.(wait|launch_dependents)", model="nothing", profile="synchronization", since="7.8 sm_90"),
-    Row("nanosleep.u32", "a:T", "", "nothing", profile="synchronization", effects="polls", since="6.3 sm_70"),
+    Row("griddepcontrol.(wait|launch_dependents)", "", "pass", "nothing", profile="synchronization", since="7.8 sm_90"),
+    Row("nanosleep.u32", "a:T", "pass", "nothing", profile="synchronization", effects="polls", since="6.3 sm_70"),
 )  # fmt: skip
