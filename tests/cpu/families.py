@@ -1,4 +1,4 @@
-"""One line of PTX per instruction family, in groups; the decoder itself says which of them it takes.
+"""Lines of PTX that a GPU is asked about, in groups, and what the decoder says of a line.
 
 `%r` registers hold 32 bits, `%h` 16, `%b` 8, `%d` 64, `%f` f32, `%e` f64, `%p` predicates; `%w` holds an address.
 """
@@ -182,12 +182,6 @@ _FRAME = """.version 8.7
 DONE: ret; }}"""
 
 
-def family_of(line: str) -> str:
-    """The instruction without its operands."""
-    words = line.split()
-    return words[1] if words[0].startswith("@") else words[0]
-
-
 def decide(line: str) -> str:
     """Empty when the decoder takes the line, else why it refuses it."""
     wide = " .reg .b128 %q;" if "%q" in line else ""
@@ -198,20 +192,3 @@ def decide(line: str) -> str:
     except LoadError as error:
         return str(error).partition(": ")[2]
     return ""
-
-
-def table() -> str:
-    """The table of docs/cpu.md."""
-    lines = []
-    for group, examples in GROUPS.items():
-        lines += [f"### {group}", "", "| instruction | | |", "|---|---|---|"]
-        for line in examples:
-            why = decide(line).replace("|", "\\|")
-            name = (
-                line.partition(", ")[2]
-                if line.startswith("mov.") and ", %" in line and group == "Special registers"
-                else family_of(line)
-            )
-            lines.append(f"| `{name}` | {'refused' if why else 'supported'} | {why} |")
-        lines.append("")
-    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cpu.families import table
+from tests.cpu.isa.page import table
 from tests.cpu.profile_example import example
 from tests.cpu.test_documentation import MARK, PAGE, PROFILE_END, PROFILE_MARK
 

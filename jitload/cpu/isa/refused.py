@@ -11,6 +11,10 @@ _STACK = "stack allocation (alloca) is not supported by the CPU executor"
 #: Opcode -> why it does not run; the effects are those that it would have.
 _OPCODES = {
     "tcgen05": (f"tcgen05, products in tensor memory, are {_PLAIN}", ""),
+    "clusterlaunchcontrol": (
+        "clusterlaunchcontrol, which takes other clusters out of a launch, is not supported by the CPU executor",
+        "",
+    ),
     "multimem": ("multicast memory is not supported by the CPU executor", ""),
     "istypep": ("texture, sampler and surface types are not supported by the CPU executor", ""),
     **dict.fromkeys(("alloca", "stacksave", "stackrestore"), (_STACK, "stops")),
