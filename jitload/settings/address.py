@@ -67,6 +67,8 @@ def remote_address(name: str, value: Any) -> Address | None:
     if not rest.strip("/") or not text.isprintable():
         raise UsageValueError(f"{name}: {scheme}:// is followed by no place; {_EXPECTED} and goes on with a place")
     address = Address(text)
+    if address.scheme == "file" and not rest.startswith("/"):
+        raise UsageValueError(f"{name}: file:// is followed by no absolute path; expected file:///DIRECTORY")
     host = address.partition("://")[2].partition("?")[0].partition("/")[0]
     port = host.rpartition("]")[2].partition(":")[2]
     if port and not (port.isascii() and port.isdigit() and int(port) < 1 << 16):

@@ -53,7 +53,7 @@ class Lease:
         self._digest = digest
         self._token = f"{os.uname().nodename}:{os.getpid()}:{os.urandom(8).hex()}"
         self._ended = Event()
-        self._held = False
+        self._held = self._failed = False
 
     def wait(self, look: Callable[[], Look], what: str, waited: Waited | None) -> Look | None:
         """What was found after a wait; or None where it is to be compiled, with the lease or without.
@@ -75,7 +75,7 @@ class Lease:
                     break
             waits += 1
             seconds = time.monotonic() - started
-            if not self._remote.leases:  # it failed just now
+            if self._failed or not self._remote.leases:  # just now
                 break
             if seconds >= self._remote.wait_seconds:
                 log.warn(f"another machine has been compiling {what} for {seconds:.0f} s: compiling it as well")
@@ -108,7 +108,8 @@ class Lease:
         until = time.monotonic() + OPERATION_SECONDS
         remote = self._remote
         seconds = remote.lease_seconds
-        self._held = bool(remote.write_now(lambda: remote.store.take_lease(self._digest, self._token, seconds, until)))
+        taken = remote.write_now(lambda: remote.store.take_lease(self._digest, self._token, seconds, until))
+        self._held, self._failed = bool(taken), taken is None
         return self._held
 
     def _free(self, until: float) -> int:

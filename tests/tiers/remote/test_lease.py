@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -198,3 +199,40 @@ def test_who_waits_has_what_is_there_while_another_still_has_the_lease(shared, r
     waiter.end()
     remote.flush()
     assert not remote.store.take_lease(REQUEST.digest, "third", 600, soon())
+
+
+@pytest.fixture
+def nonsense():
+    """The port of a server that answers whatever comes with a line that is not Redis's protocol."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection, contextlib.suppress(OSError):
+                    while connection.recv(1 << 16):
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield listening.getsockname()[1]
+    listening.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:{port}/0",
+        "redis://a..b:{port}/0",
+        "redis://127.0.0.1:{port}/0?credential_provider=none",
+        "redis://127.0.0.1:{port}/0?redis_connect_func=none",
+    ],
+)
+def test_a_lease_that_cannot_be_had_is_not_waited_for(remote_of, nonsense, url):
+    """What answers is no Redis, its name is none, or the client fails in ways of its own."""
+    remote_of(url.format(port=nonsense), remote_wait_seconds=60)
+    started = time.monotonic()
+    assert b"k(" in jitload.compile(REQUEST.source, kind="ptx", arch="compute_75").data
+    assert time.monotonic() - started < 20
+    assert jitload.stats().compiles == 1
+    assert sum(jitload.stats().remote_errors.values()) < 20
