@@ -33,15 +33,19 @@ def dask_executor(address: str) -> Iterator[Executor]:
         UsageValueError: `distributed` is not installed, or that is no address.
         OSError: no scheduler answers there.
     """
+    if not address.strip():
+        raise UsageValueError("the address of the Dask scheduler is empty")  # which the client takes for a cluster here
     try:
-        connect: Any = distributed.Client
+        kind: Any = distributed.Client
     except ImportError:
         raise UsageValueError(_INSTALL) from None
+    client = kind.__new__(kind)
     try:
-        client = connect(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (ValueError, TypeError) as error:
-        raise UsageValueError(f"{address!r} is no address of a Dask scheduler: {error}") from None
+        client.__init__(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except Exception as error:  # noqa: BLE001 - time-outs, closed connections, TLS: whatever a network has
+        client.status = "closed"  # nothing of it began, and its end would wait for that
+        if isinstance(error, (ValueError, TypeError)):
+            raise UsageValueError(f"{address!r} is no address of a Dask scheduler: {error}") from None
         raise OSError(f"no Dask scheduler answers at {address}: {error}") from None
     with client:
         yield client.get_executor()

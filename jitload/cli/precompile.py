@@ -60,9 +60,9 @@ def precompile_files(
         int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Worker processes. Default: one per core.")
     ] = None,
     dask: Annotated[
-        str,
+        str | None,
         typer.Option("--dask", metavar="ADDRESS", help="Compile on a Dask cluster, e.g. tcp://scheduler:8786."),
-    ] = "",
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option("--shard", metavar="N/ALL", help="Only this part of it, e.g. 3/8: for a machine of eight."),
@@ -142,9 +142,9 @@ def _show(report: PrecompileReport, resources: dict[CompileRequest, list[JsonRow
         typer.echo(f"jitload: {plain(incident)}", err=True)
 
 
-def _executor(dask: str) -> AbstractContextManager[Executor | None]:
+def _executor(dask: str | None) -> AbstractContextManager[Executor | None]:
     """Where to compile: on the cluster of this scheduler, or here."""
-    if not dask:
+    if dask is None:
         return nullcontext()
     return cluster.dask_executor(dask)
 

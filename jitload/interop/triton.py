@@ -18,6 +18,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jitload.errors import UsageValueError
 from jitload.format.json import canonical_json
 from jitload.interop.claim import Claim
 from jitload.interop.triton_files import ProcessFiles, is_plain
@@ -101,6 +102,7 @@ class CacheManager(Manager):
         """The path of a file, or None."""
         if self._files is not None:
             return None if (path := self._files.get_file(filename)) is None else str(path)
+        self._name(filename)
         pending = self._pending or {}
         data = pending[filename] if filename in pending else self._find(filename)
         return None if data is None else self._write(filename, data)
@@ -109,15 +111,16 @@ class CacheManager(Manager):
         """Whether there is such a file."""
         if self._files is not None:
             return bool(self._files.has_file(filename))
+        self._name(filename)
         return filename in (self._pending or {}) or self._find(filename, claim=False) is not None
 
     def put(self, data: object, filename: str, binary: bool = True) -> str:
         """Keep a file, of a group if one was asked for; gives its path."""
         if self._files is not None:
             return str(self._files.put(data, filename, binary=binary))
-        kept = data if isinstance(data, bytes) else str(data).encode()
+        name, kept = self._name(filename), data if isinstance(data, bytes) else str(data).encode()
         if self._pending is None:
-            self._claim.put(self._name(filename), kept)
+            self._claim.put(name, kept)
         else:
             self._pending[filename] = kept
         return self._write(filename, kept)
@@ -132,6 +135,8 @@ class CacheManager(Manager):
         return found
 
     def _name(self, filename: str) -> str:
+        if not is_plain(filename):
+            raise UsageValueError(f"{filename!r:.80} is not the name of a file")
         return f"{self.key}/{filename}"
 
     def _write(self, filename: str, data: bytes) -> str:

@@ -33,11 +33,14 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def is_plain(name: str) -> bool:
+def is_plain(name: object) -> bool:
     """Whether a name, which may come from what is stored, is that of a file in a directory and of no other."""
-    if "/" in name or "\0" in name or name in {"", ".", ".."}:
+    if not isinstance(name, str) or "/" in name or "\0" in name or name in {"", ".", ".."}:
         return False
-    return len(name) <= _MAX_NAME_BYTES and len(os.fsencode(name)) <= _MAX_NAME_BYTES
+    try:
+        return len(name) <= _MAX_NAME_BYTES and len(os.fsencode(name)) <= _MAX_NAME_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 class ProcessFiles:

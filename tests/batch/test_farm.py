@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import signal
@@ -445,12 +446,20 @@ def test_only_the_workers_that_the_executor_names_are_used(shared, cache):
     [
         ("tcp://127.0.0.1:1", OSError, "no Dask scheduler answers at tcp://127.0.0.1:1"),
         ("gopher://x:1", UsageValueError, "is no address of a Dask scheduler"),
+        ("", UsageValueError, "is empty"),
+        ("nonsense", UsageValueError, "is no address of a Dask scheduler"),
+        ("tcp://a..b:1", UsageValueError, "is no address of a Dask scheduler"),
+        ("tls://127.0.0.1:1", UsageValueError, "is no address of a Dask scheduler"),
     ],
 )
 def test_an_address_where_no_scheduler_is(monkeypatch, address, error, says):
+    """Nor does it take long to give up what never began: the client's own end would wait for that."""
     monkeypatch.setattr("jitload.batch.cluster.CONNECT_SECONDS", 0.5)
+    started = time.monotonic()
     with pytest.raises(error, match=says), dask_executor(address):
         pass
+    gc.collect()
+    assert time.monotonic() - started < 10
 
 
 def test_without_the_package_the_error_says_how_to_get_it(tmp_path):

@@ -152,6 +152,15 @@ def test_what_is_no_group_is_a_miss(data):
     assert CacheManager(KEY).get_group("k.json") is None
 
 
+@pytest.mark.parametrize("name", [None, 5, b"k", "", "..", "a/b", "\0", "\ud800", "x" * 300, ["k"]])
+def test_what_is_not_the_name_of_a_file_is_refused_and_nothing_is_kept(name):
+    manager = CacheManager(KEY)
+    for ask in (manager.get_file, manager.has_file, lambda name: manager.put(b"v", name)):
+        with pytest.raises(UsageValueError, match="is not the name of a file"):
+            ask(name)
+    assert len(Cache.default().blobs("triton")) == 0
+
+
 def test_of_threads_that_miss_one_compiles(in_threads):
     missed = []
 
