@@ -30,7 +30,7 @@ from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.diagnostics import give_warnings
 from jitload.compiler.kernelless import refuse_unlaunchable
 from jitload.door import is_sealed
-from jitload.errors import CompileError
+from jitload.errors import CompileError, UsageTypeError
 from jitload.given import given_cache, given_count, given_list
 from jitload.lazy import lazy
 from jitload.road import cannot_compile, look_up
@@ -96,12 +96,15 @@ def precompile(
         OSError: a source file cannot be read.
         BundleError: a workload is damaged, or a bundle in force is.
         TrustError: a bundle in force is refused.
+        UsageTypeError: what should be an executor is none.
         UsageValueError: a kind and an arch that cannot be, a plan that cannot be, fewer than one job, or no such part.
     """
     part_of_all = Shard.parse(shard) if shard is not None else None
     started = time.perf_counter()
     workers = _cores() if jobs is None else given_count("jobs", jobs, 1)
     given_cache(cache)
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise UsageTypeError(f"an executor has submit(), as those of concurrent.futures, got {type(executor).__name__}")
     results: list[Result] = []
     incidents: list[str] = []
     with ExitStack() as stack:
@@ -233,6 +236,8 @@ def _on_executor(executor: Executor, batches: Sequence[Batch], jobs: int) -> Gen
             futures[executor.submit(compile_batch, batch)] = batch
         except BrokenExecutor:
             lost.append(batch)
+        except Exception as error:  # noqa: BLE001 - such as that of one that was shut down
+            yield from _not_compiled(batch, error)
     try:
         for future in as_completed(futures):
             try:
@@ -240,19 +245,19 @@ def _on_executor(executor: Executor, batches: Sequence[Batch], jobs: int) -> Gen
             except BrokenExecutor:
                 lost.append(futures[future])
             except Exception as error:  # noqa: BLE001 - whatever an executor or its worker raises, the others go on
-                for request in futures[future].requests:
-                    yield Result(request, "failed", _executor_error(request, error))
+                yield from _not_compiled(futures[future], error)
     finally:
         for future in futures:
             future.cancel()
     yield from compile_in_processes(lost, jobs)
 
 
-def _executor_error(request: CompileRequest, error: Exception) -> CompileError:
-    file = request.path or request.name
-    failure = CompileError(f"{file}: the executor gave no result: {type(error).__name__}: {error}", file=file)
-    failure.__cause__ = error
-    return failure
+def _not_compiled(batch: Batch, error: Exception) -> Iterator[Result]:
+    for request in batch.requests:
+        file = request.path or request.name
+        failure = CompileError(f"{file}: the executor gave no result: {type(error).__name__}: {error}", file=file)
+        failure.__cause__ = error
+        yield Result(request, "failed", failure)
 
 
 def _cores() -> int:

@@ -107,8 +107,11 @@ def to_tvm_ffi(module: Module) -> tvm_ffi.Module:
     The functions are those that the module lists now. Kernels take the arguments of `jitload.interop.tvm_ffi_kernels`.
 
     Raises:
+        UsageTypeError: it is no module of ours.
         LoadError: shared objects cannot be made or loaded on this system.
     """
+    if not isinstance(module, Module):
+        raise UsageTypeError(f"expected a jitload.Module, got {type(module).__name__}")
     made: dict[int, tvm_ffi.Module] = {}
     for ours in reversed(list(module.walk())):
         made[id(ours)] = ours.tvm_ffi_module if isinstance(ours, ForeignModule) else _converted(ours)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import jitload
-from jitload import Cache, CompileError, CompileRequest
+from jitload import Cache, CompileError, CompileRequest, UsageTypeError
 from jitload.batch.answer import answer_batch, compile_batch
 from jitload.batch.precompile import precompile
 from jitload.batch.work import Batch, Result
@@ -435,6 +435,21 @@ def test_processes_do(cache, start):
     assert {key for key, _ in Cache(cache.directory).index.rows()} == written, "a worker may end without a word"
     assert len(written) == 2
     assert outcomes(precompile([half(1), half(2)], cache=cache)) == (0, 2, 0)
+
+
+@pytest.mark.parametrize("executor", [5, "tcp://scheduler:8786", object(), Cache])
+def test_what_is_no_executor_is_refused_whether_it_is_needed_or_not(cache, executor):
+    for requests in ([], [simple(1)]):
+        with pytest.raises(UsageTypeError, match="an executor has submit"):
+            precompile(requests, cache=cache, executor=executor)
+
+
+def test_an_executor_that_was_shut_down_fails_its_requests(cache):
+    closed = ThreadPoolExecutor(1)
+    closed.shutdown()
+    report = precompile([simple(1), simple(2)], cache=cache, executor=closed)
+    assert outcomes(report) == (0, 0, 2)
+    assert "the executor gave no result: RuntimeError: cannot schedule" in str(report.failed[0][1])
 
 
 def test_an_executor_that_gives_no_result_fails_its_requests_and_no_others(cache):

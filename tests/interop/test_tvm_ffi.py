@@ -256,6 +256,12 @@ def test_only_their_modules_are_taken_over():
         bridge.from_tvm_ffi(5)
 
 
+@pytest.mark.parametrize("value", [None, 5, "add", object(), Module])
+def test_only_modules_of_ours_are_converted(value):
+    with pytest.raises(TypeError, match=r"expected a jitload\.Module"):
+        bridge.to_tvm_ffi(value)
+
+
 # Errors.
 
 

@@ -122,10 +122,7 @@ class _Bound:
     def _reach(self) -> socket.socket:
         until = min(self.until, time.monotonic() + CONNECT_SECONDS)
         host, port = self.host, self.port
-        try:
-            places = run_within(until, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except UnicodeError:
-            raise StoreError(AWAY, "its host cannot be the name of one") from None
+        places = run_within(until, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         failed: OSError = TimeoutError()
         for family, kind, protocol, _, address in places:
             reached = socket.socket(family, kind, protocol)
@@ -354,7 +351,7 @@ _WORDS: tuple[tuple[Any, str, str], ...] = (
     (failures.ReadOnlyError, REFUSED, "this Redis is a read-only replica"),
     (failures.BusyLoadingError, AWAY, "Redis is loading its data"),
     ((failures.TimeoutError, TimeoutError), TIMED_OUT, "no answer in time"),
-    ((failures.ConnectionError, OSError), AWAY, "it cannot be reached ({})"),
+    ((failures.ConnectionError, OSError, UnicodeError), AWAY, "it cannot be reached ({})"),
     ((failures.InvalidResponse, ValueError), DAMAGED, "what answers does not speak the protocol of Redis ({})"),
 )
 
