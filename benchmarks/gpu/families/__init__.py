@@ -36,6 +36,17 @@ LEFT_OUT = {
     "setmaxnreg": "it takes registers from another warpgroup, and waits for them",
     "tex.": "a number drawn at random is no texture; the tests of textures run on both sides",
     "tld4.": "a number drawn at random is no texture; the tests of textures run on both sides",
+    "wgmma.mma_async": "a number drawn at random describes no matrix; tests/cpu/test_hopper.py has whole kernels",
+    **dict.fromkeys(
+        (
+            "cp.async.bulk.tensor",
+            "cp.async.bulk.prefetch.tensor",
+            "cp.reduce.async.bulk.tensor",
+            "tensormap.",
+            "fence.proxy.tensormap::generic.acquire",
+        ),
+        "memory drawn at random is no tensor map; tests/cpu/test_hopper.py has whole kernels",
+    ),
 }
 
 
