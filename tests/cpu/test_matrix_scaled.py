@@ -117,11 +117,11 @@ def test_blocks_of_rows_and_columns_are_scaled(ptx, form, sparse):
         np.testing.assert_array_equal(got.view(np.float32), want)
 
 
-def ones(scale=0x38383838):
-    """2 times 2, of e2m1, with all scales 1."""
+def ones(scale=0x38383838, other=None):
+    """2 times 2, of e2m1, with all scales 1, or those of A and those of B."""
     return {
         "a": np.full((32, 4), 0x44444444, np.uint32), "b": np.full((32, 2), 0x44444444, np.uint32),
-        "c": np.zeros((32, 4), np.uint32), "s": np.full((32, 1), scale, np.uint32), "t": np.full((32, 1), scale, np.uint32),
+        "c": np.zeros((32, 4), np.uint32), "s": np.full((32, 1), scale, np.uint32), "t": np.full((32, 1), scale if other is None else other, np.uint32),
     }  # fmt: skip
 
 
@@ -140,6 +140,12 @@ def test_scales_worked_out_by_hand(ptx, name, scale, want):
     """ue4m3 0x39 is 9/8, its uppermost bit counts for nothing; ue8m0 0 is 2^-127 and 255 NaN."""
     got = multiply(ptx, name, ones(scale), 4, ", %s0, {0, 0}, %t0, {0, 0}").view(np.float32)
     np.testing.assert_array_equal(got, np.full((32, 4), want, np.float32))
+
+
+def test_the_uppermost_bit_of_a_scale_counts_for_nothing(ptx):
+    """A scale of ue4m3 has no sign."""
+    got = multiply(ptx, NVFP4, ones(0xB8B8B8B8, 0x38383838), 4, ", %s0, {0, 0}, %t0, {0, 0}")
+    assert (got.view(np.float32) == 256).all()
 
 
 def test_selectors_in_registers(ptx):

@@ -68,11 +68,11 @@ def test_the_level_worked_out_by_hand(kernels):
 
 
 def test_two_levels_are_mixed_with_weights_of_8_bits(kernels):
-    """A third of the way is 85 of 256."""
-    lod = np.array([0, 0.25, 1 / 3, 1 + 1 / 1024, 3.5, 4, 7, -1], np.float32)
+    """A third of the way is 85 of 256, two thirds are 171."""
+    lod = np.array([0, 0.25, 1 / 3, 2 / 3, 1 + 1 / 1024, 3.5, 4, 7, -1], np.float32)
     out = np.zeros(len(lod), np.float32)
     kernels["level"](make((8, 16), between="linear"), out, lod, grid=1, block=len(lod))
-    assert out.tolist() == [0, 25, 100 * 85 / 256, 100, 350, 400, 400, 0]
+    assert out.tolist() == [0, 25, 100 * 85 / 256, 100 * 171 / 256, 100, 350, 400, 400, 0]
 
 
 def test_the_level_of_gradients_is_that_of_about_a_texel(kernels):
@@ -94,6 +94,15 @@ def test_every_kind_has_levels(kernels, kernel, shape, kind, halved):
     lod, out = np.array([0, 1, 2, 3, 4], np.float32), np.zeros(5, np.float32)
     kernels[kernel](make(shape, kind, halved), out, lod, grid=1, block=5)
     assert out.tolist() == [0, 100, 200, 300, 300]
+
+
+def test_gradients_of_a_cube_choose_no_level(ptx):
+    """How a GPU does that is written nowhere, so it is a fault and no guess."""
+    text = """.visible .entry k(.param .u64 t) { .reg .b64 %t; .reg .f32 %x; mov.f32 %x, 1.0; ld.param.u64 %t, [t];
+tex.grad.cube.v4.f32.f32 {_, _, _, _}, [%t, {%x, %x, %x, %x}], {%x, %x, %x, %x}, {%x, %x, %x, %x}; ret; }"""
+    texture = make((6, 4, 4), "cube", 2)
+    with pytest.raises(jitload.CpuFault, match="gradients of a cube of several levels of detail are not supported"):
+        ptx(text).run("k", 1, 1, texture.handle)
 
 
 def test_what_asks_for_no_level_reads_the_finest(kernels):

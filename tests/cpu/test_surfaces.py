@@ -106,6 +106,17 @@ def test_elements_of_every_width_are_moved_whole(kernels, rng, kernel):
         assert np.array_equal(source.read(), texels)
 
 
+def test_rows_begin_where_every_width_may_be_read(ptx):
+    """Words in rows of 5 bytes: the second row does not begin at byte 5."""
+    text = """.visible .entry k(.param .u64 s, .param .u64 o) { .reg .b64 %s, %o; .reg .b32 %v, %l;
+ld.param.u64 %s, [s]; ld.param.u64 %o, [o]; mov.u32 %l, %tid.x; suld.b.2d.b32.trap %v, [%s, {0, %l}];
+mad.wide.u32 %o, %l, 4, %o; st.global.b32 [%o], %v; ret; }"""
+    texels, out = np.arange(15, dtype=np.uint8).reshape(3, 5), np.zeros(3, np.uint32)
+    with jitload.Surface(texels) as surface:
+        ptx(text).run("k", 1, 3, surface.handle, out)
+    assert np.array_equal(out.view(np.uint8).reshape(3, 4), texels[:, :4])
+
+
 def test_texels_change_in_place(kernels, rng):
     texels = rng.standard_normal((4, 8)).astype(np.float32)
     with jitload.Surface(texels) as surface:
@@ -232,6 +243,18 @@ def test_what_cannot_be_reached_is_a_fault_that_names_it(ptx, kernels):
             ".visible .entry k(.param .u64 s) { .reg .b64 %s; .reg .b16 %h;"
             "ld.param.u64 %s, [s]; suld.b.2d.b16.zero %h, [%s, {1, 0}]; ret; }"
         ).run("k", 1, 1, bytes_.handle)
+    for line, message in (
+        ("suld.b.2d.v4.b32.clamp {%v, %v, %v, %v}, [%s, {0, 0}];", "16 bytes at a row of 6"),
+        (
+            "sured.p.add.2d.b32.zero [%s, {0, 0}], 1;",
+            "a reduction of texels needs whole numbers, and these are float16",
+        ),
+    ):
+        shape = np.zeros((3, 3), np.float16)
+        with jitload.Surface(shape) as small, pytest.raises(jitload.CpuFault, match=message):
+            ptx(
+                f".visible .entry k(.param .u64 s) {{ .reg .b64 %s; .reg .b32 %v; ld.param.u64 %s, [s]; {line} ret; }}"
+            ).run("k", 1, 1, small.handle)
     handle = surface.handle
     surface.close()
     with pytest.raises(jitload.CpuFault, match=f"no surface object {handle:#x}: it was closed"):
