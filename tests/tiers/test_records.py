@@ -42,7 +42,7 @@ def test_entries_and_their_records_keep_to_the_bound_together(tmp_path, indexed,
     if not indexed:
         monkeypatch.setattr("jitload.tiers.index.Index.work", lambda *_: False)
     cache = jitload.Cache(tmp_path, max_bytes=bound)
-    for number in range(200):
+    for number in range(130):
         put_with_record(cache, number)
     cache.flush()
     cache.gc()
