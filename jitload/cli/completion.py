@@ -87,16 +87,21 @@ def _choices(parameter: Parsed) -> tuple[str, ...] | None:
 
 def bash(nodes: list[Node]) -> str:
     """The script for bash."""
-    return _BASH.format(**_cases(nodes))
+    return _BASH.format(find=_find(nodes, "${COMP_WORDS[@]:1:COMP_CWORD-1}"))
 
 
 def zsh(nodes: list[Node]) -> str:
     """The script for zsh."""
-    return _ZSH.format(**_cases(nodes))
+    return _ZSH.format(find=_find(nodes, "${words[@]:1:CURRENT-2}"))
 
 
-def _cases(nodes: list[Node]) -> dict[str, str]:
-    """Lines of `case`, which both shells read alike."""
+def _find(nodes: list[Node], earlier: str) -> str:
+    """The part that both shells read alike.
+
+    Args:
+        nodes: the commands.
+        earlier: the words between the program and the cursor, as the shell has them.
+    """
     places = [f'"{node.place}"' for node in nodes[1:]]
     words, groups, values, others = [], [], [], []
     for node in nodes:
@@ -112,7 +117,8 @@ def _cases(nodes: list[Node]) -> dict[str, str]:
                 others.append(pattern)
     values.append(f"    {'|'.join(others)}) value=1 ;;")
     lines = {"words": words, "groups": groups, "values": values}
-    return {"places": "|".join(places), **{name: "\n".join(rows) for name, rows in lines.items()}}
+    told = {name: "\n".join(rows) for name, rows in lines.items()}
+    return _FIND.format(earlier=earlier, places="|".join(places), **told)
 
 
 def fish(nodes: list[Node]) -> str:
@@ -133,12 +139,12 @@ def _told(text: str) -> str:
     return quote(text.partition(". ")[0].rstrip("."))
 
 
-_BASH = """\
-_jitload() {{
-  local current=${{COMP_WORDS[COMP_CWORD]}} place=jitload before= word options= commands= choices= value=
-  for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+# What both shells read alike: where on the command line the cursor is, and what there is to choose from there.
+_FIND = """\
+  local place=jitload before= word options= commands= choices= value=
+  for word in "{earlier}"; do
     case "$place $word" in
-    {places}) place="$place $word" ;;
+    ({places}) place="$place $word" ;;
     esac
     before=$word
   done
@@ -151,6 +157,12 @@ _jitload() {{
   case "$place" in
 {groups}
   esac
+"""
+
+_BASH = """\
+_jitload() {{
+{find}\
+  local current=${{COMP_WORDS[COMP_CWORD]}}
   COMPREPLY=()
   if [ -n "$choices" ]; then
     COMPREPLY=($(compgen -W "$choices" -- "$current"))
@@ -168,22 +180,7 @@ complete -o bashdefault -o default -F _jitload jitload
 _ZSH = """\
 #compdef jitload
 _jitload() {{
-  local place=jitload before= word options= commands= choices= value=
-  for word in "${{words[@]:1:CURRENT-2}}"; do
-    case "$place $word" in
-    ({places}) place="$place $word" ;;
-    esac
-    before=$word
-  done
-  case "$place $before" in
-{values}
-  esac
-  case "$place" in
-{words}
-  esac
-  case "$place" in
-{groups}
-  esac
+{find}\
   if [[ -n $choices ]]; then
     compadd -- ${{=choices}}
   elif [[ -n $value ]]; then

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from jitload.tiers.counters import Counters
@@ -47,3 +49,32 @@ def test_a_directory_that_is_read_only_or_not_there_has_no_index(tmp_path, is_th
     assert upkeep.note() == 0
     assert not is_there or list((tmp_path / "cache").iterdir()) == []
     assert disk.directory.exists() == is_there
+
+
+def test_what_one_thread_remembers_is_not_lost_to_another_that_writes(tmp_path):
+    """The one is stopped in the middle of it until the other has written, or waits for it."""
+    disk, upkeep = upkeep_of(tmp_path / "cache")
+    begun, written = threading.Event(), threading.Event()
+
+    class Slow(dict):
+        def __setitem__(self, key, row):
+            begun.set()
+            written.wait(0.5)
+            super().__setitem__(key, row)
+
+    put(disk, upkeep, make_artifact(0))
+    upkeep.flush()  # the index is there, and to write takes less than the time that the one is stopped
+    first, second = make_artifact(1), make_artifact(2)
+    put(disk, upkeep, first)
+    assert disk.put(second)
+    upkeep.unindexed = Slow(upkeep.unindexed)
+    remembers = threading.Thread(target=upkeep.add, args=(second, {}))
+    remembers.start()
+    assert begun.wait(60)
+    upkeep.flush()
+    written.set()
+    remembers.join()
+    upkeep.flush()
+    assert upkeep.unindexed == {}
+    rows = dict(upkeep.index.rows())
+    assert {rows[artifact.key].get("kind") for artifact in (first, second)} == {first.kind.value}
