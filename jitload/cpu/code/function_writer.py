@@ -13,35 +13,6 @@ if TYPE_CHECKING:
 
     from jitload.cpu.text.ir import Place, Register, Symbol
 
-WIDE_SPECIALS = {"clock64", "globaltimer", "gridid", "current_graph_exec"}
-SPECIALS = {
-    "tid",
-    "ntid",
-    "ctaid",
-    "nctaid",
-    "laneid",
-    "warpid",
-    "nwarpid",
-    "smid",
-    "nsmid",
-    "gridid",
-    "clock",
-    "clock_hi",
-}
-SPECIALS |= {"clock64", "globaltimer", "globaltimer_lo", "globaltimer_hi", "dynamic_smem_size", "total_smem_size"}
-SPECIALS |= {"aggr_smem_size", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid", "cluster_ctarank"}
-SPECIALS |= {
-    "cluster_nctarank",
-    "is_explicit_cluster",
-    "current_graph_exec",
-    *(f"reserved_smem_offset_{which}" for which in ("begin", "end", "cap", "0", "1")),
-    *(f"envreg{number}" for number in range(32)),
-    *(f"lanemask_{which}" for which in ("eq", "lt", "le", "gt", "ge")),
-}
-PREDICATE_SPECIALS = {"is_explicit_cluster"}
-AFFINE_SPECIALS = ("tid.", "ctaid.")
-VECTOR_SPECIALS = {"tid", "ntid", "ctaid", "nctaid", "clusterid", "nclusterid", "cluster_ctaid", "cluster_nctaid"}
-
 
 class Value:
     """A Python name that holds lanes of one representation.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.control import Branch, Call, Jump, Meeting, Table
-from jitload.cpu.code.function_writer import AFFINE_SPECIALS
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.effects import effects_of, gives
+from jitload.cpu.isa.specials import LINEAR
 from jitload.cpu.text.ir import (
     CallSyntax,
     Instruction,
@@ -162,7 +162,7 @@ def linear_registers(blocks: list[Block]) -> set[int]:
             for operand in step.operands[1:]:
                 if isinstance(operand, Register):
                     users.setdefault(operand.index, []).append(target.index)
-                elif isinstance(operand, Special) and operand.name.startswith(AFFINE_SPECIALS):
+                elif isinstance(operand, Special) and operand.name.startswith(LINEAR):
                     waiting.append(target.index)
     found: set[int] = set()
     while waiting:

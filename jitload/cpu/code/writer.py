@@ -11,17 +11,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.function_writer import (
-    AFFINE_SPECIALS,
-    PREDICATE_SPECIALS,
-    SPECIALS,
-    VECTOR_SPECIALS,
-    WIDE_SPECIALS,
-    FunctionWriter,
-    Value,
-    canonical,
-)
+from jitload.cpu.code.function_writer import FunctionWriter, Value, canonical
 from jitload.cpu.faults import Refused
+from jitload.cpu.isa.specials import LINEAR, find_special
 from jitload.cpu.text.ir import Immediate, Memory, Not, Operand, Register, Sink, Special, Symbol
 from jitload.cpu.types import BITS, unsigned_rep
 
@@ -85,7 +77,7 @@ class BlockWriter:
             if value.affine:
                 value = Value(self._lanes(value.name), value.rep, value.root)
             return self._convert(value, rep, operand)
-        if isinstance(operand, Special) and operand.name.startswith(AFFINE_SPECIALS):
+        if isinstance(operand, Special) and operand.name.startswith(LINEAR):
             return self._lanes(self._special(operand.name, rep))
         return self.affine_source(operand, rep)
 
@@ -104,7 +96,7 @@ class BlockWriter:
         if isinstance(operand, Not) and rep == "p":
             return self.temporary(f"~{self.source(operand.operand, 'p')}")
         if isinstance(operand, Special):
-            self._linear |= operand.name.startswith(AFFINE_SPECIALS)
+            self._linear |= operand.name.startswith(LINEAR)
             return self._special(operand.name, rep)
         if isinstance(operand, Symbol):
             return self._symbol(operand, rep)
@@ -156,14 +148,14 @@ class BlockWriter:
         return self.function.constant(rep, value)
 
     def _special(self, name: str, rep: str) -> str:
-        base, dot, _ = name.partition(".")
-        if base not in SPECIALS or (base in VECTOR_SPECIALS) != bool(dot):
+        found = find_special(name)
+        if found is None:
             raise Refused(f"special register %{name} is not supported")
-        if (rep == "p") != (name in PREDICATE_SPECIALS):
+        if (rep == "p") != (found.bits == 1):
             raise Refused(f"special register %{name} is {'no' if rep == 'p' else 'a'} predicate")
         if name not in self.specials:
             self.specials.append(name)
-        own = "p" if rep == "p" else "u64" if name in WIDE_SPECIALS else "u32"
+        own = "p" if rep == "p" else f"u{found.bits}"
         local = f"s{self.specials.index(name)}"
         if own == "u64" and BITS[rep] == 32:
             return self.temporary(f"{local}.astype(u32).view({rep})")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from jitload.cpu.code.function_writer import AFFINE_SPECIALS
 from jitload.cpu.faults import run_fault
+from jitload.cpu.isa.specials import LINEAR, find_special
 from jitload.cpu.lanes.affine import AFFINE_LANES
 from jitload.cpu.lanes.coordinates import Coordinates, unfold
 from jitload.cpu.lanes.warp import lane_mask
@@ -119,7 +119,7 @@ class Batch:
 
     def special(self, name: str) -> Lanes | Affine | np.generic:
         """A special register of the current lanes (PTX ISA section 10)."""
-        if self.coordinates is not None and name.startswith(AFFINE_SPECIALS):
+        if self.coordinates is not None and name.startswith(LINEAR):
             value = self._specials.get(name)
             if value is None:
                 value = self._specials[name] = self.coordinates.special(name) or self._make_special(name)
@@ -129,9 +129,11 @@ class Batch:
             value = self._lasting_specials.get(name)
         if value is None:
             value = self._make_special(name)
-            if name.startswith(("ctaid", "clusterid")):
+            found = find_special(name)
+            assert found is not None
+            if found.lasts == "batch":
                 self._specials[name] = value
-            elif not name.startswith(("clock", "globaltimer")):
+            elif found.lasts == "launch":
                 self._lasting_specials[name] = value
         return value if self.lanes is None or not value.ndim else value.take(self.lanes)
 

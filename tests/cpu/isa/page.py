@@ -6,6 +6,7 @@ import re
 
 from jitload.cpu.isa.groups import GROUPS
 from jitload.cpu.isa.registry import FAMILIES
+from jitload.cpu.isa.specials import SPECIALS
 from tests.cpu.isa.lines import line_of, names_of
 
 _LONG = 4
@@ -25,6 +26,10 @@ def table() -> str:
         lines.append("")
     lines += ["### Words in capitals", "", "| word | one of |", "|---|---|"]
     lines += [f"| `{word}` | {_code(' '.join(names))} |" for word, names in GROUPS.items()]
+    lines += ["", "### Special registers", "", "| register | bits | holds |", "|---|---|---|"]
+    lines += [
+        f"| `%{name}{'.{x,y,z,w}' if one.axes else ''}` | {one.bits} | {one.tells} |" for name, one in SPECIALS.items()
+    ]
     lines += ["", "### Refused", "", "| instruction | why |", "|---|---|"]
     lines += [
         f"| {_code('.'.join([row.opcode, *(slot.names[0] for slot in row.slots)]))} | {_cell(row.refused)} |"
