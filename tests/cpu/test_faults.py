@@ -286,6 +286,33 @@ def test_threads_that_expect_different_numbers_at_one_barrier(ptx, high, low):
         ptx(APART.format(first=32, high=high, low=low)).run("k", 1, 96)
 
 
+def test_a_barrier_with_a_predicate_and_one_without_do_not_meet(ptx):
+    with pytest.raises(CpuFault, match=r"bar\.sync at a barrier where other threads of the block wait by bar\.red"):
+        ptx(APART.format(first=32, high="bar.red.popc.u32 %r, 0, %p", low="bar.sync 0")).run("k", 1, 64)
+
+
+def test_more_warps_than_a_barrier_expects_come_in_turn(ptx):
+    """Two by two they go on; the fifth is left alone."""
+    text = ".visible .entry k() {{ {code} bar.sync 3, 64; ret; }}"
+    ptx(text.format(code="")).run("k", 3, 128)
+    with pytest.raises(
+        CpuFault, match=r"thread \(128, 0, 0\) .*barrier divergence: not all threads of the block reach"
+    ):
+        ptx(text.format(code="")).run("k", 1, 160)
+
+
+def test_an_mbarrier_that_nobody_initialised(ptx):
+    text = ".visible .entry k() {{ .reg .b64 %s; .reg .pred %p; .shared .align 8 .b64 bar; {code} ret; }}"
+    for code in (
+        "mbarrier.arrive.shared.b64 _, [bar];",
+        "mbarrier.test_wait.parity.shared.b64 %p, [bar], 0;",
+        "mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [bar], 8;",
+    ):
+        with pytest.raises(CpuFault, match="an mbarrier that nobody has initialised") as caught:
+            ptx(text.format(code=code)).run("k", 1, 32)
+        assert caught.value.instruction == code.rstrip(";")
+
+
 def test_a_warp_operation_that_others_never_reach(cuda):
     source = """extern "C" __global__ void k(int *out) {
         if (threadIdx.x < 8) out[threadIdx.x] = __shfl_sync(0xffffffffu, threadIdx.x, 0);

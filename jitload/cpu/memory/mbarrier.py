@@ -13,6 +13,7 @@ import numpy as np
 
 from jitload.cpu.memory.cluster import ClusterAddresses
 from jitload.cpu.memory.generic import of_one_space
+from jitload.cpu.memory.slab import UNSET
 
 if TYPE_CHECKING:
     from jitload.cpu.memory.access import Addresses, RunningLanes
@@ -27,6 +28,7 @@ _BYTES_MASK = (1 << 21) - 1
 _PHASE = np.uint64(61)
 _ONE = np.uint64(1)
 _ZERO = np.uint32(0)
+_UNSET = np.uint64(int.from_bytes(UNSET.to_bytes(2, "little") * 4, "little"))  # as shared memory begins
 _OUTSIDE = "an mbarrier outside shared memory"
 
 
@@ -35,7 +37,11 @@ def _object(addresses: Addresses | MixedAddresses, offset: int, site: int, own: 
     found = of_one_space(addresses, site, _OUTSIDE)
     if own and isinstance(found, ClusterAddresses) and found.others:
         found.batch.fail(site, 0, f"{own} of an mbarrier in the shared memory of another block, which only it can do:")
-    return found.elements(offset, "u64", 8, site)
+    view, index = found.elements(offset, "u64", 8, site)
+    fresh = np.flatnonzero(view[index] == _UNSET)
+    if len(fresh):
+        found.batch.fail(site, int(fresh[0]), "an mbarrier that nobody has initialised (mbarrier.init):")
+    return view, index
 
 
 def mbarrier_init(

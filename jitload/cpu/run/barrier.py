@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jitload.cpu.code.block_code import BARRIERS
 from jitload.cpu.faults import describe_place
+from jitload.cpu.run.frame import write_register
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jitload.cpu.code.block_code import MeetingCode
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
+    from jitload.cpu.run.observer import Observer
     from jitload.cpu.types import Array, Lanes
 
 
@@ -69,6 +74,19 @@ class Barrier:
         differs = waited & (before != (-1 if count is None else count))
         return int(np.argmax(differs)) if differs.any() else None
 
+    def turns(self, lanes: Array, count: Array | None) -> list[slice | Array]:
+        """Who comes to the barrier when: all at once, or warp after warp where it expects fewer than come now."""
+        if count is None:
+            return [slice(None)]
+        blocks = self._batch.block_slot[lanes]
+        expected = np.zeros(self._batch.blocks, np.int64)
+        expected[blocks] = count
+        coming = np.bincount(blocks, minlength=self._batch.blocks)
+        if not ((coming > 0) & (self._weighted + coming > expected)).any():
+            return [slice(None)]
+        warps = self._batch.slots[lanes] >> 5
+        return [np.flatnonzero(warps == warp) for warp in np.unique(warps)]
+
     @property
     def idle(self) -> bool:
         """Whether nobody has arrived since the last release."""
@@ -82,6 +100,7 @@ class Barrier:
         if not complete.any():
             return []
         self._expect_whole_warps(complete)
+        self._expect_one_use(complete)
         released, kept = [], []
         for waiting in self.waiting:
             chosen = complete[self._batch.block_slot[waiting.lanes]]
@@ -95,6 +114,25 @@ class Barrier:
             counter[complete] = 0
         self._expected[complete] = -1
         return released
+
+    def _expect_one_use(self, complete: Array) -> None:
+        """Either all threads come to a barrier with a predicate (`bar.red`), or none.
+
+        Raises:
+            CpuFault: both kinds meet.
+        """
+        if len({one.code.name.startswith("red") for one in self.waiting}) < 2:
+            return
+        batch = self._batch
+        reduce = np.zeros(batch.blocks, np.bool_)
+        for waiting in self.waiting:
+            if waiting.code.name.startswith("red"):
+                reduce[batch.block_slot[waiting.lanes]] = True
+        for waiting in self.waiting:
+            mixed = np.flatnonzero((reduce & complete)[batch.block_slot[waiting.lanes]])
+            if len(mixed) and not waiting.code.name.startswith("red"):
+                what = "bar.sync at a barrier where other threads of the block wait by bar.red:"
+                batch.fail_lane(waiting.code.site, int(waiting.lanes[mixed[0]]), what)
 
     def _expect_whole_warps(self, complete: Array) -> None:
         """Of a warp, all threads wait at the same `.aligned` instruction.
@@ -125,3 +163,87 @@ class Barrier:
         if name == "red.and":
             return np.asarray(self._true[blocks] == self._arrived[blocks])
         return None
+
+
+class Barriers:
+    """All barriers of the blocks of a batch.
+
+    Args:
+        batch: the batch.
+        push: makes lanes runnable: (frame, block, lanes).
+        observer: who watches.
+    """
+
+    def __init__(
+        self, batch: Batch, push: Callable[[Frame, int, Array | None], None], observer: Observer | None
+    ) -> None:
+        self._batch = batch
+        self._push = push
+        self._observer = observer
+        self._barriers: dict[int, Barrier] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has arrived at any."""
+        return not self._barriers
+
+    @property
+    def waiting(self) -> list[Waiting]:
+        """Who waits."""
+        return [one for barrier in self._barriers.values() for one in barrier.waiting]
+
+    def meet(self, coming: Waiting, operands: tuple[Lanes, Lanes | None, Lanes | None]) -> None:
+        """Lanes come to barriers, each to its own; operands are their numbers, counts and predicates."""
+        site, everyone = coming.code.site, coming.lanes
+        numbers = np.broadcast_to(operands[0], everyone.shape)
+        for number in np.unique(numbers).tolist():
+            if number >= BARRIERS:
+                self._batch.fail(site, 0, f"barrier {number}, there are {BARRIERS}")
+            chosen = numbers == number
+            count, predicate = (
+                None if one is None else np.broadcast_to(one, everyone.shape)[chosen] for one in operands[1:]
+            )
+            if count is not None and (count % 32).any():
+                self._batch.fail(site, 0, "a barrier's thread count must be a multiple of 32")
+            barrier = self._barriers.setdefault(number, Barrier(self._batch))
+            lanes = everyone[chosen]
+            for turn in barrier.turns(lanes, count):
+                counts, predicates = (None if one is None else one[turn] for one in (count, predicate))
+                self._arrive(barrier, number, coming._replace(lanes=lanes[turn]), counts, predicates)
+        self._forget_idle()
+
+    def depart(self) -> None:
+        """Threads ended: nobody waits for them any longer."""
+        for barrier in self._barriers.values():
+            self._release(barrier)
+        self._forget_idle()
+
+    def _arrive(
+        self, barrier: Barrier, number: int, coming: Waiting, count: Array | None, predicate: Array | None
+    ) -> None:
+        """Count lanes in at a barrier, let them wait or go on, and let go who is complete."""
+        lanes = coming.lanes
+        odd = barrier.arrive(lanes, count, predicate)
+        if odd is not None:
+            what = f"barrier divergence: threads of the block expect different numbers at barrier {number}:"
+            self._batch.fail_lane(coming.code.site, int(lanes[odd]), what)
+        if coming.code.kind == "arrive":
+            self._push(coming.frame, coming.target, lanes if len(lanes) < self._batch.lanes_total else None)
+        else:
+            barrier.waiting.append(coming)
+        self._release(barrier)
+
+    def _forget_idle(self) -> None:
+        for key in [key for key, one in self._barriers.items() if one.idle]:
+            del self._barriers[key]
+
+    def _release(self, barrier: Barrier) -> None:
+        released = barrier.release()
+        if released and self._observer is not None:
+            self._observer.released(self._batch, np.concatenate([waiting.lanes for waiting, _ in released]))
+        for waiting, result in released:
+            lanes = waiting.lanes if len(waiting.lanes) < self._batch.lanes_total else None
+            wanted = waiting.code.results[0] if waiting.code.results else None
+            if wanted is not None and result is not None:
+                write_register(self._batch, waiting.frame, wanted[0], wanted[1], lanes, result)
+            self._push(waiting.frame, waiting.target, lanes)

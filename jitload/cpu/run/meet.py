@@ -12,7 +12,7 @@ from jitload.cpu.lanes.matrix import find_undefined, run_matrix
 from jitload.cpu.lanes.product import Product
 from jitload.cpu.lanes.warp import ballot, groups_of, run_warp
 from jitload.cpu.lanes.warpgroup import GroupProduct
-from jitload.cpu.run.barrier import Barrier, Waiting
+from jitload.cpu.run.barrier import Barriers, Waiting
 from jitload.cpu.run.cluster_barrier import ClusterBarrier
 from jitload.cpu.run.frame import write_register
 from jitload.cpu.run.members import agree, check_own_bits, is_full, one_mask
@@ -60,7 +60,7 @@ class Meetings:
         self._batch = batch
         self._push = push
         self._observer = observer
-        self._barriers: dict[int, Barrier] = {}
+        self._barriers = Barriers(batch, push, observer)
         self._parties: dict[tuple[str, str], list[_Party]] = {}
         self._cluster: ClusterBarrier | None = None
 
@@ -77,14 +77,14 @@ class Meetings:
             and code.name == "sync"
             and not operands[0].ndim
             and operands[1] is None
-            and not self._barriers
+            and self._barriers.idle
         ):
             if operands[0] >= BARRIERS:
                 self._batch.fail(code.site, 0, f"barrier {int(operands[0])}, there are {BARRIERS}")
             if self._observer is not None:
                 self._observer.released(self._batch, None)
             return True
-        self._meet_barrier(frame, code, target, lanes, operands)
+        self._barriers.meet(Waiting(frame, code, target, self._lane_array(lanes)), operands)
         return False
 
     def depart(self, lanes: Array | None) -> None:
@@ -99,9 +99,7 @@ class Meetings:
         batch.live_threads -= np.bincount(batch.block_slot[lanes], minlength=batch.blocks)
         slots = batch.slots[lanes]
         batch.live_bits &= ~ballot(slots >> 5, len(batch.live_bits), slots)
-        for barrier in self._barriers.values():
-            self._release(barrier)
-        self._forget_idle()
+        self._barriers.depart()
         if batch.residence is not None:
             batch.residence.left()
         if self._cluster is not None:
@@ -115,7 +113,7 @@ class Meetings:
         Raises:
             CpuFault: somebody is.
         """
-        stuck = [(one.lanes, one.code.site) for barrier in self._barriers.values() for one in barrier.waiting]
+        stuck = [(one.lanes, one.code.site) for one in self._barriers.waiting]
         kind = "barrier divergence: not all threads of the block reach the barrier"
         if not stuck:
             kind = "deadlock: not all threads of the member mask reach the warp operation"
@@ -136,53 +134,6 @@ class Meetings:
 
     def _lane_array(self, lanes: Array | None) -> Array:
         return np.arange(self._batch.lanes_total) if lanes is None else lanes
-
-    def _meet_barrier(
-        self,
-        frame: Frame,
-        code: MeetingCode,
-        target: int,
-        lanes: Array | None,
-        operands: tuple[Lanes, Lanes | None, Lanes | None],
-    ) -> None:
-        everyone = self._lane_array(lanes)
-        numbers = np.broadcast_to(operands[0], everyone.shape)
-        for number in np.unique(numbers):
-            if number >= BARRIERS:
-                self._batch.fail(code.site, 0, f"barrier {int(number)}, there are {BARRIERS}")
-            chosen = numbers == number
-            count, predicate = (
-                None if one is None else np.broadcast_to(one, everyone.shape)[chosen] for one in operands[1:]
-            )
-            if count is not None and (count % 32).any():
-                self._batch.fail(code.site, 0, "a barrier's thread count must be a multiple of 32")
-            barrier = self._barriers.setdefault(int(number), Barrier(self._batch))
-            mine = everyone[chosen]
-            odd = barrier.arrive(mine, count, predicate)
-            if odd is not None:
-                what = f"barrier divergence: threads of the block expect different numbers at barrier {int(number)}:"
-                self._batch.fail_lane(code.site, int(mine[odd]), what)
-            if code.kind == "arrive":
-                self._push(frame, target, mine if len(mine) < self._batch.lanes_total else None)
-            else:
-                barrier.waiting.append(Waiting(frame, code, target, mine))
-            self._release(barrier)
-        self._forget_idle()
-
-    def _forget_idle(self) -> None:
-        for key in [key for key, one in self._barriers.items() if one.idle]:
-            del self._barriers[key]
-
-    def _release(self, barrier: Barrier) -> None:
-        released = barrier.release()
-        if released and self._observer is not None:
-            self._observer.released(self._batch, np.concatenate([waiting.lanes for waiting, _ in released]))
-        for waiting, result in released:
-            lanes = waiting.lanes if len(waiting.lanes) < self._batch.lanes_total else None
-            wanted = waiting.code.results[0] if waiting.code.results else None
-            if wanted is not None and result is not None:
-                write_register(self._batch, waiting.frame, wanted[0], wanted[1], lanes, result)
-            self._push(waiting.frame, waiting.target, lanes)
 
     def _meet_warp(
         self, frame: Frame, code: MeetingCode, target: int, lanes: Array | None, operands: tuple[Lanes, ...]
