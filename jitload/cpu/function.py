@@ -14,6 +14,7 @@ from jitload.cpu.run.clusters import clusters_of
 from jitload.cpu.run.grid import Grid
 from jitload.cpu.run.observer import Observer, Observers, observers
 from jitload.cpu.run.schedule import Scheduler
+from jitload.cpu.run.standstill import PATIENCE_STEPS
 from jitload.errors import CpuFault, LaunchError
 from jitload.lazy import lazy
 
@@ -234,4 +235,6 @@ def _run_grid(grid: Grid, observer: Observer | None, cooperative: bool) -> None:
         still = [scheduler for scheduler in running if not scheduler.run(budget)]
         if still and len(still) == len(running) and all(scheduler.spun for scheduler in still):
             crowd = min(crowd + 1, _BATCHES_AT_ONCE)
+            if grid.steps > PATIENCE_STEPS and all(scheduler.standstill.looks > 1 for scheduler in still):
+                still[0].fail_standing()
         running = still

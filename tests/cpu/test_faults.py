@@ -235,10 +235,45 @@ def test_unknown_names(cuda):
 
 def test_endless_loop_is_stopped_at_its_line(cuda, monkeypatch):
     monkeypatch.setattr("jitload.cpu.run.schedule.STEP_LIMIT", 20_000)
-    source = 'extern "C" __global__ void k(volatile int *x) {\n while (*x == 0) {}\n}'
-    with pytest.raises(CpuFault, match="endless loop") as caught:
-        cuda(source, "-lineinfo").run("k", 1, 32, np.zeros(1, np.int32))
+    source = 'extern "C" __global__ void k(volatile int *x) {\n while (*x == 0) { x[1] = 1; }\n}'
+    with pytest.raises(CpuFault, match=r"still running after .* an endless loop") as caught:
+        cuda(source, "-lineinfo").run("k", 1, 32, np.zeros(2, np.int32))
     assert caught.value.cuda_line.endswith(":2")
+
+
+WAITS = {
+    "flag": ("while (!x[0]) {}", 1, 32),
+    "half a warp": ("if (t < 16) while (!x[0]) {} else if (t > 20) x[1] = 1;", 1, 64),
+    "loop of three": ("while (!x[0]) { if (x[1]) x[2] = 1; if (x[3]) x[4] = 1; }", 1, 32),
+    "others at a barrier": ("if (t < 32) while (!x[0]) {} __syncthreads(); x[0] = 1;", 1, 64),
+    "two batches": ("if (blockIdx.x == 0) while (!x[0]) {}", 6, 1024),
+}
+
+
+@pytest.mark.parametrize(("code", "blocks", "threads"), WAITS.values(), ids=WAITS)
+def test_threads_that_wait_for_what_nobody_will_do(cuda, monkeypatch, code, blocks, threads):
+    """Long before the limit of steps, and only where nothing can change any more."""
+    monkeypatch.setattr("jitload.cpu.function.PATIENCE_STEPS", 2000)
+    source = f'extern "C" __global__ void k(volatile int *x) {{\n int t = threadIdx.x;\n {code}\n}}'
+    with pytest.raises(CpuFault, match="endless loop: it waits for what no thread will do any more") as caught:
+        cuda(source, "-lineinfo").run("k", blocks, threads, np.zeros(5, np.int32))
+    assert caught.value.cuda_line.endswith(":3")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for (int i = 0; i < 30000 && !x[0]; i++) {} x[1] = 5;",
+        "long long begin = clock64(); while (!x[0] && clock64() - begin < 100000000) {} x[1] = 5;",
+        "if (t) { for (int i = 0; i < 9000; i++) __nanosleep(20); x[0] = 1; } while (!x[0]) {} x[1] = 5;",
+    ],
+    ids=["counts", "clock", "another will"],
+)
+def test_threads_that_wait_and_go_on(cuda, monkeypatch, code):
+    monkeypatch.setattr("jitload.cpu.function.PATIENCE_STEPS", 2000)
+    x = np.zeros(2, np.int32)
+    cuda(f'extern "C" __global__ void k(volatile int *x) {{ int t = threadIdx.x; {code} }}').run("k", 1, 2, x)
+    assert x[1] == 5
 
 
 def test_threads_at_different_barriers(ptx):

@@ -9,21 +9,17 @@ moves out when the launch ends.
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload.cpu.types import DTYPES
-
-if TYPE_CHECKING:
-    from jitload.cpu.types import Array
+from jitload.cpu.memory.views import Views
 
 #: Host memory at other addresses is copied: no representation is wider, and NumPy wants its elements aligned.
 GUEST_ALIGNMENT = 16
 
 
-class Guest(dict[str, "Array"]):
-    """The memory of a host array as a flat array of each representation, made when they are asked for.
+class Guest(Views):
+    """The memory of a host array.
 
     Args:
         address: of the host's memory; whoever makes a guest keeps that alive.
@@ -32,12 +28,5 @@ class Guest(dict[str, "Array"]):
     """
 
     def __init__(self, address: int, nbytes: int, written: bool) -> None:
-        super().__init__()
+        super().__init__(np.frombuffer(memoryview((ctypes.c_ubyte * nbytes).from_address(address)).cast("B"), np.uint8))
         self.written = written
-        self["u8"] = np.frombuffer(memoryview((ctypes.c_ubyte * nbytes).from_address(address)).cast("B"), np.uint8)
-
-    def __missing__(self, rep: str) -> Array:
-        dtype, memory = DTYPES[rep], self["u8"]
-        view: Array = np.ndarray((len(memory) // dtype.itemsize,), dtype, memory)
-        self[rep] = view
-        return view

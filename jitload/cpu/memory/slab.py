@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitload.cpu.memory.arena import relation
-from jitload.cpu.types import DTYPES
+from jitload.cpu.memory.views import Views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Slab:
         if unset and nbytes:
             marked = min(self.stride, max(_UNSET_BYTES // copies, 256)) // 2
             buffer.view(np.uint16).reshape(copies, -1)[:, :marked] = UNSET
-        self.views = {rep: buffer.view(dtype) for rep, dtype in DTYPES.items() if rep != "p"}
+        self.views = Views(buffer)
 
     def describe(self, offset: int, size: int) -> str:
         """The variable nearest to an access, and how far off it is; without variables, the size of the slab."""

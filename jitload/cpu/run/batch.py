@@ -21,6 +21,7 @@ from jitload.cpu.memory.reporting import (
     ReportingSlabAddresses,
 )
 from jitload.cpu.memory.slab import Slab
+from jitload.cpu.run.grid import thread_axis
 from jitload.cpu.run.residence import Residence
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Batch:
         self.params = grid.params
         self.first = first
         self.blocks = blocks
-        self.cluster_blocks = grid.order.size
+        self.cluster_blocks = grid.cluster_blocks
         self.lanes_total = blocks * grid.threads
         self.lanes: Array | None = None
         self.count = self.lanes_total
@@ -187,9 +188,7 @@ class Batch:
         if extents[place] == 1:
             return np.uint32(0)
         if base == "tid":
-            before = (1, extents[0], extents[0] * extents[1])[place]
-            threads = np.arange(grid.threads) // before % extents[place]
-            return np.tile(threads.astype(np.uint32), self.blocks)
+            return thread_axis(grid.block_shape, place, self.blocks)
         return self._of_blocks(grid.order.axis(base, np.arange(self.first, self.first + self.blocks), place))
 
     def _of_blocks(self, values: Array) -> Lanes | np.generic:

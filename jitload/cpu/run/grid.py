@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.memory.arena import Arena
-    from jitload.cpu.types import Lanes
+    from jitload.cpu.types import Array, Lanes
     from jitload.launch.device import Dim3
+
+
+_FEW_LANES = 4096  # of numberings of so many lanes some are kept: they take longer to make than a small kernel
 
 
 class Grid:
@@ -33,6 +37,7 @@ class Grid:
 
     Attributes:
         order: how blocks are numbered.
+        cluster_blocks: blocks per cluster.
         explicit_cluster: whether the launch said how large clusters are.
         name: what the user calls the kernel.
         threads: per block.
@@ -58,6 +63,7 @@ class Grid:
     ) -> None:
         x, y, z = cluster or (1, 1, 1)
         self.order = BlockOrder((shape[0] // x, shape[1] // y, shape[2] // z), (x, y, z))
+        self.cluster_blocks = x * y * z
         self.explicit_cluster = cluster is not None
         self.code = code
         self.name = code.name
@@ -93,7 +99,37 @@ class Numbering:
     """
 
     def __init__(self, grid: Grid, blocks: int) -> None:
-        self.thread = np.tile(np.arange(grid.threads), blocks)
-        self.block_slot = np.repeat(np.arange(blocks), grid.threads)
-        self.slots = self.block_slot * (grid.warps * 32) + self.thread
+        numbers = _few_numbers if blocks * grid.threads <= _FEW_LANES else _numbers
+        self.thread, self.block_slot, self.slots = numbers(grid.threads, blocks)
         self.specials: dict[str, Lanes | np.generic] = {}
+
+
+def _numbers(threads: int, blocks: int) -> tuple[Array, Array, Array]:
+    """Per lane: thread in its block, place of the block, slot."""
+    thread = np.tile(np.arange(threads), blocks)
+    block_slot = np.repeat(np.arange(blocks), threads)
+    found = thread, block_slot, block_slot * (-(-threads // 32) * 32) + thread
+    for one in found:
+        one.flags.writeable = False
+    return found
+
+
+_few_numbers = lru_cache(maxsize=32)(_numbers)
+
+
+def thread_axis(block_shape: Dim3, place: int, blocks: int) -> Array:
+    """`%tid` along an axis, per lane."""
+    extents = block_shape[0] * block_shape[1] * block_shape[2]
+    digits = _few_digits if blocks * extents <= _FEW_LANES else _digits
+    return digits(block_shape, place, blocks)
+
+
+def _digits(block_shape: Dim3, place: int, blocks: int) -> Array:
+    x, y, z = block_shape
+    threads = np.arange(x * y * z) // (1, x, x * y)[place] % block_shape[place]
+    found = np.tile(threads.astype(np.uint32), blocks)
+    found.flags.writeable = False
+    return found
+
+
+_few_digits = lru_cache(maxsize=32)(_digits)

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from jitload.cpu.code.draft import BUILTINS
-from jitload.cpu.faults import describe_place, run_fault
-from jitload.cpu.memory.mbarrier import lacking
+from jitload.cpu.faults import run_fault
 from jitload.cpu.run.frame import Frame, copy_local
 from jitload.cpu.run.meet import Meetings
 from jitload.cpu.run.runtime_calls import run_builtin
+from jitload.cpu.run.standstill import Standstill, expect_completion, fail_standing
 from jitload.cpu.run.undefined import follow
 from jitload.images.ptx.limits import CALLS
 
@@ -49,6 +49,7 @@ class Scheduler:
 
     Attributes:
         spun: whether a loop that waits for other threads ran in the last slice.
+        standstill: whether anything still changes.
     """
 
     def __init__(self, batch: Batch, observer: Observer | None) -> None:
@@ -59,6 +60,7 @@ class Scheduler:
         self.root.lanes_inside = batch.lanes_total
         self.meetings = Meetings(batch, self.push, observer)
         self.spun = False
+        self.standstill = Standstill(code.places)
         self._heap: list[Key] = []
         self._ready: dict[Key, list[Array | None]] = {}
         self._since: dict[Key, int] = {}
@@ -94,6 +96,8 @@ class Scheduler:
         last_fair = self._steps
         while self._heap:
             if self._steps >= end:
+                if self._steps - self.standstill.since >= _SAMPLE_STEPS:
+                    self.standstill.look(self._steps, _SAMPLE_STEPS, self._frames.values(), self._ready)
                 return False
             # Where nobody can be waited for, lanes that left a loop early stay for the others, as on a GPU.
             wait = _FAIR_STEPS_IN_SPINS if self._steps < self._spin_until else _FAIR_STEPS
@@ -127,7 +131,7 @@ class Scheduler:
     def _run_lanes(self, frame: Frame, number: int, lanes: Array | None, end: int, turn_end: int) -> None:
         """Run lanes from block to block for as long as nobody else should go first."""
         batch, heap, observer, residence = self.batch, self._heap, self._observer, self.batch.residence
-        place = (-frame.depth, frame.serial)
+        place, standstill = (-frame.depth, frame.serial), self.standstill
         while True:
             block = frame.code.blocks[number]
             batch.lanes = lanes
@@ -138,10 +142,7 @@ class Scheduler:
                 follow(batch, frame, block, lanes)
             value = block.run(batch, frame, lanes) if residence is None else residence.run(frame, block, lanes)
             self._steps += 1
-            if block.spins:
-                self.spun = True
-                self._spin_until = self._steps + _FAIR_STEPS_IN_SPINS
-                self._waits += block.waits
+            standstill.since = self._spin(block) if block.spins else self._steps
             if not self._steps % _SAMPLE_STEPS:
                 self._sample(block)
             kind = block.kind
@@ -284,6 +285,23 @@ class Scheduler:
         self.push(parent, call.target, lanes)
         self._forget(frame, self.batch.lanes_total if lanes is None else len(lanes))
 
+    def _spin(self, block: BlockCode) -> int:
+        """A block ran of a loop that waits for other threads; the last step at which something changed."""
+        self.spun = True
+        self._spin_until = self._steps + _FAIR_STEPS_IN_SPINS
+        self._waits += block.waits
+        return self._steps if self.standstill.disturbs(block) else self.standstill.since
+
+    def fail_standing(self) -> NoReturn:
+        """Stop a launch in which nobody will ever do what the threads that are left wait for.
+
+        Raises:
+            CpuFault: always.
+        """
+        key = min(self._ready)
+        lane = int(self._lane_array(self._ready[key][0])[0])
+        fail_standing(self.batch, self._frames[key[1]].code.blocks[key[2]].site, lane)
+
     def _sample(self, block: BlockCode) -> None:
         grid = self.batch.grid
         grid.steps += _SAMPLE_STEPS
@@ -293,27 +311,9 @@ class Scheduler:
         if not self._idle:
             self.batch.unmet.clear()  # they may have been met since
         if self._idle >= _IDLE_STEPS:
-            self._expect_completion()
+            expect_completion(self.batch)
         if grid.steps > STEP_LIMIT:
             site = self._samples.most_common(1)[0][0]
             thread, where = self.batch.thread_at(self.batch.lane_at(0))
             what = f"still running after {grid.steps} scheduler steps, an endless loop"
             raise run_fault(grid.code.name, grid.code.places[site], what, thread=thread, block=where)
-
-    def _expect_completion(self) -> None:
-        """All who can run have done nothing for long but test mbarriers, which nobody else can complete.
-
-        Raises:
-            CpuFault: always, unless no test has failed.
-        """
-        found = [(site, lane, *lacking(word)) for site, (lane, word) in self.batch.unmet.items()]
-        if not found:
-            return
-        found.sort(key=lambda one: (one[3] == 0, one[0]))  # what lacks bytes says most
-        places = self.batch.grid.code.places
-        (site, lane, arrivals, expected), *others = found
-        what = "deadlock: all threads that can run wait for mbarriers that nobody completes; this one's lacks"
-        also = "".join(
-            f"; {a} arrivals and {b} bytes at {describe_place(places[other])}" for other, _, a, b in others[:3]
-        )
-        self.batch.fail_lane(site, lane, f"{what} {arrivals} arrivals and {expected} bytes{also}:")
