@@ -356,6 +356,9 @@ def seal(sealed: bool = True) -> None:
 
     Args:
         sealed: False takes it back.
+
+    Raises:
+        UsageTypeError: it is no truth value.
     """
     scope_in_force().state.sealed = given_truth("sealed", sealed)
 

@@ -105,7 +105,16 @@ class Bundle:
 
     @staticmethod
     def from_source(source: Source, trust: Iterable[object] | str | None = None) -> Bundle:
-        """The same for bytes from anywhere; the source is closed where they are refused."""
+        """The same for bytes from anywhere; the source is closed where they are refused.
+
+        Args:
+            source: what reads them; its `name` stands in messages.
+            trust: as for `open`.
+
+        Raises:
+            BundleError: they are damaged, truncated or altered.
+            TrustError: they are not signed by a trusted key.
+        """
         try:
             return Bundle(source, trust)
         except BundleError as error:

@@ -132,7 +132,13 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
     def stand_ins(
         self, request: CompileRequest, *, arch: str | Iterable[str] | None = None, kind: KindName | None = None
     ) -> StandIns:
-        """What will do for a request of this kernel; nothing else where the arch was chosen."""
+        """What will do for a request of this kernel; nothing else where the arch was chosen.
+
+        Args:
+            request: what `request` gave.
+            arch: as it was given to `request`.
+            kind: as it was given to `request`.
+        """
         return self._wanted.stand_ins(request, arch, kind)
 
     @short_errors

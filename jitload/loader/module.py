@@ -108,7 +108,11 @@ class Module(PeerModuleAttributes):
             self._imports.append(module)
 
     def adopt(self, modules: Iterable[Module]) -> None:
-        """Import modules that nobody else knows yet and that import nothing, so that no cycle can close."""
+        """Import modules that nobody else knows yet and that import nothing, so that no cycle can close.
+
+        Args:
+            modules: what to import, in order.
+        """
         with _import_lock.here:
             self._imports.extend(modules)
 
@@ -211,16 +215,28 @@ class Module(PeerModuleAttributes):
             self._unload()
 
     def attach_kernels(self, kernels: Iterable[KernelInfo]) -> None:
-        """Let the module answer to the names in these kernels too, with their parameter layouts."""
+        """Let the module answer to the names in these kernels too, with their parameter layouts.
+
+        Args:
+            kernels: what is known of each.
+        """
         for kernel in kernels:
             self._kernels[kernel.name] = kernel
 
     def attach_names(self, symbols: Mapping[str, str]) -> None:
-        """Let the module answer to these names too, each standing for a symbol of the image."""
+        """Let the module answer to these names too, each standing for a symbol of the image.
+
+        Args:
+            symbols: name -> symbol.
+        """
         self._aliases.update(symbols)
 
     def attach_source(self, source: str) -> None:
-        """Remember what `inspect_source` shall show."""
+        """Remember what `inspect_source` shall show.
+
+        Args:
+            source: the text.
+        """
         self._source = self._attached_source = source
 
     def attach_lines(

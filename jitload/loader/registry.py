@@ -148,7 +148,7 @@ def unregister_loader(kind: str) -> None:
 def registered_kinds() -> tuple[str, ...]:
     """Every kind that has a loader, sorted: registered, built in, offered by installed packages, or of a peer.
 
-    No loader is imported, so a kind in the list may still fail to load where its runtime is missing.
+    No loader is imported, so a kind in the list may still fail to load where its runtime is missing. Raises nothing.
 
     Returns:
         The names, sorted.

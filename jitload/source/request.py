@@ -218,7 +218,14 @@ class CompileRequest(Value):
         )
 
     def beside(self, source: os.PathLike[str]) -> CompileRequest:
-        """Another source compiled as this one is, without its names; what it includes is looked for beside itself."""
+        """Another source compiled as this one is, without its names; what it includes is looked for beside itself.
+
+        Args:
+            source: the file.
+
+        Raises:
+            SourceNotFoundError: it is not there.
+        """
         return CompileRequest(
             source,
             kind=self.kind,
@@ -231,7 +238,11 @@ class CompileRequest(Value):
         )
 
     def line_in_file(self, number: int) -> int:
-        """The line of `path` that a line of the source is, both 1-based."""
+        """The line of `path` that a line of the source is, both 1-based.
+
+        Args:
+            number: the line of the source.
+        """
         if self.lines:
             return self.lines[min(max(number, 1), len(self.lines)) - 1]
         return self.first_line + number - 1

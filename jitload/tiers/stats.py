@@ -86,7 +86,11 @@ class Stats(Value):
 
     @staticmethod
     def of_counts(counts: Mapping[str, float]) -> Stats:
-        """Those whose counts by name are as `Counters.take` gives them; what has no name here is left out."""
+        """Those whose counts by name are as `Counters.take` gives them; what has no name here is left out.
+
+        Args:
+            counts: name -> count, such as "compiles" or "hits.disk".
+        """
         figures = {name: counts.get(name, 0) for name in (*FIGURES, "seconds_saved")}
         maps: dict[str, dict[str, int]] = {name: {} for name in MAPS}
         maps["hits"] = dict.fromkeys(TIERS, 0)
@@ -117,7 +121,7 @@ class Stats(Value):
 
 
 def stats() -> Stats:
-    """The counters of this process, or of the `Session` in force.
+    """The counters of this process, or of the `Session` in force. Raises nothing.
 
     Returns:
         A snapshot: later hits and compiles do not change it.

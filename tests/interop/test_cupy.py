@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 import threading
 import time
 from types import SimpleNamespace
@@ -77,6 +79,15 @@ def test_cupy_takes_it(monkeypatch):
     installed = bridge.install(jitload.Cache())
     assert compiler._kernel_cache_backend is installed
     assert isinstance(installed, compiler._KernelCacheBackend)
+
+
+def test_the_block_of_the_page_on_caches_runs(monkeypatch):
+    compiler = pytest.importorskip("cupy.cuda.compiler", reason="cupy is not installed")
+    monkeypatch.setattr(compiler, "_kernel_cache_backend", None)
+    page = pathlib.Path(__file__).parents[2] / "docs" / "interop.md"
+    (block,) = [one for one in re.findall("```python\n(.*?)```", page.read_text(), re.DOTALL) if "import cupy" in one]
+    exec(block, {})
+    assert isinstance(compiler._kernel_cache_backend, bridge.KernelCacheBackend)
 
 
 def test_a_stream_of_cupy_is_a_stream():
