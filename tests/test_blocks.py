@@ -58,6 +58,20 @@ out, width, height, grid, block = np.zeros((3, 4), np.float32), 4, 3, 1, (4, 3)
 { int x = threadIdx.x, y = threadIdx.y; out[y * w + x] = tex2D<float>(texture, (x + 0.5f) / w, (y + 0.5f) / h); }''')
 def warp(texture, out, width, height): ...
 """
+SURFACE = '''
+@jitload.jit_kernel(source="""extern "C" __global__ void blur(cudaSurfaceObject_t surface, int w, int h)
+{ int x = threadIdx.x, y = threadIdx.y; if (x < w && y < h) surf2Dwrite(1.0f, surface, x * 4, y); }""")
+def blur(surface, width, height): ...
+'''
+TENSOR = '''
+left, right, out, k = (np.zeros((128, 64), np.float16), np.zeros((128, 64), np.float16), np.zeros((64, 64), np.float16), 64)
+grid, block = 1, 32
+
+@jitload.jit_kernel(source="""#include <cuda.h>
+extern "C" __global__ void product(const __grid_constant__ CUtensorMap a, const __grid_constant__ CUtensorMap b,
+                                   const __grid_constant__ CUtensorMap out, int k) {}""")
+def product(a, b, out, k): ...
+'''
 #: The kernel of examples/bank_conflicts.py: line 7 reads rows, and line 9 columns of the tile.
 TRANSPOSE = '''
 from pathlib import Path
@@ -113,7 +127,7 @@ Path("libmine.a").write_bytes(b"!<arch>\\n" + head.encode() + mine + b"\\n" * (l
 GIVEN: dict[str, tuple[str | None, ...]] = {
     "docs/arguments.md": (KERNELS, 'from pathlib import Path; Path("reduce.cu").touch()'),
     "docs/bundles.md": (KERNELS,),
-    "docs/cpu.md": (TEXTURE, TRANSPOSE),
+    "docs/cpu.md": (TEXTURE, SURFACE, TENSOR, TRANSPOSE),
     "docs/debugging.md": ("import jitload",),
     "docs/fleet.md": (FLEET,),
     "docs/gpu.md": (CONSTANT,),
