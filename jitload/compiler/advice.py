@@ -79,6 +79,8 @@ def _about_header(includer: str, name: str, closure: Closure) -> str | None:
     through = _leading_to(includer, closure)
     if through and closure.headers[includer].root == STANDARD_ROOT:
         return f"<{through[0]}> is made of libcu++: {_about_component(name, closure) or f'<{name}> is missing'}"
+    if through and name.startswith("crt/mma"):  # the one header for kernels that a package of its own brings a part of
+        return f"<{through[0]}> needs <{name}>: {_about_component(name, closure)}"
     if through:
         return _about_host_header(_blamed(through), name)
     spelled = name.removeprefix("/jitload/missing/")

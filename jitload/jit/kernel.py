@@ -132,13 +132,7 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
     def stand_ins(
         self, request: CompileRequest, *, arch: str | Iterable[str] | None = None, kind: KindName | None = None
     ) -> StandIns:
-        """What will do for a request of this kernel; nothing else where the arch was chosen.
-
-        Args:
-            request: what `request` gave.
-            arch: as it was given to `request`.
-            kind: as it was given to `request`.
-        """
+        """What will do for a `request` of this kernel; nothing else where its `arch` or `kind` was chosen."""
         return self._wanted.stand_ins(request, arch, kind)
 
     @short_errors
@@ -400,15 +394,11 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
         return module[entry], module
 
     def _attach_lines(self, module: Module) -> None:
-        """Let faults show the lines of the source, and faults and profiles name those of the Python file around it.
-
-        They belong to this declaration, not to the artifact: another file may have the same source.
-        """
-        if not module.names_lines:
-            return
-        request = self.request()
-        around = request.path if self._wanted.source.is_literal else None
-        module.attach_lines(request.name, around, request.line_in_file, request.source)
+        """Let faults and profiles name and show lines of this declaration: another file may have the same source."""
+        if module.names_lines:
+            request = self.request()
+            around = request.path if self._wanted.source.is_literal else None
+            module.attach_lines(request.name, around, request.line_in_file, request.source)
 
 
 def _specialize(base: JitKernel[Declared], template: Mapping[str, object]) -> JitKernel[Declared]:

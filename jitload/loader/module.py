@@ -108,11 +108,7 @@ class Module(PeerModuleAttributes):
             self._imports.append(module)
 
     def adopt(self, modules: Iterable[Module]) -> None:
-        """Import modules that nobody else knows yet and that import nothing, so that no cycle can close.
-
-        Args:
-            modules: what to import, in order.
-        """
+        """Import `modules` that nobody else knows yet and that import nothing, so that no cycle can close."""
         with _import_lock.here:
             self._imports.extend(modules)
 
@@ -215,28 +211,16 @@ class Module(PeerModuleAttributes):
             self._unload()
 
     def attach_kernels(self, kernels: Iterable[KernelInfo]) -> None:
-        """Let the module answer to the names in these kernels too, with their parameter layouts.
-
-        Args:
-            kernels: what is known of each.
-        """
+        """Let the module answer to the names in these `kernels` too, with their parameter layouts."""
         for kernel in kernels:
             self._kernels[kernel.name] = kernel
 
     def attach_names(self, symbols: Mapping[str, str]) -> None:
-        """Let the module answer to these names too, each standing for a symbol of the image.
-
-        Args:
-            symbols: name -> symbol.
-        """
+        """Let the module answer to the names in `symbols` too, each standing for a symbol of the image."""
         self._aliases.update(symbols)
 
     def attach_source(self, source: str) -> None:
-        """Remember what `inspect_source` shall show.
-
-        Args:
-            source: the text.
-        """
+        """Remember the `source` that `inspect_source` shall show."""
         self._source = self._attached_source = source
 
     def attach_lines(

@@ -218,14 +218,7 @@ class CompileRequest(Value):
         )
 
     def beside(self, source: os.PathLike[str]) -> CompileRequest:
-        """Another source compiled as this one is, without its names; what it includes is looked for beside itself.
-
-        Args:
-            source: the file.
-
-        Raises:
-            SourceNotFoundError: it is not there.
-        """
+        """A `source` file compiled as this one is, without its names; what it includes is looked for beside itself."""
         return CompileRequest(
             source,
             kind=self.kind,
@@ -238,11 +231,7 @@ class CompileRequest(Value):
         )
 
     def line_in_file(self, number: int) -> int:
-        """The line of `path` that a line of the source is, both 1-based.
-
-        Args:
-            number: the line of the source.
-        """
+        """The line of `path` that line `number` of the source is, both 1-based."""
         if self.lines:
             return self.lines[min(max(number, 1), len(self.lines)) - 1]
         return self.first_line + number - 1

@@ -196,11 +196,7 @@ class Cache:
         return blob_stores.BlobStore(self, namespace)
 
     def begin(self, key: str) -> None:
-        """What is asked for now belongs to no request: the remote has a deadline of its own for it.
-
-        Args:
-            key: of what is asked for.
-        """
+        """What is asked for now, by its `key`, belongs to no request: the remote has a deadline of its own for it."""
         if self._remote is not None:
             self._remote.begin(key)
 
@@ -245,29 +241,16 @@ class Cache:
         return known or self._upkeeps.setdefault(self.disk, upkeeps.Upkeep(self.disk, self._counters))
 
     def variants(self, digest: str) -> tuple[Variant, ...]:
-        """The header variants that the tiers know for a request, each once.
-
-        Args:
-            digest: of the request.
-        """
+        """The header variants that the tiers know for a request by its `digest`, each once."""
         return tuple(dict.fromkeys([variant for tier in self.tiers for variant in tier.variants(digest)[0]]))
 
     def add_variant(self, digest: str, variant: Variant) -> None:
-        """Remember which headers a request had, in every tier.
-
-        Args:
-            digest: of the request.
-            variant: its headers, and the key that they led to.
-        """
+        """Remember in every tier which headers a request, by its `digest`, had: a `variant` of it."""
         for tier in self.tiers:
             tier.add_variant(digest, variant)
 
     def compiler(self, request: CompileRequest) -> Toolchain | None:
-        """The compiler that this process would use for a request, or None where there is none. Looked for once.
-
-        Args:
-            request: a compile, or a link, for which it is the linker.
-        """
+        """The compiler that this process would use for a `request`, or None where there is none. Looked for once."""
         if request.is_link:
             return self._linker()
         fatbin = request.kind is _FATBIN

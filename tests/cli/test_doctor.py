@@ -99,6 +99,21 @@ def test_without_any_cuda_package_it_says_what_to_install(spawn_with, make_site)
     assert checks["device"]["status"] == "ok"
 
 
+def test_a_linker_that_is_not_installed_is_missing_and_no_problem(monkeypatch):
+    from jitload.cli.checks import compiler
+    from jitload.cli.checks.sample import Sample
+    from jitload.compiler.nvjitlink import LinkerMissing
+    from jitload.errors import LoadError
+
+    def link(*_):
+        places = 'Failure finding "libnvJitLink.so.12": No such file: libnvJitLink.so.12\n  listdir("/usr/lib"):'
+        raise LoadError(f"cannot link LTO-IR: {places}") from LinkerMissing(places)
+
+    monkeypatch.setattr(compiler, "link_anew", link)
+    found = compiler.check_nvjitlink(Sample())
+    assert (found.status, found.found) == ("missing", 'not found: Failure finding "libnvJitLink.so.12"')
+
+
 def test_where_compiling_is_off_no_compiler_is_needed(spawn_with, make_site):
     checks = findings(spawn_with(make_site(*CUDA_PACKAGES), "--json", JITLOAD_COMPILE="never"), 0)
     assert checks["compile"]["status"] != "ok"

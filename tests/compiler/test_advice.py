@@ -7,7 +7,9 @@ import re
 import pytest
 
 import jitload
-from jitload.compiler import substitutes
+from jitload.compiler import substitutes, toolkit
+from jitload.compiler.program import compile_artifact
+from jitload.headers.closure import Closure
 
 KERNEL = 'extern "C" __global__ void k(float *x) {{ {} }}'
 
@@ -73,6 +75,17 @@ def test_a_header_for_the_host_or_of_another_package(names, message):
         else:
             pytest.skip("curand is installed here")
     assert re.search(message, hint(text))
+
+
+def test_a_part_of_a_header_for_kernels_that_is_missing_names_its_package(tmp_path):
+    """As with the extra cu12-nvrtc, which goes without it."""
+    (tmp_path / "mma.h").write_text('#include "crt/mma.h"\n')
+    request = jitload.CompileRequest(includes("mma.h") + KERNEL.format(""), kind="ptx", arch="compute_80")
+    closure = Closure(request, (("toolkit/cuda", str(tmp_path)),))
+    with pytest.raises(jitload.CompileError) as caught:
+        compile_artifact(request, closure, toolkit.toolchain())
+    said = str(caught.value).splitlines()[-1]
+    assert re.fullmatch(r"hint: <mma.h> needs <crt/mma.h>: .* comes with pip install nvidia-cuda-(nvcc-cu12|crt)", said)
 
 
 def test_the_header_to_blame_may_stand_in_a_header_of_ones_own():

@@ -12,6 +12,7 @@ from jitload.cli.checks.finding import missing, ok, problem
 from jitload.cli.checks.sample import PTX
 from jitload.compiler import nvrtc, toolkit
 from jitload.compiler.fatbin import pack_fatbin
+from jitload.compiler.nvjitlink import LinkerMissing
 from jitload.cuda.linker import link_anew
 from jitload.errors import CompileError, JitloadError, LoadError
 from jitload.values import Kind
@@ -155,12 +156,14 @@ def _nvrtc_is_missing() -> bool:
 def _is_absent(error: BaseException) -> bool:
     """Whether an error says that a package or its library is not there, rather than that it failed."""
     cause = error.__cause__
-    return isinstance(cause, (ImportError, OSError)) or (cause is not None and "NotFound" in type(cause).__name__)
+    known = isinstance(cause, (ImportError, OSError, LinkerMissing))
+    return known or (cause is not None and "NotFound" in type(cause).__name__)
 
 
 def _reason(error: BaseException) -> str:
     """The first line of what an error came from."""
-    return (str(error.__cause__ or error).splitlines() or ["no reason given"])[0]
+    line = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0]
+    return line.partition(": No such file")[0]  # what follows names every place that was looked at
 
 
 def _distribution_version(name: str) -> str | None:
