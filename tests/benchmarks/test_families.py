@@ -4,10 +4,12 @@ import pytest
 
 from tests.cpu.families import GROUPS, decide
 
-#: The oldest that has an instruction: of every GPU since Hopper, of Hopper alone, of Blackwell.
-ARCHS = ("sm_90", "sm_90a", "sm_100a")
+#: The oldest that has an instruction: of every GPU since Hopper, of Hopper alone, of Blackwell's two kinds.
+ARCHS = ("sm_90", "sm_90a", "sm_100a", "sm_120a")
 #: No GPU that CUDA 12 compiles for has it, and the executor does.
 OF_NO_GPU = {"mad.f32 %f1, %f2, %f3, %f4"}
+#: New in PTX 9.1, which the assembler of CUDA 12 does not read.
+TOO_NEW = {"cvt.rn.satfinite.e2m1x2.bf16x2 %b1, %r1"}
 
 
 @pytest.mark.slow(keep=4)
@@ -21,7 +23,7 @@ def test_the_assembler_takes_the_kernel_of_every_line(benchmarks, group):
 
     refused = {}
     for text in GROUPS[group]:
-        if text in OF_NO_GPU or text.startswith(tuple(LEFT_OUT)) or decide(text):
+        if text in OF_NO_GPU | TOO_NEW or text.startswith(tuple(LEFT_OUT)) or decide(text):
             continue
         for arch in ARCHS:
             try:

@@ -34,8 +34,10 @@ OPAQUE = re.compile(
 #: Lines that no kernel is made for, and why.
 LEFT_OUT = {
     "setmaxnreg": "it takes registers from another warpgroup, and waits for them",
-    "tex.": "a number drawn at random is no texture; the tests of textures run on both sides",
-    "tld4.": "a number drawn at random is no texture; the tests of textures run on both sides",
+    **dict.fromkeys(
+        ("tex.", "tld4.", "txq.", "suld.", "sust.", "sured.", "suq."),
+        "a number drawn at random is no texture or surface; the tests of both run on both sides",
+    ),
     "wgmma.mma_async": "a number drawn at random describes no matrix; tests/cpu/test_hopper.py has whole kernels",
     **dict.fromkeys(
         (
