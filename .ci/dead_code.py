@@ -60,8 +60,6 @@ ALLOWED = {
     "_sql_retry": "diskcache asks for it",
     "_connect": "redis-py asks for it",
     "redirect_request": "urllib asks for it",
-    "at_local": "called by generated code, as at_{space}",
-    "at_param": "called by generated code, as at_{space}",
     "unsigned_bytes": "of Bundle, for users",
     "to_object_code": "of Artifact, for users",
     "copy_to": "of DeviceGlobal, for users",

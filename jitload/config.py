@@ -68,6 +68,7 @@ class Config(Value):
     override: str | None
     log: str | None
     full_traceback: bool
+    cpu_engine: str
     cpu_check: tuple[str, ...]
     sync: bool
     native: bool

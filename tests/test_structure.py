@@ -34,7 +34,7 @@ CPU_TIERS = (
     {"emit"},
     {"kernel_code"},
     {"run"},
-    {"checks", "profile"},
+    {"checks", "native", "profile"},
     {"function"},
     {"module"},
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jitload.cpu import checks
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.memory.arena import Arena
+    from jitload.cpu.native.choice import NativeCode
     from jitload.launch.device import Dim3, Memory
     from jitload.values import KernelInfo
 else:
@@ -62,14 +63,16 @@ class CpuFunction:
 
     Args:
         code: the decoded kernel.
+        native: the same as machine code, where that is asked for.
         info: its parameter layout.
         memory: the arena that its pointers point into.
     """
 
     device = "cpu"
 
-    def __init__(self, code: KernelCode, info: KernelInfo, memory: Arena) -> None:
+    def __init__(self, code: KernelCode, native: NativeCode, info: KernelInfo, memory: Arena) -> None:
         self.code = code
+        self.native = native
         self.info = info
         self.memory: Memory = memory
         self._arena = memory
@@ -110,7 +113,10 @@ class CpuFunction:
     def _run(self, whole: Grid, observer: Observer | None, cooperative: bool) -> None:
         """Run the blocks of a grid, and lend those of a cooperative launch what they synchronize through."""
         if not cooperative:
-            self._run_alone(whole, observer)
+            alone = observer is None and whole.order.size == 1
+            native = alone and config.current().cpu_engine == "native"
+            if not (native and self.native.run(whole)):
+                self._run_alone(whole, observer)
         else:
             whole.workspace = self._arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
             self._arena.write(whole.workspace, memoryview(bytes(_WORKSPACE_BYTES)))

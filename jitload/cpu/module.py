@@ -12,6 +12,7 @@ from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.function import CpuFunction
 from jitload.cpu.kernel_code import KernelCode
 from jitload.cpu.memory.arena import process_arena
+from jitload.cpu.native.choice import NativeCode
 from jitload.cpu.text.lines import Users
 from jitload.cpu.text.program import read_program
 from jitload.errors import LoadError, SymbolNotFoundError
@@ -58,6 +59,7 @@ class PtxModule(Module):
         self._program = program
         self._linker = Linker(program, arena)
         self._code: dict[str, KernelCode] = {}
+        self._native: dict[str, NativeCode] = {}
         self._lock = threading.RLock()
         forks.after_fork(self._renew_lock)
 
@@ -84,7 +86,8 @@ class PtxModule(Module):
             code = self._code.get(symbol)
             if code is None:
                 code = self._code[symbol] = KernelCode(self._linker, entry)
-        return CpuFunction(code, _checked_info(entry, kernel), self.memory)
+                self._native[symbol] = NativeCode(code)
+        return CpuFunction(code, self._native[symbol], _checked_info(entry, kernel), self.memory)
 
     def attach_lines(
         self, program: str, users_file: str | None, line_in_file: Callable[[int], int], text: str = ""
@@ -121,6 +124,7 @@ class PtxModule(Module):
 
     def _unload(self) -> None:
         self._code.clear()
+        self._native.clear()
         self._linker.release()
 
 

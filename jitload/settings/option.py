@@ -12,6 +12,7 @@ from jitload.errors import UsageTypeError
 from jitload.frozen import Value
 from jitload.settings.check import (
     COMPILE_POLICIES,
+    CPU_ENGINES,
     DEFAULT_CACHE_MAX_BYTES,
     DEFAULT_LEASE_SECONDS,
     DEFAULT_REMOTE_MAX_ENTRY_BYTES,
@@ -136,6 +137,8 @@ OPTIONS = (
            "level of the logger `jitload` on stderr: `debug`, `info`, `warning`, `error`"),
     Option("full_traceback", "JITLOAD_FULL_TRACEBACK", False, switch, "bool",
            "`1`: errors show every frame of jitload, not the one alone that was called"),
+    Option("cpu_engine", "JITLOAD_CPU_ENGINE", "lanes", one_of(CPU_ENGINES), 'Literal["lanes", "native"]',
+           "`lanes` (default), or `native`: the CPU executor runs machine code where it can (`jitload[native]`)"),
     Option("cpu_check", "JITLOAD_CPU_CHECK", (), cpu_checks, "str | Iterable[str] | None",
            "what the CPU executor looks for besides bad addresses: some of `memory`, `race`, `init`", separator=","),
     Option("sync", "JITLOAD_SYNC", False, switch, "bool",

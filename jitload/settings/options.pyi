@@ -26,5 +26,6 @@ class Options(TypedDict, total=False):
     dump: Path | None
     override: Path | None
     full_traceback: bool
+    cpu_engine: Literal["lanes", "native"]
     cpu_check: str | Iterable[str] | None
     sync: bool

@@ -12,12 +12,13 @@ import mmap
 import threading
 from bisect import bisect_right, insort
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from jitload import forks
+from jitload.cpu.memory.bounds import Bounds, relation
 from jitload.cpu.memory.guest import GUEST_ALIGNMENT, Guest
 from jitload.cpu.memory.heap import Heap
 from jitload.cpu.memory.host import is_host_address
@@ -82,22 +83,6 @@ class Allocation:
 
     def __str__(self) -> str:
         return f"{self.label}: {self.nbytes} bytes at {ARENA_WINDOW + self.start:#x}"
-
-
-class Bounds(NamedTuple):
-    """Starts, ends, the `.const` flag and whether they are guests, of the live allocations, sorted by start."""
-
-    starts: Array
-    ends: Array
-    constant: Array
-    guests: Array
-
-    def holding(self, offsets: Array, nbytes: int) -> Array:
-        """Per offset, the index of the allocation that holds `nbytes` there, or -1."""
-        if not len(self.starts):
-            return np.full(len(offsets), -1)
-        index = np.searchsorted(self.starts, offsets, "right") - 1
-        return np.where((index >= 0) & (offsets + nbytes <= self.ends[index]), index, -1)
 
 
 def _reserve() -> mmap.mmap:
@@ -334,6 +319,31 @@ class Arena:
             first = (start - found.origin) // 8
             return found.views["u64"][first : first + found.nbytes // 8]
 
+    def rows(self, pointers: Array) -> Array:
+        """(start, end, distance to the host's memory, whether it may be written) of the live allocations, as addresses.
+
+        Guests are those of other launches too, and may go at any time: only those that one of the pointers is in count.
+        """
+        base = self.views["u8"].ctypes.data - ARENA_WINDOW
+        named = pointers.view(np.int64) - ARENA_WINDOW
+        found = []
+        with self._lock:
+            for start in self._starts:
+                one, delta, written = self._live[start], base, True
+                if one.guest is not None:
+                    if not ((named >= start) & (named <= one.end)).any():
+                        continue
+                    delta = one.guest["u8"].ctypes.data - start - ARENA_WINDOW
+                    written = one.guest.written
+                found.append((start + ARENA_WINDOW, one.end + ARENA_WINDOW, delta, written))
+        return np.array(found, np.int64).reshape(-1, 4)
+
+    def move_in_at(self, address: int) -> None:
+        """Let the guest at an address lie in the arena, until `move_out`."""
+        found = self.find(address - ARENA_WINDOW)
+        if found is not None:
+            self.move_in(found)
+
     def freed(self, offset: int) -> Allocation | None:
         """The allocation that held `offset` before it was freed, while nothing else lies there."""
         with self._lock:
@@ -361,17 +371,6 @@ class Arena:
     def extent(self) -> int:
         """Bytes from the start of the arena to the end of its last allocation."""
         return self._top
-
-
-def relation(offset: int, nbytes: int, extent: int) -> str:
-    """How an access of `nbytes` at `offset` from the start of `extent` bytes misses them."""
-    if offset < 0:
-        return f"access starts {-offset} bytes before its start"
-    if offset > extent:
-        return f"access starts {offset - extent} bytes past its end"
-    if offset + nbytes > extent:
-        return f"access ends {offset + nbytes - extent} bytes past its end"
-    return f"access lies inside it, at byte {offset}"
 
 
 _process_lock = forks.ProcessLock()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload.cpu.memory.arena import relation
+from jitload.cpu.memory.bounds import relation
 from jitload.cpu.memory.views import Views
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ class Slab:
         self.variables = variables
         buffer = np.zeros(max(self.stride * copies, _SLAB_ALIGNMENT), np.uint8)
         if unset and nbytes:
-            marked = min(self.stride, max(_UNSET_BYTES // copies, 256)) // 2
-            buffer.view(np.uint16).reshape(copies, -1)[:, :marked] = UNSET
+            buffer.view(np.uint16).reshape(copies, -1)[:, : unset_bytes(self.stride, copies) // 2] = UNSET
         self.views = Views(buffer)
 
     def describe(self, offset: int, size: int) -> str:
@@ -58,3 +57,8 @@ class Slab:
         best = min(self.variables, key=lambda one: max(one[0] - offset, offset - one[0] - one[1], 0))
         start, nbytes, name = best
         return f"{name}: {nbytes} bytes at {self.space} address {start:#x}, {relation(offset - start, size, nbytes)}"
+
+
+def unset_bytes(stride: int, copies: int) -> int:
+    """How many bytes at the start of each of so many slabs hold the pattern."""
+    return min(stride, max(_UNSET_BYTES // copies, 256))

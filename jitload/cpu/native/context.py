@@ -1,0 +1,25 @@
+"""What generated code and Python share during a launch: one array of words, by number."""
+
+from __future__ import annotations
+
+#: Numbers of the words, each of 8 bytes. CODE to WRITES are what a stopped thread leaves.
+(
+    CODE, SITE, ADDRESS, NBYTES, WRITES, THREAD, BLOCK, ROUNDS,
+    FUEL, POLL, SHIELD,
+    TABLE, ALLOCATIONS, PARAMS, PARAM_BYTES, SHARED, SHARED_BYTES, LOCAL, LOCAL_STRIDE, LOCAL_BYTES, LOCAL_UNSET,
+    FRAMES, FRAME_BYTES, STATES, THREADS,
+    TID, _TID_Y, _TID_Z, NTID, _NTID_Y, _NTID_Z, CTAID, _CTAID_Y, _CTAID_Z, NCTAID, _NCTAID_Y, _NCTAID_Z,
+    WARPS, DYNAMIC_BYTES,
+) = range(39)  # fmt: skip
+#: Behind them, per site that accesses global memory: start, how far an access may begin from there, what to add.
+NEAR = 48
+NEAR_WORDS = 3
+
+#: Why a launch stopped.
+FAULT, ENDLESS, STUCK, STOPPED = 1, 2, 3, 4
+#: Back edges of all threads between two looks at Python: well below a tenth of a second.
+FUEL_EDGES = 1 << 20
+#: Looks in a row at one thread that runs on and on; lanes stop a launch after fewer scheduler steps than that.
+ENDLESS_LOOKS = 3
+#: How often all threads of a block may meet.
+MOST_ROUNDS = 2_000_000

@@ -1,0 +1,180 @@
+"""A launch of machine code: its context, what stops it, and how that is worded.
+
+Everything that a launch is stopped for is found by the generated code and worded by the lanes executor: the access, or
+the threads that wait, are given to the same checks once more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from jitload.cpu.faults import run_fault
+from jitload.cpu.memory.generic import at_generic, at_global, at_local, at_param, at_shared
+from jitload.cpu.memory.slab import unset_bytes
+from jitload.cpu.native import context as at
+from jitload.cpu.native.access import SPACES
+from jitload.cpu.native.lookup import ROW_WORDS
+from jitload.cpu.run.batch import Batch
+from jitload.cpu.run.frame import Frame
+from jitload.cpu.run.meet import Meetings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jitload.cpu.native.compile import NativeKernel
+    from jitload.cpu.run.grid import Grid
+    from jitload.cpu.types import Array
+
+_LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32)
+_ROOM = 64  # of allocations that a table has at least room for
+_AT = {"global": at_global, "shared": at_shared, "local": at_local, "param": at_param, "generic": at_generic}
+
+
+class NativeLaunch:
+    """One launch of one kernel; nothing of it is shared with others."""
+
+    def __init__(self, kernel: NativeKernel, grid: Grid) -> None:
+        self._kernel = kernel
+        self._grid = grid
+        self._error: BaseException | None = None
+        self._words = np.zeros(at.NEAR + at.NEAR_WORDS * kernel.near + 1, np.int64)
+        self._memory: list[Array] = []  # what addresses in the context point to
+
+    def run(self) -> None:
+        """Run every block.
+
+        Raises:
+            CpuFault: the kernel was stopped.
+        """
+        self._fill()
+        # Bound methods of generators: what a signal handler raises comes out of their `yield`, where it is caught.
+        poll, shield = _CALLBACK(self._poll().__next__), _CALLBACK(self._shield().__next__)
+        words = self._words
+        words[at.POLL] = ctypes.cast(poll, ctypes.c_void_p).value or 0
+        words[at.SHIELD] = ctypes.cast(shield, ctypes.c_void_p).value or 0
+        stopped = _LAUNCH(self._kernel.address)(words.ctypes.data, 0, self._grid.blocks)
+        if self._error is not None:
+            raise self._error
+        if stopped:
+            self._fail()
+
+    def _buffer(self, nbytes: int) -> int:
+        """Memory for this launch, at least 16 bytes, aligned to 32."""
+        memory = np.zeros(nbytes + 48, np.uint8)
+        self._memory.append(memory)
+        return -(-memory.ctypes.data // 32) * 32
+
+    def _fill(self) -> None:
+        grid, words, code = self._grid, self._words, self._grid.code
+        threads = grid.threads
+        self._fill_table()
+        words[at.FUEL] = at.FUEL_EDGES
+        words[at.PARAMS] = grid.params.views["u8"].ctypes.data
+        words[at.PARAM_BYTES] = grid.params.nbytes
+        words[at.SHARED_BYTES] = shared = code.shared_bytes(grid.shared_bytes)
+        words[at.SHARED] = self._buffer(shared)
+        words[at.LOCAL_BYTES] = code.local_bytes
+        words[at.LOCAL_STRIDE] = stride = -(-code.local_bytes // 32) * 32
+        words[at.LOCAL_UNSET] = unset_bytes(stride, threads)
+        words[at.LOCAL] = self._buffer(stride * threads)
+        words[at.FRAME_BYTES] = self._kernel.frame_bytes
+        words[at.FRAMES] = self._buffer(self._kernel.frame_bytes * threads)
+        words[at.STATES] = self._buffer(4 * threads)
+        words[at.THREADS] = threads
+        words[at.NTID : at.NTID + 3] = grid.block_shape
+        words[at.NCTAID : at.NCTAID + 3] = grid.shape
+        words[at.WARPS] = grid.warps
+        words[at.DYNAMIC_BYTES] = grid.shared_bytes
+
+    def _fill_table(self) -> None:
+        """The allocations that the kernel may reach, those of other launches left out."""
+        params = self._grid.params.views["u64"]
+        rows = self._grid.arena.rows(params)
+        table = np.zeros((max(len(rows), _ROOM), ROW_WORDS), np.int64)
+        table[: len(rows)] = rows
+        self._memory.append(table)
+        self._words[at.TABLE] = table.ctypes.data
+        self._words[at.ALLOCATIONS] = len(rows)
+        self._table = table
+
+    def _poll(self) -> Iterator[int]:
+        """Look whether to go on: signals are dealt with here, and who runs for too long is stopped."""
+        words, before, turns = self._words, (-1, -1, -1), 0
+        while True:
+            try:
+                words[at.FUEL] = at.FUEL_EDGES
+                now = (int(words[at.BLOCK]), int(words[at.THREAD]), int(words[at.ROUNDS]))
+                turns = turns + 1 if now == before else 1
+                before = now
+                endless = turns > at.ENDLESS_LOOKS or now[2] > at.MOST_ROUNDS
+                if endless:
+                    words[at.CODE] = at.ENDLESS
+                yield int(endless)
+            except GeneratorExit:
+                return
+            except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
+                self._error = error
+                yield 1
+
+    def _shield(self) -> Iterator[int]:
+        """Before a write to what must not be written: it goes to a copy from now on, also what is read."""
+        words = self._words
+        while True:
+            try:
+                self._grid.arena.move_in_at(int(words[at.ADDRESS]))
+                rows = self._grid.arena.rows(self._grid.params.views["u64"])
+                self._table[: len(rows)] = rows
+                words[at.NEAR :] = 0
+                yield 0
+            except GeneratorExit:
+                return
+            except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
+                self._error = error
+                yield 1
+
+    def _fail(self) -> NoReturn:
+        words, grid = self._words, self._grid
+        code, site, thread = (int(words[number]) for number in (at.CODE, at.SITE, at.THREAD))
+        batch = Batch(grid, int(words[at.BLOCK]), 1)
+        if code == at.STUCK:
+            self._find_stuck(batch)
+        batch.lanes, batch.count = np.array([thread]), 1
+        if code == at.STOPPED:
+            batch.fail(site, 0, grid.code.places[site].text.rstrip(";").split()[0])
+        if code == at.ENDLESS:
+            who, where = batch.thread_at(thread)
+            what = "still running after more than two million turns, an endless loop"
+            raise run_fault(grid.code.name, grid.code.places[site], what, thread=who, block=where)
+        space, write = SPACES[int(words[at.WRITES]) >> 1], bool(words[at.WRITES] & 1)
+        address = np.array([words[at.ADDRESS]]).view(np.uint64)
+        addresses = _AT[space](batch, address)
+        size = int(words[at.NBYTES])
+        if hasattr(addresses, "locate"):
+            addresses.locate(0, size, site, write)
+        raise AssertionError(f"machine code stopped at an access that is good: {grid.code.places[site].text}")
+
+    def _find_stuck(self, batch: Batch) -> None:
+        """Bring the threads to their meetings once more, as lanes."""
+        function = batch.grid.code.functions[batch.grid.code.name]
+        states = self._states()
+        meetings = Meetings(batch, lambda *_: None, None)
+        ended = np.flatnonzero(states < 0)
+        if len(ended):
+            meetings.depart(ended)
+        frame = Frame(function, 0, None, None, 0)
+        for state in np.unique(states[states > 0]).tolist():
+            block = function.blocks[self._kernel.meetings[state - 1]]
+            assert block.meeting is not None
+            lanes = np.flatnonzero(states == state)
+            batch.lanes, batch.count = lanes, len(lanes)
+            operands = block.run(batch, frame, lanes)
+            meetings.meet(frame, block.meeting, block.targets[0], lanes, operands)
+        meetings.expect_nobody()
+
+    def _states(self) -> Array:
+        start, threads = int(self._words[at.STATES]), self._grid.threads
+        return np.array((ctypes.c_int32 * threads).from_address(start), np.int32)

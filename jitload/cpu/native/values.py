@@ -1,0 +1,259 @@
+"""The native column of comparisons, selections, moves, shifts and conversions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.cpu.faults import Refused
+from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW
+from jitload.cpu.native.floats import FLOAT, as_bits, as_float, flushed, is_nan, round_integral, saturated, settled
+from jitload.cpu.text.ir import Immediate, Pair, Vector
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.instruction import Modifiers
+    from jitload.cpu.native.writer import KernelWriter
+    from jitload.cpu.text.ir import Instruction, Operand
+    from jitload.cpu.types import Type
+
+_UNSIGNED = {"lo": "lt", "ls": "le", "hi": "gt", "hs": "ge"}
+_INTEGER_TESTS = ("eq", "ne", "lt", "le", "gt", "ge", *_UNSIGNED)
+_FLOAT_TESTS = {
+    "eq": "oeq", "ne": "one", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "equ": "ueq", "neu": "une",
+    "ltu": "ult", "leu": "ule", "gtu": "ugt", "geu": "uge", "num": "ord", "nan": "uno",
+}  # fmt: skip
+_WINDOWS = {"shared": SHARED_WINDOW, "local": LOCAL_WINDOW, "param": PARAM_WINDOW}
+
+
+def _comparison(w: KernelWriter, modifiers: Modifiers, type_: Type, a: Operand, b: Operand) -> str:
+    test = modifiers.need(*_INTEGER_TESTS, *_FLOAT_TESTS)
+    if type_.is_integer:
+        if type_.bits > 64 or test not in _INTEGER_TESTS:
+            raise Refused(f"comparison of .{type_.name} has no native form")
+        sign = "" if test in {"eq", "ne"} else "s" if type_.kind == "s" else "u"
+        left, right = w.value(a, type_.bits), w.value(b, type_.bits)
+        return w.new(f"icmp {sign}{_UNSIGNED.get(test, test)} i{type_.bits} {left}, {right}")
+    if type_.name not in {"f32", "f64"}:
+        raise Refused(f"comparison of .{type_.name} has no native form")
+    flush = modifiers.flag("ftz")
+    bits = type_.bits
+    left, right = (w.number(one, bits) for one in (a, b))
+    if flush:
+        left, right = flushed(w, left, bits), flushed(w, right, bits)
+    x, y = as_float(w, left, bits), as_float(w, right, bits)
+    return w.new(f"fcmp {_FLOAT_TESTS[test]} {FLOAT[bits]} {x}, {y}")
+
+
+def emit_setp(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`setp`."""
+    target, a, b, *rest = instruction.operands
+    type_ = modifiers.type()
+    fold = modifiers.choice("and", "or", "xor")
+    found = _comparison(w, modifiers, type_, a, b)
+    known = w.value(rest[0], 1) if fold else ""
+    targets = (target.first, target.second) if isinstance(target, Pair) else (target,)
+    values = [found] if len(targets) == 1 else [found, w.new(f"xor i1 {found}, true")]
+    for one, value in zip(targets, values, strict=True):
+        w.result(one, 1, w.new(f"{fold} i1 {value}, {known}") if fold else value)
+
+
+def emit_set(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`set` to integers and f32."""
+    target, a, b, *rest = instruction.operands
+    source, type_ = modifiers.type(), modifiers.type()
+    fold = modifiers.choice("and", "or", "xor")
+    if type_.name not in {"u32", "s32", "f32"}:
+        raise Refused(f"set to .{type_.name} has no native form")
+    found = _comparison(w, modifiers, source, a, b)
+    if fold:
+        found = w.new(f"{fold} i1 {found}, {w.value(rest[0], 1)}")
+    w.result(target, 32, w.select(found, "i32", str(0x3F800000 if type_.kind == "f" else -1), "0"))
+
+
+def emit_selp(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`selp`."""
+    target, a, b, p = instruction.operands
+    type_ = modifiers.type()
+    read = w.number if type_.kind == "f" else w.value
+    chosen = w.value(p, 1)
+    w.result(target, type_.bits, w.select(chosen, f"i{type_.bits}", read(a, type_.bits), read(b, type_.bits)))
+
+
+def emit_slct(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`slct` by the sign of an integer."""
+    target, a, b, c = instruction.operands
+    by, type_ = modifiers.type(), modifiers.type()
+    if by.name != "s32":
+        raise Refused("slct by a float has no native form")
+    read = w.number if type_.kind == "f" else w.value
+    chosen = w.new(f"icmp sge i32 {w.value(c, 32)}, 0")
+    w.result(target, type_.bits, w.select(chosen, f"i{type_.bits}", read(a, type_.bits), read(b, type_.bits)))
+
+
+def emit_mov(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`mov`, also between a register and the parts of one."""
+    target, source = instruction.operands
+    if modifiers.choice("v2", "v4"):
+        raise Refused("mov of vectors has no native form")
+    type_ = modifiers.type()
+    bits = type_.bits
+    if bits > 64:
+        raise Refused("moves of 128 bits have no native form")
+    if isinstance(target, Vector):
+        _unpack(w, target, w.value(source, bits), bits)
+    elif isinstance(source, Vector):
+        w.result(target, bits, _pack(w, source, bits))
+    else:
+        w.result(target, bits, (w.number if type_.kind == "f" else w.value)(source, bits))
+
+
+def _unpack(w: KernelWriter, target: Vector, value: str, bits: int) -> None:
+    part = bits // len(target.items)
+    for number, item in enumerate(target.items):
+        shifted = w.new(f"lshr i{bits} {value}, {number * part}")
+        w.result(item, part, w.new(f"trunc i{bits} {shifted} to i{part}"))
+
+
+def _pack(w: KernelWriter, source: Vector, bits: int) -> str:
+    part, total = bits // len(source.items), "0"
+    for number, item in enumerate(source.items):
+        wide = w.new(f"zext i{part} {w.value(item, part)} to i{bits}")
+        total = w.new(f"or i{bits} {total}, {w.new(f'shl i{bits} {wide}, {number * part}')}")
+    return total
+
+
+def emit_cvta(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`cvta`: the distance of a window."""
+    target, source = instruction.operands
+    modifiers.type()
+    back = modifiers.flag("to")
+    space = modifiers.need("global", "const", "shared", "shared::cta", "local", "param", "param::entry")
+    value = w.value(source, 64)
+    window = _WINDOWS.get(space.partition("::")[0])
+    w.result(target, 64, value if window is None else w.new(f"{'sub' if back else 'add'} i64 {value}, {window}"))
+
+
+def emit_shift(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`shl` and `shr`: amounts past the width give 0, or copies of the sign."""
+    target, a, b = instruction.operands
+    type_ = modifiers.type()
+    bits, left = type_.bits, instruction.opcode == "shl"
+    signed = type_.kind == "s" and not left
+    value, name = w.value(a, bits), "shl" if left else "ashr" if signed else "lshr"
+    if isinstance(b, Immediate) and isinstance(b.value, int) and 0 <= b.value < bits:
+        w.result(target, bits, w.new(f"{name} i{bits} {value}, {b.value}"), signed=signed)
+        return
+    amount = w.value(b, 32)
+    least = w.new(f"call i32 @llvm.umin.i32(i32 {amount}, i32 {bits - 1})")
+    if bits != 32:
+        least = w.new(f"{'zext' if bits > 32 else 'trunc'} i32 {least} to i{bits}")
+    found = w.new(f"{name} i{bits} {value}, {least}")
+    if not signed:
+        found = w.select(w.new(f"icmp ult i32 {amount}, {bits}"), f"i{bits}", found, "0")
+    w.result(target, bits, found, signed=signed)
+
+
+def emit_lop3(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`lop3` by its truth table."""
+    modifiers.type()
+    target, *sources, table = instruction.operands
+    assert isinstance(table, Immediate)
+    a, b, c = (w.value(one, 32) for one in sources)
+    off = [w.new(f"xor i32 {one}, -1") for one in (a, b, c)]
+    total = "0"
+    for row in range(8):
+        if int(table.value) >> row & 1:
+            picked = [one if row & mask else other for one, other, mask in zip((a, b, c), off, (4, 2, 1), strict=True)]
+            both = w.new(f"and i32 {picked[0]}, {picked[1]}")
+            total = w.new(f"or i32 {total}, {w.new(f'and i32 {both}, {picked[2]}')}")
+    w.result(target, 32, total)
+
+
+def emit_absolute(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`abs` of integers; the smallest stays."""
+    bits = modifiers.type().bits
+    value = w.value(instruction.operands[1], bits)
+    found = w.new(f"call i{bits} @llvm.abs.i{bits}(i{bits} {value}, i1 false)")
+    w.result(instruction.operands[0], bits, found, signed=True)
+
+
+def emit_cvt(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`cvt` between integers, f32 and f64."""
+    if len(instruction.operands) != 2 or "pack" in instruction.modifiers:
+        raise Refused("this conversion has no native form")
+    source, type_ = modifiers.type(), modifiers.type()
+    for one in (source, type_):
+        if not (one.kind in {"u", "s"} or one.name in {"f32", "f64"}):
+            raise Refused(f"conversion of .{one.name} has no native form")
+    target, a = instruction.operands
+    flush, saturate = modifiers.flag("ftz"), modifiers.flag("sat")
+    mode = modifiers.choice("rn", "rz", "rm", "rp", "rni", "rzi", "rmi", "rpi")
+    value = w.number(a, source.bits) if source.kind == "f" else w.value(a, source.bits)
+    if flush and source.name == "f32":
+        value = flushed(w, value, 32)
+    if type_.kind != "f":
+        if source.kind != "f":
+            found = _between_integers(w, value, source, type_, saturate)
+        else:
+            found = _to_integer(w, value, source, type_, mode)
+        w.result(target, type_.bits, found, signed=type_.kind == "s")
+        return
+    found = (
+        _from_integer(w, value, source, type_, mode) if source.kind != "f" else _between(w, value, source, type_, mode)
+    )
+    if saturate:
+        found = saturated(w, found, type_.bits)
+    if flush and type_.name == "f32":
+        found = flushed(w, found, 32)
+    w.result(target, type_.bits, found)
+
+
+def _between_integers(w: KernelWriter, value: str, source: Type, type_: Type, saturate: bool) -> str:
+    if saturate:
+        raise Refused("saturating conversions of integers have no native form")
+    if source.bits == type_.bits:
+        return value
+    if source.bits > type_.bits:
+        return w.new(f"trunc i{source.bits} {value} to i{type_.bits}")
+    return w.new(f"{'sext' if source.kind == 's' else 'zext'} i{source.bits} {value} to i{type_.bits}")
+
+
+def _to_integer(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:
+    """Rounded, clamped; NaN is 0, or the middle of the range where 64 bits are about."""
+    x = as_float(w, round_integral(w, value, source.bits, mode), source.bits)
+    sign, kind = "s" if type_.kind == "s" else "u", f"i{type_.bits}"
+    found = w.new(f"call {kind} @llvm.fpto{sign}i.sat.{kind}.f{source.bits}({FLOAT[source.bits]} {x})")
+    nan = 1 << (type_.bits - 1) if 64 in {source.bits, type_.bits} else 0
+    return w.select(is_nan(w, value, source.bits), kind, str(nan), found)
+
+
+def _from_integer(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:
+    if mode != "rn":
+        raise Refused("directed rounding has no native form")
+    sign = "s" if source.kind == "s" else "u"
+    x = w.new(f"{sign}itofp i{source.bits} {value} to {FLOAT[type_.bits]}")
+    return as_bits(w, x, type_.bits)
+
+
+def _between(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:
+    if mode in {"rni", "rzi", "rmi", "rpi"}:
+        value, mode = round_integral(w, value, source.bits, mode), "rn"
+        if source.name != type_.name:
+            raise Refused("this conversion has no native form")
+    if source.name == type_.name:
+        return settled(w, value, source.bits, [value])
+    x = as_float(w, value, source.bits)
+    if type_.bits == 64:
+        return _widened(w, value, x)
+    if mode != "rn":
+        raise Refused("directed rounding has no native form")
+    return settled(w, as_bits(w, w.new(f"fptrunc double {x} to float"), 32), 32, [])
+
+
+def _widened(w: KernelWriter, value: str, x: str) -> str:
+    """f32 to f64, with the payload of a NaN at the upper end."""
+    found = as_bits(w, w.new(f"fpext float {x} to double"), 64)
+    wide = w.new(f"zext i32 {value} to i64")
+    payload = w.new(f"shl i64 {w.new(f'and i64 {wide}, 8388607')}, 29")
+    sign = w.new(f"shl i64 {w.new(f'lshr i64 {wide}, 31')}, 63")
+    nan = w.new(f"or i64 {w.new(f'or i64 {payload}, {sign}')}, {0x7FF8000000000000}")
+    return w.select(is_nan(w, value, 32), "i64", nan, found)

@@ -1,0 +1,81 @@
+"""Loops that may go round until another thread has written something: one thread alone would never leave them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jitload.cpu.code.control import Branch, Meeting, Table
+from jitload.cpu.code.liveness import registers_of, results_and_sources, successors
+from jitload.cpu.isa.effects import sees_others
+
+if TYPE_CHECKING:
+    from jitload.cpu.code.control import Block
+
+
+def may_wait(blocks: list[Block]) -> bool:
+    """Whether a way out of some loop depends on memory of others, and on nothing that the loop itself moves on.
+
+    A loop in which all threads of a block meet is none: the others run while one waits.
+    """
+    back = [(block.number, to) for block in blocks for to in successors(block.end) if to <= block.number]
+    return any(_waits(blocks, _body(blocks, tail, head)) for tail, head in back)
+
+
+def _body(blocks: list[Block], tail: int, head: int) -> set[int]:
+    """The blocks of the loop that a jump from `tail` back to `head` closes."""
+    before: dict[int, list[int]] = {}
+    for block in blocks:
+        for to in successors(block.end):
+            before.setdefault(to, []).append(block.number)
+    body, waiting = {head}, [tail]
+    while waiting:
+        number = waiting.pop()
+        if number not in body:
+            body.add(number)
+            waiting += before.get(number, ())
+    return body
+
+
+def _waits(blocks: list[Block], body: set[int]) -> bool:
+    if any(isinstance(blocks[number].end, Meeting) for number in body):
+        return False
+    made, loaded = _dependences(blocks, body)
+    for number in body:
+        end = blocks[number].end
+        if all(to in body for to in successors(end)):
+            continue
+        guards = [end.guard.index] if isinstance(end, Branch) else []
+        if isinstance(end, Table):
+            guards = [register.index for one in end.instruction.operands for register in registers_of(one)]
+        reached = _reached(made, guards)
+        if reached & loaded and not any(one in _reached(made, list(made.get(one, ()))) for one in reached):
+            return True
+    return False
+
+
+def _dependences(blocks: list[Block], body: set[int]) -> tuple[dict[int, set[int]], set[int]]:
+    """(register -> what it is made of, registers that are loaded from memory of others), within a loop."""
+    made: dict[int, set[int]] = {}
+    loaded: set[int] = set()
+    for number in body:
+        for step in blocks[number].instructions:
+            results, sources = results_and_sources(step)
+            others = sees_others(step.opcode, step.modifiers)
+            for register in results:
+                # Under a guard the old value is a source, which moves nothing on.
+                own = {one.index for one in sources if step.guard is None or one is not register}
+                made.setdefault(register.index, set()).update(own)
+                if others:
+                    loaded.add(register.index)
+    return made, loaded
+
+
+def _reached(made: dict[int, set[int]], start: list[int]) -> set[int]:
+    found: set[int] = set()
+    waiting = list(start)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += made.get(one, ())
+    return found

@@ -1,0 +1,328 @@
+"""One kernel as one function of LLVM IR: `i32 run(context, frame, where to go on)`.
+
+It returns 0 at the thread's end, the number of a meeting where it waits, or -1. A register is an `alloca` of its bits,
+which LLVM turns into values.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
+from jitload.cpu.code.liveness import results_and_sources
+from jitload.cpu.faults import Refused
+from jitload.cpu.native import context
+from jitload.cpu.native.text import Text, fault_code
+from jitload.cpu.text.ir import Immediate, Not, Register, Sink, Special, Symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jitload.cpu.code.control import Block
+    from jitload.cpu.text.ir import Instruction, Operand, Place
+
+    Emit = Callable[["KernelWriter", Instruction], None]
+
+_AXES = {"x": 0, "y": 1, "z": 2}
+_VECTORS = {"tid": context.TID, "ntid": context.NTID, "ctaid": context.CTAID, "nctaid": context.NCTAID}
+
+
+class KernelWriter(Text):
+    """Writes the function of a kernel.
+
+    Args:
+        blocks: of the kernel.
+        sites: the number of each place, as faults name it.
+        resolve: gives (space, address) of a symbol.
+        emit: writes one instruction.
+
+    Attributes:
+        near: how many sites access global memory.
+        meetings: the blocks that end in one, in the order of their numbers.
+        kept: slots of registers that outlast a meeting, in a thread's frame.
+    """
+
+    def __init__(
+        self,
+        blocks: list[Block],
+        sites: Mapping[Place, int],
+        resolve: Callable[[Symbol], tuple[str, int]],
+        emit: Emit,
+    ) -> None:
+        super().__init__()
+        self.blocks = blocks
+        self.resolve = resolve
+        self.site = 0
+        self.near = 0
+        self.meetings = [block for block in blocks if isinstance(block.end, Meeting)]
+        self.kept: dict[int, int] = {}
+        self._sites = sites
+        self._emit = emit
+        self._registers: dict[int, Register] = {}
+        self._guard: str | None = None
+
+    def write(self) -> str:
+        """The text of the function.
+
+        Raises:
+            Refused: something in it has no native column.
+        """
+        self._declare_all()
+        for block in self.blocks:
+            self.line(f"b{block.number}:")
+            for instruction in block.instructions:
+                self.begin(instruction.place)
+                if instruction.guard is not None:
+                    guard = self.value(instruction.guard, 1)
+                    self._guard = self.new(f"xor i1 {guard}, true") if instruction.negated else guard
+                self._emit(self, instruction)
+            self._end(block)
+        body, self.lines = self.lines, []
+        return "\n".join(
+            [
+                "define internal i32 @run(ptr noalias nocapture %c, ptr noalias nocapture %f, i32 %from) {",
+                *self._head(),
+                *body,
+                "}",
+            ]
+        )
+
+    def _declare_all(self) -> None:
+        for block in self.blocks:
+            for instruction in block.instructions:
+                for registers in results_and_sources(instruction):
+                    for register in registers:
+                        self._declare(register)
+            if isinstance(block.end, Branch):
+                self._declare(block.end.guard)
+
+    def _head(self) -> list[str]:
+        """Registers, all zero, and the way to where the thread goes on."""
+        for register in self._registers.values():
+            self.line(f"%r{register.index} = alloca i{register.type.bits}")
+        for register in self._registers.values():
+            self.line(f"store i{register.type.bits} 0, ptr %r{register.index}")
+        cases = " ".join(f"i32 {number + 1}, label %w{number}" for number in range(len(self.meetings)))
+        self.line(f"switch i32 %from, label %b0 [ {cases} ]")
+        for number, block in enumerate(self.meetings):
+            assert isinstance(block.end, Meeting)
+            self.line(f"w{number}:")
+            for register in self._lasting(block.end.target):
+                bits = register.type.bits
+                place = self.new(f"getelementptr i64, ptr %f, i64 {self._slot(register)}")
+                self.line(f"store i{bits} {self.new(f'load i{bits}, ptr {place}')}, ptr %r{register.index}")
+            self.line(f"br label %b{block.end.target}")
+        head, self.lines = self.lines, []
+        return head
+
+    def _lasting(self, target: int) -> list[Register]:
+        live = self.blocks[target].live_in
+        return [register for index, register in sorted(self._registers.items()) if live >> index & 1]
+
+    def _slot(self, register: Register) -> int:
+        return self.kept.setdefault(register.index, len(self.kept))
+
+    def begin(self, place: Place) -> None:
+        """Go on to the next instruction."""
+        found = self._sites.get(place)
+        if found is None:
+            raise Refused("an instruction whose place is not known", place)
+        self.site = found
+        self._guard = None
+
+    # What instructions read.
+
+    def value(self, operand: Operand, bits: int) -> str:
+        """The low `bits` of an operand, as an integer of LLVM."""
+        if isinstance(operand, Register):
+            own = operand.type.bits
+            self._declare(operand)
+            if own < bits or (own == 1) != (bits == 1):
+                raise Refused(f"register {operand.name} of {own} bits where {bits} are needed")
+            name = self.new(f"load i{own}, ptr %r{operand.index}")
+            return name if own == bits else self.new(f"trunc i{own} {name} to i{bits}")
+        if isinstance(operand, Immediate):
+            return str(_literal(operand, bits, floating=False))
+        if isinstance(operand, Not) and bits == 1:
+            return self.new(f"xor i1 {self.value(operand.operand, 1)}, true")
+        if isinstance(operand, Special):
+            return self._resized(self._special(operand.name), bits)
+        if isinstance(operand, Symbol):
+            space, address = self.resolve(operand)
+            if bits < 32 or space == "code":
+                raise Refused("an address that is none here")
+            return str(address)
+        raise Refused("an operand without a native form")
+
+    def number(self, operand: Operand, bits: int) -> str:
+        """The same of an operand that is a float: literals are numbers of that width."""
+        if isinstance(operand, Immediate):
+            return str(_literal(operand, bits, floating=True))
+        return self.value(operand, bits)
+
+    def _declare(self, register: Register) -> None:
+        if register.type.bits > 64:
+            raise Refused("registers of 128 bits have no native form")
+        self._registers[register.index] = register
+
+    def _resized(self, value: str, bits: int) -> str:
+        if bits == 1:
+            raise Refused("a special register where a predicate is needed")
+        return value if bits == 64 else self.new(f"trunc i64 {value} to i{bits}")
+
+    def _special(self, name: str) -> str:
+        """A special register, as 64 bits."""
+        base, _, axis = name.partition(".")
+        if base in _VECTORS and axis in {"x", "y", "z"}:
+            return self.word(_VECTORS[base] + _AXES[axis])
+        if axis == "w" and base in _VECTORS:
+            return "0"
+        if base in {"laneid", "warpid"} or base.startswith("lanemask_"):
+            thread = self.word(context.THREAD)
+            if base == "warpid":
+                return self.new(f"lshr i64 {thread}, 5")
+            lane = self.new(f"and i64 {thread}, 31")
+            return lane if base == "laneid" else self._lane_mask(base[9:], lane)
+        found = {"nwarpid": context.WARPS, "dynamic_smem_size": context.DYNAMIC_BYTES}.get(base)
+        if found is not None:
+            return self.word(found)
+        if base in {"total_smem_size", "aggr_smem_size"}:
+            return self.word(context.SHARED_BYTES)
+        raise Refused(f"special register %{name} has no native form")
+
+    def _lane_mask(self, which: str, lane: str) -> str:
+        one = self.new(f"shl i64 1, {lane}")
+        below = self.new(f"sub i64 {one}, 1")
+        through = self.new(f"or i64 {one}, {below}")
+        if which in {"eq", "lt", "le"}:
+            return {"eq": one, "lt": below, "le": through}[which]
+        if which not in {"gt", "ge"}:
+            raise Refused(f"special register %lanemask_{which} has no native form")
+        return self.new(f"xor i64 {below if which == 'ge' else through}, 4294967295")
+
+    # What they write.
+
+    def result(self, operand: Operand, bits: int, value: str, *, signed: bool = False) -> None:
+        """Write a register; a wider one is filled by sign or zeros."""
+        if isinstance(operand, Sink):
+            return
+        if not isinstance(operand, Register):
+            raise Refused("a destination that is no register")
+        self._declare(operand)
+        own = operand.type.bits
+        if own < bits or (own == 1) != (bits == 1):
+            raise Refused(f"register {operand.name} of {own} bits cannot take {bits}")
+        if own > bits:
+            value = self.new(f"{'sext' if signed else 'zext'} i{bits} {value} to i{own}")
+        if self._guard is not None:
+            old = self.new(f"load i{own}, ptr %r{operand.index}")
+            value = self.select(self._guard, f"i{own}", value, old)
+        self.line(f"store i{own} {value}, ptr %r{operand.index}")
+
+    def unguarded(self) -> None:
+        """Refuse an instruction under a guard that is none of those which only give a value."""
+        if self._guard is not None:
+            raise Refused("a guard without a native form")
+
+    # Where blocks end.
+
+    def _end(self, block: Block) -> None:
+        end = block.end
+        if isinstance(end, Jump):
+            self._go(block, end.target)
+        elif isinstance(end, Branch):
+            guard = self.value(end.guard, 1)
+            ways = (end.other, end.taken) if end.negated else (end.taken, end.other)
+            labels = [f"b{way}" if way > block.number else self.label() for way in ways]
+            self.line(f"br i1 {guard}, label %{labels[0]}, label %{labels[1]}")
+            for label, way in zip(labels, ways, strict=True):
+                if way <= block.number:
+                    self.line(f"{label}:")
+                    self._go(block, way)
+        elif isinstance(end, Exit | Return):
+            self.line("ret i32 0")
+        elif isinstance(end, Meeting):
+            self.begin(end.instruction.place)
+            self._meet(block, end)
+        else:
+            raise Refused("calls and tables of branches have no native form", end.instruction.place)
+
+    def _go(self, block: Block, target: int) -> None:
+        """Jump; backwards, a thread looks whether it may go on."""
+        if target > block.number:
+            self.line(f"br label %b{target}")
+            return
+        left = self.new(f"sub i64 {self.word(context.FUEL)}, 1")
+        self.set_word(context.FUEL, left)
+        empty = self.new(f"icmp sle i64 {left}, 0")
+        look, stop = self.label(), self.label()
+        self.line(f"br i1 {empty}, label %{look}, label %b{target}, !prof !0")
+        self.line(f"{look}:")
+        self.set_word(context.SITE, self.site)
+        poll = self.new(f"inttoptr i64 {self.word(context.POLL)} to ptr")
+        answer = self.new(f"call i32 {poll}(ptr %c)")
+        self.line(f"br i1 {self.new(f'icmp eq i32 {answer}, 0')}, label %b{target}, label %{stop}")
+        self.line(f"{stop}:")
+        self.line("ret i32 -1")
+
+    def _meet(self, block: Block, end: Meeting) -> None:
+        meeting = self.meetings.index(block)
+        _require_plain_barrier(end.instruction)
+        for register in self._lasting(end.target):
+            bits = register.type.bits
+            value = self.new(f"load i{bits}, ptr %r{register.index}")
+            self.line(
+                f"store i{bits} {value}, ptr {self.new(f'getelementptr i64, ptr %f, i64 {self._slot(register)}')}"
+            )
+        self.line(f"ret i32 {meeting + 1}")
+
+    def stop(self, code: int) -> None:
+        """Stop the launch here; what is written behind it is never run."""
+        fault_code(self, code, self.site)
+        self.line(f"{self.label()}:")
+
+
+def barrier_number(instruction: Instruction) -> int:
+    """The number of a barrier that `_require_plain_barrier` took."""
+    operand = instruction.operands[0]
+    assert isinstance(operand, Immediate)
+    return int(operand.value)
+
+
+def _require_plain_barrier(instruction: Instruction) -> None:
+    opcode, operands = instruction.opcode, instruction.operands
+    plain = opcode in {"bar", "barrier"} and {*instruction.modifiers} <= {"sync", "cta", "aligned"}
+    fixed = len(operands) == 1 and isinstance(operands[0], Immediate) and operands[0].float_width == 0
+    if not plain or "sync" not in instruction.modifiers or not fixed or not 0 <= barrier_number(instruction) < 16:
+        raise Refused("only a barrier of the whole block has a native form among meetings")
+
+
+def _literal(operand: Immediate, bits: int, *, floating: bool) -> int:
+    """The bits of a literal, as the lanes executor has them."""
+    value, width = operand.value, operand.float_width
+    if bits == 1:
+        return int(bool(value))
+    if not floating:
+        if width == 1:
+            raise Refused("a floating-point literal in an integer operand")
+        return int(value) & ((1 << bits) - 1)
+    if width > 1 and width == bits:
+        return int(value)
+    if width > 1:
+        raw = int(value).to_bytes(width // 8, "little")
+        value = float(struct.unpack("<f" if width == 32 else "<d", raw)[0])
+    return float_bits(float(value), bits)
+
+
+def float_bits(value: float, bits: int) -> int:
+    """The bits of a number as a float of that width, rounded to nearest."""
+    if bits not in {32, 64}:
+        raise Refused("a literal of half precision")
+    if bits == 64:
+        return int(struct.unpack("<Q", struct.pack("<d", value))[0])
+    try:
+        packed = struct.pack("<f", value)
+    except OverflowError:
+        packed = struct.pack("<f", float("inf") if value > 0 else float("-inf"))
+    return int(struct.unpack("<I", packed)[0])

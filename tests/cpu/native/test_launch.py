@@ -1,0 +1,229 @@
+"""Machine code against lanes: the same bits, the same faults with the same words, and a refusal before anything runs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import Literal
+
+import numpy as np
+import pytest
+
+import jitload
+
+pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+
+
+def run(device, engine: Literal["lanes", "native"], name: str, grid, block, *arguments, shared: int = 0) -> str:
+    """Launch; the text of the fault, with addresses as they would be in both, or ""."""
+    with jitload.configure(cpu_engine=engine):
+        try:
+            device.run(name, grid, block, *arguments, shared=shared)
+        except jitload.CpuFault as fault:
+            return str(fault)
+    return ""
+
+
+def both(device, name: str, grid, block, *arguments, shared: int = 0) -> str:
+    """Launch with either engine on the same arrays, and compare all of them and the fault."""
+    copies = [[one.copy() if isinstance(one, np.ndarray) else one for one in arguments] for _ in range(2)]
+    faults = [
+        run(device, "lanes", name, grid, block, *copies[0], shared=shared),
+        run(device, "native", name, grid, block, *copies[1], shared=shared),
+    ]
+    for one, other in zip(*copies, strict=True):
+        if isinstance(one, np.ndarray):
+            np.testing.assert_array_equal(one.view(np.uint8), other.view(np.uint8))
+    assert not device.module.device_function(name).native.refused
+    assert without_addresses(faults[0]) == without_addresses(faults[1])
+    return faults[1]
+
+
+def without_addresses(text: str) -> str:
+    if "null pointer" in text:  # the nearest allocation is no nearer in one than in the other
+        text = text.partition("Nearest")[0]
+    return " ".join("0x" if "0x1000" in word else word for word in text.split())
+
+
+TILE = """
+extern "C" __global__ void tile(const float *x, float *y, int n, int row) {
+    __shared__ float part[64];
+    extern __shared__ int more[];
+    int t = threadIdx.x, i = blockIdx.x * blockDim.x + t;
+    float sum = 0;
+    for (int k = 0; k < row; ++k) {
+        part[t] = i + k < n ? x[i + k] : -1.0f;
+        more[t] = t * k;
+        __syncthreads();
+        for (int j = 0; j < blockDim.x; ++j) sum += part[j] * more[blockDim.x - 1 - j];
+        if (sum > 1e6f) sum *= 0.5f;
+        __syncthreads();
+    }
+    int scratch[12];
+    for (int k = 0; k < 12; ++k) scratch[(k * 5 + t) % 12] = k * i;
+    if (i < n) y[i] = sum / (3.0f + scratch[t % 12]);
+}
+"""
+
+
+@pytest.mark.parametrize("block", [1, 31, 64])
+def test_barriers_shared_and_local_memory(cuda, block):
+    x = np.random.default_rng(block).standard_normal(300).astype(np.float32)
+    assert not both(cuda(TILE), "tile", (5, 2), block, x, np.zeros(300, np.float32), 300, 7, shared=64 * 4)
+
+
+FAULTS = """
+extern "C" __global__ void past(const float *x, float *y) { y[threadIdx.x] = x[threadIdx.x * 4]; }
+extern "C" __global__ void before(int *x) { x[(int)threadIdx.x - 3] = 1; }
+extern "C" __global__ void null(int *x) { *(int *)(x[0] * 8ull) = 1; }
+extern "C" __global__ void odd(char *x) { *(int *)(x + 2 * threadIdx.x) = 1; }
+extern "C" __global__ void shared(int *x, int n) { __shared__ int s[8]; s[threadIdx.x * n] = 1; x[0] = s[0]; }
+extern "C" __global__ void stops(int *x) { if (x[threadIdx.x] == 5) __trap(); }
+extern "C" __global__ void apart(int *x) { if (threadIdx.x < 40) { __syncthreads(); x[1] = 1; } else { __syncthreads(); x[2] = 1; } }
+extern "C" __global__ void vector(float *x) { ((float4 *)(x + 1))[threadIdx.x] = make_float4(1, 2, 3, 4); }
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "arguments", "text"),
+    [
+        ("past", 32, (np.ones(64, np.float32), np.zeros(32, np.float32)), "thread (16, 0, 0)"),
+        ("before", 32, (np.zeros(32, np.int32),), "access starts 12 bytes before its start"),
+        ("null", 1, (np.zeros(1, np.int32),), "null pointer"),
+        ("odd", 8, (np.zeros(64, np.int8),), "misaligned"),
+        ("shared", 32, (np.zeros(1, np.int32), 3), "shared address"),
+        ("stops", 32, (np.arange(32, dtype=np.int32),), "trap"),
+        ("apart", 64, (np.zeros(4, np.int32),), "barrier divergence"),
+        ("vector", 2, (np.zeros(64, np.float32),), "misaligned"),
+    ],
+)
+def test_faults_have_the_words_of_lanes(cuda, name, block, arguments, text):
+    device = cuda(FAULTS)
+    native = run(device, "native", name, 1, block, *arguments)
+    assert not device.module.device_function(name).native.refused
+    lanes = run(
+        device, "lanes", name, 1, block, *[one.copy() if isinstance(one, np.ndarray) else one for one in arguments]
+    )
+    assert text in native
+    assert without_addresses(native) == without_addresses(lanes)
+
+
+@pytest.mark.usefixtures("cuda")
+def test_a_launch_of_the_public_api_uses_arrays_in_place_and_shields_constants():
+    source = """extern "C" __global__ void k(const int *x, int *y) {
+        int *hidden = (int *)x; hidden[threadIdx.x] += 1; y[threadIdx.x] = hidden[threadIdx.x] * 10 + x[0]; }"""
+    x, y = np.arange(32, dtype=np.int32), np.zeros(32, np.int32)
+    x.flags.writeable = False
+    with jitload.configure(device="cpu", cpu_engine="native"):
+        jitload.compile(source, name="shielded.cu").load()["k"][1, 32](x, y)
+    np.testing.assert_array_equal(y, (np.arange(32) + 1) * 10 + 1)
+    np.testing.assert_array_equal(x, np.arange(32))
+
+
+SPIN = """
+.visible .entry spin(.param .u64 out) {
+    .reg .pred %p; .reg .b32 %r; .reg .b64 %w;
+    ld.param.u64 %w, [out];
+WAIT:
+    ld.global.u32 %r, [%w];
+    setp.eq.u32 %p, %r, 0;
+    @%p bra WAIT;
+    ret;
+}
+.visible .entry chase(.param .u64 out) {
+    .reg .pred %p; .reg .b64 %w, %v;
+    ld.param.u64 %w, [out];
+    mov.b64 %v, %w;
+NEXT:
+    ld.global.u64 %v, [%v];
+    setp.ne.u64 %p, %v, 0;
+    @%p bra NEXT;
+    st.global.u64 [%w+8], 3;
+    ret;
+}
+.visible .entry rounds(.param .u64 out) {
+    .reg .pred %p; .reg .f32 %f;
+    add.rz.f32 %f, 0f3F800000, 0f3F800000;
+    ret;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("spin", "may wait"), ("chase", ""), ("rounds", "directed rounding has no native form")]
+)
+def test_what_has_no_native_form_is_refused_and_runs_on_lanes(ptx, name, why):
+    device = ptx(SPIN)
+    words = np.array([0, 1], np.uint64) if name == "chase" else np.ones(2, np.uint64)
+    with jitload.configure(cpu_engine="native"):
+        device.run(name, 1, 1, words)
+    refused = device.module.device_function(name).native.refused
+    assert (why in refused) if why else not refused
+    assert words[1] == (3 if name == "chase" else 1)
+
+
+LOOPS = """
+extern "C" __global__ void endless(volatile unsigned *x, unsigned n) {
+    for (unsigned i = 0; ; i += 2) { if (i == n) break; x[0] = i; }
+}
+"""
+
+
+def test_an_endless_thread_is_stopped_at_its_line(cuda):
+    device = cuda(LOOPS, "-lineinfo")
+    text = run(device, "native", "endless", 1, 32, np.zeros(32, np.uint32), 1)
+    assert "an endless loop" in text
+    assert "kernel.cu:3" in text
+
+
+LONG = """
+import signal, numpy as np, jitload
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+from jitload.cpu.module import load_ptx
+text = b'''.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry k(.param .u64 p, .param .u32 n) {
+    .reg .pred %p; .reg .b32 %r, %n; .reg .b64 %w;
+    ld.param.u64 %w, [p]; ld.param.u32 %n, [n]; mov.u32 %r, 0;
+NEXT:
+    add.u32 %r, %r, 1; setp.lt.u32 %p, %r, %n; @%p bra NEXT;
+    st.global.u32 [%w], %r; ret; }'''
+x = np.zeros(1, np.uint32)
+with jitload.configure(device="cpu", cpu_engine="native"):
+    kernel = load_ptx(text)["k"]
+    kernel[1, 1](x, 5)
+    try:
+        print(x[0], flush=True)
+        kernel[1 << 20, 256](x, 1 << 20)  # for days
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+"""
+
+
+def test_an_interrupt_stops_a_long_launch():
+    with subprocess.Popen([sys.executable, "-c", LONG], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        try:
+            assert child.stdout.readline() == "5\n"
+            child.send_signal(signal.SIGINT)
+            assert child.stdout.readline() == "stopped\n"
+        finally:
+            child.kill()
+
+
+def test_without_llvmlite_everything_runs_on_lanes():
+    script = (
+        "import sys; sys.modules['llvmlite'] = None; sys.modules['llvmlite.binding'] = None\n"
+        "import numpy as np, jitload\n"
+        "from jitload.cpu.module import load_ptx\n"
+        "text = b'''.version 8.0\\n.target sm_80\\n.address_size 64\\n.visible .entry k(.param .u64 p) {"
+        " .reg .b64 %w; ld.param.u64 %w, [p]; st.global.u32 [%w], 7; ret; }'''\n"
+        "module = load_ptx(text)\n"
+        "with jitload.configure(device='cpu', cpu_engine='native'):\n"
+        "    x = np.zeros(1, np.uint32); module['k'][1, 1](x)\n"
+        "print(x[0], module.device_function('k').native.refused)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("7 llvmlite cannot be imported")
+    assert "jitload[native]" in done.stdout
