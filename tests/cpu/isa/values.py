@@ -84,8 +84,18 @@ class Case(NamedTuple):
     columns: list[list[int]]
 
 
-def cases(row: Row, names: int, count: int, *, exhaustive: int = 0) -> list[Case]:
-    """Cases of a form: about so many names, each with so many lanes, or with all words of up to `exhaustive` bits."""
+def every_word(row: Row, names: int) -> list[Case]:
+    """Cases of a form: about so many names of those that take one operand of at most 16 bits, each with all its words."""
+    found = cases(row, names, 1)
+    return [
+        case._replace(columns=[list(range(1 << case.kinds[0].bits))])
+        for case in found
+        if len(case.columns) == 1 and case.kinds[0].bits <= 16
+    ]
+
+
+def cases(row: Row, names: int, count: int) -> list[Case]:
+    """Cases of a form: about so many names, each with so many lanes."""
     chance = random.Random(zlib.crc32(row.spelled.encode()))
     found = []
     for number, name in enumerate(names_of(row, names)):
@@ -101,10 +111,7 @@ def cases(row: Row, names: int, count: int, *, exhaustive: int = 0) -> list[Case
             results.append(Kind(32, "p", 32, 1))
         if name.has("cc"):
             results.append(Kind(32, "u", 32, 32))
-        if len(sources) == 1 and sources[0].bits <= exhaustive and number == 0:
-            columns = [list(range(1 << sources[0].bits))]
-        else:
-            columns = [words(kind, count, chance) for kind in sources]
+        columns = [words(kind, count, chance) for kind in sources]
         if "carries_in" in row.effects:
             columns.append([chance.getrandbits(1) for _ in columns[0]])
         found.append(Case(name, literals, sources, results, columns))
@@ -255,7 +262,7 @@ def _flushes(name: Name) -> tuple[str, ...]:
     """The formats of which subnormal numbers become zero, sources and results."""
     if not name.has("ftz"):
         return ()
-    return ("f32",) if name.row.opcode == "cvt" else ("f16", "f32", "f64")
+    return ("f32",) if name.row.opcode == "cvt" else ("f16", "bf16", "f32", "f64")
 
 
 def _call(case, function, values):
