@@ -180,15 +180,15 @@ def option_text(name: str, value: object) -> str:
     A directory behind -I is a path like any other in a setting: it becomes absolute.
     """
     if isinstance(value, str):
-        return _with_places(value.strip())
+        return _with_places(name, value.strip())
     items = _items(name, value)
     for item in items:
         if not isinstance(item, str):
             raise UsageValueError(f"{name}: {item!r} is not text")
-    return _with_places(shlex.join([str(item) for item in items]))
+    return _with_places(name, shlex.join([str(item) for item in items]))
 
 
-def _with_places(text: str) -> str:
+def _with_places(name: str, text: str) -> str:
     if "-I" not in text and "--include-path" not in text:
         return text
     try:
@@ -199,16 +199,19 @@ def _with_places(text: str) -> str:
     for word in words:
         flag = next((flag for flag in ("--include-path", "-I") if word.startswith(flag)), "")
         if settled and settled[-1] in {"--include-path", "-I"}:
-            settled.append(_place(word))
+            settled.append(_place(name, word))
         elif flag and word != flag:
-            settled += [flag, _place(word[len(flag) :].lstrip().removeprefix("="))]
+            settled += [flag, _place(name, word[len(flag) :].lstrip().removeprefix("="))]
         else:
             settled.append(word)
     return shlex.join(settled)
 
 
-def _place(path: str) -> str:
-    return os.path.abspath(os.path.expanduser(path))
+def _place(name: str, path: str) -> str:
+    try:
+        return os.path.abspath(os.path.expanduser(path))
+    except FileNotFoundError:
+        raise UsageValueError(f"{name}: -I {path}: the working directory is gone; expected an absolute path") from None
 
 
 def _items(name: str, value: object) -> list[object]:

@@ -50,9 +50,9 @@ def environment_state() -> list[object]:
 
 
 def _state_again() -> list[object]:
-    # The copy is made before the names are asked for: what another thread changes in between is a difference next time.
+    # The names are asked of the copy: another thread may set a variable, and set it back, while this goes on.
     seen = dict(_RAW) if len(_RAW) <= _MOST_COMPARED else None
-    now = [*map(_RAW.get, _ENCODED)]
+    now = [*map((_RAW if seen is None else seen).get, _ENCODED)]
     before = _last_seen[0][1]
     said = before if before == now else now
     _last_seen[0] = (seen, said)

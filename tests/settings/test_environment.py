@@ -70,6 +70,18 @@ def test_variables_of_others_change_no_settings(environment, monkeypatch):
     assert config.current() is settings
 
 
+def test_what_a_thread_sets_and_sets_back_meanwhile_is_not_kept(monkeypatch):
+    class Restless(dict):
+        """Says something else while it is asked for single names."""
+
+        def get(self, name, default=None):
+            return b"meanwhile" if name in self else default
+
+    monkeypatch.setattr("jitload.settings.environment._RAW", Restless({b"JITLOAD_DEVICE": b"cpu"}))
+    assert b"cpu" in environment_state()
+    assert b"meanwhile" not in environment_state()
+
+
 def test_it_is_looked_at_as_a_whole_however_many_settings_there_are(monkeypatch):
     calls = []
     for name in [*os.environ][40:]:

@@ -99,6 +99,10 @@ def test_a_relative_path_in_a_directory_that_is_gone_is_refused(tmp_path, monkey
     with pytest.raises(UsageValueError, match="working directory is gone"):
         absolute_path("cache_dir", "kernels")
     assert absolute_path("cache_dir", "/kernels") == "/kernels"
+    for options in ("-Iinclude", ["-I", "include"], "--include-path=include"):
+        with pytest.raises(UsageValueError, match="compile_options: -I include: the working directory is gone"):
+            option_text("compile_options", options)
+    assert option_text("compile_options", "-I/include") == "-I /include"
 
 
 def test_trusted_files_are_settled_like_other_paths_and_keys_are_not_files(tmp_path, monkeypatch):
