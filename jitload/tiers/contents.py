@@ -107,9 +107,13 @@ class Contents:
             The keys that went, and the bytes that are left, closure records among them.
         """
         bound = self.max_bytes if max_bytes is None else max_bytes
-        entries = sorted(self.scan_keys(), key=lambda item: item[1].st_mtime)
         records = sum(status.st_size for _, status in self.directory.files("manifests"))
-        total = sum(status.st_size for _, status in entries) + min(records, max(0, bound) // 2)
+        return self._collect(bound, min(records, max(0, bound) // 2))
+
+    def _collect(self, bound: int, others: int) -> tuple[list[str], int]:
+        """The same, where what is not an entry counts for so many bytes."""
+        entries = sorted(self.scan_keys(), key=lambda item: item[1].st_mtime)
+        total = sum(status.st_size for _, status in entries) + others
         dropped: list[str] = []
         target = bound if total <= bound else bound * HEADROOM
         for key, status in entries:
@@ -146,7 +150,7 @@ class Contents:
     def make_room(self, needed: int) -> None:
         """Drop what was not used for longest, so that so many bytes find room where there was none."""
         total = sum(status.st_size for _, status in self.scan_keys())
-        dropped, _ = self.collect(max(0, min(int(total * 0.95), total - needed)))
+        dropped, _ = self._collect(max(0, min(int(total * 0.95), total - needed)), 0)
         counters().count_evictions(len(dropped))
         tell_evicted(dropped)
 

@@ -70,10 +70,12 @@ def summarise(disk: DiskStore, index: Index | None, own: Mapping[str, Row], used
     known = {} if index is None else _summed_shards(disk, index)
     changed = {key[:2] for key in own}  # what replaced an entry has its name
     summed = {shard: sums for shard, sums in known.items() if shard not in changed}
+    if index is not None and any(sums.entries for sums in summed.values()):
+        _see_uses(summary, disk, index, used, summed)
+        if summary.oldest > summary.newest:  # rows that were there before: the index was emptied, or is busy
+            summed = {}
     for sums in summed.values():
         summary.add(sums.groups or {})
-    if index is not None and any(sums.entries for sums in summed.values()):
-        _see_uses(summary, index, used, summed)
     for entry in list_entries(disk, index, own, used, summary.state, skip=summed):
         blob = entry.kind == BLOB
         group = (entry.kind, "" if blob else entry.arch, entry.name if blob else "")
@@ -106,7 +108,9 @@ def _is_whole(sums: ShardSums) -> bool:
     return sums.is_grouped and all(kind in KINDS for kind, _, _ in sums.groups or {})
 
 
-def _see_uses(summary: Summary, index: Index, used: Mapping[str, float], shards: Mapping[str, ShardSums]) -> None:
+def _see_uses(
+    summary: Summary, disk: DiskStore, index: Index, used: Mapping[str, float], shards: Mapping[str, ShardSums]
+) -> None:
     """The first and the last use of entries in some shards; the rows of others do not count, they may be stale."""
     for newest in (False, True):
         count, found = BATCH_ENTRIES, False
@@ -118,3 +122,9 @@ def _see_uses(summary: Summary, index: Index, used: Mapping[str, float], shards:
                     found = found or key not in used  # none that comes after it was used before it
             found = found or len(rows) < count
             count *= 4
+    for key, when in sorted(used.items(), key=lambda item: -item[1]):  # its row may be any
+        if when <= summary.newest:
+            break
+        if key[:2] in shards and not disk.contents.is_gone(key):
+            summary.newest = when
+            break

@@ -89,6 +89,16 @@ def test_records_that_lead_nowhere_do_not_empty_a_cache(tmp_path, monkeypatch):
     assert len(list(cache.disk.contents.scan_keys())) == 1
 
 
+def test_a_full_disk_costs_no_more_entries_where_there_are_records(tmp_path):
+    cache = jitload.Cache(tmp_path)
+    for number in range(100):
+        put_with_record(cache, number)
+    assert in_records(tmp_path)[1] > in_entries(tmp_path) // 3
+    cache.disk.contents.make_room(1000)
+    left = len(list(cache.disk.contents.scan_keys()))
+    assert 80 < left < 95
+
+
 def test_a_quiet_directory_of_records_is_not_listed(tmp_path, monkeypatch):
     cache = jitload.Cache(tmp_path)
     for number in range(40):

@@ -180,3 +180,18 @@ def test_a_shard_of_many_groups_keeps_none_of_them_and_is_read(cache):
     for number in range(40):
         cache.blobs(f"space {number}").put("key", b"")
     assert by_summary(settled(cache)) == by_entries(cache)
+
+
+def test_an_entry_used_last_that_the_index_has_far_behind_is_the_newest(cache, monkeypatch):
+    monkeypatch.setattr("jitload.tiers.summary.BATCH_ENTRIES", 2)
+    key = list(cache.index.oldest(30))[-1]
+    cache.disk.touched[key] = time.time() + 1000
+    assert by_summary(cache) == by_entries(cache)
+    cache.disk.touched["0" * 64] = time.time() + 2000  # of one that is gone
+    assert by_summary(cache) == by_entries(cache)
+
+
+def test_where_the_index_is_emptied_meanwhile_entries_are_listed(cache, monkeypatch):
+    expected = by_entries(cache)
+    monkeypatch.setattr(Index, "oldest", lambda *_, **__: {})
+    assert by_summary(cache) == expected
