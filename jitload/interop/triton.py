@@ -164,9 +164,11 @@ def _remember_once() -> None:
 
 def _remember() -> None:
     """Put a `triton_key` that remembers its digest in the place of Triton's, where that is known and not made yet."""
+    if not triton.__version__.startswith(_KNOWN):
+        return
     make = triton_cache.triton_key
     own = make.__module__ == triton_cache.__name__  # and neither ours nor that of Triton's warm-up
-    if not own or not triton.__version__.startswith(_KNOWN) or make.cache_info().currsize:
+    if not own or make.cache_info().currsize:
         return
     disk = default_cache().disk
     root = str(Path(triton.__file__).parent)

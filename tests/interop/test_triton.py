@@ -269,6 +269,16 @@ print(cache.triton_key is before)
     assert on_stand_in(program, version, tmp_path) == ["True", str(own)]
 
 
+def test_nothing_is_looked_for_in_a_triton_that_is_not_known(tmp_path):
+    program = """
+del cache.triton_key, autotuner.triton_key
+CacheManager("KEY")
+install()
+print(knobs.cache.manager_class is CacheManager)
+"""
+    assert on_stand_in(program, "3.10.0", tmp_path) == ["True"]
+
+
 def test_a_key_that_triton_has_made_is_left_alone(tmp_path):
     program = """
 autotuner.triton_key()
