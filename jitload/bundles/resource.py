@@ -35,7 +35,7 @@ def open_resource(package: str, file: str, name: str) -> Source | None:
     loader, places = _find_package(package)
     for place in places:
         path = os.path.join(place, file)
-        if os.path.isfile(path):
+        if os.path.lexists(path):  # what is no file there is refused, not absent
             return FileSource(path, name)
         read: Callable[[str], bytes] | None = getattr(loader, "get_data", None)
         if read is not None and not os.path.isdir(place):

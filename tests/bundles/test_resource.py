@@ -124,6 +124,21 @@ def test_a_bundle_that_is_not_built_yet_hinders_nobody(unsigned, built, tmp_path
     assert said.startswith("the package ops has no file absent.jlb, the bundle that its entry point 'early'")
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe", "directory"])
+def test_what_lies_in_the_place_of_a_bundle_and_is_no_file_is_not_taken_for_absent(kind, tmp_path, monkeypatch):
+    tree(tmp_path, ["ops/__init__.py"])
+    place = tmp_path / "ops/k.jlb"
+    if kind == "link":
+        place.symlink_to("nowhere.jlb")
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BundleError, match=r"k\.jlb"):
+        open_resource("ops", "k.jlb", "")
+
+
 def test_a_look_up_does_not_import_the_package(unsigned, built, tmp_path):
     """In a process of its own, in whose working directory the package lies."""
     tree(tmp_path, ["ops/__init__.py"])
