@@ -109,7 +109,8 @@ def current() -> Config:
         fields["compile"] = "never"
     sync_seen = sync_seen or bool(fields["sync"])
     config = Config(**fields)
-    scope.seen = (state, config)
+    if environment_state() is state[0]:  # else another thread set a variable meanwhile, and may set it back
+        scope.seen = (state, config)
     return config
 
 

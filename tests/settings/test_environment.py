@@ -82,6 +82,22 @@ def test_what_a_thread_sets_and_sets_back_meanwhile_is_not_kept(monkeypatch):
     assert b"meanwhile" not in environment_state()
 
 
+def test_what_is_set_while_settings_are_read_is_not_kept_when_it_is_set_back(environment, monkeypatch):
+    read = config.read_environment
+
+    def interrupted():
+        monkeypatch.setenv("JITLOAD_SYNC", "1")
+        return read()
+
+    monkeypatch.delenv("JITLOAD_SYNC", raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(config, "read_environment", interrupted)
+        monkeypatch.setenv("JITLOAD_LOG", "error")
+        config.current()
+    monkeypatch.delenv("JITLOAD_SYNC")
+    assert not config.current().sync
+
+
 def test_it_is_looked_at_as_a_whole_however_many_settings_there_are(monkeypatch):
     calls = []
     for name in [*os.environ][40:]:
