@@ -41,9 +41,16 @@ def open_resource(package: str, file: str, name: str) -> Source | None:
         if read is not None and not os.path.isdir(place):
             try:
                 return MemorySource(read(path), name)  # a zip file, or what else a loader reads from
-            except OSError:
-                continue
+            except Exception as error:  # noqa: BLE001 - of a loader, which may be anybody's
+                if not _is_absence(error):
+                    raise BundleError(f"{path}: cannot read the bundle: {error}") from None
     return None
+
+
+def _is_absence(error: Exception) -> bool:
+    """Whether a loader has no such file: that of zip files says so by an error that has the number 0."""
+    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+    return missing or (isinstance(error, OSError) and error.errno == 0)
 
 
 def _find_package(package: str) -> tuple[object, list[str]]:

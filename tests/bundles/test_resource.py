@@ -139,6 +139,25 @@ def test_what_lies_in_the_place_of_a_bundle_and_is_no_file_is_not_taken_for_abse
         open_resource("ops", "k.jlb", "")
 
 
+@pytest.mark.parametrize("damage", ["its data", "its header", "its end"])
+def test_a_bundle_in_a_damaged_zip_file_is_not_taken_for_absent(damage, tmp_path, monkeypatch):
+    path = tmp_path / "ops.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("ops/__init__.py", "")
+        file.writestr("ops/k.jlb", os.urandom(1000))
+    monkeypatch.syspath_prepend(path)
+    assert open_resource("ops", "absent.jlb", "") is None
+    data = bytearray(path.read_bytes())
+    start = data.find(b"ops/k.jlb")
+    if damage == "its data":
+        data[start + 9 : start + 15] = b"\xff" * 6
+    elif damage == "its header":
+        data[start - 30 : start - 26] = b"none"
+    path.write_bytes(data[: start + 100] if damage == "its end" else data)
+    with pytest.raises(BundleError, match=r"ops\.zip/ops/k\.jlb: cannot read the bundle"):
+        open_resource("ops", "k.jlb", "")
+
+
 def test_a_look_up_does_not_import_the_package(unsigned, built, tmp_path):
     """In a process of its own, in whose working directory the package lies."""
     tree(tmp_path, ["ops/__init__.py"])
