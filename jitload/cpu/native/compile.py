@@ -65,7 +65,7 @@ def compile_native(code: KernelCode) -> NativeKernel:
     draft = drafts[code.name]
     if may_wait(draft.blocks):
         raise Refused("a loop of it may wait for what other threads write")
-    sites = {place: number for number, place in reversed(list(enumerate(code.places)))}
+    sites = {place.written: number for number, place in reversed(list(enumerate(code.places)))}
     writer = KernelWriter(draft.blocks, sites, _resolver(code, draft), emit)
     body = writer.write()
     ends = [block.end.instruction for block in writer.meetings if isinstance(block.end, Meeting)]

@@ -125,7 +125,7 @@ class KernelWriter(Text):
 
     def begin(self, place: Place) -> None:
         """Go on to the next instruction."""
-        found = self._sites.get(place)
+        found = self._sites.get(place.written)
         if found is None:
             raise Refused("an instruction whose place is not known", place)
         self.site = found

@@ -116,6 +116,11 @@ class Place(NamedTuple):
     inlined_at: tuple[str, ...] = ()
     excerpt: Callable[[], str] | None = None
 
+    @property
+    def written(self) -> Place:
+        """Without the excerpt, of which every reading of a text makes a new one: equal for the same instruction."""
+        return self._replace(excerpt=None)
+
 
 class Instruction:
     """One instruction as written.

@@ -227,3 +227,28 @@ def test_without_llvmlite_everything_runs_on_lanes():
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout.startswith("7 llvmlite cannot be imported")
     assert "jitload[native]" in done.stdout
+
+
+SOURCE_OF_ONE = """
+extern "C" __global__ void twice(float *x, int n) {
+    int i = threadIdx.x;
+    if (i < n) x[i] *= 2;
+}
+"""
+
+
+def test_a_kernel_of_a_source_has_machine_code_and_faults_show_the_source():
+    """Each reading of its PTX makes excerpts of its own: they say nothing of where an instruction stands."""
+
+    @jitload.jit_kernel(source=SOURCE_OF_ONE)
+    def twice(x, n): ...
+
+    with jitload.configure(device="cpu", cpu_engine="native"):
+        x = np.ones(32, np.float32)
+        twice[1, 32](x, 32)
+        assert (x == 2).all()
+        with pytest.raises(jitload.CpuFault, match=r"(?s)out of bounds.*x\[i\] \*= 2"):
+            twice[1, 64](x, 64)
+        loaded = jitload.compile(SOURCE_OF_ONE).load()
+        loaded["twice"][1, 32](x, 32)
+        assert not loaded.device_function("twice").native.refused
