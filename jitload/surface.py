@@ -14,6 +14,7 @@ from jitload.texels import as_texels, kind_of, spread
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import NoReturn
 
     import numpy as np
 
@@ -120,6 +121,9 @@ class Surface:
             process_arena().surfaces.pop(ended.handle, None)
         elif ended is not None:
             ended.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageTypeError("a surface belongs to this process and can be neither copied nor pickled: send its texels")
 
     def __enter__(self) -> Surface:  # noqa: PYI034 - Self needs Python 3.11
         return self

@@ -16,6 +16,7 @@ from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
     from jitload.cuda import tensor_map as driver_maps
     from jitload.launch.arrays import ArrayView
@@ -74,6 +75,8 @@ class TensorMap(DescribedArray):
             raise UsageTypeError(f"a tensor map is of an array, got {type(array).__name__}")
         self.view = found
         shape, strides = _axes(found)
+        if not shape:
+            raise UsageValueError("a tensor map is of an array of 1 to 5 axes, got one without")
         self._fields = Fields(
             0,
             tuple(reversed(shape)),
@@ -89,6 +92,11 @@ class TensorMap(DescribedArray):
         why = why or misfit_of(self._fields if found.host else self._fields._replace(address=found.address))
         if why:
             raise UsageValueError(f"a tensor map of shape {shape}, box {tuple(box)}: {why}")
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageTypeError(
+            "a tensor map belongs to this process and can be neither copied nor pickled: send its array"
+        )
 
     def describe(self, address: int) -> bytes:
         """The 128 bytes of the descriptor, as a launch asks for them.

@@ -24,9 +24,14 @@ def as_texels(texels: object) -> Array:
     """Texels as an array in the machine's own order of bytes.
 
     Raises:
-        UsageTypeError: they are of another type.
+        UsageTypeError: no array, one with a mask, or of another type.
     """
-    array = np.asarray(texels)
+    if isinstance(texels, np.ma.MaskedArray):
+        raise UsageTypeError("a masked array cannot be texels, which have no mask; pass .filled(...)")
+    try:
+        array = np.asarray(texels)
+    except ValueError as error:  # lists of different lengths
+        raise UsageTypeError(f"texels are an array, and NumPy makes none of this: {error}") from error
     if array.dtype.name not in _ELEMENTS:
         raise UsageTypeError(f"texels are one of {', '.join(_ELEMENTS)}, got {array.dtype}")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -51,14 +56,15 @@ def kind_of(array: Array, kind: str | None, channels: int, kinds: tuple[str, ...
     if type(channels) is not int or channels not in {1, 2, 4}:
         raise UsageValueError(f"channels={channels!r}: a texel has 1, 2 or 4")
     axes = array.ndim - (channels > 1)
-    found = _PLAIN.get(axes, "") if kind is None else kind
-    check_choice("kind", found if kind is not None else found or "2d", kinds)
-    wanted = AXES.get(found, "")
+    found = _PLAIN.get(axes) if kind is None else kind
+    if found is None:
+        besides = " besides the channels" if channels > 1 else ""
+        raise UsageValueError(f"texels of shape {array.shape}: without kind= they have 1 to 3 axes{besides}")
+    check_choice("kind", found, kinds)
+    wanted = AXES[found]
     if axes != len(wanted) or not array.size or (channels > 1 and array.shape[-1] != channels):
         last = f" and {channels} channels" if channels > 1 else ""
-        raise UsageValueError(
-            f"texels of shape {array.shape} for kind {found or 'None'!r}: it takes {len(wanted)} axes{last}"
-        )
+        raise UsageValueError(f"texels of shape {array.shape} for kind {found!r}: it takes {len(wanted)} axes{last}")
     faces = {"cube": 0, "cube layered": 1}.get(found)
     if faces is not None and (array.shape[faces] != 6 or array.shape[faces + 1] != array.shape[faces + 2]):
         raise UsageValueError(f"texels of shape {array.shape} for a {found}: 6 square faces are expected")

@@ -20,6 +20,7 @@ from jitload.texels import as_texels, check_choice, kind_of, spread
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
+    from typing import NoReturn
 
     from jitload.cpu.types import Array
     from jitload.cuda import texture
@@ -118,6 +119,9 @@ class Texture:
             process_arena().textures.pop(ended.handle, None)
         elif ended is not None:
             ended.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageTypeError("a texture belongs to this process and can be neither copied nor pickled: send its texels")
 
     def __enter__(self) -> Texture:  # noqa: PYI034 - Self needs Python 3.11
         return self

@@ -110,6 +110,7 @@ PLANE = np.zeros((8, 16), np.float32)
     (PLANE, (8, 4), {"steps": (9, 1)}, "steps are 1 to 8, got 9"), (PLANE, (8, 4), {"steps": (1,)}, "the array has 2 axes"),
     (PLANE.astype(np.int32), (8, 4), {"outside": "nan"}, "NaN in floats, and not in int32"),
     (PLANE.T, (4, 8), {}, "its last axis is not dense"), (np.zeros((8, 3), np.float32), (8, 4), {}, "multiples of 16 bytes apart, and one has 12"),
+    (np.zeros((), np.float32), (), {}, "1 to 5 axes, got one without"),
     (np.zeros((2,) * 6, np.float64), (2,) * 6, {}, "1 to 5 axes, got 6"), (np.zeros((0, 4), np.float32), (1, 4), {}, "extents are 1 to"),
 ])  # fmt: skip
 def test_what_the_driver_refuses_is_refused(array, box, options, text):

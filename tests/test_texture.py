@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 
 import numpy as np
 import pytest
@@ -43,12 +45,15 @@ def test_it_goes_with_whoever_holds_it():
         (PLANE, {"kind": "4d"}, "kind='4d': expected one of linear, 1d, 2d"),
         (PLANE, {"kind": "3d"}, r"shape \(4, 4\) for kind '3d': it takes 3 axes"),
         (PLANE, {"kind": 2}, "kind=2: expected one of"),
-        (np.zeros((2, 2, 2, 2), np.float32), {}, "for kind 'None': it takes 0 axes"),
+        (np.zeros((2, 2, 2, 2), np.float32), {}, "without kind= they have 1 to 3 axes"),
         (np.zeros((0, 4), np.float32), {}, r"shape \(0, 4\)"),
         (PLANE, {"channels": 3}, "channels=3: a texel has 1, 2 or 4"),
         (PLANE, {"channels": True}, "channels=True: a texel has 1, 2 or 4"),
         (PLANE, {"channels": 2.0}, "channels=2.0: a texel has 1, 2 or 4"),
         (PLANE, {"channels": [2]}, "a texel has 1, 2 or 4"),
+        (PLANE[0], {"channels": 4}, "without kind= they have 1 to 3 axes besides the channels"),
+        (PLANE[0, 0], {}, r"texels of shape \(\): without kind= they have 1 to 3 axes"),
+        (PLANE.reshape(2, 2, 2, 2), {}, "without kind= they have 1 to 3 axes"),
         (PLANE, {"channels": 2}, "for kind '1d': it takes 1 axes and 2 channels"),
         (np.zeros((5, 4, 4), np.float32), {"kind": "cube"}, "6 square faces are expected"),
         (np.zeros((6, 4, 3), np.float32), {"kind": "cube"}, "6 square faces are expected"),
@@ -75,6 +80,23 @@ def test_what_means_nothing_is_refused_with_what_does(texels, options, message):
 def test_texels_of_a_type_that_no_texture_has_are_refused(texels):
     with pytest.raises(jitload.UsageTypeError, match="texels are one of uint8, int8"):
         jitload.Texture(texels)
+
+
+@pytest.mark.parametrize(
+    ("texels", "message"),
+    [(np.ma.masked_array(PLANE), "which have no mask"), ([[1], [1, 2]], "NumPy makes none of this")],
+)
+@pytest.mark.parametrize("kind", [jitload.Texture, jitload.Surface])
+def test_what_is_no_array_of_texels_is_refused(kind, texels, message):
+    with pytest.raises(jitload.UsageTypeError, match=message):
+        kind(texels)
+
+
+@pytest.mark.parametrize("send", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_what_has_addresses_of_this_process_is_not_copied(send):
+    for thing in (jitload.Texture(PLANE), jitload.Surface(PLANE), jitload.TensorMap(PLANE, (4, 4))):
+        with pytest.raises(jitload.UsageTypeError, match="neither copied nor pickled"):
+            send(thing)
 
 
 @pytest.mark.parametrize("address", [None, 5, {"clamp": 1}])
