@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 PLACEHOLDER = "{arch}"
+#: What reports read: a page in the place of one would destroy it.
+_READ_SUFFIXES = frozenset({".jlb", ".jlw", ".json"})
 
 
 def default_pattern(source: Path, kind: Kind, *, per_arch: bool) -> str:
@@ -27,12 +29,14 @@ def page_destination(out: str) -> Path:
     """The file for a page of HTML.
 
     Raises:
-        ValueError: stdout was asked for.
+        ValueError: stdout was asked for, or a file named like a bundle, a workload or a profile.
         OSError: as `destination`.
     """
     path = destination(out, "")
     if path is None:
         raise ValueError(f"a page is a file: write its name in the place of {STDOUT}")
+    if path.suffix.lower() in _READ_SUFFIXES:
+        raise ValueError(f"{out} is named like what a page is about, and would hold HTML: write a name in .html")
     return path
 
 

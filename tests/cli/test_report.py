@@ -56,6 +56,7 @@ def test_a_page_is_written(files, invoke, arguments, shown):
         (["cache", "--dir", "none", "-o", "p.html"], 1, "no such directory"),
         (["cache", "-o", "none/p.html"], 1, "no such directory to write into"),
         (["cache", "-o", "-"], 1, "a page is a file"),
+        (["cache", "-o", "old.JSON"], 1, "old.JSON is named like what a page is about"),
         (["compare", "saxpy.cu", "saxpy.cu", "-o", "p.html"], 1, "saxpy.cu is no profile"),
         (["compare", ".", "saxpy.cu", "-o", "p.html"], 1, "profiles with profiles"),
         (["compare", ".", ".", "-o", "p.html"], 1, "not a cache directory"),
