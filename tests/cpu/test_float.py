@@ -188,6 +188,19 @@ def test_minimum_and_maximum(apply):
     same(apply("max.NaN.f32 %d, %a, %b;", np.float32, a, b), [0.0, 0.0, nan, nan, nan, math.inf], "NaN")
 
 
+@pytest.mark.parametrize("count", range(1, 18))
+@pytest.mark.parametrize(("name", "word", "signalling"), [
+    ("f32", np.uint32, 0x7F800001), ("f32", np.uint32, 0xFFBFFFFF),
+    ("f64", np.uint64, 0x7FF0000000000001), ("f64", np.uint64, 0xFFF7FFFFFFFFFFFF),
+])  # fmt: skip
+def test_a_number_wins_over_a_signalling_nan_in_every_lane(apply, name, word, signalling, count):
+    dtype = {"f32": np.float32, "f64": np.float64}[name]
+    nan, number = np.full(count, signalling, word).view(dtype), np.full(count, -2.5, dtype)
+    for a, b in ((nan, number), (number, nan)):
+        for one in apply(f"min.{name} %d, %a, %b; max.{name} %q, %a, %b;", (dtype, dtype), a, b):
+            same(one, [-2.5] * count, (name, count))
+
+
 TESTS = {
     "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "lt": lambda a, b: a < b,
     "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b,

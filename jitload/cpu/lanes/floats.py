@@ -56,14 +56,16 @@ def relu(x: Lanes) -> Lanes:
 def minimum(a: Lanes, b: Lanes) -> Lanes:
     """`min`: a number wins over NaN, -0 is below +0."""
     word = _WORDS[a.dtype.itemsize]
-    least = np.where(a == b, (a.view(word) | b.view(word)).view(a.dtype), np.fmin(a, b))
+    least = np.where((a < b) | np.isnan(b), a, b)  # and no `fmin`, which takes a signalling NaN in some lanes
+    least = np.where(a == b, (a.view(word) | b.view(word)).view(a.dtype), least)
     return np.where(np.isnan(least), canonical_nan(a), least)
 
 
 def maximum(a: Lanes, b: Lanes) -> Lanes:
     """`max`: a number wins over NaN, +0 is above -0."""
     word = _WORDS[a.dtype.itemsize]
-    most = np.where(a == b, (a.view(word) & b.view(word)).view(a.dtype), np.fmax(a, b))
+    most = np.where((a > b) | np.isnan(b), a, b)
+    most = np.where(a == b, (a.view(word) & b.view(word)).view(a.dtype), most)
     return np.where(np.isnan(most), canonical_nan(a), most)
 
 
