@@ -48,9 +48,24 @@ def _waits(blocks: list[Block], body: set[int]) -> bool:
         if isinstance(end, Table):
             guards = [register.index for one in end.instruction.operands for register in registers_of(one)]
         reached = _reached(made, guards)
-        if reached & loaded and not any(one in _reached(made, list(made.get(one, ()))) for one in reached):
+        if reached & loaded and not any(_moves_on(one, made, loaded) for one in reached):
             return True
     return False
+
+
+def _moves_on(register: int, made: dict[int, set[int]], loaded: set[int]) -> bool:
+    """Whether a register is made of itself, and of nothing that is read from one place again and again.
+
+    A sum of such reads goes on only when another thread has written there.
+    """
+    sources = _reached(made, list(made.get(register, ())))
+    return register in sources and all(_walks(one, made) for one in sources & loaded)
+
+
+def _walks(register: int, made: dict[int, set[int]]) -> bool:
+    """Whether a register is made of one that is made of itself: as of an address that is another each time."""
+    sources = _reached(made, list(made.get(register, ())))
+    return any(one in _reached(made, list(made.get(one, ()))) for one in sources)
 
 
 def _dependences(blocks: list[Block], body: set[int]) -> tuple[dict[int, set[int]], set[int]]:

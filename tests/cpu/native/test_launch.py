@@ -131,6 +131,41 @@ WAIT:
     @%p bra WAIT;
     ret;
 }
+.visible .entry gather(.param .u64 out) {
+    .reg .pred %p; .reg .b32 %r, %s; .reg .b64 %w;
+    ld.param.u64 %w, [out];
+    mov.b32 %s, 0;
+MORE:
+    ld.global.u32 %r, [%w];
+    add.u32 %s, %s, %r;
+    setp.lt.u32 %p, %s, 3;
+    @%p bra MORE;
+    ret;
+}
+.visible .entry bound(.param .u64 out) {
+    .reg .pred %p; .reg .b32 %r, %s; .reg .b64 %w;
+    ld.param.u64 %w, [out];
+    mov.b32 %s, 0;
+AGAIN:
+    ld.global.u32 %r, [%w];
+    add.u32 %s, %s, 1;
+    setp.lt.u32 %p, %s, %r;
+    @%p bra AGAIN;
+    ret;
+}
+.visible .entry search(.param .u64 out) {
+    .reg .pred %p; .reg .b32 %r, %s; .reg .b64 %w, %v;
+    ld.param.u64 %w, [out];
+    mov.b64 %v, %w;
+    mov.b32 %s, 0;
+ON:
+    ld.global.u32 %r, [%v];
+    add.u64 %v, %v, 4;
+    add.u32 %s, %s, %r;
+    setp.lt.u32 %p, %s, 2;
+    @%p bra ON;
+    ret;
+}
 .visible .entry chase(.param .u64 out) {
     .reg .pred %p; .reg .b64 %w, %v;
     ld.param.u64 %w, [out];
@@ -150,8 +185,12 @@ NEXT:
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("spin", "may wait"), ("chase", ""), ("rounds", "directed rounding has no native form")]
-)
+    ("name", "why"),
+    [
+        ("spin", "may wait"), ("gather", "may wait"), ("bound", ""), ("search", ""), ("chase", ""),
+        ("rounds", "directed rounding has no native form"),
+    ],
+)  # fmt: skip
 def test_what_has_no_native_form_is_refused_and_runs_on_lanes(ptx, name, why):
     device = ptx(SPIN)
     words = np.array([0, 1], np.uint64) if name == "chase" else np.ones(2, np.uint64)
