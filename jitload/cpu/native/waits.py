@@ -11,11 +11,14 @@ from jitload.cpu.isa.effects import sees_others
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block
 
+_SHARED = frozenset({"shared", "shared::cta"})
+
 
 def may_wait(blocks: list[Block]) -> bool:
     """Whether a way out of some loop depends on memory of others, and on nothing that the loop itself moves on.
 
-    A loop in which all threads of a block meet is none: the others run while one waits.
+    Where all threads of a block meet in a loop, what they hold in common changes while one waits: other blocks alone
+    are left to wait for.
     """
     back = [(block.number, to) for block in blocks for to in successors(block.end) if to <= block.number]
     return any(_waits(blocks, _body(blocks, tail, head)) for tail, head in back)
@@ -37,9 +40,8 @@ def _body(blocks: list[Block], tail: int, head: int) -> set[int]:
 
 
 def _waits(blocks: list[Block], body: set[int]) -> bool:
-    if any(isinstance(blocks[number].end, Meeting) for number in body):
-        return False
-    made, loaded = _dependences(blocks, body)
+    meets = any(isinstance(blocks[number].end, Meeting) for number in body)
+    made, loaded = _dependences(blocks, body, _SHARED if meets else frozenset())
     for number in body:
         end = blocks[number].end
         if all(to in body for to in successors(end)):
@@ -68,18 +70,21 @@ def _walks(register: int, made: dict[int, set[int]]) -> bool:
     return any(one in _reached(made, list(made.get(one, ()))) for one in sources)
 
 
-def _dependences(blocks: list[Block], body: set[int]) -> tuple[dict[int, set[int]], set[int]]:
-    """(register -> what it is made of, registers that are loaded from memory of others), within a loop."""
+def _dependences(blocks: list[Block], body: set[int], own: frozenset[str]) -> tuple[dict[int, set[int]], set[int]]:
+    """(register -> what it is made of, registers that are loaded from memory of others), within a loop.
+
+    Loads of the spaces in `own` are none of the latter.
+    """
     made: dict[int, set[int]] = {}
     loaded: set[int] = set()
     for number in body:
         for step in blocks[number].instructions:
             results, sources = results_and_sources(step)
-            others = sees_others(step.opcode, step.modifiers)
+            others = sees_others(step.opcode, step.modifiers) and own.isdisjoint(step.modifiers)
             for register in results:
                 # Under a guard the old value is a source, which moves nothing on.
-                own = {one.index for one in sources if step.guard is None or one is not register}
-                made.setdefault(register.index, set()).update(own)
+                parts = {one.index for one in sources if step.guard is None or one is not register}
+                made.setdefault(register.index, set()).update(parts)
                 if others:
                     loaded.add(register.index)
     return made, loaded

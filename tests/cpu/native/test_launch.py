@@ -142,6 +142,27 @@ MORE:
     @%p bra MORE;
     ret;
 }
+.visible .entry round(.param .u64 out) {
+    .reg .pred %p; .reg .b32 %r; .reg .b64 %w;
+    ld.param.u64 %w, [out];
+TURN:
+    bar.sync 0;
+    ld.global.u32 %r, [%w];
+    setp.eq.u32 %p, %r, 0;
+    @%p bra TURN;
+    ret;
+}
+.visible .entry agree(.param .u64 out) {
+    .shared .b32 word;
+    .reg .pred %p; .reg .b32 %r;
+    st.shared.u32 [word], 1;
+TURN:
+    bar.sync 0;
+    ld.shared.u32 %r, [word];
+    setp.eq.u32 %p, %r, 0;
+    @%p bra TURN;
+    ret;
+}
 .visible .entry bound(.param .u64 out) {
     .reg .pred %p; .reg .b32 %r, %s; .reg .b64 %w;
     ld.param.u64 %w, [out];
@@ -187,7 +208,8 @@ NEXT:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("spin", "may wait"), ("gather", "may wait"), ("bound", ""), ("search", ""), ("chase", ""),
+        ("spin", "may wait"), ("gather", "may wait"), ("round", "may wait"), ("agree", ""), ("bound", ""),
+        ("search", ""), ("chase", ""),
         ("rounds", "directed rounding has no native form"),
     ],
 )  # fmt: skip
