@@ -144,7 +144,8 @@ class Account:
             return
         while total > bound or (total > target and (step is None or len(self._dropped) < step)):
             oldest = self._index.oldest(BATCH_ENTRIES)
-            gone, used, dropped = self._drop_some(oldest, total - target)
+            share = self._entry_bytes() / total  # closure records go with their entries
+            gone, used, dropped = self._drop_some(oldest, int((total - target) * share) + 1)
             if not (gone or used or dropped):
                 return  # they cannot be removed
             requests = ledger.requests_of([*gone, *dropped])
@@ -191,10 +192,13 @@ class Account:
                 excess -= size
         return gone, used, dropped
 
+    def _entry_bytes(self) -> int:
+        return sum(sums.bytes for sums in self._index.sums().values())
+
     def _total(self, bound: int) -> int:
         """What counts to a bound: the entries, and the closure records that lead to them."""
-        entries = sum(sums.bytes for sums in self._index.sums().values())
-        return entries + bytes_in_bound(sum(sums.bytes for sums in self._index.record_sums().values()), bound)
+        records = sum(sums.bytes for sums in self._index.record_sums().values())
+        return self._entry_bytes() + bytes_in_bound(records, bound)
 
 
 def known_entries(

@@ -55,6 +55,16 @@ def test_entries_and_their_records_keep_to_the_bound_together(tmp_path, indexed,
         assert number == len(list(tmp_path.glob("objects/*/*"))), "records of entries that went are gone"
 
 
+def test_no_more_entries_go_than_with_their_records_make_room(tmp_path):
+    cache = jitload.Cache(tmp_path)
+    for number in range(60):
+        put_with_record(cache, number)
+    cache.flush()
+    bound = (in_entries(tmp_path) + in_records(tmp_path)[1]) * 3 // 4
+    cache.gc(max_bytes=bound)
+    assert bound * 0.8 < in_entries(tmp_path) + in_records(tmp_path)[1] <= bound * 0.9
+
+
 def test_what_others_did_to_records_is_found(tmp_path):
     cache = jitload.Cache(tmp_path)
     for number in range(40):
