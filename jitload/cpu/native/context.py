@@ -19,7 +19,7 @@ NEAR_WORDS = 3
 FAULT, ENDLESS, STUCK, STOPPED = 1, 2, 3, 4
 #: Back edges of all threads between two looks at Python: well below a tenth of a second.
 FUEL_EDGES = 1 << 20
-#: Looks in a row at one thread that runs on and on; lanes stop a launch after fewer scheduler steps than that.
-ENDLESS_LOOKS = 3
+#: Looks in a row at one thread that runs on and on: below a second. Lanes stop a launch after as long, but fewer turns.
+ENDLESS_LOOKS = 256
 #: How often all threads of a block may meet.
 MOST_ROUNDS = 2_000_000

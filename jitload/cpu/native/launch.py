@@ -147,7 +147,8 @@ class NativeLaunch:
             batch.fail(site, 0, grid.code.places[site].text.rstrip(";").split()[0])
         if code == at.ENDLESS:
             who, where = batch.thread_at(thread)
-            what = "still running after more than two million turns, an endless loop"
+            turns = max(at.FUEL_EDGES * at.ENDLESS_LOOKS, at.MOST_ROUNDS) // 1_000_000
+            what = f"still running after {turns} million turns, an endless loop"
             raise run_fault(grid.code.name, grid.code.places[site], what, thread=who, block=where)
         space, write = SPACES[int(words[at.WRITES]) >> 1], bool(words[at.WRITES] & 1)
         address = np.array([words[at.ADDRESS]]).view(np.uint64)

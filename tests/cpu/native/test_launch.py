@@ -233,6 +233,7 @@ extern "C" __global__ void endless(volatile unsigned *x, unsigned n) {
 def test_an_endless_thread_is_stopped_at_its_line(cuda):
     device = cuda(LOOPS, "-lineinfo")
     text = run(device, "native", "endless", 1, 32, np.zeros(32, np.uint32), 1)
+    assert not device.module.device_function("endless").native.refused
     assert "an endless loop" in text
     assert "kernel.cu:3" in text
 
