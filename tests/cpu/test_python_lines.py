@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 import types
 
@@ -83,10 +84,10 @@ def test_a_fault_shows_its_line_with_a_caret_below_the_statement(load):
     kernel, path = load(FAULT)
     with pytest.raises(jitload.CpuFault) as caught:
         kernel[1, 32](np.zeros(32, np.int32))
-    shown = "    8 |     x[i + 500000000] = i;  // here\n      |     ^"
-    assert caught.value.excerpt == shown.replace("|     ", f"|{' ' * 9}")
+    indent = " " * (4 if sys.version_info >= (3, 13) else 8)  # Python 3.13 takes the indent of a docstring off
+    assert caught.value.excerpt == f"    8 | {indent}x[i + 500000000] = i;  // here\n      | {indent}^"
     assert str(caught.value).endswith(f"\n{caught.value.excerpt}")
-    assert path.read_text().splitlines()[7] in caught.value.excerpt
+    assert path.read_text().splitlines()[7].strip() in caught.value.excerpt
 
 
 @pytest.mark.parametrize(
