@@ -38,6 +38,7 @@ LEFT_OUT = {
         ("tex.", "tld4.", "txq.", "suld.", "sust.", "sured.", "suq."),
         "a number drawn at random is no texture or surface; the tests of both run on both sides",
     ),
+    "mma.sp": "metadata drawn at random names no elements; tests/cpu/test_matrix_sparse.py has whole products",
     "wgmma.mma_async": "a number drawn at random describes no matrix; tests/cpu/test_hopper.py has whole kernels",
     **dict.fromkeys(
         (
