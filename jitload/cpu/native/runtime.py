@@ -117,9 +117,8 @@ compare:
   %agree = or i1 %new, %same
   %aligned_at = getelementptr i32, ptr @aligned, i64 %index
   %aligned = load i32, ptr %aligned_at
-  %own = select i1 %agree, i32 %state, i32 %state
   %none_before = icmp eq i32 %warp_site, -1
-  %same_site = icmp eq i32 %warp_site, %own
+  %same_site = icmp eq i32 %warp_site, %state
   %free = icmp eq i32 %aligned, 0
   %together = or i1 %none_before, %same_site
   %fine = or i1 %together, %free
@@ -127,7 +126,7 @@ compare:
   br i1 %both, label %step, label %bad
 step:
   %next_number = phi i32 [ %number, %look ], [ %barrier, %compare ]
-  %next_site = phi i32 [ %warp_site, %look ], [ %own, %compare ]
+  %next_site = phi i32 [ %warp_site, %look ], [ %state, %compare ]
   %next_t = add i64 %t, 1
   br label %thread
 good:

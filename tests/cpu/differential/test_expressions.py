@@ -52,9 +52,9 @@ def inputs(rng: random.Random) -> np.ndarray:
     return np.array([[word() for _ in range(INPUTS)] for _ in range(THREADS)], np.uint64)
 
 
-def check(seed: int, cuda, host, functions: int = FUNCTIONS) -> None:
+def check(seed: int, cuda, host) -> None:
     rng = random.Random(seed)
-    programs = [Program(rng, f"k{number}") for number in range(functions)]
+    programs = [Program(rng, f"k{number}") for number in range(FUNCTIONS)]
     text = PRELUDE + "".join(program.text for program in programs)
     device = cuda(text, "--fmad=false", "-w", arch=rng.choice(["compute_75", "compute_90", "compute_100"]))
     reference = host(text)

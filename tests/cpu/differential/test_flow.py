@@ -13,9 +13,9 @@ KERNELS = 12  # per compile
 BLOCKS = 2
 
 
-def check(seed: int, cuda, kernels: int = KERNELS) -> None:
+def check(seed: int, cuda) -> None:
     rng = random.Random(seed)
-    made = [Generator(rng) for _ in range(kernels)]
+    made = [Generator(rng) for _ in range(KERNELS)]
     text = "typedef unsigned int u32; typedef unsigned long long u64;\n"
     text += "".join(source_of(one, f"k{number}") for number, one in enumerate(made))
     device = cuda(text, "-w", arch=rng.choice(["compute_75", "compute_80", "compute_90", "compute_120"]))
