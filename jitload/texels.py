@@ -30,7 +30,7 @@ def as_texels(texels: object) -> Array:
         raise UsageTypeError("a masked array cannot be texels, which have no mask; pass .filled(...)")
     try:
         array = np.asarray(texels)
-    except ValueError as error:  # lists of different lengths
+    except Exception as error:  # lists of different lengths, or `__array__`, which is foreign code
         raise UsageTypeError(f"texels are an array, and NumPy makes none of this: {error}") from error
     if array.dtype.name not in _ELEMENTS:
         raise UsageTypeError(f"texels are one of {', '.join(_ELEMENTS)}, got {array.dtype}")

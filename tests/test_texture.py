@@ -82,9 +82,20 @@ def test_texels_of_a_type_that_no_texture_has_are_refused(texels):
         jitload.Texture(texels)
 
 
+class Released:
+    """Whose array is gone: what comes out of `__array__` is its own error."""
+
+    def __array__(self, *_arguments, **_keywords):
+        raise BufferError("released")
+
+
 @pytest.mark.parametrize(
     ("texels", "message"),
-    [(np.ma.masked_array(PLANE), "which have no mask"), ([[1], [1, 2]], "NumPy makes none of this")],
+    [
+        (np.ma.masked_array(PLANE), "which have no mask"),
+        ([[1], [1, 2]], "NumPy makes none of this"),
+        (Released(), "NumPy makes none of this: released"),
+    ],
 )
 @pytest.mark.parametrize("kind", [jitload.Texture, jitload.Surface])
 def test_what_is_no_array_of_texels_is_refused(kind, texels, message):

@@ -69,16 +69,17 @@ def configure(
     return Configuration(full_grid, full_block, dynamic, full_cluster, cooperative, hints)
 
 
-def cover(info: KernelInfo, count: object, block: object) -> tuple[int, int]:
-    """Blocks and threads per block for a thread per element.
+def cover(info: KernelInfo, count: object, block: object, cluster: object = None) -> tuple[int, int]:
+    """Blocks and threads per block for a thread per element; whole clusters of blocks.
 
     Args:
         info: of the kernel.
         count: elements.
         block: threads per block.
+        cluster: blocks per cluster, or None.
 
     Raises:
-        LaunchError: one of them is no whole number, or is negative, or a block has more than one dimension.
+        LaunchError: one of them is no whole number, or is negative, or a block or cluster has more than one dimension.
     """
     try:
         elements = _whole(count)
@@ -86,13 +87,22 @@ def cover(info: KernelInfo, count: object, block: object) -> tuple[int, int]:
         raise LaunchError(f"kernel {info.name!r}: forall({count!r}) takes a number of elements") from None
     if elements < 0:
         raise LaunchError(f"kernel {info.name!r}: forall({elements}) must not be negative")
-    threads, *others = _dimensions(info, "block", block, MAX_BLOCK)
+    threads = _along_x(info, "block", block, MAX_BLOCK)
+    blocks = -(-elements // threads)
+    if cluster is None:
+        return blocks, threads
+    together = _along_x(info, "cluster", cluster, MAX_GRID)
+    return -(-blocks // together) * together, threads
+
+
+def _along_x(info: KernelInfo, word: str, given: object, limits: Dim3) -> int:
+    extent, *others = _dimensions(info, word, given, limits)
     if others != [1, 1]:
         raise LaunchError(
-            f"kernel {info.name!r}: forall() covers elements along x, and a block is {block!r}: launch it as "
+            f"kernel {info.name!r}: forall() covers elements along x, and a {word} is {given!r}: launch it as "
             f"kernel[grid, block](...)"
         )
-    return -(-elements // threads), threads
+    return extent
 
 
 def _dimensions(info: KernelInfo, word: str, given: object, limits: Dim3, *, least: int = 1) -> Dim3:

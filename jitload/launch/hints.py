@@ -42,6 +42,7 @@ class ForallOptions(TypedDict, total=False):
     block: int | None
     shared_bytes: int
     stream: object
+    cluster: object
 
 
 class HintOptions(TypedDict, total=False):

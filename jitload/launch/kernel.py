@@ -135,7 +135,7 @@ class Kernel(Lookup, shapes.PeerAttributes):
 
     @short_errors
     def forall(
-        self, count: int, *, block: int | None = None, shared_bytes: int = 0, stream: object = None
+        self, count: int, *, block: object = None, shared_bytes: int = 0, stream: object = None, cluster: object = None
     ) -> Callable[..., None]:
         """The kernel bound for a thread per element: `kernel.forall(n)(x, n)`.
 
@@ -146,14 +146,14 @@ class Kernel(Lookup, shapes.PeerAttributes):
             block: threads per block; default: `suggest_block`.
             shared_bytes: dynamic shared memory per block.
             stream: see `Kernel`.
+            cluster: blocks per cluster; the grid has whole ones.
 
         Raises:
-            LaunchError: the count is no whole number from 0 on, or the kernel was compiled for blocks of more than one
-                dimension.
+            LaunchError: the count is no whole number from 0 on, or blocks or clusters have more than one dimension.
         """
         chosen = self.suggest_block(shared_bytes) if block is None else block
-        grid, threads = configurations.cover(self._info, count, chosen)
-        return self.bind(grid=grid, block=threads, shared_bytes=shared_bytes, stream=stream)
+        grid, threads = configurations.cover(self._info, count, chosen, cluster)
+        return self.bind(grid=grid, block=threads, shared_bytes=shared_bytes, stream=stream, cluster=cluster)
 
     @opaque
     def __call__(

@@ -60,9 +60,10 @@ class Structure:
         """
         raw = structure_bytes(value)
         if raw is None:
+            besides = "jitload.TensorMap, " if self.size == _TENSOR_MAP_BYTES else ""
             raise Misfit(
-                f"expected a structure of {self.size} bytes (a NumPy structured scalar, a ctypes structure, or bytes), "
-                f"got {described(value)}"
+                f"expected a structure of {self.size} bytes ({besides}a NumPy structured scalar, a ctypes structure, "
+                f"or bytes), got {described(value)}"
             )
         if len(raw) != self.size:
             raise Misfit(f"the structure has {self.size} bytes, {described(value)} has {len(raw)}")

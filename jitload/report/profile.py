@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Places = Sequence[str | os.PathLike[str]]
 
+#: Of the profiles that the executor writes.
+_SCHEMA = 1
 #: Longer than any profile of a program, and any file of kernels.
 MAX_PROFILE_BYTES, MAX_SOURCE_BYTES = 64 << 20, 4 << 20
 _SUFFIXES = frozenset({".c", ".cc", ".cpp", ".cu", ".cuh", ".cxx", ".h", ".hh", ".hpp", ".inl", ".ipp", ".ptx", ".py"})
@@ -83,7 +85,10 @@ def read_profile(path: str | os.PathLike[str]) -> list[KernelFigures]:
     try:
         if len(data) > MAX_PROFILE_BYTES:
             raise ValueError(f"it is longer than {MAX_PROFILE_BYTES} bytes")
-        return [_kernel(kernel) for kernel in json.loads(data)["kernels"]]
+        found = json.loads(data)
+        if found["schema"] != _SCHEMA:
+            raise ValueError(f"its schema is {found['schema']!r:.40}, and this version reads {_SCHEMA}")
+        return [_kernel(kernel) for kernel in found["kernels"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise UsageValueError(f"{path} is no profile, as `jitload profile -o` writes it: {why}") from None

@@ -191,6 +191,11 @@ def test_handles_of_the_driver_bindings(pack_one):
     assert got == ctypes.string_at(int(tensor_map.getPtr()), 128)
 
 
+def test_an_array_in_the_place_of_a_tensor_map_is_told_of_it(pack_one):
+    with pytest.raises(ArgumentError, match=r"a structure of 128 bytes \(jitload\.TensorMap, a NumPy"):
+        pack_one(Parameter(0, 128, 64, "b8", cpp="CUtensorMap_st", pointer=False), np.zeros(8))
+
+
 class Pair(ctypes.Structure):
     _fields_ = (("count", ctypes.c_int32), ("weight", ctypes.c_double))
 

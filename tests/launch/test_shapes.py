@@ -143,6 +143,19 @@ def test_forall_runs_a_thread_per_element(axpy):
         np.testing.assert_array_equal(y, 4 * x + 1)
 
 
+def test_forall_launches_whole_clusters():
+    """As many blocks as the elements need, and those that fill the last cluster, whose threads the kernel leaves out."""
+    text = '__global__ void size(unsigned *n) { unsigned c; asm("mov.u32 %0, %%cluster_nctaid.x;" : "=r"(c)); atomicMax(n, gridDim.x * 100 + c); }'
+    with jitload.configure(device="cpu"):
+        kernel = jitload.compile(text, arch="compute_90", names=["size"]).load()["size"]
+        for count, blocks in ((1, 4), (32 * 4, 4), (32 * 4 + 1, 8)):
+            n = np.zeros(1, np.uint32)
+            kernel.forall(count, block=32, cluster=4)(n)
+            assert n[0] == blocks * 100 + 4
+        with pytest.raises(jitload.LaunchError, match="a cluster is \\(2, 2\\)"):
+            kernel.forall(10, cluster=(2, 2))
+
+
 def test_forall_of_nothing_is_nothing(axpy, arrays):
     x, y = arrays
     axpy.forall(0)(2.0, x, y, 10)

@@ -122,7 +122,7 @@ def profile(path, kernel, conflicts):
     figures = {"inst_executed": 4, "thread_inst_executed": 128, "branches": 0, "divergent_branches": 0, "memory": {}}
     figures |= {"atomics": 0, "bank_conflicts": conflicts}
     row = {"kernel": kernel, "launches": 1, "shapes": [{"grid": [1], "block": [32]}], "lines": [], **figures}
-    path.write_text(json.dumps({"kernels": [row, {**row, "kernel": f"only {path.stem}"}]}))
+    path.write_text(json.dumps({"schema": 1, "kernels": [row, {**row, "kernel": f"only {path.stem}"}]}))
     return read_profile(path)
 
 
