@@ -1,7 +1,8 @@
 """One kernel as one function of LLVM IR: `i32 run(context, frame, where to go on)`.
 
 It returns 0 at the thread's end, the number of a meeting where it waits, or -1. A register is an `alloca` of its bits,
-which LLVM turns into values.
+which LLVM turns into values. Where to go on is 0, the number of a meeting, or behind those the place of a block among
+`entries`, at which a thread goes on alone that ran beside others.
 """
 
 from __future__ import annotations
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 _AXES = {"x": 0, "y": 1, "z": 2}
 _VECTORS = {"tid": context.TID, "ntid": context.NTID, "ctaid": context.CTAID, "nctaid": context.NCTAID}
+#: Words that stay as they are while a thread runs: read once, where it starts.
+_FIXED = frozenset(
+    {
+        *range(context.PARAMS, context.LOCAL_UNSET + 1), context.STATES, context.THREADS, context.THREAD,
+        *range(context.TID, context.DYNAMIC_BYTES + 1),
+    }
+)  # fmt: skip
 
 
 class KernelWriter(Text):
@@ -36,6 +44,7 @@ class KernelWriter(Text):
         sites: the number of each place, as faults name it.
         resolve: gives (space, address) of a symbol.
         emit: writes one instruction.
+        entries: blocks at which a thread may go on alone.
 
     Attributes:
         near: how many sites access global memory.
@@ -49,6 +58,7 @@ class KernelWriter(Text):
         sites: Mapping[Place, int],
         resolve: Callable[[Symbol], tuple[str, int]],
         emit: Emit,
+        entries: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
         self.blocks = blocks
@@ -60,7 +70,9 @@ class KernelWriter(Text):
         self._sites = sites
         self._emit = emit
         self._registers: dict[int, Register] = {}
+        self._entries = entries
         self._guard: str | None = None
+        self._words: dict[int, str] = {}
 
     def write(self) -> str:
         """The text of the function.
@@ -71,22 +83,25 @@ class KernelWriter(Text):
         self._declare_all()
         for block in self.blocks:
             self.line(f"b{block.number}:")
-            for instruction in block.instructions:
-                self.begin(instruction.place)
-                if instruction.guard is not None:
-                    guard = self.value(instruction.guard, 1)
-                    self._guard = self.new(f"xor i1 {guard}, true") if instruction.negated else guard
-                self._emit(self, instruction)
-            self._end(block)
+            self._write_block(block)
         body, self.lines = self.lines, []
-        return "\n".join(
-            [
-                "define internal i32 @run(ptr noalias nocapture %c, ptr noalias nocapture %f, i32 %from) {",
-                *self._head(),
-                *body,
-                "}",
-            ]
-        )
+        head = self._head()
+        return "\n".join([self._signature(), *self._read_once(), *head, *body, "}"])
+
+    def _signature(self) -> str:
+        return "define internal i32 @run(ptr noalias nocapture %c, ptr noalias nocapture %f, i32 %from) {"
+
+    def _write_block(self, block: Block) -> None:
+        for instruction in block.instructions:
+            self._write_instruction(instruction)
+        self._end(block)
+
+    def _write_instruction(self, instruction: Instruction) -> None:
+        self.begin(instruction.place)
+        if instruction.guard is not None:
+            guard = self.value(instruction.guard, 1)
+            self._guard = self.new(f"xor i1 {guard}, true") if instruction.negated else guard
+        self._emit(self, instruction)
 
     def _declare_all(self) -> None:
         for block in self.blocks:
@@ -99,26 +114,60 @@ class KernelWriter(Text):
 
     def _head(self) -> list[str]:
         """Registers, all zero, and the way to where the thread goes on."""
+        self._make_registers()
+        targets = [block.end.target for block in self.meetings if isinstance(block.end, Meeting)] + [*self._entries]
+        cases = " ".join(f"i32 {number}, label %w{number}" for number in range(1, len(targets) + 1))
+        self.line(f"switch i32 %from, label %b0 [ {cases} ]")
+        for number, target in enumerate(targets, 1):
+            self.line(f"w{number}:")
+            for register in self._lasting(target):
+                self._write(register, self._kept(register))
+            self.line(f"br label %b{target}")
+        head, self.lines = self.lines, []
+        return head
+
+    def _make_registers(self) -> None:
         for register in self._registers.values():
             self.line(f"%r{register.index} = alloca i{register.type.bits}")
         for register in self._registers.values():
-            self.line(f"store i{register.type.bits} 0, ptr %r{register.index}")
-        cases = " ".join(f"i32 {number + 1}, label %w{number}" for number in range(len(self.meetings)))
-        self.line(f"switch i32 %from, label %b0 [ {cases} ]")
-        for number, block in enumerate(self.meetings):
-            assert isinstance(block.end, Meeting)
-            self.line(f"w{number}:")
-            for register in self._lasting(block.end.target):
-                bits = register.type.bits
-                place = self.new(f"getelementptr i64, ptr %f, i64 {self._slot(register)}")
-                self.line(f"store i{bits} {self.new(f'load i{bits}, ptr {place}')}, ptr %r{register.index}")
-            self.line(f"br label %b{block.end.target}")
-        head, self.lines = self.lines, []
-        return head
+            self._write(register, "0")
+
+    def _read_once(self) -> list[str]:
+        """The words of the context that do not change."""
+        found = []
+        for number, name in self._words.items():
+            found += [f"{name}.at = getelementptr i64, ptr %c, i64 {number}", f"{name} = load i64, ptr {name}.at"]
+        return found
+
+    def word(self, number: int) -> str:
+        """The value of a word of the context."""
+        return self._words.setdefault(number, f"%word{number}") if number in _FIXED else super().word(number)
+
+    def entry(self, block: int) -> int:
+        """Where a thread goes on alone at a block, as a number."""
+        return 1 + len(self.meetings) + self._entries.index(block)
 
     def _lasting(self, target: int) -> list[Register]:
         live = self.blocks[target].live_in
         return [register for index, register in sorted(self._registers.items()) if live >> index & 1]
+
+    # Registers, and what a thread keeps of them while it waits.
+
+    def _read(self, register: Register) -> str:
+        return self.new(f"load i{register.type.bits}, ptr %r{register.index}")
+
+    def _write(self, register: Register, value: str) -> None:
+        self.line(f"store i{register.type.bits} {value}, ptr %r{register.index}")
+
+    def _keep(self, register: Register) -> None:
+        self.line(f"store i{register.type.bits} {self._read(register)}, ptr {self.frame_at(register)}")
+
+    def _kept(self, register: Register) -> str:
+        return self.new(f"load i{register.type.bits}, ptr {self.frame_at(register)}")
+
+    def frame_at(self, register: Register) -> str:
+        """Where the thread's frame has a register."""
+        return self.new(f"getelementptr i64, ptr %f, i64 {self._slot(register)}")
 
     def _slot(self, register: Register) -> int:
         return self.kept.setdefault(register.index, len(self.kept))
@@ -140,7 +189,7 @@ class KernelWriter(Text):
             self._declare(operand)
             if own < bits or (own == 1) != (bits == 1):
                 raise Refused(f"register {operand.name} of {own} bits where {bits} are needed")
-            name = self.new(f"load i{own}, ptr %r{operand.index}")
+            name = self._read(operand)
             return name if own == bits else self.new(f"trunc i{own} {name} to i{bits}")
         if isinstance(operand, Immediate):
             return str(_literal(operand, bits, floating=False))
@@ -216,9 +265,8 @@ class KernelWriter(Text):
         if own > bits:
             value = self.new(f"{'sext' if signed else 'zext'} i{bits} {value} to i{own}")
         if self._guard is not None:
-            old = self.new(f"load i{own}, ptr %r{operand.index}")
-            value = self.select(self._guard, f"i{own}", value, old)
-        self.line(f"store i{own} {value}, ptr %r{operand.index}")
+            value = self.select(self._guard, f"i{own}", value, self._read(operand))
+        self._write(operand, value)
 
     def unguarded(self) -> None:
         """Refuse an instruction under a guard that is none of those which only give a value."""
@@ -232,14 +280,7 @@ class KernelWriter(Text):
         if isinstance(end, Jump):
             self._go(block, end.target)
         elif isinstance(end, Branch):
-            guard = self.value(end.guard, 1)
-            ways = (end.other, end.taken) if end.negated else (end.taken, end.other)
-            labels = [f"b{way}" if way > block.number else self.label() for way in ways]
-            self.line(f"br i1 {guard}, label %{labels[0]}, label %{labels[1]}")
-            for label, way in zip(labels, ways, strict=True):
-                if way <= block.number:
-                    self.line(f"{label}:")
-                    self._go(block, way)
+            self._branch(block, end)
         elif isinstance(end, Exit | Return):
             self.line("ret i32 0")
         elif isinstance(end, Meeting):
@@ -247,6 +288,15 @@ class KernelWriter(Text):
             self._meet(block, end)
         else:
             raise Refused("calls and tables of branches have no native form", end.instruction.place)
+
+    def _branch(self, block: Block, end: Branch) -> None:
+        ways = (end.other, end.taken) if end.negated else (end.taken, end.other)
+        labels = [f"b{way}" if way > block.number else self.label() for way in ways]
+        self.line(f"br i1 {self.value(end.guard, 1)}, label %{labels[0]}, label %{labels[1]}")
+        for label, way in zip(labels, ways, strict=True):
+            if way <= block.number:
+                self.line(f"{label}:")
+                self._go(block, way)
 
     def _go(self, block: Block, target: int) -> None:
         """Jump; backwards, a thread looks whether it may go on."""
@@ -270,11 +320,7 @@ class KernelWriter(Text):
         meeting = self.meetings.index(block)
         _require_plain_barrier(end.instruction)
         for register in self._lasting(end.target):
-            bits = register.type.bits
-            value = self.new(f"load i{bits}, ptr %r{register.index}")
-            self.line(
-                f"store i{bits} {value}, ptr {self.new(f'getelementptr i64, ptr %f, i64 {self._slot(register)}')}"
-            )
+            self._keep(register)
         self.line(f"ret i32 {meeting + 1}")
 
     def stop(self, code: int) -> None:
