@@ -7,36 +7,26 @@ which LLVM turns into values. Where to go on is 0, the number of a meeting, or b
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
 from jitload.cpu.code.liveness import results_and_sources
 from jitload.cpu.faults import Refused
 from jitload.cpu.native import context
-from jitload.cpu.native.text import Text, fault_code
-from jitload.cpu.text.ir import Immediate, Not, Register, Sink, Special, Symbol
+from jitload.cpu.native.operands import OperandReader
+from jitload.cpu.native.text import fault_code
+from jitload.cpu.text.ir import Immediate, Register, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jitload.cpu.code.control import Block
-    from jitload.cpu.text.ir import Instruction, Operand, Place
+    from jitload.cpu.text.ir import Instruction, Operand, Place, Symbol
 
     Emit = Callable[["KernelWriter", Instruction], None]
 
-_AXES = {"x": 0, "y": 1, "z": 2}
-_VECTORS = {"tid": context.TID, "ntid": context.NTID, "ctaid": context.CTAID, "nctaid": context.NCTAID}
-#: Words that stay as they are while a thread runs: read once, where it starts.
-_FIXED = frozenset(
-    {
-        *range(context.PARAMS, context.LOCAL_UNSET + 1), context.STATES, context.THREADS, context.THREAD,
-        *range(context.TID, context.DYNAMIC_BYTES + 1),
-    }
-)  # fmt: skip
 
-
-class KernelWriter(Text):
+class KernelWriter(OperandReader):
     """Writes the function of a kernel.
 
     Args:
@@ -60,19 +50,16 @@ class KernelWriter(Text):
         emit: Emit,
         entries: tuple[int, ...] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(resolve)
         self.blocks = blocks
-        self.resolve = resolve
         self.site = 0
         self.near = 0
         self.meetings = [block for block in blocks if isinstance(block.end, Meeting)]
         self.kept: dict[int, int] = {}
         self._sites = sites
         self._emit = emit
-        self._registers: dict[int, Register] = {}
         self._entries = entries
         self._guard: str | None = None
-        self._words: dict[int, str] = {}
 
     def write(self) -> str:
         """The text of the function.
@@ -139,10 +126,6 @@ class KernelWriter(Text):
             found += [f"{name}.at = getelementptr i64, ptr %c, i64 {number}", f"{name} = load i64, ptr {name}.at"]
         return found
 
-    def word(self, number: int) -> str:
-        """The value of a word of the context."""
-        return self._words.setdefault(number, f"%word{number}") if number in _FIXED else super().word(number)
-
     def entry(self, block: int) -> int:
         """Where a thread goes on alone at a block, as a number."""
         return 1 + len(self.meetings) + self._entries.index(block)
@@ -152,9 +135,6 @@ class KernelWriter(Text):
         return [register for index, register in sorted(self._registers.items()) if live >> index & 1]
 
     # Registers, and what a thread keeps of them while it waits.
-
-    def _read(self, register: Register) -> str:
-        return self.new(f"load i{register.type.bits}, ptr %r{register.index}")
 
     def _write(self, register: Register, value: str) -> None:
         self.line(f"store i{register.type.bits} {value}, ptr %r{register.index}")
@@ -179,76 +159,6 @@ class KernelWriter(Text):
             raise Refused("an instruction whose place is not known", place)
         self.site = found
         self._guard = None
-
-    # What instructions read.
-
-    def value(self, operand: Operand, bits: int) -> str:
-        """The low `bits` of an operand, as an integer of LLVM."""
-        if isinstance(operand, Register):
-            own = operand.type.bits
-            self._declare(operand)
-            if own < bits or (own == 1) != (bits == 1):
-                raise Refused(f"register {operand.name} of {own} bits where {bits} are needed")
-            name = self._read(operand)
-            return name if own == bits else self.new(f"trunc i{own} {name} to i{bits}")
-        if isinstance(operand, Immediate):
-            return str(_literal(operand, bits, floating=False))
-        if isinstance(operand, Not) and bits == 1:
-            return self.new(f"xor i1 {self.value(operand.operand, 1)}, true")
-        if isinstance(operand, Special):
-            return self._resized(self._special(operand.name), bits)
-        if isinstance(operand, Symbol):
-            space, address = self.resolve(operand)
-            if bits < 32 or space == "code":
-                raise Refused("an address that is none here")
-            return str(address)
-        raise Refused("an operand without a native form")
-
-    def number(self, operand: Operand, bits: int) -> str:
-        """The same of an operand that is a float: literals are numbers of that width."""
-        if isinstance(operand, Immediate):
-            return str(_literal(operand, bits, floating=True))
-        return self.value(operand, bits)
-
-    def _declare(self, register: Register) -> None:
-        if register.type.bits > 64:
-            raise Refused("registers of 128 bits have no native form")
-        self._registers[register.index] = register
-
-    def _resized(self, value: str, bits: int) -> str:
-        if bits == 1:
-            raise Refused("a special register where a predicate is needed")
-        return value if bits == 64 else self.new(f"trunc i64 {value} to i{bits}")
-
-    def _special(self, name: str) -> str:
-        """A special register, as 64 bits."""
-        base, _, axis = name.partition(".")
-        if base in _VECTORS and axis in {"x", "y", "z"}:
-            return self.word(_VECTORS[base] + _AXES[axis])
-        if axis == "w" and base in _VECTORS:
-            return "0"
-        if base in {"laneid", "warpid"} or base.startswith("lanemask_"):
-            thread = self.word(context.THREAD)
-            if base == "warpid":
-                return self.new(f"lshr i64 {thread}, 5")
-            lane = self.new(f"and i64 {thread}, 31")
-            return lane if base == "laneid" else self._lane_mask(base[9:], lane)
-        found = {"nwarpid": context.WARPS, "dynamic_smem_size": context.DYNAMIC_BYTES}.get(base)
-        if found is not None:
-            return self.word(found)
-        if base in {"total_smem_size", "aggr_smem_size"}:
-            return self.word(context.SHARED_BYTES)
-        raise Refused(f"special register %{name} has no native form")
-
-    def _lane_mask(self, which: str, lane: str) -> str:
-        one = self.new(f"shl i64 1, {lane}")
-        below = self.new(f"sub i64 {one}, 1")
-        through = self.new(f"or i64 {one}, {below}")
-        if which in {"eq", "lt", "le"}:
-            return {"eq": one, "lt": below, "le": through}[which]
-        if which not in {"gt", "ge"}:
-            raise Refused(f"special register %lanemask_{which} has no native form")
-        return self.new(f"xor i64 {below if which == 'ge' else through}, 4294967295")
 
     # What they write.
 
@@ -342,33 +252,3 @@ def _require_plain_barrier(instruction: Instruction) -> None:
     fixed = len(operands) == 1 and isinstance(operands[0], Immediate) and operands[0].float_width == 0
     if not plain or "sync" not in instruction.modifiers or not fixed or not 0 <= barrier_number(instruction) < 16:
         raise Refused("only a barrier of the whole block has a native form among meetings")
-
-
-def _literal(operand: Immediate, bits: int, *, floating: bool) -> int:
-    """The bits of a literal, as the lanes executor has them."""
-    value, width = operand.value, operand.float_width
-    if bits == 1:
-        return int(bool(value))
-    if not floating:
-        if width == 1:
-            raise Refused("a floating-point literal in an integer operand")
-        return int(value) & ((1 << bits) - 1)
-    if width > 1 and width == bits:
-        return int(value)
-    if width > 1:
-        raw = int(value).to_bytes(width // 8, "little")
-        value = float(struct.unpack("<f" if width == 32 else "<d", raw)[0])
-    return float_bits(float(value), bits)
-
-
-def float_bits(value: float, bits: int) -> int:
-    """The bits of a number as a float of that width, rounded to nearest."""
-    if bits not in {32, 64}:
-        raise Refused("a literal of half precision")
-    if bits == 64:
-        return int(struct.unpack("<Q", struct.pack("<d", value))[0])
-    try:
-        packed = struct.pack("<f", value)
-    except OverflowError:
-        packed = struct.pack("<f", float("inf") if value > 0 else float("-inf"))
-    return int(struct.unpack("<I", packed)[0])
