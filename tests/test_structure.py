@@ -248,6 +248,7 @@ CHANGED = {
     "bundles/trust.py _verified": "memo of verified signatures, by content",
     "cpu/code/instruction.py EMITTERS": "filled while emitters are imported, never after that",
     "cpu/code/instruction.py _NARROWED": "filled while emitters are imported, never after that",
+    "cpu/native/machine.py _left": "engines of LLVM, whose lock is the process's",
     "cuda/driver.py _primary": "contexts are the process's",
     "cuda/memory.py _landings": "page-locked memory, by context",
     "cuda/memory.py _pools": "device memory, by context",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,10 +114,12 @@ class CpuFunction:
     def _run(self, whole: Grid, observer: Observer | None, cooperative: bool) -> None:
         """Run the blocks of a grid, and lend those of a cooperative launch what they synchronize through."""
         if not cooperative:
-            alone = observer is None and whole.order.size == 1
-            native = alone and config.current().cpu_engine == "native"
-            if not (native and self.native.run(whole)):
+            engine = config.current().cpu_engine if observer is None and whole.order.size == 1 else "lanes"
+            if engine == "lanes" or not self.native.run(whole, engine):
+                begun = time.perf_counter()
                 self._run_alone(whole, observer)
+                if engine == "auto":
+                    self.native.spend(time.perf_counter() - begun)
         else:
             whole.workspace = self._arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
             self._arena.write(whole.workspace, memoryview(bytes(_WORKSPACE_BYTES)))

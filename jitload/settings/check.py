@@ -29,7 +29,7 @@ DEFAULT_CACHE_MAX_BYTES = 2 << 30
 
 DEVICES = ("auto", "cuda", "cpu")
 COMPILE_POLICIES = ("missing", "never", "always")
-CPU_ENGINES = ("lanes", "native")
+CPU_ENGINES = ("auto", "lanes", "native")
 CPU_CHECKS = ("memory", "race", "init")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

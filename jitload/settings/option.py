@@ -137,8 +137,9 @@ OPTIONS = (
            "level of the logger `jitload` on stderr: `debug`, `info`, `warning`, `error`"),
     Option("full_traceback", "JITLOAD_FULL_TRACEBACK", False, switch, "bool",
            "`1`: errors show every frame of jitload, not the one alone that was called"),
-    Option("cpu_engine", "JITLOAD_CPU_ENGINE", "lanes", one_of(CPU_ENGINES), 'Literal["lanes", "native"]',
-           "`lanes` (default), or `native`: the CPU executor runs machine code where it can (`jitload[native]`)"),
+    Option("cpu_engine", "JITLOAD_CPU_ENGINE", "auto", one_of(CPU_ENGINES), 'Literal["auto", "lanes", "native"]',
+           "what the CPU executor makes machine code of (`jitload[native]`): `auto` (default): of kernels that it pays "
+           "for, beside the program; `lanes`: of none; `native`: of all, at the first launch"),
     Option("cpu_check", "JITLOAD_CPU_CHECK", (), cpu_checks, "str | Iterable[str] | None",
            "what the CPU executor looks for besides bad addresses: some of `memory`, `race`, `init`", separator=","),
     Option("sync", "JITLOAD_SYNC", False, switch, "bool",

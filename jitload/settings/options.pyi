@@ -26,6 +26,6 @@ class Options(TypedDict, total=False):
     dump: Path | None
     override: Path | None
     full_traceback: bool
-    cpu_engine: Literal["lanes", "native"]
+    cpu_engine: Literal["auto", "lanes", "native"]
     cpu_check: str | Iterable[str] | None
     sync: bool

@@ -101,11 +101,11 @@ def _base(w: KernelWriter, space: str, memory: Memory) -> tuple[str, str]:
             raise Refused(f"an address of {base.type.bits} bits has no native form here")
         return w.new(f"sext i32 {w.value(base, 32)} to i64"), space
     if isinstance(base, Symbol):
-        found, address = w.resolve(base)
+        found, address = w.address_of(base)
         found = "global" if found == "const" else found
         if found not in {"global", "shared", "param", "local"} or space not in {found, "param"}:
             raise Refused(f"{base.name[:80]} has no native form here")
-        return str(address), found
+        return address, found
     return "0", space
 
 

@@ -1,4 +1,4 @@
-"""Which engine runs a launch: machine code where it is asked for and the kernel has it, else lanes."""
+"""Which engine runs a launch: machine code where it is asked for, or pays, and the kernel has it; else lanes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from jitload import forks, log
 from jitload.cpu.faults import Refused
+from jitload.cpu.native.background import background
+from jitload.cpu.native.order import depends_on_order
+from jitload.errors import CpuFault
 from jitload.lazy import lazy
 
 if TYPE_CHECKING:
@@ -19,45 +22,102 @@ else:
     compiling = lazy("jitload.cpu.native.compile")  # with llvmlite, which need not be there
     launching = lazy("jitload.cpu.native.launch")
 
+#: What compiling costs at most of what was measured, the import of llvmlite included, for so many instructions.
+COMPILE_SECONDS, COMPILE_SECONDS_EACH = 0.1, 0.001
+#: A kernel with more is not compiled while the program runs: the end of the interpreter would have to wait for it.
+MOST_INSTRUCTIONS = 5000
+
+
+_MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 
 class NativeCode:
-    """The machine code of one kernel, compiled when it is first asked for.
+    """The machine code of one kernel, compiled when it is first asked for, or when that has come to pay.
 
     Attributes:
         refused: why there is none, or "".
+        declined: why engine auto leaves it to lanes, or ""; known once it has come to pay.
+        launches: how many launches of machine code there were.
     """
 
     def __init__(self, code: KernelCode) -> None:
         self._code = code
         self._kernel: NativeKernel | None = None
         self._lock = threading.Lock()
+        self._spent = 0.0
+        self._asked = False
+        self._looked = False
         self.refused = ""
+        self.declined = ""
+        self.launches = 0
         forks.after_fork(self._settle)
 
     def _settle(self) -> None:
         self._lock = threading.Lock()
+        self._asked = False
 
-    def run(self, grid: Grid) -> bool:
+    @property
+    def ready(self) -> bool:
+        """Whether there is machine code."""
+        return self._kernel is not None
+
+    def run(self, grid: Grid, engine: str) -> bool:
         """Run every block of a grid; whether that could be done at all. Nothing has run where it could not.
+
+        Args:
+            grid: of a launch that nobody watches.
+            engine: "native", which compiles where there is no machine code yet, or "auto", which waits for none.
 
         Raises:
             CpuFault: the kernel was stopped.
         """
-        kernel = self._compiled()
-        if kernel is None:
+        if self._kernel is None and engine == "native":
+            self._compile()
+        kernel = self._kernel
+        if kernel is None or (engine == "auto" and self._decline()):
             return False
-        launching.NativeLaunch(kernel, grid).run()
-        return True
+        ran = launching.NativeLaunch(kernel, grid).run()
+        self.launches += ran
+        return ran
 
-    def _compiled(self) -> NativeKernel | None:
+    def spend(self, seconds: float) -> None:
+        """Count what a launch has cost on lanes; when it comes to more than compiling costs, that begins elsewhere."""
+        self._spent += seconds
+        if self._asked or self._kernel is not None or self.refused:
+            return
+        if self._spent < COMPILE_SECONDS + COMPILE_SECONDS_EACH * len(self._code.places):
+            return
+        self._asked = True
+        if not self._decline():
+            background.add(self._compile)
+
+    def _decline(self) -> bool:
+        """Whether engine auto is to leave the kernel to lanes; looked at once."""
+        if not self._looked:
+            self._looked, instructions = True, len(self._code.places)
+            if depends_on_order(self._code.places):
+                self.declined = "its atomic operations may give other results in another order"
+            elif instructions > MOST_INSTRUCTIONS:
+                self.declined = f"{instructions} instructions are more than are compiled beside a program"
+            if self.declined:
+                log.debug("kernel %r stays on lanes in engine auto: %s", self._code.name, self.declined)
+        return bool(self.declined)
+
+    def _compile(self) -> None:
         with self._lock:
-            if self._kernel is None and not self.refused:
-                try:
-                    self._kernel = compiling.compile_native(self._code)
-                except Refused as refusal:
-                    self.refused = compiling.why_refused(refusal)
-                except ImportError as error:
-                    self.refused = f"llvmlite cannot be imported ({error}): pip install 'jitload[native]'"
-                if self.refused:
-                    log.debug("kernel %r has no machine code and runs on lanes: %s", self._code.name, self.refused)
-            return self._kernel
+            if self._kernel is not None or self.refused or background.ending:
+                return
+            try:
+                self._kernel = compiling.compile_native(self._code)
+            except Refused as refusal:
+                self._refuse(compiling.why_refused(refusal))
+            except CpuFault as fault:
+                self._refuse(str(fault))
+            except _MISTAKES as error:  # of ours, or text that no compiler writes: lanes know what to say of it
+                self._refuse(f"{type(error).__name__}: {error}")
+            except ImportError as error:
+                self._refuse(f"llvmlite cannot be imported ({error}): pip install 'jitload[native]'")
+
+    def _refuse(self, why: str) -> None:
+        self.refused = why
+        log.debug("kernel %r has no machine code and runs on lanes: %s", self._code.name, why)

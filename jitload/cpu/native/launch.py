@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from jitload.cpu.faults import run_fault
+from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.memory.generic import at_generic, at_global, at_local, at_param, at_shared
 from jitload.cpu.memory.slab import unset_bytes
 from jitload.cpu.native import context as at
@@ -43,24 +44,28 @@ class NativeLaunch:
         self._error: BaseException | None = None
         self._words = np.zeros(at.NEAR + at.NEAR_WORDS * kernel.near + 1, np.int64)
         self._memory: list[Array] = []  # what addresses in the context point to
+        self._overlap = False
 
-    def run(self) -> None:
-        """Run every block.
+    def run(self) -> bool:
+        """Run every block; False, and nothing has run, where arrays overlap: what is read there depends on the order.
 
         Raises:
             CpuFault: the kernel was stopped.
         """
         self._fill()
+        if self._overlap:
+            return False
         # Bound methods of generators: what a signal handler raises comes out of their `yield`, where it is caught.
         poll, shield = _CALLBACK(self._poll().__next__), _CALLBACK(self._shield().__next__)
         words = self._words
         words[at.POLL] = ctypes.cast(poll, ctypes.c_void_p).value or 0
         words[at.SHIELD] = ctypes.cast(shield, ctypes.c_void_p).value or 0
-        stopped = _LAUNCH(self._kernel.address)(words.ctypes.data, 0, self._grid.blocks)
+        stopped = _LAUNCH(self._kernel.machine.address)(words.ctypes.data, 0, self._grid.blocks)
         if self._error is not None:
             raise self._error
         if stopped:
             self._fail()
+        return True
 
     def _buffer(self, nbytes: int) -> int:
         """Memory for this launch, at least 16 bytes, aligned to 32."""
@@ -89,6 +94,13 @@ class NativeLaunch:
         words[at.NCTAID : at.NCTAID + 3] = grid.shape
         words[at.WARPS] = grid.warps
         words[at.DYNAMIC_BYTES] = grid.shared_bytes
+        words[at.VARIABLES] = self._variables()
+
+    def _variables(self) -> int:
+        """The table of addresses of the module's variables."""
+        table = np.array([self._grid.code.linker.address(one) for one in self._kernel.variables], np.int64)
+        self._memory.append(table)
+        return table.ctypes.data
 
     def _fill_table(self) -> None:
         """The allocations that the kernel may reach, those of other launches left out."""
@@ -96,10 +108,19 @@ class NativeLaunch:
         rows = self._grid.arena.rows(params)
         table = np.zeros((max(len(rows), _ROOM), ROW_WORDS), np.int64)
         table[: len(rows)] = rows
+        self._overlap = self._finds_overlap(rows.tolist(), set(params.tolist()))
         self._memory.append(table)
         self._words[at.TABLE] = table.ctypes.data
         self._words[at.ALLOCATIONS] = len(rows)
         self._table = table
+
+    def _finds_overlap(self, rows: list[list[int]], pointers: set[int]) -> bool:
+        """Whether several pointers are in one array of the host that is written: arrays that overlap are one row."""
+        arena = self._grid.arena.views["u8"].ctypes.data - ARENA_WINDOW
+        return any(
+            distance != arena and written and sum(start <= one <= end for one in pointers) > 1
+            for start, end, distance, written in rows
+        )
 
     def _poll(self) -> Iterator[int]:
         """Look whether to go on: signals are dealt with here, and who runs for too long is stopped."""

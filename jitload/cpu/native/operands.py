@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.faults import Refused
 from jitload.cpu.native import context
@@ -21,21 +21,35 @@ _VECTORS = {"tid": context.TID, "ntid": context.NTID, "ctaid": context.CTAID, "n
 _FIXED = frozenset(
     {
         *range(context.PARAMS, context.LOCAL_UNSET + 1), context.STATES, context.THREADS, context.THREAD,
-        *range(context.TID, context.DYNAMIC_BYTES + 1),
+        *range(context.TID, context.VARIABLES + 1),
     }
 )  # fmt: skip
+
+
+class Resolved(NamedTuple):
+    """Where a symbol lies: from the start of its space, or of a variable of the module.
+
+    Attributes:
+        space: "global", "const", "shared", "local" or "param".
+        offset: bytes.
+        variable: the number of the module's variable in the table of their addresses, or -1.
+    """
+
+    space: str
+    offset: int
+    variable: int = -1
 
 
 class OperandReader(Text):
     """Lines of a function that reads registers and literals.
 
     Args:
-        resolve: gives (space, address) of a symbol.
+        resolve: gives where a symbol lies.
     """
 
-    def __init__(self, resolve: Callable[[Symbol], tuple[str, int]]) -> None:
+    def __init__(self, resolve: Callable[[Symbol], Resolved]) -> None:
         super().__init__()
-        self.resolve = resolve
+        self._resolve = resolve
         self._registers: dict[int, Register] = {}
         self._words: dict[int, str] = {}
 
@@ -62,10 +76,10 @@ class OperandReader(Text):
         if isinstance(operand, Special):
             return self._resized(self._special(operand.name), bits)
         if isinstance(operand, Symbol):
-            space, address = self.resolve(operand)
+            space, address = self.address_of(operand)
             if bits < 32 or space == "code":
                 raise Refused("an address that is none here")
-            return str(address)
+            return address if bits == 64 or address.isdecimal() else self.new(f"trunc i64 {address} to i{bits}")
         raise Refused("an operand without a native form")
 
     def number(self, operand: Operand, bits: int) -> str:
@@ -73,6 +87,15 @@ class OperandReader(Text):
         if isinstance(operand, Immediate):
             return str(_literal(operand, bits, floating=True))
         return self.value(operand, bits)
+
+    def address_of(self, symbol: Symbol) -> tuple[str, str]:
+        """(space, address as 64 bits) of a symbol: no address of this process is written into code."""
+        space, offset, variable = self._resolve(symbol)
+        if variable < 0:
+            return space, str(offset)
+        table = self.new(f"inttoptr i64 {self.word(context.VARIABLES)} to ptr")
+        start = self.new(f"load i64, ptr {self.new(f'getelementptr i64, ptr {table}, i64 {variable}')}")
+        return space, self.new(f"add i64 {start}, {offset}") if offset else start
 
     def _declare(self, register: Register) -> None:
         if register.type.bits > 64:

@@ -153,7 +153,7 @@ entry:
   %end = add i64 %first, %count
   br label %block
 block:
-  %b = phi i64 [ %first, %entry ], [ %next_b, %over ]
+  %b = phi i64 [ %first, %entry ], [ %next_b, %over ], [ %next_b, %poll_blocks ]
   %more = icmp ult i64 %b, %end
   br i1 %more, label %begin, label %done
 begin:
@@ -208,7 +208,14 @@ over:
   %fuel_now = call i64 @word(ptr %c, i64 $FUEL)
   %fuel_rest = sub i64 %fuel_now, %threads
   call void @set(ptr %c, i64 $FUEL, i64 %fuel_rest)
-  br label %block
+  %spent = icmp sle i64 %fuel_rest, 0
+  br i1 %spent, label %poll_blocks, label %block
+poll_blocks:
+  %blocks_poll_word = call i64 @word(ptr %c, i64 $POLL)
+  %blocks_poll = inttoptr i64 %blocks_poll_word to ptr
+  %blocks_answer = call i32 %blocks_poll(ptr %c)
+  %blocks_on = icmp eq i32 %blocks_answer, 0
+  br i1 %blocks_on, label %block, label %stop
 done:
   ret i32 0
 stuck:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jitload.cpu.code.control import Block
+    from jitload.cpu.native.operands import Resolved
     from jitload.cpu.text.ir import Instruction, Operand, Place, Symbol
 
     Emit = Callable[["KernelWriter", Instruction], None]
@@ -32,7 +33,7 @@ class KernelWriter(OperandReader):
     Args:
         blocks: of the kernel.
         sites: the number of each place, as faults name it.
-        resolve: gives (space, address) of a symbol.
+        resolve: gives where a symbol lies.
         emit: writes one instruction.
         entries: blocks at which a thread may go on alone.
 
@@ -46,7 +47,7 @@ class KernelWriter(OperandReader):
         self,
         blocks: list[Block],
         sites: Mapping[Place, int],
-        resolve: Callable[[Symbol], tuple[str, int]],
+        resolve: Callable[[Symbol], Resolved],
         emit: Emit,
         entries: tuple[int, ...] = (),
     ) -> None:
