@@ -31,6 +31,16 @@ def given_path(what: str, value: object) -> str:
     return text
 
 
+def given_directory(what: str, value: object) -> str:
+    """A directory as an absolute path; "~" is a home.
+
+    Raises:
+        UsageTypeError, UsageValueError: as `given_path`.
+    """
+    path = given_path(what, value)
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - pathlib is not on the way to a hit
+
+
 def given_file(what: str, value: object) -> str:
     """The same for whoever opens it and has words of its own for a name that no file system takes.
 

@@ -498,7 +498,6 @@ LONG_FILES = {
     "jit/kernel.py": (410, "the class that `jit_kernel` gives: half is docstrings"),
     "launch/kernel.py": (335, "the class of kernels: half is docstrings"),
     "source/request.py": (355, "the class of requests, and the checks of its fields"),
-    "tiers/cache.py": (510, "the class of caches and the default one: half is docstrings"),
     "tiers/index.py": (345, "the only importer of diskcache"),
     "tiers/remote/redis_store.py": (370, "the only importer of redis"),
 }

@@ -3,56 +3,43 @@
 from __future__ import annotations
 
 import atexit
-import errno
 import os
-import weakref
+from _weakref import ref
 
 from jitload import config, log
 from jitload.artifact import Artifact, decode_factors, decode_kept
-from jitload.errors import UsageValueError
 from jitload.format.json import canonical_json
-from jitload.given import given_count, given_list, given_name, given_path, given_truth
+from jitload.given import given_directory, given_list, given_name, given_truth
 from jitload.lazy import lazy
 from jitload.settings.scope import session_part
 from jitload.tiers.counters import counters
-from jitload.tiers.disk import DiskStore
+from jitload.tiers.disk import disk_store, verify_kept
+from jitload.tiers.housekeeping import Housekeeping
 from jitload.tiers.lookup import read_key, reason_of
 from jitload.tiers.memory import MemoryStore
 from jitload.trace import is_mistake, short_errors
-from jitload.values import BLOB, Kind
+from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    import weakref
+    from collections.abc import Iterable, Mapping
     from typing import Protocol
 
     from jitload.artifact import Kept
     from jitload.compiler import nvjitlink as linkers
     from jitload.compiler import toolkit as toolkits
     from jitload.headers.record import Variant
-    from jitload.images import check as images
     from jitload.source import request as requests
     from jitload.source.request import CompileRequest
-    from jitload.tiers import account as accounts
-    from jitload.tiers import audit
     from jitload.tiers import blobs as blob_stores
     from jitload.tiers import explain as explanations
-    from jitload.tiers import merge as merging
-    from jitload.tiers import stats as statistics
-    from jitload.tiers import summary as summaries
-    from jitload.tiers import upkeep as upkeeps
-    from jitload.tiers.audit import CacheStats, EntryInfo, Rebuilt
     from jitload.tiers.blobs import BlobStore
     from jitload.tiers.explain import Explanation
-    from jitload.tiers.index import Index
-    from jitload.tiers.merge import Merged
     from jitload.tiers.remote import late
     from jitload.tiers.remote.late import LateRemote
     from jitload.tiers.remote.tier import RemoteTier
-    from jitload.tiers.stats import Stats
-    from jitload.tiers.summary import Summary
     from jitload.tiers.tier import Tier
-    from jitload.tiers.upkeep import Upkeep
     from jitload.values import Toolchain
 
     class Explainable(Protocol):
@@ -61,19 +48,13 @@ if TYPE_CHECKING:
         def request(self) -> CompileRequest:
             """What it compiles."""
 else:
+    weakref = lazy("weakref")  # 0.4 ms, and most have no remote
     linkers = lazy("jitload.compiler.nvjitlink")
     # Of requests: who keeps bytes under keys of their own does without.
     toolkits = lazy("jitload.compiler.toolkit")
     requests = lazy("jitload.source.request")
-    images = lazy("jitload.images.check")  # what comes with the first entry that is read
-    merging = lazy("jitload.tiers.merge")
-    statistics = lazy("jitload.tiers.stats")
-    upkeeps = lazy("jitload.tiers.upkeep")  # at the end of a process
-    accounts = lazy("jitload.tiers.account")
-    audit = lazy("jitload.tiers.audit")
     blob_stores = lazy("jitload.tiers.blobs")
     explanations = lazy("jitload.tiers.explain")
-    summaries = lazy("jitload.tiers.summary")
     late = lazy("jitload.tiers.remote.late")
 
 __tracebackhide__ = is_mistake
@@ -83,7 +64,7 @@ __tracebackhide__ = is_mistake
 _FATBIN = Kind.FATBIN
 
 
-class Cache:
+class Cache(Housekeeping):
     """Compiled kernels of this user: in memory, and in a private directory.
 
     Args:
@@ -106,22 +87,41 @@ class Cache:
         remote: config.Config | None = None,
     ) -> None:
         writes_nothing = given_truth("read_only", read_only)
+        below = [given_directory("layers", layer) for layer in given_list("layers", layers)]
+        place = None if directory is None else given_directory("directory", directory)
+        bound = 0 if place is None else config.byte_count("max_bytes", max_bytes)
+        self._open(place, bound, below, remote, read_only=writes_nothing)
+
+    @classmethod
+    def _of_settings(cls, settings: config.Config) -> Cache:
+        """The cache that settings name, which checked each of its values when it was set."""
+        made = cls.__new__(cls)
+        made._open(settings.cache_dir, settings.cache_max_bytes, settings.read_only_dirs, settings)
+        return made
+
+    def _open(
+        self,
+        place: str | None,
+        max_bytes: int,
+        layers: Iterable[str],
+        remote: config.Config | None,
+        *,
+        read_only: bool = False,
+    ) -> None:
         self.memory = MemoryStore()
-        self.layers = tuple(_disk_store(layer, 0, read_only=True) for layer in given_list("layers", layers))
-        self.disk: DiskStore | None = None
-        if directory is not None:
-            self.disk = _disk_store(directory, config.byte_count("max_bytes", max_bytes), read_only=writes_nothing)
+        self.layers = tuple([disk_store(layer, 0, read_only=True) for layer in layers])
+        self.disk = None if place is None else disk_store(place, max_bytes, read_only=read_only)
         own = () if self.disk is None else (self.disk,)
-        self._remote = None if remote is None else self._remote_of(remote)
+        self._remote = None if remote is None or remote.remote is None else self._remote_of(remote)
         shared = () if self._remote is None else (self._remote,)
         self.tiers: tuple[Tier, ...] = (self.memory, *self.layers, *own, *shared)
         self._counters = counters()
-        self._upkeeps: dict[DiskStore, Upkeep] = {}
+        self._upkeeps = {}
         if self.disk is not None:
             self.disk.call_at_intervals(self.note)
         self._compilers: dict[bool, Toolchain] = {}
         self._known_linker: Toolchain | None = None
-        atexit.register(_flush_at_exit, weakref.ref(self))
+        atexit.register(_flush_at_exit, ref(self))
 
     @property
     def remote(self) -> RemoteTier | None:
@@ -129,10 +129,10 @@ class Cache:
         return None if self._remote is None else self._remote.opened()
 
     def _remote_of(self, settings: config.Config) -> LateRemote | None:
-        if settings.remote is None or settings.offline:
+        if settings.offline:
             return None
         land = weakref.WeakMethod(self._land)
-        return late.LateRemote(settings, _verify_image, lambda *came: (keep := land()) and keep(*came))
+        return late.LateRemote(settings, verify_kept, lambda *came: (keep := land()) and keep(*came))
 
     def _land(self, key: str, entry: bytes, led: tuple[str, Variant] | None) -> None:
         """Keep on the disk what came from the remote, so that the next process does not ask for it."""
@@ -148,19 +148,9 @@ class Cache:
         """The cache that `compile` and `jit_kernel` use when none is given."""
         return default_cache()
 
-    @property
-    def directory(self) -> str | None:
-        """The directory, or None for a cache in memory only."""
-        return None if self.disk is None else self.disk.directory.path
-
-    @property
-    def read_only(self) -> bool:
-        """True when nothing is written to the directory."""
-        return self.disk is not None and self.disk.directory.read_only
-
     def memo_dir(self) -> str | None:
         """Where small facts about this machine may be kept: the directory, once it exists and is private."""
-        if self.disk is None or self.read_only or not self.disk.directory.exists():
+        if self.disk is None or self.disk.directory.read_only or not self.disk.directory.exists():
             return None
         return self.disk.directory.path
 
@@ -228,18 +218,6 @@ class Cache:
             if tier.put(artifact, encoded) and tier is self.disk:
                 self._note_row(artifact, factors or {})
 
-    def _note_row(self, artifact: Kept, factors: Mapping[str, object]) -> None:
-        if self._upkeep is not None:
-            self._upkeep.add(artifact, factors)
-
-    @property
-    def _upkeep(self) -> Upkeep | None:
-        """That of the directory, which a hit does not need; None where there is none."""
-        if self.disk is None:
-            return None
-        known = self._upkeeps.get(self.disk)
-        return known or self._upkeeps.setdefault(self.disk, upkeeps.Upkeep(self.disk, self._counters))
-
     def variants(self, digest: str) -> tuple[Variant, ...]:
         """The header variants that the tiers know for a request by its `digest`, each once."""
         return tuple(dict.fromkeys([variant for tier in self.tiers for variant in tier.variants(digest)[0]]))
@@ -267,64 +245,6 @@ class Cache:
             self._known_linker = linkers.linker_toolchain(self.memo_dir())
         return self._known_linker
 
-    def entries(self) -> Iterator[EntryInfo]:
-        """What the disk tier holds, in order of key; what the index does not know is read from the entry itself."""
-        return self.survey(audit.IndexState())
-
-    def survey(self, state: audit.IndexState) -> Iterator[EntryInfo]:
-        """The same, and how far the index and the entries agree.
-
-        Args:
-            state: is told that, and is complete at the end.
-        """
-        if self.disk is not None and self._upkeep is not None:
-            upkeep = self._upkeep
-            yield from audit.list_entries(self.disk, upkeep.index, upkeep.unindexed, upkeep.noted_uses(), state)
-
-    def summary(self) -> Summary:
-        """What the disk tier holds, in figures: by the sums of its index, as far as those are right."""
-        if self.disk is None or self._upkeep is None:
-            return summaries.Summary()
-        upkeep = self._upkeep
-        return summaries.summarise(self.disk, upkeep.index, upkeep.unindexed, upkeep.noted_uses())
-
-    def stats(self) -> CacheStats:
-        """Number and size of the entries on the disk."""
-        if self.disk is None:
-            return audit.CacheStats(None, 0, 0, 0)
-        return audit.CacheStats(self.directory, *accounts.count_entries(self.disk, self.index), self.disk.max_bytes)
-
-    def counted(self, since: str = "") -> tuple[str | None, Stats]:
-        """What all processes of all hosts that use the directory have counted, as far as they have told it.
-
-        A process tells it at its end, and once a minute while it compiles or reads entries from the disk.
-
-        Args:
-            since: the first day to count, "2026-11-28" in UTC; default: the first that is known.
-
-        Returns:
-            The first day of which something is known, or None; and the counts from then on.
-        """
-        return (None, statistics.Stats.of_counts({})) if self._upkeep is None else self._upkeep.counted(since)
-
-    def counted_by_day(self) -> dict[str, Stats]:
-        """What `counted` sums up, by day ("2026-11-28" in UTC), the earliest first."""
-        return {} if self._upkeep is None else self._upkeep.counted_by_day()
-
-    def verify(self) -> tuple[int, list[str]]:
-        """Read and verify every entry; damaged ones are put aside.
-
-        Returns:
-            How many are good, and the keys of those that are not.
-        """
-        if self.disk is None:
-            return 0, []
-
-        rows, damaged = audit.verify_entries(self.disk, self.index)
-        for damage in damaged:
-            log.warn(f"cache entry {damage.key} of {self.directory} is not used: {damage.reason}")
-        return len(rows), [damage.key for damage in damaged]
-
     def explain(self, request: CompileRequest | Explainable) -> Explanation:
         """Why a request, or a `jit_kernel`, is a hit or a miss in this cache as it is now; nothing is compiled.
 
@@ -337,94 +257,6 @@ class Cache:
             The explanation; `print` it.
         """
         return explanations.explain_request(requests.request_of(request), self)
-
-    def rebuild(self) -> Rebuilt | None:
-        """Make the index anew from the entries, which are verified; None where there can be no index.
-
-        Raises:
-            OSError: the index cannot be written.
-        """
-        index = self.index
-        if self.disk is None or index is None:
-            return None
-        rebuilt = audit.rebuild_index(self.disk, index)
-        if self._upkeep is not None:
-            self._upkeep.unindexed.clear()
-        return rebuilt
-
-    def merge(self, directories: Iterable[str | os.PathLike[str]]) -> Merged:
-        """Take in what other cache directories hold: verified entries, and what is known of the headers of requests.
-
-        Nothing changes there. What is damaged is left out, and named in what is given back.
-
-        Args:
-            directories: cache directories; they are only read.
-
-        Raises:
-            UsageValueError: there is no directory to take it into, nothing may be written there, or it is among them.
-            OSError: one of them does not exist, or others could have filled it.
-        """
-        own = self.disk
-        if own is None or self.read_only:
-            raise UsageValueError("merge needs a cache directory that may be written: Cache('/a/directory')")
-        others = [_disk_store(directory, 0, read_only=True) for directory in given_list("directories", directories)]
-        for other in others:
-            path = other.directory.path
-            if os.path.realpath(path) == os.path.realpath(own.directory.path):
-                raise UsageValueError(f"{path} is the cache itself: name others")
-            if not os.path.isdir(path):
-                raise FileNotFoundError(errno.ENOENT, "no such directory", path)
-            other.directory.check()
-        merged = merging.merge_stores(own, others, self._note_row)
-        self.flush()
-        return merged
-
-    def gc(self, max_bytes: int | None = None) -> int:
-        """Drop the least recently used entries until they fit into `max_bytes`; gives how many went.
-
-        Args:
-            max_bytes: the bound; default: that of the cache.
-        """
-        if self.disk is None or self._upkeep is None or self.read_only:
-            return 0
-        bound = self.disk.max_bytes if max_bytes is None else given_count("max_bytes", max_bytes)
-        self.flush()
-        return self._upkeep.collect(bound)
-
-    def clear(self) -> int:
-        """Drop everything, in memory and on the disk, quarantine included; gives how many entries went."""
-        self.memory.clear()
-        self.memory.forget_variants()
-        if self._upkeep is not None:
-            self._upkeep.clear()
-        return 0 if self.disk is None or self.read_only else self.disk.contents.clear()
-
-    def flush(self) -> None:
-        """Write what the index does not know yet, and collect. Called at exit; losing it loses nothing.
-
-        What came from a remote and is on its way to the disk is waited for, and what goes there.
-        """
-        if self._remote is not None:
-            self._remote.flush()
-        if self._upkeep is not None:
-            self._upkeep.flush()
-
-    def note(self) -> int:
-        """Note what was counted and used since the last time, for the index; gives how long the notes are, in bytes.
-
-        It is called at exit and at intervals, and costs a line appended to a file.
-        """
-        return 0 if self._upkeep is None else self._upkeep.note()
-
-    @property
-    def index(self) -> Index | None:
-        """The index of the disk tier, or None where there is none."""
-        return None if self._upkeep is None else self._upkeep.index
-
-
-def _disk_store(directory: object, max_bytes: int, *, read_only: bool) -> DiskStore:
-    path = os.path.abspath(os.path.expanduser(given_path("directory", directory)))
-    return DiskStore(path, max_bytes=max_bytes, read_only=read_only, verify=_verify_image)
 
 
 class _Defaults:
@@ -459,12 +291,7 @@ class _Defaults:
                 )
         if len(self._known) >= _MAX_DEFAULTS:
             self._known.pop(list(self._known)[0], None)  # noqa: RUF015 - another thread may change it between two steps
-        made = Cache(
-            settings.cache_dir,
-            max_bytes=settings.cache_max_bytes,
-            layers=settings.read_only_dirs,
-            remote=settings,
-        )
+        made = Cache._of_settings(settings)
         if made.disk is not None:
             made.disk.asked = True  # what is served by bundles and layers is counted here too
         return self._known.setdefault(wanted, made)
@@ -496,12 +323,7 @@ def default_cache(settings: config.Config | None = None) -> Cache:
     return session_part(_Defaults).cache(config.current() if settings is None else settings)
 
 
-def _verify_image(kind: str, data: bytes) -> None:
-    if kind != BLOB:  # of which nothing is known but its digest
-        images.verify_image(kind, data)
-
-
-def _flush_at_exit(reference: weakref.ref[Cache]) -> None:
+def _flush_at_exit(reference: ref[Cache]) -> None:
     cache = reference()
     if cache is not None:
         cache.flush()

@@ -27,6 +27,7 @@ from jitload.files.ownership import Foreign, Refused
 from jitload.format.entry import MAX_ENTRY_BYTES, encode_entry
 from jitload.lazy import lazy
 from jitload.tiers.counters import counters
+from jitload.values import BLOB
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ if TYPE_CHECKING:
     from jitload.artifact import Kept
     from jitload.headers import record as records
     from jitload.headers.record import Variant
+    from jitload.images import check as images
     from jitload.tiers import contents as holdings
     from jitload.tiers.contents import Contents
 else:
     records = lazy("jitload.headers.record")  # blobs have none
+    images = lazy("jitload.images.check")  # what comes with the first entry that is read
     holdings = lazy("jitload.tiers.contents")  # no hit looks through it
 
 #: The time of use is noted in the file's mtime, at most this often: a hit should not write.
@@ -270,3 +273,18 @@ class DiskStore:
 def _tell_rejected(relative: str, reason: str) -> None:
     if events.listeners:
         events.tell("reject", key=relative[-65:].replace("/", ""), tier="disk", reason=reason)
+
+
+def disk_store(place: str, max_bytes: int, *, read_only: bool) -> DiskStore:
+    """The store of a directory by its absolute path, with the check of images that `verify_kept` is."""
+    return DiskStore(place, max_bytes=max_bytes, read_only=read_only, verify=verify_kept)
+
+
+def verify_kept(kind: str, data: bytes) -> None:
+    """Nothing for an image that is whole, and for a blob, of which nothing is known but its digest.
+
+    Raises:
+        LoadError: an image that is not.
+    """
+    if kind != BLOB:
+        images.verify_image(kind, data)
