@@ -19,9 +19,9 @@ from jitload.given import given_cache, given_truth, kept
 from jitload.lazy import lazy
 from jitload.road import Roles
 from jitload.settings.scope import scope_in_force
-from jitload.source.arch import EXECUTOR_OPTIONS
+from jitload.source.arch import EXECUTOR_OPTIONS, given_arch
 from jitload.source.request import CompileRequest, request_of
-from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, given_arch, stand_ins, wanted_options
+from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, stand_ins, wanted_options
 from jitload.tiers.cache import default_cache
 from jitload.tiers.lookup import Answer
 from jitload.trace import is_mistake, short_errors, shorten
@@ -123,12 +123,14 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         if request is None:
             if arch is not None and given_arch(arch) is None:  # as if it had been left out
                 arch, device, memo = None, resolve_device(settings), None
+            if not plain:
+                include_dirs, defines = kept(include_dirs), kept(defines)
             fields: Written = {
                 "name": name,
-                "options": wanted_options(options),
-                "include_dirs": kept(include_dirs),
+                "options": wanted_options(options) if settings.compile_options else options,
+                "include_dirs": include_dirs,
                 "headers": headers,
-                "defines": kept(defines),
+                "defines": defines,
                 "names": names,
                 "host_headers": host_headers,
             }
@@ -163,7 +165,7 @@ def _make_request(
     memo: tuple[object, ...] | None,
 ) -> CompileRequest:
     """The request for a source, remembered under `memo`."""
-    wanted, archs = default_target(kind, arch)
+    wanted, archs = default_target(kind, arch) if kind is None or arch is None else (kind, arch)
     extra = EXECUTOR_OPTIONS if device == "cpu" else ()
     request = CompileRequest(source, kind=wanted, arch=archs, device_options=extra, **fields)
     if memo is not None:

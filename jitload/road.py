@@ -18,7 +18,6 @@ from jitload import events, log
 from jitload.errors import BundleError, TrustError
 from jitload.lazy import lazy
 from jitload.source.arch import FORMER_EXECUTOR_ARCHS
-from jitload.source.options import outlive_compile
 from jitload.target import ANY_IMAGE, NO_STAND_INS
 from jitload.tiers.counters import counters
 from jitload.tiers.lookup import Answer, ask
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from jitload.dumps import override as overrides
     from jitload.headers.closure import Closure
     from jitload.headers.record import Variant
+    from jitload.source import options as spellings
     from jitload.source.request import CompileRequest
     from jitload.target import StandIns
     from jitload.tiers import fill as filling
@@ -58,6 +58,7 @@ else:  # not on the way to a hit
     diagnostics = lazy("jitload.compiler.diagnostics")
     filling = lazy("jitload.tiers.fill")
     flight = lazy("jitload.tiers.flight")
+    spellings = lazy("jitload.source.options")
     recording = lazy("jitload.workloads.record")
 
 
@@ -298,7 +299,7 @@ def _compile_once(
 
 
 def _compile(request: CompileRequest, cache: Cache, settings: Config, roles: Roles, compiler: Compiler) -> Provided:
-    worker = roles.compile_alone if outlive_compile(request.options) else compiler
+    worker = roles.compile_alone if spellings.outlive_compile(request.options) else compiler
     filled = filling.fill(request, cache, roles.toolkit(), worker, scan_first=settings.compile != "always")
     if filled is None:
         raise missing.not_compilable(request)

@@ -8,7 +8,6 @@ from jitload.errors import UsageError, UsageValueError
 from jitload.frozen import Value
 from jitload.lazy import lazy
 from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
-from jitload.source.options import canonical_options, joined_options
 from jitload.values import Kind
 
 TYPE_CHECKING = False
@@ -17,12 +16,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.cuda import driver
+    from jitload.source import options as spellings
     from jitload.source.request import CompileRequest
 else:
+    spellings = lazy("jitload.source.options")  # most settings have none
     driver = lazy("jitload.cuda.driver")
 
-#: What nvcc calls the arch of the current device.
-NATIVE = "native"
 #: The kinds that a device runs as they are.
 ANY_IMAGE = (Kind.CUBIN, Kind.FATBIN, Kind.PTX)
 
@@ -52,11 +51,6 @@ def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) ->
     )
 
 
-def given_arch(arch: str | Iterable[str] | None) -> str | Iterable[str] | None:
-    """An arch as it was given; None for "native", which is the current device's as if it had been left out."""
-    return None if isinstance(arch, str) and arch.strip().lower() == NATIVE else arch
-
-
 def device_options(arch: object) -> tuple[str, ...]:
     """The options that the device in force wants, where it is the device that chooses the arch.
 
@@ -78,12 +72,12 @@ def wanted_options(options: str | Iterable[str]) -> str | Iterable[str]:
     if not for_all:
         return options
     try:
-        plain, directories, macros, undefined = canonical_options(for_all)
+        plain, directories, macros, undefined = spellings.canonical_options(for_all)
     except UsageError as error:
         raise UsageValueError(f"compile_options={for_all!r}: {error}") from None
     defines = [name if text is None else f"{name}={text}" for name, text in macros]
     before = [*plain, *[f"-D{define}" for define in defines], *[f"-U{name}" for name in undefined]]
-    return joined_options(before, options, [f"-I{directory}" for directory in directories])
+    return spellings.joined_options(before, options, [f"-I{directory}" for directory in directories])
 
 
 class StandIns(Value):

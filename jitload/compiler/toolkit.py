@@ -181,11 +181,24 @@ def _bindings_major() -> int | None:
         path = os.path.join(site, "cuda", "bindings", "_version.py")
         try:
             with open(path, encoding="utf-8") as file:
-                match = re.search(r"""version(?:__)? = ['"]([0-9]+)\.""", file.read())
+                major = _major_in(file.read())
         except (OSError, ValueError):
             continue
-        if match:
-            return int(match[1])
+        if major is not None:
+            return major
+    return None
+
+
+def _major_in(text: str) -> int | None:
+    """The major version in a `_version.py`, which says it as "__version__ = version = '12.9.10'".
+
+    No pattern is made for it: a hit asks.
+    """
+    for line in text.splitlines():
+        names, _, value = line.rpartition(" = ")
+        major, dot, _ = value[1:].partition(".")
+        if names.endswith(("version", "version__")) and value[:1] in {"'", '"'} and dot and major.isdecimal():
+            return int(major)
     return None
 
 

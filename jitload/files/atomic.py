@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from binascii import hexlify
 from contextlib import suppress
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -85,7 +84,7 @@ def replace_file(
 
 def unguessable() -> str:
     """A part of a file's name that nobody can have foreseen."""
-    return hexlify(os.urandom(8)).decode()
+    return os.urandom(8).hex()
 
 
 def write_all(descriptor: int, data: bytes) -> None:

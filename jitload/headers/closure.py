@@ -26,7 +26,8 @@ from jitload.errors import CompileError
 from jitload.headers.clock import clock_word
 from jitload.headers.includes import Include, absolute_names, decode_name, defined_names, loose_paths, renamed, rewrite
 from jitload.headers.macros import Macros
-from jitload.headers.search import VIRTUAL_ROOT, Header, Search, read_header, scan_text
+from jitload.headers.roots import VIRTUAL_ROOT
+from jitload.headers.search import Header, Search, read_header, scan_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -26,8 +26,7 @@ from jitload.errors import ArtifactError
 from jitload.files.regular import file_stamp, open_regular
 from jitload.format.json import canonical_json
 from jitload.frozen import Value
-from jitload.headers.roots import STANDARD_ROOT, Roots
-from jitload.headers.search import MAX_HEADER_BYTES, VIRTUAL_ROOT
+from jitload.lazy import lazy
 from jitload.values import Toolchain
 
 TYPE_CHECKING = False
@@ -36,10 +35,13 @@ if TYPE_CHECKING:
 
     from jitload.files.regular import Stamp
     from jitload.format.json import Json, JsonObject
+    from jitload.headers import roots as places
     from jitload.headers.closure import Closure
     from jitload.source.request import CompileRequest
 
     FileRow = tuple[str, str, str, Stamp | None]
+else:  # a request without headers has no use for it
+    places = lazy("jitload.headers.roots")
 
 MAGIC = b"JLMANIF1"
 #: A request that keeps changing its headers keeps this many variants; the oldest fall out.
@@ -72,7 +74,7 @@ class Variant(Value):
 
     def headers(self) -> dict[str, str]:
         """Virtual name -> SHA-256 (hex) of every header."""
-        return {f"{VIRTUAL_ROOT}{root}/{relative}": digest for root, relative, digest, _ in self.files}
+        return {f"{places.VIRTUAL_ROOT}{root}/{relative}": digest for root, relative, digest, _ in self.files}
 
     def unstamped(self) -> Variant:
         """The same without the stamps of files, which only the machine that wrote them can know."""
@@ -100,7 +102,7 @@ def check_variant(
             are taken as recorded.
         skip_toolkit: the toolkit's headers were compared before in this process.
     """
-    roots = Roots(request, toolkit)
+    roots = places.Roots(request, toolkit)
     trusted = skip_toolkit or not toolkit
     given = dict(request.headers)
     for root, relative, digest, stamp in variant.files:
@@ -123,17 +125,19 @@ def check_variant(
             return f"header {path} is gone"
         if not fits and (reason := _check_file(path, digest)):
             return reason
-    places = [] if skip_toolkit else list(roots.absent_in(_names(variant, "toolkit")))
-    for root in {root for root, _ in variant.absent if root in roots and not (trusted and root == STANDARD_ROOT)}:
-        places.append((roots.path(root, "") or "", _names(variant, root)))
-    appeared = next(filter(None, (_first_in(base, names) for base, names in places)), None)
+    looks = [] if skip_toolkit else list(roots.absent_in(_names(variant, "toolkit")))
+    for root in {
+        root for root, _ in variant.absent if root in roots and not (trusted and root == places.STANDARD_ROOT)
+    }:
+        looks.append((roots.path(root, "") or "", _names(variant, root)))
+    appeared = next(filter(None, (_first_in(base, names) for base, names in looks)), None)
     return None if appeared is None else f"{appeared} appeared"
 
 
 def _check_file(path: str, digest: str) -> str | None:
     try:
         with open_regular(path) as file:  # only hashed: to scan it too would take ten times as long
-            same = sha256_hex(file.read(MAX_HEADER_BYTES + 1)) == digest
+            same = sha256_hex(file.read(places.MAX_HEADER_BYTES + 1)) == digest
     except OSError:
         return f"header {path} is gone"
     return None if same else f"header {path} changed"

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     Pair = tuple[str, str]
 
+#: What the virtual names of headers begin with: those under which NVRTC knows them.
+VIRTUAL_ROOT = "/jitload/"
+#: A header beyond this is none.
+MAX_HEADER_BYTES = 64 << 20
 #: Under the toolkit's name, since whoever trusts recorded headers of the toolkit may trust these, too.
 STANDARD_ROOT = "toolkit/standard"
 _STANDARD = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "include", "standard")

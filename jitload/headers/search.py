@@ -11,16 +11,16 @@ from __future__ import annotations
 import os
 import posixpath
 import time
+from typing import TYPE_CHECKING
 
 from jitload.digest import sha256_hex
 from jitload.errors import CompileError
 from jitload.files.regular import file_stamp, open_regular
 from jitload.frozen import Value
-from jitload.headers.roots import STANDARD_ROOT, Roots
+from jitload.headers.roots import MAX_HEADER_BYTES, STANDARD_ROOT, VIRTUAL_ROOT, Roots
 from jitload.lazy import lazy
 from jitload.source.text import BYTE_ORDER_MARK
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     ScannedFile = tuple[str, Stamp | None, bytes, Scan]
 else:
     scanner = lazy("jitload.headers.scan")  # its patterns cost 4 ms, and a hit scans nothing
-
-VIRTUAL_ROOT = "/jitload/"
-MAX_HEADER_BYTES = 64 << 20
 
 # Scanned files by path, so that the second kernel that includes CUB does not read 600 files again. The stamp decides.
 _scanned: dict[str, ScannedFile] = {}

@@ -16,8 +16,8 @@ from jitload.given import given_cache, given_list, given_truth, kept
 from jitload.jit.kernel import JitKernel
 from jitload.jit.specialization import KernelOptions, Specialization
 from jitload.launch.signature import split_signature
+from jitload.source.arch import given_arch
 from jitload.source.decorated import Undecorated, check_function, check_source, docstring_source
-from jitload.target import given_arch
 from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from jitload.device import resolve_device
 from jitload.errors import ArgumentError, SourceNotFoundError
 from jitload.frozen import Value
 from jitload.lazy import lazy
+from jitload.source.arch import given_arch
 from jitload.source.request import CompileRequest
 from jitload.source.template import missing_argument, template_text
-from jitload.target import NO_STAND_INS, StandIns, default_target, device_options, given_arch, stand_ins, wanted_options
+from jitload.target import NO_STAND_INS, StandIns, default_target, device_options, stand_ins, wanted_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

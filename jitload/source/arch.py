@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-_ARCH = re.compile(r"(sm|compute)_([0-9]{2,3})([af]?)\Z")
+_SUFFIXES = ("a", "f")
 
+#: What nvcc calls the arch of the current device.
+NATIVE = "native"
 #: What nvcc takes for an arch besides.
 _ADVICE = {
-    "native": "leave it out, which means the current device's",
+    NATIVE: "leave it out, which means the current device's",
     "all": "write a list of them, with kind='fatbin'",
     "all-major": "write a list of them, with kind='fatbin'",
 }
@@ -48,6 +50,11 @@ def parse_kind(kind: str) -> Kind:
         raise UsageValueError(f"unknown kind {kind!r}: expected one of {expected}") from None
 
 
+def given_arch(arch: str | Iterable[str] | None) -> str | Iterable[str] | None:
+    """An arch as it was given; None for "native", which is the current device's as if it had been left out."""
+    return None if isinstance(arch, str) and arch.strip().lower() == NATIVE else arch
+
+
 def normalize_arch(arch: object) -> str:
     """The canonical name of an arch: "sm_90a", "compute_80"; "90", "9.0" and "ptx:90" are understood too.
 
@@ -58,9 +65,9 @@ def normalize_arch(arch: object) -> str:
         hint = _number_hint(arch)
         raise UsageTypeError(f"an arch is a str like 'sm_90' or 'compute_80', got {type(arch).__name__}{hint}")
     text = arch.strip().lower()
-    if not _ARCH.match(text):
+    if not _number_and_suffix(text):
         text = _spelled_out(text)
-    if not _ARCH.match(text):
+    if not _number_and_suffix(text):
         advice = _ADVICE.get(text, "write 'sm_90', 'sm_90a', 'sm_100f' or 'compute_80'")
         raise UsageValueError(f"unknown arch {arch!r}: {advice}")
     return text
@@ -122,8 +129,17 @@ def virtual_arch(arch: str) -> str:
 
 def capability(arch: str) -> tuple[int, int, str]:
     """Compute capability and suffix of an arch: "sm_100f" -> (10, 0, "f")."""
-    match = _ARCH.match(arch)
-    if match is None:
+    parts = _number_and_suffix(arch)
+    if not parts:
         raise UsageValueError(f"unknown arch {arch!r}")
-    number = int(match[2])
-    return number // 10, number % 10, match[3]
+    digits, suffix = parts
+    return int(digits) // 10, int(digits) % 10, suffix
+
+
+def _number_and_suffix(arch: str) -> tuple[str, str] | tuple[()]:
+    """What stands behind "sm_" or "compute_", such as ("90", "a"); () where that is no arch."""
+    prefix, _, name = arch.partition("_")
+    suffix = name[-1:] if name.endswith(_SUFFIXES) else ""
+    digits = name.removesuffix(suffix)
+    known = prefix in {"sm", "compute"} and len(digits) in {2, 3} and digits.isascii() and digits.isdecimal()
+    return (digits, suffix) if known else ()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jitload.source import refused
+
+    #: Options, include directories, definitions and undefined names: see `canonical_options`.
+    Canonical = tuple[tuple[str, ...], list[str], list[tuple[str, str | None]], list[str]]
 else:
     refused = lazy("jitload.source.refused")  # most requests have no options
     shlex = lazy("shlex")  # 2 ms
@@ -151,9 +154,7 @@ _BOOLEAN_OPTIONS = {
 _BOOLEAN = {"true": "true", "false": "false", "1": "true", "0": "false"}
 
 
-def canonical_options(
-    options: str | Iterable[str],
-) -> tuple[tuple[str, ...], list[str], list[tuple[str, str | None]], list[str]]:
+def canonical_options(options: str | Iterable[str]) -> Canonical:
     """Split and spell options.
 
     A string is split as a shell would: at blanks that are not in quotes. Where options override each other the last

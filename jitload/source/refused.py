@@ -7,10 +7,10 @@ looks like an option (12.9.86); what ptxas knows, from its `--help` and from try
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from jitload.errors import UsageValueError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -89,7 +89,7 @@ _NVCC_FORMS = (
     (re.compile(r"-W\w.*"), "write '--diag-suppress=NUMBER', '--diag-warn=NUMBER' or '-w'"),
     (re.compile(r"-t\d+"), "jitload.precompile() compiles with several workers"),
 )
-_ARCH = re.compile(r"\b(?:sm|compute)_\d+[af]?\b")
+_ARCH = r"\b(?:sm|compute)_\d+[af]?\b"
 
 
 def refuse_file_options(options: Iterable[tuple[str, str | None]]) -> None:
@@ -132,7 +132,7 @@ def refuse_nvcc_option(name: str, value: str | None) -> None:
 
 def _arch_advice(value: str) -> str:
     """What stands for `-gencode arch=compute_90,code=[sm_90,compute_90]`."""
-    archs = _ARCH.findall(value.partition("code=")[2] or value)
+    archs = re.findall(_ARCH, value.partition("code=")[2] or value)
     if not archs:
         return "write arch='sm_90'"
     return f"write arch={archs[0]!r}" if len(archs) == 1 else f"write kind='fatbin', arch={archs!r}"

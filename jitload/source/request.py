@@ -5,16 +5,14 @@ Paths are in it only to find headers and to talk to the user; no path is ever a 
 
 from __future__ import annotations
 
-import math
 import os
-import re
 
 from jitload.digest import digest_factors, frame_all, sha256_hex
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.frozen import Value
 from jitload.given import given_truth
+from jitload.lazy import lazy
 from jitload.source.arch import normalize_archs, parse_kind
-from jitload.source.options import canonical_options, macro_name, option_name
 from jitload.source.text import check_encodable, checked_text, read_source
 
 TYPE_CHECKING = False
@@ -24,11 +22,18 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from jitload.source import definitions
+    from jitload.source import options as spellings
     from jitload.source.fields import Changes
+    from jitload.source.options import Canonical
     from jitload.values import Kind
+else:  # most requests have neither
+    definitions = lazy("jitload.source.definitions")
+    spellings = lazy("jitload.source.options")
 
 #: Raise it when the meaning of a factor changes: old entries are then simply not found.
 SCHEMA = b"1"
+_NO_OPTIONS: Canonical = (), [], [], []
 
 
 class CompileRequest(Value):
@@ -131,9 +136,9 @@ class CompileRequest(Value):
         """
         text, path, source_dir = read_source(source, path, source_dir)
         wanted = parse_kind(kind)
-        canonical, option_dirs, option_defines, undefines = canonical_options(options)
+        none = type(options) is tuple and not options
+        canonical, option_dirs, written, undefines = _NO_OPTIONS if none else spellings.canonical_options(options)
         added = tuple([option for option in device_options if option not in canonical])
-        all_defines = _checked_definitions([*option_defines, *_definitions(defines)])
         directories = [*_listed("include_dirs", include_dirs), *option_dirs]
         archs = normalize_archs(wanted, arch)
         self._set(
@@ -146,15 +151,15 @@ class CompileRequest(Value):
             kind=wanted,
             archs=archs,
             arch=",".join(archs),
-            options=tuple(sorted((*canonical, *added), key=option_name)) if added else canonical,
+            options=tuple(sorted((*canonical, *added), key=spellings.option_name)) if added else canonical,
             device_options=added,
-            defines=tuple(sorted(all_defines.items(), key=lambda item: item[0])),
+            defines=definitions.checked_definitions(written, defines) if written or defines is not None else (),
             undefines=tuple(sorted(set(undefines))),
             names=tuple(sorted({_name_expression(item) for item in _listed("names", names)})),
             include_dirs=tuple(_directory(item) for item in directories),
             source_dir=None if source_dir is None else os.path.abspath(source_dir),
             headers=_headers(headers),
-            host_headers=given_truth("host_headers", host_headers),
+            host_headers=host_headers is True or given_truth("host_headers", host_headers),
         )
         object.__setattr__(self, "digest", digest_factors(self.factors()))
 
@@ -268,51 +273,6 @@ def program_name(name: str | None, path: str | None = None) -> str:
         raise UsageValueError(f"{name!r} cannot be a program name")
     base = name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or "kernel.cu"
     return base.encode("utf-8", "replace").decode()  # a file name need not be UTF-8, a program name must
-
-
-def _definitions(defines: Mapping[str, object] | Iterable[str] | None) -> list[tuple[str, str | None]]:
-    if defines is None:
-        return []
-    if isinstance(defines, (str, bytes)) or not hasattr(defines, "__iter__"):
-        raise UsageTypeError(
-            f"defines is a mapping like {{'N': 4}}, or an iterable of 'N=4'; got one {type(defines).__name__}"
-        )
-    if hasattr(defines, "items"):
-        return [(str(name), _definition_text(value)) for name, value in defines.items()]
-    split = [str(item).partition("=") for item in defines]
-    return [(name, value if equals else None) for name, equals, value in split]
-
-
-def _checked_definitions(pairs: list[tuple[str, str | None]]) -> dict[str, str | None]:
-    """The definitions by name; the last one of a name counts."""
-    last: dict[str, tuple[str, str | None]] = {}
-    for name, value in pairs:
-        # With parentheses for a macro that takes arguments: "SQUARE(x)".
-        if not re.fullmatch(r"[A-Za-z_]\w*(?:\([\w\s,.]*\))?", name) or re.search(r"[\0\n]", value or ""):
-            raise UsageValueError(f"{name!r} cannot be defined as a macro")
-        check_encodable(f"the value of macro {name}", value or "")
-        last[macro_name(name)] = name, value
-    return dict(last.values())
-
-
-def _definition_text(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return str.__str__(value)  # of a member of an enumeration too
-    number = value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
-    if isinstance(number, bool):
-        return "1" if number else "0"
-    if isinstance(number, float) and not math.isfinite(number):
-        raise UsageValueError(
-            f"{value!r} has no literal in C++, so no macro can be it: write what stands for it as text, such as "
-            f"'__int_as_float(0x7f800000)'"
-        )
-    if isinstance(number, int):
-        return int.__repr__(number)
-    if isinstance(number, float):  # NumPy writes as many digits as its own type has
-        return str(value) if type(value).__module__ == "numpy" else str(number)
-    raise UsageTypeError(f"a macro is text, a number or a bool, got {type(value).__name__}: {value!r}")
 
 
 def _define_bytes(value: str | None) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import Lock
+from _thread import allocate_lock
 
 from jitload import forks
 from jitload.settings.scope import session_part
@@ -32,7 +32,7 @@ class Counters:
     """Counts of one process, or of one session in it; thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = allocate_lock()
         self._hits = dict.fromkeys(TIERS, 0)
         self._seconds_saved = 0.0
         self._figures = dict.fromkeys(FIGURES, 0.0)
@@ -133,7 +133,7 @@ class Counters:
 
         That is its parent's to write down.
         """
-        self._lock = Lock()
+        self._lock = allocate_lock()
         self._taken = self._flat()
 
 

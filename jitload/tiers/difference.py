@@ -8,8 +8,8 @@ from jitload.compiler.key import readable_factors
 from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import CompileError
 from jitload.frozen import Value
-from jitload.headers.roots import Roots
-from jitload.headers.search import VIRTUAL_ROOT, read_header
+from jitload.headers.roots import VIRTUAL_ROOT, Roots
+from jitload.headers.search import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

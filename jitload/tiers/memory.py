@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from collections import OrderedDict
-from threading import Lock
 
 from jitload import events, forks
 from jitload.lazy import lazy
@@ -42,7 +42,7 @@ class MemoryStore:
         self._variants: dict[str, tuple[Variant, ...]] = {}
         self._entries: OrderedDict[str, Kept] = OrderedDict()
         self._bytes = 0
-        self._lock = Lock()
+        self._lock = allocate_lock()
         forks.after_fork(self._settle)
 
     def variants(self, request_digest: str) -> tuple[tuple[Variant, ...], str]:
@@ -115,7 +115,7 @@ class MemoryStore:
 
     def _settle(self) -> None:
         """After a fork: another thread may have been putting or dropping an artifact."""
-        self._lock = Lock()
+        self._lock = allocate_lock()
         self._bytes = sum(len(artifact.data) for artifact in self._entries.values())
 
     def __len__(self) -> int:

@@ -276,7 +276,14 @@ def test_a_version_without_a_package_is_that_of_the_file(tmp_path):
     assert nvrtc_version(Nvrtc(str(tmp_path / "libnvrtc.so.13"), 13)) == "13"
 
 
-@pytest.mark.parametrize("text", ["__version__ = version = '12.9.1'", '# 13.0\n\n__version__ = "12.0.3"\n'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__version__ = version = '12.9.1'",
+        '# 13.0\n\n__version__ = "12.0.3"\n',
+        "version: str\nversion_tuple = (13, 0)\n__version_tuple__ = version_tuple = '13.0'\nversion = '12.9.1'\n",
+    ],
+)
 def test_the_bindings_say_which_of_two_majors(installed, text):
     (installed / "cuda/bindings/_version.py").write_text(text)
     other = installed / "nvidia/cu13/lib/libnvrtc.so.13"
