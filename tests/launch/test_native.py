@@ -17,7 +17,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jitload import LaunchError
@@ -133,6 +133,7 @@ def test_values_of_every_type_are_packed_as_python_packs_them(roads, row):
         ptx = "b8"
     launch = roads(scalar(row.cpp, row.nbytes, ptx))
 
+    @settings(max_examples=settings.default.max_examples // 3)  # of more than a hundred types
     @given(values_of(row))
     @example(math.nan)
     @example(-math.inf)

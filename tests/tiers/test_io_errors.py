@@ -59,5 +59,5 @@ def test_a_call_that_fails_loses_no_kernel(shim, state, error, sticky):
 @pytest.mark.parametrize("sticky", ["once", "sticky"])
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("state", ["absent", "empty", "warm", "index"])
-def test_no_call_that_fails_loses_a_kernel(shim, state, error, sticky):
-    fail_calls(shim, state, error, sticky, "all")
+def test_no_call_that_fails_loses_a_kernel(shim, state, error, sticky, bounded):
+    fail_calls(shim, state, error, sticky, bounded("all", 24))
