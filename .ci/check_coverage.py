@@ -11,8 +11,13 @@ from __future__ import annotations
 import json
 import pathlib
 import sys
+from fnmatch import fnmatch
+from typing import TYPE_CHECKING
 
 import coverage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 #: Percent, a little below what was measured; "jitload" stands for the modules at the top.
 FLOORS = {
@@ -40,6 +45,7 @@ def measure(directory: str) -> dict[str, list[tuple[str, int, int]]]:
     """Package -> (file, what ran, what there is)."""
     data = coverage.Coverage(data_file=f"{directory}/data", config_file="pyproject.toml")
     data.combine([directory])
+    data.get_data().touch_files(_sources(data.get_option("run:omit")))
     report = pathlib.Path(directory, "report.json")
     data.json_report(outfile=str(report), ignore_errors=True)  # of what tests compile under names of no file
     files = json.loads(report.read_text())["files"]
@@ -51,6 +57,12 @@ def measure(directory: str) -> dict[str, list[tuple[str, int, int]]]:
         package = pathlib.PurePath(path).parts[:2] if path.count("/") > 1 else ("jitload",)
         found.setdefault("/".join(package), []).append((path, ran, there))
     return found
+
+
+def _sources(omitted: Iterable[str]) -> list[str]:
+    """The files of the package, of which some may have run in no process."""
+    paths = (str(path.resolve()) for path in pathlib.Path("jitload").rglob("*.py"))
+    return [path for path in paths if not any(fnmatch(path, pattern) for pattern in omitted)]
 
 
 def percent(files: list[tuple[str, int, int]]) -> float:

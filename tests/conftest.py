@@ -21,8 +21,10 @@ from jitload.cuda.driver import missing_gpu
 from tests.driver import run as driver_run
 
 # The one profile, in force before any test module is imported: no deadlines, since a machine that is shared is now and
-# then ten times slower than itself, whatever the code under test does.
-hypothesis.settings.register_profile("jitload", deadline=None)
+# then ten times slower than itself, whatever the code under test does. Stages of .ci/run that try again what others have
+# tried do so with fewer examples.
+EXAMPLES = int(os.environ.get("JITLOAD_TEST_EXAMPLES", "100"))
+hypothesis.settings.register_profile("jitload", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("jitload")
 
 #: Skipped without these, but where JITLOAD_TEST_FRAMEWORKS says that they are there.
@@ -42,6 +44,11 @@ MAY_SKIP_IN_CI += FRAMEWORKS
 MAY_SKIP_IN_CI += tuple(filter(None, os.environ.get("JITLOAD_TEST_WITHOUT", "").split(";")))
 
 
+#: So many rows of each table of tests are measured, where coverage is: the others go through the same code.
+MEASURED_ROWS = 3
+MEASURED = pytest.StashKey[set]()
+
+
 def pytest_addoption(parser):
     parser.addoption("--bounded", action="store_true", help="the slow tests in short: some of each table, fewer rounds")
 
@@ -50,26 +57,53 @@ def pytest_collection_modifyitems(config, items):
     """With --bounded, keep some rows of each slow table: two, or `slow(keep=...)`, other ones for each test."""
     if not config.getoption("--bounded"):
         return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    kept = {
+        item
+        for name, rows in _tables(slow)
+        for item in _some(name, rows, rows[0].get_closest_marker("slow").kwargs.get("keep", 2))
+    }
+    dropped = [item for item in slow if item not in kept]
+    items[:] = [item for item in items if item in kept or not item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=dropped)
+
+
+def _tables(items):
+    """(name, rows) of each test of these: what differs by its parameters alone are the rows of one table."""
     tables = {}
     for item in items:
-        if marker := item.get_closest_marker("slow"):
-            tables.setdefault((item.path, getattr(item, "originalname", item.name)), (marker, []))[1].append(item)
-    dropped = set()
-    for (_, name), (marker, rows) in tables.items():
-        keep = min(marker.kwargs.get("keep", 2), len(rows))
-        start = zlib.crc32(name.encode())
-        kept = {rows[(start + number * len(rows) // keep) % len(rows)] for number in range(keep)}
-        dropped.update(row for row in rows if row not in kept)
-    items[:] = [item for item in items if item not in dropped]
-    config.hook.pytest_deselected(items=list(dropped))
+        tables.setdefault((item.path, getattr(item, "originalname", item.name)), []).append(item)
+    return [(name, rows) for (_, name), rows in tables.items()]
+
+
+def _some(name, rows, keep):
+    """So many of the rows, evenly from all of them, beginning at another one for each test."""
+    keep, start = min(keep, len(rows)), zlib.crc32(name.encode())
+    return {rows[(start + number * len(rows) // keep) % len(rows)] for number in range(keep)}
 
 
 @pytest.hookimpl(trylast=True)
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish():
+def pytest_collection_finish(session):
     """What stands for 14,000 tests lives to the end: no collection of garbage is to walk through it again."""
+    session.stash[MEASURED] = {
+        item for name, rows in _tables(session.items) for item in _some(name, rows, MEASURED_ROWS)
+    }
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Where .ci/run measures coverage, rows beyond the first few of a table run without: it doubles what they cost."""
+    measured = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
+    if measured is None or item in item.session.stash[MEASURED]:
+        yield
+        return
+    measured.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_START", raising=False)  # nor what the test starts
+        yield
+    measured.start()
 
 
 def pytest_sessionfinish(session):
