@@ -10,11 +10,12 @@ from jitload.cpu.code.layout import KernelLayout
 from jitload.cpu.code.liveness import symbols_of
 from jitload.cpu.faults import Refused, describe_place
 from jitload.cpu.native.column import emit
+from jitload.cpu.native.functions import write_functions
 from jitload.cpu.native.machine import MachineCode, generate
 from jitload.cpu.native.operands import Resolved
 from jitload.cpu.native.runtime import runtime_text
 from jitload.cpu.native.waits import may_wait
-from jitload.cpu.native.writer import KernelWriter, barrier_number
+from jitload.cpu.native.writer import barrier_number
 from jitload.images.ptx.entries import align
 
 if TYPE_CHECKING:
@@ -60,16 +61,15 @@ def compile_native(code: KernelCode) -> NativeKernel:
         raise Refused("a loop of it may wait for what other threads write")
     sites = {place.written: number for number, place in reversed(list(enumerate(code.places)))}
     variables: list[Variable] = []
-    writer = KernelWriter(draft.blocks, sites, _resolver(draft, variables), emit)
-    body = writer.write()
-    ends = [block.end.instruction for block in writer.meetings if isinstance(block.end, Meeting)]
+    found = write_functions(draft.blocks, sites, _resolver(draft, variables), emit)
+    ends = [block.end.instruction for block in found.meetings if isinstance(block.end, Meeting)]
     aligned = [one.opcode == "bar" or "aligned" in one.modifiers for one in ends]
-    text = f"{body}\n{runtime_text([barrier_number(one) for one in ends], aligned)}"
+    text = f"{found.text}\n{runtime_text([barrier_number(one) for one in ends], aligned, found.common)}"
     return NativeKernel(
         MachineCode(generate(text)),
-        writer.near,
-        max(8 * len(writer.kept), 8),
-        tuple(one.number for one in writer.meetings),
+        found.near,
+        found.frame_bytes,
+        tuple(one.number for one in found.meetings),
         tuple(variables),
     )
 

@@ -16,8 +16,8 @@ from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.memory.generic import at_generic, at_global, at_local, at_param, at_shared
 from jitload.cpu.memory.slab import unset_bytes
 from jitload.cpu.native import context as at
-from jitload.cpu.native.access import SPACES
 from jitload.cpu.native.lookup import ROW_WORDS
+from jitload.cpu.native.places import SPACES
 from jitload.cpu.run.batch import Batch
 from jitload.cpu.run.frame import Frame
 from jitload.cpu.run.meet import Meetings

@@ -1,14 +1,16 @@
-"""What every kernel is compiled with, as LLVM IR: the driver of threads and blocks, and the look-up of addresses."""
+"""What every kernel is compiled with, as LLVM IR: the driver of blocks, and what is said of threads elsewhere."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from string import Template
 
 from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 from jitload.cpu.memory.slab import UNSET
 from jitload.cpu.native import context
-from jitload.cpu.native.lookup import LOOK_UP
+from jitload.cpu.native.lookup import LOOK_UP, row_helpers
+from jitload.cpu.native.threads import THREADS
 
 _DRIVER = """\
 define internal void @fill(i64 %memory, i64 %bytes) noinline {
@@ -26,66 +28,6 @@ fill:
   br label %more
 done:
   ret void
-}
-
-define internal i32 @round(ptr %c) {
-entry:
-  %states_word = call i64 @word(ptr %c, i64 $STATES)
-  %states = inttoptr i64 %states_word to ptr
-  %frames_word = call i64 @word(ptr %c, i64 $FRAMES)
-  %frames = inttoptr i64 %frames_word to ptr
-  %frame_bytes = call i64 @word(ptr %c, i64 $FRAME_BYTES)
-  %threads = call i64 @word(ptr %c, i64 $THREADS)
-  %width = call i64 @word(ptr %c, i64 $NTID)
-  %height = call i64 @word(ptr %c, i64 $NTID_Y)
-  br label %thread
-thread:
-  %t = phi i64 [ 0, %entry ], [ %next_t, %step ]
-  %x = phi i64 [ 0, %entry ], [ %next_x, %step ]
-  %y = phi i64 [ 0, %entry ], [ %next_y, %step ]
-  %z = phi i64 [ 0, %entry ], [ %next_z, %step ]
-  %waiting = phi i32 [ 0, %entry ], [ %now_waiting, %step ]
-  %more = icmp ult i64 %t, %threads
-  br i1 %more, label %look, label %done
-look:
-  %state_at = getelementptr i32, ptr %states, i64 %t
-  %state = load i32, ptr %state_at
-  %ended = icmp slt i32 %state, 0
-  br i1 %ended, label %step, label %go
-go:
-  call void @set(ptr %c, i64 $THREAD, i64 %t)
-  call void @set(ptr %c, i64 $TID, i64 %x)
-  call void @set(ptr %c, i64 $TID_Y, i64 %y)
-  call void @set(ptr %c, i64 $TID_Z, i64 %z)
-  %frame_offset = mul i64 %t, %frame_bytes
-  %frame = getelementptr i8, ptr %frames, i64 %frame_offset
-  %found = call i32 @run(ptr %c, ptr %frame, i32 %state)
-  %bad = icmp slt i32 %found, 0
-  br i1 %bad, label %stop, label %keep
-keep:
-  %over = icmp eq i32 %found, 0
-  %new_state = select i1 %over, i32 -1, i32 %found
-  store i32 %new_state, ptr %state_at
-  %one = select i1 %over, i32 0, i32 1
-  br label %step
-step:
-  %more_waiting = phi i32 [ 0, %look ], [ %one, %keep ]
-  %now_waiting = add i32 %waiting, %more_waiting
-  %next_t = add i64 %t, 1
-  %x1 = add i64 %x, 1
-  %x_over = icmp eq i64 %x1, %width
-  %next_x = select i1 %x_over, i64 0, i64 %x1
-  %y1 = add i64 %y, 1
-  %y_new = select i1 %x_over, i64 %y1, i64 %y
-  %y_over = icmp eq i64 %y_new, %height
-  %next_y = select i1 %y_over, i64 0, i64 %y_new
-  %z1 = add i64 %z, 1
-  %next_z = select i1 %y_over, i64 %z1, i64 %z
-  br label %thread
-done:
-  ret i32 %waiting
-stop:
-  ret i32 -1
 }
 
 define internal i1 @meet(ptr %c) {
@@ -166,6 +108,7 @@ begin:
   call void @set(ptr %c, i64 $CTAID_Y, i64 %y)
   call void @set(ptr %c, i64 $CTAID_Z, i64 %z)
   call void @set(ptr %c, i64 $ROUNDS, i64 0)
+  call void @set(ptr %c, i64 $PARTED, i64 0)
   call void @llvm.memset.p0.i64(ptr %states, i8 0, i64 %states_bytes, i1 false)
   call void @fill(i64 %shared, i64 %shared_bytes)
   %has_local = icmp ne i64 %local_bytes, 0
@@ -245,15 +188,31 @@ def _store_word(match: re.Match[str]) -> str:
     return f"  {place} = getelementptr i64, ptr %c, i64 {number}\n  store i64 {value}, ptr {place}\n"
 
 
-def runtime_text(barriers: list[int], aligned: list[bool]) -> str:
-    """The text for a kernel with these meetings, in the order of their numbers, the first being 1."""
+def runtime_text(barriers: list[int], aligned: list[bool], common: list[list[int]] | None) -> str:
+    """The text for a kernel with these meetings, in the order of their numbers, the first being 1.
+
+    Args:
+        barriers: the barrier of each.
+        aligned: whether all threads of a warp must be at that one.
+        common: what a row must have in common behind each; None where nothing runs rows.
+    """
     names = {name: value for name, value in vars(context).items() if name.isupper()}
     for vector in ("TID", "NTID", "CTAID", "NCTAID"):
         names |= {f"{vector}_Y": names[vector] + 1, f"{vector}_Z": names[vector] + 2}
     names |= {"SHARED_WINDOW": SHARED_WINDOW, "LOCAL_WINDOW": LOCAL_WINDOW, "PARAM_WINDOW": PARAM_WINDOW}
     names |= {"WINDOW_BYTES": WINDOW_BYTES, "UNSET_WORD": int.from_bytes(UNSET.to_bytes(2, "little") * 4, "little")}
-    text = _WORD.sub(_load_word, _SET.sub(_store_word, Template(LOOK_UP + _DRIVER).substitute(names)))
-    return text + _table("barriers", [0, *barriers]) + _table("aligned", [0, *map(int, aligned)]) + _PROFILES
+    names["ROWS"] = "false" if common is None else "true"
+    text = _WORD.sub(_load_word, _SET.sub(_store_word, Template(LOOK_UP + THREADS + _DRIVER).substitute(names)))
+    text += _table("barriers", [0, *barriers]) + _table("aligned", [0, *map(int, aligned)])
+    return text + row_helpers() + _rows_text(common) + _PROFILES
+
+
+def _rows_text(common: list[list[int]] | None) -> str:
+    """Tables of the slots that a row must have in common, by where those of each meeting begin."""
+    if common is None:
+        return "define internal i32 @wide(ptr %c, ptr %f, i32 %from) {\n  ret i32 -1\n}\n" + _rows_text([])
+    begins = [0, *itertools.accumulate(map(len, [[], *common]))]
+    return _table("common_begin", begins) + _table("common", [slot for one in common for slot in one] + [0])
 
 
 #: How likely branches are: the second way of a back edge and the second way of a check are rare.

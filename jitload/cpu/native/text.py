@@ -25,6 +25,14 @@ class Text:
         self.lines.append(f"{name} = {text}")
         return name
 
+    def single(self, text: str) -> str:
+        """The same, whatever the writer makes of instructions that columns write."""
+        return Text.new(self, text)
+
+    def act(self, text: str) -> None:
+        """Add an instruction without a result, or a label, as it stands."""
+        self.lines.append(text)
+
     def label(self) -> str:
         """A name for a label of its own."""
         self._names += 1

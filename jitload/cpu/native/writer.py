@@ -14,6 +14,7 @@ from jitload.cpu.code.liveness import results_and_sources
 from jitload.cpu.faults import Refused
 from jitload.cpu.native import context
 from jitload.cpu.native.operands import OperandReader
+from jitload.cpu.native.reach import find_reaches
 from jitload.cpu.native.text import fault_code
 from jitload.cpu.text.ir import Immediate, Register, Sink
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.control import Block
     from jitload.cpu.native.operands import Resolved
+    from jitload.cpu.native.reach import Reach
     from jitload.cpu.text.ir import Instruction, Operand, Place, Symbol
 
     Emit = Callable[["KernelWriter", Instruction], None]
@@ -61,6 +63,8 @@ class KernelWriter(OperandReader):
         self._emit = emit
         self._entries = entries
         self._guard: str | None = None
+        self._reaches: dict[int, Reach] = {}
+        self._now = 0
 
     def write(self) -> str:
         """The text of the function.
@@ -74,18 +78,31 @@ class KernelWriter(OperandReader):
             self._write_block(block)
         body, self.lines = self.lines, []
         head = self._head()
-        return "\n".join([self._signature(), *self._read_once(), *head, *body, "}"])
+        return "\n".join([self._signature(), *self._read_once(), *head, *body, "stopped:", "ret i32 -1", "}"])
 
     def _signature(self) -> str:
         return "define internal i32 @run(ptr noalias nocapture %c, ptr noalias nocapture %f, i32 %from) {"
 
+    #: How many threads what is written now is for.
+    lanes = 1
+
+    def first_thread(self) -> str:
+        """The number of the thread in its block; of the first one, where the text is for several."""
+        return self.word(context.THREAD)
+
+    def reach(self) -> Reach | None:
+        """What the access that is written now is checked with."""
+        return self._reaches.get(self._now)
+
     def _write_block(self, block: Block) -> None:
+        self._reaches = find_reaches(block.instructions)
         for instruction in block.instructions:
             self._write_instruction(instruction)
         self._end(block)
 
     def _write_instruction(self, instruction: Instruction) -> None:
         self.begin(instruction.place)
+        self._now = id(instruction)
         if instruction.guard is not None:
             guard = self.value(instruction.guard, 1)
             self._guard = self.new(f"xor i1 {guard}, true") if instruction.negated else guard

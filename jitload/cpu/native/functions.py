@@ -1,0 +1,68 @@
+"""The two functions of a kernel: for one thread, and for eight in a row where that has a form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from jitload import log
+from jitload.cpu.faults import Refused
+from jitload.cpu.native.shapes import Shapes
+from jitload.cpu.native.wide import Varies, WideWriter, find_entries, settle_frames
+from jitload.cpu.native.widen import Unwidened
+from jitload.cpu.native.writer import KernelWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jitload.cpu.code.control import Block
+    from jitload.cpu.native.operands import Resolved
+    from jitload.cpu.native.writer import Emit
+    from jitload.cpu.text.ir import Place, Symbol
+
+
+class Functions(NamedTuple):
+    """The text of a kernel's functions.
+
+    Attributes:
+        text: of them.
+        meetings: the blocks that end in one, in the order of their numbers.
+        near: how many sites access global memory.
+        frame_bytes: what a thread keeps while it waits.
+        common: what rows must have in common behind each meeting, as slots; None where nothing runs rows.
+    """
+
+    text: str
+    meetings: list[Block]
+    near: int
+    frame_bytes: int
+    common: list[list[int]] | None
+
+
+def write_functions(
+    blocks: list[Block], sites: Mapping[Place, int], resolve: Callable[[Symbol], Resolved], emit: Emit
+) -> Functions:
+    """Write them.
+
+    Raises:
+        Refused: something has no native form, and nothing may run.
+    """
+    kept: dict[int, int] = {}
+    known: frozenset[int] = frozenset()
+    while True:
+        shapes = Shapes(blocks, known)
+        row = WideWriter(blocks, sites, resolve, emit, shapes, kept)
+        try:
+            wide = row.write()
+        except Varies as found:
+            known |= {found.register}
+            continue
+        except (Refused, Unwidened) as why:
+            log.debug("no function runs eight threads in a row: %s", why)
+            wide = ""
+        break
+    one = KernelWriter(blocks, sites, resolve, emit, find_entries(blocks, shapes) if wide else ())
+    one.kept, one.near = kept, row.near
+    text = one.write()
+    common = row.common() if wide else None
+    frame_bytes = max(8 * len(kept), 8)
+    return Functions(f"{text}\n{settle_frames(wide, frame_bytes)}", one.meetings, one.near, frame_bytes, common)

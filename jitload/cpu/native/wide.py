@@ -1,0 +1,300 @@
+"""One kernel for eight neighbouring threads: `i32 wide(context, frame of the first, where to go on)`.
+
+The threads of a row run as vectors of LLVM as long as they take the same way; what they have in common is computed
+once. Where they part, what each holds goes into its frame, and each goes on alone to its next meeting. Columns write
+what they write for one thread; what of it has no form over vectors is written for one thread after the other.
+
+It returns what `run` does where all eight came to the same, and PARTED where the states of the threads say where.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
+from jitload.cpu.code.liveness import results_and_sources
+from jitload.cpu.isa.effects import acts
+from jitload.cpu.native import context
+from jitload.cpu.native.text import Text
+from jitload.cpu.native.widen import LANES, Unwidened, require_pure, row_of, vector_of, widened
+from jitload.cpu.native.writer import KernelWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jitload.cpu.code.control import Block
+    from jitload.cpu.native.operands import Resolved
+    from jitload.cpu.native.reach import Reach
+    from jitload.cpu.native.shapes import Shapes
+    from jitload.cpu.native.writer import Emit
+    from jitload.cpu.text.ir import Instruction, Place, Register, Symbol
+
+_NAME = re.compile(r"%[\w.]+")
+#: How far the frames of two threads lie from one another is known when all is written.
+_FRAME = re.compile(r"FRAME\*(\d)")
+
+
+class Varies(Exception):  # noqa: N818 - what is known of registers is made anew with it
+    """A register differs between threads that was not expected to."""
+
+    def __init__(self, register: int) -> None:
+        super().__init__(register)
+        self.register = register
+
+
+class WideWriter(KernelWriter):
+    """Writes the function for a row of threads.
+
+    Args:
+        blocks: of the kernel.
+        sites: the number of each place, as faults name it.
+        resolve: gives where a symbol lies.
+        emit: writes one instruction.
+        shapes: how registers differ between threads.
+        kept: slots of registers in a frame, which those of one thread have in common with these.
+    """
+
+    def __init__(
+        self,
+        blocks: list[Block],
+        sites: Mapping[Place, int],
+        resolve: Callable[[Symbol], Resolved],
+        emit: Emit,
+        shapes: Shapes,
+        kept: dict[int, int],
+    ) -> None:
+        super().__init__(blocks, sites, resolve, emit, find_entries(blocks, shapes))
+        self.shapes = shapes
+        self.kept = kept
+        self.lanes = LANES
+        self._lane: int | None = None
+        self._rows: dict[str, str] = {}  # names of vectors -> the type of their elements
+
+    def _signature(self) -> str:
+        return "define internal i32 @wide(ptr noalias nocapture %c, ptr noalias nocapture %f, i32 %from) {"
+
+    # Text of one thread, over eight.
+
+    def first_thread(self) -> str:
+        """The number of the first thread of the row, or of the one that is written for."""
+        value = super().word(context.THREAD)
+        return value if not self._lane else self.single(f"add i64 {value}, {self._lane}")
+
+    def reach(self) -> Reach | None:
+        """What the access that is written now is checked with: alone where it is written for one thread."""
+        return super().reach() if self._lane is None else None
+
+    def new(self, text: str) -> str:
+        """Add an instruction, over vectors where it has some among its operands."""
+        if self._lane is not None:
+            return super().new(text)
+        if not any(name in self._rows for name in _NAME.findall(text)):
+            require_pure(text)
+            return super().new(text)
+        wide = widened(text, self.row)
+        return self.vector(wide.text, wide.element)
+
+    def line(self, text: str) -> None:
+        """Add what has no result: it must be the same for all threads."""
+        if self._lane is None and (
+            any(name in self._rows for name in _NAME.findall(text)) or text.startswith(("call ", "atomicrmw "))
+        ):
+            raise Unwidened(text)
+        super().line(text)
+
+    def vector(self, text: str, element: str) -> str:
+        """Add an instruction as it stands, which gives a vector of such elements."""
+        name = super().new(text)
+        self._rows[name] = element
+        return name
+
+    def is_row(self, value: str) -> bool:
+        """Whether a value is one for each thread."""
+        return value in self._rows
+
+    def row(self, type_: str, value: str) -> str:
+        """A value for each thread."""
+        if value in self._rows:
+            return value
+        if not value.startswith("%"):
+            return row_of(type_, value)
+        vector = vector_of(type_)
+        first = super().new(f"insertelement {vector} poison, {type_} {value}, i32 0")
+        return self.vector(f"shufflevector {vector} {first}, {vector} poison, <{LANES} x i32> zeroinitializer", type_)
+
+    def element(self, type_: str, value: str, lane: int) -> str:
+        """What one thread has of a value."""
+        if value not in self._rows:
+            return value
+        return super().new(f"extractelement {vector_of(type_)} {value}, i32 {lane}")
+
+    def word(self, number: int) -> str:
+        """The value of a word of the context: numbers of threads are one for each."""
+        value = super().word(number)
+        if number not in {context.TID, context.THREAD}:
+            return value
+        if self._lane is not None:
+            return Text.new(self, f"add i64 {value}, {self._lane}")
+        return self.vector(f"add {vector_of('i64')} {self.row('i64', value)}, {row_of('i64', *range(LANES))}", "i64")
+
+    # Instructions.
+
+    def _write_block(self, block: Block) -> None:
+        if block.number in self._entries and not isinstance(block.end, _TOGETHER):
+            self._part(row_of("i32", self.entry(block.number)))
+            return
+        super()._write_block(block)
+
+    def _write_instruction(self, instruction: Instruction) -> None:
+        lines, near = len(self.lines), self.near
+        try:
+            super()._write_instruction(instruction)
+        except Unwidened:
+            del self.lines[lines:]
+            reach = self._reaches.pop(id(instruction), None)
+            if reach is not None:
+                reach.found = None
+            self.near = near
+            self._write_for_each(instruction)
+
+    def _write_for_each(self, instruction: Instruction) -> None:
+        """For one thread after the other; once where it gives all of them the same."""
+        results, sources = results_and_sources(instruction)
+        alone = acts(instruction.opcode, instruction.modifiers) or any(
+            one.index in self.shapes.varying for one in (*results, *sources)
+        )
+        thread = super().word(context.THREAD)
+        near = self.near
+        for lane in range(LANES if alone else 1):
+            self.lanes, self._lane, self.near = 1, lane, near  # what one found, the next one looks for
+            self.set_word(context.THREAD, Text.new(self, f"add i64 {thread}, {lane}"))
+            super()._write_instruction(instruction)
+        self.lanes, self._lane = LANES, None
+        self.set_word(context.THREAD, thread)
+
+    # Registers.
+
+    def _type(self, register: Register) -> str:
+        scalar = f"i{register.type.bits}"
+        return vector_of(scalar) if register.index in self.shapes.varying else scalar
+
+    def _make_registers(self) -> None:
+        for register in self._registers.values():
+            self.act(f"%r{register.index} = alloca {self._type(register)}")
+        for register in self._registers.values():
+            self._write(register, "0")
+        self.act("%states = alloca <8 x i32>")
+        self.act(f"%rows = alloca {vector_of('i64')}")
+
+    def _read(self, register: Register) -> str:
+        scalar = f"i{register.type.bits}"
+        if register.index not in self.shapes.varying:
+            return super()._read(register)
+        found = self.vector(f"load {vector_of(scalar)}, ptr %r{register.index}", scalar)
+        return found if self._lane is None else self.element(scalar, found, self._lane)
+
+    def _write(self, register: Register, value: str) -> None:
+        scalar, vector = f"i{register.type.bits}", self._type(register)
+        if register.index not in self.shapes.varying:
+            if value in self._rows or self._lane not in {None, 0}:
+                raise Varies(register.index)
+        elif self._lane is not None:
+            old = Text.new(self, f"load {vector}, ptr %r{register.index}")
+            value = Text.new(self, f"insertelement {vector} {old}, {scalar} {value}, i32 {self._lane}")
+        else:
+            value = self.row(scalar, value)
+        self.act(f"store {vector} {value}, ptr %r{register.index}")
+
+    def _keep(self, register: Register) -> None:
+        scalar, value = f"i{register.type.bits}", self._read(register)
+        for lane in range(LANES):
+            self.act(f"store {scalar} {self.element(scalar, value, lane)}, ptr {self._frame_of(register, lane)}")
+
+    def _kept(self, register: Register) -> str:
+        scalar = f"i{register.type.bits}"
+        if register.index not in self.shapes.varying:  # the driver has seen that all have the same
+            return self.single(f"load {scalar}, ptr {self._frame_of(register, 0)}")
+        found = "poison"
+        for lane in range(LANES):
+            one = self.single(f"load {scalar}, ptr {self._frame_of(register, lane)}")
+            found = self.vector(f"insertelement {vector_of(scalar)} {found}, {scalar} {one}, i32 {lane}", scalar)
+        return found
+
+    def _frame_of(self, register: Register, lane: int) -> str:
+        frame = self.single(f"getelementptr i8, ptr %f, i64 FRAME*{lane}")
+        return self.single(f"getelementptr i64, ptr {frame}, i64 {self._slot(register)}")
+
+    # Ways.
+
+    def _branch(self, block: Block, end: Branch) -> None:
+        if end.guard.index not in self.shapes.varying:
+            super()._branch(block, end)
+            return
+        yes, no = (end.other, end.taken) if end.negated else (end.taken, end.other)
+        guard = self._read(end.guard)
+        bits = self.single(f"bitcast <8 x i1> {guard} to i8")
+        taken, other, parted = self.label(), self.label(), self.label()
+        self.act(f"switch i8 {bits}, label %{parted} [ i8 -1, label %{taken} i8 0, label %{other} ]")
+        for label, way in ((taken, yes), (other, no)):
+            self.act(f"{label}:")
+            self._go(block, way)
+        self.act(f"{parted}:")
+        states = [row_of("i32", self.entry(way)) for way in (yes, no)]
+        self._part(self.single(f"select <8 x i1> {guard}, <8 x i32> {states[0]}, <8 x i32> {states[1]}"))
+
+    def _part(self, states: str) -> None:
+        """Let every thread go on alone, at these."""
+        self.act(f"store <8 x i32> {states}, ptr %states")
+        self.act("br label %part")
+
+    def _go(self, block: Block, target: int) -> None:
+        lane, self._lane = self._lane, 0  # the counter of turns is of the whole row
+        super()._go(block, target)
+        self._lane = lane
+
+    def write(self) -> str:
+        """The text of the function, with where its threads part."""
+        for number in (context.THREAD, context.STATES):  # read where the function starts
+            super().word(number)
+        text = super().write().removesuffix("}")
+        self.lines = []
+        if self._entries:
+            self._write_parting()
+        return "\n".join([text, *self.lines, "}"])
+
+    def _write_parting(self) -> None:
+        self.act("part:")
+        lasting = {one.index: one for block in self._entries for one in self._lasting(block)}
+        for register in lasting.values():
+            self._keep(register)
+        self.act("%parted = load <8 x i32>, ptr %states")
+        thread = super().word(context.THREAD)
+        states = self.single(f"inttoptr i64 {super().word(context.STATES)} to ptr")
+        here = self.single(f"getelementptr i32, ptr {states}, i64 {thread}")
+        self.act(f"store <8 x i32> %parted, ptr {here}, align 4")
+        self.act(f"ret i32 {self.single('call i32 @part(ptr %c)')}")
+
+    def common(self) -> list[list[int]]:
+        """By the number of a meeting, from 1: the slots of what a row is taken to have in common behind it."""
+        targets = [block.end.target for block in self.meetings if isinstance(block.end, Meeting)]
+        varying = self.shapes.varying
+        return [[self._slot(one) for one in self._lasting(to) if one.index not in varying] for to in targets]
+
+
+#: Ends of blocks that threads of a row reach together or not at all.
+_TOGETHER = (Jump, Branch, Exit, Return, Meeting)
+
+
+def find_entries(blocks: list[Block], shapes: Shapes) -> tuple[int, ...]:
+    """Where threads may have to go on alone: behind branches on what differs, and at ends that have no wide form."""
+    found = {block.number for block in blocks if not isinstance(block.end, _TOGETHER)}
+    for block in blocks:
+        if isinstance(block.end, Branch) and block.end.guard.index in shapes.varying:
+            found |= {block.end.taken, block.end.other}
+    return tuple(sorted(found))
+
+
+def settle_frames(text: str, frame_bytes: int) -> str:
+    """The text of a function, with the distance between frames."""
+    return _FRAME.sub(lambda match: str(frame_bytes * int(match[1])), text)
