@@ -48,6 +48,7 @@ def write_functions(
     """
     kept: dict[int, int] = {}
     known: frozenset[int] = frozenset()
+    refusal: Exception | None = None
     while True:
         shapes = Shapes(blocks, known)
         row = WideWriter(blocks, sites, resolve, emit, shapes, kept)
@@ -57,12 +58,13 @@ def write_functions(
             known |= {found.register}
             continue
         except (Refused, Unwidened) as why:
-            log.debug("no function runs eight threads in a row: %s", why)
-            wide = ""
+            refusal, wide = why, ""
         break
     one = KernelWriter(blocks, sites, resolve, emit, find_entries(blocks, shapes) if wide else ())
     one.kept, one.near = kept, row.near
     text = one.write()
+    if refusal is not None:
+        log.debug("no function runs eight threads in a row: %s", refusal)
     common = row.common() if wide else None
     frame_bytes = max(8 * len(kept), 8)
     return Functions(f"{text}\n{settle_frames(wide, frame_bytes)}", one.meetings, one.near, frame_bytes, common)
