@@ -57,9 +57,10 @@ class Artifact(Value):
         toolchain: the compiler, with its version and the digest of its libraries.
         log: what the compiler said (warnings), with the user's file names.
         compile_seconds: what the compile took when it was made; a hit keeps the figure.
+        variables: symbol -> canonical C++ type ("float [8]") of the variables of the device, where it is certain.
     """
 
-    __slots__ = ("arch", "compile_seconds", "data", "kernels", "key", "kind", "log", "name", "toolchain")
+    __slots__ = ("arch", "compile_seconds", "data", "kernels", "key", "kind", "log", "name", "toolchain", "variables")
     kind: Kind
     data: bytes
     arch: str
@@ -69,6 +70,7 @@ class Artifact(Value):
     toolchain: Toolchain
     log: str
     compile_seconds: float
+    variables: Mapping[str, str]
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class Artifact(Value):
         toolchain: Toolchain,
         log: str = "",
         compile_seconds: float = 0.0,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._set(
             kind=kind,
@@ -93,6 +96,7 @@ class Artifact(Value):
             toolchain=toolchain,
             log=log,
             compile_seconds=compile_seconds,
+            variables=MappingProxyType(dict(variables)),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -121,10 +125,13 @@ class Artifact(Value):
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {**state, "kernels": dict(self.kernels)}  # a mapping proxy does not pickle
+        # Mapping proxies do not pickle.
+        return {**state, "kernels": dict(self.kernels), "variables": dict(self.variables)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._set(**{**state, "kernels": MappingProxyType(state["kernels"])})
+        variables = state.get("variables", {})  # a pickle of a version without them has none
+        proxies = {"kernels": MappingProxyType(state["kernels"]), "variables": MappingProxyType(variables)}
+        self._set(**{**state, **proxies})
 
     def load(self) -> Module:
         """Load the image and give a module that answers to the names in `kernels` and to the symbols.

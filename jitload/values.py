@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         toolchain: Toolchain
         log: str
         compile_seconds: float
+        variables: Mapping[str, str]
 
 
 #: What is kept of a kind of its own: bytes under a foreign key (`Blob`). It is no `Kind`: nobody can compile it.

@@ -61,6 +61,7 @@ artifacts = st.builds(
     toolchain=st.builds(Toolchain, text, text, text),
     log=text,
     compile_seconds=st.floats(0, 1e9, allow_nan=False),
+    variables=st.dictionaries(text, text, max_size=3),
 )
 
 
@@ -105,6 +106,22 @@ def test_round_trip(artifact):
     again = decode_entry(encode_entry(artifact), artifact.key)
     assert fields_of(again) == fields_of(artifact)
     assert encode_entry(again) == encode_entry(artifact)
+
+
+def test_types_of_variables_take_room_only_where_they_are_known():
+    """And an entry or a pickle from before there were any is read as one without."""
+    assert "variables" not in meta_of(encode_entry(example()))
+    assert not decode_entry(encode_entry(example())).variables
+    typed = example(variables={"_ZN1n1cE": "float [8]"})
+    assert decode_entry(encode_entry(typed)).variables == {"_ZN1n1cE": "float [8]"}
+    assert pickle.loads(pickle.dumps(typed)).variables == typed.variables
+    state = {name: value for name, value in typed.__getstate__().items() if name != "variables"}
+    before = Artifact.__new__(Artifact)
+    before.__setstate__(state)
+    assert not before.variables
+    for wrong in ([], {"c": 1}, {"c": None}, "c"):
+        with pytest.raises(ArtifactError, match="unreadable metadata"):
+            decode_entry(entry(canonical_json({**meta_of(encode_entry(example())), "variables": wrong})))
 
 
 @given(st.dictionaries(text, st.integers() | text | st.lists(text)))

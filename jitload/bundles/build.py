@@ -266,4 +266,5 @@ def _reproducible(artifact: Artifact) -> Artifact:
         key=artifact.key,
         kernels=artifact.kernels.values(),
         toolchain=artifact.toolchain,
+        variables=artifact.variables,
     )

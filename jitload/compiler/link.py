@@ -121,6 +121,7 @@ def link_artifact(request: CompileRequest, closure: Closure, toolchain: Toolchai
         toolchain=toolchain,
         log=answered.log,
         compile_seconds=round(time.perf_counter() - started, 6),
+        variables=_variable_types(request, answered.image),
     )
 
 
@@ -240,6 +241,15 @@ def _own_kernels(kind: Kind, image: bytes) -> dict[str, KernelInfo | None]:
         symbol: kernel_of_sizes(symbol, layouts[symbol]) if symbol in layouts else None
         for symbol in kernel_symbols(image)
     }
+
+
+def _variable_types(request: LinkRequest, image: bytes) -> dict[str, str]:
+    """The types of the variables in an image, as the inputs know them, where they agree."""
+    known: dict[str, set[str]] = {}
+    for symbol, text in [pair for one in request.inputs for pair in one.variables]:
+        known.setdefault(symbol, set()).add(text)
+    own = _variables(request.kind, image)
+    return {symbol: known[symbol].pop() for symbol in own if len(known.get(symbol, ())) == 1}
 
 
 def _variables(kind: Kind, image: bytes) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from jitload.artifact import Artifact, decode_entry
 from jitload.compiler import toolkit
@@ -17,11 +16,6 @@ from jitload.images.cubin import ELF_MAGIC, ET_REL, cubin_arch
 from jitload.images.ptx import ptx_target
 from jitload.source.arch import capability, virtual_arch
 from jitload.source.link import LinkInput
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from jitload.values import KernelInfo
 
 _ARCHIVE, _THIN = b"!<arch>\n", b"!<thin>\n"
 
@@ -56,7 +50,7 @@ class Collected:
         if isinstance(item, LinkInput):
             self.inputs.append(item)
         elif isinstance(item, Artifact):
-            self._add_image(item.kind.value, item.data, f"{item.name} ({what})", item.kernels.values(), item.arch)
+            self._add_artifact(item, f"{item.name} ({what})")
         elif isinstance(item, (str, os.PathLike)):
             path = _found(given_path(what, item))
             with open_regular(path) as file:
@@ -72,14 +66,14 @@ class Collected:
                 saved = decode_entry(data)
             except ArtifactError as error:
                 raise UsageValueError(f"{name} cannot be linked: {error}") from None
-            self._add_image(saved.kind.value, saved.data, name, saved.kernels.values(), saved.arch)
+            self._add_artifact(saved, name)
         elif data.startswith(_ARCHIVE):
             self.inputs.append(LinkInput("library", data, name))
         elif data.startswith(_THIN):
             raise UsageValueError(f"{name} is a thin archive, whose members are elsewhere: make it with `ar rcD`")
         elif (kind := sniff_kind(data)) is not None:
             text = data.rstrip(b"\0").decode(errors="replace") if kind == "ptx" else ""
-            self._add_image(kind, data, name, read_kernels(text).values(), "")
+            self._add_image(LinkInput(kind, data, name, read_kernels(text).values()), "")
         elif data.startswith(ELF_MAGIC):
             self.inputs.append(LinkInput("object", data, name))
         else:
@@ -88,7 +82,12 @@ class Collected:
                 f"archive (.a) of them or an object file that holds them. CUDA C++ goes to compile(sources=[...])"
             )
 
-    def _add_image(self, kind: str, data: bytes, name: str, kernels: Iterable[KernelInfo], arch: str) -> None:
+    def _add_artifact(self, made: Artifact, name: str) -> None:
+        given = LinkInput(made.kind.value, made.data, name, made.kernels.values(), made.variables)
+        self._add_image(given, made.arch)
+
+    def _add_image(self, given: LinkInput, arch: str) -> None:
+        kind, data, name = given.type, given.data, given.name
         try:
             verify_image(kind, data)
             if kind == "cubin":
@@ -101,7 +100,7 @@ class Collected:
         if kind in {"ptx", "ltoir"} and arch:
             virtual = virtual_arch(arch)
             self.highest = max(self.highest or virtual, virtual, key=capability)
-        self.inputs.append(LinkInput(kind, data, name, kernels))
+        self.inputs.append(LinkInput(kind, data, name, given.kernels, dict(given.variables)))
 
     def _note_cubin(self, data: bytes, name: str, arch: str) -> None:
         if int.from_bytes(data[16:18], "little") != ET_REL:

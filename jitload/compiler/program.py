@@ -23,6 +23,7 @@ from jitload.compiler.kernelless import refuse_uninstantiated
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
 from jitload.compiler.types.source import SourceKernels
+from jitload.compiler.variables import type_variables, variables_in
 from jitload.digest import digest_factors
 from jitload.errors import CompileError
 from jitload.images.resources import known_resources
@@ -76,7 +77,8 @@ def compile_artifact(
     else:
         image = members[0][1].image
     text, headers, closure_digest = closure.program()  # with all that they were found to need
-    source = SourceKernels(request, closure, text, headers)
+    variables = variables_in(output.ptx for _, output in members)
+    source = SourceKernels(request, closure, text, headers, variables=bool(variables))
     kernels: dict[str, KernelInfo] = {}
     for _, output in members:  # a kernel may exist for some archs only
         for kernel in name_kernels(output.ptx, output.lowered, source):
@@ -96,6 +98,7 @@ def compile_artifact(
         toolchain=toolchain,
         log=relative_log("".join(dict.fromkeys(output.log for _, output in members)), closure),
         compile_seconds=round(time.perf_counter() - started, 6),
+        variables=type_variables(variables, source),
     )
 
 

@@ -6,6 +6,7 @@ its declaration. What is not certain stays "", and a launch then takes what it t
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from jitload.compiler.types.cpptype import points_to_const, size_of, spell
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from jitload.compiler.types.cpptype import Node
     from jitload.compiler.types.lowered.instantiate import Resolve
 
-_ADDRESSES = {"u64", "b64", "s64"}
+#: What NVRTC puts around names that other programs must not see, and what nobody writes.
+_HIDDEN = re.compile(r"(?:_INTERNAL_\w+|\(anonymous namespace\))::")
 
 
 def symbol_types(symbol: str, resolve: Resolve | None = None) -> list[Node | None] | None:
@@ -37,12 +39,14 @@ def symbol_types(symbol: str, resolve: Resolve | None = None) -> list[Node | Non
         return None
 
 
-def lowered_name(symbol: str) -> str:
-    """The name in C++ of a variable by its lowered name, "" where that is not one that is understood."""
+def variable_name(symbol: str) -> str:
+    """The name in C++ of a variable, without unnamed namespaces; the symbol itself where it tells none."""
+    if not symbol.startswith("_Z"):
+        return symbol
     try:
-        return Instantiation().name(read_variable(symbol))
+        return _HIDDEN.sub("", Instantiation().name(read_variable(symbol)))
     except (Unreadable, NotKnown, RecursionError):
-        return ""
+        return symbol
 
 
 def typed_by_symbol(kernel: KernelInfo, resolve: Resolve | None = None) -> KernelInfo:

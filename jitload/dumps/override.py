@@ -61,6 +61,7 @@ def overridden(artifact: Artifact, directory: str, *, strict: bool) -> Artifact:
         toolchain=artifact.toolchain,
         log=artifact.log,
         compile_seconds=artifact.compile_seconds,
+        variables=artifact.variables,
     )
 
 

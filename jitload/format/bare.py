@@ -1,7 +1,8 @@
-"""An image and what is known of its kernels: the fields of an `Artifact`, most of them empty."""
+"""An image and what is known of its kernels and variables: the fields of an `Artifact`, most of them empty."""
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jitload.digest import sha256_hex
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class BareImage(Value):
     """What an entry holds that is not an artifact's."""
 
-    __slots__ = ("arch", "compile_seconds", "data", "kernels", "key", "kind", "log", "name", "toolchain")
+    __slots__ = ("arch", "compile_seconds", "data", "kernels", "key", "kind", "log", "name", "toolchain", "variables")
     kind: Kind
     data: bytes
     arch: str
@@ -28,13 +29,16 @@ class BareImage(Value):
     toolchain: Toolchain
     log: str
     compile_seconds: float
+    variables: Mapping[str, str]
 
 
 _make = BareImage._maker()
 
 
-def bare_image(kind: str, data: bytes, kernels: Iterable[KernelInfo]) -> BareImage:
-    """The image and its kernels, for `encode_entry`; the key is its own digest."""
+def bare_image(
+    kind: str, data: bytes, kernels: Iterable[KernelInfo], variables: Mapping[str, str] = MappingProxyType({})
+) -> BareImage:
+    """The image, its kernels and the types of its variables, for `encode_entry`; the key is its own digest."""
     return _make(
         kind=Kind(kind),
         data=data,
@@ -45,6 +49,7 @@ def bare_image(kind: str, data: bytes, kernels: Iterable[KernelInfo]) -> BareIma
         toolchain=Toolchain("", "", ""),
         log="",
         compile_seconds=0.0,
+        variables=MappingProxyType(dict(variables)),
     )
 
 

@@ -5,11 +5,11 @@ The entry format, version 1. All integers are little-endian; nothing follows the
     entry    := magic version:u32 meta_bytes:u32 factors_bytes:u32 payload_bytes:u64 key:32 bytes
                 meta factors payload digest:32 bytes
     magic    := "JLENTRY\n"
-    meta     := canonical JSON: arch, compile_seconds, kernels, kind, log, name, toolchain; and two parts that are left
-                out where nothing is known and that readers before them pass over, each with a row for every kernel:
+    meta     := canonical JSON: arch, compile_seconds, kernels, kind, log, name, toolchain; and three parts that are
+                left out where nothing is known and that readers before them pass over. Two have a row for every kernel:
                 types, the C++ types of its parameters; resources, the fields of `Resources` in the order of their
-                names, or null. Of a blob it is: foreign_key (hex digits), kind ("blob"), namespace; readers before them
-                refuse such an entry
+                names, or null. variables: {symbol: C++ type of the variable}. Of a blob it is: foreign_key (hex
+                digits), kind ("blob"), namespace; readers before them refuse such an entry
     factors  := canonical JSON: what the key was made of, for `explain` and for rebuilding the index; may be "{}"
     payload  := the image: cubin, PTX, LTO-IR or fatbin
     digest   := SHA-256 over every byte before it
@@ -80,6 +80,8 @@ def _image_fields(artifact: Image) -> dict[str, object]:
     resources = [kernel.resources and kernel.resources._fields() for kernel in artifact.kernels.values()]
     if any(resources):
         fields["resources"] = resources
+    if artifact.variables:
+        fields["variables"] = dict(artifact.variables)
     return fields
 
 
@@ -176,6 +178,7 @@ _make_toolchain = Toolchain._maker()
 _make_parameter = Parameter._maker()
 _make_resources = Resources._maker()
 _make_kernel = KernelInfo._maker()
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 def _kernel_to_json(kernel: KernelInfo) -> list[object]:
@@ -216,7 +219,14 @@ def _fields_from_json(
         "log": log,
         "name": name,
         "toolchain": _make_toolchain(digest=digest, name=compiler, version=version),
+        "variables": _variables_from_json(meta["variables"]) if "variables" in meta else _NO_VARIABLES,
     }
+
+
+def _variables_from_json(types: Json) -> Mapping[str, str]:
+    for text in _expect(types, dict).values():
+        _expect(text, str)
+    return MappingProxyType(types)
 
 
 def _resources_from_json(row: list[Json] | None) -> Resources | None:

@@ -220,13 +220,13 @@ class JitKernel(shapes.PeerAttributes, Generic[Declared]):
 
         Args:
             name: in C++: "coeff", "filters::coeff".
-            array: an array, or a buffer, of just the bytes of the variable; its type is not known, so that an array of
-                another type must be made one of the variable's.
+            array: an array, or a buffer, of just the bytes of the variable; of its elements and rows, where its type is
+                known, as of arithmetic types, vectors and arrays of them. `bytes` are taken as they are.
             stream: as for a launch: it is set behind what is queued there.
 
         Raises:
             SymbolNotFoundError: the source has no such variable, or nothing in it uses it.
-            ArgumentError: an array of other bytes, or a template argument is open.
+            ArgumentError: an array of another size or type, or a template argument is open.
             CompileError, LoadError: as `kernel`.
         """
         if self._open:

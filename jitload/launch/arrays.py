@@ -66,6 +66,23 @@ class ArrayView(NamedTuple):
             return 0, True
         return int(shape[-1]), not strides or shape[-1] <= 1 or strides[-1] == unit
 
+    def rows(self) -> tuple[tuple[int, ...], bool]:
+        """The shape, and whether the elements lie in one piece, in the order of C."""
+        layout, unit = self.layout, self.element.nbytes
+        if isinstance(layout, dict):
+            shape, strides = layout["shape"], layout.get("strides")
+        elif isinstance(layout, dlpack.Tensor):
+            shape, strides, unit = layout.shape, layout.strides, 1
+        elif self.torch:
+            shape, strides, unit = layout.shape, layout.stride(), 1
+        else:
+            shape, strides = layout.shape, layout.strides
+        in_order = strides is None or all(
+            extent == 1 or stride == unit * math.prod(shape[axis + 1 :])
+            for axis, (extent, stride) in enumerate(zip(shape, strides, strict=True))
+        )
+        return tuple(shape), in_order
+
 
 def read_array(value: Given, stream: int, device: str) -> ArrayView | None:
     """The view of an array, or None when `value` is none.

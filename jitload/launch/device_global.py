@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import math
 from typing import TYPE_CHECKING, Protocol
 
 from jitload.errors import ArgumentError, LoadError
 from jitload.launch.arrays import ArrayView, read_array
-from jitload.launch.dlpack import Tensor
 from jitload.launch.misfit import Misfit
 from jitload.launch.streams import stream_handle
+from jitload.launch.variable_type import VariableType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +35,8 @@ class GlobalMemory(Protocol):
 class DeviceGlobal:
     """A `__device__` or `__constant__` variable, on the device that was current when it was asked for.
 
-    Its type is not known, only its size: arrays and buffers of just that many bytes are copied as they lie in memory.
+    Arrays and buffers of just its bytes are copied as they lie in memory. Where its type is known, an array of other
+    elements or other rows is refused; bytes are not, nor is anything where it is a class or an enumeration.
 
     Args:
         name: the lowered name.
@@ -44,6 +44,9 @@ class DeviceGlobal:
         nbytes: its size in bytes.
         memory: copies.
         closed: whether its module is closed.
+
+    Attributes:
+        type: its canonical C++ type ("float [8]"), or "" where only its size is known, as of an image without a source.
     """
 
     def __init__(self, name: str, address: int, nbytes: int, memory: GlobalMemory, closed: Callable[[], bool]) -> None:
@@ -51,6 +54,7 @@ class DeviceGlobal:
         self.address = address
         self.nbytes = nbytes
         self._memory = memory
+        self.type = ""
         self._closed = closed
 
     def copy_from(self, array: Given, *, stream: object = None) -> None:
@@ -61,7 +65,7 @@ class DeviceGlobal:
             stream: as for a launch; by default the current one of a framework, else the default stream.
 
         Raises:
-            ArgumentError: not an array, or not of that many bytes.
+            ArgumentError: not an array, not of that many bytes, or of another type than the variable.
             LoadError: the module is closed.
             LaunchError: the stream is captured.
             DriverError: a driver call failed.
@@ -82,7 +86,7 @@ class DeviceGlobal:
             stream: as for a launch; by default the current one of a framework, else the default stream.
 
         Raises:
-            ArgumentError: not an array, read-only, or not of that many bytes.
+            ArgumentError: not an array, read-only, not of that many bytes, or of another type than the variable.
             LoadError: the module is closed.
             LaunchError: the stream is captured.
             DriverError: a driver call failed.
@@ -103,7 +107,8 @@ class DeviceGlobal:
         return iter((self.address, self.nbytes))
 
     def __repr__(self) -> str:
-        return f"<DeviceGlobal {self.name!r}: {self.nbytes} bytes at {self.address:#x}>"
+        kind = f"{self.type}, " if self.type else ""
+        return f"<DeviceGlobal {self.name!r}: {kind}{self.nbytes} bytes at {self.address:#x}>"
 
     def _prepare(self, array: Given, stream: object) -> tuple[int, ArrayView | memoryview]:
         if self._closed():
@@ -111,40 +116,33 @@ class DeviceGlobal:
         handle = stream_handle(stream, self._memory.device)
         try:
             view = _view_of(array, handle, self._memory.device)
+            known = VariableType.of(self.type, self.nbytes)
+            if view.nbytes == self.nbytes and known is not None:
+                known.check(view, array)
         except Misfit as misfit:
             raise ArgumentError(f"variable {self.name!r}: {misfit}") from misfit.__cause__
         if view.nbytes != self.nbytes:
-            raise ArgumentError(f"variable {self.name!r} has {self.nbytes} bytes, and the array has {view.nbytes}")
-        return handle, view
+            kind = f": it is {self.type!r}" if self.type else ""
+            raise ArgumentError(
+                f"variable {self.name!r} has {self.nbytes} bytes, and the array has {view.nbytes}{kind}"
+            )
+        return handle, view.cast("B") if isinstance(view, memoryview) else view
 
 
 def _view_of(array: Given, stream: int, device: str) -> ArrayView | memoryview:
     view = read_array(array, stream, device)
     if view is not None:
-        if not view.host and not _is_contiguous(view):
+        if not view.host and not view.rows()[1]:
             raise Misfit("the array is not contiguous; pass a contiguous copy")
         return view
     try:
-        return memoryview(array).cast("B")
+        buffer = memoryview(array)
+        buffer.cast("B")  # which refuses what is not contiguous
     except TypeError:
         raise Misfit(
             f"expected an array or a buffer, got {type(array).__name__}; pass np.float32(...) or the like"
         ) from None
-
-
-def _is_contiguous(view: ArrayView) -> bool:
-    """Whether an array of the device lies in one piece, in the order of C."""
-    layout = view.layout
-    if isinstance(layout, dict):
-        shape, strides, unit = layout["shape"], layout.get("strides"), view.element.nbytes
-    elif isinstance(layout, Tensor):
-        shape, strides, unit = layout.shape, layout.strides, 1
-    else:
-        return bool(layout.is_contiguous())
-    return strides is None or all(
-        extent == 1 or stride == unit * math.prod(shape[axis + 1 :])
-        for axis, (extent, stride) in enumerate(zip(shape, strides, strict=True))
-    )
+    return buffer
 
 
 def _bytes_of(view: ArrayView) -> memoryview:

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 
 def encode_described(
-    kind: str, image: bytes, kernels: Iterable[KernelInfo], names: Mapping[str, str], source: str | None
+    kind: str,
+    image: bytes,
+    kernels: Iterable[KernelInfo],
+    variables: Mapping[str, str],
+    names: Mapping[str, str],
+    source: str | None,
 ) -> bytes:
     """The entry for an image and what is attached to it.
 
@@ -35,10 +40,12 @@ def encode_described(
         kind: "cubin", "ptx", "fatbin" or "ltoir".
         image: the bare image.
         kernels: the kernels whose layouts are known.
+        variables: symbol -> C++ type of the variables of which it is known.
         names: other names, each with the symbol it stands for.
         source: the source that was attached, or None.
     """
-    return encode_entry(bare_image(kind, image, kernels), canonical_json({"names": dict(names), "source": source}))
+    attached = canonical_json({"names": dict(names), "source": source})
+    return encode_entry(bare_image(kind, image, kernels, variables), attached)
 
 
 def load_described(kind: str, loader: Loader, data: bytes) -> Module:
@@ -62,6 +69,7 @@ def load_described(kind: str, loader: Loader, data: bytes) -> Module:
         raise LoadError(f"a saved module of kind {kind!r} whose names or source are no text", kind=kind)
     module = loader(image.data)
     module.attach_kernels(image.kernels.values())
+    module.attach_variables(image.variables)
     module.attach_names(names)
     if source is not None:
         module.attach_source(source)

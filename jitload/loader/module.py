@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     # A kernel, or a function of whatever the module is of: what it takes and gives is its own affair.
     Function = Callable[..., Any]
     Loader = Callable[[bytes], "Module"]
-    EncodeDescribed = Callable[[str, bytes, Iterable[KernelInfo], Mapping[str, str], str | None], bytes]
+    EncodeDescribed = Callable[..., bytes]  # (kind, image, kernels, types of variables, names, source)
 else:
     notebook = lazy("jitload.notebook")
 
@@ -65,6 +65,7 @@ class Module(PeerModuleAttributes):
         self._functions: dict[str, Function] = dict(functions or {})
         self._kernels: dict[str, KernelInfo] = {}
         self._aliases: dict[str, str] = {}
+        self._variables: dict[str, str] = {}
         self._imports: list[Module] = []
         self._data = data
         self._source = source
@@ -152,6 +153,7 @@ class Module(PeerModuleAttributes):
             raise SymbolNotFoundError(
                 f"no variable {name!r} in this module of kind {self.kind!r}{listed}", name=name, available=tuple(known)
             )
+        found.type = self._variables.get(found.name, "")
         return found
 
     def __getitem__(self, name: str) -> Any:
@@ -176,11 +178,12 @@ class Module(PeerModuleAttributes):
         """
         if self._data is None:
             raise LoadError(f"module of kind {self.kind!r} cannot be saved: it was not made from bytes", kind=self.kind)
-        attached = self._kernels or self._aliases or self._attached_source is not None
+        attached = self._kernels or self._variables or self._aliases or self._attached_source is not None
         encode = self.encode_described
         if encode is None or not attached:
             return self._data
-        return encode(self._kind, self._data, self._kernels.values(), self._aliases, self._attached_source)
+        known = self._kernels.values(), self._variables, self._aliases, self._attached_source
+        return encode(self._kind, self._data, *known)
 
     def get_property_mask(self) -> int:
         """What the module can do: the sum of `BINARY_SERIALIZABLE`, `RUNNABLE` and `COMPILATION_EXPORTABLE`."""
@@ -214,6 +217,10 @@ class Module(PeerModuleAttributes):
         """Let the module answer to the names in these `kernels` too, with their parameter layouts."""
         for kernel in kernels:
             self._kernels[kernel.name] = kernel
+
+    def attach_variables(self, types: Mapping[str, str]) -> None:
+        """Remember the C++ `types` of variables by their symbols, against which arrays are then checked."""
+        self._variables.update(types)
 
     def attach_names(self, symbols: Mapping[str, str]) -> None:
         """Let the module answer to the names in `symbols` too, each standing for a symbol of the image."""

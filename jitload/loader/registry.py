@@ -210,6 +210,7 @@ def load_artifact(artifact: Image) -> Module:
     started = perf_counter()
     module = _load(artifact.kind.value, artifact.data)
     module.attach_kernels(artifact.kernels.values())
+    module.attach_variables(artifact.variables)
     if events.listeners:
         events.tell_of("load", artifact, seconds=perf_counter() - started)
     return module

@@ -20,8 +20,6 @@ else:
     signatures = lazy("jitload.compiler.signature")
     entries = lazy("jitload.images.ptx.entries")
 
-#: What NVRTC puts around names that other programs must not see, and what nobody writes.
-_HIDDEN = re.compile(r"(?:_INTERNAL_\w+|\(anonymous namespace\))::")
 _NEEDLESS_SPACE = re.compile(r"\s*([^\w\s])\s*")
 _NESTED = re.compile(r"[A-Za-z_]\w*(?:::[A-Za-z_]\w*)+")
 
@@ -73,8 +71,5 @@ def _plain(name: str) -> str:
 
 
 def _spelled(symbol: str) -> str:
-    """The name in C++ of a symbol."""
-    if not symbol.startswith("_Z"):
-        return symbol
-
-    return _HIDDEN.sub("", signatures.lowered_name(symbol) or symbol)
+    """The name in C++ of a symbol; without the room that reads names, where there is nothing to read."""
+    return signatures.variable_name(symbol) if symbol.startswith("_Z") else symbol

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jitload.digest import digest_factors, frame_all, sha256_hex
@@ -21,7 +22,7 @@ from jitload.source.request import CompileRequest, program_name
 from jitload.values import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from typing_extensions import Unpack
@@ -43,24 +44,33 @@ class LinkInput(Value):
         data: its bytes.
         name: what messages and the linker's log call it.
         kernels: the kernels in it, as far as they are known.
+        variables: (symbol, C++ type) of the variables in it, likewise.
     """
 
-    __slots__ = ("data", "kernels", "name", "type")
+    __slots__ = ("data", "kernels", "name", "type", "variables")
     type: str
     data: bytes
     name: str
     kernels: tuple[KernelInfo, ...]
+    variables: tuple[tuple[str, str], ...]
 
-    def __init__(self, type: str, data: bytes, name: str, kernels: Iterable[KernelInfo] = ()) -> None:  # noqa: A002
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - the field's word
+        data: bytes,
+        name: str,
+        kernels: Iterable[KernelInfo] = (),
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         # What it takes of a multiprocessor is another matter once it is linked.
         bare = tuple([kernel.replace(resources=None) for kernel in kernels])
-        self._set(type=type, data=data, name=name, kernels=bare)
+        self._set(type=type, data=data, name=name, kernels=bare, variables=tuple(sorted(variables.items())))
 
     def encode(self) -> bytes:
         """The same bytes for the same content and the same kernels, whatever it is called."""
         if self.type not in Kind._value2member_map_:
             return self.data
-        return encode_entry(bare_image(self.type, self.data, self.kernels))
+        return encode_entry(bare_image(self.type, self.data, self.kernels, dict(self.variables)))
 
     def to_text(self) -> str:
         """`encode` as text, for a workload."""
@@ -84,7 +94,7 @@ class LinkInput(Value):
             raise UsageValueError(f"an input of a link that cannot be read: {error}") from None
         if image.kind.value != type:
             raise UsageValueError(f"an input of type {image.kind}, expected {type!r:.40}")
-        return LinkInput(type, image.data, name, image.kernels.values())
+        return LinkInput(type, image.data, name, image.kernels.values(), image.variables)
 
 
 class LinkRequest(CompileRequest):

@@ -79,6 +79,8 @@ def test_bodies_begin_behind_their_brace():
 
 def test_variables_are_those_at_the_outer_level():
     assert variable_names(TEXT.encode()) == ("table", "where")
+    managed = ".visible .global .attribute(.managed) .align 4 .u32 m = 7;\n.global .attribute(.unified(19, 95)) .f32 u;"
+    assert variable_names(managed) == ("m", "u")
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,32 @@ from jitload.compiler.types.cpptype import Node, spell
 from jitload.compiler.types.foreign import foreign_type
 from jitload.compiler.types.lowered.cursor import ANONYMOUS
 from jitload.compiler.types.lowered.instantiate import ABI_NAMESPACE, VENDOR_ROOTS, NotKnown
-from jitload.compiler.types.places import Place, View, entries_of, opened_elsewhere, outwards, parts_of, qualified
+from jitload.compiler.types.places import (
+    Place,
+    View,
+    entries_of,
+    opened_elsewhere,
+    outwards,
+    parts_of,
+    qualified,
+    with_inline,
+)
 from jitload.compiler.types.scopes import Scope
 from jitload.compiler.types.templates import Templates
 from jitload.compiler.types.toolkit_names import words_of
-from jitload.compiler.types.written import read_parameter, read_type
+from jitload.compiler.types.written import read_parameter, read_type, read_variable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jitload.compiler.types.places import Located
     from jitload.compiler.types.scanner import Declared
-    from jitload.compiler.types.scopes import DeclaredKernel, Entry
+    from jitload.compiler.types.scopes import DeclaredKernel, DeclaredVariable, Entry
     from jitload.compiler.types.toolkit_names import ToolkitNames
-    from jitload.compiler.types.written import Part
+    from jitload.compiler.types.written import Compute, Lookup, Part
+
+    #: How the words of a declaration are read.
+    Reading = Callable[[Sequence[str], Lookup, Compute], Node]
 
 #: More than any chain of typedefs, and enough to stop one that doubles with each link.
 _MOST_STEPS = 5000
@@ -53,20 +65,49 @@ class Meanings:
     def parameters(self, kernel: DeclaredKernel) -> list[Node | None]:
         """The types of a kernel that is no template, None for each that is not known."""
         view = View(kernel.scope, kernel.at, {})
-        return [self._attempt(words, view, is_parameter=True) for words in kernel.parameters]
+        return [self._attempt(words, view, read_parameter) for words in kernel.parameters]
 
     def member(self, name: str) -> Node | None:
         """What "Traits<float>::type" stands for, with all template arguments written out."""
-        return self._attempt(words_of(name), View(self._declared.top, EVERYWHERE, {}), is_parameter=False)
+        return self._attempt(words_of(name), self._outside(), read_type)
 
-    def _attempt(self, words: Sequence[str], view: View, *, is_parameter: bool) -> Node | None:
+    def variable(self, name: str) -> Node | None:
+        """The type of a variable, with all template arguments in its name written out; None where it is not known."""
         self._steps = 0
         try:
-            return self.read(words, view, is_parameter=is_parameter)
+            parts = parts_of(words_of(name))
+            top = Place(self._declared.top, "", {})
+            place = self._reach(parts[:-1], self._outside(), is_rooted=False) if parts[1:] else top
+            scopes = [] if place.scope is None else [id(scope) for scope in with_inline(place.scope)]
+            found = [one for one in self._declared.variables.get(parts[-1].name, ()) if id(one.scope) in scopes]
+            nodes = [self._type_of(one, parts[-1], place) for one in found]
+            sized = [node for node in nodes if node.kind != "array" or node.text]
+            return _one(sized or nodes)
         except (NotKnown, RecursionError):
             return None
 
-    def read(self, words: Sequence[str], view: View, *, is_parameter: bool = False) -> Node:
+    def _type_of(self, variable: DeclaredVariable, part: Part, place: Place) -> Node:
+        if (variable.template is None) != (part.arguments is None) or not variable.words:
+            raise NotKnown(part.name)
+        inside = View(variable.scope, variable.at, place.bound, place)
+        if variable.template is not None and part.arguments is not None:
+            given = self._templates.bind(variable.template, part.arguments, self._outside(), inside)
+            packs = {parameter.name for parameter in variable.template if parameter.pack}
+            own = {name: value for name, value in given.bound.items() if name not in packs}
+            inside = inside._replace(bound={**place.bound, **own})
+        return self.read(variable.words, inside, read_variable)
+
+    def _outside(self) -> View:
+        return View(self._declared.top, EVERYWHERE, {})
+
+    def _attempt(self, words: Sequence[str], view: View, reading: Reading) -> Node | None:
+        self._steps = 0
+        try:
+            return self.read(words, view, reading)
+        except (NotKnown, RecursionError):
+            return None
+
+    def read(self, words: Sequence[str], view: View, reading: Reading = read_type) -> Node:
         """The type in a declaration that stands in `view`.
 
         Raises:
@@ -77,7 +118,7 @@ class Meanings:
         try:
             if self._steps > _MOST_STEPS or self._depth > _MOST_DEPTH:
                 raise NotKnown("longer than anyone writes")
-            node = (read_parameter if is_parameter else read_type)(
+            node = reading(
                 words,
                 lambda parts, is_rooted, is_class: self._named(parts, view, is_rooted=is_rooted, is_class=is_class),
                 lambda size: self._templates.value(size, view),

@@ -1,5 +1,7 @@
 """Leaves out of a text what can declare no type: most functions and variables, at the speed of one regular expression.
 
+Variables of the device are left in for a program that has some.
+
 Reading all words of a large source takes longer than a twentieth of its compile. What is left out holds none of the
 words that begin a declaration of interest and no macro; where the text is written in a way that needs a lexer to tell
 (raw strings, digit separators, digraphs, words spliced over lines), nothing is.
@@ -7,8 +9,9 @@ words that begin a declaration of interest and no macro; where the text is writt
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -21,16 +24,15 @@ _HARD = (b"<%", b"%>", b"%:", b"NAMESPACE", b"BEGIN_NS", b"NS_BEGIN", b"END_NS",
 _HARD_SPLICE = re.compile(rb"\\(?<=\w\\)\r*\n\w")
 _COMMENT = rb"//(?:[^\\\n]|\\\r*\n|\\)*|/\*.*?(?:\*/|\Z)"
 _QUOTED = rb'"(?:[^"\\\n]|\\.)*"' + rb"|'(?:[^'\\\n]|\\.)*'"
-_WORD = rb"(?:typedef|using|struct|class|union|enum|namespace|template|extern|__global__)\b"
-_WORDS = re.compile(rb"\b(?:" + _WORD + rb")")
+_TYPES = rb"typedef|using|struct|class|union|enum|namespace|template|extern|__global__"
+_VARIABLES = rb"__device__|__constant__|__managed__"
 #: Brackets that hold no quotes, comments or braces are one event: most of all events.
 _GROUP = rb"\((?:[^(){}\"'/#]|\((?:[^(){}\"'/#]|\([^(){}\"'/#]*\))*\))*\)"
-_EVENT = re.compile(
+_EVENT = (
     rb"(?P<comment>(?:" + _COMMENT + rb")\n?)|(?P<hard>\b(?:u8|[uUL])?R\"|(?<=\w)')|(?P<quoted>" + _QUOTED + rb")"
     rb"|(?P<group>" + _GROUP + rb")|(?P<block>\{[^{}\"'/#]*\})|(?P<sign>[{}();])"
     rb"|(?P<directive>^[ \t]*#(?:" + _QUOTED + rb"|" + _COMMENT + rb"|[^\\\n]|\\\r*\n|\\)*\n?)"
-    rb"|(?P<stray>#)|\b(?P<word>" + _WORD + rb")",
-    re.DOTALL | re.MULTILINE,
+    rb"|(?P<stray>#)|\b(?P<word>"
 )
 #: Before the brace of a class, where a ")" does not mean a function.
 _ATTRIBUTE = re.compile(
@@ -44,21 +46,40 @@ _NAME = re.compile(rb"\w+")
 _DECLARES = re.compile(rb"[{}]|##|<%|%>")
 
 
+class _Words(NamedTuple):
+    """What begins a declaration of interest.
+
+    Attributes:
+        any: finds such a word.
+        event: finds what matters about a text's structure.
+    """
+
+    any: re.Pattern[bytes]
+    event: re.Pattern[bytes]
+
+
+@functools.cache
+def _words(*, variables: bool) -> _Words:
+    word = rb"(?:" + _TYPES + (rb"|" + _VARIABLES if variables else b"") + rb")\b"
+    return _Words(re.compile(rb"\b(?:" + word + rb")"), re.compile(_EVENT + word + rb")", re.DOTALL | re.MULTILINE))
+
+
 class _NeedsLexer(Exception):  # noqa: N818 - never leaves this file
     """A text that cannot be read so simply, or whose brackets do not pair up, as in branches of an `#if`."""
 
 
-def outline(text: bytes, macros: Collection[bytes]) -> bytes:
+def outline(text: bytes, macros: Collection[bytes], *, variables: bool = False) -> bytes:
     """The text without statements that can declare no type.
 
     Args:
         text: a source or header.
         macros: those of the user's macros that may declare something; what uses one stays.
+        variables: whether variables of the device are of interest too.
     """
     if any(sign in text for sign in _HARD) or _HARD_SPLICE.search(text):
         return text
     try:
-        pieces = _Outline(text).pieces()
+        pieces = _Outline(text, _words(variables=variables)).pieces()
     except _NeedsLexer:
         return text
     kept: list[bytes] = []
@@ -69,14 +90,15 @@ def outline(text: bytes, macros: Collection[bytes]) -> bytes:
     return b"".join((*kept, text[done:]))
 
 
-def declaring_macros(definitions: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+def declaring_macros(definitions: Iterable[tuple[bytes, bytes]], *, variables: bool = False) -> set[bytes]:
     """The macros that may declare something, by what they or the macros in them stand for.
 
     Args:
         definitions: (name, replacement) of all macros.
+        variables: whether variables of the device are of interest too.
     """
-    known = list(definitions)
-    found = {name for name, replacement in known if _WORDS.search(replacement) or _DECLARES.search(replacement)}
+    known, words = list(definitions), _words(variables=variables).any
+    found = {name for name, replacement in known if words.search(replacement) or _DECLARES.search(replacement)}
     size = -1
     while size != len(found):
         size = len(found)
@@ -110,13 +132,14 @@ class _Frame:
 class _Outline:
     """One text."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, words: _Words) -> None:
         self._text = text
+        self._words = words
         self._frames = [_Frame(0)]
 
     def pieces(self) -> list[Piece]:
         """The statements that hold no word of interest."""
-        for match in _EVENT.finditer(self._text):
+        for match in self._words.event.finditer(self._text):
             kind, start, end = match.lastgroup, match.start(), match.end()
             frame = self._frames[-1]
             if kind in {"hard", "stray"}:  # a raw string, a digit separator, a prefix; a # in the middle of a line
@@ -125,11 +148,12 @@ class _Outline:
                 self._sign(frame, match[0], end)
             elif kind == "block":
                 block = _Frame(start + 1)
-                block.any = _WORDS.search(self._text, start, end) is not None
+                block.any = self._words.any.search(self._text, start, end) is not None
                 block.pieces = [] if block.any else [(start + 1, end - 1, [])]
                 self._frames.append(block)
                 self._close(end)
-            elif kind == "word" or (kind == "group" and _WORDS.search(match[0])):  # an argument of a macro, perhaps
+            elif kind == "word" or (kind == "group" and self._words.any.search(match[0])):
+                # In a group it is an argument of a macro, perhaps.
                 frame.kept = frame.any = True
             elif kind in {"comment", "directive"}:
                 is_between = not self._text[frame.start : start].strip()

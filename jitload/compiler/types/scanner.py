@@ -1,7 +1,8 @@
 """Finds what a text declares where: types, namespaces and kernels.
 
-This is no C++ parser. Functions and variables are passed over; of a type it is noted what it is called and in which
-words it is declared, and what those mean is worked out for the few that someone asks for (`meanings.py`).
+This is no C++ parser. Functions are passed over, and variables but those of the device. Of a type it is noted what it
+is called and in which words it is declared, and what those mean is worked out for the few that someone asks for
+(`meanings.py`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from jitload.compiler.types.brackets import CLOSING, Brackets
 from jitload.compiler.types.lowered.cursor import ANONYMOUS
-from jitload.compiler.types.scopes import DeclaredKernel, Entry, Scope, TemplateParameter
+from jitload.compiler.types.scopes import DeclaredKernel, DeclaredVariable, Entry, Scope, TemplateParameter
 from jitload.compiler.types.unit import UNCLEAR
+from jitload.compiler.types.variables import declared_variables
 from jitload.compiler.types.words import WORD, declarations, declared_name, split_list
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Declared:
     Attributes:
         top: the global scope.
         kernels: name -> the declarations of kernels of that name, in any scope.
+        variables: name -> the declarations of variables of the device of that name, in any scope.
         hidden: whether something may be declared, or some scope opened, that does not show.
     """
 
@@ -52,6 +55,7 @@ class Declared:
         self._sure = sure
         self.top = Scope("", None)
         self.kernels: dict[str, list[DeclaredKernel]] = {}
+        self.variables: dict[str, list[DeclaredVariable]] = {}
         self.hidden = not self._text.paired
         if self._text.paired:
             self._scan(self.top, 0, len(words))
@@ -268,6 +272,8 @@ class Declared:
         while at < end:
             word = self._text.word(at)
             if word == ";":
+                for name, words in declared_variables(self._text.words[start:at]):
+                    self.variables.setdefault(name, []).append(DeclaredVariable(scope, start, words, template))
                 return at + 1
             if word == UNCLEAR:
                 self.hidden = True

@@ -91,6 +91,22 @@ class Scope:
         return scope
 
 
+class DeclaredVariable(NamedTuple):
+    """A declaration of a variable of the device.
+
+    Attributes:
+        scope: where it stands.
+        at: the number of its first word.
+        words: its declaration, without initializer; empty where that does not tell its type.
+        template: its template parameters, None where it is no template.
+    """
+
+    scope: Scope
+    at: int
+    words: tuple[str, ...]
+    template: tuple[TemplateParameter, ...] | None
+
+
 class DeclaredKernel(NamedTuple):
     """A declaration of a kernel.
 

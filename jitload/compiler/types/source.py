@@ -1,4 +1,4 @@
-"""What a source says about its kernels: the names of their parameters, and types that only the source tells.
+"""What a source says about its kernels and variables: names of parameters, and types that only the source tells.
 
 A lowered name has the types of its kernel, so they are looked up for `extern "C"` kernels alone, and for the members of
 traits. The texts are read once, without those of libraries, which are searched for names instead: the toolkit, and
@@ -17,7 +17,7 @@ from jitload.compiler.types.outline import declaring_macros
 from jitload.compiler.types.scanner import Declared
 from jitload.compiler.types.toolkit_names import ToolkitNames
 from jitload.compiler.types.unit import Unit
-from jitload.compiler.types.words import BUILTIN, PASSED_OVER, WITH_ARGUMENT, before_value, declared_name, depths
+from jitload.compiler.types.words import BUILTIN, PASSED_OVER, before_value, declared_name, without_attributes
 from jitload.compiler.types.written import read_parameter
 from jitload.headers.macros import TooMany, definitions_of
 
@@ -53,16 +53,26 @@ class Written(NamedTuple):
 
 
 class SourceKernels:
-    """The kernels in the source of a compile and its headers.
+    """The kernels, and the variables of the device, in the source of a compile and its headers.
 
     Args:
         request: the compile.
         closure: its headers, all of them found.
         source: the text, as NVRTC was given it.
         headers: include name -> text, as NVRTC was given them.
+        variables: whether there are variables of which the types are wanted.
     """
 
-    def __init__(self, request: CompileRequest, closure: Closure, source: bytes, headers: dict[str, bytes]) -> None:
+    def __init__(
+        self,
+        request: CompileRequest,
+        closure: Closure,
+        source: bytes,
+        headers: dict[str, bytes],
+        *,
+        variables: bool = False,
+    ) -> None:
+        self._has_variables = variables
         self._request = request
         self._closure = closure
         self._source = source
@@ -89,6 +99,11 @@ class SourceKernels:
     def member(self, name: str) -> Node | None:
         """What a name like "Traits<float>::type" stands for."""
         return self._read()[1].member(name)
+
+    def variable(self, name: str) -> Node | None:
+        """The type of the variable of that name, "n::table<float>", or None where it is not certain."""
+        declared, meanings = self._read()
+        return None if declared.hidden else meanings.variable(name)
 
     def _fitting(self, name: str, count: int) -> list[DeclaredKernel]:
         return [one for one in self._read()[0].kernels.get(name, ()) if len(one.parameters) == count]
@@ -120,7 +135,8 @@ class SourceKernels:
         definitions = [(name.encode(), (value or "").encode()) for name, value in request.defines]
         for text in (main, *users.values()):
             definitions += [(name, replacement) for name, _, replacement in definitions_of(text)]
-        unit = Unit(headers, users.__contains__, toolkit.defines, declaring_macros(definitions))
+        macros = declaring_macros(definitions, variables=self._has_variables)
+        unit = Unit(headers, users.__contains__, toolkit.defines, macros, variables=self._has_variables)
         standards = [option.partition("=")[2] for option in request.options if option.startswith("--std=")]
         unit.macros.predefine(request.archs, *standards[-1:])
         for name, value in request.defines:
@@ -168,7 +184,7 @@ def _refuse(words: Sequence[object], *_: object) -> NoReturn:
 
 def written_type(words: Sequence[str]) -> tuple[str, str]:
     """("x", "const float *") of `const float *__restrict__ x = nullptr`: the name, and the type as it is written."""
-    words = [word for word in _without_attributes(before_value(words)) if word not in _NO_PART_OF_TYPES]
+    words = [word for word in without_attributes(before_value(words)) if word not in _NO_PART_OF_TYPES]
     name = declared_name(words)
     at = len(words) - 1 - words[::-1].index(name) if name else len(words)
     named = at and name not in BUILTIN and not set(words[:at]) <= _BEFORE_TYPES and words[at - 1] != "::"
@@ -194,20 +210,3 @@ def joined(words: Sequence[str]) -> str:
         )
         text += word if together else f" {word}"
     return text
-
-
-def _without_attributes(words: Sequence[str]) -> list[str]:
-    kept: list[str] = []
-    levels = depths(words)
-    at = 0
-    while at < len(words):
-        is_bracket = words[at] == "[" and words[at + 1 : at + 2] and words[at + 1] == "["
-        if is_bracket or words[at] in WITH_ARGUMENT:
-            start, at = at, at + (0 if is_bracket else 1)
-            while at < len(words) and levels[at] > levels[start] - (1 if is_bracket else 0):
-                at += 1
-            at += 1
-        else:
-            kept.append(words[at])
-            at += 1
-    return kept

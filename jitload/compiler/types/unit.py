@@ -36,6 +36,7 @@ class Unit:
         is_users: whether a header of that name is the user's.
         is_defined_elsewhere: whether some header that is not walked has a `#define` of that name.
         macros: those of the user's macros that may declare something; None to read every text whole.
+        variables: whether variables of the device are of interest too.
 
     Attributes:
         words: what is left to parse; `UNCLEAR` where it cannot be told.
@@ -49,7 +50,10 @@ class Unit:
         is_users: Callable[[str], bool],
         is_defined_elsewhere: Callable[[bytes], bool],
         macros: Collection[bytes] | None = None,
+        *,
+        variables: bool = False,
     ) -> None:
+        self._has_variables = variables
         self.words: list[str] = []
         self.sure: list[bool] = []
         self._headers = headers
@@ -72,8 +76,9 @@ class Unit:
         if visits > _MOST_VISITS or self._depth > _MOST_DEPTH:
             raise TooMany
         self._depth += 1
-        short = text if self._names_of_macros is None else outline(text, self._names_of_macros)
-        _File(self, name, short, sure).read()
+        if self._names_of_macros is not None:
+            text = outline(text, self._names_of_macros, variables=self._has_variables)
+        _File(self, name, text, sure).read()
         self._depth -= 1
 
     # What a file asks for.

@@ -21,6 +21,8 @@ PASSED_OVER = {
     "typename", "struct", "class", "union", "enum", "__restrict__", "__restrict", "restrict", "__grid_constant__",
     "static", "extern", "inline", "constexpr", "register", "mutable", "template",
 }  # fmt: skip
+#: One of them makes what is declared a variable of the device.
+IN_MEMORY = frozenset({"__device__", "__constant__", "__managed__"})
 _QUALIFIERS = {"const", "volatile", "__restrict__", "__restrict"}
 
 
@@ -65,6 +67,31 @@ def before_value(words: Sequence[str]) -> Sequence[str]:
     """A declaration without the default argument behind "="."""
     levels = depths(words)
     return words[: next((at for at, word in enumerate(words) if word == "=" and levels[at] == 0), len(words))]
+
+
+def without_attributes(words: Sequence[str]) -> list[str]:
+    """A declaration without `[[...]]`, `alignas(...)` and the like."""
+    kept: list[str] = []
+    levels = depths(words)
+    at = 0
+    while at < len(words):
+        is_bracket = words[at] == "[" and words[at + 1 : at + 2] and words[at + 1] == "["
+        if is_bracket or words[at] in WITH_ARGUMENT:
+            start, at = at, at + (0 if is_bracket else 1)
+            while at < len(words) and levels[at] > levels[start] - (1 if is_bracket else 0):
+                at += 1
+            at += 1
+        else:
+            kept.append(words[at])
+            at += 1
+    return kept
+
+
+def without_value(words: Sequence[str]) -> Sequence[str]:
+    """The declaration of a variable without its initializer, `= ...` or `{...}`."""
+    words = before_value(words)
+    levels = depths(words)
+    return words[: next((at for at, word in enumerate(words) if word == "{" and levels[at] == 1), len(words))]
 
 
 def declared_name(words: Sequence[str]) -> str:

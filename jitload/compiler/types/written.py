@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 #: Attributes that make another type.
-_ANOTHER_TYPE = {"vector_size", "__vector_size__", "ext_vector_type", "mode", "__mode__"}
+ANOTHER_TYPE = {"vector_size", "__vector_size__", "ext_vector_type", "mode", "__mode__"}
 _MARKS = {"*", "&", "&&"}
 #: The size of an array that is not known; it does not matter where the array decays to a pointer.
 _ANY_SIZE = "?"
@@ -53,6 +53,20 @@ def read_type(words: Sequence[str], lookup: Lookup, compute: Compute) -> Node:
         NotKnown: it cannot be told for certain.
     """
     return _checked(_Reader(words, lookup, compute).declaration())
+
+
+def read_variable(words: Sequence[str], lookup: Lookup, compute: Compute) -> Node:
+    """The type of a variable; the sizes of arrays that cannot be told are left out.
+
+    Raises:
+        NotKnown: it cannot be told for certain.
+    """
+    return _without_unknown_sizes(_Reader(words, lookup, compute).declaration())
+
+
+def _without_unknown_sizes(node: Node) -> Node:
+    text = "" if node.kind == "array" and node.text == _ANY_SIZE else node.text
+    return Node(node.kind, text, tuple([_without_unknown_sizes(part) for part in node.parts]))
 
 
 def _checked(node: Node) -> Node:
@@ -163,7 +177,7 @@ class _Reader:
 
     def _skip_attribute(self) -> None:
         opened = self._skip_brackets(0 if self._word() == "[" else 1)
-        if not _ANOTHER_TYPE.isdisjoint(self._words[opened : self._at]):
+        if not ANOTHER_TYPE.isdisjoint(self._words[opened : self._at]):
             raise NotKnown("an attribute that makes another type")
 
     def _declarator(self, node: Node, end: int) -> Node:

@@ -22,7 +22,8 @@ _ENTRY = re.compile(rf"{_PASSED}|\.entry\s+([A-Za-z_$%][\w$.]*)", re.ASCII)
 _HEAD_END = re.compile(rf"{_PASSED}|(\{{|\.entry\b|\.func\b)", re.ASCII)
 # PTX ISA section 10.1: linking, state space, alignment and other attributes, type, name.
 _VARIABLE = re.compile(
-    r"^[ \t]*(?:\.(?:visible|weak|common)[ \t]+)?\.(?:global|const)\b(?:[ \t]*\.\w+(?:[ \t]*\(?[\d,. \t]+\)?)?)*"
+    r"^[ \t]*(?:\.(?:visible|weak|common)[ \t]+)?\.(?:global|const)\b"
+    r"(?:[ \t]*\.\w+(?:[ \t]*\((?:[^()\n]|\([^()\n]*\))*\)|[ \t]*\d+)?)*"
     r"[ \t]+([A-Za-z_$%][\w$]*)",
     re.MULTILINE | re.ASCII,
 )
@@ -49,9 +50,10 @@ def entry_names(data: bytes) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
-def variable_names(data: bytes) -> tuple[str, ...]:
+def variable_names(data: bytes | str) -> tuple[str, ...]:
     """The variables at the outer level of a PTX text, in order."""
-    return tuple(dict.fromkeys(match[1] for match in _VARIABLE.finditer(_text(data))))
+    text = data if isinstance(data, str) else _text(data)
+    return tuple(dict.fromkeys(match[1] for match in _VARIABLE.finditer(text)))
 
 
 def read_entries(text: str, symbol: str | None = None) -> Iterator[Entry]:

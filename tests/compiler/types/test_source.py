@@ -950,7 +950,9 @@ def test_a_directory_with_the_size_of_a_library_is_searched_and_not_read(compile
     )
     read = []
     whole = unit.outline
-    monkeypatch.setattr(unit, "outline", lambda text, macros: read.append(text) or whole(text, macros))
+    monkeypatch.setattr(
+        unit, "outline", lambda text, *macros, **more: read.append(text) or whole(text, *macros, **more)
+    )
     source = '#include <lib.h>\n#include <mine.h>\nextern "C" __global__ void k(const real_t *x, mine_t *y, S7 s) {}\n'
     kernel = compile_ptx(source, include_dirs=[root / "lib", root / "inc"]).kernels["k"]
     assert kernel.parameters == ("const float *", "float *", "S7")
