@@ -499,7 +499,6 @@ LONG_FILES = {
     "cli/cache.py": (345, "a command each, and what the parser shows of it"),
     "cpu/checks/race.py": (370, "one check"),
     "cpu/memory/arena.py": (400, "one table of allocations, and what may be done with it"),
-    "cuda/driver.py": (335, "the only importer of the bindings"),
     "door.py": (390, "public functions: more than half is docstrings"),
     "headers/closure.py": (345, "one search"),
     "jit/kernel.py": (410, "the class that `jit_kernel` gives: half is docstrings"),

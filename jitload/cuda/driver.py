@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-    # A function of C, as ctypes has it.
-    Entry = ctypes._NamedFuncPointer
-
 # Handles, statuses and results: what the driver's bindings take and give, which have no types for it.
 Foreign = Any
 
@@ -152,37 +149,6 @@ def ensure_context() -> ModuleType:
     return module
 
 
-def launch_entry() -> Entry:
-    """The driver's cuLaunchKernelEx as a ctypes function of the library itself.
-
-    Measured on a do-nothing driver, arguments made in advance: 0.29 us, where the binding of cuLaunchKernelEx takes
-    0.40 us (it makes an enum member of the status) and that of cuLaunchKernel 0.50 us (it parses eleven arguments).
-
-    Raises:
-        LoadError: CUDA cannot be used here, or the driver is older than CUDA 11.8.
-    """
-    bindings()
-    try:
-        return _library().cuLaunchKernelEx
-    except AttributeError as error:
-        raise LoadError("the CUDA driver is too old: it has no cuLaunchKernelEx (CUDA 11.8)") from error
-
-
-def device_entry() -> Entry:
-    """The driver's cuCtxGetDevice as a ctypes function of the library itself.
-
-    Raises:
-        LoadError: CUDA cannot be used here.
-    """
-    bindings()
-    return _library().cuCtxGetDevice
-
-
-def address_of_entry(entry: Entry) -> int:
-    """The address of a function of a library, for native code to call."""
-    return ctypes.cast(entry, ctypes.c_void_p).value or 0
-
-
 @functools.cache
 def device_count() -> int:
     """How many devices the driver has, which does not change while a process lives.
@@ -267,7 +233,7 @@ def _module() -> ModuleType:
 @functools.cache
 def _start() -> int:
     """Start the driver, which two threads may do at once; the process that it was started in, and does not leave."""
-    _library()  # first: where there is no driver, installing bindings would not help
+    library()  # first: where there is no driver, installing bindings would not help
     module = _module()
     status = int(module.cuInit(0)[0])
     if status == NO_DEVICE:
@@ -306,7 +272,12 @@ def _forked_text(parent: str) -> str:
     )
 
 
-def _library() -> ctypes.CDLL:
+def library() -> ctypes.CDLL:
+    """The driver's library itself, for what has no time for its bindings.
+
+    Raises:
+        LoadError: there is none.
+    """
     try:
         return ctypes.CDLL("libcuda.so.1")
     except OSError as error:

@@ -6,7 +6,7 @@ import ctypes
 import functools
 from typing import TYPE_CHECKING
 
-from jitload.cuda import driver, placement, streams
+from jitload.cuda import c_functions, driver, placement, streams
 from jitload.cuda.configuration import launch_config, usable_hints
 from jitload.cuda.library import ADVICE
 from jitload.cuda.memory import staging_memory
@@ -146,7 +146,7 @@ class CudaFunction:
             pointers = ctypes.byref(view)
         usable = _usable(hints, ordinal)
         config = ctypes.byref(launch_config(grid, block, shared_bytes, stream, cluster, cooperative, usable))
-        return buffer, functools.partial(driver.launch_entry(), config, self._function, pointers, None)
+        return buffer, functools.partial(c_functions.launch_entry(), config, self._function, pointers, None)
 
     def submission(
         self,
@@ -170,12 +170,12 @@ class CudaFunction:
         config = launch_config(grid, block, shared_bytes, stream, cluster, cooperative, usable)
         several = driver.device_count() > 1
         return (
-            driver.address_of_entry(driver.launch_entry()),
+            c_functions.address_of_entry(c_functions.launch_entry()),
             ctypes.addressof(self._function),
             ctypes.addressof(config),
             (self._function, config),
             ordinal if several else -1,
-            driver.address_of_entry(driver.device_entry()) if several else 0,
+            c_functions.address_of_entry(c_functions.device_entry()) if several else 0,
         )
 
     def settle(self, arrays: Mapping[int, ArrayView], stream: int) -> Callable[[], None] | None:

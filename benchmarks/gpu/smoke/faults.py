@@ -9,7 +9,7 @@ import numpy as np
 from gpu.device_array import DeviceArray, wait
 from gpu.machine import need_hardware
 from gpu.smoke.program import N, artifact, module, ramp
-from jitload.cuda import driver
+from jitload.cuda import c_functions, driver
 from jitload.errors import JitloadError
 
 
@@ -46,7 +46,7 @@ def launch_of_nothing() -> str:
     configuration = bindings.CUlaunchConfig()
     configuration.gridDimX = configuration.gridDimY = configuration.gridDimZ = 1
     configuration.blockDimX = configuration.blockDimY = configuration.blockDimZ = 1
-    status = driver.launch_entry()(ctypes.c_void_p(configuration.getPtr()), None, None, None)
+    status = c_functions.launch_entry()(ctypes.c_void_p(configuration.getPtr()), None, None, None)
     assert status, "it was taken"
     return f"CUresult {status}"
 
