@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import Enum
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jitload.cli.cache_exchange import pull, push
+from jitload.cli.cache_ls import list_entries
 from jitload.cli.cache_merge import merge
 from jitload.cli.cache_report import (
     counts_json,
     counts_lines,
     damage_json,
     damage_lines,
-    entry_json,
-    entry_lines,
     stats_json,
     stats_lines,
 )
@@ -40,13 +37,11 @@ from jitload.cli.request import (
 )
 from jitload.cli.tables import count_of, entries_of, format_bytes, parse_bytes, parse_day
 from jitload.lazy import lazy
-from jitload.source.arch import normalize_arch
 from jitload.tiers.audit import verify_entries
-from jitload.values import BLOB, Kind
+from jitload.values import Kind  # noqa: TC001 - typer reads the annotations
 
 if TYPE_CHECKING:
     from jitload import door
-    from jitload.tiers.audit import EntryInfo
     from jitload.tiers.cache import Cache
 else:
     door = lazy("jitload.door")
@@ -63,61 +58,7 @@ Dir = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-class Listed(str, Enum):
-    """What kinds of entries `ls` knows."""
-
-    CUBIN = Kind.CUBIN.value
-    PTX = Kind.PTX.value
-    LTOIR = Kind.LTOIR.value
-    FATBIN = Kind.FATBIN.value
-    BLOB = BLOB
-
-
-class Order(str, Enum):
-    """What `ls` sorts by."""
-
-    NAME = "name"
-    KEY = "key"
-    BYTES = "bytes"
-    USED = "used"
-
-
-@app.command("ls")
-def list_entries(
-    sort: Annotated[
-        Order, typer.Option("--sort", help="By name, by key, the largest first, or the last used first.")
-    ] = Order.NAME,
-    kind: Annotated[Listed | None, typer.Option("--kind", "-k", case_sensitive=False, help="Only this kind.")] = None,
-    arch: Annotated[
-        str | None, typer.Option("--arch", "-a", metavar="ARCH", help="Only what was compiled for this arch.")
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", "-n", metavar="GLOB", help="Only programs or kernels of this name: 'reduce*'."),
-    ] = None,
-    directory: Dir = None,
-    as_json: Json = False,
-) -> None:
-    """List the entries.
-
-    Shows key, kind, arch, program name, kernels (with the macros and options they were compiled with), size, last use
-    (noted at most once an hour) and compile time. Of a blob, which another system keeps here, the name is its namespace
-    and the kernel the beginning of its key. An entry that is damaged has no kind: `jitload cache verify` says what is
-    wrong, and puts it aside.
-    """
-    with clean_failures(), opened_cache(directory) as cache:
-        entries = list(cache.entries())
-        chosen = [entry for entry in entries if _is_chosen(entry, kind, arch, name)]
-        if sort is Order.NAME:
-            chosen.sort(key=lambda entry: (entry.name, entry.kernels, entry.options, entry.kind, entry.arch, entry.key))
-        elif sort is Order.BYTES:
-            chosen.sort(key=lambda entry: -entry.bytes)
-        elif sort is Order.USED:
-            chosen.sort(key=lambda entry: -entry.used)
-        if as_json:
-            _print_json({"directory": cache.directory, "entries": [entry_json(entry) for entry in chosen]})
-            return
-        typer.echo("\n".join(entry_lines(cache, chosen, len(entries))))
+app.command("ls")(list_entries)
 
 
 @app.command("stats")
@@ -317,14 +258,6 @@ def explain(
 
 def _print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
-
-
-def _is_chosen(entry: EntryInfo, kind: Listed | None, arch: str | None, name: str | None) -> bool:
-    return (
-        (kind is None or entry.kind == kind)
-        and (arch is None or normalize_arch(arch) in entry.arch.split(","))
-        and (name is None or any(fnmatchcase(text, name) for text in (entry.name, *entry.kernels)))
-    )
 
 
 def _quarantined(cache: Cache) -> int:
