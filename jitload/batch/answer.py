@@ -23,6 +23,7 @@ from jitload.compiler.toolkit import toolkit_roots
 from jitload.door import compile_request
 from jitload.errors import CompileError, JitloadError
 from jitload.headers.closure import Closure
+from jitload.headers.survey import unsharable
 from jitload.tiers.cache import Cache
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _compile_one(request: CompileRequest, cache: Cache, compiler: Compiler | Non
         return Result(request, "failed", CompileError(f"{file}: {type(error).__name__}: {error}", file=file))
     if cache.memory.read(artifact.key)[0] is None:
         file = request.path or request.name
-        reason = Closure(request, toolkit_roots()).unsharable() or "the cache did not take it"
+        reason = unsharable(Closure(request, toolkit_roots())) or "the cache did not take it"
         return Result(request, "failed", CompileError(f"{file} compiles, but cannot be kept: {reason}", file=file))
     if cache.disk is not None and not cache.read_only and cache.disk.read(artifact.key)[0] is not None:
         return Result(request, "compiled", warnings=said)

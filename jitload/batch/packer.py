@@ -16,6 +16,7 @@ from jitload.compiler.toolkit import toolkit_roots
 from jitload.errors import ArtifactError, BundleError, CompileError
 from jitload.headers.closure import Closure
 from jitload.headers.record import variant_of
+from jitload.headers.survey import unsharable
 from jitload.images.check import verify_image
 from jitload.values import Kind
 from jitload.workloads.program import CHOSEN, Program
@@ -64,7 +65,7 @@ class Packer:
         if same not in self._carried:
             self._carried[same] = None
             with suppress(BundleError, CompileError, OSError):  # at home they come again, with the words for it
-                if self.closure(request).unsharable() is None:
+                if unsharable(self.closure(request)) is None:
                     self._carried[same] = recorded_workload([(_plain(request), self._variant(request))])
         return self._carried[same]
 

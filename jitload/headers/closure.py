@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING
 
 from jitload.digest import digest_factors, sha256_hex
 from jitload.errors import CompileError
-from jitload.headers.clock import clock_word
-from jitload.headers.includes import Include, absolute_names, decode_name, defined_names, loose_paths, renamed, rewrite
+from jitload.headers.includes import Include, absolute_names, decode_name, defined_names, renamed, rewrite
 from jitload.headers.macros import Macros
 from jitload.headers.roots import VIRTUAL_ROOT
 from jitload.headers.search import Header, Search, read_header, scan_text
@@ -144,26 +143,6 @@ class Closure:
         """Whether only a compile can tell the whole closure: some file includes a name that a macro makes."""
         return any(header.scan.macro_includes for header in self.files())
 
-    def unsharable(self) -> str | None:
-        """Why the output must not be kept for others, or None.
-
-        `__DATE__`, `__TIME__` and `__TIMESTAMP__` in code make it depend on when it was compiled; a path that macros
-        put together from "/" could be one that NVRTC opens by itself, unseen and not hashed.
-        """
-        standards = [option.removeprefix("--std=") for option in self.request.options if option.startswith("--std=")]
-        for where, text in self._users_texts():
-            clock = clock_word(text, standards[-1] if standards else "")
-            if clock is not None:
-                return f"{clock[0]} in {where}, line {clock[1]}"
-        if any(header.scan.macro_includes for header in self.files() if header.is_users):
-            for where, text in self._users_texts():
-                for first, position in loose_paths(text):
-                    if os.path.lexists(f"/{first}"):
-                        line = _line(text, position)
-                        return f"an #include of a macro, perhaps of a path made of /{first} in {where}, line {line}"
-                    self.absent.add(("absolute", f"{first}/"))
-        return None
-
     def resolve(self, spelled: str) -> str | None:
         """The virtual name of a header as the source would find it by a quoted name, or None."""
         header = self._resolve(Include(spelled, quoted=True), self.main)
@@ -187,7 +166,8 @@ class Closure:
         """The source and every header."""
         return (self.main, *self.headers.values())
 
-    def _users_texts(self) -> Iterator[tuple[str, bytes]]:
+    def users_texts(self) -> Iterator[tuple[str, bytes]]:
+        """(what to call it, text) of the definitions, the source and the user's headers."""
         yield "defines", self._definitions
         for header in self.files():
             if header.is_users:
@@ -263,7 +243,7 @@ class Closure:
         header = self.headers.get(file, self.main)
         found = []
         for include in _references(header):
-            name = self._name_in(header, include) if _line(header.text, include.start) == line else None
+            name = self._name_in(header, include) if line_of(header.text, include.start) == line else None
             if name is not None:
                 written = header.text[include.start : include.end]
                 found.append((decode_name(renamed(include, name)), decode_name(written)))
@@ -341,5 +321,6 @@ def _places(files: list[Header], *, quoted: bool) -> list[Header]:
     return list(beside.values())
 
 
-def _line(text: bytes, position: int) -> int:
+def line_of(text: bytes, position: int) -> int:
+    """The line of a position in a text, from 1."""
     return text.count(b"\n", 0, position) + 1

@@ -12,6 +12,7 @@ from jitload.errors import CompileError, JitloadError
 from jitload.format.entry import decode_factors
 from jitload.frozen import Value
 from jitload.headers.closure import Closure
+from jitload.headers.survey import unsharable
 from jitload.tiers.difference import differences, factors_now
 from jitload.tiers.lookup import Answer, ask, peek_key
 
@@ -198,7 +199,7 @@ def explanation_of(
     if closure is not None and toolchain is not None:
         now = artifact_key(request, closure.digest(), toolchain)
         key = None if closure.asks_compiler() else now
-        if answer.artifact is None and not hindered and scan and closure.unsharable() is None:
+        if answer.artifact is None and not hindered and scan and unsharable(closure) is None:
             artifact, tier, answers = peek_key(cache.tiers, now)
             if isinstance(artifact, Artifact):
                 answer = Answer(request, cache.tiers, answer)

@@ -16,6 +16,7 @@ from jitload.compiler.nvrtc import compile_program
 from jitload.compiler.program import compile_artifact
 from jitload.compiler.toolkit import toolchain, toolkit_roots
 from jitload.headers.closure import Closure
+from jitload.headers.survey import unsharable
 from jitload.source.request import CompileRequest
 
 SAFE = "#pragma once\n"
@@ -589,7 +590,7 @@ def test_a_clock_in_a_comment_or_a_string_is_none(write, compile_ptx, compiles):
 def test_timestamp_is_no_less_a_clock():
     """NVRTC 12.9 and 13.5 do not define it; one that does must not surprise anybody."""
     request = CompileRequest("int x;\nconst char *stamp = __TIMESTAMP__;\n", kind="ptx", arch="compute_75")
-    assert Closure(request, ()).unsharable() == "__TIMESTAMP__ in kernel.cu, line 2"
+    assert unsharable(Closure(request, ())) == "__TIMESTAMP__ in kernel.cu, line 2"
 
 
 @pytest.mark.parametrize(
