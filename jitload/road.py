@@ -299,7 +299,8 @@ def _compile_once(
 
 
 def _compile(request: CompileRequest, cache: Cache, settings: Config, roles: Roles, compiler: Compiler) -> Provided:
-    worker = roles.compile_alone if spellings.outlive_compile(request.options) else compiler
+    lasting = request.options and spellings.outlive_compile(request.options)
+    worker = roles.compile_alone if lasting else compiler
     filled = filling.fill(request, cache, roles.toolkit(), worker, scan_first=settings.compile != "always")
     if filled is None:
         raise missing.not_compilable(request)
@@ -307,7 +308,8 @@ def _compile(request: CompileRequest, cache: Cache, settings: Config, roles: Rol
         return filled.artifact, filled.variant, []
     if filled.variant is not None and roles.bundles(settings):
         nearest.warn_of_stale_bundles(request, filled.artifact)
-    return filled.artifact, filled.variant, diagnostics.users_warnings(filled.artifact.log, filled.compiled)
+    said = filled.artifact.log
+    return filled.artifact, filled.variant, diagnostics.users_warnings(said, filled.compiled) if said else []
 
 
 def _tell(name: str, request: CompileRequest, seconds: float = 0.0, reason: str = "", tier: str = "") -> None:

@@ -88,6 +88,7 @@ def compile_artifact(
     if request.kind is Kind.CUBIN:
         found = known_resources(image, members[0][1].spilled)
         kernels = {name: kernel.replace(resources=found.get(kernel.symbol)) for name, kernel in kernels.items()}
+    log = "".join(dict.fromkeys(output.log for _, output in members))
     return Artifact(
         kind=request.kind,
         data=image,
@@ -96,7 +97,7 @@ def compile_artifact(
         key=artifact_key(request, closure_digest, toolchain),
         kernels=kernels.values(),
         toolchain=toolchain,
-        log=relative_log("".join(dict.fromkeys(output.log for _, output in members)), closure),
+        log=relative_log(log, closure) if log else "",
         compile_seconds=round(time.perf_counter() - started, 6),
         variables=type_variables(variables, source),
     )
