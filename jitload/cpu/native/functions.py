@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jitload import log
 from jitload.cpu.faults import Refused
 from jitload.cpu.native.shapes import Shapes
-from jitload.cpu.native.wide import Varies, WideWriter, find_entries, settle_frames
+from jitload.cpu.native.wide import Varies, WideWriter, find_entries
 from jitload.cpu.native.widen import Unwidened
 from jitload.cpu.native.writer import KernelWriter
 
@@ -67,4 +67,4 @@ def write_functions(
         log.debug("no function runs eight threads in a row: %s", refusal)
     common = row.common() if wide else None
     frame_bytes = max(8 * len(kept), 8)
-    return Functions(f"{text}\n{settle_frames(wide, frame_bytes)}", one.meetings, one.near, frame_bytes, common)
+    return Functions(f"{text}\n{wide}", one.meetings, one.near, frame_bytes, common)

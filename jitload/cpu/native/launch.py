@@ -18,6 +18,7 @@ from jitload.cpu.memory.slab import unset_bytes
 from jitload.cpu.native import context as at
 from jitload.cpu.native.lookup import ROW_WORDS
 from jitload.cpu.native.places import SPACES
+from jitload.cpu.native.widen import LANES
 from jitload.cpu.run.batch import Batch
 from jitload.cpu.run.frame import Frame
 from jitload.cpu.run.meet import Meetings
@@ -87,7 +88,7 @@ class NativeLaunch:
         words[at.LOCAL_UNSET] = unset_bytes(stride, threads)
         words[at.LOCAL] = self._buffer(stride * threads)
         words[at.FRAME_BYTES] = self._kernel.frame_bytes
-        words[at.FRAMES] = self._buffer(self._kernel.frame_bytes * threads)
+        words[at.FRAMES] = self._buffer(self._kernel.frame_bytes * -(-threads // LANES) * LANES)
         words[at.STATES] = self._buffer(4 * threads)
         words[at.THREADS] = threads
         words[at.NTID : at.NTID + 3] = grid.block_shape

@@ -23,8 +23,11 @@ thread:
   call void @set(ptr %c, i64 $TID, i64 %x)
   %state_at = getelementptr i32, ptr %states, i64 %t
   %state = load i32, ptr %state_at
-  %frame_offset = mul i64 %t, %frame_bytes
-  %frame = getelementptr i8, ptr %frames, i64 %frame_offset
+  %lane_of = and i64 %t, 7
+  %row_begin = sub i64 %t, %lane_of
+  %row_offset = mul i64 %row_begin, %frame_bytes
+  %row_frames = getelementptr i8, ptr %frames, i64 %row_offset
+  %frame = getelementptr i64, ptr %row_frames, i64 %lane_of
   %found = call i32 @run(ptr %c, ptr %frame, i32 %state)
   %bad = icmp slt i32 %found, 0
   br i1 %bad, label %stop, label %keep
@@ -41,9 +44,8 @@ stop:
   ret i32 -1
 }
 
-define internal i1 @alike(ptr %c, ptr %frame, i32 %state) noinline {
+define internal i1 @alike(ptr %frame, i32 %state) noinline {
 entry:
-  %frame_bytes = call i64 @word(ptr %c, i64 $FRAME_BYTES)
   %index = sext i32 %state to i64
   %begin_at = getelementptr i32, ptr @common_begin, i64 %index
   %begin = load i32, ptr %begin_at
@@ -58,13 +60,13 @@ slot:
 read:
   %slot_at = getelementptr i32, ptr @common, i32 %at
   %slot_number = load i32, ptr %slot_at
-  %first_at = getelementptr i64, ptr %frame, i32 %slot_number
+  %slot_words = mul i32 %slot_number, 8
+  %first_at = getelementptr i64, ptr %frame, i32 %slot_words
   %first = load i64, ptr %first_at
   br label %lane
 lane:
   %k = phi i64 [ 1, %read ], [ %next_k, %next_lane ]
-  %offset = mul i64 %k, %frame_bytes
-  %other_at = getelementptr i8, ptr %first_at, i64 %offset
+  %other_at = getelementptr i64, ptr %first_at, i64 %k
   %other = load i64, ptr %other_at
   %same = icmp eq i64 %first, %other
   br i1 %same, label %next_lane, label %differ
@@ -109,8 +111,11 @@ look:
   %state_at = getelementptr i32, ptr %states, i64 %t
   %state = load i32, ptr %state_at
   %ended = icmp slt i32 %state, 0
-  %frame_offset = mul i64 %t, %frame_bytes
-  %frame = getelementptr i8, ptr %frames, i64 %frame_offset
+  %lane_of = and i64 %t, 7
+  %row_begin = sub i64 %t, %lane_of
+  %row_offset = mul i64 %row_begin, %frame_bytes
+  %row_frames = getelementptr i8, ptr %frames, i64 %row_offset
+  %frame = getelementptr i64, ptr %row_frames, i64 %lane_of
   call void @set(ptr %c, i64 $THREAD, i64 %t)
   call void @set(ptr %c, i64 $TID, i64 %x)
   call void @set(ptr %c, i64 $TID_Y, i64 %y)
@@ -139,7 +144,7 @@ row_calm:
   %sure = or i1 %calm, %fresh
   br i1 %sure, label %go_row, label %row_alike
 row_alike:
-  %alike = call i1 @alike(ptr %c, ptr %frame, i32 %state)
+  %alike = call i1 @alike(ptr %frame, i32 %state)
   br i1 %alike, label %go_row, label %alone
 go_row:
   %came = call i32 @wide(ptr %c, ptr %frame, i32 %state)

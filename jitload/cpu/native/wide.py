@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from jitload.cpu.text.ir import Instruction, Place, Register, Symbol
 
 _NAME = re.compile(r"%[\w.]+")
-#: How far the frames of two threads lie from one another is known when all is written.
-_FRAME = re.compile(r"FRAME\*(\d)")
 
 
 class Varies(Exception):  # noqa: N818 - what is known of registers is made anew with it
@@ -207,23 +205,18 @@ class WideWriter(KernelWriter):
         self.act(f"store {vector} {value}, ptr %r{register.index}")
 
     def _keep(self, register: Register) -> None:
-        scalar, value = f"i{register.type.bits}", self._read(register)
-        for lane in range(LANES):
-            self.act(f"store {scalar} {self.element(scalar, value, lane)}, ptr {self._frame_of(register, lane)}")
+        scalar, words = f"i{register.type.bits}", vector_of("i64")
+        value = self.row(scalar, self._read(register))
+        if register.type.bits < 64:
+            value = self.single(f"zext {vector_of(scalar)} {value} to {words}")
+        self.act(f"store {words} {value}, ptr {self.frame_at(register)}, align 8")
 
     def _kept(self, register: Register) -> str:
-        scalar = f"i{register.type.bits}"
         if register.index not in self.shapes.varying:  # the driver has seen that all have the same
-            return self.single(f"load {scalar}, ptr {self._frame_of(register, 0)}")
-        found = "poison"
-        for lane in range(LANES):
-            one = self.single(f"load {scalar}, ptr {self._frame_of(register, lane)}")
-            found = self.vector(f"insertelement {vector_of(scalar)} {found}, {scalar} {one}, i32 {lane}", scalar)
-        return found
-
-    def _frame_of(self, register: Register, lane: int) -> str:
-        frame = self.single(f"getelementptr i8, ptr %f, i64 FRAME*{lane}")
-        return self.single(f"getelementptr i64, ptr {frame}, i64 {self._slot(register)}")
+            return super()._kept(register)
+        scalar, words = f"i{register.type.bits}", vector_of("i64")
+        found = self.vector(f"load {words}, ptr {self.frame_at(register)}, align 8", "i64")
+        return found if scalar == "i64" else self.vector(f"trunc {words} {found} to {vector_of(scalar)}", scalar)
 
     # Ways.
 
@@ -293,8 +286,3 @@ def find_entries(blocks: list[Block], shapes: Shapes) -> tuple[int, ...]:
         if isinstance(block.end, Branch) and block.end.guard.index in shapes.varying:
             found |= {block.end.taken, block.end.other}
     return tuple(sorted(found))
-
-
-def settle_frames(text: str, frame_bytes: int) -> str:
-    """The text of a function, with the distance between frames."""
-    return _FRAME.sub(lambda match: str(frame_bytes * int(match[1])), text)

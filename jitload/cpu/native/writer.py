@@ -16,6 +16,8 @@ from jitload.cpu.native import context
 from jitload.cpu.native.operands import OperandReader
 from jitload.cpu.native.reach import find_reaches
 from jitload.cpu.native.text import fault_code
+from jitload.cpu.native.unsaved import find_unsaved
+from jitload.cpu.native.widen import LANES
 from jitload.cpu.text.ir import Immediate, Register, Sink
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class KernelWriter(OperandReader):
         self._emit = emit
         self._entries = entries
         self._guard: str | None = None
+        self._unsaved = find_unsaved(blocks)
         self._reaches: dict[int, Reach] = {}
         self._now = 0
 
@@ -164,8 +167,8 @@ class KernelWriter(OperandReader):
         return self.new(f"load i{register.type.bits}, ptr {self.frame_at(register)}")
 
     def frame_at(self, register: Register) -> str:
-        """Where the thread's frame has a register."""
-        return self.new(f"getelementptr i64, ptr %f, i64 {self._slot(register)}")
+        """Where the thread's frame has a register: frames of a row of threads lie word by word among each other."""
+        return self.single(f"getelementptr i64, ptr %f, i64 {LANES * self._slot(register)}")
 
     def _slot(self, register: Register) -> int:
         return self.kept.setdefault(register.index, len(self.kept))
@@ -247,8 +250,10 @@ class KernelWriter(OperandReader):
     def _meet(self, block: Block, end: Meeting) -> None:
         meeting = self.meetings.index(block)
         _require_plain_barrier(end.instruction)
+        unsaved = self._unsaved[block.number]
         for register in self._lasting(end.target):
-            self._keep(register)
+            if unsaved >> register.index & 1:
+                self._keep(register)
         self.line(f"ret i32 {meeting + 1}")
 
     def stop(self, code: int) -> None:
