@@ -207,6 +207,7 @@ def check(device, text: str, cases: list[Case], chance: random.Random, launches:
             assert found.thread == (thread % block[0], thread // block[0], 0), said
             assert found.ptx_line == line_of(text, case, access_number, cases), said
             bits = 32 if case.space in SIZES else 64
+            assert found.address is not None
             assert (found.address - address) % (1 << bits) == 0, said
     field.close()
     assert not function.native.refused

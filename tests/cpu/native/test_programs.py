@@ -62,22 +62,54 @@ def real(chance: random.Random, depth: int) -> str:
     )
 
 
+def place(chance: random.Random) -> str:
+    """Something read from memory: at even distances between threads or none, backwards, in pairs, or anywhere."""
+    return chance.choice(
+        [
+            "in[i]", "in[2 * i + 1]", "in[63 - i]", "in[k]", "in[blockDim.x + 3]", "in[x % 128]", "in[i ^ 5]",
+            "((const unsigned short *)in)[i + k]", "((const signed char *)in)[3 * i]", "((const uint2 *)in)[i].y",
+            "((const uint4 *)in)[i / 2].z", "(unsigned)((const unsigned long long *)in)[i]", "all[(i * 7 + k) % 64]",
+            "all[threadIdx.y]", "own[(x + k) % 6]", "own[k % 6]",
+        ]
+    )  # fmt: skip
+
+
+def way(chance: random.Random) -> str:
+    """Statements that some threads take, or all, or each of them another number of times."""
+    condition = chance.choice([f"{integer(chance, 1)} & 1", "i < 24", "k & 1", "x == y", "i / 8 == k"])
+    then, other = (f"{chance.choice('xy')} = {integer(chance, 2)};" for _ in range(2))
+    turns = chance.choice(
+        ["for (unsigned j = x & 3; j; --j) y = y * 3 + j;", "while (n < (y & 3)) { ++n; x ^= n; }", ""]
+    )
+    return f"if ({condition}) {{ {then} own[i % 6] = y; {turns} }} else {{ {other} }} {turns}"
+
+
 def kernel(chance: random.Random, name: str) -> str:
     """One that computes, loops, and exchanges what it has through shared memory."""
     return f"""extern "C" __global__ void {name}(const unsigned *in, unsigned *out) {{
         __shared__ unsigned all[{THREADS}];
-        int i = threadIdx.x;
-        unsigned x = in[2 * i], y = in[2 * i + 1];
-        for (int k = 0; k < {chance.randrange(1, 5)}; ++k) {{
-            if ({integer(chance, 1)} & 1) x = {integer(chance, 2)}; else y ^= {integer(chance, 2)};
+        int i = threadIdx.x + threadIdx.y * blockDim.x, k = 0;
+        unsigned x = in[2 * i], y = in[2 * i + 1], n = 0, own[6];
+        all[i] = x;
+        for (int j = 0; j < 6; ++j) own[j] = x * j;
+        __syncthreads();
+        for (k = 0; k < {chance.randrange(1, 5)}; ++k) {{
+            {way(chance)}
+            y += {place(chance)} ^ {place(chance)};
+            __syncthreads();
             all[i] = x + k;
             __syncthreads();
-            y += all[(i * 7 + k) % {THREADS}];
+            y += {place(chance)} + n;
             __syncthreads();
         }}
+        if ({integer(chance, 1)} & 1) return;
         out[2 * i] = {integer(chance, 3)};
-        out[2 * i + 1] = y;
+        out[2 * i + 1] = y + {place(chance)};
     }}\n"""
+
+
+#: Of one thread after the other, of rows, of rows along y, and with a row that is not whole.
+BLOCKS = [(4, 16), (64,), (8, 8), (61,)]
 
 
 def check(seed: int, kernels: int, cuda) -> None:
@@ -88,16 +120,17 @@ def check(seed: int, kernels: int, cuda) -> None:
     given = np.array(words, np.uint32)
     refused = []
     for name in names:
-        lanes, native = np.zeros(2 * THREADS, np.uint32), np.zeros(2 * THREADS, np.uint32)
-        assert not run(device, "lanes", name, 1, THREADS, given, lanes)
-        assert not run(device, "native", name, 1, THREADS, given, native)
-        np.testing.assert_array_equal(native, lanes)
+        for block in BLOCKS:
+            lanes, native = np.zeros(2 * THREADS, np.uint32), np.zeros(2 * THREADS, np.uint32)
+            assert not run(device, "lanes", name, 2, block, given, lanes)
+            assert not run(device, "native", name, 2, block, given, native)
+            np.testing.assert_array_equal(native, lanes)
         refused.append(device.module.device_function(name).native.refused)
     assert sum(map(bool, refused)) <= kernels // 4, refused  # what compilers make of some shifts and masks
 
 
 def test_random_programs(cuda):
-    check(1, 8, cuda)
+    check(1, 6, cuda)
 
 
 @pytest.mark.slow(keep=2)
