@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from jitload.cpu.types import Lanes
 
-_PRMT_TABLES: dict[str, tuple[tuple[int, ...], ...]] = {
+#: Mode of `prmt` -> per selector, which bytes of eight.
+PRMT_TABLES: dict[str, tuple[tuple[int, ...], ...]] = {
     "f4e": ((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (3, 4, 5, 6)),
     "b4e": ((0, 7, 6, 5), (1, 0, 7, 6), (2, 1, 0, 7), (3, 2, 1, 0)),
     "rc8": ((0, 0, 0, 0), (1, 1, 1, 1), (2, 2, 2, 2), (3, 3, 3, 3)),
@@ -72,7 +73,7 @@ def permute(a: Lanes, b: Lanes, selector: Lanes, mode: str) -> Lanes:
     result = np.uint32(0)
     for place in range(4):
         if mode:
-            rows = np.array([row[place] for row in _PRMT_TABLES[mode]], np.uint64)
+            rows = np.array([row[place] for row in PRMT_TABLES[mode]], np.uint64)
             chosen = rows[selector & np.uint32(3)]
             sign = np.uint64(0)
         else:

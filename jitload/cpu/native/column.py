@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.instruction import Modifiers
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.decode import read
-from jitload.cpu.native import access, context, floats, integers, values
+from jitload.cpu.native import access, atomics, context, fields, floats, integers, values
 from jitload.cpu.types import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jitload.cpu.isa.registry import Name
     from jitload.cpu.native.writer import KernelWriter
     from jitload.cpu.text.ir import Instruction
 
@@ -38,6 +39,7 @@ COLUMNS: dict[str, Column] = {
     "ld": access.emit_load,
     "ldu": access.emit_load,
     "st": access.emit_store,
+    **dict.fromkeys(("atom", "red"), atomics.emit_atomic),
     **dict.fromkeys(("add", "sub", "mul", "fma", "mad"), floats.emit_arithmetic),
     **dict.fromkeys(("div", "rcp", "sqrt"), floats.emit_quotient),
     **dict.fromkeys(("min", "max"), floats.emit_extreme),
@@ -52,6 +54,12 @@ COLUMNS: dict[str, Column] = {
     "cvt": values.emit_cvt,
     **dict.fromkeys(("shl", "shr"), values.emit_shift),
     "lop3": values.emit_lop3,
+    "prmt": fields.emit_permutation,
+    "bmsk": fields.emit_mask,
+    "szext": fields.emit_extension,
+    **dict.fromkeys(("dp2a", "dp4a"), fields.emit_dot),
+    **dict.fromkeys(("addc", "subc"), fields.emit_carried_sum),
+    "madc": fields.emit_carried_product,
     **dict.fromkeys(("membar", "fence", "prefetch", "prefetchu", "pmevent"), _emit_nothing),
     **dict.fromkeys(("trap", "brkpt"), _emit_stop),
 }
@@ -67,12 +75,27 @@ def emit(w: KernelWriter, instruction: Instruction) -> None:
     if name.row.expression:
         integers.emit_expression(w, name, instruction.operands)
         return
-    column = COLUMNS.get(instruction.opcode)
-    integer = name.types and TYPES[name.types[-1]].is_integer if set(name.types) <= set(TYPES) else False
-    if instruction.opcode == "abs" and integer:
-        column = values.emit_absolute
+    column = _narrowed(instruction.opcode, name) or COLUMNS.get(instruction.opcode)
     if column is None:
         raise Refused(f"{name.row.name} has no native form")
     modifiers = Modifiers(name.parts)
     column(w, instruction, modifiers)
     modifiers.finish()
+
+
+def _narrowed(opcode: str, name: Name) -> Column | None:
+    """The column of integers, pairs and carries under an opcode that floats have as well."""
+    last = TYPES.get(name.types[-1]) if name.types else None
+    if last is None:
+        return None
+    if opcode in _CARRIED and name.has("cc"):
+        return _CARRIED[opcode]
+    if opcode == "abs" and last.is_integer:
+        return values.emit_absolute
+    return fields.emit_integer_pair if last.name in {"u16x2", "s16x2"} else None
+
+
+_CARRIED: dict[str, Column] = {
+    **dict.fromkeys(("add", "sub"), fields.emit_carried_sum),
+    "mad": fields.emit_carried_product,
+}

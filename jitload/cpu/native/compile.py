@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from jitload.cpu.code.control import Meeting
 from jitload.cpu.code.draft import Reader
 from jitload.cpu.code.layout import KernelLayout
 from jitload.cpu.code.liveness import symbols_of
 from jitload.cpu.faults import Refused, describe_place
+from jitload.cpu.native.atomics import expect_order
 from jitload.cpu.native.column import emit
 from jitload.cpu.native.functions import write_functions
 from jitload.cpu.native.machine import MachineCode, generate
+from jitload.cpu.native.meeting import arrive
 from jitload.cpu.native.operands import Resolved
 from jitload.cpu.native.runtime import runtime_text
 from jitload.cpu.native.waits import may_wait
-from jitload.cpu.native.writer import barrier_number
 from jitload.images.ptx.entries import align
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.draft import Draft
     from jitload.cpu.kernel_code import KernelCode
+    from jitload.cpu.native.frame import Meet
     from jitload.cpu.text.ir import Symbol, Variable
 
 
@@ -34,6 +35,8 @@ class NativeKernel(NamedTuple):
         near: sites that access global memory.
         frame_bytes: what a thread keeps while it waits.
         meetings: the block in front of each meeting, by its number less one.
+        meets: what each meeting is.
+        places: what must lie in different allocations, each by what points there (see `expect_order`).
         variables: of the module, in the order of the table of their addresses.
     """
 
@@ -41,6 +44,8 @@ class NativeKernel(NamedTuple):
     near: int
     frame_bytes: int
     meetings: tuple[int, ...]
+    meets: tuple[Meet, ...]
+    places: tuple[frozenset[Resolved], ...]
     variables: tuple[Variable, ...]
 
 
@@ -61,15 +66,17 @@ def compile_native(code: KernelCode) -> NativeKernel:
         raise Refused("a loop of it may wait for what other threads write")
     sites = {place.written: number for number, place in reversed(list(enumerate(code.places)))}
     variables: list[Variable] = []
-    found = write_functions(draft.blocks, sites, _resolver(draft, variables), emit)
-    ends = [block.end.instruction for block in found.meetings if isinstance(block.end, Meeting)]
-    aligned = [one.opcode == "bar" or "aligned" in one.modifiers for one in ends]
-    text = f"{found.text}\n{runtime_text([barrier_number(one) for one in ends], aligned, found.common)}"
+    resolve = _resolver(draft, variables)
+    places = expect_order(draft.blocks, resolve, fair=code.depends_on_others)
+    found = write_functions(draft.blocks, sites, resolve, (emit, arrive), draft.carry)
+    text = f"{found.text}\n{runtime_text(found.meets, found.common)}"
     return NativeKernel(
         MachineCode(generate(text)),
         found.near,
         found.frame_bytes,
         tuple(one.number for one in found.meetings),
+        tuple(found.meets),
+        places,
         tuple(variables),
     )
 

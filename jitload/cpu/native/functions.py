@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jitload import log
 from jitload.cpu.faults import Refused
+from jitload.cpu.native.frame import WORDS
 from jitload.cpu.native.shapes import Shapes
 from jitload.cpu.native.wide import Varies, WideWriter, find_entries
 from jitload.cpu.native.widen import Unwidened
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jitload.cpu.code.control import Block
+    from jitload.cpu.native.frame import Meet
     from jitload.cpu.native.operands import Resolved
-    from jitload.cpu.native.writer import Emit
-    from jitload.cpu.text.ir import Place, Symbol
+    from jitload.cpu.native.writer import Arrive, Emit
+    from jitload.cpu.text.ir import Place, Register, Symbol
 
 
 class Functions(NamedTuple):
@@ -26,6 +28,7 @@ class Functions(NamedTuple):
     Attributes:
         text: of them.
         meetings: the blocks that end in one, in the order of their numbers.
+        meets: what each of them is.
         near: how many sites access global memory.
         frame_bytes: what a thread keeps while it waits.
         common: what rows must have in common behind each meeting, as slots; None where nothing runs rows.
@@ -33,13 +36,18 @@ class Functions(NamedTuple):
 
     text: str
     meetings: list[Block]
+    meets: list[Meet]
     near: int
     frame_bytes: int
     common: list[list[int]] | None
 
 
 def write_functions(
-    blocks: list[Block], sites: Mapping[Place, int], resolve: Callable[[Symbol], Resolved], emit: Emit
+    blocks: list[Block],
+    sites: Mapping[Place, int],
+    resolve: Callable[[Symbol], Resolved],
+    emit: tuple[Emit, Arrive],
+    carry: Register,
 ) -> Functions:
     """Write them.
 
@@ -51,7 +59,7 @@ def write_functions(
     refusal: Exception | None = None
     while True:
         shapes = Shapes(blocks, known)
-        row = WideWriter(blocks, sites, resolve, emit, shapes, kept)
+        row = WideWriter(blocks, sites, resolve, emit, carry, shapes, kept)
         try:
             wide = row.write()
         except Varies as found:
@@ -60,11 +68,11 @@ def write_functions(
         except (Refused, Unwidened) as why:
             refusal, wide = why, ""
         break
-    one = KernelWriter(blocks, sites, resolve, emit, find_entries(blocks, shapes) if wide else ())
+    one = KernelWriter(blocks, sites, resolve, emit, carry, find_entries(blocks, shapes) if wide else ())
     one.kept, one.near = kept, row.near
     text = one.write()
     if refusal is not None:
         log.debug("no function runs eight threads in a row: %s", refusal)
     common = row.common() if wide else None
-    frame_bytes = max(8 * len(kept), 8)
-    return Functions(f"{text}\n{wide}", one.meetings, one.near, frame_bytes, common)
+    frame_bytes = 8 * (WORDS + len(kept))
+    return Functions(f"{text}\n{wide}", one.meetings, [*one.meets.values()], one.near, frame_bytes, common)

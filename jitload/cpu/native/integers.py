@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.decode import type_at
+from jitload.cpu.native.fields import extracted, inserted, product24
 from jitload.cpu.types import BITS, unsigned_rep
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def _saturated(operation: str) -> Column:
     return lambda w, _rep, _bits, v: w.new(f"call i32 @llvm.s{operation}.sat.i32(i32 {v[0]}, i32 {v[1]})")
 
 
-def _high_saturated(w: KernelWriter, rep: str, bits: int, v: list[str]) -> str:
-    return _saturated("add")(w, rep, bits, [_high(w, rep, bits, v), v[2]])
+def _then_add_saturated(column: Column) -> Column:
+    return lambda w, rep, bits, v: _saturated("add")(w, rep, bits, [column(w, rep, bits, v[:2]), v[2]])
 
 
 def _extreme(which: str) -> Column:
@@ -209,7 +210,7 @@ COLUMNS: dict[str, Column] = {
     "({a} * {b}) + {c}": _then_add(_plain("mul")),
     "(mul_hi({a}, {b})) + {c}": _then_add(_high),
     "(mul_wide({a}, {b})) + {c}": _then_add(_wide),
-    "add_saturated(mul_hi({a}, {b}), {c})": _high_saturated,
+    "add_saturated(mul_hi({a}, {b}), {c})": _then_add_saturated(_high),
     "{c} + absolute_difference({a}, {b})": _distance,
     "divide({a}, {b})": _division(rest=False),
     "remainder({a}, {b})": _division(rest=True),
@@ -223,6 +224,13 @@ COLUMNS: dict[str, Column] = {
     "find_bit({a}, False)": _found_bit(shift=False),
     "find_bit({a}, True)": _found_bit(shift=True),
     "reverse_bits({a})": _reversed,
+    "extract_field({a}, {b}, {c})": extracted,
+    "insert_field({a}, {b}, {c}, {e})": inserted,
+    "mul24({a}, {b}, False)": product24(high=False),
+    "mul24({a}, {b}, True)": product24(high=True),
+    "mul24({a}, {b}, False) + {c}": _then_add(product24(high=False)),
+    "mul24({a}, {b}, True) + {c}": _then_add(product24(high=True)),
+    "add_saturated(mul24({a}, {b}, True), {c})": _then_add_saturated(product24(high=True)),
     **{
         f"funnel({{a}}, {{b}}, {{c}}, {left}, {wrap})": _funnel(left, wrap)
         for left in (False, True)

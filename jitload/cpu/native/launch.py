@@ -16,17 +16,24 @@ from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.memory.generic import at_generic, at_global, at_local, at_param, at_shared
 from jitload.cpu.memory.slab import unset_bytes
 from jitload.cpu.native import context as at
+from jitload.cpu.native.frame import MASK, VALUE
 from jitload.cpu.native.lookup import ROW_WORDS
 from jitload.cpu.native.places import SPACES
+from jitload.cpu.native.warps import HELD
 from jitload.cpu.native.widen import LANES
 from jitload.cpu.run.batch import Batch
 from jitload.cpu.run.frame import Frame
 from jitload.cpu.run.meet import Meetings
+from jitload.cpu.run.members import check_own_bits
+from jitload.cpu.types import DTYPES, TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jitload.cpu.code.block_code import MeetingCode
     from jitload.cpu.native.compile import NativeKernel
+    from jitload.cpu.native.frame import Meet
+    from jitload.cpu.native.operands import Resolved
     from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array
 
@@ -109,7 +116,7 @@ class NativeLaunch:
         rows = self._grid.arena.rows(params)
         table = np.zeros((max(len(rows), _ROOM), ROW_WORDS), np.int64)
         table[: len(rows)] = rows
-        self._overlap = self._finds_overlap(rows.tolist(), set(params.tolist()))
+        self._overlap = self._finds_overlap(rows.tolist(), set(params.tolist())) or self._finds_one_place(rows[:, 0])
         self._memory.append(table)
         self._words[at.TABLE] = table.ctypes.data
         self._words[at.ALLOCATIONS] = len(rows)
@@ -123,6 +130,22 @@ class NativeLaunch:
             for start, end, distance, written in rows
         )
 
+    def _finds_one_place(self, starts: Array) -> bool:
+        """Whether what the compiler took for different places of atomics is in one allocation."""
+        seen: set[int] = set()
+        for place in self._kernel.places:
+            found = {int(np.searchsorted(starts, self._address(one), "right")) for one in place}
+            if seen & found:
+                return True
+            seen |= found
+        return False
+
+    def _address(self, root: Resolved) -> int:
+        """Where a parameter points, or a variable of the module lies."""
+        if root.space == "param":
+            return int(self._grid.params.views["u64"][root.offset // 8])
+        return self._grid.code.linker.address(self._kernel.variables[root.variable])
+
     def _poll(self) -> Iterator[int]:
         """Look whether to go on: signals are dealt with here, and who runs for too long is stopped."""
         words, before, turns = self._words, (-1, -1, -1), 0
@@ -132,7 +155,8 @@ class NativeLaunch:
                 now = (int(words[at.BLOCK]), int(words[at.THREAD]), int(words[at.ROUNDS]))
                 turns = turns + 1 if now == before else 1
                 before = now
-                endless = turns > at.ENDLESS_LOOKS or now[2] > at.MOST_ROUNDS
+                endless = turns > at.ENDLESS_LOOKS or max(now[2], int(words[at.WARP_TURNS])) > at.MOST_ROUNDS
+                words[at.WARP_TURNS] = 0
                 if endless:
                     words[at.CODE] = at.ENDLESS
                 yield int(endless)
@@ -164,7 +188,13 @@ class NativeLaunch:
         batch = Batch(grid, int(words[at.BLOCK]), 1)
         if code == at.STUCK:
             self._find_stuck(batch)
+        if site < 0:  # between meetings
+            thread = int(np.argmax(self._states() > 0))
+            site = self._meeting_of(int(self._states()[thread])).site
         batch.lanes, batch.count = np.array([thread]), 1
+        if code == at.OUTSIDE:
+            mask = np.array([words[at.ADDRESS]]).astype(np.uint32)
+            check_own_bits(batch, self._meeting_at(site), batch.slots[batch.lanes], mask)
         if code == at.STOPPED:
             batch.fail(site, 0, grid.code.places[site].text.rstrip(";").split()[0])
         if code == at.ENDLESS:
@@ -189,15 +219,46 @@ class NativeLaunch:
         if len(ended):
             meetings.depart(ended)
         frame = Frame(function, 0, None, None, 0)
+        frames = self._frames()
         for state in np.unique(states[states > 0]).tolist():
-            block = function.blocks[self._kernel.meetings[state - 1]]
-            assert block.meeting is not None
+            code = self._meeting_of(state)
             lanes = np.flatnonzero(states == state)
             batch.lanes, batch.count = lanes, len(lanes)
-            operands = block.run(batch, frame, lanes)
-            meetings.meet(frame, block.meeting, block.targets[0], lanes, operands)
+            operands = self._operands(code, self._kernel.meets[state - 1], frames[lanes])
+            meetings.meet(frame, code, 0, lanes, operands)
         meetings.expect_nobody()
+
+    def _operands(self, code: MeetingCode, meet: Meet, frames: Array) -> tuple[Array | None, ...]:
+        """What threads left at a meeting, as lanes do."""
+        values = [frames[:, VALUE + number] for number in range(3)]
+        if code.kind != "warp":
+            return np.full(len(frames), meet.barrier, np.uint32), None, values[0] != 0 if meet.fold else None
+        family, _, rest = meet.name.partition(".")
+        dtype = {"vote": np.dtype(bool), "shfl": np.dtype(np.uint32)}.get(family)
+        dtype = dtype or DTYPES[TYPES[rest.rpartition(".")[2]].rep] if rest else np.dtype(np.uint32)
+        return frames[:, MASK].astype(np.uint32), *(one.astype(dtype) for one in values)
+
+    def _meeting_of(self, state: int) -> MeetingCode:
+        """The meeting where a thread in this state waits."""
+        code = self._grid.code
+        found = code.functions[code.name].blocks[self._kernel.meetings[state - 1]].meeting
+        assert found is not None
+        return found
+
+    def _meeting_at(self, site: int) -> MeetingCode:
+        """The meeting of a site."""
+        found = (self._meeting_of(state) for state in range(1, len(self._kernel.meetings) + 1))
+        return next(one for one in found if one.site == site)
+
+    def _frames(self) -> Array:
+        """Per thread, the words of its frame."""
+        words = self._kernel.frame_bytes // 8
+        rows = -(-self._grid.threads // LANES)
+        memory = (ctypes.c_int64 * (rows * LANES * words)).from_address(int(self._words[at.FRAMES]))
+        frames: Array = np.array(memory, np.int64).reshape(rows, words, LANES).swapaxes(1, 2).reshape(-1, words)
+        return frames
 
     def _states(self) -> Array:
         start, threads = int(self._words[at.STATES]), self._grid.threads
-        return np.array((ctypes.c_int32 * threads).from_address(start), np.int32)
+        found = np.array((ctypes.c_int32 * threads).from_address(start), np.int32)
+        return np.where(found < 0, found, found & ~HELD)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import itertools
 import re
 from string import Template
+from typing import TYPE_CHECKING
 
 from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 from jitload.cpu.memory.slab import UNSET
 from jitload.cpu.native import context
+from jitload.cpu.native.barriers import MEET
+from jitload.cpu.native.frame import MASK, RESULT, VALUE
 from jitload.cpu.native.lookup import LOOK_UP, row_helpers
 from jitload.cpu.native.threads import THREADS
+from jitload.cpu.native.warps import HELD, TOGETHER, operation_numbers, warps_text
+from jitload.cpu.native.widen import LANES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jitload.cpu.native.frame import Meet
 
 _DRIVER = """\
 define internal void @fill(i64 %memory, i64 %bytes) noinline {
@@ -28,53 +38,6 @@ fill:
   br label %more
 done:
   ret void
-}
-
-define internal i1 @meet(ptr %c) {
-entry:
-  %states_word = call i64 @word(ptr %c, i64 $STATES)
-  %states = inttoptr i64 %states_word to ptr
-  %threads = call i64 @word(ptr %c, i64 $THREADS)
-  br label %thread
-thread:
-  %t = phi i64 [ 0, %entry ], [ %next_t, %step ]
-  %number = phi i32 [ -1, %entry ], [ %next_number, %step ]
-  %site = phi i32 [ -1, %entry ], [ %next_site, %step ]
-  %more = icmp ult i64 %t, %threads
-  br i1 %more, label %look, label %good
-look:
-  %lane = and i64 %t, 31
-  %first = icmp eq i64 %lane, 0
-  %warp_site = select i1 %first, i32 -1, i32 %site
-  %state_at = getelementptr i32, ptr %states, i64 %t
-  %state = load i32, ptr %state_at
-  %ended = icmp slt i32 %state, 0
-  br i1 %ended, label %step, label %compare
-compare:
-  %index = zext i32 %state to i64
-  %barrier_at = getelementptr i32, ptr @barriers, i64 %index
-  %barrier = load i32, ptr %barrier_at
-  %new = icmp eq i32 %number, -1
-  %same = icmp eq i32 %number, %barrier
-  %agree = or i1 %new, %same
-  %aligned_at = getelementptr i32, ptr @aligned, i64 %index
-  %aligned = load i32, ptr %aligned_at
-  %none_before = icmp eq i32 %warp_site, -1
-  %same_site = icmp eq i32 %warp_site, %state
-  %free = icmp eq i32 %aligned, 0
-  %together = or i1 %none_before, %same_site
-  %fine = or i1 %together, %free
-  %both = and i1 %agree, %fine
-  br i1 %both, label %step, label %bad
-step:
-  %next_number = phi i32 [ %number, %look ], [ %barrier, %compare ]
-  %next_site = phi i32 [ %warp_site, %look ], [ %state, %compare ]
-  %next_t = add i64 %t, 1
-  br label %thread
-good:
-  ret i1 true
-bad:
-  ret i1 false
 }
 
 define i32 @launch(ptr %c, i64 %first, i64 %count) {
@@ -141,6 +104,7 @@ again:
   %empty = icmp sle i64 %rest, 0
   br i1 %empty, label %poll, label %rounds
 poll:
+  call void @set(ptr %c, i64 $SITE, i64 -1)
   %poll_word = call i64 @word(ptr %c, i64 $POLL)
   %poll_function = inttoptr i64 %poll_word to ptr
   %answer = call i32 %poll_function(ptr %c)
@@ -154,6 +118,7 @@ over:
   %spent = icmp sle i64 %fuel_rest, 0
   br i1 %spent, label %poll_blocks, label %block
 poll_blocks:
+  call void @set(ptr %c, i64 $SITE, i64 -1)
   %blocks_poll_word = call i64 @word(ptr %c, i64 $POLL)
   %blocks_poll = inttoptr i64 %blocks_poll_word to ptr
   %blocks_answer = call i32 %blocks_poll(ptr %c)
@@ -171,10 +136,14 @@ stop:
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 """
 
+#: `@barriers` has the number of a barrier, and this much more where it is one with a predicate.
+_FOLDED = 16
+_FOLDS = {"": 0, "popc": 1, "or": 2, "and": 3}
+
 
 #: Words of the context in the text of the driver, which spells them as calls.
 _WORD = re.compile(r"  %(\w+) = call i64 @word\(ptr %c, i64 (\d+)\)\n")
-_SET = re.compile(r"  call void @set\(ptr %c, i64 (\d+), i64 (%?\w+)\)\n")
+_SET = re.compile(r"  call void @set\(ptr %c, i64 (\d+), i64 ([-%\w]+)\)\n")
 
 
 def _load_word(match: re.Match[str]) -> str:
@@ -188,12 +157,11 @@ def _store_word(match: re.Match[str]) -> str:
     return f"  {place} = getelementptr i64, ptr %c, i64 {number}\n  store i64 {value}, ptr {place}\n"
 
 
-def runtime_text(barriers: list[int], aligned: list[bool], common: list[list[int]] | None) -> str:
-    """The text for a kernel with these meetings, in the order of their numbers, the first being 1.
+def runtime_text(meetings: Sequence[Meet], common: list[list[int]] | None) -> str:
+    """The text for a kernel.
 
     Args:
-        barriers: the barrier of each.
-        aligned: whether all threads of a warp must be at that one.
+        meetings: in the order of their numbers, the first being 1.
         common: what a row must have in common behind each; None where nothing runs rows.
     """
     names = {name: value for name, value in vars(context).items() if name.isupper()}
@@ -201,10 +169,32 @@ def runtime_text(barriers: list[int], aligned: list[bool], common: list[list[int
         names |= {f"{vector}_Y": names[vector] + 1, f"{vector}_Z": names[vector] + 2}
     names |= {"SHARED_WINDOW": SHARED_WINDOW, "LOCAL_WINDOW": LOCAL_WINDOW, "PARAM_WINDOW": PARAM_WINDOW}
     names |= {"WINDOW_BYTES": WINDOW_BYTES, "UNSET_WORD": int.from_bytes(UNSET.to_bytes(2, "little") * 4, "little")}
+    names |= {
+        "MASK": LANES * MASK,
+        "VALUE": LANES * VALUE,
+        "RESULT": LANES * RESULT,
+        "LANES": LANES,
+        "HELD": HELD,
+        "MEETING": HELD - 1,
+        "TOGETHER": TOGETHER,
+    }
+    names |= {"FOLDED": _FOLDED, "OR": _FOLDS["or"], "AND": _FOLDS["and"]}
     names["ROWS"] = "false" if common is None else "true"
-    text = _WORD.sub(_load_word, _SET.sub(_store_word, Template(LOOK_UP + THREADS + _DRIVER).substitute(names)))
-    text += _table("barriers", [0, *barriers]) + _table("aligned", [0, *map(int, aligned)])
-    return text + row_helpers() + _rows_text(common) + _PROFILES
+    text = LOOK_UP + warps_text([meet.name for meet in meetings]) + THREADS + MEET + _DRIVER
+    text = _WORD.sub(_load_word, _SET.sub(_store_word, Template(text).substitute(names)))
+    return text + _tables(meetings) + row_helpers() + _rows_text(common) + _PROFILES
+
+
+def _tables(meetings: Sequence[Meet]) -> str:
+    """What the driver asks of a meeting, by its number."""
+    numbers = operation_numbers([meet.name for meet in meetings])
+    barriers = [-1 if meet.name else meet.barrier + (_FOLDED if meet.fold else 0) for meet in meetings]
+    return (
+        _table("barriers", [0, *barriers])
+        + _table("aligned", [0, *(int(meet.aligned) for meet in meetings)])
+        + _table("folds", [0, *(_FOLDS[meet.fold] for meet in meetings)])
+        + _table("operations", [0, *(numbers[meet.name] for meet in meetings)])
+    )
 
 
 def _rows_text(common: list[list[int]] | None) -> str:

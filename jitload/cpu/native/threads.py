@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-#: `i32 round(context)` lets every thread run to its next meeting, and gives how many wait there, or -1.
+#: `i32 round(context)` lets every thread run to its next meeting, warps again as long as they can, and gives how many
+#: wait then, or -1.
 THREADS = """\
 define internal i32 @part(ptr %c) {
 entry:
@@ -33,7 +34,8 @@ thread:
   br i1 %bad, label %stop, label %keep
 keep:
   %over = icmp eq i32 %found, 0
-  %new_state = select i1 %over, i32 -1, i32 %found
+  %held = or i32 %found, $HELD
+  %new_state = select i1 %over, i32 -1, i32 %held
   store i32 %new_state, ptr %state_at
   %next_lane = add i64 %lane, 1
   %done = icmp eq i64 %next_lane, 8
@@ -83,7 +85,7 @@ differ:
   ret i1 false
 }
 
-define internal i32 @round(ptr %c) {
+define internal i32 @threads_of_warp(ptr %c, i64 %first) {
 entry:
   %states_word = call i64 @word(ptr %c, i64 $STATES)
   %states = inttoptr i64 %states_word to ptr
@@ -98,19 +100,28 @@ entry:
   %flat = icmp eq i64 %width, %threads
   %in_rows = or i1 %whole, %flat
   %rows = and i1 %in_rows, $ROWS
+  %after_warp = add i64 %first, 32
+  %end = call i64 @llvm.umin.i64(i64 %threads, i64 %after_warp)
+  %lines = udiv i64 %first, %width
+  %first_x = urem i64 %first, %width
+  %first_y = urem i64 %lines, %height
+  %first_z = udiv i64 %lines, %height
   br label %thread
 thread:
-  %t = phi i64 [ 0, %entry ], [ %next_t, %step ]
-  %x = phi i64 [ 0, %entry ], [ %next_x, %step ]
-  %y = phi i64 [ 0, %entry ], [ %next_y, %step ]
-  %z = phi i64 [ 0, %entry ], [ %next_z, %step ]
+  %t = phi i64 [ %first, %entry ], [ %next_t, %step ]
+  %x = phi i64 [ %first_x, %entry ], [ %next_x, %step ]
+  %y = phi i64 [ %first_y, %entry ], [ %next_y, %step ]
+  %z = phi i64 [ %first_z, %entry ], [ %next_z, %step ]
   %waiting = phi i32 [ 0, %entry ], [ %now_waiting, %step ]
-  %more = icmp ult i64 %t, %threads
+  %more = icmp ult i64 %t, %end
   br i1 %more, label %look, label %done
 look:
   %state_at = getelementptr i32, ptr %states, i64 %t
   %state = load i32, ptr %state_at
+  %stays = icmp uge i32 %state, $HELD
   %ended = icmp slt i32 %state, 0
+  %stays_waiting = select i1 %ended, i32 0, i32 1
+  %row_stays_waiting = select i1 %ended, i32 0, i32 8
   %lane_of = and i64 %t, 7
   %row_begin = sub i64 %t, %lane_of
   %row_offset = mul i64 %row_begin, %frame_bytes
@@ -136,7 +147,7 @@ row:
   %together = icmp eq i8 %equal_bits, -1
   br i1 %together, label %row_state, label %alone
 row_state:
-  br i1 %ended, label %step, label %row_calm
+  br i1 %stays, label %step, label %row_calm
 row_calm:
   %parted = call i64 @word(ptr %c, i64 $PARTED)
   %calm = icmp eq i64 %parted, 0
@@ -151,7 +162,8 @@ go_row:
   switch i32 %came, label %keep_row [ i32 -1, label %stop i32 -2, label %apart ]
 keep_row:
   %row_over = icmp eq i32 %came, 0
-  %row_new = select i1 %row_over, i32 -1, i32 %came
+  %row_held = or i32 %came, $HELD
+  %row_new = select i1 %row_over, i32 -1, i32 %row_held
   %row_first = insertelement <8 x i32> poison, i32 %row_new, i32 0
   %row_states = shufflevector <8 x i32> %row_first, <8 x i32> poison, <8 x i32> zeroinitializer
   store <8 x i32> %row_states, ptr %state_at, align 4
@@ -165,20 +177,21 @@ apart:
   %apart_waiting = zext i8 %wait_count to i32
   br label %step
 alone:
-  br i1 %ended, label %step, label %go
+  br i1 %stays, label %step, label %go
 go:
   %found = call i32 @run(ptr %c, ptr %frame, i32 %state)
   %bad = icmp slt i32 %found, 0
   br i1 %bad, label %stop, label %keep
 keep:
   %over = icmp eq i32 %found, 0
-  %new_state = select i1 %over, i32 -1, i32 %found
+  %held = or i32 %found, $HELD
+  %new_state = select i1 %over, i32 -1, i32 %held
   store i32 %new_state, ptr %state_at
   %one = select i1 %over, i32 0, i32 1
   br label %step
 step:
-  %more_waiting = phi i32 [ 0, %row_state ], [ %row_waiting, %keep_row ], [ %apart_waiting, %apart ],
-    [ 0, %alone ], [ %one, %keep ]
+  %more_waiting = phi i32 [ %row_stays_waiting, %row_state ], [ %row_waiting, %keep_row ], [ %apart_waiting, %apart ],
+    [ %stays_waiting, %alone ], [ %one, %keep ]
   %steps = phi i64 [ 8, %row_state ], [ 8, %keep_row ], [ 8, %apart ], [ 1, %alone ], [ 1, %keep ]
   %now_waiting = add i32 %waiting, %more_waiting
   %next_t = add i64 %t, %steps
@@ -198,4 +211,46 @@ stop:
   ret i32 -1
 }
 
+define internal i32 @round(ptr %c) {
+entry:
+  %threads = call i64 @word(ptr %c, i64 $THREADS)
+  br label %warp
+warp:
+  %first = phi i64 [ 0, %entry ], [ %next_first, %warp_done ]
+  %waiting = phi i32 [ 0, %entry ], [ %now_waiting, %warp_done ]
+  %more = icmp ult i64 %first, %threads
+  br i1 %more, label %turn, label %done
+turn:
+  %turns = phi i64 [ 0, %warp ], [ %turns_after, %again ], [ %turns_after, %poll ]
+  %found = call i32 @threads_of_warp(ptr %c, i64 %first)
+  %bad = icmp slt i32 %found, 0
+  br i1 %bad, label %stop, label %meet_in_warp
+meet_in_warp:
+  %released = call i32 @warp(ptr %c, i64 %first)
+  %moves = icmp ne i32 %released, 0
+  br i1 %moves, label %again, label %warp_done
+again:
+  %turns_after = add i64 %turns, 1
+  %left = call i64 @word(ptr %c, i64 $FUEL)
+  %rest = sub i64 %left, 32
+  call void @set(ptr %c, i64 $FUEL, i64 %rest)
+  %empty = icmp sle i64 %rest, 0
+  br i1 %empty, label %poll, label %turn
+poll:
+  call void @set(ptr %c, i64 $WARP_TURNS, i64 %turns_after)
+  call void @set(ptr %c, i64 $SITE, i64 -1)
+  %poll_word = call i64 @word(ptr %c, i64 $POLL)
+  %poll_function = inttoptr i64 %poll_word to ptr
+  %answer = call i32 %poll_function(ptr %c)
+  %on = icmp eq i32 %answer, 0
+  br i1 %on, label %turn, label %stop
+warp_done:
+  %now_waiting = add i32 %waiting, %found
+  %next_first = add i64 %first, 32
+  br label %warp
+done:
+  ret i32 %waiting
+stop:
+  ret i32 -1
+}
 """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def find_unsaved(blocks: list[Block]) -> list[int]:
     """By the number of a block: the registers, as bits, whose frame may hold another value where the block ends.
 
-    Behind a meeting the frame holds all that is needed; where a thread starts, nothing.
+    Behind a meeting the frame holds all that is needed but for what that gave; where a thread starts, nothing.
     """
     written = [_written(block) for block in blocks]
     entering = [0] * len(blocks)
@@ -25,7 +25,7 @@ def find_unsaved(blocks: list[Block]) -> list[int]:
         number = waiting.pop()
         seen.add(number)
         end = blocks[number].end
-        left = 0 if isinstance(end, Meeting) else entering[number] | written[number]
+        left = _given(end) if isinstance(end, Meeting) else entering[number] | written[number]
         for to in successors(end):
             if to not in seen or left & ~entering[to]:
                 entering[to] |= left
@@ -41,3 +41,7 @@ def _written(block: Block) -> int:
         for register in results_and_sources(instruction)[0]:
             found |= 1 << register.index
     return found
+
+
+def _given(end: Meeting) -> int:
+    return sum({1 << register.index for register in results_and_sources(end.instruction)[0]})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.faults import Refused
 from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW
 from jitload.cpu.native.floats import FLOAT, as_bits, as_float, flushed, is_nan, round_integral, saturated, settled
-from jitload.cpu.text.ir import Immediate, Pair, Vector
+from jitload.cpu.text.ir import Immediate, Pair, Special, Vector
 
 if TYPE_CHECKING:
     from jitload.cpu.code.instruction import Modifiers
@@ -79,23 +79,31 @@ def emit_selp(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -
 
 
 def emit_slct(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """`slct` by the sign of an integer."""
+    """`slct` by the sign of a number."""
     target, a, b, c = instruction.operands
     by, type_ = modifiers.type(), modifiers.type()
-    if by.name != "s32":
-        raise Refused("slct by a float has no native form")
     read = w.number if type_.kind == "f" else w.value
-    chosen = w.new(f"icmp sge i32 {w.value(c, 32)}, 0")
+    if by.name == "s32":
+        chosen = w.new(f"icmp sge i32 {w.value(c, 32)}, 0")
+    else:
+        value = w.number(c, 32)
+        value = flushed(w, value, 32) if modifiers.flag("ftz") else value
+        chosen = w.new(f"fcmp oge float {as_float(w, value, 32)}, 0.0")
     w.result(target, type_.bits, w.select(chosen, f"i{type_.bits}", read(a, type_.bits), read(b, type_.bits)))
 
 
 def emit_mov(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`mov`, also between a register and the parts of one."""
     target, source = instruction.operands
-    if modifiers.choice("v2", "v4"):
-        raise Refused("mov of vectors has no native form")
+    count = modifiers.choice("v2", "v4")
     type_ = modifiers.type()
     bits = type_.bits
+    if count:
+        read = w.number if type_.kind == "f" else w.value
+        values = [read(one, bits) for one in _elements(source, int(count[1]))]
+        for one, value in zip(_elements(target, int(count[1])), values, strict=True):
+            w.result(one, bits, value)
+        return
     if bits > 64:
         raise Refused("moves of 128 bits have no native form")
     if isinstance(target, Vector):
@@ -104,6 +112,14 @@ def emit_mov(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) ->
         w.result(target, bits, _pack(w, source, bits))
     else:
         w.result(target, bits, (w.number if type_.kind == "f" else w.value)(source, bits))
+
+
+def _elements(operand: Operand, count: int) -> tuple[Operand, ...]:
+    if isinstance(operand, Special) and "." not in operand.name:
+        return tuple(Special(f"{operand.name}.{axis}") for axis in "xyzw"[:count])
+    if not isinstance(operand, Vector) or len(operand.items) != count:
+        raise Refused(f"a vector of {count} elements is expected")
+    return operand.items
 
 
 def _unpack(w: KernelWriter, target: Vector, value: str, bits: int) -> None:
@@ -153,9 +169,10 @@ def emit_shift(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) 
 
 
 def emit_lop3(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """`lop3` by its truth table."""
+    """`lop3` by its truth table, and what of it is not 0."""
     modifiers.type()
-    target, *sources, table = instruction.operands
+    fold = modifiers.choice("and", "or")
+    target, *sources, table = instruction.operands[:5]
     assert isinstance(table, Immediate)
     a, b, c = (w.value(one, 32) for one in sources)
     off = [w.new(f"xor i32 {one}, -1") for one in (a, b, c)]
@@ -165,7 +182,13 @@ def emit_lop3(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -
             picked = [one if row & mask else other for one, other, mask in zip((a, b, c), off, (4, 2, 1), strict=True)]
             both = w.new(f"and i32 {picked[0]}, {picked[1]}")
             total = w.new(f"or i32 {total}, {w.new(f'and i32 {both}, {picked[2]}')}")
-    w.result(target, 32, total)
+    if not fold:
+        w.result(target, 32, total)
+        return
+    assert isinstance(target, Pair)
+    known = w.value(instruction.operands[5], 1)
+    w.result(target.first, 32, total)
+    w.result(target.second, 1, w.new(f"{fold} i1 {w.new(f'icmp ne i32 {total}, 0')}, {known}"))
 
 
 def emit_absolute(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
@@ -209,12 +232,31 @@ def emit_cvt(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) ->
 
 def _between_integers(w: KernelWriter, value: str, source: Type, type_: Type, saturate: bool) -> str:
     if saturate:
-        raise Refused("saturating conversions of integers have no native form")
+        value = _clamped(w, value, source, type_)
     if source.bits == type_.bits:
         return value
     if source.bits > type_.bits:
         return w.new(f"trunc i{source.bits} {value} to i{type_.bits}")
     return w.new(f"{'sext' if source.kind == 's' else 'zext'} i{source.bits} {value} to i{type_.bits}")
+
+
+def _clamped(w: KernelWriter, value: str, source: Type, type_: Type) -> str:
+    """`.sat` of integers: into what both types hold."""
+    for name, bounds in (
+        ("max", [_range(one)[0] for one in (source, type_)]),
+        ("min", [_range(one)[1] for one in (source, type_)]),
+    ):
+        bound = max(bounds) if name == "max" else min(bounds)
+        if bound != bounds[0]:
+            sign = "s" if source.kind == "s" else "u"
+            value = w.new(
+                f"call i{source.bits} @llvm.{sign}{name}.i{source.bits}(i{source.bits} {value}, i{source.bits} {bound})"
+            )
+    return value
+
+
+def _range(type_: Type) -> tuple[int, int]:
+    return (-(1 << (type_.bits - 1)), (1 << (type_.bits - 1)) - 1) if type_.kind == "s" else (0, (1 << type_.bits) - 1)
 
 
 def _to_integer(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:

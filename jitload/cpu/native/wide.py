@@ -19,6 +19,7 @@ from jitload.cpu.native import context
 from jitload.cpu.native.text import Text
 from jitload.cpu.native.widen import LANES, Unwidened, require_pure, row_of, vector_of, widened
 from jitload.cpu.native.writer import KernelWriter
+from jitload.cpu.text.ir import Immediate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from jitload.cpu.native.operands import Resolved
     from jitload.cpu.native.reach import Reach
     from jitload.cpu.native.shapes import Shapes
-    from jitload.cpu.native.writer import Emit
+    from jitload.cpu.native.writer import Arrive, Emit
     from jitload.cpu.text.ir import Instruction, Place, Register, Symbol
 
 _NAME = re.compile(r"%[\w.]+")
@@ -48,7 +49,8 @@ class WideWriter(KernelWriter):
         blocks: of the kernel.
         sites: the number of each place, as faults name it.
         resolve: gives where a symbol lies.
-        emit: writes one instruction.
+        emit: writes one instruction, and what a thread leaves at a meeting.
+        carry: the register that holds the carry flag.
         shapes: how registers differ between threads.
         kept: slots of registers in a frame, which those of one thread have in common with these.
     """
@@ -58,11 +60,12 @@ class WideWriter(KernelWriter):
         blocks: list[Block],
         sites: Mapping[Place, int],
         resolve: Callable[[Symbol], Resolved],
-        emit: Emit,
+        emit: tuple[Emit, Arrive],
+        carry: Register,
         shapes: Shapes,
         kept: dict[int, int],
     ) -> None:
-        super().__init__(blocks, sites, resolve, emit, find_entries(blocks, shapes))
+        super().__init__(blocks, sites, resolve, emit, carry, find_entries(blocks, shapes))
         self.shapes = shapes
         self.kept = kept
         self.lanes = LANES
@@ -139,10 +142,20 @@ class WideWriter(KernelWriter):
     # Instructions.
 
     def _write_block(self, block: Block) -> None:
-        if block.number in self._entries and not isinstance(block.end, _TOGETHER):
+        if block.number in self._entries and not _ends_together(block):
             self._part(row_of("i32", self.entry(block.number)))
+            if isinstance(block.end, Meeting):
+                self._note(block, block.end)
             return
         super()._write_block(block)
+
+    def _note(self, block: Block, end: Meeting) -> None:
+        """What threads of a row find behind a meeting to which they come alone."""
+        lines, self._lane, self.lanes = len(self.lines), 0, 1
+        self.begin(end.instruction.place)
+        self._meet(block, end)
+        del self.lines[lines:]
+        self._lane, self.lanes = None, LANES
 
     def _write_instruction(self, instruction: Instruction) -> None:
         lines, near = len(self.lines), self.near
@@ -205,17 +218,21 @@ class WideWriter(KernelWriter):
         self.act(f"store {vector} {value}, ptr %r{register.index}")
 
     def _keep(self, register: Register) -> None:
-        scalar, words = f"i{register.type.bits}", vector_of("i64")
-        value = self.row(scalar, self._read(register))
-        if register.type.bits < 64:
-            value = self.single(f"zext {vector_of(scalar)} {value} to {words}")
-        self.act(f"store {words} {value}, ptr {self.frame_at(register)}, align 8")
+        self.leave(self._slot(register), f"i{register.type.bits}", self._read(register))
 
-    def _kept(self, register: Register) -> str:
+    def leave(self, word: int, type_: str, value: str) -> None:
+        """Leave a value in a word of each thread's frame."""
+        words, value = vector_of("i64"), self.row(type_, value)
+        if type_ != "i64":
+            value = self.single(f"zext {vector_of(type_)} {value} to {words}")
+        self.act(f"store {words} {value}, ptr {self._frame_word(word)}, align 8")
+
+    def _kept(self, register: Register, word: int | None = None) -> str:
         if register.index not in self.shapes.varying:  # the driver has seen that all have the same
-            return super()._kept(register)
+            return super()._kept(register, word)
         scalar, words = f"i{register.type.bits}", vector_of("i64")
-        found = self.vector(f"load {words}, ptr {self.frame_at(register)}, align 8", "i64")
+        place = self._frame_word(self._slot(register) if word is None else word)
+        found = self.vector(f"load {words}, ptr {place}, align 8", "i64")
         return found if scalar == "i64" else self.vector(f"trunc {words} {found} to {vector_of(scalar)}", scalar)
 
     # Ways.
@@ -279,9 +296,17 @@ class WideWriter(KernelWriter):
 _TOGETHER = (Jump, Branch, Exit, Return, Meeting)
 
 
+def _ends_together(block: Block) -> bool:
+    """Whether threads of a row may come to the end of a block as one; who names others by a register, says so alone."""
+    end = block.end
+    if not isinstance(end, Meeting) or end.instruction.opcode == "activemask":
+        return isinstance(end, _TOGETHER)
+    return isinstance(end.instruction.operands[-1], Immediate) or "red" in end.instruction.modifiers
+
+
 def find_entries(blocks: list[Block], shapes: Shapes) -> tuple[int, ...]:
     """Where threads may have to go on alone: behind branches on what differs, and at ends that have no wide form."""
-    found = {block.number for block in blocks if not isinstance(block.end, _TOGETHER)}
+    found = {block.number for block in blocks if not _ends_together(block)}
     for block in blocks:
         if isinstance(block.end, Branch) and block.end.guard.index in shapes.varying:
             found |= {block.end.taken, block.end.other}

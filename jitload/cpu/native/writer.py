@@ -13,22 +13,26 @@ from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
 from jitload.cpu.code.liveness import results_and_sources
 from jitload.cpu.faults import Refused
 from jitload.cpu.native import context
+from jitload.cpu.native.frame import WORDS
 from jitload.cpu.native.operands import OperandReader
 from jitload.cpu.native.reach import find_reaches
 from jitload.cpu.native.text import fault_code
+from jitload.cpu.native.turns import Order
 from jitload.cpu.native.unsaved import find_unsaved
 from jitload.cpu.native.widen import LANES
-from jitload.cpu.text.ir import Immediate, Register, Sink
+from jitload.cpu.text.ir import Register, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jitload.cpu.code.control import Block
+    from jitload.cpu.native.frame import Meet
     from jitload.cpu.native.operands import Resolved
     from jitload.cpu.native.reach import Reach
     from jitload.cpu.text.ir import Instruction, Operand, Place, Symbol
 
     Emit = Callable[["KernelWriter", Instruction], None]
+    Arrive = Callable[["KernelWriter", Instruction], Meet]
 
 
 class KernelWriter(OperandReader):
@@ -38,12 +42,14 @@ class KernelWriter(OperandReader):
         blocks: of the kernel.
         sites: the number of each place, as faults name it.
         resolve: gives where a symbol lies.
-        emit: writes one instruction.
+        emit: writes one instruction, and what a thread leaves at a meeting.
+        carry: the register that holds the carry flag.
         entries: blocks at which a thread may go on alone.
 
     Attributes:
         near: how many sites access global memory.
         meetings: the blocks that end in one, in the order of their numbers.
+        meets: by those, what each of them is.
         kept: slots of registers that outlast a meeting, in a thread's frame.
     """
 
@@ -52,17 +58,21 @@ class KernelWriter(OperandReader):
         blocks: list[Block],
         sites: Mapping[Place, int],
         resolve: Callable[[Symbol], Resolved],
-        emit: Emit,
+        emit: tuple[Emit, Arrive],
+        carry: Register,
         entries: tuple[int, ...] = (),
     ) -> None:
         super().__init__(resolve)
         self.blocks = blocks
+        self.carry = carry
         self.site = 0
         self.near = 0
         self.meetings = [block for block in blocks if isinstance(block.end, Meeting)]
+        self.meets: dict[int, Meet] = {}
         self.kept: dict[int, int] = {}
+        self._order = Order(blocks)
         self._sites = sites
-        self._emit = emit
+        self._emit, self._arrive = emit
         self._entries = entries
         self._guard: str | None = None
         self._unsaved = find_unsaved(blocks)
@@ -128,8 +138,9 @@ class KernelWriter(OperandReader):
         self.line(f"switch i32 %from, label %b0 [ {cases} ]")
         for number, target in enumerate(targets, 1):
             self.line(f"w{number}:")
+            results = dict(self.meets[number].results) if number in self.meets else {}
             for register in self._lasting(target):
-                self._write(register, self._kept(register))
+                self._write(register, self._kept(register, results.get(register)))
             self.line(f"br label %b{target}")
         head, self.lines = self.lines, []
         return head
@@ -161,17 +172,23 @@ class KernelWriter(OperandReader):
         self.line(f"store i{register.type.bits} {value}, ptr %r{register.index}")
 
     def _keep(self, register: Register) -> None:
-        self.line(f"store i{register.type.bits} {self._read(register)}, ptr {self.frame_at(register)}")
+        self.leave(self._slot(register), f"i{register.type.bits}", self._read(register))
 
-    def _kept(self, register: Register) -> str:
-        return self.new(f"load i{register.type.bits}, ptr {self.frame_at(register)}")
+    def leave(self, word: int, type_: str, value: str) -> None:
+        """Leave a value in a word of the thread's frame."""
+        self.line(f"store {type_} {value}, ptr {self._frame_word(word)}")
 
-    def frame_at(self, register: Register) -> str:
-        """Where the thread's frame has a register: frames of a row of threads lie word by word among each other."""
-        return self.single(f"getelementptr i64, ptr %f, i64 {LANES * self._slot(register)}")
+    def _kept(self, register: Register, word: int | None = None) -> str:
+        """What the frame has of a register, or in the word of a result."""
+        place = self._frame_word(self._slot(register) if word is None else word)
+        return self.new(f"load i{register.type.bits}, ptr {place}")
+
+    def _frame_word(self, number: int) -> str:
+        """Where a word of the frame lies: frames of a row of threads lie word by word among each other."""
+        return self.single(f"getelementptr i64, ptr %f, i64 {LANES * number}")
 
     def _slot(self, register: Register) -> int:
-        return self.kept.setdefault(register.index, len(self.kept))
+        return WORDS + self.kept.setdefault(register.index, len(self.kept))
 
     def begin(self, place: Place) -> None:
         """Go on to the next instruction."""
@@ -248,30 +265,18 @@ class KernelWriter(OperandReader):
         self.line("ret i32 -1")
 
     def _meet(self, block: Block, end: Meeting) -> None:
-        meeting = self.meetings.index(block)
-        _require_plain_barrier(end.instruction)
+        number = 1 + self.meetings.index(block)
+        self.meets[number] = self._arrive(self, end.instruction)
+        if self.meets[number].name == "activemask" and not self._order.is_together(block.number):
+            raise Refused("threads may come to activemask at different times", end.instruction.place)
+        results = dict(self.meets[number].results)
         unsaved = self._unsaved[block.number]
         for register in self._lasting(end.target):
-            if unsaved >> register.index & 1:
+            if register not in results and unsaved >> register.index & 1:
                 self._keep(register)
-        self.line(f"ret i32 {meeting + 1}")
+        self.line(f"ret i32 {number}")
 
     def stop(self, code: int) -> None:
         """Stop the launch here; what is written behind it is never run."""
         fault_code(self, code, self.site)
         self.line(f"{self.label()}:")
-
-
-def barrier_number(instruction: Instruction) -> int:
-    """The number of a barrier that `_require_plain_barrier` took."""
-    operand = instruction.operands[0]
-    assert isinstance(operand, Immediate)
-    return int(operand.value)
-
-
-def _require_plain_barrier(instruction: Instruction) -> None:
-    opcode, operands = instruction.opcode, instruction.operands
-    plain = opcode in {"bar", "barrier"} and {*instruction.modifiers} <= {"sync", "cta", "aligned"}
-    fixed = len(operands) == 1 and isinstance(operands[0], Immediate) and operands[0].float_width == 0
-    if not plain or "sync" not in instruction.modifiers or not fixed or not 0 <= barrier_number(instruction) < 16:
-        raise Refused("only a barrier of the whole block has a native form among meetings")

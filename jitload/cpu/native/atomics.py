@@ -1,0 +1,213 @@
+"""The native column of atomics, and which of them may run one thread after the other.
+
+Lanes carry out one instruction of all threads after the other. Sums of integers and the like give the same in any
+order, as long as nobody looks at what was there before; of others a place has one instruction, to which threads come in
+their order. Sums of floats may be rounded in another order, which CUDA leaves open.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from jitload.cpu.code.liveness import registers_of, results_and_sources
+from jitload.cpu.emit.address import take_hints
+from jitload.cpu.faults import Refused
+from jitload.cpu.native.floats import FLOAT, as_bits, as_float, settled
+from jitload.cpu.native.operands import Resolved
+from jitload.cpu.native.places import locate
+from jitload.cpu.native.turns import Order
+from jitload.cpu.native.widen import Unwidened
+from jitload.cpu.text.ir import Memory, Register, Sink, Symbol, Vector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jitload.cpu.code.control import Block
+    from jitload.cpu.code.instruction import Modifiers
+    from jitload.cpu.native.writer import KernelWriter
+    from jitload.cpu.text.ir import Instruction, Operand
+    from jitload.cpu.types import Type
+
+_SPACES = {"global": "global", "shared": "shared", "shared::cta": "shared"}
+_OPERATIONS = ("add", "and", "or", "xor", "min", "max", "inc", "dec", "exch", "cas")
+_COMMUTING = frozenset(["add", "and", "or", "xor", "min", "max"])
+
+
+def emit_atomic(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`atom` and `red`: threads run one after the other, so each is a load and a store."""
+    w.unguarded()
+    if w.lanes > 1:
+        raise Unwidened(instruction.opcode)
+    found = take_hints(modifiers, instruction)
+    name, type_ = modifiers.need(*_OPERATIONS), modifiers.type()
+    space = _SPACES[modifiers.need(*_SPACES)] if modifiers.left else "generic"
+    if type_.bits > 64 or (type_.kind == "f" and type_.bits < 32) or type_.kind in {"bf", "x2"}:
+        raise Refused(f"an atomic of .{type_.name} has no native form")
+    target = found[0] if instruction.opcode == "atom" else Sink()
+    memory, *operands = found[1:] if instruction.opcode == "atom" else found
+    assert isinstance(memory, Memory)
+    bits = type_.bits
+    values = [(w.number if type_.kind == "f" else w.value)(one, bits) for one in operands]
+    place = locate(w, space, memory, type_.size, write=True)
+    old = w.new(f"load i{bits}, ptr {place}, align {type_.size}")
+    w.act(f"store i{bits} {_after(w, name, type_, old, values)}, ptr {place}, align {type_.size}")
+    w.result(target, bits, old, signed=type_.kind == "s")
+
+
+def _after(w: KernelWriter, name: str, type_: Type, old: str, values: list[str]) -> str:
+    """What is in memory afterwards."""
+    bits, b = type_.bits, values[0]
+    kind = f"i{bits}"
+    if type_.kind == "f":
+        x = w.new(f"fadd {FLOAT[bits]} {as_float(w, old, bits)}, {as_float(w, b, bits)}")
+        return settled(w, as_bits(w, x, bits), bits, [old, b])
+    if name in {"add", "and", "or", "xor"}:
+        return w.new(f"{name} {kind} {old}, {b}")
+    if name in {"min", "max"}:
+        which = f"llvm.{'s' if type_.kind == 's' else 'u'}{name}.{kind}"
+        return w.new(f"call {kind} @{which}({kind} {old}, {kind} {b})")
+    if name == "exch":
+        return b
+    if name == "cas":
+        return w.select(w.new(f"icmp eq {kind} {old}, {b}"), kind, values[1], old)
+    if name == "inc":
+        return w.select(w.new(f"icmp uge {kind} {old}, {b}"), kind, "0", w.new(f"add {kind} {old}, 1"))
+    zero, above = w.new(f"icmp eq {kind} {old}, 0"), w.new(f"icmp ugt {kind} {old}, {b}")
+    return w.select(w.new(f"or i1 {zero}, {above}"), kind, b, w.new(f"sub {kind} {old}, 1"))
+
+
+#: In place of where a pointer is from: it may point anywhere.
+ANY = Resolved("", 0)
+
+
+class _Site(NamedTuple):
+    """One atomic: its block, space, operation, whether its result is read, and from what its address is made."""
+
+    block: int
+    space: str
+    operation: str
+    wanted: bool
+    roots: frozenset[Resolved]
+    instruction: Instruction
+
+
+def expect_order(
+    blocks: list[Block], resolve: Callable[[Symbol], Resolved], *, fair: bool
+) -> tuple[frozenset[Resolved], ...]:
+    """Let pass what gives the same in the order of threads.
+
+    Args:
+        blocks: of the kernel.
+        resolve: gives where a symbol lies.
+        fair: whether lanes may let some threads go on before others come.
+
+    Returns:
+        What was taken for places apart, which a launch must look at: of each the parameters and variables of the module
+        that point there.
+
+    Raises:
+        Refused: what an atomic gives depends on the order of threads.
+    """
+    read = _read_registers(blocks)
+    order = Order(blocks)
+    places = _places(_sites(blocks, read, resolve))
+    for place in places:
+        if len({one.operation for one in place}) == 1 and all(_commutes(one) for one in place):
+            continue
+        only = place[0]
+        if len(place) > 1 or fair or not order.is_in_turn(only.block):
+            raise Refused("what this atomic gives depends on the order of threads", only.instruction.place)
+    roots = [frozenset(root for one in place for root in one.roots) for place in places if place[0].space != "shared"]
+    return tuple(roots) if len(roots) > 1 else ()
+
+
+def _commutes(site: _Site) -> bool:
+    operation, _, type_ = site.operation.partition(".")
+    if type_ in {"f16", "f32", "f64", "bf16", "f16x2", "bf16x2"}:
+        return operation == "add" and not site.wanted
+    return operation in _COMMUTING and not site.wanted
+
+
+def _read_registers(blocks: list[Block]) -> set[int]:
+    """Registers that something reads."""
+    found: set[int] = set()
+    for block in blocks:
+        for step in block.instructions:
+            found.update(one.index for one in results_and_sources(step)[1])
+        end = block.end
+        if (guard := getattr(end, "guard", None)) is not None:
+            found.add(guard.index)
+        instruction = getattr(end, "instruction", None)
+        for operand in instruction.operands if instruction is not None else ():
+            found.update(one.index for one in registers_of(operand))
+    return found
+
+
+def _sites(blocks: list[Block], read: set[int], resolve: Callable[[Symbol], Resolved]) -> list[_Site]:
+    makers: dict[int, list[Instruction]] = {}
+    for block in blocks:
+        for step in block.instructions:
+            for register in results_and_sources(step)[0]:
+                makers.setdefault(register.index, []).append(step)
+    found = []
+    for block in blocks:
+        for step in block.instructions:
+            if step.opcode not in {"atom", "red"}:
+                continue
+            parts = step.modifiers
+            space = next((_SPACES.get(one, "") for one in parts if one in _SPACES), "generic")
+            operation = next(one for one in parts if one in _OPERATIONS)
+            gives = step.opcode == "atom" and any(one.index in read for one in registers_of(step.operands[0]))
+            memory = next(one for one in step.operands if isinstance(one, Memory))
+            roots = frozenset(_roots(memory.base, makers, set(), resolve))
+            found.append(_Site(block.number, space, f"{operation}.{parts[-1]}", gives, roots, step))
+    return found
+
+
+def _roots(
+    base: Operand | None,
+    makers: dict[int, list[Instruction]],
+    seen: set[int],
+    resolve: Callable[[Symbol], Resolved],
+) -> set[Resolved]:
+    """What an address may be made of."""
+    if isinstance(base, Symbol):
+        if base.variable is None:
+            return set()
+        variable = resolve(base)
+        return {variable._replace(offset=variable.offset - base.offset)}
+    if not isinstance(base, Register) or base.index in seen:
+        return set()
+    seen.add(base.index)
+    found: set[Resolved] = set()
+    for step in makers.get(base.index, ()):
+        if step.opcode == "cvt":  # what is widened is no address
+            continue
+        if step.opcode not in {"ld", "ldu", "atom"} and not any(isinstance(one, Vector) for one in step.operands):
+            for one in step.operands[1:]:
+                found |= _roots(one, makers, seen, resolve)
+        elif base.type.bits == 64 and "64" in step.modifiers[-1]:
+            found.add(_loaded(step, resolve))
+    return found
+
+
+def _loaded(step: Instruction, resolve: Callable[[Symbol], Resolved]) -> Resolved:
+    """The parameter that an address is; one that lies in memory, or is put together from halves, may be any."""
+    memory = step.operands[-1]
+    if step.opcode == "ld" and isinstance(memory, Memory) and isinstance(memory.base, Symbol):
+        found = resolve(memory.base)
+        if found.space == "param":
+            return found._replace(offset=found.offset + memory.offset)
+    return ANY
+
+
+def _places(sites: list[_Site]) -> list[list[_Site]]:
+    """Sites that may meet at one address, together."""
+    places: list[tuple[list[_Site], set[Resolved]]] = []
+    for site in sites:
+        reach = {*site.roots} if site.space != "generic" and site.roots else {ANY}
+        touched = [one for one in places if ANY in reach | one[1] or one[1] & reach]
+        merged = [site, *(other for one in touched for other in one[0])]
+        places = [one for one in places if one not in touched]
+        places.append((merged, reach.union(*(one[1] for one in touched))))
+    return [one for one, _ in places]

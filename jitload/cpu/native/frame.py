@@ -1,0 +1,30 @@
+"""What a thread leaves in its frame where it waits: words at its start for others, and behind them registers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from jitload.cpu.text.ir import Register
+
+#: Words at the start of a frame: the member mask, up to three values, two results.
+MASK, VALUE, RESULT = 0, 1, 4
+WORDS = 6
+
+
+class Meet(NamedTuple):
+    """One meeting.
+
+    Attributes:
+        name: of a warp operation, with its type: those that have it in common meet; "" for barriers.
+        barrier: its number.
+        aligned: whether the threads of a warp must wait at the same barrier instruction.
+        fold: what `bar.red` asks about its predicates, or "".
+        results: registers that are written, each with the word of the frame that it comes from.
+    """
+
+    name: str = ""
+    barrier: int = 0
+    aligned: bool = False
+    fold: str = ""
+    results: tuple[tuple[Register, int], ...] = ()
