@@ -21,18 +21,21 @@ from jitload.cpu.code.layout import KernelLayout, depends_on_others, find_spins,
 from jitload.cpu.code.liveness import linear_registers, reads_special, registers_of, symbols_of
 from jitload.cpu.code.namespace import make_namespace
 from jitload.cpu.code.writer import BlockWriter
-from jitload.cpu.emit.meeting import emit_meeting
 from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.text.ir import Register, Symbol, Variable
 from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
 from jitload.images.ptx.entries import align
 from jitload.images.ptx.limits import LOCAL_BYTES
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from jitload.cpu.code.control import Block
     from jitload.cpu.code.link import Linker
+    from jitload.cpu.emit import meeting
     from jitload.cpu.text.ir import Function, Place
+else:
+    meeting = lazy("jitload.cpu.emit.meeting")
 
 _STACK_BYTES = 1 << 16  # local memory per lane for calls of unknown depth
 
@@ -196,7 +199,7 @@ class KernelCode:
         writer.begin(end.instruction)
         if isinstance(end, Meeting):
             code.kind, code.targets = "meeting", (end.target,)
-            code.meeting, returned, written = emit_meeting(writer, end.instruction)
+            code.meeting, returned, written = meeting.emit_meeting(writer, end.instruction)
             return returned, written
         if isinstance(end, Table):
             code.kind, code.targets = "table", end.targets

@@ -30,7 +30,8 @@ class MeetingCode(NamedTuple):
         results: (register, representation in the register file) per result; None where nobody wants it.
         site: for faults.
         masked: whether a member mask is the first operand (`.sync` forms).
-        product: of matrices, for `mma`, `wmma` and `wgmma`.
+        product: of matrices by a warp, for `mma` and `wmma`.
+        group: of matrices by a warpgroup, for `wgmma`.
         aligned: whether all threads of a warp must execute this very instruction (barriers).
     """
 
@@ -40,7 +41,8 @@ class MeetingCode(NamedTuple):
     results: tuple[tuple[int, str] | None, ...]
     site: int
     masked: bool = False
-    product: Product | GroupProduct | None = None
+    product: Product | None = None
+    group: GroupProduct | None = None
     aligned: bool = False
 
 

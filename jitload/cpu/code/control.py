@@ -2,66 +2,96 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jitload.cpu.text.ir import Instruction, Operand, Register, Variable
 
 
-class Jump(NamedTuple):
+class Jump:
     """Every lane goes on at block `target`; no instruction where one block runs into the next."""
 
-    target: int
-    instruction: Instruction | None = None
+    __slots__ = ("instruction", "target")
+
+    def __init__(self, target: int, instruction: Instruction | None = None) -> None:
+        self.target = target
+        self.instruction = instruction
 
 
-class Branch(NamedTuple):
+class Branch:
     """Lanes whose `guard` is true (false when `negated`) go to `taken`, the others to `other`.
 
     There is no instruction where this leads around one that has a guard.
     """
 
-    guard: Register
-    negated: bool
-    taken: int
-    other: int
-    instruction: Instruction | None = None
+    __slots__ = ("guard", "instruction", "negated", "other", "taken")
+
+    def __init__(
+        self, guard: Register, negated: bool, taken: int, other: int, instruction: Instruction | None = None
+    ) -> None:
+        self.guard = guard
+        self.negated = negated
+        self.taken = taken
+        self.other = other
+        self.instruction = instruction
 
 
-class Table(NamedTuple):
+class Table:
     """`brx.idx`: the operand selects a target."""
 
-    instruction: Instruction
-    targets: tuple[int, ...]
+    __slots__ = ("instruction", "targets")
+
+    def __init__(self, instruction: Instruction, targets: tuple[int, ...]) -> None:
+        self.instruction = instruction
+        self.targets = targets
 
 
-class Meeting(NamedTuple):
+class Meeting:
     """A barrier or a warp operation, then block `target`."""
 
-    instruction: Instruction
-    target: int
+    __slots__ = ("instruction", "target")
+
+    def __init__(self, instruction: Instruction, target: int) -> None:
+        self.instruction = instruction
+        self.target = target
 
 
-class Call(NamedTuple):
+class Call:
     """A call whose arguments and results lie in variables of the frame, then block `target`."""
 
-    instruction: Instruction
-    callee: Operand
-    arguments: tuple[Variable, ...]
-    results: tuple[Variable, ...]
-    target: int
+    __slots__ = ("arguments", "callee", "instruction", "results", "target")
+
+    def __init__(
+        self,
+        instruction: Instruction,
+        callee: Operand,
+        arguments: tuple[Variable, ...],
+        results: tuple[Variable, ...],
+        target: int,
+    ) -> None:
+        self.instruction = instruction
+        self.callee = callee
+        self.arguments = arguments
+        self.results = results
+        self.target = target
 
 
-class Return(NamedTuple):
+class Return:
     """`ret`: back to the caller, or the end of the thread in a kernel; no instruction at the end of a body."""
 
-    instruction: Instruction | None = None
+    __slots__ = ("instruction",)
+
+    def __init__(self, instruction: Instruction | None = None) -> None:
+        self.instruction = instruction
 
 
-class Exit(NamedTuple):
+class Exit:
     """`exit`: the end of the thread."""
 
-    instruction: Instruction | None = None
+    __slots__ = ("instruction",)
+
+    def __init__(self, instruction: Instruction | None = None) -> None:
+        self.instruction = instruction
 
 
 Terminator = Jump | Branch | Table | Meeting | Call | Return | Exit

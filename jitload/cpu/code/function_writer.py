@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jitload.cpu.code.namespace import functions_of
 from jitload.cpu.types import BITS, DTYPES, unsigned_rep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from jitload.cpu.text.ir import Place, Register, Symbol
 
@@ -78,6 +80,11 @@ class FunctionWriter:
             name = self._pool[key] = f"c{len(self.constants)}"
             self.constants[name] = scalar
         return name
+
+    def use(self, *files: ModuleType) -> None:
+        """Let the code call functions of files of lanes or of memory that few kernels need."""
+        for file in files:
+            self.constants.update(functions_of(file))
 
     def numbers(self, registers: tuple[int, ...]) -> str:
         """The name of a tuple of register numbers: Python compiles a name in less time than the numbers."""

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     Emitter = Callable[[BlockWriter, Instruction, "Modifiers"], None]
 
-#: Opcode -> the function that writes its code.
-EMITTERS: dict[str, Emitter] = {}
+#: Opcode -> what gives the function that writes its code, which may import its file for that.
+EMITTERS: dict[str, Callable[[], Emitter]] = {}
 #: Opcode -> the same for a part of its instructions, by one of `_kinds_of`: they go first.
-_NARROWED: dict[str, dict[str, Emitter]] = {}
+_NARROWED: dict[str, dict[str, Callable[[], Emitter]]] = {}
 
 
 def emits(*opcodes: str, of: tuple[str, ...] = ()) -> Callable[[Emitter], Emitter]:
@@ -35,24 +35,28 @@ def emits(*opcodes: str, of: tuple[str, ...] = ()) -> Callable[[Emitter], Emitte
     """
 
     def register(emitter: Emitter) -> Emitter:
-        for opcode in opcodes:
-            if of:
-                _NARROWED.setdefault(opcode, {}).update(dict.fromkeys(of, emitter))
-            else:
-                EMITTERS[opcode] = emitter
+        emits_with(lambda: emitter, *opcodes, of=of)
         return emitter
 
     return register
 
 
+def emits_with(find: Callable[[], Emitter], *opcodes: str, of: tuple[str, ...] = ()) -> None:
+    """The same with an emitter that `find` gives, when a program first has such an instruction."""
+    for opcode in opcodes:
+        if of:
+            _NARROWED.setdefault(opcode, {}).update(dict.fromkeys(of, find))
+        else:
+            EMITTERS[opcode] = find
+
+
 @lru_cache(maxsize=1024)
 def _find_emitter(opcode: str, modifiers: tuple[str, ...]) -> Emitter | None:
+    find = EMITTERS.get(opcode)
     narrowed = _NARROWED.get(opcode)
     if narrowed is not None:
-        for kind in _kinds_of(modifiers):
-            if kind in narrowed:
-                return narrowed[kind]
-    return EMITTERS.get(opcode)
+        find = next((narrowed[kind] for kind in _kinds_of(modifiers) if kind in narrowed), find)
+    return find() if find is not None else None
 
 
 def _kinds_of(modifiers: tuple[str, ...]) -> tuple[str, ...]:

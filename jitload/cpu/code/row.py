@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jitload.cpu.isa.decode import type_at
 from jitload.cpu.types import unsigned_rep
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FIELD = re.compile(r"\{(?:(\w)|(is|one)_(\w+)|([TU])|(-?\d+):([TU]))\}")
 
 
-class Plan(NamedTuple):
+class Plan:
     """How an instruction of a name is written.
 
     Attributes:
@@ -29,11 +29,21 @@ class Plan(NamedTuple):
         affine: whether the result may be an `Affine`.
     """
 
-    rep: str
-    sources: tuple[tuple[str, bool], ...]
-    text: str
-    constants: tuple[tuple[str, int], ...]
-    affine: bool
+    __slots__ = ("affine", "constants", "rep", "sources", "text")
+
+    def __init__(
+        self,
+        rep: str,
+        sources: tuple[tuple[str, bool], ...],
+        text: str,
+        constants: tuple[tuple[str, int], ...],
+        affine: bool,
+    ) -> None:
+        self.rep = rep
+        self.sources = sources
+        self.text = text
+        self.constants = constants
+        self.affine = affine
 
 
 def emit_row(writer: BlockWriter, name: Name, operands: tuple[Operand, ...]) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.instruction import Modifiers, emits, operands
-from jitload.cpu.emit.fp8 import PAIRS, emit_cvt_fp8
+from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.faults import Refused
 from jitload.cpu.types import BITS
 
@@ -15,11 +14,8 @@ if TYPE_CHECKING:
     from jitload.cpu.types import Type
 
 
-@emits("cvt")
-def _emit_cvt(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    if {*PAIRS} & set(instruction.modifiers):
-        emit_cvt_fp8(writer, instruction, modifiers)
-        return
+def emit_cvt(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`cvt`, but for floats of 8 bits and fewer and for stochastic rounding."""
     if modifiers.choice("pack"):
         _emit_pack(writer, instruction, modifiers)
         return

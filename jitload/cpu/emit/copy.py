@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.emit.address import address_name, number_text, take_hints
 from jitload.cpu.emit.mbarrier import SPACE_OF, emit_completion, emit_copy_arrival
 from jitload.cpu.faults import Refused
+from jitload.cpu.memory import copies, multicast
 from jitload.cpu.text.ir import Immediate, Register, Vector
 from jitload.cpu.types import TYPES
 
@@ -22,8 +23,9 @@ _SPACES = {"global": "global", **SPACE_OF}
 _BYTES = "mbarrier::complete_tx::bytes"
 
 
-@emits("cp")
-def _emit_copy(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_copy(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`cp.async` and `cp.async.bulk`, but for tensors and reductions."""
+    writer.function.use(copies, multicast)
     modifiers.need("async")
     if modifiers.choice("bulk"):
         _emit_bulk(writer, instruction, modifiers)
@@ -92,11 +94,11 @@ def _emit_multicast(writer: BlockWriter, found: tuple[Operand, ...], modifiers: 
     writer.line(f"copy_multicast(batch, {target}, {source}, {size}, {mask}, {barrier}, {writer.site})")
 
 
-@emits("st", of=("async", "bulk"))
-def _emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`st.async`, which tells an mbarrier, and `st.bulk`, which writes zeros."""
     modifiers.flag("weak")
     if modifiers.choice("bulk"):
+        writer.function.use(copies)
         space = "shared" if modifiers.choice("shared", "shared::cta") else "generic"
         memory, size, value = operands(instruction, 3)
         if not isinstance(value, Immediate) or value.value != 0:
@@ -121,8 +123,7 @@ def _emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers
     emit_completion(writer, barrier, writer.function.constant(TYPES["u32"].rep, count * type_.size), space)
 
 
-@emits("red", of=("async",))
-def _emit_async_reduction(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_async_reduction(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`red.async`, which tells an mbarrier."""
     modifiers.flag("async", "relaxed", "cluster", _BYTES)
     space = "cluster" if modifiers.flag("shared::cluster") else "generic"

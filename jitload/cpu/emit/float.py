@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
 from jitload.cpu.emit.form import FLOATS, ROUNDING, SUMS, Form, rounding
-from jitload.cpu.emit.mixed import emit_mixed_fused, emit_mixed_sum
 from jitload.cpu.faults import Refused
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
+    from jitload.cpu.emit import mixed
     from jitload.cpu.text.ir import Instruction
     from jitload.cpu.types import Type
+else:
+    mixed = lazy("jitload.cpu.emit.mixed")
 
 
 @emits("add", "sub")
 def _emit_add(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     type_ = modifiers.type()
     if type_.bits == 16 and modifiers.flag("f32"):
-        emit_mixed_sum(writer, instruction, modifiers, type_)
+        mixed.emit_mixed_sum(writer, instruction, modifiers, type_)
         return
     d, a, b = operands(instruction, 3)
     mode = rounding(modifiers, type_)
@@ -55,7 +58,7 @@ def _emit_mul(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
 def _emit_fma(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     type_ = modifiers.type()
     if type_.bits == 16 and modifiers.flag("f32"):
-        emit_mixed_fused(writer, instruction, modifiers, type_)
+        mixed.emit_mixed_fused(writer, instruction, modifiers, type_)
     else:
         _emit_fused(writer, instruction, modifiers, type_)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.faults import Refused
+from jitload.cpu.lanes import fp8
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 
 _SCALES = "ue8m0x2"
 _FLOATS = ("e4m3x2", "e5m2x2", "e3m2x2", "e2m3x2", "e2m1x2")
-PAIRS = (*_FLOATS, _SCALES)
 
 
 def emit_cvt_fp8(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """`cvt` with one side among `PAIRS`."""
+    """`cvt` with a pair of floats of 8 bits or fewer, or of scales, on one side."""
+    writer.function.use(fp8)
     if _SCALES in instruction.modifiers:
         _emit_scales(writer, instruction, modifiers)
         return

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.block_code import MeetingCode
-from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.emit.address import address_parts
 from jitload.cpu.emit.product import INPUTS, SUMS, emit_product, read_shape, registers, results_of
 from jitload.cpu.faults import Refused
 from jitload.cpu.lanes.product import ELEMENT_BITS
+from jitload.cpu.memory import fragments
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
@@ -58,8 +59,7 @@ def _emit_rows(
     return code, f"({full}, {text} + {writer.function.constant('u64', offset)},)", written
 
 
-@emits("ldmatrix", "stmatrix")
-def _emit_matrix_access(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_matrix_access(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """The accesses at addresses that the lanes have exchanged: the hidden registers behind the operands."""
     count, turned = _rows(modifiers)
     loads = instruction.opcode == "ldmatrix"
@@ -82,13 +82,12 @@ def _emit_matrix_access(writer: BlockWriter, instruction: Instruction, modifiers
                 writer.line(f"{place}.store(0, 'u16', 2, {writer.site}, {halves}[{half}])")
 
 
-@emits("wmma")
-def _emit_wmma_memory(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_wmma_memory(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`wmma.load` and `wmma.store`: no lane needs another one for them."""
+    writer.function.use(fragments)
     which = modifiers.need("load", "store")
     part = modifiers.need("a", "b", "c", "d")
-    modifiers.need("sync")
-    modifiers.need("aligned")
+    modifiers.flag("sync", "aligned")
     by_row = modifiers.need("row", "col") == "row"
     shape, m, n, k = read_shape(modifiers)
     space = (modifiers.choice(*_SPACES) or "generic").partition("::")[0]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.emit.address import address_name
 from jitload.cpu.faults import Refused
+from jitload.cpu.memory import mbarrier
 from jitload.cpu.text.ir import Memory, Sink
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ SPACE_OF = {"shared": "shared", "shared::cta": "shared", "shared::cluster": "clu
 _ORDER = ("sem", "acquire", "release", "relaxed", "cta", "cluster")
 
 
-@emits("mbarrier")
-def _emit_mbarrier(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_mbarrier(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`mbarrier`."""
     verb = modifiers.choice(*_VERBS)
     transaction = modifiers.choice("expect_tx", "complete_tx")
     if not verb and not transaction:
@@ -29,6 +30,7 @@ def _emit_mbarrier(writer: BlockWriter, instruction: Instruction, modifiers: Mod
     if not verb:
         _emit_transaction(writer, instruction, modifiers, space, 1 if transaction == "expect_tx" else -1)
     elif verb == "pending_count":
+        writer.function.use(mbarrier)
         d, state = operands(instruction, 2)
         writer.result(d, "u32", f"mbarrier_pending({writer.source(state, 'u64')})")
     elif verb == "init":
@@ -44,6 +46,7 @@ def _emit_mbarrier(writer: BlockWriter, instruction: Instruction, modifiers: Mod
 
 
 def _where(writer: BlockWriter, space: str, memory: Operand) -> str:
+    writer.function.use(mbarrier)
     name, offset = address_name(writer, space, memory)
     return f"{name}, {offset}, {writer.site}"
 

@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.block_code import MeetingCode
 from jitload.cpu.code.function_writer import canonical
 from jitload.cpu.code.instruction import Modifiers, operands
-from jitload.cpu.emit.matrix import MEETINGS as MATRIX_MEETINGS
-from jitload.cpu.emit.warpgroup import emit_group_product
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.decode import read
 from jitload.cpu.text.ir import Pair, Register, Sink
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
+    from jitload.cpu.emit import matrix, warpgroup
     from jitload.cpu.text.ir import Instruction, Operand
+else:
+    matrix = lazy("jitload.cpu.emit.matrix")
+    warpgroup = lazy("jitload.cpu.emit.warpgroup")
+
+_OF_MATRICES = {"mma", "wmma", "movmatrix", "ldmatrix", "stmatrix"}
 
 
 def emit_meeting(writer: BlockWriter, instruction: Instruction) -> tuple[MeetingCode, str, list[Register]]:
@@ -30,10 +35,10 @@ def emit_meeting(writer: BlockWriter, instruction: Instruction) -> tuple[Meeting
     """
     modifiers = Modifiers(read(instruction).parts)
     writer.begin(instruction)
-    if instruction.opcode in MATRIX_MEETINGS:
-        found = MATRIX_MEETINGS[instruction.opcode](writer, instruction, modifiers)
+    if instruction.opcode in _OF_MATRICES:
+        found = matrix.MEETINGS[instruction.opcode](writer, instruction, modifiers)
     elif instruction.opcode == "wgmma":
-        found = emit_group_product(writer, instruction, modifiers)
+        found = warpgroup.emit_group_product(writer, instruction, modifiers)
     elif instruction.opcode in {"bar", "barrier"} and not modifiers.flag("warp"):
         found = _barrier(writer, instruction, modifiers)
     else:

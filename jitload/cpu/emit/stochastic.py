@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.faults import Refused
+from jitload.cpu.lanes import stochastic
 from jitload.cpu.text.ir import Register, Vector
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ _PAIRS = ("f16x2", "bf16x2")
 _FOURS = ("e4m3x4", "e5m2x4", "e3m2x4", "e2m3x4", "e2m1x4")
 
 
-@emits("cvt", of=("rs",))
-def _emit_rounding(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_rounding(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`cvt.rs`."""
+    writer.function.use(stochastic)
     modifiers.need("rs")
     relu, saturated = modifiers.flag("relu"), modifiers.flag("satfinite")
     name = modifiers.need(*_PAIRS, *_FOURS)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.emit.product import registers
 from jitload.cpu.faults import Refused
+from jitload.cpu.memory import queries, surfaces
 from jitload.cpu.text.ir import Memory, Register, Texel
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _OPERATIONS = ("add", "min", "max", "and", "or")
 
 def _where(writer: BlockWriter, modifiers: Modifiers, place: Operand) -> str:
     """An expression for the places."""
+    writer.function.use(surfaces)
     geometry = modifiers.need(*_COORDINATES)
     outside = modifiers.need("trap", "clamp", "zero")
     modifiers.choice("ca", "cg", "cs", "cv", "wb", "wt")
@@ -47,8 +49,8 @@ def _count(modifiers: Modifiers, fragment: tuple[Operand, ...]) -> int:
     return count
 
 
-@emits("suld")
-def _emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`suld`."""
     target, place = operands(instruction, 2)
     modifiers.need("b")
     where = _where(writer, modifiers, place)
@@ -58,8 +60,8 @@ def _emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
         writer.result(item, rep, f"{loaded}[{number}]")
 
 
-@emits("sust")
-def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`sust`."""
     place, source = operands(instruction, 2)
     formatted = modifiers.need("b", "p") == "p"
     where = _where(writer, modifiers, place)
@@ -72,8 +74,8 @@ def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
         writer.line(f"store_surface(batch, {where}, {rep!r}, ({values}))")
 
 
-@emits("sured")
-def _emit_reduction(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_reduction(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`sured`."""
     place, source = operands(instruction, 2)
     by_texel = modifiers.need("b", "p") == "p"
     operation = modifiers.need(*_OPERATIONS)
@@ -86,8 +88,9 @@ def _emit_reduction(writer: BlockWriter, instruction: Instruction, modifiers: Mo
         writer.line(f"reduce_surface(batch, {where}, {operation!r}, {type_.rep!r}, {value})")
 
 
-@emits("suq", "txq")
-def _emit_query(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_query(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`suq` and `txq`."""
+    writer.function.use(queries)
     leveled = modifiers.flag("level")
     found = operands(instruction, 2 + leveled)
     modifiers.need("b32")

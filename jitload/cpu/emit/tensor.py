@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.instruction import Modifiers, emits
 from jitload.cpu.emit.address import SCOPES, address_name, number_text, take_hints
 from jitload.cpu.emit.mbarrier import emit_completion
 from jitload.cpu.faults import Refused
+from jitload.cpu.memory import copies, multicast, tensors
 from jitload.cpu.memory.tensor_map import FIELDS, TENSOR_MAP_BYTES
 from jitload.cpu.text.ir import Immediate, Memory, Texel
 
 if TYPE_CHECKING:
+    from jitload.cpu.code.instruction import Modifiers
     from jitload.cpu.code.writer import BlockWriter
     from jitload.cpu.text.ir import Instruction, Operand
 
@@ -24,8 +25,9 @@ _OPERATIONS = ("add", "min", "max", "inc", "dec", "and", "or", "xor")
 _BYTES = "mbarrier::complete_tx::bytes"
 
 
-@emits("cp", of=("tensor", "reduce"))
-def _emit_tensor_copy(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_tensor_copy(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`cp.async.bulk.tensor` and the reductions, `cp.reduce.async.bulk`."""
+    writer.function.use(tensors, multicast)
     modifiers.flag("async", "bulk", "tile")
     operation = modifiers.need(*_OPERATIONS) if modifiers.flag("reduce") else ""
     found = take_hints(modifiers, instruction)
@@ -81,17 +83,16 @@ def _emit_reduction(writer: BlockWriter, found: tuple[Operand, ...], modifiers: 
         emit_completion(writer, found[3], size)
 
 
-@emits("fence", of=("tensormap::generic",))
-def _emit_tensor_map_fence(_writer: BlockWriter, _instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_tensor_map_fence(_writer: BlockWriter, _instruction: Instruction, modifiers: Modifiers) -> None:
     """Copies see at once what was written."""
     modifiers.flag("proxy", "tensormap::generic", "release", "acquire", *SCOPES)
 
 
-@emits("tensormap")
-def _emit_tensor_map(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_tensor_map(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`tensormap.replace`, and `.cp_fenceproxy`, which copies a map that was changed in shared memory."""
     found = instruction.operands
     if modifiers.flag("cp_fenceproxy"):
+        writer.function.use(copies)
         modifiers.flag("global", "shared::cta", "tensormap::generic", "release", "sync", "aligned", *SCOPES)
         (target, to), (source, start) = (
             address_name(writer, space, one) for space, one in (("global", found[0]), ("shared", found[1]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.faults import Refused
+from jitload.cpu.memory import textures
 from jitload.cpu.text.ir import Pair, Register, Sink, Texel, Vector
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ _COORDINATES = {
 _MOST_OPERANDS = 6
 
 
-@emits("tex")
-def _emit_tex(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_tex(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`tex`."""
+    writer.function.use(textures)
     finer = {"level": 1, "grad": 2}.get(modifiers.choice("base", "level", "grad"), 0)
     geometry = modifiers.need(*_COORDINATES)
     modifiers.need("v2", "v4")
@@ -34,8 +36,9 @@ def _emit_tex(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     _give(writer, target, f"sample_texture(batch, {read}, {_rep(given)!r}, {writer.site})", given)
 
 
-@emits("tld4")
-def _emit_tld4(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_tld4(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`tld4`."""
+    writer.function.use(textures)
     channel = "rgba".index(modifiers.need("r", "g", "b", "a"))
     geometry = modifiers.need("2d", "a2d", "cube", "acube")
     modifiers.need("v4")

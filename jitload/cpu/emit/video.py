@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.instruction import Modifiers, emits, operands
+from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.faults import Refused
+from jitload.cpu.lanes import video
 from jitload.cpu.text.ir import Part
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def _scalar_part(operand: Operand) -> tuple[Operand, str, bool]:
     return register, selector, negated
 
 
-@emits(*(f"v{name}" for name in (*_NAMES, "shl", "shr", "set")))
-def _emit_scalar(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_scalar(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """Those of one part of each word."""
+    writer.function.use(video)
     d, a, b, *rest = operands(instruction, 3, 4)
     name = instruction.opcode[1:]
     second = modifiers.choice("add") or modifiers.choice("min") or modifiers.choice("max")
@@ -68,8 +70,9 @@ def _emit_scalar(writer: BlockWriter, instruction: Instruction, modifiers: Modif
     writer.result(target, "u32", f"video({name!r}, {sources}{third}, {options})")
 
 
-@emits("vmad")
-def _emit_mad(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_mad(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`vmad`."""
+    writer.function.use(video)
     d, *found = operands(instruction, 4)
     plus_one, saturated = modifiers.flag("po"), modifiers.flag("sat")
     shift = int((modifiers.choice("shr7", "shr15") or "shr0")[3:])
@@ -84,8 +87,9 @@ def _emit_mad(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     writer.result(d, "u32", f"video_mad({sources}, {options}, saturate={saturated})")
 
 
-@emits(*(f"v{name}{count}" for name in (*_NAMES, "avrg", "set") for count in (2, 4)))
-def _emit_simd(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_simd(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """Those of two or four elements in a word."""
+    writer.function.use(video)
     d, a, b, c = operands(instruction, 4)
     name, count = instruction.opcode[1:-1], int(instruction.opcode[-1])
     accumulate, saturated = modifiers.flag("add"), modifiers.flag("sat")

@@ -10,13 +10,13 @@ import re
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.block_code import MeetingCode
-from jitload.cpu.code.instruction import Modifiers, emits
 from jitload.cpu.emit.product import registers, results_of
 from jitload.cpu.faults import Refused
 from jitload.cpu.lanes.warpgroup import GroupProduct, is_shape
 from jitload.cpu.text.ir import Immediate, Register, Vector
 
 if TYPE_CHECKING:
+    from jitload.cpu.code.instruction import Modifiers
     from jitload.cpu.code.writer import BlockWriter
     from jitload.cpu.text.ir import Instruction, Operand
 
@@ -26,8 +26,7 @@ _HALVES = {"f16", "bf16"}  # which alone may lie along m or n
 _WHOLE = {"s8", "u8", "b1"}  # which alone are never negated
 
 
-@emits("wgmma")
-def _emit_order(_writer: BlockWriter, _instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_order(_writer: BlockWriter, _instruction: Instruction, modifiers: Modifiers) -> None:
     """`wgmma.fence`, `.commit_group` and `.wait_group`."""
     modifiers.need("fence", "commit_group", "wait_group")
     modifiers.need("sync")
@@ -57,7 +56,7 @@ def emit_group_product(
     factor = [writer.source(one, "u32") for one in _four(first)] if registers_a else [writer.source(first, "u64")]
     rest = [writer.source(second, "u64"), writer.source(added, "p"), *(writer.source(one, "u32") for one in fragment)]
     full = writer.function.constant("u32", 0xFFFFFFFF)
-    code = MeetingCode("warp", "wgmma", str(tuple(product)), tuple(places), writer.site, True, product)
+    code = MeetingCode("warp", "wgmma", str(tuple(product)), tuple(places), writer.site, True, group=product)
     return code, f"({', '.join([full, *factor, *rest])},)", written
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.registry import candidates, explain, rows_of
@@ -86,7 +86,7 @@ def type_at(name: Name, place: Place) -> Type | None:
     return TYPES[f"{word[0]}{2 * int(word[1:])}"] if holds == "W" else TYPES[word]
 
 
-class _Spot(NamedTuple):
+class _Spot:
     """A place in a form as so many operands take it.
 
     Attributes:
@@ -96,10 +96,13 @@ class _Spot(NamedTuple):
         widths: of literals that may stand there, `Immediate.float_width`.
     """
 
-    place: Place
-    type: Type | None
-    registers: frozenset[str]
-    widths: frozenset[int]
+    __slots__ = ("place", "registers", "type", "widths")
+
+    def __init__(self, place: Place, type_: Type | None, registers: frozenset[str], widths: frozenset[int]) -> None:
+        self.place = place
+        self.type = type_
+        self.registers = registers
+        self.widths = widths
 
 
 def _misfit(name: Name, operands: tuple[Operand, ...]) -> str:

@@ -3,52 +3,82 @@
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from jitload.cpu.isa import (
     bits,
     control,
-    conversions,
     copies,
     floats,
     integers,
-    matrices,
     memory,
     refused,
     selection,
-    synchronization,
-    tensors,
-    textures,
-    video,
-    warpgroups,
-    warps,
 )
 from jitload.cpu.isa.groups import GROUPS, ORDERED, TYPE_WORDS
 from jitload.cpu.types import TYPES
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
+    from jitload.cpu.isa import conversions, matrices, synchronization, tensors, textures, video, warpgroups, warps
     from jitload.cpu.isa.row import Row, Slot
     from jitload.cpu.types import Type
+else:  # of which not every program has an instruction
+    conversions = lazy("jitload.cpu.isa.conversions")
+    matrices = lazy("jitload.cpu.isa.matrices")
+    synchronization = lazy("jitload.cpu.isa.synchronization")
+    tensors = lazy("jitload.cpu.isa.tensors")
+    textures = lazy("jitload.cpu.isa.textures")
+    video = lazy("jitload.cpu.isa.video")
+    warpgroups = lazy("jitload.cpu.isa.warpgroups")
+    warps = lazy("jitload.cpu.isa.warps")
 
-#: Title for people -> rows.
-FAMILIES: dict[str, tuple[Row, ...]] = {
-    "Not supported": refused.ROWS,
-    "Integer arithmetic": integers.ROWS,
-    "Logic, shifts and bit fields": bits.ROWS,
-    "Floating point": floats.ROWS,
-    "Comparison, selection and moves": selection.ROWS,
-    "Conversions": conversions.ROWS,
-    "Memory and atomics": memory.ROWS,
-    "Asynchronous copies": copies.ROWS,
-    "Copies of tensors": tensors.ROWS,
-    "Synchronization": synchronization.ROWS,
-    "Warps": warps.ROWS,
-    "Tensor cores": matrices.ROWS,
-    "Warpgroups": warpgroups.ROWS,
-    "Textures": textures.ROWS,
-    "Control": control.ROWS,
-    "Video instructions": video.ROWS,
+
+class _File(Protocol):
+    """A file of rows."""
+
+    @property
+    def ROWS(self) -> tuple[Row, ...]: ...  # noqa: N802 - a constant there
+
+
+#: Title for people -> the file of the rows, in the order in which they are tried.
+_FAMILIES: dict[str, _File] = {
+    "Not supported": refused,
+    "Integer arithmetic": integers,
+    "Logic, shifts and bit fields": bits,
+    "Floating point": floats,
+    "Comparison, selection and moves": selection,
+    "Conversions": conversions,
+    "Memory and atomics": memory,
+    "Asynchronous copies": copies,
+    "Copies of tensors": tensors,
+    "Synchronization": synchronization,
+    "Warps": warps,
+    "Tensor cores": matrices,
+    "Warpgroups": warpgroups,
+    "Textures": textures,
+    "Control": control,
+    "Video instructions": video,
 }
+#: Of files that are imported when a program first has an instruction of theirs: the opcodes.
+_OPCODES: dict[str, str] = {
+    "Conversions": "cvt",
+    "Copies of tensors": "cp fence tensormap",
+    "Synchronization": "bar barrier griddepcontrol mbarrier nanosleep",
+    "Warps": "activemask elect match redux shfl vote",
+    "Tensor cores": "ldmatrix mma movmatrix stmatrix wmma",
+    "Warpgroups": "wgmma",
+    "Textures": "suld suq sured sust tex tld4 txq",
+    "Video instructions": (
+        "vabsdiff vabsdiff2 vabsdiff4 vadd vadd2 vadd4 vavrg2 vavrg4 vmad vmax vmax2 vmax4 vmin vmin2 vmin4 vset vset2 vset4 vshl "
+        "vshr vsub vsub2 vsub4"
+    ),
+}
+
+
+def families() -> dict[str, tuple[Row, ...]]:
+    """Title for people -> rows: all of them."""
+    return {title: file.ROWS for title, file in _FAMILIES.items()}
 
 
 #: Parts that ptxas takes more than once, to no other effect.
@@ -85,22 +115,25 @@ class Name:
 
 
 @cache
-def _by_opcode() -> dict[str, tuple[Row, ...]]:
-    found: dict[str, list[Row]] = {}
-    for rows in FAMILIES.values():
-        for row in rows:
-            found.setdefault(row.opcode, []).append(row)
-    return {opcode: tuple(rows) for opcode, rows in found.items()}
+def _titles() -> dict[str, list[str]]:
+    """Opcode -> the families that have rows of it."""
+    found: dict[str, list[str]] = {}
+    for title, file in _FAMILIES.items():
+        listed = _OPCODES.get(title)
+        for opcode in listed.split() if listed else dict.fromkeys([row.opcode for row in file.ROWS]):
+            found.setdefault(opcode, []).append(title)
+    return found
 
 
 def opcodes() -> frozenset[str]:
     """Every opcode that has a row."""
-    return frozenset(_by_opcode())
+    return frozenset(_titles())
 
 
+@lru_cache(maxsize=1024)
 def rows_of(opcode: str) -> tuple[Row, ...]:
     """The rows of an opcode; none of one that is not known."""
-    return _by_opcode().get(opcode, ())
+    return tuple([row for title in _titles().get(opcode, ()) for row in _FAMILIES[title].ROWS if row.opcode == opcode])
 
 
 @lru_cache(maxsize=4096)

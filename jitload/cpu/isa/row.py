@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
 
 from jitload.cpu.isa.groups import GROUPS, TYPE_WORDS
 
@@ -37,7 +36,7 @@ _OPERAND = re.compile(
 )
 
 
-class Slot(NamedTuple):
+class Slot:
     """A part of a name.
 
     Attributes:
@@ -48,19 +47,26 @@ class Slot(NamedTuple):
         braces: number of the braces that it shares with others: all of them are there, or none; 0 if it shares none.
     """
 
-    group: str
-    names: tuple[str, ...]
-    optional: bool
-    follows: bool
-    braces: int = 0
+    __slots__ = ("braces", "follows", "group", "names", "optional")
+
+    def __init__(self, group: str, names: tuple[str, ...], optional: bool, follows: bool, braces: int = 0) -> None:
+        self.group = group
+        self.names = names
+        self.optional = optional
+        self.follows = follows
+        self.braces = braces
 
     @property
     def is_type(self) -> bool:
         """Whether types stand there, whose order counts."""
         return self.names[0] in TYPE_WORDS
 
+    def within(self, braces: int) -> Slot:
+        """The same in braces of that number."""
+        return Slot(self.group, self.names, self.optional, self.follows, braces)
 
-class Place(NamedTuple):
+
+class Place:
     """An operand.
 
     Attributes:
@@ -73,13 +79,16 @@ class Place(NamedTuple):
         optional: whether it may be missing.
     """
 
-    name: str
-    sign: str
-    pair: str
-    mark: str
-    holds: str
-    when: str
-    optional: bool
+    __slots__ = ("holds", "mark", "name", "optional", "pair", "sign", "when")
+
+    def __init__(self, name: str, sign: str, pair: str, mark: str, holds: str, when: str, optional: bool) -> None:
+        self.name = name
+        self.sign = sign
+        self.pair = pair
+        self.mark = mark
+        self.holds = holds
+        self.when = when
+        self.optional = optional
 
     @property
     def is_result(self) -> bool:
@@ -127,7 +136,7 @@ class Row:
         self.expression = expression
         self.model = model
         self.profile = profile
-        self.effects = frozenset(effects.split())
+        self.effects = _words(effects)
         self.since = since
         self.example = example
         self.refused = refused
@@ -147,7 +156,7 @@ class Row:
             for number, piece in enumerate(_BRACES.findall(self.spelled)):
                 slots = _slots(piece)
                 shared = len(slots) > 1 and slots[0].optional
-                found += [slot._replace(braces=number) for slot in slots] if shared else slots
+                found += [slot.within(number) for slot in slots] if shared else slots
             self._slots = tuple(found)
         return self._slots
 
@@ -175,6 +184,11 @@ class Row:
     def gives(self) -> bool:
         """Whether its first operand is a result."""
         return self.operands.startswith(("d", "_d", "{d"))
+
+
+@lru_cache(maxsize=128)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 @lru_cache(maxsize=1024)

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload.cpu.lanes import exact
 from jitload.cpu.lanes.nan import canonical_nan, one_nan
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
+    from jitload.cpu.lanes import exact
     from jitload.cpu.types import Lanes
+else:
+    exact = lazy("jitload.cpu.lanes.exact")  # with fractions, for few lanes of f64
 
 _F32 = np.float32
 _F64 = np.float64

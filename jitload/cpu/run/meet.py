@@ -8,25 +8,29 @@ import numpy as np
 
 from jitload.cpu.code.block_code import BARRIERS
 from jitload.cpu.faults import describe_place
-from jitload.cpu.lanes.matrix import find_undefined, run_matrix
-from jitload.cpu.lanes.product import Product
 from jitload.cpu.lanes.warp import ballot, groups_of, run_warp
-from jitload.cpu.lanes.warpgroup import GroupProduct
-from jitload.cpu.run.barrier import Barriers, Waiting
-from jitload.cpu.run.cluster_barrier import ClusterBarrier
 from jitload.cpu.run.frame import write_register
-from jitload.cpu.run.members import agree, check_own_bits, is_full, one_mask
-from jitload.cpu.run.undefined import remember, undefined_sources
-from jitload.cpu.run.warpgroups import group_arrived, multiply_in_groups
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jitload.cpu.code.block_code import MeetingCode
+    from jitload.cpu.lanes import matrix
+    from jitload.cpu.run import barrier, cluster_barrier, members, undefined, warpgroups
+    from jitload.cpu.run.barrier import Barriers
     from jitload.cpu.run.batch import Batch
+    from jitload.cpu.run.cluster_barrier import ClusterBarrier
     from jitload.cpu.run.frame import Frame
     from jitload.cpu.run.observer import Observer
     from jitload.cpu.types import Array, Lanes
+else:  # what not every kernel comes to
+    barrier = lazy("jitload.cpu.run.barrier")
+    matrix = lazy("jitload.cpu.lanes.matrix")
+    cluster_barrier = lazy("jitload.cpu.run.cluster_barrier")
+    members = lazy("jitload.cpu.run.members")
+    undefined = lazy("jitload.cpu.run.undefined")
+    warpgroups = lazy("jitload.cpu.run.warpgroups")
 
 
 class _Party(NamedTuple):
@@ -60,7 +64,7 @@ class Meetings:
         self._batch = batch
         self._push = push
         self._observer = observer
-        self._barriers = Barriers(batch, push, observer)
+        self._barriers: Barriers | None = None
         self._parties: dict[tuple[str, str], list[_Party]] = {}
         self._cluster: ClusterBarrier | None = None
 
@@ -70,21 +74,23 @@ class Meetings:
             return self._meet_warp(frame, code, target, lanes, operands)
         if code.kind == "cluster":
             if self._cluster is None:
-                self._cluster = ClusterBarrier(self._batch, self._push, self._observer)
-            return self._cluster.meet(Waiting(frame, code, target, self._lane_array(lanes)))
+                self._cluster = cluster_barrier.ClusterBarrier(self._batch, self._push, self._observer)
+            return self._cluster.meet(barrier.Waiting(frame, code, target, self._lane_array(lanes)))
         if (
             lanes is None
             and code.name == "sync"
             and not operands[0].ndim
             and operands[1] is None
-            and self._barriers.idle
+            and (self._barriers is None or self._barriers.idle)
         ):
             if operands[0] >= BARRIERS:
                 self._batch.fail(code.site, 0, f"barrier {int(operands[0])}, there are {BARRIERS}")
             if self._observer is not None:
                 self._observer.released(self._batch, None)
             return True
-        self._barriers.meet(Waiting(frame, code, target, self._lane_array(lanes)), operands)
+        if self._barriers is None:
+            self._barriers = barrier.Barriers(self._batch, self._push, self._observer)
+        self._barriers.meet(barrier.Waiting(frame, code, target, self._lane_array(lanes)), operands)
         return False
 
     def depart(self, lanes: Array | None) -> None:
@@ -99,7 +105,8 @@ class Meetings:
         batch.live_threads -= np.bincount(batch.block_slot[lanes], minlength=batch.blocks)
         slots = batch.slots[lanes]
         batch.live_bits &= ~ballot(slots >> 5, len(batch.live_bits), slots)
-        self._barriers.depart()
+        if self._barriers is not None:
+            self._barriers.depart()
         if batch.residence is not None:
             batch.residence.left()
         if self._cluster is not None:
@@ -113,11 +120,12 @@ class Meetings:
         Raises:
             CpuFault: somebody is.
         """
-        stuck = [(one.lanes, one.code.site) for one in self._barriers.waiting]
+        waiting = [] if self._barriers is None else self._barriers.waiting
+        stuck = [(one.lanes, one.code.site) for one in waiting]
         kind = "barrier divergence: not all threads of the block reach the barrier"
         if not stuck:
             kind = "deadlock: not all threads of the member mask reach the warp operation"
-            if any(isinstance(one.code.product, GroupProduct) for parties in self._parties.values() for one in parties):
+            if any(one.code.group is not None for parties in self._parties.values() for one in parties):
                 kind = "deadlock: not all threads of the warpgroup reach the product"
         if self._cluster is not None and self._cluster.waiting:
             if not stuck:
@@ -141,9 +149,9 @@ class Meetings:
         batch = self._batch
         slots = batch.slots if lanes is None else batch.slots[lanes]
         values = list(operands[1:] if code.masked else operands)
-        masks = one_mask(operands[0]) if code.masked else np.uint32(0xFFFFFFFF)
-        if not is_full(masks):
-            check_own_bits(batch, code, slots, masks)
+        masks = members.one_mask(operands[0]) if code.masked else np.uint32(0xFFFFFFFF)
+        if not members.is_full(masks):
+            members.check_own_bits(batch, code, slots, masks)
         if not code.masked or self._all_here(code, lanes, slots, masks):
             results = self._operate(code, lanes, slots, masks, values)
             self._write(frame, code, lanes, results, self._undefined(code, slots, masks, values))
@@ -168,33 +176,34 @@ class Meetings:
         """The results, per lane; `sites` are where lanes stand that do not all stand at one instruction."""
         if self._observer is not None:
             self._observer.met(self._batch, code, lanes, masks, values)
+        if code.group is not None:
+            where = code.site if sites is None else sites
+            return warpgroups.multiply_in_groups(self._batch, code.group, lanes, values, where)
         if code.product is None and not code.name.startswith(("rows", "movmatrix")):
             return run_warp(code.name, slots, masks, values, self._batch.slot_count)
-        if isinstance(code.product, GroupProduct):
-            return multiply_in_groups(self._batch, code.product, lanes, values, code.site if sites is None else sites)
         if len(slots) % 32 or (slots.reshape(-1, 32) & 31 != np.arange(32)).any():
             self._batch.fail(code.site, 0, "a matrix operation without all 32 threads of the warp")
         return self._run_matrix(code, lanes, slots, values)
 
     def _run_matrix(self, code: MeetingCode, lanes: Array | None, slots: Array, values: list[Lanes]) -> list[Lanes]:
         """An operation of whole warps on matrices."""
-        product = code.product if isinstance(code.product, Product) else None
+        product = code.product
         values = [np.ascontiguousarray(np.broadcast_to(one, slots.shape)) for one in values]
-        odd = find_undefined(product, values) if product is not None else None
+        odd = matrix.find_undefined(product, values) if product is not None else None
         if odd is not None:
             self._batch.fail_lane(code.site, odd[0] if lanes is None else int(lanes[odd[0]]), odd[1])
-        return run_matrix(code.name, product, values)
+        return matrix.run_matrix(code.name, product, values)
 
     def _all_here(self, code: MeetingCode, lanes: Array | None, slots: Array, masks: Lanes) -> bool:
         """Whether the operation can be carried out at once for lanes that stand at one instruction."""
         if lanes is None:
-            return not masks.ndim or agree(self._batch, slots, masks)
+            return not masks.ndim or members.agree(self._batch, slots, masks)
         return bool(self._arrived(code, slots, masks).all())
 
     def _arrived(self, code: MeetingCode, slots: Array, masks: Lanes) -> Array:
         """Per lane, whether every live thread of its member mask, or of its warpgroup, is among these lanes."""
-        if isinstance(code.product, GroupProduct):
-            return group_arrived(self._batch, slots)
+        if code.group is not None:
+            return warpgroups.group_arrived(self._batch, slots)
         groups, count = groups_of(slots, masks)
         here = ballot(groups, count, slots)[groups]
         needed = masks & self._batch.live_bits[slots >> 5]
@@ -213,18 +222,18 @@ class Meetings:
         values = [np.concatenate(column)[ready] for column in zip(*(party.values for party in parties), strict=True)]
         order = np.argsort(lanes[ready], kind="stable")
         sorted_lanes, sorted_owners = lanes[ready][order], owners[ready][order]
-        masks, values = one_mask(masks[ready][order]), [value[order] for value in values]
+        masks, values = members.one_mask(masks[ready][order]), [value[order] for value in values]
         slots = batch.slots[sorted_lanes]
         sites = np.array([party.code.site for party in parties])[sorted_owners]
         found = self._operate(parties[0].code, sorted_lanes, slots, masks, values, sites)
-        undefined = self._undefined(parties[0].code, slots, masks, values)
+        unknown = self._undefined(parties[0].code, slots, masks, values)
         kept = []
         for number, party in enumerate(parties):
             mine = sorted_owners == number
             if mine.any():
                 own = sorted_lanes[mine]
                 results = [np.broadcast_to(one, order.shape)[mine] for one in found]
-                self._write(party.frame, party.code, own, results, None if undefined is None else undefined[mine])
+                self._write(party.frame, party.code, own, results, None if unknown is None else unknown[mine])
                 self._push(party.frame, party.target, own)
             rest = ~ready[owners == number]
             if rest.any():
@@ -236,15 +245,16 @@ class Meetings:
 
     def _undefined(self, code: MeetingCode, slots: Array, masks: Lanes, values: list[Lanes]) -> Array | None:
         """Which lanes of the result are undefined."""
-        return undefined_sources(self._batch, code, slots, masks, values) if code.name.startswith("shfl") else None
+        shuffles = code.name.startswith("shfl")
+        return undefined.undefined_sources(self._batch, code, slots, masks, values) if shuffles else None
 
     def _write(
-        self, frame: Frame, code: MeetingCode, lanes: Array | None, results: list[Lanes], undefined: Array | None
+        self, frame: Frame, code: MeetingCode, lanes: Array | None, results: list[Lanes], unknown: Array | None
     ) -> None:
-        if frame.undefined or undefined is not None:
-            for wanted, found in zip(code.results, (undefined, None), strict=False):
+        if frame.undefined or unknown is not None:
+            for wanted, found in zip(code.results, (unknown, None), strict=False):
                 if wanted is not None:
-                    remember(self._batch, frame, wanted[0], lanes, found, code.site)
+                    undefined.remember(self._batch, frame, wanted[0], lanes, found, code.site)
         for wanted, value in zip(code.results, results, strict=False):
             if wanted is not None:
                 write_register(self._batch, frame, wanted[0], wanted[1], lanes, value)

@@ -17,16 +17,19 @@ from jitload.cpu.code.draft import BUILTINS
 from jitload.cpu.faults import run_fault
 from jitload.cpu.run.frame import Frame, copy_local
 from jitload.cpu.run.meet import Meetings
-from jitload.cpu.run.runtime_calls import run_builtin
 from jitload.cpu.run.standstill import Standstill, expect_completion, fail_standing
-from jitload.cpu.run.undefined import follow
 from jitload.images.ptx.limits import CALLS
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from jitload.cpu.code.block_code import BlockCode, CallCode
+    from jitload.cpu.run import runtime_calls, undefined
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.observer import Observer
     from jitload.cpu.types import Array, Lanes
+else:
+    undefined = lazy("jitload.cpu.run.undefined")
+    runtime_calls = lazy("jitload.cpu.run.runtime_calls")
 
 #: Steps (one block of some lanes each; 3 to 10 us for few lanes) without a batch that ends: then a launch is endless.
 STEP_LIMIT = 2_000_000
@@ -139,7 +142,7 @@ class Scheduler:
             if observer is not None:
                 observer.runs(batch, frame, block, lanes)
             if frame.undefined:
-                follow(batch, frame, block, lanes)
+                undefined.follow(batch, frame, block, lanes)
             value = block.run(batch, frame, lanes) if residence is None else residence.run(frame, block, lanes)
             self._steps += 1
             standstill.since = self._spin(block) if block.spins else self._steps
@@ -249,7 +252,7 @@ class Scheduler:
     def _enter(self, frame: Frame, call: CallCode, name: str, lanes: Array | None) -> None:
         batch = self.batch
         if name in BUILTINS:
-            run_builtin(name, batch, frame, call, lanes, self._observer)
+            runtime_calls.run_builtin(name, batch, frame, call, lanes, self._observer)
             self.push(frame, call.target, lanes)
             return
         code = batch.grid.code.functions[name]

@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, NoReturn
 from jitload.cpu.faults import describe_place
 from jitload.cpu.isa.effects import effects_in
 from jitload.cpu.lanes.affine import Affine
-from jitload.cpu.memory.mbarrier import lacking
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from jitload.cpu.code.block_code import BlockCode
+    from jitload.cpu.memory import mbarrier
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
     from jitload.cpu.text.ir import Place
     from jitload.cpu.types import Array
+else:
+    mbarrier = lazy("jitload.cpu.memory.mbarrier")
 
 #: Somebody outside may write to an array of the host that a kernel looks at, so a launch has some seconds for that.
 PATIENCE_STEPS = 1 << 16
@@ -107,7 +110,7 @@ def expect_completion(batch: Batch) -> None:
     Raises:
         CpuFault: always, unless no test has failed.
     """
-    found = [(site, lane, *lacking(word)) for site, (lane, word) in batch.unmet.items()]
+    found = [(site, lane, *mbarrier.lacking(word)) for site, (lane, word) in batch.unmet.items()]
     if not found:
         return
     found.sort(key=lambda one: (one[3] == 0, one[0]))  # what lacks bytes says most

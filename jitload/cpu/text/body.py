@@ -48,7 +48,7 @@ class _BodyReader(OperandReader):
         self.function = function
         super().__init__(Cursor(program.source, function.span[0]), program.variables)
         self.end = function.span[1]
-        self.body = Body([], self.registers, [], self.scope)
+        self.body = Body(self.registers, self.scope)
         self.lines = LineTracker(program.files, program.users)
         self.label_count = 0
         self.nesting = 0

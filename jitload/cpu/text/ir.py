@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -159,24 +158,28 @@ class Label(NamedTuple):
     key: int
 
 
-@dataclass
 class Scope:
     """The names between two braces."""
 
-    parent: Scope | None
-    registers: dict[str, Register] = field(default_factory=dict)
-    ranges: dict[str, tuple[int, Type]] = field(default_factory=dict)
-    vectors: dict[str, Vector] = field(default_factory=dict)
-    variables: dict[str, Variable] = field(default_factory=dict)
-    labels: dict[str, Label] = field(default_factory=dict)
-    targets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    __slots__ = ("labels", "parent", "ranges", "registers", "targets", "variables", "vectors")
+
+    def __init__(self, parent: Scope | None) -> None:
+        self.parent = parent
+        self.registers: dict[str, Register] = {}
+        self.ranges: dict[str, tuple[int, Type]] = {}
+        self.vectors: dict[str, Vector] = {}
+        self.variables: dict[str, Variable] = {}
+        self.labels: dict[str, Label] = {}
+        self.targets: dict[str, tuple[str, ...]] = {}
 
 
-@dataclass
 class Body:
     """A function's statements, in order, and what they declare."""
 
-    items: list[Instruction | Label]
-    registers: list[Register]
-    variables: list[Variable]
-    scope: Scope
+    __slots__ = ("items", "registers", "scope", "variables")
+
+    def __init__(self, registers: list[Register], scope: Scope) -> None:
+        self.items: list[Instruction | Label] = []
+        self.registers = registers
+        self.variables: list[Variable] = []
+        self.scope = scope

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jitload.cpu.text.lines import Users
@@ -59,7 +58,7 @@ def read_program(data: bytes) -> Program:
     for name, meant in program.aliases:
         function = program.functions.get(meant)
         if function is not None and not function.entry:
-            program.functions[name] = replace(function, name=name)
+            program.functions[name] = function.renamed(name)
     return program
 
 

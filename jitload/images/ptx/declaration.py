@@ -119,7 +119,7 @@ def read_head(cursor: Cursor, *, entry: bool) -> tuple[Function, bool]:
     parameters, pointers = _read_formals(cursor) if cursor.peek() == "(" else ([], frozenset())
     if entry and (nbytes := sum(one.size for one in parameters)) > PARAMETER_BYTES:
         raise cursor.error(f"{nbytes} bytes of parameters of {name[:80]}: more than {PARAMETER_BYTES} are refused")
-    function = Function(name, entry, parameters, results, pointers=pointers)
+    function = Function(name, entry, parameters, results, pointers)
     while not cursor.accept(";"):
         if cursor.accept("{"):
             return function, True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.errors import LoadError
@@ -17,16 +18,29 @@ if TYPE_CHECKING:
 
 # Comments and strings first, so that what they hold is not taken for a directive; an open comment goes to the end.
 _PASSED = r'//[^\n]*|/\*[\s\S]*?(?:\*/|\Z)|"[^"\n]*"'
-_ENTRY = re.compile(rf"{_PASSED}|\.entry\s+([A-Za-z_$%][\w$.]*)", re.ASCII)
-# What ends a head; where the next function begins before any brace, it was a declaration.
-_HEAD_END = re.compile(rf"{_PASSED}|(\{{|\.entry\b|\.func\b)", re.ASCII)
-# PTX ISA section 10.1: linking, state space, alignment and other attributes, type, name.
-_VARIABLE = re.compile(
-    r"^[ \t]*(?:\.(?:visible|weak|common)[ \t]+)?\.(?:global|const)\b"
-    r"(?:[ \t]*\.\w+(?:[ \t]*\((?:[^()\n]|\([^()\n]*\))*\)|[ \t]*\d+)?)*"
-    r"[ \t]+([A-Za-z_$%][\w$]*)",
-    re.MULTILINE | re.ASCII,
-)
+
+
+@cache  # here and below: few processes need them
+def _entry() -> re.Pattern[str]:
+    return re.compile(rf"{_PASSED}|\.entry\s+([A-Za-z_$%][\w$.]*)", re.ASCII)
+
+
+@cache
+def _head_end() -> re.Pattern[str]:
+    """What ends a head; where the next function begins before any brace, it was a declaration."""
+    return re.compile(rf"{_PASSED}|(\{{|\.entry\b|\.func\b)", re.ASCII)
+
+
+@cache
+def _variable() -> re.Pattern[str]:
+    """PTX ISA section 10.1: linking, state space, alignment and other attributes, type, name."""
+    return re.compile(
+        r"^[ \t]*(?:\.(?:visible|weak|common)[ \t]+)?\.(?:global|const)\b"
+        r"(?:[ \t]*\.\w+(?:[ \t]*\((?:[^()\n]|\([^()\n]*\))*\)|[ \t]*\d+)?)*"
+        r"[ \t]+([A-Za-z_$%][\w$]*)",
+        re.MULTILINE | re.ASCII,
+    )
+
 
 #: Those that a pointer has, on the 64 bits that all GPUs have.
 ADDRESS_TYPES = frozenset({"u64", "b64", "s64"})
@@ -46,14 +60,14 @@ class Entry(NamedTuple):
 
 def entry_names(data: bytes) -> tuple[str, ...]:
     """The kernels in a PTX text, in order (PTX ISA section 11.2.1, `.entry`)."""
-    names = (match[1] for match in _ENTRY.finditer(_text(data)))
+    names = (match[1] for match in _entry().finditer(_text(data)))
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 def variable_names(data: bytes | str) -> tuple[str, ...]:
     """The variables at the outer level of a PTX text, in order."""
     text = data if isinstance(data, str) else _text(data)
-    return tuple(dict.fromkeys(match[1] for match in _VARIABLE.finditer(text)))
+    return tuple(dict.fromkeys(match[1] for match in _variable().finditer(text)))
 
 
 def read_entries(text: str, symbol: str | None = None) -> Iterator[Entry]:
@@ -63,10 +77,10 @@ def read_entries(text: str, symbol: str | None = None) -> Iterator[Entry]:
         text: PTX. What has no head of a kernel is passed over.
         symbol: the only one that is wanted.
     """
-    for match in _ENTRY.finditer(text):
+    for match in _entry().finditer(text):
         if match[1] is None or symbol not in {None, match[1]}:
             continue
-        brace = next((found for found in _HEAD_END.finditer(text, match.end()) if found[1]), None)
+        brace = next((found for found in _head_end().finditer(text, match.end()) if found[1]), None)
         if brace is None or brace[1] != "{":
             continue
         cursor = Cursor(Source(text[match.start() : brace.end()]), 1)

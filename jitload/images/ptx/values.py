@@ -7,7 +7,6 @@ stay unsigned words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -75,7 +74,6 @@ class InitialValue(NamedTuple):
     mask: int = 0
 
 
-@dataclass(eq=False)
 class Variable:
     """A variable of any state space but registers.
 
@@ -89,13 +87,24 @@ class Variable:
         external: declared here, defined elsewhere.
     """
 
-    name: str
-    space: str
-    type: Type
-    count: int | None
-    alignment: int
-    initial: tuple[InitialValue, ...] = ()
-    external: bool = False
+    __slots__ = ("alignment", "count", "external", "initial", "name", "space", "type")
+
+    def __init__(
+        self,
+        name: str,
+        space: str,
+        type_: Type,
+        count: int | None,
+        alignment: int,
+        initial: tuple[InitialValue, ...] = (),
+    ) -> None:
+        self.name = name
+        self.space = space
+        self.type = type_
+        self.count = count
+        self.alignment = alignment
+        self.initial = initial
+        self.external = False
 
     @property
     def size(self) -> int:
@@ -103,7 +112,6 @@ class Variable:
         return self.type.size * (self.count or 0)
 
 
-@dataclass(eq=False)
 class Function:
     """An `.entry` or `.func`.
 
@@ -122,15 +130,31 @@ class Function:
         blocks_are_clusters: from `.blocksareclusters`: a launch counts clusters, not blocks.
     """
 
-    name: str
-    entry: bool
-    parameters: list[Variable]
-    results: list[Variable]
-    span: tuple[int, int] | None = None
-    max_threads: int | None = None
-    required_block: tuple[int, int, int] | None = None
-    pointers: frozenset[int] = frozenset()
-    cluster: tuple[int, int, int] | None = None
-    explicit_cluster: bool = False
-    max_cluster_blocks: int | None = None
-    blocks_are_clusters: bool = False
+    __slots__ = (
+        "blocks_are_clusters", "cluster", "entry", "explicit_cluster", "max_cluster_blocks", "max_threads", "name",
+        "parameters", "pointers", "required_block", "results", "span",
+    )  # fmt: skip
+
+    def __init__(
+        self, name: str, entry: bool, parameters: list[Variable], results: list[Variable], pointers: frozenset[int]
+    ) -> None:
+        self.name = name
+        self.entry = entry
+        self.parameters = parameters
+        self.results = results
+        self.pointers = pointers
+        self.span: tuple[int, int] | None = None
+        self.max_threads: int | None = None
+        self.required_block: tuple[int, int, int] | None = None
+        self.cluster: tuple[int, int, int] | None = None
+        self.explicit_cluster = False
+        self.max_cluster_blocks: int | None = None
+        self.blocks_are_clusters = False
+
+    def renamed(self, name: str) -> Function:
+        """The same under another name."""
+        found = Function.__new__(Function)
+        for field in self.__slots__:
+            setattr(found, field, getattr(self, field))
+        found.name = name
+        return found

@@ -6,7 +6,7 @@ import random
 import re
 
 from jitload.cpu.isa.groups import TYPE_WORDS
-from jitload.cpu.isa.registry import FAMILIES, opcodes, rows_of
+from jitload.cpu.isa.registry import families, opcodes, rows_of
 from tests.cpu.isa.lines import line_of, names_of
 
 _REGISTERS = ("%r1", "%d1", "%h1", "%f1", "%e1", "%p1", "%b1", "1", "1.5", "_", "[%w]", "!%p1")
@@ -38,7 +38,7 @@ def mutants(count: int, seed: int = 0) -> list[str]:
     chance = random.Random(seed)
     lines = [
         (row.opcode, line_of(name))
-        for family, rows in FAMILIES.items()
+        for family, rows in families().items()
         for row in rows
         if family != "Not supported" and row.opcode not in {"brx", "call", "bra"} and not _is_newer(row.since)
         for name in names_of(row, 4)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from jitload.cpu.isa.registry import FAMILIES
+from jitload.cpu.isa.registry import families
 from tests.cpu.isa.accesses import accesses, differences, run
 from tests.cpu.isa.ways import way_of
 
-ROWS = [row for rows in FAMILIES.values() for row in rows if way_of(row) == "access"]
+ROWS = [row for rows in families().values() for row in rows if way_of(row) == "access"]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.spelled for row in ROWS])

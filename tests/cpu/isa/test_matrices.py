@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jitload.cpu.isa.registry import FAMILIES
+from jitload.cpu.isa.registry import families
 from tests.cpu.isa import matrices, tiles
 from tests.cpu.isa.lines import names_of
 from tests.cpu.isa.models import evaluated
 from tests.cpu.isa.ways import way_of
 
-ROWS = [row for rows in FAMILIES.values() for row in rows if way_of(row) == "matrix"]
+ROWS = [row for rows in families().values() for row in rows if way_of(row) == "matrix"]
 
 
 def _named(opcode):

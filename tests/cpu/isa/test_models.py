@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from jitload.cpu.isa.registry import FAMILIES
+from jitload.cpu.isa.registry import families
 from tests.cpu.isa.values import cases, differences, every_word, run
 from tests.cpu.isa.ways import way_of
 
-ROWS = [row for rows in FAMILIES.values() for row in rows if way_of(row) == "value"]
+ROWS = [row for rows in families().values() for row in rows if way_of(row) == "value"]
 NARROW = [row for row in ROWS if every_word(row, 24)]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jitload.cpu.isa.registry import FAMILIES
+from jitload.cpu.isa.registry import families
 from tests.cpu.isa.lines import line_of, names_of
 from tests.cpu.isa.ways import way_of
 
-ROWS = [row for rows in FAMILIES.values() for row in rows if way_of(row) == "nothing"]
+ROWS = [row for rows in families().values() for row in rows if way_of(row) == "nothing"]
 _COUNTS = {"r": 10, "d": 5, "f": 9}
 #: Words that a thread stores: all its registers, its shared memory and what the address leads to.
 _WORDS = 40

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jitload.cpu.isa.registry import FAMILIES
+from jitload.cpu.isa.registry import families
 from jitload.errors import CpuFault
 from tests.cpu.isa.lines import names_of
 from tests.cpu.isa.scenes import SCENES, THREADS, text_of
 from tests.cpu.isa.ways import way_of
 
-ROWS = [row for rows in FAMILIES.values() for row in rows if way_of(row) == "scene"]
+ROWS = [row for rows in families().values() for row in rows if way_of(row) == "scene"]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.spelled for row in ROWS])

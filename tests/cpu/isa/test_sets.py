@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jitload.cpu.isa.registry import FAMILIES
+from jitload.cpu.isa.registry import families
 from tests.cpu.isa import (
     test_accesses,
     test_matrices,
@@ -19,7 +19,7 @@ from tests.cpu.isa import (
 from tests.cpu.isa.ways import way_of
 
 TOP = Path(__file__).parents[3]
-ROWS = [row for rows in FAMILIES.values() for row in rows]
+ROWS = [row for rows in families().values() for row in rows]
 #: Opcode -> what makes it in CUDA C++.
 CPP = {"tld4": "gather"}
 ASKED = {
