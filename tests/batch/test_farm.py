@@ -211,6 +211,32 @@ def test_a_fatbin_and_what_the_executor_runs(executor, cache):
     assert jitload.stats().compiles == before
 
 
+LINKED = """
+extern __device__ int helper(int);
+extern "C" __global__ void k(int *x) { *x = helper(1); }
+"""
+
+
+def test_what_is_linked_is_made_as_here(executor, cache, tmp_path):
+    """The farm compiles what it can; links, of kernels and in workloads, are made here, as without a farm."""
+    (tmp_path / "helper.cu").write_text("__device__ int helper(int x) { return x + 1; }")
+
+    @jitload.jit_kernel(source=LINKED, link=[tmp_path / "helper.cu"])
+    def k(x): ...
+
+    workload = tmp_path / "app.jlw"
+    with jitload.configure(cache_dir=tmp_path / "recorded"), jitload.record(workload):
+        unit = jitload.compile(simple(6).source, kind="ltoir", arch="sm_80", name="k6.cu", cache=cache)
+        linked = jitload.link([unit], arch="sm_80", name="six")
+    report = precompile([k, workload, simple(7)], ["sm_80"], executor=executor, cache=cache)
+    assert report.ok, str(report)
+    made = [request for request in report.compiled if request.is_link]
+    assert len(made) == 2
+    alone = Cache(tmp_path / "alone")
+    assert precompile([k], ["sm_80"], cache=alone).ok
+    assert {image[1] for image in images(made, cache)} == {linked.data, images(made[:1], alone)[0][1]}
+
+
 def test_what_does_not_compile_is_told_in_the_files_of_the_user(executor, cache, tree, tmp_path):
     (tmp_path / "one/one.h").write_text("#pragma once\n#define ONE undefined_name\n")
     broken = tree.replace(defines=dict(tree.defines))
