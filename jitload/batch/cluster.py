@@ -113,8 +113,9 @@ class Cluster:
 
     def cancel(self, futures: Iterable[Any]) -> None:
         """Take back what has not begun; what has ends unheard."""
-        with suppress(Exception):  # a cluster that is gone has nothing to cancel
-            self._client.cancel(list(futures), force=True)
+        if asked := list(futures):  # to cancel nothing is a question to the scheduler as well
+            with suppress(Exception):  # a cluster that is gone has nothing to cancel
+                self._client.cancel(asked, force=True)
 
     def describe(self, address: str) -> str:
         """A worker for people: by its name, where it has one, and its address."""

@@ -120,8 +120,10 @@ class _Farm:
 
     def run(self, requests: list[CompileRequest]) -> Iterator[Result]:
         """The results of what the farm does; what it does not is in `left` afterwards."""
-        travelling = [request for request in requests if self._packer.can_travel(request)]
-        self.left = [request for request in requests if request not in {*travelling}]
+        if requests:
+            with suppress(ClusterLost):  # which comes again, where there is something to send
+                self._look()  # who is there imports what it needs meanwhile
+        travelling, self.left = self._packer.sorted(requests)
         if not travelling:
             return
         self._introduction = self._packer.introduction(travelling)

@@ -72,7 +72,8 @@ def answer(parcel: bytes) -> bytes:
         requests = [there[digest] for digest in wanted.requests if digest in there]
         known = [] if wanted.policy == "always" else [one for one in requests if _kept(one, cache)]
         rows = [_row(Result(request, "cached"), cache) for request in known]
-        missing = [request for request in requests if request not in {*known}]
+        found = set(known)
+        missing = [request for request in requests if request not in found]
         if missing:
             batch = Batch(missing, cache, scratch, wanted.policy)
             try:  # what has come is read while the next one compiles

@@ -50,6 +50,14 @@ class Packer:
         """A parcel of requests that `can_travel`."""
         return self._parcel(Workload().merged(*map(self._workload, requests)), requests)
 
+    def sorted(self, requests: Iterable[CompileRequest]) -> tuple[list[CompileRequest], list[CompileRequest]]:
+        """Those of the requests that a parcel can have, and the others."""
+        travelling: list[CompileRequest] = []
+        others: list[CompileRequest] = []
+        for request in requests:
+            (travelling if self.can_travel(request) else others).append(request)
+        return travelling, others
+
     def can_travel(self, request: CompileRequest) -> bool:
         """Whether a parcel can have it; looked at once for all its kinds and archs."""
         return self._carry(request) is not None

@@ -310,6 +310,18 @@ def test_a_worker_is_sent_its_next_parcel_before_the_last_one_is_kept(shared, ca
     assert min(kept) == 3
 
 
+def test_to_sort_requests_takes_no_longer_for_each_the_more_there_are(cache, tmp_path, monkeypatch):
+    """A run of a thousand kernels spent half a minute in comparing every request with all that can travel."""
+    hashes = []
+    whole = CompileRequest.__hash__
+    monkeypatch.setattr(CompileRequest, "__hash__", lambda one: hashes.append(1) or whole(one))
+    (tmp_path / "here.h").write_text("")
+    stays = CompileRequest(f'#include "{tmp_path}/here.h"\n__global__ void k() {{}}', kind="ptx", arch="compute_80")
+    wanted = [*map(simple, range(40)), stays]
+    assert Packer(cache, "missing").sorted(wanted) == (wanted[:-1], [stays])
+    assert len(hashes) <= 4 * len(wanted)
+
+
 def test_a_cache_without_a_directory_gets_the_artifacts(executor):
     cache = Cache()
     assert precompile([simple(9)], executor=executor, cache=cache).ok
