@@ -68,6 +68,9 @@ def _emit_bulk(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
     if modifiers.choice("prefetch"):
         modifiers.flag("L2", "global")
         return
+    if modifiers.flag("cp_mask"):
+        _emit_masked(writer, found[:3], instruction.operands[-1], modifiers)
+        return
     if modifiers.flag("multicast::cluster"):
         _emit_multicast(writer, found, modifiers)
         return
@@ -82,6 +85,16 @@ def _emit_bulk(writer: BlockWriter, instruction: Instruction, modifiers: Modifie
     writer.line(f"copy_bulk(batch, {target}, {to}, {source}, {start}, {size}, {writer.site})")
     if counted:
         emit_completion(writer, found[3], size)
+
+
+def _emit_masked(writer: BlockWriter, found: tuple[Operand, ...], mask: Operand, modifiers: Modifiers) -> None:
+    """A bulk copy of some of each 16 bytes."""
+    modifiers.flag("global", "shared::cta", "bulk_group")
+    (target, to), (source, start) = (
+        address_name(writer, space, one) for space, one in zip(("global", "shared"), found[:2], strict=True)
+    )
+    size, bits = writer.source(found[2], "u32"), writer.source(mask, "u16")
+    writer.line(f"copy_masked(batch, {target}, {to}, {source}, {start}, {size}, {bits}, {writer.site})")
 
 
 def _emit_multicast(writer: BlockWriter, found: tuple[Operand, ...], modifiers: Modifiers) -> None:

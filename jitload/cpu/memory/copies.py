@@ -62,16 +62,38 @@ def copy_bulk(
     batch: RunningLanes, target: Addresses, to: int, source: Addresses, start: int, size: Lanes, site: int
 ) -> None:
     """`cp.async.bulk`: `size` bytes per lane, 16 at a time."""
-    sizes = np.broadcast_to(size, (batch.count,)).astype(np.int64)
-    bad = np.flatnonzero(sizes % _CHUNK)
-    if len(bad):
-        batch.fail(site, int(bad[0]), f"a bulk copy of {int(sizes[bad[0]])} bytes, which is no multiple of {_CHUNK}")
+    sizes = _whole_chunks(batch, size, site)
     for length in np.unique(sizes).tolist():
         lanes = np.flatnonzero(sizes == length)
         into, out = _part_of(target, lanes), _part_of(source, lanes)
         for step in range(0, length, _CHUNK):
             words = list(out.load_vector(start + step, "u32", 4, _CHUNK // 4, site))
             into.store_vector(to + step, "u32", 4, site, words)
+
+
+def copy_masked(
+    batch: RunningLanes, target: Addresses, to: int, source: Addresses, start: int, size: Lanes, mask: Lanes, site: int
+) -> None:
+    """`.cp_mask`: of each 16 of the `size` bytes those whose bit in `mask` is set; others are not written."""
+    sizes = _whole_chunks(batch, size, site)
+    masks = np.broadcast_to(mask, (batch.count,))
+    for length in np.unique(sizes).tolist():
+        for number in range(_CHUNK):
+            lanes = np.flatnonzero((sizes == length) & ((masks >> np.uint16(number)) & np.uint16(1) != 0))
+            if not len(lanes):
+                continue
+            into, out = _part_of(target, lanes), _part_of(source, lanes)
+            for step in range(number, length, _CHUNK):
+                into.store(to + step, "u8", 1, site, out.load(start + step, "u8", 1, site))
+
+
+def _whole_chunks(batch: RunningLanes, size: Lanes, site: int) -> Array:
+    """The sizes of bulk copies, per lane."""
+    sizes: Array = np.broadcast_to(size, (batch.count,)).astype(np.int64)
+    bad = np.flatnonzero(sizes % _CHUNK)
+    if len(bad):
+        batch.fail(site, int(bad[0]), f"a bulk copy of {int(sizes[bad[0]])} bytes, which is no multiple of {_CHUNK}")
+    return sizes
 
 
 def fill_bulk(batch: RunningLanes, target: Addresses | MixedAddresses, to: int, size: Lanes, site: int) -> None:

@@ -177,13 +177,25 @@ def _copies_arrive(name: Name) -> Scene:
     return _alone(body, 1 if counted else 0, 2)
 
 
+_MASK = 0x9352
+
+
+def _mixed(new: int, old: int, word: int, masked: bool) -> int:
+    """A word of four in a row of which some bytes are new: those whose bits are set."""
+    taken = [not masked or _MASK >> 4 * word + k & 1 for k in range(4)]
+    return sum((new if one else old) & 255 << 8 * k for k, one in enumerate(taken))
+
+
 def _bulk(name: Name) -> Scene:
-    """64 bytes, which the mbarrier is told of, or a group waits for."""
+    """64 bytes, or some of each 16 of them, which the mbarrier is told of, or a group waits for."""
     hint = ", %d8" if name.has("L2::cache_hint") else ""
     start = "mov.b64 %d8, 0; mov.u32 %r2, 64; mov.u64 %d3, sh; "
+    masked = name.has("cp_mask")
+    if masked:
+        start, hint = f"{start} mov.b16 %h1, {_MASK};", f"{hint}, %h1"
     if name.has("bulk_group"):
         body = f"mul.wide.u32 %d1, %t, 4; mov.u64 %d3, sh; add.u64 %d3, %d3, %d1; st.shared.b32 [%d3], %t; bar.sync 0; setp.ne.u32 %p5, %t, 0; @%p5 bra DONE; {start} {{name}} [%m+64], [%d3], %r2{hint}; cp.async.bulk.commit_group; cp.async.bulk.wait_group 0; DONE: bar.sync 0; mul.wide.u32 %d1, %t, 4; add.u64 %d1, %d1, %m; ld.global.b32 %r0, [%d1];"
-        return Scene(body, lambda t: t - 16 if 16 <= t < 32 else _bytes(4 * t))
+        return Scene(body, lambda t: _mixed(t - 16, _bytes(4 * t), t % 4, masked) if 16 <= t < 32 else _bytes(4 * t))
     source = "[%m+16]"
     if not name.has("global"):
         start += "ld.global.b32 %r3, [%m+16]; st.shared.b32 [%d3+128], %r3; "
@@ -326,6 +338,7 @@ SCENES: dict[str, Callable[[Name], Scene]] = {
     "cp.async.bulk.(shared::cluster|shared::cta).global.mbarrier::complete_tx::bytes{.L2::cache_hint}": _bulk,
     "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes": _bulk,
     "cp.async.bulk.global.shared::cta.bulk_group{.L2::cache_hint}": _bulk,
+    "cp.async.bulk.global.shared::cta.bulk_group{.L2::cache_hint}.cp_mask": _bulk,
     "st.async{.weak}{.SHARED}.mbarrier::complete_tx::bytes{.VEC}.(b32|b64|u32|u64|s32|s64|f32|f64)": _async_store,
     "st.bulk{.weak}{.shared::cta}": _bulk_zeros,
     "mov.(b16|b32|b64|b128)": _parts_move,
