@@ -24,7 +24,7 @@ ROWS = (
     Row("cp!async!bulk!wait_group{.read}", "a:#", "", "nothing", since="8.0 sm_90", profile="synchronization", effects="loads stores releases"),
     Row(f"st!async{{.weak}}{{.SHARED}}.{_BYTES}{{.VEC}}.(b32|b64|u32|u64|s32|s64|f32|f64)", "[a] {b}:T [c]", "", "scene", profile="store", effects="stores releases", since="8.1 sm_90"),
     *(
-        Row(f"red!async.relaxed.cluster{{.shared::cluster}}.{_BYTES}.{name}.{types}", "[a] b:T [c]", "", "tests/cpu/test_clusters.py", profile="atomic", effects="stores strong releases", since="8.1 sm_90")
+        Row(f"red!async.relaxed.cluster{{.shared::cluster}}.{_BYTES}.{name}.{types}", "[a] b:T [c]", "", "scene", profile="atomic", effects="stores strong releases", since="8.1 sm_90")
         for name, types in (("(inc|dec)", "u32"), ("(min|max)", "(u32|s32)"), ("add", "(u32|s32|u64|s64)"), ("(and|or|xor)", "b32"))
     ),
     Row("st!bulk{.weak}{.shared::cta}", "[a] b:* c:#", "", "scene", example="[%r1], 16, 0", profile="store", effects="stores", since="8.6 sm_100"),

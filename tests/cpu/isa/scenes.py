@@ -204,6 +204,30 @@ def _bulk(name: Name) -> Scene:
     return _alone(body, _bytes(16), 1)
 
 
+_OPERATIONS: dict[str, Callable[[int, int], int]] = {
+    "inc": lambda old, most: 0 if old >= most else old + 1, "dec": lambda old, most: old - 1 if 0 < old <= most else most,
+    "min": min, "max": max, "add": int.__add__, "and": int.__and__, "or": int.__or__, "xor": int.__xor__,
+}  # fmt: skip
+
+
+def _async_reduction(name: Name) -> Scene:
+    """Two of them from one number, of which the mbarrier counts the bytes; both halves of 64 bits are looked at."""
+    bits, signed = name.type.bits, name.type.kind == "s"
+    operation = next(function for part, function in _OPERATIONS.items() if name.has(part))
+    found = -7 if signed else (1 << bits) - 7
+    for value in (5, 9):
+        found = operation(found, value) % (1 << bits)
+        found -= (signed and found >> bits - 1) << bits
+    letter = "%d4" if bits == 64 else "%r4"
+    own = name.has("shared::cluster")
+    generic = "" if own else "cvta.shared.u64 %d8, %d8; cvta.shared.u64 %d9, %d9;"
+    moves = f"mov.b{bits} {letter}, -7; st.shared.b{bits} [sh], {letter}; mov.u64 %d8, sh; mov.u64 %d9, bar; {generic} mbarrier.arrive.expect_tx.shared::cta.b64 %d1, [bar], {bits // 4};"
+    steps = " ".join(f"mov.b{bits} {letter}, {value}; {{name}} [%d8], {letter}, [%d9];" for value in (5, 9))
+    high = "ld.shared.b32 %r2, [sh+4]; xor.b32 %r1, %r1, %r2;" if bits == 64 else ""
+    body = f"{moves} {steps} mbarrier.test_wait.shared.b64 %p1, [bar], %d1; ld.shared.b32 %r1, [sh]; {high} selp.b32 %r0, %r1, 0, %p1;"
+    return _alone(body, (found ^ (found >> 32 if bits == 64 else 0)) % (1 << 32), 1)
+
+
 def _async_store(name: Name) -> Scene:
     """The values are there when the mbarrier says that so many bytes came."""
     count = next((int(part[1]) for part in name.picked if part in {"v2", "v4"}), 1)
@@ -341,6 +365,10 @@ SCENES: dict[str, Callable[[Name], Scene]] = {
     "cp.async.bulk.global.shared::cta.bulk_group{.L2::cache_hint}.cp_mask": _bulk,
     "st.async{.weak}{.SHARED}.mbarrier::complete_tx::bytes{.VEC}.(b32|b64|u32|u64|s32|s64|f32|f64)": _async_store,
     "st.bulk{.weak}{.shared::cta}": _bulk_zeros,
+    **{
+        f"red.async.relaxed.cluster{{.shared::cluster}}.mbarrier::complete_tx::bytes.{which}": _async_reduction
+        for which in ("(inc|dec).u32", "(min|max).(u32|s32)", "add.(u32|s32|u64|s64)", "(and|or|xor).b32")
+    },
     "mov.(b16|b32|b64|b128)": _parts_move,
     "mov.(v2|v4).(b16|b32|u16|s16|u32|s32|f32)": _vector_move,
     "mov.v2.(b64|u64|s64|f64)": _vector_move,
