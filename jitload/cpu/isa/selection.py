@@ -58,6 +58,6 @@ ROWS = (
     Row("cvta.WINDOW.u64", "d:T a:T", "", "scene", profile="conversion", effects="linear assembles"),
     Row("cvta!to.WINDOW.u64", "d:T a:T", "", "scene", profile="conversion", effects="linear assembles"),
     Row("isspacep.WINDOW", "d:p a:u64", "", "scene", profile="move"),
-    Row("mapa{.shared::cluster}.(u32|u64)", "d:T a:T b:u32", "", "tests/cpu/test_clusters.py", since="7.8 sm_90"),
-    Row("getctarank{.shared::cluster}.(u32|u64)", "d:u32 a:T", "", "tests/cpu/test_clusters.py", since="7.8 sm_90"),
+    Row("mapa{.shared::cluster}.(u32|u64)", "d:T a:T b:u32", "", "scene", since="7.8 sm_90"),
+    Row("getctarank{.shared::cluster}.(u32|u64)", "d:u32 a:T", "", "scene", since="7.8 sm_90"),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Forms whose effect takes more than one instruction to see: small kernels around them, and what is left in the end.
 
-Each scene is run by some threads of one block, of which each stores one word; a name of the form stands for `{name}` in its
+Each scene is run by some threads of one block, or of several that are a cluster, of which each stores one word; a name of the form stands for `{name}` in its
 text, its registers are those of `_FRAME`, and it says what each thread finds.
 """
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 #: `sh` shared memory of 512 bytes, `bar` an mbarrier there that waits for 64 arrivals, `%r0` the result.
 FRAME = """.func (.reg .b32 %o) twice(.reg .b32 %i) {{ shl.b32 %o, %i, 1; ret; }}
 .visible .entry k{number}(.param .u64 out, .param .u64 memory) {{
-.reg .b32 %r<10>, %t; .reg .b64 %d<10>, %m, %w, %x; .reg .b16 %h<10>; .reg .b8 %b<4>; .reg .pred %p<6>; .reg .f32 %f<4>; .reg .f64 %e<4>; .reg .b128 %q;
+.reg .b32 %r<10>, %t, %g; .reg .b64 %d<10>, %m, %w, %x; .reg .b16 %h<10>; .reg .b8 %b<4>; .reg .pred %p<6>; .reg .f32 %f<4>; .reg .f64 %e<4>; .reg .b128 %q;
 .shared .align 128 .b8 sh[512]; .shared .align 8 .b64 bar; .local .align 16 .b8 lo[16];
 mov.u32 %t, %tid.x; mov.b32 %r0, 0; ld.param.u64 %m, [memory];
 setp.ne.u32 %p5, %t, 0; @%p5 bra READY; mbarrier.init.shared.b64 [bar], {arrivals}; READY: bar.sync 0;
 {body}
-END: ld.param.u64 %w, [out]; mul.wide.u32 %x, %t, 4; add.u64 %w, %w, %x; st.global.b32 [%w], %r0;
+END: ld.param.u64 %w, [out]; mov.u32 %g, %ctaid.x; mad.lo.u32 %g, %g, 64, %t; mul.wide.u32 %x, %g, 4; add.u64 %w, %w, %x; st.global.b32 [%w], %r0;
 OUT: ret; }}"""
 THREADS = 64
 Told = list[int]
@@ -36,12 +36,14 @@ class Scene(NamedTuple):
         found: the word of each thread.
         arrivals: how many the mbarrier waits for.
         stops: what a fault must say, where the launch is stopped.
+        blocks: of the cluster; threads are counted through them.
     """
 
     body: str
     found: Callable[[int], int]
     arrivals: int = THREADS
     stops: str = ""
+    blocks: int = 1
 
 
 def text_of(scene: Scene, name: Name, number: int) -> str:
@@ -202,6 +204,24 @@ def _bulk(name: Name) -> Scene:
         source = "[%d3+128]"
     body = f"{start} mov.u64 %d9, bar; mbarrier.arrive.expect_tx.shared::cta.b64 %d1, [bar], 64; {_PHASE} {{name}} [%d3], {source}, %r2, [%d9]{hint}; mbarrier.test_wait.shared.b64 %p1, [bar], %d1; ld.shared.b32 %r4, [%d3]; selp.b32 %r0, %r4, 0, %p1;"
     return _alone(body, _bytes(16), 1)
+
+
+def _ranks(name: Name) -> Scene:
+    """Two blocks look at each other's memory; what an address is of is asked of the own one and of the other's."""
+    bits, shared = name.type.bits, name.has("shared::cluster") or name.type.bits == 32
+    own, other = ("%d2", "%d3") if bits == 64 else ("%r5", "%r6")
+    generic = "" if shared else f"cvta.shared.u64 {own}, {own};"
+    space = ".shared::cluster" if shared else ""
+    maps = name.row.opcode == "mapa"
+    mapping = "{name}" if maps else f"mapa{'.shared::cluster' if name.has('shared::cluster') else ''}.u{bits}"
+    asked = (
+        f"ld{space}.b32 %r0, [{other}];"
+        if maps
+        else f"{{name}} %r0, {own}; {{name}} %r1, {other}; mad.lo.u32 %r0, %r0, 10, %r1;"
+    )
+    meet = "barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;"
+    body = f"mov.u32 %r2, %cluster_ctarank; add.u32 %r3, %r2, 100; st.shared.b32 [sh], %r3; {meet} xor.b32 %r4, %r2, 1; mov.u{bits} {own}, sh; {generic} {mapping} {other}, {own}, %r4; {asked} {meet}"
+    return Scene(body, lambda t: 100 + (1 - t // THREADS) if maps else 10 * (t // THREADS) + 1 - t // THREADS, blocks=2)
 
 
 _OPERATIONS: dict[str, Callable[[int, int], int]] = {
@@ -365,6 +385,8 @@ SCENES: dict[str, Callable[[Name], Scene]] = {
     "cp.async.bulk.global.shared::cta.bulk_group{.L2::cache_hint}.cp_mask": _bulk,
     "st.async{.weak}{.SHARED}.mbarrier::complete_tx::bytes{.VEC}.(b32|b64|u32|u64|s32|s64|f32|f64)": _async_store,
     "st.bulk{.weak}{.shared::cta}": _bulk_zeros,
+    "mapa{.shared::cluster}.(u32|u64)": _ranks,
+    "getctarank{.shared::cluster}.(u32|u64)": _ranks,
     **{
         f"red.async.relaxed.cluster{{.shared::cluster}}.mbarrier::complete_tx::bytes.{which}": _async_reduction
         for which in ("(inc|dec).u32", "(min|max).(u32|s32)", "add.(u32|s32|u64|s64)", "(and|or|xor).b32")

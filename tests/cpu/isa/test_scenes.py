@@ -18,14 +18,16 @@ ROWS = [row for rows in families().values() for row in rows if way_of(row) == "s
 def test_a_scene_ends_as_it_says(ptx, row):
     for name in names_of(row, 6):
         scene = SCENES[row.name](name)
-        out, memory = np.zeros(THREADS, np.uint32), np.array([k % 251 for k in range(512)], np.uint8)
+        threads = scene.blocks * THREADS
+        out, memory = np.zeros(threads, np.uint32), np.array([k % 251 for k in range(512)], np.uint8)
         device = ptx(text_of(scene, name, 0))
         if scene.stops:
             with pytest.raises(CpuFault, match=scene.stops):
                 device.run("k0", 1, THREADS, out, memory)
             continue
-        device.run("k0", 1, THREADS, out, memory)
-        assert out.tolist() == [scene.found(thread) % (1 << 32) for thread in range(THREADS)], name.parts
+        cluster = scene.blocks if scene.blocks > 1 else None
+        device.run("k0", scene.blocks, THREADS, out, memory, cluster=cluster)
+        assert out.tolist() == [scene.found(thread) % (1 << 32) for thread in range(threads)], name.parts
 
 
 def test_every_scene_is_of_a_row():
