@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.instruction import Modifiers
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.decode import read
-from jitload.cpu.native import access, atomics, context, fields, floats, integers, values
+from jitload.cpu.native import access, approximate, atomics, context, fields, floats, integers, values
 from jitload.cpu.types import TYPES
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ COLUMNS: dict[str, Column] = {
     **dict.fromkeys(("div", "rcp", "sqrt"), floats.emit_quotient),
     **dict.fromkeys(("min", "max"), floats.emit_extreme),
     **dict.fromkeys(("abs", "neg"), floats.emit_sign),
+    **dict.fromkeys(("ex2", "lg2", "sin", "cos", "tanh"), approximate.emit_function),
+    "rsqrt": approximate.emit_approximation,
     "copysign": floats.emit_copysign,
     "setp": values.emit_setp,
     "set": values.emit_set,
@@ -85,6 +87,8 @@ def emit(w: KernelWriter, instruction: Instruction) -> None:
 
 def _narrowed(opcode: str, name: Name) -> Column | None:
     """The column of integers, pairs and carries under an opcode that floats have as well."""
+    if name.has("approx") and opcode in {"div", "rcp", "sqrt"}:
+        return approximate.emit_approximation
     last = TYPES.get(name.types[-1]) if name.types else None
     if last is None:
         return None

@@ -9,8 +9,8 @@ from __future__ import annotations
     TABLE, ALLOCATIONS, PARAMS, PARAM_BYTES, SHARED, SHARED_BYTES, LOCAL, LOCAL_STRIDE, LOCAL_BYTES, LOCAL_UNSET,
     FRAMES, FRAME_BYTES, STATES, THREADS,
     TID, _TID_Y, _TID_Z, NTID, _NTID_Y, _NTID_Z, CTAID, _CTAID_Y, _CTAID_Z, NCTAID, _NCTAID_Y, _NCTAID_Z,
-    WARPS, DYNAMIC_BYTES, VARIABLES, PARTED, WARP_TURNS,
-) = range(42)  # fmt: skip
+    WARPS, DYNAMIC_BYTES, VARIABLES, PARTED, WARP_TURNS, FUNCTIONS,
+) = range(43)  # fmt: skip
 #: Behind them, per site that accesses global memory: start, how far an access may begin from there, what to add.
 NEAR = 48
 NEAR_WORDS = 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.faults import Refused
+from jitload.cpu.native.directed import rounded
 from jitload.cpu.native.text import float_text
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from jitload.cpu.text.ir import Instruction, Operand
 
 FLOAT = {32: "float", 64: "double"}
-_NAN = {32: 0x7FFFFFFF, 64: 0xFFF8000000000000}
+NAN = {32: 0x7FFFFFFF, 64: 0xFFF8000000000000}
 _SIGN = {32: 1 << 31, 64: 1 << 63}
 _EXPONENT = {32: 0x7F800000, 64: 0x7FF0000000000000}
 _ONE = {32: 0x3F800000, 64: 0x3FF0000000000000}
@@ -47,7 +48,7 @@ def flushed(w: KernelWriter, value: str, bits: int) -> str:
 
 def settled(w: KernelWriter, value: str, bits: int, sources: list[str]) -> str:
     """Bits of what arithmetic gave, with the NaN that the ISA asks for: one of f32, an operand's of f64."""
-    nan = str(_NAN[bits])
+    nan = str(NAN[bits])
     if bits == 64:
         for one in reversed(sources):
             quiet = w.new(f"or i64 {one}, {_QUIET}")
@@ -63,7 +64,7 @@ def saturated(w: KernelWriter, value: str, bits: int) -> str:
     return w.select(positive, f"i{bits}", w.select(above, f"i{bits}", str(_ONE[bits]), value), "0")
 
 
-class _Form:
+class Form:
     """How one instruction takes its sources and gives its result."""
 
     def __init__(self, w: KernelWriter, modifiers: Modifiers) -> None:
@@ -95,9 +96,15 @@ class _Form:
         self.w.result(target, self.bits, value)
 
 
-def _nearest(modifiers: Modifiers) -> None:
-    if modifiers.choice("rn", "rz", "rm", "rp") not in {"rn", ""}:
-        raise Refused("directed rounding has no native form")
+def _directed(w: KernelWriter, instruction: Instruction, form: Form, mode: str, *, one: str = "") -> None:
+    """What is rounded in another mode than to nearest; `one` stands before the sources of `rcp`."""
+    if form.bits != 32:
+        raise Refused("directed rounding of f64 has no native form")
+    target, *rest = instruction.operands
+    sources = [as_float(w, form.source(operand), 32) for operand in rest]
+    opcode = "div" if one else instruction.opcode
+    found = rounded(w, opcode, [one, *sources] if one else sources, mode)
+    form.finish(target, settled(w, found, 32, []))
 
 
 _SUMS = {"add": "fadd {kind} {0}, {1}", "sub": "fsub {kind} {0}, {1}", "mul": "fmul {kind} {0}, {1}"}
@@ -106,19 +113,23 @@ _FUSED = "call {kind} @llvm.fma.f{bits}({kind} {0}, {kind} {1}, {kind} {2})"
 
 def emit_arithmetic(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`add`, `sub`, `mul`, `fma` and the `mad` that is one."""
-    _nearest(modifiers)
-    form = _Form(w, modifiers)
+    mode = modifiers.choice("rn", "rz", "rm", "rp")
+    form = Form(w, modifiers)
+    if mode not in {"rn", ""}:
+        _directed(w, instruction, form, mode)
+        return
     target, *rest = instruction.operands
     form.compute(_SUMS.get(instruction.opcode, _FUSED), target, [form.source(one) for one in rest])
 
 
 def emit_quotient(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`div`, `rcp` and `sqrt` that are rounded correctly, `.full` among them."""
-    if modifiers.flag("approx"):
-        raise Refused("approximations have no native form")
     modifiers.flag("full")
-    _nearest(modifiers)
-    form = _Form(w, modifiers)
+    mode = modifiers.choice("rn", "rz", "rm", "rp")
+    form = Form(w, modifiers)
+    if mode not in {"rn", ""}:
+        _directed(w, instruction, form, mode, one=float_text(_ONE[32], 32) if instruction.opcode == "rcp" else "")
+        return
     target, *rest = instruction.operands
     sources = [form.source(one) for one in rest]
     if instruction.opcode == "sqrt":
@@ -132,7 +143,7 @@ def emit_quotient(w: KernelWriter, instruction: Instruction, modifiers: Modifier
 
 def emit_extreme(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`min` and `max` of two."""
-    form = _Form(w, modifiers)
+    form = Form(w, modifiers)
     keep_nan = modifiers.flag("NaN")
     if len(instruction.operands) != 3:
         raise Refused("the least of three has no native form")
@@ -147,12 +158,12 @@ def emit_extreme(w: KernelWriter, instruction: Instruction, modifiers: Modifiers
     found = w.select(first, kind, a, b)
     found = w.select(equal, kind, alike, w.select(b_nan, kind, a, found))
     lost = w.new(f"{'or' if keep_nan else 'and'} i1 {a_nan}, {b_nan}")
-    form.finish(instruction.operands[0], w.select(lost, kind, str(_NAN[bits]), found))
+    form.finish(instruction.operands[0], w.select(lost, kind, str(NAN[bits]), found))
 
 
 def emit_sign(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`abs` and `neg`: the sign is a bit."""
-    form = _Form(w, modifiers)
+    form = Form(w, modifiers)
     bits, source = form.bits, form.source(instruction.operands[1])
     negates = instruction.opcode == "neg"
     mask = _SIGN[bits] if negates else _SIGN[bits] - 1

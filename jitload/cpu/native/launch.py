@@ -16,6 +16,7 @@ from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.memory.generic import at_generic, at_global, at_local, at_param, at_shared
 from jitload.cpu.memory.slab import unset_bytes
 from jitload.cpu.native import context as at
+from jitload.cpu.native.approximate import loops
 from jitload.cpu.native.frame import MASK, VALUE
 from jitload.cpu.native.lookup import ROW_WORDS
 from jitload.cpu.native.places import SPACES
@@ -103,6 +104,7 @@ class NativeLaunch:
         words[at.WARPS] = grid.warps
         words[at.DYNAMIC_BYTES] = grid.shared_bytes
         words[at.VARIABLES] = self._variables()
+        words[at.FUNCTIONS] = loops().ctypes.data
 
     def _variables(self) -> int:
         """The table of addresses of the module's variables."""

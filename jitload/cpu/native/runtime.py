@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 from jitload.cpu.memory.slab import UNSET
 from jitload.cpu.native import context
+from jitload.cpu.native.approximate import CALL
 from jitload.cpu.native.barriers import MEET
 from jitload.cpu.native.frame import MASK, RESULT, VALUE
 from jitload.cpu.native.lookup import LOOK_UP, row_helpers
@@ -180,7 +181,7 @@ def runtime_text(meetings: Sequence[Meet], common: list[list[int]] | None) -> st
     }
     names |= {"FOLDED": _FOLDED, "OR": _FOLDS["or"], "AND": _FOLDS["and"]}
     names["ROWS"] = "false" if common is None else "true"
-    text = LOOK_UP + warps_text([meet.name for meet in meetings]) + THREADS + MEET + _DRIVER
+    text = LOOK_UP + warps_text([meet.name for meet in meetings]) + THREADS + MEET + CALL + _DRIVER
     text = _WORD.sub(_load_word, _SET.sub(_store_word, Template(text).substitute(names)))
     return text + _tables(meetings) + row_helpers() + _rows_text(common) + _PROFILES
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.faults import Refused
 from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW
+from jitload.cpu.native.directed import narrowed
 from jitload.cpu.native.floats import FLOAT, as_bits, as_float, flushed, is_nan, round_integral, saturated, settled
 from jitload.cpu.text.ir import Immediate, Pair, Special, Vector
 
@@ -269,11 +270,19 @@ def _to_integer(w: KernelWriter, value: str, source: Type, type_: Type, mode: st
 
 
 def _from_integer(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:
-    if mode != "rn":
-        raise Refused("directed rounding has no native form")
     sign = "s" if source.kind == "s" else "u"
+    if mode != "rn":
+        return _from_integer_directed(w, value, source, type_, mode)
     x = w.new(f"{sign}itofp i{source.bits} {value} to {FLOAT[type_.bits]}")
     return as_bits(w, x, type_.bits)
+
+
+def _from_integer_directed(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:
+    """Of up to 32 bits, which f64 holds."""
+    if source.bits > 32:
+        raise Refused("directed rounding of 64 bits has no native form")
+    x = w.new(f"{'s' if source.kind == 's' else 'u'}itofp i{source.bits} {value} to double")
+    return as_bits(w, x, 64) if type_.bits == 64 else narrowed(w, x, mode)
 
 
 def _between(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:
@@ -287,7 +296,7 @@ def _between(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) 
     if type_.bits == 64:
         return _widened(w, value, x)
     if mode != "rn":
-        raise Refused("directed rounding has no native form")
+        return settled(w, narrowed(w, x, mode), 32, [])
     return settled(w, as_bits(w, w.new(f"fptrunc double {x} to float"), 32), 32, [])
 
 

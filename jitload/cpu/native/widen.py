@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 LANES = 8
 
 _TYPE = r"(?:i\d+|half|bfloat|float|double)"
-_VALUE = r"(?:%[\w.]+|-?\d+|0x[HRK]?[0-9A-Fa-f]+|true|false)"
+_VALUE = r"(?:%[\w.]+|0x[HRK]?[0-9A-Fa-f]+|-?\d+|true|false)"  # hexadecimal before decimal, which it begins like
 _TWO = re.compile(rf"([a-z]+(?: [a-z]+)*) ({_TYPE}) ({_VALUE}), ({_VALUE})")
 _CAST = re.compile(rf"([a-z]+) ({_TYPE}) ({_VALUE}) to ({_TYPE})")
 _SELECT = re.compile(rf"select i1 ({_VALUE}), ({_TYPE}) ({_VALUE}), {_TYPE} ({_VALUE})")

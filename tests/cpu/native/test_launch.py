@@ -199,8 +199,8 @@ NEXT:
     ret;
 }
 .visible .entry rounds(.param .u64 out) {
-    .reg .pred %p; .reg .f32 %f;
-    add.rz.f32 %f, 0f3F800000, 0f3F800000;
+    .reg .f64 %f;
+    add.rz.f64 %f, 0d3FF0000000000000, 0d3FF0000000000000;
     ret;
 }"""
 
@@ -210,7 +210,7 @@ NEXT:
     [
         ("spin", "may wait"), ("gather", "may wait"), ("round", "may wait"), ("agree", ""), ("bound", ""),
         ("search", ""), ("chase", ""),
-        ("rounds", "directed rounding has no native form"),
+        ("rounds", "directed rounding of f64 has no native form"),
     ],
 )  # fmt: skip
 def test_what_has_no_native_form_is_refused_and_runs_on_lanes(ptx, name, why):

@@ -1,0 +1,98 @@
+"""Every form of an instruction that has machine code, over values at the edges: the same bits as on lanes."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from .test_launch import both
+
+_EDGES = [
+    0, 1, 2, 0x1F, 0x20, 0xFF, 0x8001, 0x7FFFFF, 0x800000, 0x3F800000, 0x3F800001, 0x7F7FFFFF, 0x7F800000, 0x7FC00001,
+    0x7FA00001, 0x7E900000, 0x42C80000, 0x4B000001, 0x33800000, 0x3EAAAAAB,
+]  # fmt: skip
+_WORDS = [one | sign for one in _EDGES for sign in (0, 1 << 31)]
+
+#: Result -> instructions; %r, %f are words, %d, %g are of 64 bits.
+FORMS = {
+    "r": [
+        *(f"bfe.{t} %r0, %r1, %r2, %r3" for t in ("u32", "s32")),
+        *(f"bmsk.{mode}.b32 %r0, %r1, %r2" for mode in ("clamp", "wrap")),
+        *(f"szext.{mode}.{t} %r0, %r1, %r2" for mode in ("clamp", "wrap") for t in ("u32", "s32")),
+        "bfi.b32 %r0, %r1, %r2, %r3, %r1",
+        *(f"mul24.{half}.{t} %r0, %r1, %r2" for half in ("lo", "hi") for t in ("u32", "s32")),
+        *(f"mad24.{half}.{t} %r0, %r1, %r2, %r3" for half in ("lo", "hi") for t in ("u32", "s32")),
+        "mad24.hi.sat.s32 %r0, %r1, %r2, %r3", "mad.hi.sat.s32 %r0, %r1, %r2, %r3",
+        *(f"prmt.b32{mode} %r0, %r1, %r2, %r3" for mode in ("", ".f4e", ".b4e", ".rc8", ".ecl", ".ecr", ".rc16")),
+        *(f"dp4a.{a}.{b} %r0, %r1, %r2, %r3" for a in ("u32", "s32") for b in ("u32", "s32")),
+        *(f"dp2a.{half}.{a}.s32 %r0, %r1, %r2, %r3" for half in ("lo", "hi") for a in ("u32", "s32")),
+        *(f"{op}.{t} %r0, %r1, %r2" for op in ("add", "min", "max") for t in ("u16x2", "s16x2")),
+        *(f"{op}.relu.s16x2 %r0, %r1, %r2" for op in ("min", "max")),
+        "add.cc.u32 %r0, %r1, %r2; addc.cc.u32 %r4, %r2, %r3; addc.u32 %r4, %r4, %r0; xor.b32 %r0, %r0, %r4",
+        "sub.cc.u32 %r0, %r1, %r2; subc.cc.u32 %r4, %r2, %r3; subc.u32 %r4, %r4, %r0; xor.b32 %r0, %r0, %r4",
+        "mad.lo.cc.u32 %r0, %r1, %r2, %r3; madc.hi.cc.s32 %r4, %r1, %r2, %r3; addc.u32 %r0, %r0, %r4",
+        "lop3.or.b32 %r0|%p, %r1, %r2, %r3, 0x6a, %q; @%p add.u32 %r0, %r0, 1",
+        "slct.u32.f32 %r0, %r1, %r2, %f3", "slct.ftz.u32.f32 %r0, %r1, %r2, %f3",
+        *(f"cvt.sat.{a}.{b} %r0, %r1" for a, b in (("u8", "s32"), ("s8", "u32"), ("s16", "s32"), ("u32", "s32"), ("s32", "u32"))),
+        "mov.v2.b32 {%r0, %r4}, {%r2, %r1}; sub.u32 %r0, %r0, %r4",
+    ],
+    "f": [
+        *(f"{op}.{mode}{end}.f32 %f0, %f1, %f2" for op in ("add", "sub", "mul", "div") for mode in ("rz", "rm", "rp") for end in ("", ".ftz")),
+        *(f"{op}.{mode}.sat.f32 %f0, %f1, %f2" for op in ("add", "mul") for mode in ("rz", "rm", "rp")),
+        *(f"fma.{mode}{end}.f32 %f0, %f1, %f2, %f3" for mode in ("rz", "rm", "rp") for end in ("", ".ftz", ".sat")),
+        *(f"{op}.{mode}{end}.f32 %f0, %f1" for op in ("rcp", "sqrt") for mode in ("rz", "rm", "rp") for end in ("", ".ftz")),
+        *(f"{op}.approx{end}.f32 %f0, %f1" for op in ("rcp", "sqrt", "rsqrt", "ex2", "lg2", "sin", "cos") for end in ("", ".ftz")),
+        "tanh.approx.f32 %f0, %f1", "div.approx.f32 %f0, %f1, %f2", "div.approx.ftz.f32 %f0, %f1, %f2", "div.full.f32 %f0, %f1, %f2",
+        *(f"cvt.{mode}.f32.{t} %f0, %r1" for mode in ("rz", "rm", "rp") for t in ("u32", "s32")),
+        *(f"cvt.{mode}.f32.f64 %f0, %g1" for mode in ("rn", "rz", "rm", "rp")),
+        *(f"{op}.NaN.f32 %f0, %f1, %f2" for op in ("min", "max")),
+        "fma.rn.f32 %f0, %f1, 0f3F000001, %f2",
+    ],
+    "d": [
+        *(f"bfe.{t} %d0, %d1, %r2, %r3" for t in ("u64", "s64")), "bfi.b64 %d0, %d1, %d2, %r2, %r3",
+        *(f"mul.hi.{t} %d0, %d1, %d2" for t in ("u64", "s64")),
+        "add.cc.u64 %d0, %d1, %d2; addc.u64 %d0, %d0, %d2", "mad.lo.cc.u64 %d0, %d1, %d2, %d1; madc.hi.s64 %d0, %d0, %d2, %d1",
+    ],
+    "g": ["rcp.approx.ftz.f64 %g0, %g1", "rsqrt.approx.ftz.f64 %g0, %g1", "rsqrt.approx.f64 %g0, %g1"],
+}  # fmt: skip
+_STORE = {"r": "u32", "f": "f32", "d": "u64", "g": "f64"}
+
+
+def kernel(forms: list[tuple[str, str]]) -> str:
+    """One that stores what each form gives, in 8 bytes."""
+    lines = [
+        ".visible .entry k(.param .u64 in, .param .u64 out) {",
+        ".reg .b32 %r<9>; .reg .f32 %f<5>; .reg .b64 %d<5>; .reg .f64 %g<5>; .reg .b64 %w<3>; .reg .pred %p, %q;",
+        "mov.u32 %r5, %ctaid.x; mov.u32 %r6, %ntid.x; mov.u32 %r7, %tid.x; mad.lo.u32 %r5, %r5, %r6, %r7;",
+        "ld.param.u64 %w1, [in]; ld.param.u64 %w2, [out];",
+        f"mul.wide.u32 %w0, %r5, 12; add.u64 %w1, %w1, %w0; mul.wide.u32 %w0, %r5, {8 * len(forms)}; add.u64 %w2, %w2, %w0;",
+        "ld.global.u32 %r1, [%w1]; ld.global.u32 %r2, [%w1+4]; ld.global.u32 %r3, [%w1+8]; setp.gt.s32 %q, %r3, %r1;",
+        *(f"mov.b32 %f{n}, %r{n};" for n in (1, 2, 3)),
+        "mov.b64 %d1, {%r2, %r1}; mov.b64 %d2, {%r3, %r2}; mov.b64 %g1, %d1; mov.b64 %g2, %d2;",
+    ]
+    for number, (kind, text) in enumerate(forms):
+        lines.append(f"mov.b32 %r4, 0; {text};\nst.global.{_STORE[kind]} [%w2+{8 * number}], %{kind}0;")
+    return "\n".join([*lines, "ret;", "}"])
+
+
+def check(ptx, words: list[tuple[int, ...]]) -> None:
+    forms = [(kind, text) for kind, texts in FORMS.items() for text in texts]
+    values = np.array(words, np.uint32)
+    out = np.zeros(len(words) * len(forms), np.uint64)
+    assert not both(ptx(kernel(forms)), "k", -(-len(words) // 64), 64, values, out)
+
+
+def test_forms_over_edges(ptx):
+    pairs = [(a, b, _WORDS[(7 * k) % len(_WORDS)]) for k, (a, b) in enumerate(itertools.product(_WORDS, _WORDS))]
+    check(ptx, pairs[::3][:512])
+
+
+@pytest.mark.slow(keep=1)
+@pytest.mark.parametrize("seed", range(20))
+def test_forms_over_chance(ptx, seed):
+    chance = np.random.default_rng(seed)
+    words = chance.integers(0, 1 << 32, (4096, 3), np.uint32)
+    words[chance.random(words.shape) < 0.3] = chance.choice(np.array(_WORDS, np.uint32))
+    check(ptx, [tuple(row) for row in words.tolist()])
