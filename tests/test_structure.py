@@ -499,7 +499,6 @@ LONG_FILES = {
     "cpu/checks/race.py": (370, "one check"),
     "cpu/memory/arena.py": (400, "one table of allocations, and what may be done with it"),
     "door.py": (390, "public functions: more than half is docstrings"),
-    "jit/kernel.py": (410, "the class that `jit_kernel` gives: half is docstrings"),
     "launch/kernel.py": (335, "the class of kernels: half is docstrings"),
     "tiers/index.py": (345, "the only importer of diskcache"),
     "tiers/remote/redis_store.py": (370, "the only importer of redis"),
