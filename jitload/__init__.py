@@ -31,7 +31,6 @@ _PUBLIC = {
     "diagnostic": ("Diagnostic",),
     "door": (
         "compile",
-        "explain",
         "link",
         "seal",
     ),
@@ -61,6 +60,7 @@ _PUBLIC = {
         "Event",
         "on_event",
     ),
+    "inquiry": ("explain",),
     "jit": (
         "JitKernel",
         "jit_kernel",

@@ -9,7 +9,6 @@ from jitload.cpu.profile.report import CpuProfile as CpuProfile
 from jitload.cpu.profile.report import cpu_profile as cpu_profile
 from jitload.diagnostic import Diagnostic as Diagnostic
 from jitload.door import compile as compile
-from jitload.door import explain as explain
 from jitload.door import link as link
 from jitload.door import seal as seal
 from jitload.errors import ArgumentError as ArgumentError
@@ -34,6 +33,7 @@ from jitload.errors import UsageTypeError as UsageTypeError
 from jitload.errors import UsageValueError as UsageValueError
 from jitload.events import Event as Event
 from jitload.events import on_event as on_event
+from jitload.inquiry import explain as explain
 from jitload.jit import JitKernel as JitKernel
 from jitload.jit import jit_kernel as jit_kernel
 from jitload.launch.device_global import DeviceGlobal as DeviceGlobal

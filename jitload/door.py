@@ -1,4 +1,4 @@
-"""The door to the road: `compile`, `link`, `explain`, `seal`, and what they fill in where the caller left it out.
+"""The door to the road: `compile`, `link`, `seal`, and what they fill in where the caller left it out.
 
 What is left out is taken from the session in force (settings, cache, bundles, seal) and from the device that is here
 (kind, arch, options, and what else would do: jitload/target.py).
@@ -20,10 +20,9 @@ from jitload.lazy import lazy
 from jitload.road import Roles
 from jitload.settings.scope import scope_in_force
 from jitload.source.arch import EXECUTOR_OPTIONS, given_arch
-from jitload.source.request import CompileRequest, request_of
+from jitload.source.request import CompileRequest
 from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, stand_ins, wanted_options
 from jitload.tiers.cache import default_cache
-from jitload.tiers.lookup import Answer
 from jitload.trace import is_mistake, short_errors, shorten
 
 TYPE_CHECKING = False
@@ -35,21 +34,15 @@ if TYPE_CHECKING:
 
     from jitload import linking
     from jitload.artifact import Artifact
-    from jitload.bundles import nearest
-    from jitload.bundles.bundle import Bundle
     from jitload.compiler import diagnostics
     from jitload.diagnostic import Diagnostic
     from jitload.road import Compiler, Warn
     from jitload.source.fields import Written
-    from jitload.tiers import explain as explaining
-    from jitload.tiers.cache import Cache, Explainable
-    from jitload.tiers.explain import Explanation
+    from jitload.tiers.cache import Cache
     from jitload.values import Kind, KindName
 else:  # not on the way to a hit
     linking = lazy("jitload.linking")
-    nearest = lazy("jitload.bundles.nearest")
     diagnostics = lazy("jitload.compiler.diagnostics")
-    explaining = lazy("jitload.tiers.explain")
 
 __tracebackhide__ = is_mistake
 # Requests made from the same plain arguments, so that a memory hit does not canonicalise again.
@@ -298,59 +291,6 @@ def compile_request(
     )
 
 
-def look_up(request: CompileRequest, cache: Cache) -> Answer:
-    """What the bundles in force and a cache have for a request, as `road.look_up`."""
-    settings = config.current()
-    return road.look_up(request, cache, settings, bundles_in_force(settings))
-
-
-@short_errors
-def explain(
-    request: CompileRequest | Explainable,
-    cache: Cache | None = None,
-    *,
-    device: str | None = None,
-    kinds: Iterable[Kind] = ANY_IMAGE,
-) -> Explanation:
-    """What a request, or the next load of a `jit_kernel`, would get now, and why. Nothing is compiled or counted.
-
-    It names the image that would serve, what each place says, the factors of the key, and the nearest entries.
-
-    Args:
-        request: a `CompileRequest`, or anything with a `request()` that gives one.
-        cache: where to look; default: a kernel's own cache where it has one, else the user's.
-        device: as for `compile_request`; default: a kernel's own.
-        kinds: as for `compile_request`.
-
-    Returns:
-        The explanation; `print` it, or look at `outcome`, `tier`, `nearest`.
-
-    Raises:
-        BundleError, TrustError: a bundle in force is refused, as it would be there.
-    """
-    wanted = request_of(request)
-    if device is None and hasattr(request, "stand_ins"):
-        chosen = request.stand_ins(wanted)
-        device, kinds = chosen.device, kinds if chosen.kinds is ANY_IMAGE else chosen.kinds
-    own = getattr(request, "cache", None) if cache is None else cache
-    settings, sealed = config.current(), is_sealed()
-    store = default_cache(settings) if own is None else own
-    bundles = bundles_in_force(settings)
-    if settings.compile == "always":
-        answer = Answer(wanted)
-        answer.notes = [("no place is asked", "compile=always")]
-    else:
-        answer = road.look_up(wanted, store, settings, bundles, use=False)
-        if answer.artifact is None and road.cannot_compile(wanted, store, settings.compile, sealed=sealed):
-            others = StandIns(device, tuple(kinds))
-            answer = road.find_stand_in(wanted, store, settings, bundles, others, before=answer, use=False)
-    toolchain = store.compiler(wanted)
-    hindered = explaining.obstacle(settings, toolchain, sealed=sealed)
-    scan = settings.compile != "always"
-    near = [] if answer.artifact is not None and answer.tiers[-1].name == "bundle" else _nearest_in(bundles, wanted)
-    return explaining.explanation_of(wanted, store, toolchain, answer, hindered, scan=scan, notes=near)
-
-
 def seal(sealed: bool = True) -> None:
     """From now on a compile in this session is a `CompileDisabledError`; `seal(False)` allows it again.
 
@@ -368,12 +308,6 @@ def seal(sealed: bool = True) -> None:
 def is_sealed() -> bool:
     """Whether `seal` was called."""
     return scope_in_force().state.sealed
-
-
-def _nearest_in(bundles: Iterable[Bundle], request: CompileRequest) -> list[tuple[str, str]]:
-    """What bundles have of the program that is not served from one."""
-    near = [(bundle, nearest.nearest_in(bundle, request)) for bundle in bundles]
-    return [(f"bundle {bundle.path} has", str(images[0])) for bundle, images in near if images]
 
 
 def _give_warnings(said: Iterable[Diagnostic]) -> None:

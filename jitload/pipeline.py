@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from jitload.door import compile as compile
 from jitload.door import compile_request as compile_request
-from jitload.door import explain as explain
-from jitload.door import look_up as look_up
 from jitload.door import seal as seal
+from jitload.inquiry import explain as explain
+from jitload.inquiry import look_up as look_up

@@ -41,10 +41,10 @@ from jitload.tiers.audit import verify_entries
 from jitload.values import Kind  # noqa: TC001 - typer reads the annotations
 
 if TYPE_CHECKING:
-    from jitload import door
+    from jitload import inquiry
     from jitload.tiers.cache import Cache
 else:
-    door = lazy("jitload.door")
+    inquiry = lazy("jitload.inquiry")
 
 #: `explain` of what is not in the cache; 1 is a failure and 2 a wrong command line.
 EXIT_MISS = 3
@@ -247,7 +247,7 @@ def explain(
             host_headers=host_headers,
         )
         chosen = [(request, chosen_by_device(request, kind, arch)) for request in requests]
-        explanations = [door.explain(request, cache, device=one.device, kinds=one.kinds) for request, one in chosen]
+        explanations = [inquiry.explain(request, cache, device=one.device, kinds=one.kinds) for request, one in chosen]
         if as_json:
             _print_json([explanation.to_json() for explanation in explanations])
         else:

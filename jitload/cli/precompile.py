@@ -19,8 +19,8 @@ from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, HostHeaders, IncludeDirs, Kinds, Names, Options, Written, as_wished
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
 from jitload.cli.tables import JsonRow, plain
-from jitload.door import look_up
 from jitload.errors import UsageValueError
+from jitload.inquiry import look_up
 from jitload.lazy import lazy
 from jitload.report.render import write_page
 from jitload.source.fields import Wishes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jitload import config, forks, log
 from jitload.device import resolve_device
-from jitload.door import compile_request, explain
+from jitload.door import compile_request
 from jitload.errors import JitloadError, SymbolNotFoundError
 from jitload.launch.opaque import opaque
 from jitload.lazy import lazy
@@ -17,6 +17,7 @@ from jitload.trace import is_mistake, short_errors, shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from jitload import inquiry
     from jitload.artifact import Artifact
     from jitload.batch import precompile as ahead
     from jitload.batch.report import PrecompileReport
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from jitload.values import KindName, Resources
 else:
     ahead = lazy("jitload.batch.precompile")
+    inquiry = lazy("jitload.inquiry")
 
 __tracebackhide__ = is_mistake
 
@@ -136,7 +138,7 @@ class OnDemand:
         """
         request = self.request(arch=arch, kind=kind)
         chosen = self.stand_ins(request, arch=arch, kind=kind)
-        return explain(request, self.cache, device=chosen.device, kinds=chosen.kinds)
+        return inquiry.explain(request, self.cache, device=chosen.device, kinds=chosen.kinds)
 
     @opaque
     def kernel(self) -> Kernel:

@@ -21,10 +21,10 @@ from jitload.batch.packer import Packer
 from jitload.batch.plan import Plan
 from jitload.batch.precompile import precompile
 from jitload.compiler.toolkit import toolkit_roots
-from jitload.door import look_up
 from jitload.errors import CompileWarning, UsageValueError
 from jitload.headers.closure import Closure
 from jitload.headers.record import variant_of
+from jitload.inquiry import look_up
 from jitload.tiers.disk import DiskStore
 from jitload.workloads.program import BY_DEVICE, Program
 from jitload.workloads.record import recorded_workload

@@ -23,7 +23,8 @@ from jitload.batch.precompile import precompile
 from jitload.batch.work import Batch, Result
 from jitload.batch.workers import compile_in_processes
 from jitload.compiler.isolate import CompilerProcess
-from jitload.door import compile_request, look_up
+from jitload.door import compile_request
+from jitload.inquiry import look_up
 
 if TYPE_CHECKING:
     from jitload.batch.report import PrecompileReport
