@@ -31,6 +31,7 @@ from jitload.tiers.cache import default_cache
 
 if TYPE_CHECKING:
     from jitload.batch import cluster
+    from jitload.batch.precompile import Progress
     from jitload.report import run as run_pages
 else:
     cluster = lazy("jitload.batch.cluster")
@@ -100,31 +101,42 @@ def precompile_files(
         items = [item for file in files or [_default_plan()] for item in _items(file, arch, kind, written)]
         _expect_writable_cache()
         where = page and page_destination(str(page))  # refused now rather than when all is compiled
-        taken: dict[CompileRequest, list[JsonRow]] = {}
         with shown_progress(lines_to_stderr=as_json) as advance, _executor(dask) as executor:
-
-            def note(done: int, total: int, request: CompileRequest, outcome: str) -> None:
-                advance(done, total, request, outcome)
-                if (
-                    resources or where
-                ) and outcome != "failed":  # the headers of a workload are there for as long as this runs
-                    taken[request] = _resources(request)
-
-            note.expect = getattr(advance, "expect", None)  # type: ignore[attr-defined]
+            noted = _Noting(advance)
             report = precompile(
                 items,
                 arch or None,
                 kinds=parse_kinds(kind) if kind else None,
                 jobs=jobs,
-                progress=note,
+                progress=noted if resources or where else advance,
                 executor=executor,
                 shard=shard,
             )
         if where:
-            write_page(run_pages.run_page(report, _with_programs(taken)), where.resolve())
-        _show(report, taken if resources else None, as_json=as_json)
+            write_page(run_pages.run_page(report, _with_programs(noted.taken)), where.resolve())
+        _show(report, noted.taken if resources else None, as_json=as_json)
     if not report.ok:
         raise typer.Exit(EXIT_FAILED)
+
+
+class _Noting:
+    """Tells how far it is, and notes what kernels take while the headers of a workload are there.
+
+    Attributes:
+        taken: request -> a row for each kernel.
+        expect: what is told the count before anything is done, where somebody wants to know.
+    """
+
+    def __init__(self, advance: "Progress") -> None:
+        self.taken: dict[CompileRequest, list[JsonRow]] = {}
+        self.expect = getattr(advance, "expect", None)
+        self._advance = advance
+
+    def __call__(self, done: int, total: int, request: CompileRequest, outcome: str) -> None:
+        self._advance(done, total, request, outcome)
+        if outcome != "failed":
+            artifact = look_up(request, default_cache()).artifact
+            self.taken[request] = [] if artifact is None else resource_rows(artifact, request)
 
 
 def _show(report: PrecompileReport, resources: dict[CompileRequest, list[JsonRow]] | None, *, as_json: bool) -> None:
@@ -212,11 +224,6 @@ def _default_plan() -> Path:
     if not plan.is_file():
         raise ValueError(f"name sources, a workload or a plan: there is no {DEFAULT_PLAN} here")
     return plan
-
-
-def _resources(request: CompileRequest) -> list[JsonRow]:
-    artifact = look_up(request, default_cache()).artifact
-    return [] if artifact is None else resource_rows(artifact, request)
 
 
 def _with_programs(taken: dict[CompileRequest, list[JsonRow]]) -> list[JsonRow]:
