@@ -222,7 +222,9 @@ def test_a_listener_hears_compile_hit_and_load():
     assert next(event.seconds for event in heard if event.name == "compile") > 0
 
 
-def test_a_hundred_launches_keep_less_than_triton_lets_them(add, x):
+def test_a_hundred_launches_keep_less_than_triton_lets_them(add, x, monkeypatch):
+    """Those of lanes: that a kernel becomes machine code once it was launched often costs once, and modules at that."""
+    monkeypatch.setenv("JITLOAD_CPU_ENGINE", "lanes")
     launch = add.bind(grid=2, block=4)
     for _ in range(100):
         launch(x, 1, 8)
@@ -238,8 +240,9 @@ def test_a_hundred_launches_keep_less_than_triton_lets_them(add, x):
         tracemalloc.stop()
 
 
-def test_launches_leave_nothing_behind(add, x):
+def test_launches_leave_nothing_behind(add, x, monkeypatch):
     """What the executor keeps of freed memory, to name it in a fault, is bounded: a full turn of it leaves none more."""
+    monkeypatch.setenv("JITLOAD_CPU_ENGINE", "lanes")
     # From 1,025 ranges on it keeps 512. A count that is no multiple of what is let go at a time compares two points of
     # a turn that differ by up to all of it.
     launch, turn = add.bind(grid=1, block=8), 1025 - 512
