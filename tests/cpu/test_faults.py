@@ -260,6 +260,44 @@ def test_threads_that_wait_for_what_nobody_will_do(cuda, monkeypatch, code, bloc
     assert caught.value.cuda_line.endswith(":3")
 
 
+LOCKS = {
+    "compare and swap": ("while (atomicCAS((unsigned long long *)x + 1, 0ull, 1ull)) {}", 1),
+    "exchange, a thread of the warp": ("if (t) while (atomicExch(x + 2, 9)) __nanosleep(50);", 1),
+    "after another lock": ("while (atomicCAS(x + 4, 0, 1)) {} atomicExch(x + 4, 0); while (atomicOr(x + 2, 1)) {}", 1),
+    "blocks": ("if (t) while (atomicCAS(x + 2, 0, 1)) {} __syncthreads();", 2),
+}
+
+
+@pytest.mark.parametrize(("code", "blocks"), LOCKS.values(), ids=LOCKS)
+def test_a_lock_that_nobody_releases_is_named(cuda, monkeypatch, code, blocks):
+    """One that is tried in vain changes nothing, so it stands still as a loop that only looks does."""
+    monkeypatch.setattr("jitload.cpu.function.PATIENCE_STEPS", 2000)
+    source = f'extern "C" __global__ void k(int *x) {{\n int t = threadIdx.x;\n {code}\n}}'
+    words = np.array([0, 0, "Exch(x + 2" in code, 0, 0, 0], np.int32)
+    with pytest.raises(CpuFault, match="endless loop: it waits for what no thread will do any more") as caught:
+        cuda(source, "-lineinfo").run("k", blocks, 2, words)
+    assert caught.value.cuda_line.endswith(":3")
+    assert caught.value.instruction.startswith(("atom", "@"))
+    assert str(caught.value.nearest).endswith("access lies inside it, at byte 8")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for (int i = 0; i < 5000 && atomicCAS(x, 0, 0) == 0; i++) {} x[1] = 5;",
+        "if (t) { for (int i = 0; i < 9000; i++) __nanosleep(20); atomicExch(x, 1); } while (!atomicOr(x, 0)) {} x[1] = 5;",
+        "while (atomicAdd(x + 2, 1) < 5000) {} x[1] = 5;",
+        "while (atomicCAS(x + 2, 0, 1)) {} x[1] = 5; for (int i = 0; i < 9000; i++) __nanosleep(20); atomicExch(x + 2, 0);",
+    ],
+    ids=["counts in vain", "another will", "counts in memory", "a slow holder"],
+)
+def test_atomics_in_loops_that_end(cuda, monkeypatch, code):
+    monkeypatch.setattr("jitload.cpu.function.PATIENCE_STEPS", 2000)
+    x = np.zeros(3, np.int32)
+    cuda(f'extern "C" __global__ void k(int *x) {{ int t = threadIdx.x; {code} }}').run("k", 1, 2, x)
+    assert x[1] == 5
+
+
 @pytest.mark.parametrize(
     "code",
     [

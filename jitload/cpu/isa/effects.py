@@ -47,10 +47,16 @@ def effects_of(opcode: str, modifiers: tuple[str, ...]) -> frozenset[str]:
 
 def effects_in(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """(effects, modifiers) of an instruction as it is written, with its guard and operands."""
+    opcode, modifiers = name_in(text)
+    return effects_of(opcode, modifiers), modifiers
+
+
+def name_in(text: str) -> tuple[str, tuple[str, ...]]:
+    """(opcode, modifiers) of an instruction as it is written, with its guard and operands."""
     words = text.split()
     name = words[1] if words[0].startswith("@") and len(words) > 1 else words[0]
     opcode, *modifiers = name.rstrip(";").split(".")
-    return effects_of(opcode, tuple(modifiers)), tuple(modifiers)
+    return opcode, tuple(modifiers)
 
 
 def acts(opcode: str, modifiers: tuple[str, ...]) -> bool:

@@ -65,6 +65,20 @@ def atomic(
                 old[positions] = found
         return old
     view, index = addresses.elements(offset, rep, size, site)
+    if batch.altered:
+        return _carry_out(view, index, type_name, size, name, b, c, wanted)
+    old = _carry_out(view, index, type_name, size, name, b, c, True)
+    # Also what changed in between shows: each lane but the last has its result as the old value of the next one.
+    batch.altered = old is None or bool((view[index].view(np.uint8) != old.view(np.uint8)).any())
+    if not batch.altered:
+        batch.held = site, addresses, offset, batch.lanes
+    return old
+
+
+def _carry_out(
+    view: Array, index: Array, type_name: str, size: int, name: str, b: Lanes, c: Lanes | None, wanted: bool
+) -> Lanes | None:
+    """One atomic instruction at elements of a view."""
     if size == 16:
         return _exchange_wide(view, index, b, c)
     b = np.broadcast_to(b, index.shape)

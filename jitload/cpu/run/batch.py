@@ -54,7 +54,12 @@ class Batch:
         slab_addresses: the class of addresses in the other spaces.
         cluster_blocks: thread blocks per cluster.
         residence: who uses whose shared memory, in clusters of several blocks.
+        altered: whether memory may have been changed by an atomic since a loop that waits last asked.
+        held: the last atomic of such a loop that changed nothing: site, addresses, offset, lanes.
     """
+
+    altered = True
+    held: tuple[int, Addresses, int, Array | None] | None = None
 
     global_addresses: type[GlobalAddresses] = GlobalAddresses
     slab_addresses: type[SlabAddresses] = SlabAddresses

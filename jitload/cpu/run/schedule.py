@@ -99,6 +99,8 @@ class Scheduler:
         last_fair = self._steps
         while self._heap:
             if self._steps >= end:
+                if not self.standstill.looks:
+                    self.batch.held = None
                 if self._steps - self.standstill.since >= _SAMPLE_STEPS:
                     self.standstill.look(self._steps, _SAMPLE_STEPS, self._frames.values(), self._ready)
                 return False
@@ -293,7 +295,7 @@ class Scheduler:
         self.spun = True
         self._spin_until = self._steps + _FAIR_STEPS_IN_SPINS
         self._waits += block.waits
-        return self._steps if self.standstill.disturbs(block) else self.standstill.since
+        return self._steps if self.standstill.disturbs(block, self.batch) else self.standstill.since
 
     def fail_standing(self) -> NoReturn:
         """Stop a launch in which nobody will ever do what the threads that are left wait for.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from jitload.cpu.faults import describe_place
-from jitload.cpu.isa.effects import effects_in
+from jitload.cpu.isa.effects import effects_of, name_in
 from jitload.cpu.lanes.affine import Affine
 from jitload.lazy import lazy
 
@@ -30,6 +30,7 @@ PATIENCE_STEPS = 1 << 16
 _MOST_PLACES = 16  # more are not all sure to have run since the last look
 _LOOKS = 64  # for so long a state is compared with: loops are seldom in step with looks
 _DISTURBS = {"stores", "meets", "stops"}
+_DEGREES = ("never", "if altered", "always")
 
 
 class Standstill:
@@ -47,18 +48,21 @@ class Standstill:
         self.since = 0
         self.looks = 0
         self._places = places
-        self._disturbing: dict[BlockCode, bool] = {}
+        self._disturbing: dict[BlockCode, str] = {}
         self._seen: tuple[int, ...] = ()
         self._age = 0
 
-    def disturbs(self, block: BlockCode) -> bool:
-        """Whether others may see that a basic block ran, or it looks at a clock."""
+    def disturbs(self, block: BlockCode, batch: Batch) -> bool:
+        """Whether others may see that a basic block just ran, or it looks at a clock."""
         found = self._disturbing.get(block)
         if found is None:
-            found = self._disturbing[block] = block.kind not in {"jump", "branch"} or any(
-                _disturbs(self._places[site].text) for site in block.sites
-            )
-        return found
+            kinds = {_disturbs(self._places[site].text) for site in block.sites}
+            found = "always" if block.kind not in {"jump", "branch"} else max(kinds, key=_DEGREES.index, default="never")
+            self._disturbing[block] = found
+        if found != "if altered":
+            return found == "always"
+        altered, batch.altered = batch.altered, False
+        return altered
 
     def look(
         self, step: int, every: int, frames: Iterable[Frame], ready: Mapping[tuple[int, int, int], list[Array | None]]
@@ -75,10 +79,17 @@ class Standstill:
         self._age += 1
 
 
-def _disturbs(text: str) -> bool:
-    effects, modifiers = effects_in(text)
-    asks = bool(modifiers) and modifiers[0] in {"test_wait", "try_wait"}
-    return not asks and (not _DISTURBS.isdisjoint(effects) or "%clock" in text or "%globaltimer" in text)
+def _disturbs(text: str) -> str:
+    """How an instruction disturbs: one of `_DEGREES`."""
+    opcode, modifiers = name_in(text)
+    if modifiers and modifiers[0] in {"test_wait", "try_wait"}:
+        return "never"
+    if "%clock" in text or "%globaltimer" in text:
+        return "always"
+    if _DISTURBS.isdisjoint(effects_of(opcode, modifiers)):
+        return "never"
+    # A lock that is tried in vain stays as it is.
+    return "if altered" if opcode in {"atom", "red"} else "always"
 
 
 def _state(frames: Iterable[Frame], ready: Mapping[tuple[int, int, int], list[Array | None]]) -> tuple[int, ...]:
@@ -101,7 +112,11 @@ def fail_standing(batch: Batch, site: int, lane: int) -> NoReturn:
         f"endless loop: it waits for what no thread will do any more (of {batch.lanes_total} threads here, {ended} "
         f"have ended; those that are left wait in loops or for each other)"
     )
-    batch.fail_lane(site, lane, what)
+    if batch.held is None:
+        batch.fail_lane(site, lane, what)
+    site, addresses, offset, lanes = batch.held
+    place, address = addresses.first(offset)
+    batch.fail_lane(site, place if lanes is None else int(lanes[place]), what, address, addresses.nearest(offset))
 
 
 def expect_completion(batch: Batch) -> None:
