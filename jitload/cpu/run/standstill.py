@@ -57,7 +57,9 @@ class Standstill:
         found = self._disturbing.get(block)
         if found is None:
             kinds = {_disturbs(self._places[site].text) for site in block.sites}
-            found = "always" if block.kind not in {"jump", "branch"} else max(kinds, key=_DEGREES.index, default="never")
+            if block.kind not in {"jump", "branch"}:
+                kinds.add("always")
+            found = max(kinds, key=_DEGREES.index, default="never")
             self._disturbing[block] = found
         if found != "if altered":
             return found == "always"
