@@ -237,9 +237,10 @@ class CudaFunction:
         if outcome in {driver.INVALID_CONTEXT, driver.NOT_INITIALIZED}:
             driver.ensure_context()
             again = True
-        elif outcome in {driver.INVALID_VALUE, _INVALID_CLUSTER_SIZE} and driver.device_count() > 1:
-            # Prepared for one device, and launched where another one is current.
-            again = self._limits.allow_again(driver.current_device())
+        elif outcome == _INVALID_CLUSTER_SIZE or (outcome == driver.INVALID_VALUE and driver.device_count() > 1):
+            # Clusters of more than 8 blocks that the code itself asks for, of which no launch says anything; or
+            # prepared for one device, and launched where another one is current.
+            again = self._limits.allow_again(driver.current_device(), clusters=outcome == _INVALID_CLUSTER_SIZE)
         if again:
             outcome = submit()
             if not outcome:

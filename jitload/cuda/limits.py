@@ -85,9 +85,15 @@ class Limits:
                     self._allow_large_clusters(ordinal)
                     self._large_clusters = True
 
-    def allow_again(self, ordinal: int) -> bool:
-        """Have a device accept what others do already, as far as it can; gives whether that changed anything."""
+    def allow_again(self, ordinal: int, *, clusters: bool) -> bool:
+        """Have a device accept what others do already, as far as it can; gives whether that changed anything.
+
+        Args:
+            ordinal: the device.
+            clusters: whether it refused the size of a cluster, so that large ones are asked for.
+        """
         with self._lock:
+            self._large_clusters |= clusters
             changed = self._large_clusters and self._allow_large_clusters(ordinal)
             if self._shared_bytes:
                 changed |= self._raise_shared("", ordinal, min(self._shared_bytes, self._room(ordinal)[1]))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import jitload
+from jitload.errors import CpuFault
 
 POINTS = 64
 SHAPES = {
@@ -290,3 +291,40 @@ def test_writing_needs_the_same_shape_and_type():
     for use in (lambda: surface.handle, surface.read, lambda: jitload.Texture(surface)):
         with pytest.raises(jitload.UsageValueError, match="this surface is closed"):
             use()
+
+
+RACES = {
+    "neighbours": ("surf2Dwrite<int>(i, s, 4 * t, 0); o[t] = surf2Dread<int>(s, 4 * (t ^ 1), 0);", 1, "reads 4 bytes"),
+    "two writers": ("surf2Dwrite<int>(t, s, 4 * (t / 2), 0);", 1, "writes 4 bytes"),
+    "wide": (
+        "surf2Dwrite<int>(t, s, 4 * t, 1); int2 v = surf2Dread<int2>(s, 8 * (t / 2), 1); o[t] = v.x;",
+        1,
+        "8 bytes",
+    ),
+    "blocks": ("surf2Dwrite<int>(i, s, 4 * t, 0); __syncthreads();", 2, "writes 4 bytes"),
+    "a barrier": (
+        "surf2Dwrite<int>(t, s, 4 * t, 0); __syncthreads(); o[t] = surf2Dread<int>(s, 4 * (t ^ 1), 0);",
+        1,
+        "",
+    ),
+    "one flag": ("surf2Dwrite<int>(1, s, 0, 0);", 2, ""),
+    "own texels": ("surf2Dwrite<int>(i, s, 4 * i, 0); o[i] = surf2Dread<int>(s, 4 * i, 0);", 2, ""),
+    "readers": ("o[t] = surf2Dread<int>(s, 0, 0) + surf2Dread<int>(s, 4 * t, 1);", 1, ""),
+}
+
+
+@pytest.mark.parametrize(("code", "blocks", "message"), RACES.values(), ids=RACES)
+def test_races_through_surfaces(code, blocks, message):
+    source = f"""#define t threadIdx.x
+#define i (blockIdx.x * blockDim.x + threadIdx.x)
+extern "C" __global__ void k(cudaSurfaceObject_t s, int *o) {{ {code} }}"""
+    kernel = jitload.compile(source, kind="ptx").load()["k"]
+    out = np.zeros(64, np.int32)
+    with jitload.Surface(np.zeros((2, 64), np.int32)) as surface, jitload.configure(cpu_check="race,memory,init"):
+        if not message:
+            kernel(surface, out, grid=blocks, block=32)
+            return
+        with pytest.raises(CpuFault, match="race: it") as caught:
+            kernel(surface, out, grid=blocks, block=32)
+    assert message in str(caught.value)
+    assert "surface of kind '2d', byte" in str(caught.value)

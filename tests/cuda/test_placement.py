@@ -154,3 +154,25 @@ assert found == [1]
 """,
         **GPUS,
     )
+
+
+@ROADS
+def test_a_large_cluster_of_the_code_itself_is_allowed(on_gpu, native):
+    """No launch says anything of it, so the first one is refused by the driver, and allowed then."""
+    on_gpu(
+        f"""os.environ["JITLOAD_NATIVE"] = "{native}"\n"""
+        """
+kernel = load_module_from_bytes("ptx", b'''.version 8.4
+.target sm_90
+.address_size 64
+.visible .entry wide(.param .u64 p) .explicitcluster .reqnctapercluster 16, 1, 1 { ret; }''')["wide"]
+bound = kernel.bind(grid=32, block=1)
+bound(0)
+model.forbidden.clear()
+bound(0)
+kernel[16, 1](0)
+raises((LaunchError, DriverError), "", kernel[8, 1], 0)
+model.forbidden.clear()
+""",
+        capabilities=[[9, 0]],
+    )

@@ -1,8 +1,8 @@
 """Races: two accesses of the same bytes by different threads, one of them a plain write, and nothing orders them.
 
-Each word of shared and global memory remembers its last writer and two of its last readers, each as one number: the
-event (an instruction that some lanes executed), the lane, and which of the four bytes. An access is compared with what
-its words remember, so of three threads that race with each other two are named.
+Each word of shared and global memory and of surfaces remembers its last writer and two of its last readers, each as one
+number: the event (an instruction that some lanes executed), the lane, and which of the four bytes. An access is
+compared with what its words remember, so of three threads that race with each other two are named.
 
 Not reported: what only atomic, volatile or otherwise strong accesses do; a store that writes what is there already, or
 what another lane of the same instruction writes (several threads that set one flag); and in global memory a plain read
@@ -23,6 +23,7 @@ from jitload.cpu.lanes.warp import shuffle_sources
 from jitload.cpu.memory.access import lanes_of
 from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.memory.cluster import ClusterAddresses
+from jitload.cpu.memory.surfaces import SurfaceAddresses
 from jitload.cpu.run.observer import Observer
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.block_code import BlockCode, MeetingCode
     from jitload.cpu.memory.access import Addresses
+    from jitload.cpu.memory.texels import Texels
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.frame import Frame
     from jitload.cpu.run.grid import Grid
@@ -110,11 +112,13 @@ class RaceCheck(Observer):
         self._running: tuple[Batch, Array | None] | None = None
         self._shared: WeakKeyDictionary[Batch, Shadow] = WeakKeyDictionary()
         self._global = Shadow(_RECORDS, 0)
+        self._surfaces: WeakKeyDictionary[Texels, Shadow] = WeakKeyDictionary()
 
     def launched(self, grid: Grid) -> None:
         """A launch begins."""
         self._strengths = {site: strength_of(place) for site, place in enumerate(grid.code.places)}
         self._global = Shadow(_RECORDS, grid.arena.extent // 4)
+        self._surfaces.clear()
 
     def runs(self, batch: Batch, frame: Frame, block: BlockCode, lanes: Array | None) -> None:  # noqa: ARG002
         """Lanes are about to run a basic block: its fences take effect between the accesses around them."""
@@ -173,7 +177,7 @@ class RaceCheck(Observer):
         values: Sequence[Lanes] = (),
     ) -> None:
         """Compare an access with those before it, and remember it."""
-        if addresses.space not in {"shared", "global"}:
+        if addresses.space not in {"shared", "global", "surface"}:
             return
         self._pass_fences(site)
         strong, releases, _ = self._strengths[site]
@@ -215,7 +219,11 @@ class RaceCheck(Observer):
 
     def _arrays(self, access: _Access) -> dict[str, Array]:
         if not access.shared:
-            return self._global.grown_to((int(access.places.max()) + access.nbytes + 3) // 4)
+            shadow = self._global
+            if isinstance(access.addresses, SurfaceAddresses):
+                texels = access.addresses.texels
+                shadow = self._surfaces.get(texels) or self._surfaces.setdefault(texels, Shadow(_RECORDS, 0))
+            return shadow.grown_to((int(access.places.max()) + access.nbytes + 3) // 4)
         found = self._shared.get(access.batch)
         if found is None:
             slab = access.batch.shared
@@ -253,7 +261,7 @@ class RaceCheck(Observer):
         chosen = np.flatnonzero((records & bits != 0) & ~own)
         if len(chosen):
             chosen = chosen[self._conflicts(access, records[chosen], access.lanes[chosen])]
-        if len(chosen) and access.how == "store":
+        if len(chosen) and access.how == "store" and values:
             chosen = chosen[~writes_what_is_there(access.addresses, access.offset, values, chosen)]
         if len(chosen):
             self._fail(access, int(chosen[0]), int(records[chosen[0]]), number)
@@ -300,6 +308,8 @@ class RaceCheck(Observer):
         if access.strong or not (winners != records).any():
             return
         lost = np.flatnonzero((winners != records) & (winners & records & 15 != 0))
+        if not values and access.how == "store":  # as another type, which says nothing of the bits
+            return
         positions = np.searchsorted(access.lanes, (winners[lost] >> _MASK_BITS) & _LANE_MASK)
         differ = np.zeros(len(lost), np.bool_)
         for value in values:

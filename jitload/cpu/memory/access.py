@@ -40,6 +40,7 @@ class RunningLanes(Protocol):
         shared: the shared memory of every thread block.
         local: the local memory of every lane.
         params: the parameter block.
+        watched: whether accesses are reported.
         global_addresses: the class of addresses in the arena.
         slab_addresses: the class of addresses in the other spaces.
     """
@@ -58,6 +59,7 @@ class RunningLanes(Protocol):
     shared: Slab
     local: Slab
     params: Slab
+    watched: bool
     global_addresses: type[GlobalAddresses]
     slab_addresses: type[SlabAddresses]
 
@@ -220,25 +222,11 @@ class Addresses:
         places: Array | int = sums - self.origin if self.origin else sums + self.slabs
         return 0, places >> (size.bit_length() - 1)
 
-    def first(self, offset: int) -> tuple[int, int]:
-        """Of the first of these lanes, the position among the current ones and the address in the kernel."""
-        place = self.offsets if isinstance(self.offsets, int) else int(self.offsets[0])
-        position = 0 if self.positions is None else int(self.positions[0])
-        return position, self._address(place + offset)
-
-    def nearest(self, offset: int) -> str | None:
-        """What the address of the first of these lanes points into."""
-        place = self.offsets if isinstance(self.offsets, int) else int(self.offsets[0])
-        return self.describe_nearest(place + offset, 1)
-
-    def _address(self, offset: int) -> int:
-        return (offset + self.window) % (1 << (32 if self.window == 0 else 64))
-
     def fail(self, position: int, offset: int, size: int, site: int, what: str) -> None:
         """Raise the fault of the lane at `position`."""
         if self.positions is not None:
             position = int(self.positions[position])
-        address = self._address(offset)
+        address = (offset + self.window) % (1 << (32 if self.window == 0 else 64))
         where = f"of {size} bytes at {self.space} address {address:#x}"
         self.batch.fail(site, position, f"{what}: access {where}", address, self.describe_nearest(offset, size))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jitload.cpu.memory.access import Addresses
 from jitload.cpu.memory.images import GEOMETRIES
 from jitload.cpu.types import DTYPES
 
@@ -39,10 +40,62 @@ class Where(NamedTuple):
     site: int
 
 
+class _Views(dict[str, "Array"]):
+    """The words of texels, as the memory of a space has them."""
+
+    def __init__(self, texels: Texels) -> None:
+        super().__init__()
+        self._texels = texels
+
+    def __missing__(self, rep: str) -> Array:
+        return self._texels.words(rep)
+
+
+class SurfaceAddresses(Addresses):
+    """Places in a surface, for whoever watches: offsets are bytes behind its first row.
+
+    Attributes:
+        texels: the surface.
+    """
+
+    __slots__ = ("texels",)
+    space = "surface"
+    window = 0
+
+    def __init__(self, batch: RunningLanes, texels: Texels, places: Array, positions: Array) -> None:
+        super().__init__(batch, places, 0, positions)
+        self.texels = texels
+
+    @property
+    def views(self) -> dict[str, Array]:
+        """The texels as an array of each representation."""
+        return _Views(self.texels)
+
+    def describe_nearest(self, offset: int, size: int) -> str | None:  # noqa: ARG002
+        """Where in the surface a place is."""
+        extents = self.texels.extents
+        row, byte = divmod(offset, self.texels.pitch)
+        plane, row = divmod(row, extents[1])
+        layer, plane = divmod(plane, extents[2])
+        return f"surface of kind {self.texels.kind!r}, byte {byte} of row {row}, plane {plane}, layer {layer}"
+
+
+def _tell(
+    batch: RunningLanes, where: Where, texels: Texels, lanes: Array, first: Array, size: int, how: str,
+    values: Sequence[Lanes] = (),
+) -> None:  # fmt: skip
+    """Tell whoever watches of an access, before it is done."""
+    if batch.watched and len(lanes):
+        mine = [value[lanes] if value.ndim else value for value in values]
+        batch.report(SurfaceAddresses(batch, texels, first, lanes), 0, size, where.site, how, mine)
+
+
 def load_surface(batch: RunningLanes, where: Where, rep: str, count: int) -> list[Lanes]:
     """`suld.b`: so many elements side by side, as `rep`."""
     found = [np.zeros(batch.count, DTYPES[rep]) for _ in range(count)]
-    for texels, lanes, first in _places(batch, where, count * DTYPES[rep].itemsize):
+    size = count * DTYPES[rep].itemsize
+    for texels, lanes, first in _places(batch, where, size):
+        _tell(batch, where, texels, lanes, first, size, "load")
         words = texels.words(rep)
         for number, column in enumerate(found):
             column[lanes] = words[first // words.itemsize + number]
@@ -51,7 +104,9 @@ def load_surface(batch: RunningLanes, where: Where, rep: str, count: int) -> lis
 
 def store_surface(batch: RunningLanes, where: Where, rep: str, values: Sequence[Lanes]) -> None:
     """`sust.b`: elements side by side; of lanes that write one place the last one stays."""
-    for texels, lanes, first in _places(batch, where, len(values) * DTYPES[rep].itemsize):
+    size = len(values) * DTYPES[rep].itemsize
+    for texels, lanes, first in _places(batch, where, size):
+        _tell(batch, where, texels, lanes, first, size, "store", values)
         words = texels.words(rep)
         for number, value in enumerate(values):
             words[first // words.itemsize + number] = np.broadcast_to(value, (batch.count,))[lanes]
@@ -61,6 +116,7 @@ def store_surface(batch: RunningLanes, where: Where, rep: str, values: Sequence[
 def store_texels(batch: RunningLanes, where: Where, values: Sequence[Lanes]) -> None:
     """`sust.p`: a word for each component, brought to the type of the texels."""
     for texels, lanes, first in _places(batch, where, 0):
+        _tell(batch, where, texels, lanes, first, texels.texel_bytes, "store")
         words = texels.words(_rep(texels.dtype))
         for number in range(texels.shape[4]):
             place = first // words.itemsize + number
@@ -78,7 +134,9 @@ _REDUCTIONS: dict[str, Callable[..., None]] = {
 
 def reduce_surface(batch: RunningLanes, where: Where, operation: str, rep: str, value: Lanes) -> None:
     """`sured.b`: every lane's value goes in, whatever lanes share a place."""
-    for texels, lanes, first in _places(batch, where, DTYPES[rep].itemsize):
+    size = DTYPES[rep].itemsize
+    for texels, lanes, first in _places(batch, where, size):
+        _tell(batch, where, texels, lanes, first, size, "atomic")
         _reduce(texels, operation, rep, first, np.broadcast_to(value, (batch.count,))[lanes])
 
 
@@ -90,6 +148,7 @@ def reduce_texels(batch: RunningLanes, where: Where, operation: str, bits: int, 
         if texels.dtype.kind not in "iu":
             what = f"a reduction of texels needs whole numbers, and these are {texels.dtype}"
             batch.fail(where.site, int(lanes[0]), what)
+        _tell(batch, where, texels, lanes, first, size, "atomic")
         rep = f"{'s' if texels.dtype.kind == 'i' else 'u'}{bits}"
         _reduce(texels, operation, rep, first, np.broadcast_to(value, (batch.count,))[lanes].view(DTYPES[rep]))
 

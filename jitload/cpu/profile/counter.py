@@ -126,6 +126,8 @@ class Counter(Observer):
         """Count an access."""
         positions = addresses.positions
         declared = self._counts.opcodes[site].modifiers
+        if addresses.space == "surface":
+            return
         space = next((name for name in ("const", "param") if name in declared), addresses.space)
         if isinstance(addresses, ClusterAddresses) and addresses.others:
             space = "cluster"

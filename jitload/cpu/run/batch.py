@@ -54,6 +54,7 @@ class Batch:
         slab_addresses: the class of addresses in the other spaces.
         cluster_blocks: thread blocks per cluster.
         residence: who uses whose shared memory, in clusters of several blocks.
+        watched: whether accesses are reported.
         altered: whether memory may have been changed by an atomic since a loop that waits last asked.
         held: the last atomic of such a loop that changed nothing: site, addresses, offset, lanes.
     """
@@ -96,7 +97,8 @@ class Batch:
         self._specials: dict[str, Lanes | Affine | np.generic] = {}
         self._lasting_specials = numbering.specials
         self.coordinates: Coordinates | None = None
-        if grid.on_access is not None:
+        self.watched = grid.on_access is not None
+        if self.watched:
             self.global_addresses = ReportingGlobalAddresses
             self.slab_addresses = ReportingSlabAddresses
         elif self.lanes_total >= AFFINE_LANES:

@@ -117,8 +117,10 @@ def fail_standing(batch: Batch, site: int, lane: int) -> NoReturn:
     if batch.held is None:
         batch.fail_lane(site, lane, what)
     site, addresses, offset, lanes = batch.held
-    place, address = addresses.first(offset)
-    batch.fail_lane(site, place if lanes is None else int(lanes[place]), what, address, addresses.nearest(offset))
+    position = 0 if addresses.positions is None else int(addresses.positions[0])
+    place = offset + (addresses.offsets if isinstance(addresses.offsets, int) else int(addresses.offsets[0]))
+    lane, nearest = position if lanes is None else int(lanes[position]), addresses.describe_nearest(place, 1)
+    batch.fail_lane(site, lane, what, place + addresses.window, nearest)
 
 
 def expect_completion(batch: Batch) -> None:

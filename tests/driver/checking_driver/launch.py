@@ -105,6 +105,8 @@ def calls(driver: Any) -> dict[str, Callable[..., Any]]:
         check_values(attributes, context)
         if CLUSTER_DIMENSION in attributes:
             check_cluster(kernel, context, grid, attributes[CLUSTER_DIMENSION])
+        elif function.code.entry.cluster is not None:
+            check_cluster(kernel, context, grid, function.code.entry.cluster)
         if shared_bytes > kernel.dynamic_limit(context.device):
             raise Refused(status.INVALID_VALUE, f"{shared_bytes} bytes of dynamic shared memory")
         cooperative = bool(attributes.get(COOPERATIVE, (0,))[0])
