@@ -100,6 +100,7 @@ class Arena:
 
     Attributes:
         views: the whole arena as a flat array of each representation.
+        host: where the host has it.
         heap: the part that kernels take by `malloc`.
         textures: handle -> texture object, while somebody holds it.
         surfaces: the same of surface objects.
@@ -112,6 +113,7 @@ class Arena:
         self.views: dict[str, Array] = {
             rep: np.frombuffer(self._map, dtype) for rep, dtype in DTYPES.items() if rep != "p"
         }
+        self.host: int = self.views["u8"].ctypes.data
         self._starts: list[int] = []
         self._live: dict[int, Allocation] = {}
         self._top = NULL_PAGE_BYTES
@@ -319,24 +321,23 @@ class Arena:
             first = (start - found.origin) // 8
             return found.views["u64"][first : first + found.nbytes // 8]
 
-    def rows(self, pointers: Array) -> Array:
+    def rows(self, pointers: Array) -> list[tuple[int, int, int, int]]:
         """(start, end, distance to the host's memory, whether it may be written) of the live allocations, as addresses.
 
         Guests are those of other launches too, and may go at any time: only those that one of the pointers is in count.
         """
-        base = self.views["u8"].ctypes.data - ARENA_WINDOW
-        named = pointers.view(np.int64) - ARENA_WINDOW
-        found = []
+        base, window = self.host - ARENA_WINDOW, ARENA_WINDOW
+        named = [one - window for one in pointers.tolist()]
+        found: list[tuple[int, int, int, int]] = []
         with self._lock:
             for start in self._starts:
-                one, delta, written = self._live[start], base, True
-                if one.guest is not None:
-                    if not ((named >= start) & (named <= one.end)).any():
-                        continue
-                    delta = one.guest["u8"].ctypes.data - start - ARENA_WINDOW
-                    written = one.guest.written
-                found.append((start + ARENA_WINDOW, one.end + ARENA_WINDOW, delta, written))
-        return np.array(found, np.int64).reshape(-1, 4)
+                one = self._live[start]
+                end, guest = one.end, one.guest
+                if guest is None:
+                    found.append((start + window, end + window, base, 1))
+                elif any(start <= pointer <= end for pointer in named):
+                    found.append((start + window, end + window, guest.host - start - window, int(guest.written)))
+        return found
 
     def move_in_at(self, address: int) -> None:
         """Let the guest at an address lie in the arena, until `move_out`."""

@@ -29,4 +29,5 @@ class Guest(Views):
 
     def __init__(self, address: int, nbytes: int, written: bool) -> None:
         super().__init__(np.frombuffer(memoryview((ctypes.c_ubyte * nbytes).from_address(address)).cast("B"), np.uint8))
+        self.host = address
         self.written = written

@@ -7,6 +7,8 @@ the threads that wait, are given to the same checks once more.
 from __future__ import annotations
 
 import ctypes
+import itertools
+from bisect import bisect_right
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -44,6 +46,10 @@ _ROOM = 64  # of allocations that a table has at least room for
 _AT = {"global": at_global, "shared": at_shared, "local": at_local, "param": at_param, "generic": at_generic}
 
 
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
 class NativeLaunch:
     """One launch of one kernel; nothing of it is shared with others."""
 
@@ -67,76 +73,76 @@ class NativeLaunch:
         # Bound methods of generators: what a signal handler raises comes out of their `yield`, where it is caught.
         poll, shield = _CALLBACK(self._poll().__next__), _CALLBACK(self._shield().__next__)
         words = self._words
-        words[at.POLL] = ctypes.cast(poll, ctypes.c_void_p).value or 0
-        words[at.SHIELD] = ctypes.cast(shield, ctypes.c_void_p).value or 0
-        stopped = _LAUNCH(self._kernel.machine.address)(words.ctypes.data, 0, self._grid.blocks)
+        words[at.POLL] = ctypes.c_int64.from_buffer(poll).value
+        words[at.SHIELD] = ctypes.c_int64.from_buffer(shield).value
+        stopped = _LAUNCH(self._kernel.machine.address)(_address(words), 0, self._grid.blocks)
         if self._error is not None:
             raise self._error
         if stopped:
             self._fail()
         return True
 
-    def _buffer(self, nbytes: int) -> int:
-        """Memory for this launch, at least 16 bytes, aligned to 32."""
-        memory = np.zeros(nbytes + 48, np.uint8)
+    def _buffers(self, *sizes: int) -> list[int]:
+        """Memory for this launch, each at least of 16 bytes, aligned to 32."""
+        rooms = [-(-nbytes // 32) * 32 + 32 for nbytes in sizes]
+        memory = np.zeros(sum(rooms) + 32, np.uint8)
         self._memory.append(memory)
-        return -(-memory.ctypes.data // 32) * 32
+        start = -(-_address(memory) // 32) * 32
+        return [start, *(start + behind for behind in itertools.accumulate(rooms[:-1]))]
 
     def _fill(self) -> None:
-        grid, words, code = self._grid, self._words, self._grid.code
-        threads = grid.threads
+        grid, words, code, threads = self._grid, self._words, self._grid.code, self._grid.threads
         self._fill_table()
+        stride = -(-code.local_bytes // 32) * 32
+        shared, frame = code.shared_bytes(grid.shared_bytes), self._kernel.frame_bytes
+        frames = frame * -(-threads // LANES) * LANES
+        buffers = self._buffers(shared, stride * threads, frames, 4 * threads)
+        params = _address(grid.params.views["u8"])
         words[at.FUEL] = at.FUEL_EDGES
-        words[at.PARAMS] = grid.params.views["u8"].ctypes.data
-        words[at.PARAM_BYTES] = grid.params.nbytes
-        words[at.SHARED_BYTES] = shared = code.shared_bytes(grid.shared_bytes)
-        words[at.SHARED] = self._buffer(shared)
-        words[at.LOCAL_BYTES] = code.local_bytes
-        words[at.LOCAL_STRIDE] = stride = -(-code.local_bytes // 32) * 32
-        words[at.LOCAL_UNSET] = unset_bytes(stride, threads)
-        words[at.LOCAL] = self._buffer(stride * threads)
-        words[at.FRAME_BYTES] = self._kernel.frame_bytes
-        words[at.FRAMES] = self._buffer(self._kernel.frame_bytes * -(-threads // LANES) * LANES)
-        words[at.STATES] = self._buffer(4 * threads)
-        words[at.THREADS] = threads
-        words[at.NTID : at.NTID + 3] = grid.block_shape
-        words[at.NCTAID : at.NCTAID + 3] = grid.shape
-        words[at.WARPS] = grid.warps
-        words[at.DYNAMIC_BYTES] = grid.shared_bytes
-        words[at.VARIABLES] = self._variables()
-        words[at.FUNCTIONS] = loops().ctypes.data
+        words[at.PARAMS : at.THREADS + 1] = (
+            params, grid.params.nbytes, buffers[0], shared, buffers[1], stride, code.local_bytes,
+            unset_bytes(stride, threads), buffers[2], frame, buffers[3], threads,
+        )  # fmt: skip
+        words[at.NTID : at.VARIABLES + 1] = (
+            *grid.block_shape, 0, 0, 0, *grid.shape, grid.warps, grid.shared_bytes, self._variables(),
+        )  # fmt: skip
+        words[at.FUNCTIONS] = _address(loops())
 
     def _variables(self) -> int:
         """The table of addresses of the module's variables."""
+        if not self._kernel.variables:
+            return 0
         table = np.array([self._grid.code.linker.address(one) for one in self._kernel.variables], np.int64)
         self._memory.append(table)
-        return table.ctypes.data
+        return _address(table)
 
     def _fill_table(self) -> None:
         """The allocations that the kernel may reach, those of other launches left out."""
         params = self._grid.params.views["u64"]
         rows = self._grid.arena.rows(params)
         table = np.zeros((max(len(rows), _ROOM), ROW_WORDS), np.int64)
-        table[: len(rows)] = rows
-        self._overlap = self._finds_overlap(rows.tolist(), set(params.tolist())) or self._finds_one_place(rows[:, 0])
+        if rows:
+            table[: len(rows)] = rows
+        overlap = self._finds_overlap(rows, set(params.tolist()))
+        self._overlap = overlap or self._finds_one_place([row[0] for row in rows])
         self._memory.append(table)
-        self._words[at.TABLE] = table.ctypes.data
+        self._words[at.TABLE] = _address(table)
         self._words[at.ALLOCATIONS] = len(rows)
         self._table = table
 
-    def _finds_overlap(self, rows: list[list[int]], pointers: set[int]) -> bool:
+    def _finds_overlap(self, rows: list[tuple[int, int, int, int]], pointers: set[int]) -> bool:
         """Whether several pointers are in one array of the host that is written: arrays that overlap are one row."""
-        arena = self._grid.arena.views["u8"].ctypes.data - ARENA_WINDOW
+        arena = self._grid.arena.host - ARENA_WINDOW
         return any(
             distance != arena and written and sum(start <= one <= end for one in pointers) > 1
             for start, end, distance, written in rows
         )
 
-    def _finds_one_place(self, starts: Array) -> bool:
+    def _finds_one_place(self, starts: list[int]) -> bool:
         """Whether what the compiler took for different places of atomics is in one allocation."""
         seen: set[int] = set()
         for place in self._kernel.places:
-            found = {int(np.searchsorted(starts, self._address(one), "right")) for one in place}
+            found = {bisect_right(starts, self._address(one)) for one in place}
             if seen & found:
                 return True
             seen |= found
