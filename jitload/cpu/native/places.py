@@ -128,8 +128,13 @@ def _check(w: KernelWriter, space: str, base: str, reach: Reach) -> Found:
     return Found(good, behind(w, start, -reach.low))
 
 
-def checked(w: KernelWriter, space: str, address: str, nbytes: int, *, write: bool) -> tuple[str, str]:
-    """`inside`, where the allocation hit last is looked up anew when it is another."""
+def checked(
+    w: KernelWriter, space: str, address: str, nbytes: int, *, write: bool, windows: bool = True
+) -> tuple[str, str]:
+    """`inside`, where the allocation hit last is looked up anew when it is another.
+
+    With `windows`, generic addresses may be those of shared and local memory: of one thread's.
+    """
     good, quick = inside(w, space, address, nbytes)
     if space in _SLABS:
         return good, quick
@@ -137,7 +142,8 @@ def checked(w: KernelWriter, space: str, address: str, nbytes: int, *, write: bo
     w.act(f"br i1 {good}, label %{near}, label %{look}, !prof !1")
     w.act(f"{look}:")
     arguments = f"ptr %c, ptr {w.word_at(context.NEAR + context.NEAR_WORDS * w.near)}, i64 {address}, i64 {nbytes}"
-    found = w.single(f"call ptr @{space}({arguments}, i64 {int(write)})")
+    look_up = space if windows else "global"
+    found = w.single(f"call ptr @{look_up}({arguments}, i64 {int(write)})")
     some = w.single(f"icmp ne ptr {found}, null")
     w.act(f"br label %{done}")
     w.act(f"{near}:")

@@ -87,7 +87,6 @@ def store(w: KernelWriter, access: Access, values: list[str]) -> None:
     """Write what each thread has, the last thread's last."""
     row = wide(w)
     kind, size = f"i{access.type.bits}", access.type.size
-    values = [row.row(kind, value) for value in values]
     found, addresses, space = _reached(row, access)
     if isinstance(found, Places):
         hosts = _hosts(row, found, addresses, space, access)
@@ -98,7 +97,7 @@ def store(w: KernelWriter, access: Access, values: list[str]) -> None:
     row.act(f"{slow}:")
     hosts, _ = _ask(row, addresses, space, access)
     for number, value in enumerate(values):
-        arguments = f"{_ADDRESSES} {hosts}, i64 {number * size}, {vector_of(kind)} {value}"
+        arguments = f"{_ADDRESSES} {hosts}, i64 {number * size}, {vector_of(kind)} {row.row(kind, value)}"
         row.act(f"call void @store.{kind[1:]}({arguments})")
     row.act(f"br label %{done}")
     row.act(f"{quick}:")
@@ -137,7 +136,7 @@ def _check_line(w: WideWriter, space: str, base: str, reach: Reach, step: int) -
     low = reach.low + min(0, (LANES - 1) * step)
     address = w.single(f"add i64 {first}, {low}")
     nbytes = reach.high - reach.low + (LANES - 1) * abs(step)
-    good, start = places.checked(w, space, address, nbytes, write=reach.write)
+    good, start = places.checked(w, space, address, nbytes, write=reach.write, windows=False)
     good = w.single(f"and i1 {good}, {equal}")
     if reach.align > 1:
         odd = w.single(f"and i64 {w.single(f'add i64 {first}, {reach.anchor}')}, {reach.align - 1}")
@@ -167,18 +166,18 @@ def _check_each(w: WideWriter, space: str, base: str, reach: Reach) -> Places:
         fits = w.single(f"and {vector_of('i1')} {fits}, {even}")
     good = _all(w, fits)
     if space in {"global", "generic"}:
-        _look_up(w, space, good, address, nbytes, write=reach.write)
+        _look_up(w, good, address, nbytes, write=reach.write)
     return Places(good, bases)
 
 
-def _look_up(w: WideWriter, space: str, good: str, address: str, nbytes: int, *, write: bool) -> None:
+def _look_up(w: WideWriter, good: str, address: str, nbytes: int, *, write: bool) -> None:
     """Where not all places are in the allocation that was hit last: take the first one's for the next time."""
     look, done = w.label(), w.label()
     w.act(f"br i1 {good}, label %{done}, label %{look}, !prof !1")
     w.act(f"{look}:")
     near = w.word_at(context.NEAR + context.NEAR_WORDS * w.near)
     first = w.single(f"extractelement {_ADDRESSES} {address}, i32 0")
-    w.single(f"call ptr @{space}(ptr %c, ptr {near}, i64 {first}, i64 {nbytes}, i64 {int(write)})")
+    w.single(f"call ptr @global(ptr %c, ptr {near}, i64 {first}, i64 {nbytes}, i64 {int(write)})")
     w.act(f"br label %{done}")
     w.act(f"{done}:")
     w.near += 1
@@ -270,7 +269,7 @@ def _store_line(w: WideWriter, found: Line, access: Access, values: list[str]) -
     kind, size = f"i{access.type.bits}", access.type.size
     if found.step == access.nbytes and len(values) == 1:
         place = w.single(f"getelementptr i8, ptr {found.base}, i64 {access.memory.offset}")
-        w.act(f"store {vector_of(kind)} {values[0]}, ptr {place}, align {size}")
+        w.act(f"store {vector_of(kind)} {w.row(kind, values[0])}, ptr {place}, align {size}")
         return
     pointers = [_line_places(w, found, access, number) for number in range(len(values))]
     for lane in range(LANES):

@@ -13,6 +13,7 @@ import pytest
 import jitload
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+UNSET_WORD = 0x7FFF7FFF  # what memory holds that nobody wrote
 
 
 def run(device, engine: Literal["lanes", "native"], name: str, grid, block, *arguments, shared: int = 0) -> str:
@@ -71,6 +72,36 @@ extern "C" __global__ void tile(const float *x, float *y, int n, int row) {
 def test_barriers_shared_and_local_memory(cuda, block):
     x = np.random.default_rng(block).standard_normal(300).astype(np.float32)
     assert not both(cuda(TILE), "tile", (5, 2), block, x, np.zeros(300, np.float32), 300, 7, shared=64 * 4)
+
+
+GENERIC = """
+.visible .entry generic(.param .u64 out, .param .u32 n) {
+    .local .align 8 .b8 own[512];
+    .shared .align 8 .b8 all[512];
+    .reg .pred %p; .reg .b32 %t, %n, %r, %s; .reg .b64 %w, %v, %a, %b, %c, %d, %e, %o, %x;
+    mov.u32 %t, %tid.x; mul.wide.u32 %o, %t, 4;
+    ld.param.u64 %v, [out]; add.u64 %w, %v, %o; ld.param.u32 %n, [n];
+    mov.u64 %b, own; cvta.local.u64 %c, %b; mov.u64 %d, all; cvta.shared.u64 %e, %d;
+    setp.eq.u32 %p, %n, 0; selp.u64 %a, %c, %e, %p;
+    st.u32 [%a+256], 7;
+    add.u64 %x, %a, %o;
+    st.u32 [%x], %t;
+    bar.sync 0;
+    ld.u32 %r, [%a+8]; ld.u32 %s, [%x]; mad.lo.u32 %r, %r, 100, %s; ld.u32 %s, [%a+256]; add.u32 %r, %r, %s;
+    st.u32 [%w], %r;
+    ret;
+}"""
+
+
+@pytest.mark.parametrize(("n", "third"), [(0, "own"), (1, "all")])
+def test_one_generic_address_of_local_memory_is_a_place_for_each_thread(ptx, n, third):
+    device, out = ptx(GENERIC), np.zeros(64, np.uint32)
+    assert not both(device, "generic", 1, 64, out, n)
+    with jitload.configure(cpu_engine="native"):
+        device.run("generic", 1, 64, out, n)
+    thread = np.arange(64)
+    of_third = 2 if third == "all" else np.where(thread == 2, 2, UNSET_WORD)
+    np.testing.assert_array_equal(out, (of_third * 100 + thread + 7).astype(np.uint32))
 
 
 FAULTS = """

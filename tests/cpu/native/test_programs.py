@@ -69,7 +69,7 @@ def place(chance: random.Random) -> str:
             "in[i]", "in[2 * i + 1]", "in[63 - i]", "in[k]", "in[blockDim.x + 3]", "in[x % 128]", "in[i ^ 5]",
             "((const unsigned short *)in)[i + k]", "((const signed char *)in)[3 * i]", "((const uint2 *)in)[i].y",
             "((const uint4 *)in)[i / 2].z", "(unsigned)((const unsigned long long *)in)[i]", "all[(i * 7 + k) % 64]",
-            "all[threadIdx.y]", "own[(x + k) % 6]", "own[k % 6]",
+            "all[threadIdx.y]", "own[(x + k) % 6]", "own[k % 6]", "(k & 1 ? own : all)[2]", "(x & 1 ? own : all)[k % 6]", "(n ? all : own)[k % 6]",
         ]
     )  # fmt: skip
 
