@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jitload.cli.checks import bundles, cache, compiler, devices, host, launch, remote
+from jitload.cli.checks import bundles, cache, compiler, devices, host, launch, machine_code, remote
 from jitload.cli.checks.finding import Finding, problem
 from jitload.cli.checks.sample import Sample
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
@@ -42,6 +42,7 @@ CHECKS: dict[str, Check] = {
     "gpu": devices.check_gpu,
     "launches": launch.check_launch,
     "cpu executor": devices.check_executor,
+    "machine code": machine_code.check_machine_code,
     "device": devices.check_device,
     "bundles": bundles.check_bundles,
     "cache": cache.check_cache,

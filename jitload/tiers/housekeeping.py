@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from jitload.tiers.stats import Stats
     from jitload.tiers.summary import Summary
     from jitload.tiers.upkeep import Upkeep
+    from jitload.values import Blob
 else:  # what a process asks for that looks after a cache
     accounts = lazy("jitload.tiers.account")
     audit = lazy("jitload.tiers.audit")
@@ -217,6 +218,11 @@ class Housekeeping:
             return None
         known = self._upkeeps.get(self.disk)
         return known or self._upkeeps.setdefault(self.disk, upkeeps.Upkeep(self.disk, self._counters))
+
+    def put_here(self, blob: Blob) -> None:
+        """Keep a `blob` in the directory alone: neither in memory nor where others could take it from."""
+        if self.disk is not None and self.disk.put(blob):
+            self._note_row(blob, {})
 
     def _note_row(self, artifact: Kept, factors: Mapping[str, object]) -> None:
         if self._upkeep is not None:

@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import jitload
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.sign import generate_keys, sign_bundle
 from jitload.cli.doctor import CHECKS, GROUND
+from jitload.lazy import lazy
 from jitload.settings.option import OPTIONS
 
 NAMES = [*GROUND, *CHECKS]
@@ -87,6 +89,21 @@ def test_json_has_the_same_shape_for_every_check(spawn):
     assert checks["compile"]["details"]["bytes"] > 0
     assert checks["cpu executor"]["status"] == "ok"
     assert checks["cpu executor"]["found"] == "ran ptx compiled for compute_90"
+
+
+def test_machine_code_is_made_where_llvmlite_is_installed(monkeypatch):
+    pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+    from jitload.cli.checks.machine_code import check_machine_code
+    from jitload.cli.checks.sample import Sample
+    from jitload.cpu.native import machine
+
+    found = check_machine_code(Sample())
+    assert (found.status, found.details["engine"]) == ("ok", "auto")
+    assert found.found.startswith("by llvmlite ")
+    machine.maker.cache_clear()
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+    monkeypatch.setattr(machine, "llvmlite", lazy("llvmlite"))
+    assert check_machine_code(Sample()).status == "missing"
 
 
 def test_without_any_cuda_package_it_says_what_to_install(spawn_with, make_site):

@@ -11,7 +11,7 @@ from jitload.cpu.faults import Refused, describe_place
 from jitload.cpu.native.atomics import expect_order
 from jitload.cpu.native.column import emit
 from jitload.cpu.native.functions import write_functions
-from jitload.cpu.native.machine import MachineCode, generate
+from jitload.cpu.native.machine import generate
 from jitload.cpu.native.meeting import arrive
 from jitload.cpu.native.operands import Resolved
 from jitload.cpu.native.runtime import runtime_text
@@ -31,7 +31,7 @@ class NativeKernel(NamedTuple):
     """Machine code of a kernel.
 
     Attributes:
-        machine: `i32 launch(context, first block, how many)`.
+        code: object code of `i32 launch(context, first block, how many)`.
         near: sites that access global memory.
         frame_bytes: what a thread keeps while it waits.
         meetings: the block in front of each meeting, by its number less one.
@@ -40,7 +40,7 @@ class NativeKernel(NamedTuple):
         variables: of the module, in the order of the table of their addresses.
     """
 
-    machine: MachineCode
+    code: bytes
     near: int
     frame_bytes: int
     meetings: tuple[int, ...]
@@ -71,7 +71,7 @@ def compile_native(code: KernelCode) -> NativeKernel:
     found = write_functions(draft.blocks, sites, resolve, (emit, arrive), draft.carry)
     text = f"{found.text}\n{runtime_text(found.meets, found.common)}"
     return NativeKernel(
-        MachineCode(generate(text)),
+        generate(text),
         found.near,
         found.frame_bytes,
         tuple(one.number for one in found.meetings),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.block_code import MeetingCode
     from jitload.cpu.native.compile import NativeKernel
     from jitload.cpu.native.frame import Meet
+    from jitload.cpu.native.machine import MachineCode
     from jitload.cpu.native.operands import Resolved
     from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array
@@ -53,8 +54,9 @@ def _address(array: Array) -> int:
 class NativeLaunch:
     """One launch of one kernel; nothing of it is shared with others."""
 
-    def __init__(self, kernel: NativeKernel, grid: Grid) -> None:
+    def __init__(self, kernel: NativeKernel, machine: MachineCode, grid: Grid) -> None:
         self._kernel = kernel
+        self._machine = machine
         self._grid = grid
         self._error: BaseException | None = None
         self._words = np.zeros(at.NEAR + at.NEAR_WORDS * kernel.near + 1, np.int64)
@@ -75,7 +77,7 @@ class NativeLaunch:
         words = self._words
         words[at.POLL] = ctypes.c_int64.from_buffer(poll).value
         words[at.SHIELD] = ctypes.c_int64.from_buffer(shield).value
-        stopped = _LAUNCH(self._kernel.machine.address)(_address(words), 0, self._grid.blocks)
+        stopped = _LAUNCH(self._machine.address)(_address(words), 0, self._grid.blocks)
         if self._error is not None:
             raise self._error
         if stopped:

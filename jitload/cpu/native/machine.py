@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload import forks
 from jitload.cpu.faults import Refused
@@ -12,8 +12,10 @@ from jitload.lazy import lazy
 if TYPE_CHECKING:
     from types import TracebackType
 
+    import llvmlite
     import llvmlite.binding as llvm
 else:
+    llvmlite = lazy("llvmlite")
     llvm = lazy("llvmlite.binding")
 
 _LEVEL = 2  # of code generation
@@ -89,11 +91,41 @@ def generate(text: str) -> bytes:
         return bytes(machine.emit_object(module))
 
 
+class Maker(NamedTuple):
+    """What decides of the same text into what it is made.
+
+    Attributes:
+        binding: the version of llvmlite.
+        llvm: that of LLVM.
+        processor: its name, as LLVM has it.
+        features: its features, likewise.
+    """
+
+    binding: str
+    llvm: str
+    processor: str
+    features: str
+
+    def __str__(self) -> str:
+        return f"llvmlite {self.binding} (LLVM {self.llvm}) for {self.processor}"
+
+
+@functools.cache
+def maker() -> Maker:
+    """What makes machine code here.
+
+    Raises:
+        ImportError: nothing does.
+    """
+    with _Inside():
+        version = ".".join(map(str, llvm.llvm_version_info))
+        features = llvm.get_host_cpu_features().flatten()
+        return Maker(llvmlite.__version__, version, llvm.get_host_cpu_name(), features)
+
+
 def _machine(target: llvm.Target) -> llvm.TargetMachine:
-    features = llvm.get_host_cpu_features().flatten()
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features, opt=_LEVEL, reloc="pic", jit=True
-    )
+    here = maker()
+    return target.create_target_machine(cpu=here.processor, features=here.features, opt=_LEVEL, reloc="pic", jit=True)
 
 
 @functools.cache

@@ -37,6 +37,7 @@ ADD = """.visible .entry add(.param .u64 out) {
 @pytest.fixture
 def free(monkeypatch):
     """Compiling costs nothing, so that the first launch on lanes has cost more."""
+    monkeypatch.setattr(choice, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(choice, "COMPILE_SECONDS", 0.0)
     monkeypatch.setattr(choice, "COMPILE_SECONDS_EACH", 0.0)
 
@@ -165,7 +166,7 @@ from jitload.cpu.module import load_ptx
 from jitload.cpu.native import choice
 from jitload.cpu.native.background import background
 from jitload.cpu.native.machine import calls
-choice.COMPILE_SECONDS = choice.COMPILE_SECONDS_EACH = 0.0
+choice.LOOK_SECONDS = choice.COMPILE_SECONDS = choice.COMPILE_SECONDS_EACH = 0.0
 body = "".join(f"fma.rn.f32 %f{n % 7}, %f{n % 5}, %f{n % 3}, %f{n % 6};" for n in range(1200))
 text = f'''.version 8.0
 .target sm_80
