@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: Numbers of the words, each of 8 bytes. CODE to WRITES are what a stopped thread leaves.
+#: Numbers of the words, each of 8 bytes. CODE to WRITES are what a stopped thread leaves; SITE may be ALL_MET.
 (
     CODE, SITE, ADDRESS, NBYTES, WRITES, THREAD, BLOCK, ROUNDS,
     FUEL, POLL, SHIELD,
@@ -15,11 +15,14 @@ from __future__ import annotations
 NEAR = 48
 NEAR_WORDS = 3
 
+#: In the place of a site while no thread is on its way; -1 while none of a warp is.
+ALL_MET = -2
+
 #: Why a launch stopped.
 FAULT, ENDLESS, STUCK, STOPPED, OUTSIDE = 1, 2, 3, 4, 5
 #: Back edges of all threads between two looks at Python: well below a tenth of a second.
 FUEL_EDGES = 1 << 20
 #: Looks in a row at one thread that runs on and on: below a second. Lanes stop a launch after as long, but fewer turns.
 ENDLESS_LOOKS = 256
-#: How often all threads of a block may meet.
-MOST_ROUNDS = 2_000_000
+#: How often all threads of a block may meet. Lanes stop a launch after two million steps, of which this takes as many.
+MOST_ROUNDS = 1_000_000

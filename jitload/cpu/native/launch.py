@@ -22,6 +22,7 @@ from jitload.cpu.native.approximate import loops
 from jitload.cpu.native.frame import MASK, VALUE
 from jitload.cpu.native.lookup import ROW_WORDS
 from jitload.cpu.native.places import SPACES
+from jitload.cpu.native.standstill import Standstill
 from jitload.cpu.native.warps import HELD
 from jitload.cpu.native.widen import LANES
 from jitload.cpu.run.batch import Batch
@@ -62,6 +63,7 @@ class NativeLaunch:
         self._words = np.zeros(at.NEAR + at.NEAR_WORDS * kernel.near + 1, np.int64)
         self._memory: list[Array] = []  # what addresses in the context point to
         self._overlap = False
+        self._stands = False
 
     def run(self) -> bool:
         """Run every block; False, and nothing has run, where arrays overlap: what is read there depends on the order.
@@ -159,13 +161,17 @@ class NativeLaunch:
     def _poll(self) -> Iterator[int]:
         """Look whether to go on: signals are dealt with here, and who runs for too long is stopped."""
         words, before, turns = self._words, (-1, -1, -1), 0
+        standstill = Standstill(self._grid, words, self._table)
         while True:
             try:
                 words[at.FUEL] = at.FUEL_EDGES
                 now = (int(words[at.BLOCK]), int(words[at.THREAD]), int(words[at.ROUNDS]))
                 turns = turns + 1 if now == before else 1
                 before = now
-                endless = turns > at.ENDLESS_LOOKS or max(now[2], int(words[at.WARP_TURNS])) > at.MOST_ROUNDS
+                met = words[at.SITE] == at.ALL_MET
+                self._stands = met and standstill.look()
+                rounds = max(now[2] if met else 0, int(words[at.WARP_TURNS]))
+                endless = self._stands or turns > at.ENDLESS_LOOKS or rounds > at.MOST_ROUNDS
                 words[at.WARP_TURNS] = 0
                 if endless:
                     words[at.CODE] = at.ENDLESS
@@ -198,7 +204,8 @@ class NativeLaunch:
         batch = Batch(grid, int(words[at.BLOCK]), 1)
         if code == at.STUCK:
             self._find_stuck(batch)
-        if site < 0:  # between meetings
+        met = site < 0
+        if met:  # between meetings
             thread = int(np.argmax(self._states() > 0))
             site = self._meeting_of(int(self._states()[thread])).site
         batch.lanes, batch.count = np.array([thread]), 1
@@ -209,8 +216,10 @@ class NativeLaunch:
             batch.fail(site, 0, grid.code.places[site].text.rstrip(";").split()[0])
         if code == at.ENDLESS:
             who, where = batch.thread_at(thread)
-            turns = max(at.FUEL_EDGES * at.ENDLESS_LOOKS, at.MOST_ROUNDS) // 1_000_000
+            turns = (at.MOST_ROUNDS if met else at.FUEL_EDGES * at.ENDLESS_LOOKS) // 1_000_000
             what = f"still running after {turns} million turns, an endless loop"
+            if self._stands:
+                what = "going round in an endless loop: all threads of the block meet, and nothing has changed since"
             raise run_fault(grid.code.name, grid.code.places[site], what, thread=who, block=where)
         space, write = SPACES[int(words[at.WRITES]) >> 1], bool(words[at.WRITES] & 1)
         address = np.array([words[at.ADDRESS]]).view(np.uint64)

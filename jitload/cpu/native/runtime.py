@@ -105,7 +105,7 @@ again:
   %empty = icmp sle i64 %rest, 0
   br i1 %empty, label %poll, label %rounds
 poll:
-  call void @set(ptr %c, i64 $SITE, i64 -1)
+  call void @set(ptr %c, i64 $SITE, i64 $ALL_MET)
   %poll_word = call i64 @word(ptr %c, i64 $POLL)
   %poll_function = inttoptr i64 %poll_word to ptr
   %answer = call i32 %poll_function(ptr %c)

@@ -1,0 +1,102 @@
+"""What has no end is stopped: by a signal at once, by itself soon; also where all threads meet in the loop."""
+
+from __future__ import annotations
+
+import select
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import jitload
+from jitload.cpu.native import context
+
+from .test_launch import run
+
+pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+
+LOOPS = """
+.visible .entry stands(.param .u64 p) {
+    .reg .b64 %w; .reg .pred %p; .reg .b32 %r;
+    ld.param.u64 %w, [p]; mov.u32 %r, 0;
+T:  bar.sync 0; st.global.u32 [%w], 7; setp.eq.u32 %p, %r, 0; @%p bra T; ret; }
+.visible .entry counts(.param .u64 p) {
+    .reg .b64 %w; .reg .pred %p; .reg .b32 %r;
+    ld.param.u64 %w, [p]; mov.u32 %r, 0;
+T:  bar.sync 0; add.u32 %r, %r, 2; setp.ne.u32 %p, %r, 1; @%p bra T; st.global.u32 [%w], 7; ret; }
+.visible .entry long(.param .u64 p) {
+    .reg .b64 %w; .reg .pred %p; .reg .b32 %r;
+    ld.param.u64 %w, [p]; mov.u32 %r, 0;
+T:  bar.sync 0; add.u32 %r, %r, 1; setp.lt.u32 %p, %r, 50000; @%p bra T; st.global.u32 [%w], %r; ret; }
+.visible .entry straight(.param .u64 p) {
+    .reg .b64 %w; ld.param.u64 %w, [p]; st.global.u32 [%w], 7; ret; }
+"""
+
+
+@pytest.mark.parametrize("block", [200, 1024])
+def test_threads_that_meet_for_ever_and_change_nothing_are_stopped_at_their_barrier(ptx, block):
+    device = ptx(LOOPS)
+    text = run(device, "native", "stands", 1, block, np.zeros(4, np.uint32))
+    assert not device.module.device_function("stands").native.refused
+    assert "going round in an endless loop: all threads of the block meet" in text
+    assert "bar.sync 0" in text
+
+
+def test_threads_that_meet_too_often_are_stopped(ptx, monkeypatch):
+    monkeypatch.setattr(context, "MOST_ROUNDS", 100_000)
+    text = run(ptx(LOOPS), "native", "counts", 1, 32, np.zeros(4, np.uint32))
+    assert "an endless loop" in text
+    assert "bar.sync 0" in text
+
+
+def test_threads_that_meet_often_and_come_to_an_end_do(ptx):
+    out = np.zeros(4, np.uint32)
+    assert run(ptx(LOOPS), "native", "long", 1, 32, out) == ""
+    assert out[0] == 50_000
+
+
+SIGNAL = f"""
+import signal, numpy as np, jitload
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+from jitload.cpu.module import load_ptx
+text = '''.version 8.0
+.target sm_80
+.address_size 64
+{LOOPS}'''
+from jitload.cpu.native import context
+context.MOST_ROUNDS = 1 << 60
+x = np.zeros(4, np.uint32)
+with jitload.configure(device="cpu", cpu_engine="native"):
+    module = load_ptx(text.encode())
+    module["straight"][1, 32](x)
+    for name, grid in (("counts", 1), ("straight", (1 << 31) - 1)):
+        try:
+            print("started", flush=True)
+            module[name][grid, 32](x)
+        except KeyboardInterrupt:
+            print("stopped", module.device_function(name).native.refused, flush=True)
+"""
+
+
+def test_an_interrupt_stops_threads_that_meet_and_blocks_without_loops():
+    with subprocess.Popen([sys.executable, "-c", SIGNAL], stdout=subprocess.PIPE, bufsize=0) as child:
+        assert child.stdout is not None
+        try:
+            for _ in range(2):
+                assert child.stdout.readline() == b"started\n"
+                child.send_signal(signal.SIGINT)
+                while not select.select([child.stdout], [], [], 10)[0]:
+                    child.send_signal(signal.SIGINT)  # Python drops one that arrives where an object is freed
+                assert child.stdout.readline() == b"stopped \n"
+        finally:
+            child.kill()
+
+
+def test_a_launch_after_one_that_was_stopped_is_whole(ptx):
+    device, out = ptx(LOOPS), np.zeros(4, np.uint32)
+    assert run(device, "native", "stands", 1, 64, out)
+    with jitload.configure(cpu_engine="native"):
+        device.run("straight", 3, 64, out)
+    assert out[0] == 7
