@@ -37,7 +37,7 @@ def pytest_configure():
 """
 #: Of tests/python/test_*.py, what the interop has to do with: functions, modules, objects, errors, tensors, streams.
 FILES = """
-    access_path big_int container container_dlpack_conversion device dlpack_exchange_api dtype error function metadata
+    access_path big_int container container_dlpack_conversion device dtype error function metadata
     object pyobject_tying serialization stream string structural tensor type_converter typed_method
 """
 #: A run that takes longer hangs.

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +14,8 @@ import pytest
 
 import jitload
 from jitload.compiler.toolkit import toolchain
+
+from .conftest import ROOT, SAXPY
 
 APP = """
 import sys
@@ -28,17 +31,30 @@ sys.exit(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
 """
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A directory with app.py, saxpy.cu, app.jlw of them, and k.jlb, signed by the key in `key`; made once."""
+    directory = tmp_path_factory.mktemp("made")
+    (directory / "saxpy.cu").write_text(SAXPY)
+    (directory / "app.py").write_text(APP)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JITLOAD_")}
+    environment |= {"PYTHONPATH": str(ROOT), "JITLOAD_CACHE_DIR": str(directory / "cache")}
+    for arguments, device in (
+        (["record", "-o", "app.jlw", "--", sys.executable, "app.py"], {"JITLOAD_DEVICE": "cpu"}),
+        (["bundle", "create", "app.jlw", "-o", "k.jlb", "--arch", "sm_80,sm_90a", "--arch", "compute_75"], {}),
+        (["bundle", "keygen", "key", "--name", "ci"], {}),
+        (["bundle", "sign", "k.jlb", "--key", "key"], {}),
+    ):
+        command = [sys.executable, "-m", "jitload", *arguments]
+        subprocess.run(command, cwd=directory, env={**environment, **device}, check=True, timeout=60)
+    return directory
+
+
 @pytest.fixture
-def app(workdir, spawn):
-    """app.jlw of an application, and k.jlb, signed by the key in `key`."""
-    (workdir / "app.py").write_text(APP)
-    done = spawn("record", "-o", "app.jlw", "--", sys.executable, "app.py", JITLOAD_DEVICE="cpu")
-    assert done.returncode == 0, done.stderr
-    done = spawn("bundle", "create", "app.jlw", "-o", "k.jlb", "--arch", "sm_80,sm_90a", "--arch", "compute_75")
-    assert done.returncode == 0, done.stderr
-    for arguments in (["keygen", "key", "--name", "ci"], ["sign", "k.jlb", "--key", "key"]):
-        done = spawn("bundle", *arguments)
-        assert done.returncode == 0, done.stderr
+def app(made, workdir, cache_dir):
+    """All that in the current directory, and the cache in which it was compiled."""
+    shutil.copytree(made, workdir, dirs_exist_ok=True)
+    (workdir / "cache").rename(cache_dir)
     return workdir
 
 

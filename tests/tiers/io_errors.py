@@ -2,7 +2,7 @@
 
 STATE is what is there before: "absent" no directory, "empty" an empty one, "warm" one with the kernel in it; with
 "index" it is the index that is written. ERROR is a name of errno, STICKY "once" or "sticky", COUNT how many numbers of
-calls are tried, drawn with a fixed seed, or "all".
+calls are tried, drawn with a seed of these three, or "all".
 
 One child per number: it compiles, hits or writes the index while that call fails, then again with a sound file system.
 Prints as JSON how many calls there are, how many were tried, and what was wrong, by the number of the call.
@@ -156,7 +156,8 @@ def main(state: str, error: str, sticky: str, count: str) -> None:
     found = {0: wrong} if wrong else {}
     numbers: Sequence[int] = range(1, calls + 1)
     if count != "all":
-        numbers = sorted(random.Random(7).sample(numbers, min(int(count), calls)))
+        drawn = random.Random(f"{state} {error} {sticky}")  # other calls for each
+        numbers = sorted(drawn.sample(numbers, min(int(count), calls)))
     for k in numbers:
         if wrong := attempt(k)[1]:
             found[k] = wrong

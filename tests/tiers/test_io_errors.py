@@ -51,7 +51,7 @@ def fail_calls(shim: pathlib.Path, state: str, error: str, sticky: str, count: o
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("state", ["absent", "warm", "index"])
 def test_a_call_that_fails_loses_no_kernel(shim, state, error, sticky):
-    fail_calls(shim, state, error, sticky, 8)
+    fail_calls(shim, state, error, sticky, 5)
 
 
 @pytest.mark.slow
