@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.instruction import Modifiers
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.decode import read
-from jitload.cpu.native import access, approximate, atomics, context, fields, floats, integers, values
+from jitload.cpu.native import access, approximate, atomics, context, fields, floats, halves, integers, values
 from jitload.cpu.types import TYPES
 
 if TYPE_CHECKING:
@@ -94,6 +94,10 @@ def _narrowed(opcode: str, name: Name) -> Column | None:
         return None
     if opcode in _CARRIED and name.has("cc"):
         return _CARRIED[opcode]
+    if opcode in {"add", "sub", "mul", "fma"} and last.name in halves.TYPES:
+        return halves.emit_arithmetic
+    if opcode == "cvt" and not halves.TYPES.isdisjoint(name.types):
+        return halves.emit_conversion
     if opcode == "abs" and last.is_integer:
         return values.emit_absolute
     return fields.emit_integer_pair if last.name in {"u16x2", "s16x2"} else None

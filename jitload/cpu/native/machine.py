@@ -41,6 +41,13 @@ class _Inside:
             raise Refused(f"LLVM does not take it: {str(error)[:200]}") from error
 
 
+@functools.cache
+def has_half_conversions() -> bool:
+    """Whether the processor has instructions between f16 and f32: LLVM calls functions for them elsewhere."""
+    with _Inside():
+        return bool(llvm.get_host_cpu_features().get("f16c", False))
+
+
 class MachineCode:
     """Object code that can be called, as long as this lives.
 

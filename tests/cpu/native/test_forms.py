@@ -36,6 +36,9 @@ FORMS = {
         "lop3.or.b32 %r0|%p, %r1, %r2, %r3, 0x6a, %q; @%p add.u32 %r0, %r0, 1",
         "slct.u32.f32 %r0, %r1, %r2, %f3", "slct.ftz.u32.f32 %r0, %r1, %r2, %f3",
         *(f"cvt.sat.{a}.{b} %r0, %r1" for a, b in (("u8", "s32"), ("s8", "u32"), ("s16", "s32"), ("u32", "s32"), ("s32", "u32"))),
+        *(f"{op}.{t} %r0, %r1, %r2" for op in ("add", "sub", "mul") for t in ("f16x2", "bf16x2")),
+        *(f"fma.rn.{t} %r0, %r1, %r2, %r3" for t in ("f16x2", "bf16x2")),
+        *(f"cvt.rn.{t}.f32 %r0, %f1, %f2" for t in ("f16x2", "bf16x2")),
         "mov.v2.b32 {%r0, %r4}, {%r2, %r1}; sub.u32 %r0, %r0, %r4",
     ],
     "f": [
@@ -48,7 +51,12 @@ FORMS = {
         *(f"cvt.{mode}.f32.{t} %f0, %r1" for mode in ("rz", "rm", "rp") for t in ("u32", "s32")),
         *(f"cvt.{mode}.f32.f64 %f0, %g1" for mode in ("rn", "rz", "rm", "rp")),
         *(f"{op}.NaN.f32 %f0, %f1, %f2" for op in ("min", "max")),
-        "fma.rn.f32 %f0, %f1, 0f3F000001, %f2",
+        "fma.rn.f32 %f0, %f1, 0f3F000001, %f2", "cvt.f32.f16 %f0, %h1", "cvt.f32.bf16 %f0, %h1",
+    ],
+    "h": [
+        *(f"{op}.{t} %h0, %h1, %h2" for op in ("add", "sub", "mul") for t in ("f16", "bf16")),
+        *(f"fma.rn.{t} %h0, %h1, %h2, %h3" for t in ("f16", "bf16")),
+        *(f"cvt.rn.{t}.f32 %h0, %f1" for t in ("f16", "bf16")),
     ],
     "d": [
         *(f"bfe.{t} %d0, %d1, %r2, %r3" for t in ("u64", "s64")), "bfi.b64 %d0, %d1, %d2, %r2, %r3",
@@ -57,19 +65,20 @@ FORMS = {
     ],
     "g": ["rcp.approx.ftz.f64 %g0, %g1", "rsqrt.approx.ftz.f64 %g0, %g1", "rsqrt.approx.f64 %g0, %g1"],
 }  # fmt: skip
-_STORE = {"r": "u32", "f": "f32", "d": "u64", "g": "f64"}
+_STORE = {"h": "b16", "r": "u32", "f": "f32", "d": "u64", "g": "f64"}
 
 
 def kernel(forms: list[tuple[str, str]]) -> str:
     """One that stores what each form gives, in 8 bytes."""
     lines = [
         ".visible .entry k(.param .u64 in, .param .u64 out) {",
-        ".reg .b32 %r<9>; .reg .f32 %f<5>; .reg .b64 %d<5>; .reg .f64 %g<5>; .reg .b64 %w<3>; .reg .pred %p, %q;",
+        ".reg .b32 %r<9>; .reg .f32 %f<5>; .reg .b64 %d<5>; .reg .f64 %g<5>; .reg .b64 %w<3>; .reg .pred %p, %q; .reg .b16 %h<5>;",
         "mov.u32 %r5, %ctaid.x; mov.u32 %r6, %ntid.x; mov.u32 %r7, %tid.x; mad.lo.u32 %r5, %r5, %r6, %r7;",
         "ld.param.u64 %w1, [in]; ld.param.u64 %w2, [out];",
         f"mul.wide.u32 %w0, %r5, 12; add.u64 %w1, %w1, %w0; mul.wide.u32 %w0, %r5, {8 * len(forms)}; add.u64 %w2, %w2, %w0;",
         "ld.global.u32 %r1, [%w1]; ld.global.u32 %r2, [%w1+4]; ld.global.u32 %r3, [%w1+8]; setp.gt.s32 %q, %r3, %r1;",
         *(f"mov.b32 %f{n}, %r{n};" for n in (1, 2, 3)),
+        *(f"cvt.u16.u32 %h{n}, %r{n};" for n in (1, 2, 3)),
         "mov.b64 %d1, {%r2, %r1}; mov.b64 %d2, {%r3, %r2}; mov.b64 %g1, %d1; mov.b64 %g2, %d2;",
     ]
     for number, (kind, text) in enumerate(forms):
