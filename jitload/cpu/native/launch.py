@@ -74,8 +74,13 @@ class NativeLaunch:
         self._fill()
         if self._overlap:
             return False
-        # Bound methods of generators: what a signal handler raises comes out of their `yield`, where it is caught.
-        poll, shield = _CALLBACK(self._poll().__next__), _CALLBACK(self._shield().__next__)
+        # Bound methods of generators: what a signal handler raises comes out of their bytecode. They stand at a `yield`
+        # within `try` from the beginning, and go round within it: what came out of them would end them, and machine
+        # code would never hear of it.
+        polls, shields = self._poll(), self._shield()
+        next(polls)
+        next(shields)
+        poll, shield = _CALLBACK(polls.__next__), _CALLBACK(shields.__next__)
         words = self._words
         words[at.POLL] = ctypes.c_int64.from_buffer(poll).value
         words[at.SHIELD] = ctypes.c_int64.from_buffer(shield).value
@@ -160,10 +165,11 @@ class NativeLaunch:
 
     def _poll(self) -> Iterator[int]:
         """Look whether to go on: signals are dealt with here, and who runs for too long is stopped."""
-        words, before, turns = self._words, (-1, -1, -1), 0
+        words, before, turns, endless = self._words, (-1, -1, -1), 0, False
         standstill = Standstill(self._grid, words, self._table)
-        while True:
-            try:
+        try:
+            while True:
+                yield int(self._stands or endless)
                 words[at.FUEL] = at.FUEL_EDGES
                 now = (int(words[at.BLOCK]), int(words[at.THREAD]), int(words[at.ROUNDS]))
                 turns = turns + 1 if now == before else 1
@@ -171,32 +177,31 @@ class NativeLaunch:
                 met = words[at.SITE] == at.ALL_MET
                 self._stands = met and standstill.look()
                 rounds = max(now[2] if met else 0, int(words[at.WARP_TURNS]))
-                endless = self._stands or turns > at.ENDLESS_LOOKS or rounds > at.MOST_ROUNDS
+                endless = turns > at.ENDLESS_LOOKS or rounds > at.MOST_ROUNDS
                 words[at.WARP_TURNS] = 0
-                if endless:
+                if self._stands or endless:
                     words[at.CODE] = at.ENDLESS
-                yield int(endless)
-            except GeneratorExit:
-                return
-            except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
-                self._error = error
-                yield 1
+        except GeneratorExit:
+            return
+        except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
+            self._error = error
+            yield 1
 
     def _shield(self) -> Iterator[int]:
         """Before a write to what must not be written: it goes to a copy from now on, also what is read."""
         words = self._words
-        while True:
-            try:
+        try:
+            while True:
+                yield 0
                 self._grid.arena.move_in_at(int(words[at.ADDRESS]))
                 rows = self._grid.arena.rows(self._grid.params.views["u64"])
                 self._table[: len(rows)] = rows
                 words[at.NEAR :] = 0
-                yield 0
-            except GeneratorExit:
-                return
-            except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
-                self._error = error
-                yield 1
+        except GeneratorExit:
+            return
+        except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
+            self._error = error
+            yield 1
 
     def _fail(self) -> NoReturn:
         words, grid = self._words, self._grid

@@ -94,6 +94,36 @@ def test_an_interrupt_stops_threads_that_meet_and_blocks_without_loops():
             child.kill()
 
 
+class Rung(BaseException):
+    """What a signal raises: as KeyboardInterrupt, nothing that is caught as a mistake."""
+
+
+@pytest.mark.parametrize(("name", "grid"), [("counts", 1), ("straight", (1 << 31) - 1)])
+def test_what_a_signal_raises_comes_out_of_the_launch_wherever_it_arrives(ptx, monkeypatch, name, grid):
+    """Also before its first look, which was ended by it for good: the launch went on without."""
+
+    def ring(*_):
+        raise Rung
+
+    def launch(seconds):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        device.run(name, grid, 32, out)
+
+    device, out = ptx(LOOPS), np.zeros(4, np.uint32)
+    monkeypatch.setattr(context, "MOST_ROUNDS", 1000)
+    run(device, "native", name, 1, 32, out)  # compiled, and stopped soon
+    monkeypatch.setattr(context, "MOST_ROUNDS", 1 << 60)
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with jitload.configure(cpu_engine="native"):
+            for number in range(100):
+                with pytest.raises(Rung):
+                    launch(0.001 + number * 0.000_02)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_launch_after_one_that_was_stopped_is_whole(ptx):
     device, out = ptx(LOOPS), np.zeros(4, np.uint32)
     assert run(device, "native", "stands", 1, 64, out)
