@@ -99,7 +99,7 @@ def test_without_bindings_the_way_to_them_is_told():
 import sys
 sys.modules["cuda.bindings"] = None
 from jitload.cuda import driver
-driver._library = lambda: None
+driver.library = lambda: None
 try:
     driver.bindings()
 except Exception as error:

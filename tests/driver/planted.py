@@ -137,7 +137,7 @@ ONCE = [
         "limits are those of the current device",
         PLACEMENT + "a_prepared_launch_is_allowed_on_every_device[0]",
         "cuda/function.py",
-        "again = self._limits.allow_again(driver.current_device())",
+        "again = self._limits.allow_again(driver.current_device(), clusters=outcome == _INVALID_CLUSTER_SIZE)",
         "again = False",
     ),
     fault(
