@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from jitload.cpu.native import context as at
+from jitload.cpu.native.widen import LANES
 
 if TYPE_CHECKING:
     from jitload.cpu.run.grid import Grid
@@ -64,7 +65,7 @@ class Standstill:
         rows = self._table[: int(words[at.ALLOCATIONS])].tolist()
         return [
             (int(words[at.STATES]), 4 * threads),
-            (int(words[at.FRAMES]), int(words[at.FRAME_BYTES]) * threads),
+            (int(words[at.FRAMES]), int(words[at.FRAME_BYTES]) * -(-threads // LANES) * LANES),  # as rows lie
             (int(words[at.SHARED]), int(words[at.SHARED_BYTES])),
             (int(words[at.LOCAL]), int(words[at.LOCAL_STRIDE]) * threads),
             *((start + distance, end - start) for start, end, distance, written in rows if written),

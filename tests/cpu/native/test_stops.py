@@ -57,6 +57,24 @@ def test_threads_that_meet_often_and_come_to_an_end_do(ptx):
     assert out[0] == 50_000
 
 
+LEADER = """
+.visible .entry leader(.param .u64 p, .param .u32 n) {
+    .reg .b64 %w; .reg .pred %p, %q; .reg .b32 %t, %l, %n, %c, %f; .shared .u32 flag;
+    ld.param.u64 %w, [p]; ld.param.u32 %n, [n]; mov.u32 %t, %tid.x; mov.u32 %l, %ntid.x; sub.u32 %l, %l, 1;
+    setp.ne.u32 %q, %t, %l; mov.u32 %c, 0; mov.u32 %f, 0; st.shared.u32 [flag], %f;
+T:  bar.sync 0; @%q bra M; add.u32 %c, %c, 1; setp.ge.u32 %p, %c, %n; selp.u32 %f, 1, 0, %p; st.shared.u32 [flag], %f;
+M:  bar.sync 0; ld.shared.u32 %f, [flag]; setp.eq.u32 %p, %f, 0; @%p bra T; @%q bra E; st.global.u32 [%w], %c; E: ret; }
+"""
+
+
+@pytest.mark.parametrize("block", [1, 33, 36])
+def test_what_the_last_threads_of_a_block_count_is_a_change(ptx, block):
+    device, out = ptx(LEADER), np.zeros(4, np.uint32)
+    assert run(device, "native", "leader", 1, block, out, 150_000) == ""
+    assert not device.module.device_function("leader").native.refused
+    assert out[0] == 150_000
+
+
 SIGNAL = f"""
 import signal, numpy as np, jitload
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
