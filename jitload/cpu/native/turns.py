@@ -2,13 +2,14 @@
 
 Lanes run the lowest block of code first, so whoever can still come to a place is there when it runs: in the order of
 threads, all thread blocks of a batch at once. One thread after the other comes to the same where a thread is there
-once, and from the blocks before it alone.
+once, from the blocks before it alone, and none goes ahead of those that wait at a meeting.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jitload.cpu.code.control import Meeting
 from jitload.cpu.code.liveness import successors
 
 if TYPE_CHECKING:
@@ -22,11 +23,21 @@ class Order:
 
     def __init__(self, blocks: list[Block]) -> None:
         self._ways = {block.number: successors(block.end) for block in blocks}
+        self._meetings = {block.number for block in blocks if isinstance(block.end, Meeting)}
+        self._first = blocks[0].number
 
     def is_in_turn(self, number: int) -> bool:
         """Whether threads come to a block in their order, each at most once."""
         before = _before(self._ways, number)
-        return number not in before and all(one < number for one in before)
+        if number in before or any(one > number for one in before):
+            return False
+        return not any(self._goes_ahead(one, number) for one in self._meetings & before)
+
+    def _goes_ahead(self, meeting: int, number: int) -> bool:
+        """Whether threads may come to a block while others wait at a meeting on the way to it."""
+        around = {one: tuple(to for to in ways if to != meeting) for one, ways in self._ways.items()}
+        missed = meeting != self._first and self._first in {number} | _before(around, number)
+        return missed or meeting in _before(self._ways, meeting)
 
     def is_together(self, number: int) -> bool:
         """Whether all threads that come to a block within as many turns of its loop can be there at once.

@@ -94,11 +94,19 @@ extern "C" __global__ void twice(u *count, u *out) {
     atomicAdd(count, threadIdx.x);
 }
 extern "C" __global__ void kinds(u *count, u *out) { atomicAdd(count, 1u); atomicMax(count, threadIdx.x); }
+extern "C" __global__ void ahead(u *count, u *out) {
+    if (threadIdx.x & 1) __syncwarp(0xaaaaaaaau);
+    out[threadIdx.x] = atomicAdd(count, 1u);
+}
+extern "C" __global__ void leaves(u *count, u *out) {
+    for (u k = 0, on = ~0u; on = __ballot_sync(on, k < threadIdx.x * 5 % 7), on >> threadIdx.x & 1; ++k) continue;
+    out[threadIdx.x] = atomicAdd(count, 1u);
+}
 extern "C" __global__ void loaded(u **count, u *out) { atomicAdd(count[0], 1u); atomicExch(out, 2); }
 """
 
 
-@pytest.mark.parametrize("name", ["again", "often", "twice", "kinds", "loaded"])
+@pytest.mark.parametrize("name", ["again", "often", "twice", "kinds", "ahead", "leaves", "loaded"])
 def test_what_depends_on_the_order_of_threads_has_no_machine_code(cuda, name):
     device = cuda(ORDERED)
     counts = np.zeros(2, np.uint32)
