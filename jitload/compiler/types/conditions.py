@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     #: None stands for "not known" throughout.
     Value = int | None
 
+
+def _quotient(a: int, b: int) -> int:
+    """Rounded to zero, as C++ rounds, and not down."""
+    return a // b if (a < 0) == (b < 0) else -(-a // b)
+
+
 #: Binary operators by how tightly they bind.
 _LEVELS: tuple[dict[bytes, Callable[[int, int], int]], ...] = (
     {b"|": lambda a, b: a | b},
@@ -20,12 +26,13 @@ _LEVELS: tuple[dict[bytes, Callable[[int, int], int]], ...] = (
     {b"<": lambda a, b: a < b, b">": lambda a, b: a > b, b"<=": lambda a, b: a <= b, b">=": lambda a, b: a >= b},
     {b"<<": lambda a, b: a << min(b, 64), b">>": lambda a, b: a >> min(b, 64)},
     {b"+": lambda a, b: a + b, b"-": lambda a, b: a - b},
-    {b"*": lambda a, b: a * b, b"/": lambda a, b: a // b, b"%": lambda a, b: a % b},
+    {b"*": lambda a, b: a * b, b"/": _quotient, b"%": lambda a, b: a - b * _quotient(a, b)},
 )
-_INTEGER = re.compile(rb"(0[xX][0-9a-fA-F']+|0[bB][01']+|[0-9][0-9']*)[uUlLzZ]*")
+_INTEGER = re.compile(rb"(0[xX][0-9a-fA-F']+|0[bB][01']+|[0-9][0-9']*)([uUlLzZ]*)")
 #: Of ASCII, which has one value whatever the sign of `char`.
 _CHARACTER = re.compile(rb"'([^\\'\x80-\xff]|\\[0abfnrtv\\'\"?])'")
 _ESCAPES = dict(zip(b"0abfnrtv", b"\0\a\b\f\n\r\t\v", strict=True))
+_NO_LONGER_SIGNED = 1 << 63
 _MOST_TOKENS = 2000
 _MOST_DEPTH = 50
 
@@ -54,17 +61,28 @@ def compute(words: Sequence[bytes], value_of: Callable[[bytes], Value]) -> Value
         value = reader.ternary()
     except (_NotUnderstood, ArithmeticError, ValueError, RecursionError):
         return None
-    return value if reader.at == len(words) else None
+    return value if reader.at == len(words) and not reader.wraps else None
 
 
 class _Reader:
-    """One condition."""
+    """One condition.
+
+    Attributes:
+        at: the token that comes next.
+    """
 
     def __init__(self, words: Sequence[bytes], value_of: Callable[[bytes], Value]) -> None:
         self._words = words
         self._value_of = value_of
+        self._unsigned = False
+        self._negative = False
         self.at = 0
         self._depth = 0
+
+    @property
+    def wraps(self) -> bool:
+        """Whether there are numbers below 0 and others without a sign: what C++ makes of the two depends on widths."""
+        return self._unsigned and self._negative
 
     def _peek(self) -> bytes:
         return self._words[self.at] if self.at < len(self._words) else b""
@@ -110,7 +128,7 @@ class _Reader:
         while (operation := _LEVELS[level].get(self._operator())) is not None:
             self.at += len(self._operator()) if self._peek() == b">" else 1
             right = self._binary(level + 1)
-            left = None if left is None or right is None else int(operation(left, right))
+            left = None if left is None or right is None else self._noted(int(operation(left, right)))
         return left
 
     def _operator(self) -> bytes:
@@ -118,6 +136,12 @@ class _Reader:
         if self._peek() == b">" and self.at + 1 < len(self._words) and self._words[self.at + 1] in {b">", b"="}:
             return b">" + self._words[self.at + 1]
         return self._peek()
+
+    def _noted(self, value: int) -> int:
+        self._negative = self._negative or value < 0
+        if not -_NO_LONGER_SIGNED <= value < 2 * _NO_LONGER_SIGNED:
+            raise _NotUnderstood
+        return value
 
     def _unary(self) -> Value:
         if self.at >= len(self._words):
@@ -128,7 +152,7 @@ class _Reader:
             value = self._unary()
             if value is None:
                 return None
-            return {b"-": -value, b"+": value, b"~": ~value}.get(word, int(not value))
+            return self._noted({b"-": -value, b"+": value, b"~": ~value}.get(word, int(not value)))
         if word == b"(":
             value = self.ternary()
             if not self._take(b")"):
@@ -137,7 +161,9 @@ class _Reader:
         if number := _INTEGER.fullmatch(word):
             digits = number[1].replace(b"'", b"")
             octal = digits[:1] == b"0" and digits.isdigit()
-            return int(digits, 8) if octal else int(digits, 0)
+            value = int(digits, 8) if octal else int(digits, 0)
+            self._unsigned = self._unsigned or b"u" in number[2].lower() or value >= _NO_LONGER_SIGNED
+            return value
         if character := _CHARACTER.fullmatch(word):
             code = character[1][-1]
             return _ESCAPES.get(code, code) if len(character[1]) > 1 else code
