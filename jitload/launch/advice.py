@@ -81,8 +81,9 @@ def element_advice(value: object, element: Element, pointee: CppType) -> str:
         return f"a structured dtype must have {pointee.lanes} fields of {pointee.scalar} side by side and no more"
     words = dtype_words(value, scalar)
     torch = library(value) == "torch"
-    # Not every library can convert: tvm-ffi's tensors are handed from one to the other.
-    subject = "" if torch or hasattr(value, "astype") else "np.from_dlpack(...)"
+    # Not every library can convert: tvm-ffi's tensors are handed from one to the other, and so are buffers.
+    other = "np.from_dlpack(...)" if hasattr(value, "__dlpack__") else "np.asarray(...)"
+    subject = "" if torch or hasattr(value, "astype") else other
     advice = f"convert it with {subject}{'.to' if torch else '.astype'}({words})"
     same_bits = element.nbytes == pointee.scalar_bytes or scalar.startswith("complex") or element.lanes > 1
     if same_bits or element.scalar in {"uint8", "int8", "void", "bytes", "record"}:

@@ -96,7 +96,7 @@ def _element_of(view: memoryview) -> Element:
     """The element of a buffer by its format: bytes, and what has several kinds of fields, are memory."""
     code = view.format.lstrip("@=<")
     if code in _FLOATS:
-        return Element(view.format, view.itemsize, _FLOATS[code])
+        return Element(_FLOATS[code], view.itemsize, _FLOATS[code])
     if len(code) == 1 and code in _INTEGERS:
         name = f"{'u' * code.isupper()}int{8 * view.itemsize}"
         return Element(name, view.itemsize, name)

@@ -101,6 +101,15 @@ def test_the_message_says_what_to_do():
     }.items():
         with pytest.raises(ArgumentError, match=says):
             variable("double [4]", 32).copy_from(np.zeros(32 // np.dtype(value).itemsize, value))
+    for buffer, says in [
+        (
+            array.array("f", [0] * 8),
+            r"array.array is made of float32; convert it with np.asarray\(...\).astype\(np.float64\)",
+        ),
+        ((ctypes.c_void_p * 4)(), r"is made of address; convert it with np.asarray\(...\)"),
+    ]:
+        with pytest.raises(ArgumentError, match=says):
+            variable("double [4]", 32).copy_from(buffer)
     with pytest.raises(ArgumentError, match=r"has other rows; reshape or transpose it to \(4, 8\)"):
         variable("float [4][8]", 128).copy_from(np.zeros((8, 4), "f4"))
     with pytest.raises(ArgumentError, match=r"not in the order of C; pass np.ascontiguousarray"):
