@@ -16,9 +16,9 @@ MAX_KERNEL_CHARS, MAX_OPTION_CHARS, MAX_KEY_CHARS = 1024, 512, 64
 
 
 def row_of(artifact: Kept, factors: Mapping[str, object]) -> dict[str, object]:
-    """What the index keeps of an entry; of a blob, its namespace as name and what can be read of its key as kernel."""
+    """What the index keeps of an entry; of a blob, its namespace as name, and its key or digits of it as kernel."""
     if isinstance(artifact, Blob):
-        names = [artifact.foreign_key.decode("utf-8", "backslashreplace")[:MAX_KEY_CHARS]]
+        names = [_key_text(artifact.foreign_key)[:MAX_KEY_CHARS]]
         empty = {"arch": "", "compile_seconds": 0.0, "options": ""}
         return {**empty, "kernels": names, "kind": BLOB, "name": artifact.namespace}
     request = factors.get("request")
@@ -31,6 +31,13 @@ def row_of(artifact: Kept, factors: Mapping[str, object]) -> dict[str, object]:
         "options": written_options(factors)[:MAX_OPTION_CHARS],
         **({"request": request} if isinstance(request, str) else {}),
     }
+
+
+def _key_text(key: bytes) -> str:
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return key.hex()
 
 
 def written_options(factors: Mapping[str, object]) -> str:

@@ -44,6 +44,11 @@ def test_it_counts_to_the_bound_and_is_listed(full):
     assert own(full).get(KEY) is None
 
 
+def test_a_key_that_is_no_text_is_listed_by_its_digits(full):
+    own(full).put(b"\xb1" * 32, b"bytes")
+    assert sorted(one.kernels for one in Cache(full).entries()) == [("b1" * 32,), ("k" * 32,)]
+
+
 @pytest.mark.parametrize("at", [0, 40, -1])
 def test_a_flipped_bit_is_a_miss_and_put_aside(full, at):
     path = entry(full)
