@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import inspect
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 
 import jitload
 from jitload import errors
@@ -58,6 +60,20 @@ def test_the_page_of_exit_codes_has_every_command():
     text = (DOCS / "exit_codes.md").read_text()
     for command in COMMANDS:
         assert f"`jitload {command}" in text, command
+
+
+def test_commands_that_pages_name_are_commands():
+    groups = {
+        name: getattr(get_command(importlib.import_module(path).app), "commands", None)
+        for name, path in COMMANDS.items()
+    }
+    asked = 0
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]:
+        for command, word in re.findall(r"`jitload ([a-z]+)(?: ([a-z]+)\b(?![.:/]))?", page.read_text()):
+            assert command in groups, f"{page}: jitload {command}"
+            assert not word or groups[command] is None or word in groups[command], f"{page}: jitload {command} {word}"
+            asked += 1
+    assert asked > 100
 
 
 @pytest.mark.parametrize("page", ["start.md", "settings.md", "howto/author.md"])
