@@ -17,7 +17,7 @@ from jitload.cpu.code.draft import BUILTINS, Draft, Reader, decode_or_fault
 from jitload.cpu.code.function_writer import FunctionWriter, canonical
 from jitload.cpu.code.grid_sync import GridSync
 from jitload.cpu.code.instruction import emit, operands
-from jitload.cpu.code.layout import KernelLayout, depends_on_others, find_spins, find_waits
+from jitload.cpu.code.layout import KernelLayout, depends_on_others, find_polling, find_spins, find_waits
 from jitload.cpu.code.liveness import linear_registers, reads_special, registers_of, symbols_of
 from jitload.cpu.code.namespace import make_namespace
 from jitload.cpu.code.writer import BlockWriter
@@ -73,6 +73,7 @@ class KernelCode:
         self.parameter_places = self._layout.parameter_places
         for draft in drafts.values():
             self._lay_out_frame(draft, draft.function is entry)
+        self._polling = find_polling({name: draft.blocks for name, draft in drafts.items()})
         for draft in drafts.values():
             with suppress(*([CpuFault] if draft.foreign else [])):
                 name = draft.function.name
@@ -133,7 +134,7 @@ class KernelCode:
             draft.carry,
             linear_registers(draft.blocks),
         )
-        spins = find_spins(draft.blocks)
+        spins = find_spins(draft.blocks, self._polling)
         waits = find_waits(draft.blocks) if spins else spins
         ends = [block.end for block in draft.blocks]
         shuffles = any(isinstance(end, Meeting) and end.instruction.opcode == "shfl" for end in ends)

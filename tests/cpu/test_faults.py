@@ -264,6 +264,7 @@ LOCKS = {
     "compare and swap": ("while (atomicCAS((unsigned long long *)x + 1, 0ull, 1ull)) {}", 1),
     "exchange, a thread of the warp": ("if (t) while (atomicExch(x + 2, 9)) __nanosleep(50);", 1),
     "after another lock": ("while (atomicCAS(x + 4, 0, 1)) {} atomicExch(x + 4, 0); while (atomicOr(x + 2, 1)) {}", 1),
+    "a look": ("while (atomicAdd(x + 2, 0) == 0) {}", 1),
     "blocks": ("if (t) while (atomicCAS(x + 2, 0, 1)) {} __syncthreads();", 2),
 }
 
@@ -279,6 +280,28 @@ def test_a_lock_that_nobody_releases_is_named(cuda, monkeypatch, code, blocks):
     assert caught.value.cuda_line.endswith(":3")
     assert caught.value.instruction.startswith(("atom", "@"))
     assert str(caught.value.nearest).endswith("access lies inside it, at byte 8")
+
+
+LOOKS = {
+    "a sum": "while (atomicAdd(x, 0) == 0) {}",
+    "a wide sum": "while (atomicAdd((unsigned long long *)x, 0ull) == 0) {}",
+    "a maximum": "while (atomicMax(x, 0) == 0) {}",
+    "a call": "while (look(x) == 0) {}",
+    "a call by address": "int (*by)(int *) = x[2] ? look : other; while (by(x) == 0) {}",
+}
+
+
+@pytest.mark.parametrize("code", LOOKS.values(), ids=LOOKS)
+def test_a_block_that_has_not_begun_is_let_in_where_others_wait_for_it(cuda, monkeypatch, code):
+    monkeypatch.setattr("jitload.cpu.run.schedule.STEP_LIMIT", 50_000)
+    monkeypatch.setattr("jitload.cpu.function.SPINNING_BATCH_LANES", 64)
+    monkeypatch.setattr("jitload.cpu.function.BATCH_LANES", 64)
+    x = np.array([0, 0, 1], np.int32)
+    source = f"""__device__ __noinline__ int look(int *x) {{ return atomicCAS(x, 0, 0); }}
+    __device__ __noinline__ int other(int *x) {{ return 1; }}
+    extern "C" __global__ void k(int *x) {{ if (blockIdx.x == 3) {{ *x = 1; return; }} {code} atomicAdd(x + 1, 1); }}"""
+    cuda(source).run("k", 4, 32, x)
+    assert x.tolist() == [1, 96, 1]
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,21 @@ from jitload.cpu.code.control import Branch, Call, Jump
 from jitload.cpu.code.liveness import successors
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.effects import effects_of, sees_others
+from jitload.cpu.text.ir import Immediate, Symbol
 from jitload.cpu.text.names import plain_name
 from jitload.images.ptx.entries import align, parameter_offsets
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from jitload.cpu.code.control import Block
-    from jitload.cpu.text.ir import Function, Instruction, Symbol, Variable
+    from jitload.cpu.text.ir import Function, Instruction, Variable
 
 _DYNAMIC_ALIGNMENT = 16
 #: What compute_80 and later keep at the start of shared memory for the system; cooperative groups meet there.
 _RESERVED_BYTES = 1024
+#: Atomics that may leave memory as it is, with some literals.
+_LOOKS = frozenset({"add", "min", "max"})
 
 
 class KernelLayout:
@@ -80,14 +85,52 @@ class KernelLayout:
 
 def _may_wait(instruction: Instruction) -> bool:
     """Whether a loop around this instruction may wait for what another thread does."""
-    return "polls" in effects_of(instruction.opcode, instruction.modifiers)
+    return "polls" in effects_of(instruction.opcode, instruction.modifiers) or _only_looks(instruction)
 
 
-def find_spins(blocks: list[Block]) -> set[int]:
-    """Blocks in a loop that may wait for other threads."""
+def _only_looks(instruction: Instruction) -> bool:
+    """Whether it is `atomicAdd(flag, 0)` or the like: who does that again and again waits for what others write."""
+    if instruction.opcode != "atom" or _LOOKS.isdisjoint(instruction.modifiers):
+        return False
+    given = instruction.operands[2:3]  # behind it there may be a cache policy
+    return any(isinstance(one, Immediate) and (one.value == 0 or "add" not in instruction.modifiers) for one in given)
+
+
+def find_polling(functions: Mapping[str, list[Block]]) -> set[str]:
+    """The functions a call of which may look at what other threads write."""
+    found = {
+        name
+        for name, blocks in functions.items()
+        if any(_may_wait(one) for block in blocks for one in block.instructions)
+    }
+    size = 0
+    while size != len(found):
+        size = len(found)
+        found |= {name for name, blocks in functions.items() if any(_calls_one(block, found) for block in blocks)}
+    return found
+
+
+def _calls_one(block: Block, functions: Collection[str]) -> bool:
+    """Whether a block ends with a call of one of some functions, or of whatever an address says."""
+    end = block.end
+    return (
+        isinstance(end, Call)
+        and bool(functions)
+        and (not isinstance(end.callee, Symbol) or end.callee.name in functions)
+    )
+
+
+def find_spins(blocks: list[Block], polling: Collection[str] = ()) -> set[int]:
+    """Blocks in a loop that may wait for other threads.
+
+    Args:
+        blocks: of a function.
+        polling: the functions a call of which may look at what other threads write.
+    """
     found: set[int] = set()
     for block in blocks:
-        if block.number not in found and any(_may_wait(one) for one in block.instructions):
+        looks = any(_may_wait(one) for one in block.instructions) or _calls_one(block, polling)
+        if block.number not in found and looks:
             forward = _reach(blocks, block.number)
             if block.number in forward:
                 found |= {number for number in forward if block.number in _reach(blocks, number)}
