@@ -156,7 +156,7 @@ class BlockWriter:
         if name not in self.specials:
             self.specials.append(name)
         own = "p" if rep == "p" else f"u{found.bits}"
-        local = f"s{self.specials.index(name)}"
+        local = f"x{self.specials.index(name)}"  # not s8, which is a type
         if own == "u64" and BITS[rep] == 32:
             return self.temporary(f"{local}.astype(u32).view({rep})")
         if own == "u32" and BITS[rep] == 64:
@@ -263,7 +263,7 @@ class BlockWriter:
             returned: the expression that the function returns.
             stored: registers to write back, those that a later block reads.
         """
-        lines = [f" s{number} = batch.special({name!r})" for number, name in enumerate(self.specials)]
+        lines = [f" x{number} = batch.special({name!r})" for number, name in enumerate(self.specials)]
         if self.needs_base:
             lines.append(" base = frame.base")
         if self.loads:

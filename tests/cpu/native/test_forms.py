@@ -105,3 +105,18 @@ def test_forms_over_chance(ptx, seed):
     words = chance.integers(0, 1 << 32, (4096, 3), np.uint32)
     words[chance.random(words.shape) < 0.3] = chance.choice(np.array(_WORDS, np.uint32))
     check(ptx, [tuple(row) for row in words.tolist()])
+
+
+def test_many_special_registers_beside_signed_bytes(ptx):
+    """Lanes took the ninth special register for the type s8, and the seventeenth for s16."""
+    names = [f"%{name}.{axis}" for name in ("tid", "ntid", "ctaid", "nctaid") for axis in "xyz"]
+    names += ["%laneid", "%warpid", "%nwarpid", "%lanemask_lt", "%lanemask_gt"]
+    sums = [f"mov.u32 %r, {name}; mad.lo.u32 %s, %s, 31, %r;" for name in names]
+    text = f"""
+    .visible .entry many(.param .u64 out) {{
+        .reg .b32 %r, %s, %t; .reg .b64 %w, %d; .reg .b16 %h;
+        ld.param.u64 %w, [out]; mov.u32 %t, %tid.x; mul.wide.u32 %d, %t, 4; add.u64 %w, %w, %d; mov.u32 %s, 0;
+        {"".join(sums)}
+        ld.global.u32 %t, [%w]; cvt.s32.s8 %r, %t; mad.lo.u32 %s, %s, 31, %r; cvt.u16.u32 %h, %t; div.s16 %h, %h, 3;
+        cvt.s32.s16 %r, %h; mad.lo.u32 %s, %s, 31, %r; st.global.u32 [%w], %s; ret; }}"""
+    assert not both(ptx(text), "many", 1, 32, np.arange(0, 32 * 2999, 2999, np.uint32))
