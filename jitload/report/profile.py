@@ -86,8 +86,9 @@ def read_profile(path: str | os.PathLike[str]) -> list[KernelFigures]:
         if len(data) > MAX_PROFILE_BYTES:
             raise ValueError(f"it is longer than {MAX_PROFILE_BYTES} bytes")
         found = json.loads(data)
-        if found["schema"] != _SCHEMA:
-            raise ValueError(f"its schema is {found['schema']!r:.40}, and this version reads {_SCHEMA}")
+        schema = found.get("schema", _SCHEMA)
+        if schema != _SCHEMA:
+            raise ValueError(f"its schema is {schema!r:.40}, and this version reads {_SCHEMA}")
         return [_kernel(kernel) for kernel in found["kernels"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else str(error)

@@ -102,7 +102,6 @@ def test_a_hostile_kernel_is_a_text(written, tmp_path, text):
         lambda profile: profile["kernels"][0]["lines"].append(7),
         lambda profile: profile.update(kernels=7),
         lambda profile: profile.update(schema=2),
-        lambda profile: profile.pop("schema"),
     ],
 )
 def test_what_is_no_profile_is_refused_by_its_name(written, tmp_path, change):
