@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import select
 import signal
 import subprocess
@@ -124,13 +125,15 @@ def test_what_a_signal_raises_comes_out_of_the_launch_wherever_it_arrives(ptx, m
         raise Rung
 
     def launch(seconds):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, seconds)  # in machine code: what is raised while objects are freed is lost
         device.run(name, grid, 32, out)
 
     device, out = ptx(LOOPS), np.zeros(4, np.uint32)
     monkeypatch.setattr(context, "MOST_ROUNDS", 1000)
     run(device, "native", name, 1, 32, out)  # compiled, and stopped soon
     monkeypatch.setattr(context, "MOST_ROUNDS", 1 << 60)
+    monkeypatch.setattr(context, "FUEL_EDGES", 1 << 21)
+    gc.collect()
     before = signal.signal(signal.SIGALRM, ring)
     try:
         with jitload.configure(cpu_engine="native"):
