@@ -8,7 +8,6 @@ from jitload.cpu.memory.tensor_map import ELEMENTS, SWIZZLES, TENSOR_MAP_BYTES, 
 from jitload.cpu.memory.tensor_map import TensorMap as Fields
 from jitload.device import resolve_device
 from jitload.errors import UsageTypeError, UsageValueError
-from jitload.launch import dlpack
 from jitload.launch.arrays import read_array
 from jitload.launch.misfit import Misfit
 from jitload.launch.structures import DescribedArray
@@ -123,18 +122,11 @@ class TensorMap(DescribedArray):
 
 def _axes(view: ArrayView) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(shape, strides in bytes)."""
-    layout, unit = view.layout, view.element.nbytes
-    if isinstance(layout, dict):
-        shape, strides, unit = layout["shape"], layout.get("strides"), 1
-    elif isinstance(layout, dlpack.Tensor):
-        shape, strides = layout.shape, layout.strides
-    elif view.torch:
-        shape, strides = layout.shape, layout.stride()
-    else:
-        shape, strides, unit = layout.shape, layout.strides, 1
+    shape, strides, unit = view.axes()
     shape = tuple(int(extent) for extent in shape)
     if strides is not None:
-        return shape, tuple(int(stride) * unit for stride in strides)
+        scale = view.element.nbytes if unit == 1 else 1  # strides count elements, or bytes
+        return shape, tuple(int(stride) * scale for stride in strides)
     dense = [view.element.nbytes]
     for extent in reversed(shape[1:]):
         dense.append(dense[-1] * extent)

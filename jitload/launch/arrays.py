@@ -51,32 +51,27 @@ class ArrayView(NamedTuple):
     layout: Layout
     torch: bool = False
 
-    def innermost(self) -> tuple[int, bool]:
-        """The length of the last axis (0 without axes), and whether its elements lie side by side."""
+    def axes(self) -> tuple[Sequence[int], Sequence[int] | None, int]:
+        """The shape; the strides, None where all lies in one piece; and how much of a stride an element is."""
         layout, unit = self.layout, self.element.nbytes
         if isinstance(layout, dict):
-            shape, strides = layout["shape"], layout.get("strides")
-        elif isinstance(layout, dlpack.Tensor):
-            shape, strides, unit = layout.shape, layout.strides, 1
-        elif self.torch:
-            shape, strides, unit = layout.shape, layout.stride(), 1
-        else:
-            shape, strides = layout.shape, layout.strides
+            return layout["shape"], layout.get("strides"), unit
+        if isinstance(layout, dlpack.Tensor):
+            return layout.shape, layout.strides, 1
+        if self.torch:
+            return layout.shape, layout.stride(), 1
+        return layout.shape, layout.strides, unit
+
+    def innermost(self) -> tuple[int, bool]:
+        """The length of the last axis (0 without axes), and whether its elements lie side by side."""
+        shape, strides, unit = self.axes()
         if not shape:
             return 0, True
         return int(shape[-1]), not strides or shape[-1] <= 1 or strides[-1] == unit
 
     def rows(self) -> tuple[tuple[int, ...], bool]:
         """The shape, and whether the elements lie in one piece, in the order of C."""
-        layout, unit = self.layout, self.element.nbytes
-        if isinstance(layout, dict):
-            shape, strides = layout["shape"], layout.get("strides")
-        elif isinstance(layout, dlpack.Tensor):
-            shape, strides, unit = layout.shape, layout.strides, 1
-        elif self.torch:
-            shape, strides, unit = layout.shape, layout.stride(), 1
-        else:
-            shape, strides = layout.shape, layout.strides
+        shape, strides, unit = self.axes()
         in_order = strides is None or all(
             extent == 1 or stride == unit * math.prod(shape[axis + 1 :])
             for axis, (extent, stride) in enumerate(zip(shape, strides, strict=True))
