@@ -31,6 +31,8 @@ else:
 NAMESPACE = "machine code"
 #: Of what machine code is to a launch. What makes it counts by its sources besides.
 _SCHEMA = b"1"
+#: Where the sources of what makes it lie, within the package.
+_MAKERS = ("cpu", "images/ptx")
 
 
 def find(code: KernelCode) -> NativeKernel | None:
@@ -58,7 +60,7 @@ def key_of(code: KernelCode, maker: machine.Maker) -> bytes:
     factors = [
         ("schema", _SCHEMA),
         ("jitload", jitload.__version__.encode()),
-        ("sources", _sources()),
+        ("sources", digest_of_sources(pathlib.Path(jitload.__file__).parent)),
         ("ptx", sha256(code.linker.program.source.text.encode("utf-8", "surrogateescape"))),
         ("entry", code.name.encode()),
         ("places", sha256(places.encode("utf-8", "surrogateescape"))),
@@ -68,10 +70,16 @@ def key_of(code: KernelCode, maker: machine.Maker) -> bytes:
 
 
 @functools.cache
-def _sources() -> bytes:
-    """What makes machine code of a kernel, as a digest of its sources; empty where they are not there."""
-    here = pathlib.Path(__file__).parent
-    return sha256_parts(path.read_bytes() for path in sorted(here.glob("*.py")))
+def digest_of_sources(package: pathlib.Path) -> bytes:
+    """SHA-256 of the sources that make machine code of a kernel; of nothing where they are not there.
+
+    What reads PTX, lays it out and finds what lives where decides as much of the code as what writes it.
+
+    Args:
+        package: jitload's directory.
+    """
+    paths = [path for place in _MAKERS for path in sorted((package / place).rglob("*.py"))]
+    return sha256_parts(path.read_bytes() for path in paths)
 
 
 def _encode(kernel: NativeKernel) -> bytes:
