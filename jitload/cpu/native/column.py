@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.instruction import Modifiers
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.decode import read
+from jitload.cpu.isa.row import NO_CODE
 from jitload.cpu.native import access, approximate, atomics, context, fields, floats, halves, integers, values
 from jitload.cpu.types import TYPES
 
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
     from jitload.cpu.text.ir import Instruction
 
     Column = Callable[[KernelWriter, Instruction, Modifiers], None]
-
-
-def _emit_nothing(_w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """Hints and fences: a thread sees its own writes, and others run when it waits."""
-    modifiers.flag(*instruction.modifiers)
 
 
 def _emit_stop(w: KernelWriter, _instruction: Instruction, _modifiers: Modifiers) -> None:
@@ -62,7 +58,6 @@ COLUMNS: dict[str, Column] = {
     **dict.fromkeys(("dp2a", "dp4a"), fields.emit_dot),
     **dict.fromkeys(("addc", "subc"), fields.emit_carried_sum),
     "madc": fields.emit_carried_product,
-    **dict.fromkeys(("membar", "fence", "prefetch", "prefetchu", "pmevent"), _emit_nothing),
     **dict.fromkeys(("trap", "brkpt"), _emit_stop),
 }
 
@@ -74,6 +69,8 @@ def emit(w: KernelWriter, instruction: Instruction) -> None:
         Refused: it has no native column, or not like this.
     """
     name = read(instruction)
+    if name.row.expression == NO_CODE:
+        return
     if name.row.expression:
         integers.emit_expression(w, name, instruction.operands)
         return

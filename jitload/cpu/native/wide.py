@@ -300,7 +300,7 @@ _TOGETHER = (Jump, Branch, Exit, Return, Meeting)
 def _ends_together(block: Block) -> bool:
     """Whether threads of a row may come to the end of a block as one; who names others by a register, says so alone."""
     end = block.end
-    if not isinstance(end, Meeting) or end.instruction.opcode == "activemask":
+    if not isinstance(end, Meeting) or end.instruction.opcode == "activemask" or not end.instruction.operands:
         return isinstance(end, _TOGETHER)
     return isinstance(end.instruction.operands[-1], Immediate) or "red" in end.instruction.modifiers
 

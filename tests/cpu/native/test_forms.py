@@ -47,6 +47,7 @@ FORMS = {
         *(f"{op}.{t} %r0, %r1, %r2" for op in ("add", "sub", "mul") for t in ("f16x2", "bf16x2")),
         *(f"fma.rn.{t} %r0, %r1, %r2, %r3" for t in ("f16x2", "bf16x2")),
         *(f"cvt.rn.{t}.f32 %r0, %f1, %f2" for t in ("f16x2", "bf16x2")),
+        *(f"{nothing}; xor.b32 %r0, %r1, %r2" for nothing in ("membar.gl", "fence.acq_rel.gpu", "prefetch.global.L2 [%w1]", "nanosleep.u32 %r3", "discard.global.L2 [%w1], 128", "pmevent 1")),
         "mov.v2.b32 {%r0, %r4}, {%r2, %r1}; sub.u32 %r0, %r0, %r4",
     ],
     "f": [
