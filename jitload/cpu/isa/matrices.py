@@ -63,7 +63,6 @@ _SCALED = (
     (64, "mxf4nvf4", ".scale_vec::4X", "e2m1.e2m1", "ue4m3"),
 )  # fmt: skip
 _SCALES = "s:* i:* t:* j:*"
-_SCALED_MODEL = "tests/cpu/test_matrix_scaled.py"
 
 
 def _product(name: str, operands: str, since: str, model: str) -> Row:
@@ -77,7 +76,7 @@ def _few_bits() -> tuple[Row, ...]:
             f"sync.aligned.m16n8k32.row.col{_KIND}.{d}.{_FEW}.{_FEW}.{d}",
             "{d}:* a:* b:* c:*",
             "8.7 sm_120a",
-            _SCALED_MODEL,
+            _MODEL,
         )
         for d in ("f16", "f32")
     ]
@@ -86,10 +85,10 @@ def _few_bits() -> tuple[Row, ...]:
             f"{head}sync.aligned.m16n8k{k * times}.row.col.kind::{kind}.block_scale{count}.f32.{factors}.f32.{scale}",
             f"{{d}}:* a:* b:* c:* {sparse}{_SCALES}",
             "8.7 sm_120a",
-            _SCALED_MODEL,
+            f"multiplied(n, across({a}, s), down(b, t), c)",
         )
         for k, kind, count, factors, scale in _SCALED
-        for head, times, sparse in (("", 1, ""), ("sp::ordered_metadata.", 2, "e:b32 f:# "))
+        for head, times, sparse, a in (("", 1, "", "a"), ("sp::ordered_metadata.", 2, "e:b32 f:# ", "spread(n, a, e)"))
     ]
     return (*plain, *scaled)
 
@@ -104,7 +103,7 @@ def _sparse() -> tuple[Row, ...]:
             f"{which}.sync.aligned.({shapes}).row.col{before}.{d}.{factors}.{c}",
             "{d}:* a:* b:* c:* e:b32 f:#",
             since or "7.1 sm_80",
-            "tests/cpu/test_matrix_sparse.py",
+            "multiplied(n, spread(n, a, e), b, c)",
         )
         for which, (shapes, before, d, factors, c, since) in forms
     )

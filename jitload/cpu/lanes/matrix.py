@@ -153,6 +153,8 @@ def multiply(product: Product, words: list[Array]) -> list[Array]:
             total = np.clip(total, -(2**31), 2**31 - 1)
         total = total & 0xFFFFFFFF
         total = np.where(total >= 2**31, total - 2**32, total)
+    elif product.saturate:  # infinity to the largest number, NaN to zero
+        total = np.nan_to_num(total.astype(np.float16 if product.d == "f16" else np.float32))
     count = product.registers_d
     inner = 2 if product.d == "f16" else 1
     layout = _layout(product, "d", count, inner)

@@ -12,34 +12,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tests.cpu.isa.metadata import Extras, add_metadata, add_scales
 from tests.cpu.isa.models import evaluated
-from tests.cpu.isa.reals import FORMATS, encode, from_whole
+from tests.cpu.isa.products import is_in_bytes
+from tests.cpu.isa.reals import FORMATS, NAN, ZERO, Real, decode, encode, from_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jitload.cpu.isa.registry import Name
 
-    Matrix = list[list[int]]
+    Matrix = list[list[Real | int]]
     Place = tuple[int, int]
 
 _SHAPE = re.compile(r"m(\d+)n(\d+)k(\d+)")
-BITS = {
-    "b1": 1,
-    "s4": 4,
-    "u4": 4,
-    "s8": 8,
-    "u8": 8,
-    "e4m3": 8,
-    "e5m2": 8,
-    "f16": 16,
-    "bf16": 16,
-    "tf32": 32,
-    "f32": 32,
-    "s32": 32,
-    "f64": 64,
-}
-_LOWEST = {"u8": 0, "u4": 0, "b1": 0}
+BITS = {"b1": 1, "s4": 4, "u4": 4, "s8": 8, "u8": 8, "s32": 32, "e2m1": 4, "e2m1 in bytes": 8, "e2m3": 8, "e3m2": 8}
+BITS |= {name: form.bits + form.unused for name, form in FORMATS.items() if name not in BITS}
+BITS["tf32"] = 32
+#: How far the exponents of floats are from that of 1, at most: f64 holds sums of so different products exactly.
+_SPREAD = 4
 
 
 def shape_of(name: Name) -> tuple[int, int, int]:
@@ -48,46 +39,104 @@ def shape_of(name: Name) -> tuple[int, int, int]:
     return int(match[1]), int(match[2]), int(match[3])
 
 
+def stored(name: Name) -> int:
+    """Elements of a row of A that registers hold."""
+    k = shape_of(name)[2]
+    return k // 2 if is_sparse(name) else k
+
+
+def is_sparse(name: Name) -> bool:
+    """Whether half of A is left out."""
+    return name.has("sp") or name.has("sp::ordered_metadata")
+
+
 def types_of(name: Name) -> tuple[str, str, str, str]:
-    """Of d, a, b and c."""
+    """Of d, a, b and c; "e2m1 in bytes" where its 4 bits stand in the middle of 8."""
     found = [part for part in name.picked if part in BITS]
-    return (found[0], "f16", "f16", found[1]) if len(found) == 2 else (found[0], found[1], found[2], found[3])
+    if len(found) == 2:
+        return (found[0], "f16", "f16", found[1])
+    wide = [f"{one} in bytes" if one == "e2m1" and is_in_bytes(name) else one for one in found]
+    return (wide[0], wide[1], wide[2], wide[3])
 
 
-def numbers(rows: int, columns: int, type_: str, chance: random.Random, most: int = 4) -> Matrix:
-    """Whole numbers whose sums every type holds."""
-    high = 1 if type_ == "b1" else most
-    return [[chance.randint(_LOWEST.get(type_, -most), high) for _ in range(columns)] for _ in range(rows)]
+def numbers(rows: int, columns: int, type_: str, chance: random.Random) -> Matrix:
+    """Whole numbers of every size; floats of which f64 holds sums of products exactly."""
+    if type_ in BITS and type_.removesuffix(" in bytes") not in FORMATS:
+        low, high = (-(1 << BITS[type_] - 1), 0) if type_[0] == "s" else (0, 1 << BITS[type_])
+        return [[chance.randrange(low, high or -low) for _ in range(columns)] for _ in range(rows)]
+    return [[_float(type_.removesuffix(" in bytes"), chance) for _ in range(columns)] for _ in range(rows)]
 
 
-def word(value: int, type_: str) -> int:
+def _float(type_: str, chance: random.Random) -> Real:
+    form = FORMATS[type_]
+    if chance.random() < 0.1:
+        return ZERO
+    bias, near = form.bias, 1 if type_ == "f64" else _SPREAD
+    exponent = chance.randint(max(bias - near, 0), min(bias + near, (form.largest >> form.mantissa) - form.infinite))
+    mantissa = chance.getrandbits(form.mantissa) >> (36 if type_ == "f64" else 0) << (36 if type_ == "f64" else 0)
+    if exponent << form.mantissa | mantissa > form.largest:
+        mantissa = 0
+    sign = chance.getrandbits(1) << form.bits - form.unused - 1
+    return decode((sign | exponent << form.mantissa | mantissa) << form.unused, type_)
+
+
+def specials(matrix: Matrix, type_: str, chance: random.Random, rows: bool) -> None:
+    """Put infinities and NaN into one row, or one column."""
+    form = FORMATS.get(type_.removesuffix(" in bytes"))
+    if form is None or type_ == "f64":
+        return
+    for value in [NAN] * (form.nan >= 0) + [Real(sign, 1, kind="infinity") for sign in (False, True) if form.infinite]:
+        fixed, free = 3, chance.randrange(len(matrix[0] if rows else matrix))
+        row, column = (fixed, free) if rows else (free, fixed)
+        matrix[row][column] = value
+
+
+def word(value: Real | int, type_: str, *, finite: bool = False) -> int:
     """The bits of a number."""
+    if type_ == "e2m1 in bytes":
+        return word(value, "e2m1") << 2
     if type_ in FORMATS:
-        return encode(from_whole(value), type_)
+        return encode(from_whole(value) if isinstance(value, int) else value, type_, finite=finite)
+    assert isinstance(value, int)
     return value & (1 << BITS[type_]) - 1
 
 
 class Product(NamedTuple):
-    """One `mma` with its matrices; of `m8n8k4` of f16 there are four, one for each pair of quads."""
+    """One `mma` with its matrices; of `m8n8k4` of f16 there are four, one for each pair of quads.
+
+    `more` are the letters of its model that are neither A, B nor C; `words` the registers that hold them, lane by lane,
+    and `operands` the text that names these.
+    """
 
     name: Name
     a: list[Matrix]
     b: list[Matrix]
     c: list[Matrix]
+    more: dict[str, list[list[int]] | list[list[Real]]]
+    words: dict[str, list[int]]
+    operands: str
 
 
-def product(name: Name) -> Product:
-    """A product of a form."""
+def product(name: Name, number: int) -> Product:
+    """A product of a form; those of odd numbers have infinities and NaN."""
     chance = random.Random(zlib.crc32(".".join(name.parts).encode()))
     (m, n, k), (_, a, b, c) = shape_of(name), types_of(name)
     times = 4 if is_quads(name) else 1
-    most = 2**31 - 9 if name.has("satfinite") else 20
-    sums = [numbers(m, n, c, chance, 20) for _ in range(times)]
-    if name.has("satfinite"):  # near the ends of 32 bits
-        sums = [[[(most - abs(one)) * (1 if one > 0 else -1) for one in row] for row in matrix] for matrix in sums]
-    return Product(
-        name, [numbers(m, k, a, chance) for _ in range(times)], [numbers(k, n, b, chance) for _ in range(times)], sums
-    )
+    sums = [numbers(m, n, c, chance) for _ in range(times)]
+    if c == "s32" and name.has("satfinite"):  # near the ends of 32 bits
+        ends = [2**31 - 9 - one for one in range(20)]
+        sums = [[[chance.choice(ends) * chance.choice([-1, 1]) for _ in range(n)] for _ in range(m)]]
+    left = [numbers(m, stored(name), a, chance) for _ in range(times)]
+    right = [numbers(k, n, b, chance) for _ in range(times)]
+    if number % 2:
+        for matrices, type_, rows in ((left, a, True), (right, b, False), (sums, c, True)):
+            specials(matrices[0], type_, chance, rows)
+    more = Extras({}, {}, [])
+    if is_sparse(name):
+        add_metadata(name, more, chance)
+    if name.has("block_scale"):
+        add_scales(name, more, chance)
+    return Product(name, left, right, sums, more.letters, more.words, "".join(f", {one}" for one in more.operands))
 
 
 def is_quads(name: Name) -> bool:
@@ -130,7 +179,7 @@ def registers_of(name: Name, which: str) -> int:
     m, n, k = shape_of(name)
     if is_quads(name):
         return 8 if which in "cd" and types_of(name)["dabc".index(which)] == "f32" else {"a": 2, "b": 2}.get(which, 4)
-    size = {"a": m * k, "b": k * n}.get(which, m * n)
+    size = {"a": m * stored(name), "b": k * n}.get(which, m * n)
     return max(size // 32 // max(32 // BITS[types_of(name)["dabc".index(which)]], 1), 1)
 
 
@@ -145,32 +194,38 @@ def dealt(name: Name, which: str, matrices: list[Matrix]) -> list[int]:
             total = 0
             for element in range(each):
                 row, column = place_of(name, which, lane, register, element)
-                total |= word(matrix[row][column], type_) << element * BITS[type_]
+                total |= word(matrix[row][column], type_, finite=name.has("satfinite")) << element * BITS[type_]
             found.append(total)
     return found
 
 
 def multiplied(one: Product) -> list[Matrix]:
     """What the model gives."""
-    return [evaluated(one.name, {"a": a, "b": b, "c": c}) for a, b, c in zip(one.a, one.b, one.c, strict=True)]  # type: ignore[misc]
+    several = zip(one.a, one.b, one.c, strict=True)
+    return [evaluated(one.name, {"a": a, "b": b, "c": c, **one.more}) for a, b, c in several]  # type: ignore[misc]
 
 
-def text_of(name: Name) -> str:
-    """A kernel `(d, a, b, c)` with pointers to the fragments."""
+def text_of(one: Product) -> str:
+    """A kernel `(d, a, b, c)` with pointers to the fragments, and to a word of each lane for whatever else there is."""
+    name = one.name
     wide = "f64" in name.picked
     bits, size = ("b64", 8) if wide else ("b32", 4)
     lines = [
-        f".visible .entry k({', '.join(f'.param .u64 p{one}' for one in 'dabc')}) {{ .reg .b32 %t; .reg .b64 %w, %x;"
+        f".visible .entry k({', '.join(f'.param .u64 p{which}' for which in ('d', *'abc', *one.words))}) {{ .reg .b32 %t; .reg .b64 %w, %x;"
     ]
     lines += ["mov.u32 %t, %tid.x;"]
+    lines += [
+        f".reg .b32 %{which}0; ld.param.u64 %w, [p{which}]; mad.wide.u32 %w, %t, 4, %w; ld.global.b32 %{which}0, [%w];"
+        for which in one.words
+    ]
     for which in "abcd":
         count = registers_of(name, which)
         lines.append(
             f".reg .{bits} %{which}<{count}>; ld.param.u64 %w, [p{which}]; mul.wide.u32 %x, %t, {count * size}; add.u64 %w, %w, %x;"
         )
         if which == "d":
-            groups = ["{" + ", ".join(f"%{one}{k}" for k in range(registers_of(name, one))) + "}" for one in "dabc"]
-            lines.append(f"{'.'.join(['mma', *name.parts])} {', '.join(groups)};")
+            groups = ["{" + ", ".join(f"%{part}{k}" for k in range(registers_of(name, part))) + "}" for part in "dabc"]
+            lines.append(f"{'.'.join(['mma', *name.parts])} {', '.join(groups)}{one.operands};")
         move = "st.global.{0} [%w+{1}], {2};" if which == "d" else "ld.global.{0} {2}, [%w+{1}];"
         lines += [move.format(bits, size * k, f"%{which}{k}") for k in range(count)]
     return "\n".join([*lines, "ret; }"])
@@ -182,7 +237,8 @@ def difference(ptx: Callable, one: Product) -> str:
     dtype = np.uint64 if "f64" in name.picked else np.uint32
     given = [np.array(dealt(name, which, getattr(one, which)), dtype) for which in "abc"]
     got = np.zeros(32 * registers_of(name, "d"), dtype)
-    ptx(text_of(name)).run("k", 1, 32, got, *given)
+    more = [np.array(words, np.uint32) for words in one.words.values()]
+    ptx(text_of(one)).run("k", 1, 32, got, *given, *more)
     want = dealt(name, "d", multiplied(one))
     wrong = [k for k, (is_, wish) in enumerate(zip(got.tolist(), want, strict=True)) if is_ != wish]
     return f"{'.'.join(['mma', *name.parts])}: {len(wrong)} words, the first is {wrong[0]}" if wrong else ""

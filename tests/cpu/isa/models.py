@@ -5,7 +5,7 @@ ones), exact numbers (`reals.Real`) of floats, truth of predicates. Of packed ty
 It gives a number that is cut or rounded to the type of the result, as the modifiers `.rn`, `.ftz`, `.sat` and `.relu`
 ask; truth, which becomes all ones or 1.0; several of these where there are several results; `None` where nothing is
 known. `n` is the name, `bits` and `signed` are its first type, `has('hi')` asks for a part, and `carry` is the flag.
-Words of models are the functions of this file, of `integers.py` and of `reals.py`.
+Words of models are the functions of this file, of `integers.py`, of `products.py` and of `reals.py`.
 
 Models of forms that do more than give a value name what other files of models know: see `OTHERS`.
 """
@@ -17,7 +17,7 @@ from functools import cache, reduce
 from typing import TYPE_CHECKING
 
 from jitload.cpu.types import TYPES
-from tests.cpu.isa import integers, reals
+from tests.cpu.isa import integers, products, reals
 from tests.cpu.isa.reals import FORMATS, NAN, Real, encode, from_float, order
 from tests.cpu.isa.stochastic import code_of
 
@@ -336,25 +336,6 @@ def shuffled(name: Name, lanes: list[int], a: list[int], b: list[int], c: list[i
     return found
 
 
-def multiplied(name: Name, a: list[list[int]], b: list[list[int]], c: list[list[int]]) -> list[list[int]]:
-    """`mma`: a product of matrices and a sum; of bits the ones that differ, or that both have."""
-    columns = list(zip(*b, strict=True))
-    differ = name.has("xor")
-    found = [
-        [
-            old + sum((x ^ y) if differ else x * y for x, y in zip(row, column, strict=True))
-            for column, old in zip(columns, sums, strict=True)
-        ]
-        for row, sums in zip(a, c, strict=True)
-    ]
-    return [[integers.clamp(one, 32) for one in row] for row in found] if name.has("satfinite") else found
-
-
-def turned(name: Name, a: list[list[int]]) -> list[list[int]]:
-    """A matrix, with rows as columns where the name says so."""
-    return [list(column) for column in zip(*a, strict=True)] if name.has("trans") else a
-
-
 @cache
 def function_of(name: Name, letters: tuple[str, ...] = ()) -> Callable[..., object]:
     """The model of a form, as a function of these letters.
@@ -364,7 +345,14 @@ def function_of(name: Name, letters: tuple[str, ...] = ()) -> Callable[..., obje
     if not letters:
         letters = tuple(place.name for place in name.row.places if not place.is_result)
         letters += ("carry",) if "carries_in" in name.row.effects else ()
-    known: dict[str, object] = {**vars(reals), **vars(integers), **globals(), "n": name, "has": name.has}
+    known: dict[str, object] = {
+        **vars(reals),
+        **vars(integers),
+        **vars(products),
+        **globals(),
+        "n": name,
+        "has": name.has,
+    }
     if name.types and name.types[0] in TYPES:
         known |= {"bits": name.type.bits, "signed": name.type.kind == "s"}
     function: Callable[..., object] = eval(f"lambda {', '.join(letters)}: ({name.row.model})", known)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from jitload.cpu.isa.registry import families
 from tests.cpu.isa import matrices, tiles
 from tests.cpu.isa.lines import names_of
 from tests.cpu.isa.models import evaluated
+from tests.cpu.isa.products import summed
 from tests.cpu.isa.ways import way_of
 
 ROWS = [row for rows in families().values() for row in rows if way_of(row) == "matrix"]
@@ -20,7 +23,7 @@ def _named(opcode):
 
 @_named("mma")
 def test_a_product_of_fragments_is_what_the_model_of_a_row_says(ptx, row):
-    found = [matrices.difference(ptx, matrices.product(name)) for name in names_of(row, 12)]
+    found = [matrices.difference(ptx, matrices.product(name, number)) for number, name in enumerate(names_of(row, 12))]
     assert not any(found), found
 
 
@@ -31,13 +34,7 @@ def test_tiles_are_loaded_multiplied_and_stored_as_the_model_of_a_row_says(ptx, 
         def multiply(_one, a, b, c, name=name):
             if row.model == "multiplied(n, a, b, c)":
                 return evaluated(name, {"a": a, "b": b, "c": c})
-            return [
-                [
-                    sum(x ^ y if "b1" in name.picked else x * y for x, y in zip(line, column, strict=True)) + old
-                    for column, old in zip(zip(*b, strict=True), sums, strict=True)
-                ]
-                for line, sums in zip(a, c, strict=True)
-            ]
+            return summed(a, b, c, operator.xor if "b1" in name.picked else operator.mul)
 
         assert not tiles.difference(ptx, name, multiply)
 

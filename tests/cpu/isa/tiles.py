@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tests.cpu.isa.matrices import BITS, numbers, word
+from tests.cpu.isa.matrices import BITS, numbers, specials, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,13 +152,14 @@ def stride(one: Tiles, which: str) -> int:
 
 def laid_out(one: Tiles, which: str, matrix: Matrix) -> bytes:
     """The bytes of a matrix in memory, 8 KiB of them."""
+    finite = which == "d" and ".satfinite" in one.end
     type_ = one.types["dabc".index(which)]
     by_row = one.orders["abcd".index(which)] == "row"
     total = 0
     for row, numbers_ in enumerate(matrix):
         for column, value in enumerate(numbers_):
             at = row * stride(one, which) + column if by_row else column * stride(one, which) + row
-            total |= word(value, type_) << at * BITS[type_]
+            total |= word(value, type_, finite=finite) << at * BITS[type_]
     return total.to_bytes(8192, "little")
 
 
@@ -170,6 +171,9 @@ def difference(ptx: Callable, name: Name, multiply: Callable[[Tiles, Matrix, Mat
         numbers(*_size(one, which), one.types["dabc".index(which)], chance) if one.types["dabc".index(which)] else []
         for which in "abc"
     )
+    if one.multiplies:
+        for which, matrix in zip("abc", (a, b, c), strict=True):
+            specials(matrix, one.types["dabc".index(which)], chance, which != "b")
     want = multiply(one, a, b, c) if one.multiplies else c
     given = [
         np.frombuffer(laid_out(one, which, matrix) if matrix else bytes(8192), np.uint8).copy()
