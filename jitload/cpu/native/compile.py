@@ -13,6 +13,7 @@ from jitload.cpu.native.column import emit
 from jitload.cpu.native.functions import write_functions
 from jitload.cpu.native.machine import generate
 from jitload.cpu.native.meeting import arrive
+from jitload.cpu.native.numbers import name_numbers
 from jitload.cpu.native.operands import Resolved
 from jitload.cpu.native.runtime import runtime_text
 from jitload.cpu.native.waits import may_wait
@@ -62,6 +63,7 @@ def compile_native(code: KernelCode) -> NativeKernel:
     if len(drafts) != 1:
         raise Refused("it calls functions that are not inlined")
     draft = drafts[code.name]
+    name_numbers(draft.blocks, draft.carry)
     if may_wait(draft.blocks):
         raise Refused("a loop of it may wait for what other threads write")
     sites = {place.written: number for number, place in reversed(list(enumerate(code.places)))}

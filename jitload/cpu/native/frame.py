@@ -21,6 +21,7 @@ class Meet(NamedTuple):
         aligned: whether the threads of a warp must wait at the same barrier instruction.
         fold: what `bar.red` asks about its predicates, or "".
         results: registers that are written, each with the word of the frame that it comes from.
+        lanes: the last two operands of a shuffle, where the code says them.
     """
 
     name: str = ""
@@ -28,3 +29,4 @@ class Meet(NamedTuple):
     aligned: bool = False
     fold: str = ""
     results: tuple[tuple[Register, int], ...] = ()
+    lanes: tuple[int, int] | None = None

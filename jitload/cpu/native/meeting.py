@@ -67,7 +67,9 @@ def _warp(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> Me
     name, bits = _named(w, opcode, modifiers, sources)
     _leave_mask(w, mask)
     targets = (target.first, target.second) if isinstance(target, Pair) else (target,)
-    return Meet(name, results=_results(targets, bits))
+    known = [int(one.value) for one in sources[1:] if isinstance(one, Immediate) and not one.float_width]
+    lanes = (known[0], known[1]) if opcode == "shfl" and len(known) == 2 else None
+    return Meet(name, results=_results(targets, bits), lanes=lanes)
 
 
 def _named(w: KernelWriter, opcode: str, modifiers: Modifiers, sources: list[Operand]) -> tuple[str, tuple[int, ...]]:

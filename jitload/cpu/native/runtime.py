@@ -181,7 +181,7 @@ def runtime_text(meetings: Sequence[Meet], common: list[list[int]] | None) -> st
     }
     names |= {"FOLDED": _FOLDED, "OR": _FOLDS["or"], "AND": _FOLDS["and"]}
     names["ROWS"] = "false" if common is None else "true"
-    text = LOOK_UP + warps_text([meet.name for meet in meetings]) + THREADS + MEET + CALL + _DRIVER
+    text = LOOK_UP + warps_text(meetings) + THREADS + MEET + CALL + _DRIVER
     text = _WORD.sub(_load_word, _SET.sub(_store_word, Template(text).substitute(names)))
     return text + _tables(meetings) + row_helpers() + _rows_text(common) + _PROFILES
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.native.operations import operations_text
+from jitload.cpu.native.whole import whole_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jitload.cpu.native.frame import Meet
 
 #: Of the state of a thread that waits: its meeting is the rest.
 HELD = 1 << 30
@@ -38,12 +41,20 @@ entry:
   %rest_of_block = sub i64 %threads, %first
   %few = icmp ult i64 %rest_of_block, 32
   %count = select i1 %few, i64 %rest_of_block, i64 32
+  br i1 %few, label %lanes, label %whole
+whole:
+  %gone_on = call i32 @whole(ptr %states, ptr %frames, i64 %frame_bytes)
+  %was_whole = icmp sge i32 %gone_on, 0
+  br i1 %was_whole, label %all, label %lanes
+all:
+  ret i32 %gone_on
+lanes:
   br label %lane
 lane:
-  %l = phi i64 [ 0, %entry ], [ %next_l, %seen ]
-  %live = phi i32 [ 0, %entry ], [ %now_live, %seen ]
-  %held = phi i32 [ 0, %entry ], [ %now_held, %seen ]
-  %together = phi i32 [ 2147483647, %entry ], [ %now_together, %seen ]
+  %l = phi i64 [ 0, %lanes ], [ %next_l, %seen ]
+  %live = phi i32 [ 0, %lanes ], [ %now_live, %seen ]
+  %held = phi i32 [ 0, %lanes ], [ %now_held, %seen ]
+  %together = phi i32 [ 2147483647, %lanes ], [ %now_together, %seen ]
   %open = icmp ult i64 %l, %count
   br i1 %open, label %see, label %parties
 see:
@@ -259,11 +270,12 @@ def operation_numbers(names: Sequence[str]) -> dict[str, int]:
     return {"": 0, "activemask": TOGETHER, **{name: number for number, name in enumerate(others, 2)}}
 
 
-def warps_text(names: Sequence[str]) -> str:
-    """The functions for a kernel with meetings of these names, as a template of words and constants."""
+def warps_text(meetings: Sequence[Meet]) -> str:
+    """The functions for a kernel with these meetings, as a template of words and constants."""
+    names = [meet.name for meet in meetings]
     if not any(names):
         return _NONE
     numbers = operation_numbers(names)
     used = [name for name in numbers if name in names and name]
     finds = "".join(_FIND.format(name=name, parameters=head, body=body) for name, (head, body) in _FINDS.items())
-    return _WARP + finds + operations_text({numbers[name]: name for name in used})
+    return _WARP + whole_text(meetings) + finds + operations_text({numbers[name]: name for name in used})

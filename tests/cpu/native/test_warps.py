@@ -68,6 +68,30 @@ extern "C" __global__ void elects(u *out) {
     asm volatile("{.reg .pred p; elect.sync %0|p, %2; selp.u32 %1, 1, 0, p;}" : "=r"(one), "=r"(two) : "r"(mask));
     out[t * 16] = one * 2 + two;
 }
+extern "C" __global__ void whole(const u *in, u *out) {
+    u t = linear(), x = in[t], lane = t & 31, full = 0xffffffffu, half = lane < 16 ? 0xffffu : 0xffff0000u;
+    u *o = out + t * 16, one, two;
+    for (int w = 16; w; w /= 2) x += __shfl_down_sync(full, x, w) ^ __shfl_up_sync(full, x, w, 16);
+    #pragma unroll 1
+    for (int w = 1; w < 40; w += 13) x ^= __shfl_xor_sync(full, x, w) + __shfl_up_sync(full, x, w, 8);
+    o[0] = x;
+    o[1] = __shfl_xor_sync(half, x, 8) + __shfl_sync(half, x, 3, 16) + __reduce_max_sync(half, x);
+    asm volatile("{.reg .pred p; elect.sync %0|p, 0xffffffff; selp.u32 %1, 1, 0, p;}" : "=r"(one), "=r"(two));
+    o[2] = one * 2 + two;
+    asm volatile("{.reg .pred p; shfl.sync.down.b32 %0|p, %2, 9, 0x80f, -1; selp.u32 %1, 1, 0, p;}"
+        : "=r"(one), "=r"(two) : "r"(x));
+    o[3] = one * 2 + two;
+    o[4] = __match_any_sync(full, x & 3) ^ __ballot_sync(full, x >> 4 & 1) ^ __activemask();
+    int all;
+    o[5] = __match_all_sync(full, x >> 31, &all) + all;
+    o[6] = __match_all_sync(full, x - x, &all) + all + __any_sync(full, x > 9) + 2 * __all_sync(full, x != 7);
+    o[7] = __reduce_add_sync(full, x) ^ __reduce_min_sync(full, (int)x) ^ __reduce_xor_sync(full, x);
+    if (lane >= 24) o[8] = x = __shfl_sync(0xff000000u, x, 30);
+    __syncwarp();
+    o[9] = __shfl_sync(full, x, 31 - lane);
+    if (t == 70) return;
+    o[10] = __ballot_sync(full, x & 2);
+}
 """
 
 
@@ -81,6 +105,14 @@ def test_shuffles_and_votes(cuda, block, mask):
     assert not both(device, "votes", 2, block, values, np.zeros(96 * 16, np.uint32), mask)
     assert not both(device, "parted", 2, block, values, np.zeros(96 * 16, np.uint32))
     assert not both(device, "elects", 1, 64, np.zeros(64 * 16, np.uint32))
+
+
+def test_whole_warps(cuda):
+    """Where all threads of a warp name all of them, in a row or not, up to one that has ended."""
+    values = np.random.default_rng(5).integers(0, 1 << 32, 96, np.uint32)
+    device = cuda(WARPS)
+    for block in (96, (8, 4, 3), (40, 2)):
+        assert not both(device, "whole", 2, block, values, np.zeros(96 * 16, np.uint32))
 
 
 WRONG = """
@@ -116,3 +148,36 @@ extern "C" __global__ void behind(u *out) {
 def test_faults_of_warps(cuda, name, arguments, part):
     fault = both(cuda(WRONG), name, 1, 64, np.zeros(64, np.uint32), *arguments)
     assert any(one in fault for one in part.split("|"))
+
+
+BY_REGISTER = """.visible .entry by_register(.param .u64 out) {
+  .reg .b32 %r<9>;
+  .reg .b64 %rd<3>;
+  .reg .pred %p<3>;
+  mov.u32 %r0, %tid.x;
+  mov.b32 %r1, -1;
+  mov.b32 %r2, 31;
+  setp.lt.u32 %p0, %r0, 64;
+  @%p0 bra $near;
+  mov.b32 %r3, 7;
+$near:
+  shfl.sync.idx.b32 %r4, %r0, %r3, %r2, %r1;
+  setp.lt.u32 %p1, %r0, 32;
+  mov.b32 %r5, 3;
+  @!%p1 bra $far;
+  mov.b32 %r5, 5;
+$far:
+  shfl.sync.bfly.b32 %r6, %r0, %r5, %r2, %r1;
+  mad.lo.s32 %r4, %r4, 1000, %r6;
+  ld.param.u64 %rd0, [out];
+  mad.wide.u32 %rd1, %r0, 4, %rd0;
+  st.global.u32 [%rd1], %r4;
+  ret;
+}
+"""
+
+
+def test_numbers_in_registers(ptx):
+    """A register is a number only where it holds that on every way: of four here, two are."""
+    out = np.zeros(96, np.uint32)
+    assert not both(ptx(BY_REGISTER), "by_register", 1, 96, out)
