@@ -55,7 +55,7 @@ class Signer:
     def sign(self, body: bytes, what: str, name: str) -> bytes:
         """The body with its trailer."""
         signature: bytes = self._private.sign(_statement(body, what, name))
-        rows = canonical_json([[self.key, signature.hex()]])
+        rows = _rows_to_json(((self.key, signature),))
         return b"".join((body, rows, _TAIL.pack(len(rows), MAGIC)))
 
 
@@ -108,6 +108,12 @@ def _rows_from_json(text: bytes) -> Rows:
         if type(row) is not list or [type(part) for part in row] != [str, str] or not is_key_id(row[0]):
             raise ValueError("a signature is [key id, hex]")
     all_different((row[0] for row in rows), "a key")
-    if canonical_json(sorted(rows)) != text:
+    found = tuple([(row[0], bytes.fromhex(row[1])) for row in rows])
+    # One spelling only, also of the digits: not a bit of a trailer can change without notice.
+    if _rows_to_json(found) != text:
         raise ValueError("not in canonical form")
-    return tuple([(row[0], bytes.fromhex(row[1])) for row in rows])
+    return found
+
+
+def _rows_to_json(rows: Rows) -> bytes:
+    return canonical_json([[key, signature.hex()] for key, signature in sorted(rows)])
