@@ -8,31 +8,10 @@ import pytest
 from jitload.cpu.lanes.warpgroup import Descriptor, chunk_addresses
 from jitload.errors import CpuFault
 from tests.cpu.families import decide
+from tests.cpu.isa.layouts import canonical, descriptor, strides, swizzled
 from tests.cpu.test_matrix import encode
 
 BITS = {"f16": 16, "bf16": 16, "tf32": 32, "e4m3": 8, "e5m2": 8, "s8": 8, "u8": 8, "b1": 1}
-MODES = {0: 0, 128: 1, 64: 2, 32: 3}
-
-
-def canonical(row, k, major, width, leading, stride, bits):
-    """The byte of an element: the tables ((8,m),(T,2k)) and ((T,w,m),(8,k)) with their strides, in bytes, then Swizzle<b,4,3>."""
-    size, t = bits / 8, 128 // bits
-    w = max(width, 16) // 16
-    if major == "k":
-        place = row % 8 * 16 * w + row // 8 * stride + k % t * size + k // t * (leading if w == 1 else 16)
-    else:
-        outer, inner = (stride, leading) if w == 1 else (leading, stride)
-        place = row % t * size + row // t % w * 16 + row // (t * w) * outer + k % 8 * 16 * w + k // 8 * inner
-    return int(place)
-
-
-def swizzled(address, width):
-    b = {0: 0, 32: 1, 64: 2, 128: 3}[width]
-    return address ^ (address >> 3 & ((1 << b) - 1) << 4)
-
-
-def descriptor(start, leading, stride, width, base=0):
-    return start >> 4 | leading >> 4 << 16 | stride >> 4 << 32 | base << 49 | MODES[width] << 62
 
 
 def place_matrix(memory, start, matrix, type_name, major, width, leading, stride):
@@ -99,14 +78,6 @@ CASES = [
     ("f16", "e5m2", "e4m3", 32, None, ("k", 32)), ("s32", "s8", "u8", 48, ("k", 128), ("k", 64)),
     ("s32", "u8", "s8", 8, None, ("k", 128)), ("s32", "b1", "b1", 16, ("k", 128), ("k", 0)),
 ]  # fmt: skip
-
-
-def strides(major, width, extent):
-    """(leading, stride) byte offsets that keep the parts of a matrix apart; not the tightest ones."""
-    w = max(width, 16)
-    if major == "k":
-        return (128, 8 * w * 2) if w == 16 else (16, 8 * w)
-    return (extent // 8 * 128, 128) if w == 16 else (2 * 8 * w, 8 * w)
 
 
 @pytest.mark.parametrize("add", [0, 1])

@@ -19,6 +19,8 @@ _PRODUCTS = (
     (_WIDE_STEPS, 32, "{.satfinite}", "s32", _BYTES, _BYTES, "", 0, 0),
     (_WIDE_STEPS, 256, "", "s32", "b1", "b1", ".and.popc", 0, 0),
 )
+_PLAIN = "multiplied(n, a, b, d if c else cleared(d))"
+_SIGNED = "multiplied(n, a if e == f else opposite(a), b, d if c else cleared(d))"
 
 
 def _rows() -> tuple[Row, ...]:
@@ -30,7 +32,7 @@ def _rows() -> tuple[Row, ...]:
                 Row(
                     f"wgmma!mma_async.sync.aligned.({shapes}){middle}.{d}.{a}.{b}{end}",
                     " ".join(["{d}:*", factor, "b:u64", "c:p", *(f"{letter}:#" for letter in "efgh"[:literals])]),
-                    model="tests/cpu/test_wgmma.py",
+                    model=_SIGNED if literals else _PLAIN,
                     profile="tensor",
                     effects="loads meets ends accumulates",
                     since=_SINCE,

@@ -20,7 +20,7 @@ def table() -> str:
     for family, forms in rows.items():
         lines += [f"### {family}", "", "| form | example | since | machine code |", "|---|---|---|---|"]
         lines += [
-            f"| {_code(_short(row.name))} | {_code(line_of(names_of(row, 1)[0]))} | {row.since} | {native_cell(row)} |"
+            f"| {_code(short(row.name))} | {_code(line_of(names_of(row, 1)[0]))} | {row.since} | {native_cell(row)} |"
             for row in forms
             if not row.refused
         ]
@@ -41,7 +41,7 @@ def table() -> str:
     return "\n".join([*lines, ""])
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """A name without most of many numbers."""
 
     def few(match: re.Match[str]) -> str:

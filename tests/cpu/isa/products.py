@@ -55,9 +55,14 @@ def turned(name: Name, a: Matrix) -> Matrix:
     return [list(column) for column in zip(*a, strict=True)] if name.has("trans") else a
 
 
-def negated(a: Matrix) -> Matrix:
+def opposite(a: Matrix) -> Matrix:
     """Its numbers with the other sign."""
     return [[-one for one in row] for row in a]
+
+
+def cleared(d: Matrix) -> Matrix:
+    """As many zeros."""
+    return [[ZERO if isinstance(one, Real) else 0 for one in row] for row in d]
 
 
 def elements_of(name: Name) -> tuple[int, int]:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from jitload.cpu.isa.registry import families
-from tests.cpu.isa import matrices, tiles
+from tests.cpu.isa import matrices, tiles, warpgroups
 from tests.cpu.isa.lines import names_of
 from tests.cpu.isa.models import evaluated
+from tests.cpu.isa.page import short
 from tests.cpu.isa.products import summed
 from tests.cpu.isa.ways import way_of
 
@@ -18,13 +19,21 @@ ROWS = [row for rows in families().values() for row in rows if way_of(row) == "m
 
 
 def _named(opcode):
-    return pytest.mark.parametrize("row", [row for row in ROWS if row.opcode == opcode], ids=lambda row: row.spelled)
+    return pytest.mark.parametrize(
+        "row", [row for row in ROWS if row.opcode == opcode], ids=lambda row: short(row.name)
+    )
 
 
 @_named("mma")
 def test_a_product_of_fragments_is_what_the_model_of_a_row_says(ptx, row):
     found = [matrices.difference(ptx, matrices.product(name, number)) for number, name in enumerate(names_of(row, 12))]
     assert not any(found), found
+
+
+@_named("wgmma")
+def test_a_product_of_a_warpgroup_is_what_the_model_of_a_row_says(ptx, row):
+    for number, name in enumerate(names_of(row, 3)):
+        assert not warpgroups.difference(ptx, warpgroups.group_product(name, number))
 
 
 @_named("wmma")

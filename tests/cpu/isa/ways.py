@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from jitload.cpu.isa.row import Row
 
 _ACCESSES = frozenset(["ld", "ldu", "st", "atom", "red"])
-_MATRICES = frozenset(["mma", "wmma", "ldmatrix", "stmatrix", "movmatrix"])
+_MATRICES = frozenset(["mma", "wmma", "ldmatrix", "stmatrix", "movmatrix", "wgmma"])
 #: Models that are whole files of tests, where a form needs objects, descriptors or clusters around it.
 _FILE = "tests/"
 
