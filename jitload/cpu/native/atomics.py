@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _SPACES = {"global": "global", "shared": "shared", "shared::cta": "shared"}
 _OPERATIONS = ("add", "and", "or", "xor", "min", "max", "inc", "dec", "exch", "cas")
 _COMMUTING = frozenset(["add", "and", "or", "xor", "min", "max"])
+#: Types whose sums are rounded.
+FLOATS = frozenset(["f16", "f16x2", "bf16", "bf16x2", "f32", "f64"])
 
 
 def emit_atomic(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
@@ -108,22 +110,43 @@ def expect_order(
     Raises:
         Refused: what an atomic gives depends on the order of threads.
     """
-    read = _read_registers(blocks)
     order = Order(blocks)
-    places = _places(_sites(blocks, read, resolve))
+    places = _places(_sites(blocks, _read_registers(blocks), resolve))
     for place in places:
         if len({one.operation for one in place}) == 1 and all(_commutes(one) for one in place):
             continue
-        only = place[0]
-        if len(place) > 1 or fair or not order.is_in_turn(only.block):
-            raise Refused("what this atomic gives depends on the order of threads", only.instruction.place)
+        if fair or not _is_in_turn(place, order):
+            raise Refused("what this atomic gives depends on the order of threads", place[0].instruction.place)
     roots = [frozenset(root for one in place for root in one.roots) for place in places if place[0].space != "shared"]
     return tuple(roots) if len(roots) > 1 else ()
 
 
+def sums_in_any_order(blocks: list[Block], resolve: Callable[[Symbol], Resolved], *, fair: bool) -> bool:
+    """Whether threads come to some sum of floats in another order than on lanes: it may be rounded in another way.
+
+    Args:
+        blocks: of the kernel.
+        resolve: gives where a symbol lies.
+        fair: whether lanes may let some threads go on before others come.
+    """
+    order = Order(blocks)
+    places = _places(_sites(blocks, _read_registers(blocks), resolve))
+    return any(any(_sums_floats(one) for one in place) and (fair or not _is_in_turn(place, order)) for place in places)
+
+
+def _is_in_turn(place: list[_Site], order: Order) -> bool:
+    """Whether threads come to a place one after the other, each at most once."""
+    return len(place) == 1 and order.is_in_turn(place[0].block)
+
+
+def _sums_floats(site: _Site) -> bool:
+    operation, _, type_ = site.operation.partition(".")
+    return operation == "add" and type_ in FLOATS
+
+
 def _commutes(site: _Site) -> bool:
     operation, _, type_ = site.operation.partition(".")
-    if type_ in {"f16", "f32", "f64", "bf16", "f16x2", "bf16x2"}:
+    if type_ in FLOATS:
         return operation == "add" and not site.wanted
     return operation in _COMMUTING and not site.wanted
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jitload import forks, log
 from jitload.cpu.faults import Refused
+from jitload.cpu.isa.effects import name_in
 from jitload.cpu.native.background import background
 from jitload.errors import CpuFault
 from jitload.lazy import lazy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.native import compile as compiling
     from jitload.cpu.native import kept, machine
     from jitload.cpu.native import launch as launching
     from jitload.cpu.native.compile import NativeKernel
     from jitload.cpu.run.grid import Grid
-    from jitload.cpu.text.ir import Place
 else:
     compiling = lazy("jitload.cpu.native.compile")  # with llvmlite, which need not be there
     kept = lazy("jitload.cpu.native.kept")
@@ -92,30 +91,28 @@ class NativeCode:
     def spend(self, seconds: float) -> None:
         """Count what a launch has cost on lanes; when it comes to more than compiling costs, that begins elsewhere."""
         self._spent += seconds
-        if self._spent < LOOK_SECONDS or self._asked or self._kernel is not None or self.refused or self._decline():
+        if self._spent < LOOK_SECONDS or self._asked or self._kernel is not None or self.refused or self.declined:
             return
         if self._spent >= COMPILE_SECONDS + COMPILE_SECONDS_EACH * len(self._code.places):
             self._asked = True
-            background.add(self._compile)
+            background.add(partial(self._work, anew=True))
         elif not self._sought:
             self._sought = True
-            background.add(self._find)
+            background.add(partial(self._work, anew=False))
+
+    def _work(self, *, anew: bool) -> None:
+        """What is done beside the program: also to look whether there is anything to do takes a while."""
+        if not self._decline():
+            self._compile(anew=anew)
 
     def _decline(self) -> bool:
         """Whether engine auto is to leave the kernel to lanes; looked at once."""
         if not self._looked:
-            self._looked, instructions = True, len(self._code.places)
-            if _depends_on_order(self._code.places):
-                self.declined = "its atomic operations may give other results in another order"
-            elif instructions > MOST_INSTRUCTIONS:
-                self.declined = f"{instructions} instructions are more than are compiled beside a program"
+            self.declined = _why_declined(self._code)
+            self._looked = True
             if self.declined:
                 log.debug("kernel %r stays on lanes in engine auto: %s", self._code.name, self.declined)
         return bool(self.declined)
-
-    def _find(self) -> None:
-        """Take what is kept."""
-        self._compile(anew=False)
 
     def _compile(self, *, anew: bool = True) -> None:
         """Take what is kept, or else compile and keep it."""
@@ -147,15 +144,16 @@ class NativeCode:
         log.debug("kernel %r has no machine code and runs on lanes: %s", self._code.name, why)
 
 
-_SUMS = {"f16", "f16x2", "bf16", "bf16x2", "f32", "f64"}
+def _why_declined(code: KernelCode) -> str:
+    """Why engine auto leaves a kernel to lanes, or ""."""
+    if len(code.places) > MOST_INSTRUCTIONS:
+        return f"{len(code.places)} instructions are more than are compiled beside a program"
+    if any(_sums_floats(place.text) for place in code.places) and compiling.depends_on_order(code):
+        return "its sums of floats by atomic operations may be rounded in another way"
+    return ""
 
 
-def _depends_on_order(places: Iterable[Place]) -> bool:
-    """Whether an atomic operation gives back what was there, exchanges, or sums floats: threads take turns at those."""
-    return any(_takes_turns(place.text.split()) for place in places)
-
-
-def _takes_turns(words: list[str]) -> bool:
-    name = next((word for word in words if not word.startswith("@")), "").rstrip(";")
-    opcode, *modifiers = name.split(".")
-    return opcode == "atom" or (opcode == "red" and not _SUMS.isdisjoint(modifiers))
+def _sums_floats(text: str) -> bool:
+    """Whether an instruction is an atomic sum of floats."""
+    opcode, modifiers = name_in(text)
+    return opcode in {"atom", "red"} and "add" in modifiers and modifiers[-1][0] not in "us"

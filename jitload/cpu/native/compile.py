@@ -8,7 +8,7 @@ from jitload.cpu.code.draft import Reader
 from jitload.cpu.code.layout import KernelLayout
 from jitload.cpu.code.liveness import symbols_of
 from jitload.cpu.faults import Refused, describe_place
-from jitload.cpu.native.atomics import expect_order
+from jitload.cpu.native.atomics import expect_order, sums_in_any_order
 from jitload.cpu.native.column import emit
 from jitload.cpu.native.functions import write_functions
 from jitload.cpu.native.machine import generate
@@ -58,11 +58,7 @@ def compile_native(code: KernelCode) -> NativeKernel:
     """
     if code.spins or code.needs_grid or code.grid_traps or code.reserved_bytes:
         raise Refused("it waits for other threads in loops, or for its whole grid")
-    program = code.linker.program
-    drafts = Reader(code.linker, code.name).read_all(program.functions[code.name])
-    if len(drafts) != 1:
-        raise Refused("it calls functions that are not inlined")
-    draft = drafts[code.name]
+    draft = _read(code)
     name_numbers(draft.blocks, draft.carry)
     if may_wait(draft.blocks):
         raise Refused("a loop of it may wait for what other threads write")
@@ -81,6 +77,22 @@ def compile_native(code: KernelCode) -> NativeKernel:
         places,
         tuple(variables),
     )
+
+
+def depends_on_order(code: KernelCode) -> bool:
+    """Whether sums of floats by atomics may be rounded in another order than on lanes; no where it is refused."""
+    try:
+        draft = _read(code)
+        return sums_in_any_order(draft.blocks, _resolver(draft, []), fair=code.depends_on_others)
+    except Refused:
+        return False
+
+
+def _read(code: KernelCode) -> Draft:
+    drafts = Reader(code.linker, code.name).read_all(code.linker.program.functions[code.name])
+    if len(drafts) != 1:
+        raise Refused("it calls functions that are not inlined")
+    return drafts[code.name]
 
 
 def _resolver(draft: Draft, variables: list[Variable]) -> Callable[[Symbol], Resolved]:

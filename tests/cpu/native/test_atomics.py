@@ -60,6 +60,23 @@ def test_atomics(cuda):
     assert not both(device, "slots", 2, block, values | 1, np.zeros(256, np.uint32))
 
 
+SUMS = """
+extern "C" __global__ void sums(const float *in, float *out, double *wide) {
+    unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (in[i] > -1) atomicAdd(out + (i & 3), in[i] * 1.1f);
+    __syncthreads();
+    atomicAdd(wide, in[i] / 3.0);
+}
+"""
+
+
+@pytest.mark.parametrize("block", [(33, 1, 1), (16, 4, 1)])
+def test_sums_of_floats_to_which_each_thread_adds_once_are_rounded_in_the_order_of_lanes(cuda, block):
+    values = np.random.default_rng(3).standard_normal(512).astype(np.float32) * np.float32(1e4)
+    values[7::50] = np.float32(1e30)
+    assert not both(cuda(SUMS), "sums", 5, block, values, np.zeros(4, np.float32), np.zeros(1))
+
+
 def test_a_launch_whose_places_meet_runs_on_lanes(cuda):
     """Sites that were taken for different places by their parameters have one place after all."""
     device = cuda(ATOMICS)
