@@ -16,6 +16,9 @@ def _holds(into: str, one: str) -> bool:
 _WIDER = {into: [one for one in GROUPS["WHOLE"] if not _holds(into, one)] for into in GROUPS["WHOLE"]}
 
 
+#: Four numbers share halves of the random bits, or have a byte each.
+_FOUR_HALVES = "[stochastic(n, a[3 - k], b >> 16 * (k // 2)) for k in range(4)]"
+_FOUR_BYTES = "[stochastic(n, a[3 - k], b >> (0, 16, 8, 24)[k]) for k in range(4)]"
 _FOUR = "{%f1, %f2, %f3, %f4}"
 
 
@@ -69,8 +72,8 @@ ROWS = (
     _cvt(".(rz|rp){.satfinite}.ue8m0x2.bf16x2", "d:b16 a:b32", since="8.6 sm_100a", model="scale(n, a)"),
     _cvt(".rn.bf16x2.ue8m0x2", "d:b32 a:b16", since="8.6 sm_100a", model="unscaled(a)"),
     _cvt(".rs{.relu}{.satfinite}.(f16x2|bf16x2).f32", "d:T a:f32 b:f32 c:b32", "8.7 sm_100a", "stochastic(n, b, c), stochastic(n, a, c >> 16)"),
-    _cvt(".rs.satfinite{.relu}.(e4m3x4|e5m2x4|e3m2x4|e2m3x4).f32", "d:b32 {a}:f32 b:b32", "8.7 sm_100a", "tests/cpu/test_stochastic.py", f"%r1, {_FOUR}, %r2"),
-    _cvt(".rs.satfinite{.relu}.e2m1x4.f32", "d:b16 {a}:f32 b:b32", "8.7 sm_100a", "tests/cpu/test_stochastic.py", f"%h1, {_FOUR}, %r2"),
+    _cvt(".rs.satfinite{.relu}.(e4m3x4|e5m2x4|e3m2x4|e2m3x4).f32", "d:b32 {a}:f32 b:b32", "8.7 sm_100a", _FOUR_HALVES, f"%r1, {_FOUR}, %r2"),
+    _cvt(".rs.satfinite{.relu}.e2m1x4.f32", "d:b16 {a}:f32 b:b32", "8.7 sm_100a", _FOUR_BYTES, f"%h1, {_FOUR}, %r2"),
     _cvt("!pack.sat.(u16|s16).s32", "d:b32 a:s32 b:s32", since="6.5 sm_72", model="packed(n, a, b, 0)"),
     _cvt("!pack.sat.(u8|s8|u4|s4|u2|s2).s32.b32", "d:b32 a:s32 b:s32 c:b32", since="6.5 sm_72", model="packed(n, a, b, c)"),
 )  # fmt: skip

@@ -15,7 +15,7 @@ ROWS = (
     Row("cp!async!wait_all", model="nothing", since="7.0 sm_80", profile="synchronization", effects="loads stores releases"),
     Row("cp!async!mbarrier!arrive{.noinc}{.OWN}.b64", "[a]", "", "scene", since="7.0 sm_80", profile="synchronization", effects="loads stores releases"),
     Row(f"cp!async!bulk.(shared::cluster|shared::cta).global.{_BYTES}{{.L2::cache_hint}}", f"[d] [a] b:u32 [c] {_POLICY}", "", "scene", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
-    Row(f"cp!async!bulk.shared::cluster.global.{_BYTES}.multicast::cluster{{.L2::cache_hint}}", f"[d] [a] b:u32 [c] e:u16 {_POLICY}", "", "tests/cpu/test_multicast.py", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
+    Row(f"cp!async!bulk.shared::cluster.global.{_BYTES}.multicast::cluster{{.L2::cache_hint}}", f"[d] [a] b:u32 [c] e:u16 {_POLICY}", "", "scene", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
     Row(f"cp!async!bulk.shared::cluster.shared::cta.{_BYTES}", "[d] [a] b:u32 [c]", "", "scene", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
     Row("cp!async!bulk.global.shared::cta.bulk_group{.L2::cache_hint}", f"[d] [a] b:u32 {_POLICY}", "", "scene", since="8.0 sm_90", profile="copy", effects="loads stores releases"),
     Row("cp!async!bulk.global.shared::cta.bulk_group{.L2::cache_hint}.cp_mask", f"[d] [a] b:u32 {_POLICY} c:u16", "", "scene", since="8.6 sm_100", profile="copy", effects="loads stores releases"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from jitload.cpu.isa.row import Row
 
-#: Its forms need tensor maps around them.
-_MODEL = "tests/cpu/test_tensor_copies.py"
+_LOAD, _STORE, _REDUCE = "boxed(t)", "unboxed(t, b)", "unboxed(t, b, lambda old, one: reduced(n, old, one))"
 _AXES = "(1d|2d|3d|4d|5d)"
 _BYTES = "mbarrier::complete_tx::bytes"
 _POLICY = "z:u64@L2::cache_hint"
@@ -25,7 +24,7 @@ _OF_MAP = "{.(global|shared::cta)}.b1024"
 def _replacing() -> tuple[Row, ...]:
     """`tensormap.replace`: fields of a map in memory."""
     return tuple(
-        Row(f"tensormap!replace.tile.{field}{_OF_MAP}.{type_}", operands, since="8.3 sm_90a", model=_MODEL, profile="store", effects="stores")
+        Row(f"tensormap!replace.tile.{field}{_OF_MAP}.{type_}", operands, since="8.3 sm_90a", model="replaced(n, t, b, c)" if " c:" in operands else "replaced(n, t, b)", profile="store", effects="stores")
         for field, type_, operands in (
             ("global_address", "b64", "[a] b:T"), ("rank", "b32", "[a] b:T"), ("(box_dim|global_dim|element_stride)", "b32", "[a] b:# c:T"),
             ("global_stride", "b64", "[a] b:# c:T"), ("(elemtype|interleave_layout|swizzle_mode|fill_mode)", "b32", "[a] b:#"),
@@ -35,14 +34,14 @@ def _replacing() -> tuple[Row, ...]:
 
 ROWS = (
     *_replacing(),
-    Row("tensormap!cp_fenceproxy.global.shared::cta.tensormap::generic.release.SCOPE.sync.aligned", "[a] [b] c:#", example="[%w], [%r1], 128", since="8.3 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
+    Row("tensormap!cp_fenceproxy.global.shared::cta.tensormap::generic.release.SCOPE.sync.aligned", "[a] [b] c:#", example="[%w], [%r1], 128", since="8.3 sm_90", model="scene", profile="copy", effects=_COPIES),
     Row("fence!proxy.tensormap::generic!release.SCOPE", model="nothing", profile="synchronization", effects="fences", since="8.3 sm_90"),
-    Row("fence!proxy.tensormap::generic!acquire.SCOPE", "[a] b:#", model=_MODEL, example="[%w], 128", profile="synchronization", effects="fences", since="8.3 sm_90"),
-    Row(f"cp!async!bulk!tensor.{_AXES}.shared::cluster.global{{.tile}}.{_BYTES}{{.multicast::cluster}}{_HINT}", f"[d] [t] [c] b:u16@multicast::cluster {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
-    Row(f"cp!async!bulk!tensor.{_AXES}.shared::cta.global{{.tile}}.{_BYTES}{_HINT}", f"[d] [t] [c] {_POLICY}", since="8.6 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
-    Row(f"cp!async!bulk!tensor.{_AXES}.global.shared::cta{{.tile}}.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
-    Row(f"cp!async!bulk!prefetch!tensor.{_AXES}.L2.global{{.tile}}{_HINT}", f"[t] {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
-    Row(f"cp!reduce!async!bulk!tensor.{_AXES}.global.shared::cta.{_OPERATION}{{.tile}}.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES),
-    *(Row(f"cp!reduce!async!bulk.global.shared::cta.bulk_group{_HINT}{operation}.{types}", f"[d] [a] b:u32 {_POLICY}", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES) for operation, types in _GLOBAL),
-    *(Row(f"cp!reduce!async!bulk.shared::cluster.shared::cta.{_BYTES}{operation}.{types}", "[d] [a] b:u32 [c]", since="8.0 sm_90", model=_MODEL, profile="copy", effects=_COPIES) for operation, types in _CLUSTER),
+    Row("fence!proxy.tensormap::generic!acquire.SCOPE", "[a] b:#", model="nothing", example="[%w], 128", profile="synchronization", effects="fences", since="8.3 sm_90"),
+    Row(f"cp!async!bulk!tensor.{_AXES}.shared::cluster.global{{.tile}}.{_BYTES}{{.multicast::cluster}}{_HINT}", f"[d] [t] [c] b:u16@multicast::cluster {_POLICY}", since="8.0 sm_90", model=_LOAD, profile="copy", effects=_COPIES),
+    Row(f"cp!async!bulk!tensor.{_AXES}.shared::cta.global{{.tile}}.{_BYTES}{_HINT}", f"[d] [t] [c] {_POLICY}", since="8.6 sm_90", model=_LOAD, profile="copy", effects=_COPIES),
+    Row(f"cp!async!bulk!tensor.{_AXES}.global.shared::cta{{.tile}}.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.0 sm_90", model=_STORE, profile="copy", effects=_COPIES),
+    Row(f"cp!async!bulk!prefetch!tensor.{_AXES}.L2.global{{.tile}}{_HINT}", f"[t] {_POLICY}", since="8.0 sm_90", model="t.elements", profile="copy", effects=_COPIES),
+    Row(f"cp!reduce!async!bulk!tensor.{_AXES}.global.shared::cta.{_OPERATION}{{.tile}}.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.0 sm_90", model=_REDUCE, profile="copy", effects=_COPIES),
+    *(Row(f"cp!reduce!async!bulk.global.shared::cta.bulk_group{_HINT}{operation}.{types}", f"[d] [a] b:u32 {_POLICY}", since="8.0 sm_90", model="reduced(n, old, b)", profile="copy", effects=_COPIES) for operation, types in _GLOBAL),
+    *(Row(f"cp!reduce!async!bulk.shared::cluster.shared::cta.{_BYTES}{operation}.{types}", "[d] [a] b:u32 [c]", since="8.0 sm_90", model="reduced(n, old, b)", profile="copy", effects=_COPIES) for operation, types in _CLUSTER),
 )  # fmt: skip

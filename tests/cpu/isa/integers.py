@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: Reduction -> what is in memory afterwards, of what was there and what comes to it.
+REDUCTIONS: dict[str, Callable[[int, int], int]] = {
+    "inc": lambda old, most: 0 if old >= most else old + 1, "dec": lambda old, most: old - 1 if 0 < old <= most else most,
+    "min": min, "max": max, "add": int.__add__, "and": int.__and__, "or": int.__or__, "xor": int.__xor__,
+}  # fmt: skip
+
 
 def clamp(value: int, bits: int) -> int:
     """The nearest signed number of so many bits."""

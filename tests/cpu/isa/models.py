@@ -5,7 +5,7 @@ ones), exact numbers (`reals.Real`) of floats, truth of predicates. Of packed ty
 It gives a number that is cut or rounded to the type of the result, as the modifiers `.rn`, `.ftz`, `.sat` and `.relu`
 ask; truth, which becomes all ones or 1.0; several of these where there are several results; `None` where nothing is
 known. `n` is the name, `bits` and `signed` are its first type, `has('hi')` asks for a part, and `carry` is the flag.
-Words of models are the functions of this file, of `integers.py`, of `products.py` and of `reals.py`.
+Words of models are the functions of this file, of `boxes.py`, `integers.py`, `products.py` and `reals.py`.
 
 Models of forms that do more than give a value name what other files of models know: see `OTHERS`.
 """
@@ -17,7 +17,7 @@ from functools import cache, reduce
 from typing import TYPE_CHECKING
 
 from jitload.cpu.types import TYPES
-from tests.cpu.isa import integers, products, reals
+from tests.cpu.isa import boxes, integers, products, reals
 from tests.cpu.isa.reals import FORMATS, NAN, Real, encode, from_float, order
 from tests.cpu.isa.stochastic import code_of
 
@@ -117,6 +117,15 @@ def joined(name: Name, old: Real, b: Real) -> Real:
     if old.is_nan or b.is_nan:
         return b if old.is_nan else old
     return old if _key(old, b) == (-1 if name.has("min") else 1) else b
+
+
+def reduced(name: Name, old: Real | int, b: Real | int) -> Real | int:
+    """What a reduction leaves in memory."""
+    if isinstance(old, Real) and isinstance(b, Real):
+        return joined(name, old, b)
+    assert isinstance(old, int)
+    assert isinstance(b, int)
+    return integers.REDUCTIONS[picked(name, "|".join(integers.REDUCTIONS))](old, b)
 
 
 def _is_negative(a: Real) -> bool:
@@ -254,7 +263,7 @@ def scale(name: Name, a: Real) -> Word:
 
 def stochastic(name: Name, a: Real, random: int) -> Word:
     """`cvt.rs` of one number, with its own random bits lowest."""
-    target = name.types[0].removesuffix("x2")
+    target = name.types[0][:-2]
     return Word(code_of(float(a), random, target, saturated=name.has("satfinite"), relu=name.has("relu")))
 
 
@@ -349,6 +358,7 @@ def function_of(name: Name, letters: tuple[str, ...] = ()) -> Callable[..., obje
         **vars(reals),
         **vars(integers),
         **vars(products),
+        **vars(boxes),
         **globals(),
         "n": name,
         "has": name.has,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.cpu.isa.integers import REDUCTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -206,6 +208,29 @@ def _bulk(name: Name) -> Scene:
     return _alone(body, _bytes(16), 1)
 
 
+def _multicast(name: Name) -> Scene:
+    """64 bytes from the first of two blocks for both, or for the other alone; who gets some is told by its own mbarrier."""
+    mask, hint = (2, ", %d8") if name.has("L2::cache_hint") else (3, "")
+    meet = "barrier.cluster.arrive; barrier.cluster.wait;"
+    body = f"""mov.b64 %d8, 0; mov.u32 %r2, 64; mov.b16 %h1, {mask}; mul.wide.u32 %d1, %t, 4; mov.u64 %d3, sh; add.u64 %d2, %d3, %d1; st.shared.b32 [%d2], 7;
+        fence.proxy.async; mov.u32 %r3, %cluster_ctarank; {meet} setp.ne.u32 %p5, %t, 0; @%p5 bra WAIT;
+        shr.u32 %r4, {mask}, %r3; and.b32 %r4, %r4, 1; mul.lo.u32 %r4, %r4, 64; mbarrier.arrive.expect_tx.shared::cta.b64 _, [bar], %r4;
+        setp.ne.u32 %p2, %r3, 0; @%p2 bra WAIT; {{name}} [%d3+64], [%m+16], %r2, [bar], %h1{hint};
+        WAIT: mbarrier.try_wait.parity.shared.b64 %p1, [bar], 0; @!%p1 bra WAIT; ld.shared.b32 %r0, [%d2]; {meet}"""
+
+    def found(t: int) -> int:
+        block, word = divmod(t, THREADS)
+        return _bytes(16 + 4 * (word - 16)) if mask >> block & 1 and 16 <= word < 32 else 7
+
+    return Scene(body, found, 1, blocks=2)
+
+
+def _fenced_map(_: Name) -> Scene:
+    """128 bytes of shared memory go to global memory."""
+    body = "mul.wide.u32 %d1, %t, 4; mov.u64 %d3, sh; add.u64 %d2, %d3, %d1; st.shared.b32 [%d2], %t; bar.sync 0; setp.ge.u32 %p1, %t, 32; @%p1 bra LATE; {name} [%m+128], [%d3], 128; LATE: bar.sync 0; add.u64 %d1, %d1, %m; ld.global.b32 %r0, [%d1];"
+    return Scene(body, lambda t: t - 32 if t >= 32 else _bytes(4 * t))
+
+
 def _ranks(name: Name) -> Scene:
     """Two blocks look at each other's memory; what an address is of is asked of the own one and of the other's."""
     bits, shared = name.type.bits, name.has("shared::cluster") or name.type.bits == 32
@@ -224,16 +249,10 @@ def _ranks(name: Name) -> Scene:
     return Scene(body, lambda t: 100 + (1 - t // THREADS) if maps else 10 * (t // THREADS) + 1 - t // THREADS, blocks=2)
 
 
-_OPERATIONS: dict[str, Callable[[int, int], int]] = {
-    "inc": lambda old, most: 0 if old >= most else old + 1, "dec": lambda old, most: old - 1 if 0 < old <= most else most,
-    "min": min, "max": max, "add": int.__add__, "and": int.__and__, "or": int.__or__, "xor": int.__xor__,
-}  # fmt: skip
-
-
 def _async_reduction(name: Name) -> Scene:
     """Two of them from one number, of which the mbarrier counts the bytes; both halves of 64 bits are looked at."""
     bits, signed = name.type.bits, name.type.kind == "s"
-    operation = next(function for part, function in _OPERATIONS.items() if name.has(part))
+    operation = next(function for part, function in REDUCTIONS.items() if name.has(part))
     found = -7 if signed else (1 << bits) - 7
     for value in (5, 9):
         found = operation(found, value) % (1 << bits)
@@ -380,6 +399,8 @@ SCENES: dict[str, Callable[[Name], Scene]] = {
     "cp.async.cg.OWN.global{.L2::cache_hint}{.PREFETCH}": _copied,
     "cp.async.mbarrier.arrive{.noinc}{.OWN}.b64": _copies_arrive,
     "cp.async.bulk.(shared::cluster|shared::cta).global.mbarrier::complete_tx::bytes{.L2::cache_hint}": _bulk,
+    "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster{.L2::cache_hint}": _multicast,
+    "tensormap.cp_fenceproxy.global.shared::cta.tensormap::generic.release.SCOPE.sync.aligned": _fenced_map,
     "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes": _bulk,
     "cp.async.bulk.global.shared::cta.bulk_group{.L2::cache_hint}": _bulk,
     "cp.async.bulk.global.shared::cta.bulk_group{.L2::cache_hint}.cp_mask": _bulk,

@@ -14,6 +14,7 @@ from tests.cpu.isa import (
     test_models,
     test_nothing,
     test_scenes,
+    test_tensors,
     test_videos,
 )
 from tests.cpu.isa.ways import way_of
@@ -29,6 +30,8 @@ ASKED = {
     "matrix": test_matrices.ROWS,
     "video": test_videos.ROWS,
     "scene": test_scenes.ROWS,
+    "bulk": test_tensors.BULK,
+    "tensor": test_tensors.COPIES + test_tensors.MAPS,
     "nothing": test_nothing.ROWS,
 }
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jitload.cpu.isa.registry import Name
     from jitload.cpu.isa.row import Place, Row
 
+#: Registers of a source in braces.
+_FOUR = 4
 _ROUNDINGS = ("rn", "rz", "rm", "rp", "rna")
 
 
@@ -43,7 +45,7 @@ def kind_of(name: Name, place: Place, wide: bool) -> Kind:
     reads = _pair(name, place) if name.row.opcode == "cvt" else ""
     if reads:
         bits = {"b8": 8, "b16": 16, "b32": 32}.get(type_.name, type_.bits)
-        return Kind(bits, reads, bits // 2, bits)
+        return Kind(bits, reads, bits // _elements(name, place), bits)
     if type_.kind == "p":
         return Kind(32, "p", 32, 1)
     if name.row.profile == "move" and place.holds == "T":
@@ -61,9 +63,13 @@ def kind_of(name: Name, place: Place, wide: bool) -> Kind:
 
 
 def _pair(name: Name, place: Place) -> str:
-    """The format of the elements of a pair that `cvt` reads or gives, or ""."""
+    """The format of the elements of a pair, or of four, that `cvt` reads or gives, or ""."""
     word = name.types[0] if place.is_result else name.types[1]
-    return word.removesuffix("x2") if word.endswith("x2") else ""
+    return word[:-2] if word.endswith(("x2", "x4")) else ""
+
+
+def _elements(name: Name, place: Place) -> int:
+    return int((name.types[0] if place.is_result else name.types[1])[-1])
 
 
 class Case(NamedTuple):
@@ -104,7 +110,10 @@ def cases(row: Row, names: int, count: int) -> list[Case]:
         places = [place for place in row.places if not place.when]
         literals = {place.name: chance.getrandbits(8) for place in places if place.holds == "#"}
         sources = [
-            kind_of(name, place, bool(number % 2)) for place in places if not place.is_result and place.holds != "#"
+            kind_of(name, place, bool(number % 2))
+            for place in places
+            if not place.is_result and place.holds != "#"
+            for _ in range(_FOUR if place.sign == "{" else 1)
         ]
         results = [kind_of(name, place, bool(number % 2)) for place in places if place.is_result]
         if places[0].pair:
@@ -190,6 +199,9 @@ def _operands(case: Case) -> str:
             found.append("%d0|%d1" if place.pair else "%d0")
         elif place.name in case.literals:
             found.append(str(case.literals[place.name]))
+        elif place.sign == "{":
+            found.append("{" + ", ".join(f"%a{k + one}" for one in range(_FOUR)) + "}")
+            k += _FOUR
         else:
             found.append(f"%a{k}")
             k += 1
@@ -268,8 +280,15 @@ def _flushes(name: Name) -> tuple[str, ...]:
 def _call(case, function, values):
     queue = iter(values)
     places = [place for place in case.name.row.places if not place.is_result]
-    values = [case.literals[place.name] if place.name in case.literals else next(queue) for place in places]
-    return function(*values, *queue)
+    given = [
+        case.literals[place.name]
+        if place.name in case.literals
+        else [next(queue) for _ in range(_FOUR)]
+        if place.sign == "{"
+        else next(queue)
+        for place in places
+    ]
+    return function(*given, *queue)
 
 
 def read(word: int, kind: Kind, flush: tuple[str, ...] = ()) -> object:

@@ -14,13 +14,15 @@ _FILE = "tests/"
 
 
 def way_of(row: Row) -> str:
-    """ "value", "access", "meeting", "matrix", "video", "scene", "nothing" or "file"; "" where there is no model."""
+    """ "value", "access", "meeting", "matrix", "video", "scene", "nothing", "bulk", "tensor" or "file"; "" where there is no model."""
     if row.refused or not row.model:
         return ""
     if row.model in {"nothing", "scene"}:
         return row.model
     if row.model.startswith(_FILE):
         return "file"
+    if row.opcode in {"cp", "tensormap"}:
+        return "bulk" if row.model.startswith("reduced") else "tensor"
     if row.opcode in _ACCESSES:
         return "access"
     if row.opcode in _MATRICES:
