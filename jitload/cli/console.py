@@ -7,9 +7,10 @@ something when every column stays where it was.
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
 
@@ -66,7 +67,8 @@ def print_failure(error: Exception, code: int, *, to_stderr: bool = False) -> No
         told |= {"file": error.file, "line": error.line}
         said = [{name: getattr(one, name) for name in one.__slots__} for one in error.diagnostics]
         told["diagnostics"] = said
-    typer.echo(json.dumps({"error": told, "exit_code": code}, indent=2), err=to_stderr)
+    with suppress(OSError):  # stdout may be what failed, and stderr was told
+        typer.echo(json.dumps({"error": told, "exit_code": code}, indent=2), err=to_stderr)
 
 
 def failure_text(error: Exception) -> str:
@@ -86,6 +88,14 @@ def clean_failures() -> Iterator[None]:
     except (JitloadError, ValueError, CompileWarning, OSError) as error:
         typer.echo(f"jitload: {failure_text(error)}", err=True)
         raise Failed(error) from None
+
+
+def end_with(error: OSError) -> NoReturn:
+    """End the process where stdout or stderr cannot be written: the disk that it goes to is full."""
+    with suppress(OSError):
+        typer.echo(f"jitload: {failure_text(error)}", err=True)
+    sys.stdout = sys.stderr = None  # what they hold is lost, and is not tried again at the end
+    sys.exit(EXIT_FAILED)
 
 
 def describe_os_error(error: OSError) -> str:

@@ -198,6 +198,10 @@ def _request(file: Path, archs: list[str] | None, kinds: list[str] | None, wishe
     return CompileRequest(file, kind=wanted, arch=device, device_options=device_options(None), **wishes)
 
 
+#: Some bytes; the cubin of an empty kernel is as large.
+_SMALLEST_ENTRY_BYTES = 4096
+
+
 def _expect_writable_cache() -> None:
     """Elsewhere a cache that cannot be written costs a warning; here keeping is all there is to do.
 
@@ -209,8 +213,8 @@ def _expect_writable_cache() -> None:
     if disk is None:
         raise ValueError("there is no cache directory to compile into: set JITLOAD_CACHE_DIR")
     try:
-        with tempfile.TemporaryFile(dir=disk.directory.make("incoming")):
-            pass
+        with tempfile.TemporaryFile(dir=disk.directory.make("incoming")) as file:
+            file.write(bytes(_SMALLEST_ENTRY_BYTES))  # a full disk takes a file, and nothing into it
     except OSError as error:
         raise OSError(
             error.errno,

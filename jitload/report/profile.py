@@ -129,10 +129,14 @@ def profile_page(kernels: Sequence[KernelFigures], path: str, places: Places = (
         places: directories, and files themselves, where sources are looked for, by the last part of their names.
     """
     facts = [("File", path), ("Kernels", ", ".join(kernel.name for kernel in kernels) or "none ran")]
+    texts = {name: _find_text(name, places) for kernel in kernels for name in kernel.files}
+    missing = dict.fromkeys(Path(name).name for name, text in texts.items() if not text)
+    if missing:
+        facts.append(("No source text", f"of {', '.join(missing)}: name its file or its directory by --source"))
     parts: list[Table | Source] = []
     for kernel in kernels:
         parts.append(_summary(kernel))
-        parts += [_source(kernel.name, name, lines, _find_text(name, places)) for name, lines in kernel.files.items()]
+        parts += [_source(kernel.name, name, lines, texts[name]) for name, lines in kernel.files.items()]
     return Page("Profile of the CPU executor", facts, parts)
 
 
@@ -167,8 +171,7 @@ def _source(kernel: str, name: str, lines: Mapping[int, Figures], text: Sequence
     ]
     used = [place for place in range(len(_HEADER)) if any(line.cells[place].text for line in listed)]
     narrow = [line._replace(cells=[line.cells[place] for place in used]) for line in listed]
-    note = _NOTE if text else f"{_NOTE} The text is not here: name its file or its directory by --source."
-    return Source(f"{kernel}: {Path(name).name}", [_HEADER[place] for place in used], narrow, note)
+    return Source(f"{kernel}: {Path(name).name}", [_HEADER[place] for place in used], narrow, _NOTE)
 
 
 def _cells(line: Figures, most: Figures) -> list[Cell]:

@@ -1,6 +1,7 @@
 """The command as a whole: version, help, names, and what it imports."""
 
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -8,6 +9,8 @@ import pytest
 
 import jitload
 from jitload.cli.app import COMMANDS
+
+ROOT = pathlib.Path(jitload.__file__).parents[1]
 
 
 @pytest.mark.parametrize("flags", [["-m", "jitload"], ["-c", "from jitload.cli import main; main()"]])
@@ -29,6 +32,21 @@ def test_every_command_has_help_with_every_option_explained(invoke, command):
     result = invoke(command, "--help")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Usage: jitload {command}")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_was_closed_is_one_that_nobody_reads(closed, cache_dir):
+    command = f"exec {sys.executable} -m jitload cache ls {closed}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("no entries" in done.stdout) == (">&-" not in closed.split())
+
+
+@pytest.mark.parametrize("arguments", [["completion", "bash"], ["cache", "ls", "--json"]])
+def test_a_full_disk_behind_stdout_is_one_line(arguments, spawn, cache_dir):
+    with open("/dev/full", "w") as full:
+        done = spawn(*arguments, stdout=full)
+    assert (done.returncode, done.stderr) == (1, b"jitload: No space left on device\n")
 
 
 def test_without_a_command_there_is_help(invoke):

@@ -2,11 +2,16 @@
 
 import json
 import os
+import pathlib
 import pty
 import subprocess
 import sys
 
 import pytest
+
+import jitload
+
+ROOT = pathlib.Path(jitload.__file__).parents[1]
 
 pytestmark = pytest.mark.usefixtures("needs_nvrtc", "workdir")
 
@@ -172,6 +177,14 @@ def test_a_cache_that_keeps_nothing_is_said_before_anything_is_compiled(spawn, w
         assert words in done.stderr.decode()
         assert "nothing compiled would be kept" in done.stderr.decode()
         assert done.stdout == b""
+
+
+def test_a_full_disk_is_said_before_anything_is_compiled(workdir, cache_dir):
+    """A limit of 0 bytes a file stands for it: a file can be made, and nothing be written into it."""
+    command = f"ulimit -f 0 && exec {sys.executable} -m jitload precompile {workdir}/saxpy.cu --arch sm_90"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot write to the cache (File too large), so nothing compiled would be kept" in done.stderr
 
 
 def test_a_page_to_stdout_is_refused_before_anything_is_compiled(invoke, workdir, cache_dir):

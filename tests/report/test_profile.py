@@ -63,9 +63,17 @@ def test_figures_stand_beside_the_lines_that_they_are_of(written):
 @pytest.mark.parametrize("places", [[], ["profile.json"], ["cache"]])
 def test_a_source_is_looked_for_where_the_user_says_and_nowhere_else(written, places):
     kernels = read_profile(written / "profile.json")
-    source = source_of(profile_page(kernels, "p", [written / place for place in places]))
-    assert not any(line.text for line in source.lines)
-    assert "name its file or its directory by --source" in source.note
+    page = profile_page(kernels, "p", [written / place for place in places])
+    assert not any(line.text for line in source_of(page).lines)
+    shown = read(render(page))
+    assert "of shuffle.cu: name its file or its directory by --source" in shown.texts, "where it is seen at once"
+    assert "Source" not in shown.texts, "no column of nothing"
+
+
+def test_a_page_with_the_source_says_nothing_of_a_missing_one(written):
+    shown = read(render(profile_page(read_profile(written / "profile.json"), "p", [written])))
+    assert "Source" in shown.texts
+    assert "--source" not in shown.text
 
 
 def test_a_path_in_a_profile_is_not_followed(written, tmp_path):
