@@ -88,9 +88,13 @@ def emit_function(w: KernelWriter, instruction: Instruction, modifiers: Modifier
     form = Form(w, modifiers)
     if form.bits != 32:
         raise Refused("an approximation of f64 has no native form")
-    number = [*_FUNCTIONS].index(instruction.opcode)
     wide = _widened(w, form.source(instruction.operands[1]))
-    _finish(form, instruction, w.new(f"call double @numpy(ptr %c, i64 {number}, double {wide})"))
+    _finish(form, instruction, emit_call(w, instruction.opcode, wide))
+
+
+def emit_call(w: KernelWriter, opcode: str, x: str) -> str:
+    """What NumPy's function for an opcode gives, of a double."""
+    return w.new(f"call double @numpy(ptr %c, i64 {[*_FUNCTIONS].index(opcode)}, double {x})")
 
 
 def _widened(w: KernelWriter, value: str) -> str:

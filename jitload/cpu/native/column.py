@@ -12,7 +12,19 @@ from jitload.cpu.code.instruction import Modifiers
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.decode import read
 from jitload.cpu.isa.row import NO_CODE
-from jitload.cpu.native import access, approximate, atomics, context, fields, floats, halves, integers, values
+from jitload.cpu.native import (
+    access,
+    approximate,
+    atomics,
+    context,
+    conversions,
+    fields,
+    floats,
+    half_conversions,
+    halves,
+    integers,
+    values,
+)
 from jitload.cpu.types import TYPES
 
 if TYPE_CHECKING:
@@ -42,6 +54,7 @@ COLUMNS: dict[str, Column] = {
     **dict.fromkeys(("abs", "neg"), floats.emit_sign),
     **dict.fromkeys(("ex2", "lg2", "sin", "cos", "tanh"), approximate.emit_function),
     "rsqrt": approximate.emit_approximation,
+    "testp": floats.emit_test,
     "copysign": floats.emit_copysign,
     "setp": values.emit_setp,
     "set": values.emit_set,
@@ -49,7 +62,7 @@ COLUMNS: dict[str, Column] = {
     "slct": values.emit_slct,
     "mov": values.emit_mov,
     "cvta": values.emit_cvta,
-    "cvt": values.emit_cvt,
+    "cvt": conversions.emit_cvt,
     **dict.fromkeys(("shl", "shr"), values.emit_shift),
     "lop3": values.emit_lop3,
     "prmt": fields.emit_permutation,
@@ -91,15 +104,25 @@ def _narrowed(opcode: str, name: Name) -> Column | None:
         return None
     if opcode in _CARRIED and name.has("cc"):
         return _CARRIED[opcode]
-    if opcode in {"add", "sub", "mul", "fma"} and last.name in halves.TYPES:
-        return halves.emit_arithmetic
     if opcode == "cvt" and not halves.TYPES.isdisjoint(name.types):
-        return halves.emit_conversion
+        return half_conversions.emit_conversion
+    if last.name in halves.TYPES:
+        return halves.emit_mixed if name.types[0] == "f32" and opcode in _MIXED else _OF_HALVES.get(opcode)
     if opcode == "abs" and last.is_integer:
         return values.emit_absolute
     return fields.emit_integer_pair if last.name in {"u16x2", "s16x2"} else None
 
 
+#: Opcodes that take halves and f32 together.
+_MIXED = frozenset({"add", "sub", "fma"})
+_OF_HALVES: dict[str, Column] = {
+    **dict.fromkeys(("add", "sub", "mul", "fma"), halves.emit_arithmetic),
+    **dict.fromkeys(("min", "max"), halves.emit_extreme),
+    **dict.fromkeys(("abs", "neg"), halves.emit_sign),
+    **dict.fromkeys(("ex2", "tanh"), halves.emit_function),
+    "setp": halves.emit_setp,
+    "set": halves.emit_set,
+}
 _CARRIED: dict[str, Column] = {
     **dict.fromkeys(("add", "sub"), fields.emit_carried_sum),
     "mad": fields.emit_carried_product,

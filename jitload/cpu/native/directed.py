@@ -9,6 +9,7 @@ from jitload.cpu.native.text import float_text
 if TYPE_CHECKING:
     from jitload.cpu.native.writer import KernelWriter
 
+_KINDS = {16: "half", 32: "float", 64: "double"}
 _EXPONENT = 0x7FF0000000000000
 _ZERO, _MINUS_ZERO, _MINUS_ONE = (float_text(one, 64) for one in (0, 1 << 63, 0xBFF << 52))
 
@@ -56,10 +57,7 @@ def _times(w: KernelWriter, a: str, b: str) -> str:
 
 def odd_sum(w: KernelWriter, a: str, b: str) -> str:
     """The sum of two doubles, rounded to odd."""
-    total = w.new(f"fadd double {a}, {b}")
-    part = w.new(f"fsub double {total}, {a}")
-    first = w.new(f"fsub double {a}, {w.new(f'fsub double {total}, {part}')}")
-    return _odd(w, total, w.new(f"fadd double {first}, {w.new(f'fsub double {b}, {part}')}"))
+    return _odd(w, *two_sum(w, a, b))
 
 
 def _quotient(w: KernelWriter, a: str, b: str) -> str:
@@ -98,21 +96,49 @@ def _is_finite(w: KernelWriter, bits: str) -> str:
     return w.new(f"icmp ne i64 {w.new(f'and i64 {bits}, {_EXPONENT}')}, {_EXPONENT}")
 
 
-def narrowed(w: KernelWriter, x: str, mode: str) -> str:
-    """Bits of the f32 on the right side of a double that is exact or rounded to odd."""
-    nearest = w.new(f"fptrunc double {x} to float")
-    back, bits = w.new(f"fpext float {nearest} to double"), w.new(f"bitcast float {nearest} to i32")
-    above, below = (w.new(f"fcmp {test} double {back}, {x}") for test in ("ogt", "olt"))
-    negative, zero = w.new(f"icmp slt i32 {bits}, 0"), w.new(f"fcmp oeq float {nearest}, {_ZERO}")
-    away, toward = w.new(f"add i32 {bits}, 1"), w.new(f"sub i32 {bits}, 1")
-    down = w.select(zero, "i32", str(1 << 31 | 1), w.select(negative, "i32", away, toward))
-    up = w.select(zero, "i32", "1", w.select(negative, "i32", toward, away))
-    lower, upper = w.select(above, "i32", down, bits), w.select(below, "i32", up, bits)
-    chosen = lower if mode == "rm" else upper
+def narrowed(w: KernelWriter, x: str, mode: str, wide: int = 64, bits: int = 32) -> str:
+    """Bits of the narrower float on the right side of one that is exact or rounded to odd."""
+    from_, to, kind = _KINDS[wide], _KINDS[bits], f"i{bits}"
+    nearest = w.new(f"fptrunc {from_} {x} to {to}")
+    back = w.new(f"fpext {to} {nearest} to {from_}")
+    below, above = (w.new(f"fcmp {test} {from_} {x}, {back}") for test in ("olt", "ogt"))
+    return toward(w, w.new(f"bitcast {to} {nearest} to {kind}"), (below, above), mode, bits)
+
+
+def toward(w: KernelWriter, value: str, sides: tuple[str, str], mode: str, bits: int = 64) -> str:
+    """Bits of a float that was rounded to nearest, brought to the side that a mode asks for.
+
+    Args:
+        w: the writer.
+        value: its bits; an infinity may be a finite value that was too large.
+        sides: whether the exact value is below it, and whether it is above.
+        mode: "rz", "rm" or "rp".
+        bits: of the float.
+    """
+    kind, sign = f"i{bits}", 1 << (bits - 1)
+    negative = w.new(f"icmp slt {kind} {value}, 0")
+    zero = w.new(f"icmp eq {kind} {w.new(f'and {kind} {value}, {sign - 1}')}, 0")
+    larger, smaller = w.new(f"add {kind} {value}, 1"), w.new(f"sub {kind} {value}, 1")
+    down = w.select(zero, kind, str(sign | 1), w.select(negative, kind, larger, smaller))
+    up = w.select(zero, kind, "1", w.select(negative, kind, smaller, larger))
+    lower, upper = w.select(sides[0], kind, down, value), w.select(sides[1], kind, up, value)
     if mode == "rz":
-        chosen = w.select(w.new(f"fcmp ogt double {x}, {_ZERO}"), "i32", lower, upper)
-    wide = _bits(w, x)
-    minus = w.new(f"lshr i64 {wide}, 63")
-    sign = w.new(f"shl i32 {w.new(f'trunc i64 {minus} to i32')}, 31")
-    signed = w.new(f"or i32 {w.new(f'and i32 {chosen}, {(1 << 31) - 1}')}, {sign}")
-    return w.select(_is_finite(w, wide), "i32", signed, bits)
+        return w.select(negative, kind, upper, lower)
+    return lower if mode == "rm" else upper
+
+
+def two_sum(w: KernelWriter, a: str, b: str) -> tuple[str, str]:
+    """The sum of two doubles, and what rounding lost, exactly."""
+    total = w.new(f"fadd double {a}, {b}")
+    part = w.new(f"fsub double {total}, {a}")
+    first = w.new(f"fsub double {a}, {w.new(f'fsub double {total}, {part}')}")
+    return total, w.new(f"fadd double {first}, {w.new(f'fsub double {b}, {part}')}")
+
+
+def odd_float(w: KernelWriter, x: str) -> str:
+    """A double that is exact or rounded to odd, as a float rounded to odd."""
+    cut = narrowed(w, x, "rz")
+    back = w.new(f"fpext float {w.new(f'bitcast i32 {cut} to float')} to double")
+    inexact = w.new(f"fcmp one double {back}, {x}")
+    last = w.new(f"zext i1 {inexact} to i32")
+    return w.new(f"bitcast i32 {w.new(f'or i32 {cut}, {last}')} to float")

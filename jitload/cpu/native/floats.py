@@ -15,10 +15,15 @@ if TYPE_CHECKING:
 
 FLOAT = {32: "float", 64: "double"}
 NAN = {32: 0x7FFFFFFF, 64: 0xFFF8000000000000}
-_SIGN = {32: 1 << 31, 64: 1 << 63}
-_EXPONENT = {32: 0x7F800000, 64: 0x7FF0000000000000}
+_SIGN = {16: 1 << 15, 32: 1 << 31, 64: 1 << 63}
+_EXPONENT = {16: 0x7C00, 32: 0x7F800000, 64: 0x7FF0000000000000}
 _ONE = {32: 0x3F800000, 64: 0x3FF0000000000000}
 _QUIET = 1 << 51
+#: Comparison -> that of LLVM.
+FLOAT_TESTS = {
+    "eq": "oeq", "ne": "one", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "equ": "ueq", "neu": "une",
+    "ltu": "ult", "leu": "ule", "gtu": "ugt", "geu": "uge", "num": "ord", "nan": "uno",
+}  # fmt: skip
 
 
 def as_float(w: KernelWriter, value: str, bits: int) -> str:
@@ -64,6 +69,10 @@ def saturated(w: KernelWriter, value: str, bits: int) -> str:
     return w.select(positive, f"i{bits}", w.select(above, f"i{bits}", str(_ONE[bits]), value), "0")
 
 
+_SUMS = {"add": "fadd {kind} {0}, {1}", "sub": "fsub {kind} {0}, {1}", "mul": "fmul {kind} {0}, {1}"}
+_FUSED = "call {kind} @llvm.fma.f{bits}({kind} {0}, {kind} {1}, {kind} {2})"
+
+
 class Form:
     """How one instruction takes its sources and gives its result."""
 
@@ -87,6 +96,20 @@ class Form:
         x = w.new(text.format(*(as_float(w, one, bits) for one in sources), kind=FLOAT[bits], bits=bits))
         self.finish(target, settled(w, as_bits(w, x, bits), bits, sources))
 
+    def arithmetic(self, opcode: str, target: Operand, sources: list[str], mode: str) -> None:
+        """Write a sum, product or fused one of bits, rounded as asked."""
+        if mode in {"rn", ""}:
+            self.compute(_SUMS.get(opcode, _FUSED), target, sources)
+        else:
+            self.directed(opcode, target, sources, mode)
+
+    def directed(self, opcode: str, target: Operand, sources: list[str], mode: str) -> None:
+        """Write what is rounded in another mode than to nearest."""
+        if self.bits != 32:
+            raise Refused("directed rounding of f64 has no native form")
+        found = rounded(self.w, opcode, [as_float(self.w, one, 32) for one in sources], mode)
+        self.finish(target, settled(self.w, found, 32, []))
+
     def finish(self, target: Operand, value: str) -> None:
         """Saturate and flush as asked, and write."""
         if self.saturate:
@@ -96,30 +119,12 @@ class Form:
         self.w.result(target, self.bits, value)
 
 
-def _directed(w: KernelWriter, instruction: Instruction, form: Form, mode: str, *, one: str = "") -> None:
-    """What is rounded in another mode than to nearest; `one` stands before the sources of `rcp`."""
-    if form.bits != 32:
-        raise Refused("directed rounding of f64 has no native form")
-    target, *rest = instruction.operands
-    sources = [as_float(w, form.source(operand), 32) for operand in rest]
-    opcode = "div" if one else instruction.opcode
-    found = rounded(w, opcode, [one, *sources] if one else sources, mode)
-    form.finish(target, settled(w, found, 32, []))
-
-
-_SUMS = {"add": "fadd {kind} {0}, {1}", "sub": "fsub {kind} {0}, {1}", "mul": "fmul {kind} {0}, {1}"}
-_FUSED = "call {kind} @llvm.fma.f{bits}({kind} {0}, {kind} {1}, {kind} {2})"
-
-
 def emit_arithmetic(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`add`, `sub`, `mul`, `fma` and the `mad` that is one."""
     mode = modifiers.choice("rn", "rz", "rm", "rp")
     form = Form(w, modifiers)
-    if mode not in {"rn", ""}:
-        _directed(w, instruction, form, mode)
-        return
     target, *rest = instruction.operands
-    form.compute(_SUMS.get(instruction.opcode, _FUSED), target, [form.source(one) for one in rest])
+    form.arithmetic(instruction.opcode, target, [form.source(one) for one in rest], mode)
 
 
 def emit_quotient(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
@@ -127,12 +132,12 @@ def emit_quotient(w: KernelWriter, instruction: Instruction, modifiers: Modifier
     modifiers.flag("full")
     mode = modifiers.choice("rn", "rz", "rm", "rp")
     form = Form(w, modifiers)
-    if mode not in {"rn", ""}:
-        _directed(w, instruction, form, mode, one=float_text(_ONE[32], 32) if instruction.opcode == "rcp" else "")
-        return
     target, *rest = instruction.operands
     sources = [form.source(one) for one in rest]
-    if instruction.opcode == "sqrt":
+    if mode not in {"rn", ""}:
+        before = [str(_ONE[form.bits])] if instruction.opcode == "rcp" else []
+        form.directed("div" if before else instruction.opcode, target, [*before, *sources], mode)
+    elif instruction.opcode == "sqrt":
         form.compute("call {kind} @llvm.sqrt.f{bits}({kind} {0})", target, sources)
     elif instruction.opcode == "div":
         form.compute("fdiv {kind} {0}, {1}", target, sources)
@@ -142,23 +147,41 @@ def emit_quotient(w: KernelWriter, instruction: Instruction, modifiers: Modifier
 
 
 def emit_extreme(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """`min` and `max` of two."""
+    """`min` and `max` of two or three."""
     form = Form(w, modifiers)
-    keep_nan = modifiers.flag("NaN")
-    if len(instruction.operands) != 3:
-        raise Refused("the least of three has no native form")
-    a, b = (form.source(one) for one in instruction.operands[1:])
-    bits, kind = form.bits, f"i{form.bits}"
+    keep_nan, by_xor, magnitudes = (modifiers.flag(one) for one in ("NaN", "xorsign", "abs"))
+    target, *operands = instruction.operands
+    values = [form.source(one) for one in operands]
+    if magnitudes and not by_xor:
+        values = [w.new(f"and i{form.bits} {one}, {_SIGN[form.bits] - 1}") for one in values]
+    found = values[0]
+    for one in values[1:]:
+        found = extreme(w, instruction.opcode, (found, one), form.bits, keep_nan=keep_nan, by_xor=by_xor)
+    form.finish(target, found)
+
+
+def extreme(
+    w: KernelWriter, opcode: str, values: tuple[str, str], bits: int, *, keep_nan: bool, by_xor: bool = False
+) -> str:
+    """Bits of the least or the greatest of two: a number wins over NaN, unless those are kept, and -0 is below +0.
+
+    With `by_xor` it is that of their sizes, and its sign the exclusive or of theirs.
+    """
+    a, b = values
+    kind, least, sign = f"i{bits}", opcode == "min", ""
+    if by_xor:
+        sign = w.new(f"and {kind} {w.new(f'xor {kind} {a}, {b}')}, {_SIGN[bits]}")
+        a, b = (w.new(f"and {kind} {one}, {_SIGN[bits] - 1}") for one in values)
     x, y = as_float(w, a, bits), as_float(w, b, bits)
-    least = instruction.opcode == "min"
     equal = w.new(f"fcmp oeq {FLOAT[bits]} {x}, {y}")
     first = w.new(f"fcmp {'olt' if least else 'ogt'} {FLOAT[bits]} {x}, {y}")
     alike = w.new(f"{'or' if least else 'and'} {kind} {a}, {b}")
     a_nan, b_nan = is_nan(w, a, bits), is_nan(w, b, bits)
     found = w.select(first, kind, a, b)
     found = w.select(equal, kind, alike, w.select(b_nan, kind, a, found))
+    found = w.new(f"or {kind} {found}, {sign}") if by_xor else found
     lost = w.new(f"{'or' if keep_nan else 'and'} i1 {a_nan}, {b_nan}")
-    form.finish(instruction.operands[0], w.select(lost, kind, str(NAN[bits]), found))
+    return w.select(lost, kind, str(NAN[bits]), found)
 
 
 def emit_sign(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
@@ -186,3 +209,23 @@ def round_integral(w: KernelWriter, value: str, bits: int, mode: str) -> str:
     """Bits of the integral number next to a float; NaN is not settled."""
     x = as_float(w, value, bits)
     return as_bits(w, w.new(f"call {FLOAT[bits]} @llvm.{_ROUNDERS[mode]}.f{bits}({FLOAT[bits]} {x})"), bits)
+
+
+def emit_test(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`testp`: by the bits without the sign."""
+    bits = modifiers.type().bits
+    which = modifiers.need("finite", "infinite", "number", "notanumber", "normal", "subnormal")
+    kind, infinity = f"i{bits}", _EXPONENT[bits]
+    size = w.new(f"and {kind} {w.number(instruction.operands[1], bits)}, {_SIGN[bits] - 1}")
+    if which in _SIZES:
+        w.result(instruction.operands[0], 1, w.new(f"icmp {_SIZES[which]} {kind} {size}, {infinity}"))
+        return
+    least = infinity & -infinity
+    below = w.new(f"icmp ult {kind} {w.new(f'sub {kind} {size}, 1')}, {least - 1}")
+    if which == "normal":  # zeros are: section 9.7.3.1
+        finite = w.new(f"icmp ult {kind} {size}, {infinity}")
+        below = w.new(f"and i1 {finite}, {w.new(f'xor i1 {below}, true')}")
+    w.result(instruction.operands[0], 1, below)
+
+
+_SIZES = {"finite": "ult", "infinite": "eq", "number": "ule", "notanumber": "ugt"}

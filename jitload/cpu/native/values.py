@@ -1,4 +1,4 @@
-"""The native column of comparisons, selections, moves, shifts and conversions."""
+"""The native column of comparisons, selections, moves and shifts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.faults import Refused
 from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW
-from jitload.cpu.native.directed import narrowed
-from jitload.cpu.native.floats import FLOAT, as_bits, as_float, flushed, is_nan, round_integral, saturated, settled
+from jitload.cpu.native.floats import (
+    FLOAT,
+    FLOAT_TESTS,
+    as_float,
+    flushed,
+)
+from jitload.cpu.native.halves import TRUE
 from jitload.cpu.text.ir import Immediate, Pair, Special, Vector
 
 if TYPE_CHECKING:
@@ -18,15 +23,11 @@ if TYPE_CHECKING:
 
 _UNSIGNED = {"lo": "lt", "ls": "le", "hi": "gt", "hs": "ge"}
 _INTEGER_TESTS = ("eq", "ne", "lt", "le", "gt", "ge", *_UNSIGNED)
-_FLOAT_TESTS = {
-    "eq": "oeq", "ne": "one", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "equ": "ueq", "neu": "une",
-    "ltu": "ult", "leu": "ule", "gtu": "ugt", "geu": "uge", "num": "ord", "nan": "uno",
-}  # fmt: skip
 _WINDOWS = {"shared": SHARED_WINDOW, "local": LOCAL_WINDOW, "param": PARAM_WINDOW}
 
 
 def _comparison(w: KernelWriter, modifiers: Modifiers, type_: Type, a: Operand, b: Operand) -> str:
-    test = modifiers.need(*_INTEGER_TESTS, *_FLOAT_TESTS)
+    test = modifiers.need(*_INTEGER_TESTS, *FLOAT_TESTS)
     if type_.is_integer:
         if type_.bits > 64 or test not in _INTEGER_TESTS:
             raise Refused(f"comparison of .{type_.name} has no native form")
@@ -41,7 +42,7 @@ def _comparison(w: KernelWriter, modifiers: Modifiers, type_: Type, a: Operand, 
     if flush:
         left, right = flushed(w, left, bits), flushed(w, right, bits)
     x, y = as_float(w, left, bits), as_float(w, right, bits)
-    return w.new(f"fcmp {_FLOAT_TESTS[test]} {FLOAT[bits]} {x}, {y}")
+    return w.new(f"fcmp {FLOAT_TESTS[test]} {FLOAT[bits]} {x}, {y}")
 
 
 def emit_setp(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
@@ -58,16 +59,14 @@ def emit_setp(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -
 
 
 def emit_set(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """`set` to integers and f32."""
+    """`set`."""
     target, a, b, *rest = instruction.operands
     source, type_ = modifiers.type(), modifiers.type()
     fold = modifiers.choice("and", "or", "xor")
-    if type_.name not in {"u32", "s32", "f32"}:
-        raise Refused(f"set to .{type_.name} has no native form")
     found = _comparison(w, modifiers, source, a, b)
     if fold:
         found = w.new(f"{fold} i1 {found}, {w.value(rest[0], 1)}")
-    w.result(target, 32, w.select(found, "i32", str(0x3F800000 if type_.kind == "f" else -1), "0"))
+    w.result(target, type_.bits, w.select(found, f"i{type_.bits}", str(TRUE.get(type_.name, -1)), "0"))
 
 
 def emit_selp(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
@@ -198,113 +197,3 @@ def emit_absolute(w: KernelWriter, instruction: Instruction, modifiers: Modifier
     value = w.value(instruction.operands[1], bits)
     found = w.new(f"call i{bits} @llvm.abs.i{bits}(i{bits} {value}, i1 false)")
     w.result(instruction.operands[0], bits, found, signed=True)
-
-
-def emit_cvt(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """`cvt` between integers, f32 and f64."""
-    if len(instruction.operands) != 2 or "pack" in instruction.modifiers:
-        raise Refused("this conversion has no native form")
-    source, type_ = modifiers.type(), modifiers.type()
-    for one in (source, type_):
-        if not (one.kind in {"u", "s"} or one.name in {"f32", "f64"}):
-            raise Refused(f"conversion of .{one.name} has no native form")
-    target, a = instruction.operands
-    flush, saturate = modifiers.flag("ftz"), modifiers.flag("sat")
-    mode = modifiers.choice("rn", "rz", "rm", "rp", "rni", "rzi", "rmi", "rpi")
-    value = w.number(a, source.bits) if source.kind == "f" else w.value(a, source.bits)
-    if flush and source.name == "f32":
-        value = flushed(w, value, 32)
-    if type_.kind != "f":
-        if source.kind != "f":
-            found = _between_integers(w, value, source, type_, saturate)
-        else:
-            found = _to_integer(w, value, source, type_, mode)
-        w.result(target, type_.bits, found, signed=type_.kind == "s")
-        return
-    found = (
-        _from_integer(w, value, source, type_, mode) if source.kind != "f" else _between(w, value, source, type_, mode)
-    )
-    if saturate:
-        found = saturated(w, found, type_.bits)
-    if flush and type_.name == "f32":
-        found = flushed(w, found, 32)
-    w.result(target, type_.bits, found)
-
-
-def _between_integers(w: KernelWriter, value: str, source: Type, type_: Type, saturate: bool) -> str:
-    if saturate:
-        value = _clamped(w, value, source, type_)
-    if source.bits == type_.bits:
-        return value
-    if source.bits > type_.bits:
-        return w.new(f"trunc i{source.bits} {value} to i{type_.bits}")
-    return w.new(f"{'sext' if source.kind == 's' else 'zext'} i{source.bits} {value} to i{type_.bits}")
-
-
-def _clamped(w: KernelWriter, value: str, source: Type, type_: Type) -> str:
-    """`.sat` of integers: into what both types hold."""
-    for name, bounds in (
-        ("max", [_range(one)[0] for one in (source, type_)]),
-        ("min", [_range(one)[1] for one in (source, type_)]),
-    ):
-        bound = max(bounds) if name == "max" else min(bounds)
-        if bound != bounds[0]:
-            sign = "s" if source.kind == "s" else "u"
-            value = w.new(
-                f"call i{source.bits} @llvm.{sign}{name}.i{source.bits}(i{source.bits} {value}, i{source.bits} {bound})"
-            )
-    return value
-
-
-def _range(type_: Type) -> tuple[int, int]:
-    return (-(1 << (type_.bits - 1)), (1 << (type_.bits - 1)) - 1) if type_.kind == "s" else (0, (1 << type_.bits) - 1)
-
-
-def _to_integer(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:
-    """Rounded, clamped; NaN is 0, or the middle of the range where 64 bits are about."""
-    x = as_float(w, round_integral(w, value, source.bits, mode), source.bits)
-    sign, kind = "s" if type_.kind == "s" else "u", f"i{type_.bits}"
-    found = w.new(f"call {kind} @llvm.fpto{sign}i.sat.{kind}.f{source.bits}({FLOAT[source.bits]} {x})")
-    nan = 1 << (type_.bits - 1) if 64 in {source.bits, type_.bits} else 0
-    return w.select(is_nan(w, value, source.bits), kind, str(nan), found)
-
-
-def _from_integer(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:
-    sign = "s" if source.kind == "s" else "u"
-    if mode != "rn":
-        return _from_integer_directed(w, value, source, type_, mode)
-    x = w.new(f"{sign}itofp i{source.bits} {value} to {FLOAT[type_.bits]}")
-    return as_bits(w, x, type_.bits)
-
-
-def _from_integer_directed(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:
-    """Of up to 32 bits, which f64 holds."""
-    if source.bits > 32:
-        raise Refused("directed rounding of 64 bits has no native form")
-    x = w.new(f"{'s' if source.kind == 's' else 'u'}itofp i{source.bits} {value} to double")
-    return as_bits(w, x, 64) if type_.bits == 64 else narrowed(w, x, mode)
-
-
-def _between(w: KernelWriter, value: str, source: Type, type_: Type, mode: str) -> str:
-    if mode in {"rni", "rzi", "rmi", "rpi"}:
-        value, mode = round_integral(w, value, source.bits, mode), "rn"
-        if source.name != type_.name:
-            raise Refused("this conversion has no native form")
-    if source.name == type_.name:
-        return settled(w, value, source.bits, [value])
-    x = as_float(w, value, source.bits)
-    if type_.bits == 64:
-        return _widened(w, value, x)
-    if mode != "rn":
-        return settled(w, narrowed(w, x, mode), 32, [])
-    return settled(w, as_bits(w, w.new(f"fptrunc double {x} to float"), 32), 32, [])
-
-
-def _widened(w: KernelWriter, value: str, x: str) -> str:
-    """f32 to f64, with the payload of a NaN at the upper end."""
-    found = as_bits(w, w.new(f"fpext float {x} to double"), 64)
-    wide = w.new(f"zext i32 {value} to i64")
-    payload = w.new(f"shl i64 {w.new(f'and i64 {wide}, 8388607')}, 29")
-    sign = w.new(f"shl i64 {w.new(f'lshr i64 {wide}, 31')}, 63")
-    nan = w.new(f"or i64 {w.new(f'or i64 {payload}, {sign}')}, {0x7FF8000000000000}")
-    return w.select(is_nan(w, value, 32), "i64", nan, found)

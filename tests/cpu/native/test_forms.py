@@ -23,6 +23,14 @@ _MIDDLES = [
     for little in littles
 ]
 
+#: Halves at edges, in pairs.
+_HALVES = [
+    (one | (other << 16), other | (one << 16), third * 0x10001)
+    for one, other, third in (
+        (0x7C01, 0xFC00, 0x8000), (0x03FF, 0x0400, 0x8001), (0x7BFF, 0x3C01, 0xFBFF), (0x7F81, 0xFF80, 0x3C00), (0x0001, 0x8000, 0x7E00),
+    )
+]  # fmt: skip
+
 #: Result -> instructions; %r, %f are words, %d, %g are of 64 bits.
 FORMS = {
     "r": [
@@ -48,6 +56,8 @@ FORMS = {
         *(f"fma.rn.{t} %r0, %r1, %r2, %r3" for t in ("f16x2", "bf16x2")),
         *(f"cvt.rn.{t}.f32 %r0, %f1, %f2" for t in ("f16x2", "bf16x2")),
         *(f"{nothing}; xor.b32 %r0, %r1, %r2" for nothing in ("membar.gl", "fence.acq_rel.gpu", "prefetch.global.L2 [%w1]", "nanosleep.u32 %r3", "discard.global.L2 [%w1], 128", "pmevent 1")),
+        "setp.gt.or.ftz.f16x2 %p|%p1, %r1, %r2, %q; selp.u32 %r0, 1, 2, %p; @%p1 add.u32 %r0, %r0, 4", "set.le.u32.bf16x2 %r0, %r1, %r2",
+        "testp.normal.f32 %p, %f1; testp.subnormal.f32 %p1, %f1; selp.u32 %r0, 1, 2, %p; @%p1 add.u32 %r0, %r0, 4",
         "mov.v2.b32 {%r0, %r4}, {%r2, %r1}; sub.u32 %r0, %r0, %r4",
     ],
     "f": [
@@ -60,19 +70,26 @@ FORMS = {
         *(f"cvt.{mode}.f32.{t} %f0, %r1" for mode in ("rz", "rm", "rp") for t in ("u32", "s32")),
         *(f"cvt.{mode}.f32.f64 %f0, %g1" for mode in ("rn", "rz", "rm", "rp")),
         *(f"{op}.NaN.f32 %f0, %f1, %f2" for op in ("min", "max")),
-        "fma.rn.f32 %f0, %f1, 0f3F000001, %f2", "cvt.f32.f16 %f0, %h1", "cvt.f32.bf16 %f0, %h1",
+        "fma.rn.f32 %f0, %f1, 0f3F000001, %f2", "cvt.f32.f16 %f0, %h1", "fma.rm.sat.f32.f16 %f0, %h1, %h2, %f3", "sub.f32.bf16 %f0, %h1, %f2",
+        "min.abs.f32 %f0, %f1, %f2, %f3", "cvt.rm.f32.s64 %f0, %d1", "cvt.f32.bf16 %f0, %h1",
     ],
     "h": [
         *(f"{op}.{t} %h0, %h1, %h2" for op in ("add", "sub", "mul") for t in ("f16", "bf16")),
         *(f"fma.rn.{t} %h0, %h1, %h2, %h3" for t in ("f16", "bf16")),
         *(f"cvt.rn.{t}.f32 %h0, %f1" for t in ("f16", "bf16")),
+        "fma.rn.ftz.sat.f16 %h0, %h1, %h2, %h3", "fma.rn.relu.bf16 %h0, %h1, %h2, %h3", "neg.ftz.f16 %h0, %h1", "abs.bf16 %h0, %h1",
+        *(f"{op}.{t} %h0, %h1" for op, t in (("ex2.approx", "f16"), ("tanh.approx", "f16"), ("tanh.approx", "bf16"), ("ex2.approx.ftz", "bf16"))),
+        "min.ftz.NaN.f16 %h0, %h1, %h2", "max.xorsign.abs.f16 %h0, %h1, %h2", "min.bf16 %h0, %h1, %h2", "set.ltu.f16.f16 %h0, %h1, %h2",
+        *(f"cvt.{mode}.{t} %h0, %f1" for mode in ("rz", "rm", "rp") for t in ("f16.f32", "bf16.f32")), "cvt.rn.satfinite.relu.f16.f32 %h0, %f1",
+        "cvt.rp.f16.f64 %h0, %g1", "cvt.rm.bf16.f64 %h0, %g1", "cvt.rz.f16.bf16 %h0, %h1", "cvt.rmi.f16.f16 %h0, %h1",
+        "cvt.rn.f16.s64 %h0, %d1", "cvt.rz.bf16.u64 %h0, %d1", "cvt.rzi.s16.f16 %h0, %h1",
     ],
     "d": [
         *(f"bfe.{t} %d0, %d1, %r2, %r3" for t in ("u64", "s64")), "bfi.b64 %d0, %d1, %d2, %r2, %r3",
         *(f"mul.hi.{t} %d0, %d1, %d2" for t in ("u64", "s64")),
         "add.cc.u64 %d0, %d1, %d2; addc.u64 %d0, %d0, %d2", "mad.lo.cc.u64 %d0, %d1, %d2, %d1; madc.hi.s64 %d0, %d0, %d2, %d1",
     ],
-    "g": ["rcp.approx.ftz.f64 %g0, %g1", "rsqrt.approx.ftz.f64 %g0, %g1", "rsqrt.approx.f64 %g0, %g1"],
+    "g": ["rcp.approx.ftz.f64 %g0, %g1", "rsqrt.approx.ftz.f64 %g0, %g1", "rsqrt.approx.f64 %g0, %g1", "cvt.sat.f64.f16 %g0, %h1", "cvt.f64.bf16 %g0, %h1", "cvt.rp.f64.u64 %g0, %d1"],
 }  # fmt: skip
 _STORE = {"h": "b16", "r": "u32", "f": "f32", "d": "u64", "g": "f64"}
 
@@ -81,7 +98,7 @@ def kernel(forms: list[tuple[str, str]]) -> str:
     """One that stores what each form gives, in 8 bytes."""
     lines = [
         ".visible .entry k(.param .u64 in, .param .u64 out) {",
-        ".reg .b32 %r<9>; .reg .f32 %f<5>; .reg .b64 %d<5>; .reg .f64 %g<5>; .reg .b64 %w<3>; .reg .pred %p, %q; .reg .b16 %h<5>;",
+        ".reg .b32 %r<9>; .reg .f32 %f<5>; .reg .b64 %d<5>; .reg .f64 %g<5>; .reg .b64 %w<3>; .reg .pred %p, %p1, %q; .reg .b16 %h<5>;",
         "mov.u32 %r5, %ctaid.x; mov.u32 %r6, %ntid.x; mov.u32 %r7, %tid.x; mad.lo.u32 %r5, %r5, %r6, %r7;",
         "ld.param.u64 %w1, [in]; ld.param.u64 %w2, [out];",
         f"mul.wide.u32 %w0, %r5, 12; add.u64 %w1, %w1, %w0; mul.wide.u32 %w0, %r5, {8 * len(forms)}; add.u64 %w2, %w2, %w0;",
@@ -104,7 +121,7 @@ def check(ptx, words: list[tuple[int, ...]]) -> None:
 
 def test_forms_over_edges(ptx):
     pairs = [(a, b, _WORDS[(7 * k) % len(_WORDS)]) for k, (a, b) in enumerate(itertools.product(_WORDS, _WORDS))]
-    check(ptx, [*pairs[::3][: 512 - len(_MIDDLES)], *_MIDDLES])
+    check(ptx, [*pairs[::3][: 512 - len(_MIDDLES) - len(_HALVES)], *_MIDDLES, *_HALVES])
 
 
 @pytest.mark.slow(keep=1)
