@@ -47,7 +47,7 @@ def occupancy(
     Raises:
         UsageValueError: the kernel is no machine code, `arch` is not known, is missing or does not run it.
         UsageTypeError: an argument of another type.
-        CompileError: a decorated kernel does not compile.
+        CompileError, SymbolNotFoundError: a decorated kernel does not compile, or is not in its source.
     """
     threads, dynamic = _threads(block), given_count("shared_bytes", shared_bytes)
     device = None if arch is None else _known(arch)
@@ -88,7 +88,8 @@ def _found(kernel: Any, arch: str | None) -> tuple[Resources, str]:
             raise UsageValueError(f"{kernel!r} runs on the CPU here: name a GPU, arch='sm_90'; it need not be there")
         if arch is None:
             return _found(kernel.kernel(), None)
-        return _in_artifact(kernel.artifact(kind="cubin", arch=arch), kernel.entry, arch)
+        artifact = kernel.artifact(kind="cubin", arch=arch)
+        return _in_artifact(artifact, kernel.described(artifact).name, arch)
     raise UsageTypeError(f"occupancy takes a kernel, an artifact or one of its kernels, got {type(kernel).__name__}")
 
 

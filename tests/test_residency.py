@@ -3,7 +3,15 @@
 import pytest
 
 import jitload
-from jitload import CompileRequest, Occupancy, Resources, UsageTypeError, UsageValueError, occupancy
+from jitload import (
+    CompileRequest,
+    Occupancy,
+    Resources,
+    SymbolNotFoundError,
+    UsageTypeError,
+    UsageValueError,
+    occupancy,
+)
 from jitload.images.resources import resources_by_arch
 
 PLAIN = 'extern "C" __global__ void plain(float *x) { x[threadIdx.x] = 1; }'
@@ -79,12 +87,17 @@ def test_what_is_not_machine_code_has_no_occupancy_yet():
             occupancy(one, 256, arch=arch)
 
 
+def lost(x): ...
+
+
 def test_a_decorated_kernel_is_compiled_for_the_gpu_that_is_asked_about():
     @jitload.jit_kernel(source=TWO, entry="scale<{T}>")
     def scale(x, *, T="float"): ...
 
     assert occupancy(scale, 256, arch="sm_90") == FULL
     assert occupancy(scale.specialize(T="double"), 512, arch="sm_120a") == Occupancy(3, 48, 1.0, "warps")
+    with pytest.raises(SymbolNotFoundError, match="has no kernel 'lost': it has plain; name the function after"):
+        occupancy(jitload.jit_kernel(source=PLAIN)(lost), 256, arch="sm_90")
     assert CompileRequest(PLAIN, kind="ptx", arch="compute_75")  # the class is no kernel
     with jitload.configure(device="cpu"):
         with pytest.raises(UsageValueError, match="runs on the CPU here: name a GPU, arch='sm_90'"):

@@ -47,6 +47,7 @@ def operands_of(operator: str, kernel: object) -> list[Operand]:
     Raises:
         UsageTypeError: it is no kernel, or takes what is neither a tensor nor a number.
         UsageValueError: it is declared with more or fewer parameters than it has.
+        SymbolNotFoundError: its source has no kernel of its name.
         CompileError: it does not compile.
     """
     info, names, defaults = _described(operator, kernel)
@@ -91,7 +92,7 @@ def require_options(function: str, given: Iterable[str]) -> None:
 def _described(operator: str, kernel: object) -> tuple[KernelInfo, list[str], Mapping[str, object]]:
     if isinstance(kernel, JitKernel):
         parameters = split_signature(kernel.__wrapped__)[0]
-        return kernel.artifact().kernels[kernel.entry], parameters.names, parameters.defaults
+        return kernel.described(kernel.artifact()), parameters.names, parameters.defaults
     if isinstance(kernel, Kernel):
         names = [parameter.name or f"argument{n}" for n, parameter in enumerate(kernel.info.params)]
         return kernel.info, names, {}

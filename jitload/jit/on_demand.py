@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jitload.target import StandIns
     from jitload.tiers.cache import Cache
     from jitload.tiers.explain import Explanation
-    from jitload.values import KindName, Resources
+    from jitload.values import KernelInfo, KindName, Resources
 else:
     ahead = lazy("jitload.batch.precompile")
     inquiry = lazy("jitload.inquiry")
@@ -98,6 +98,23 @@ class OnDemand:
         request = self.request(arch=arch, kind=kind)
         chosen = self.stand_ins(request, arch=arch, kind=kind)
         return compile_request(request, self.cache, device=chosen.device, kinds=chosen.kinds)
+
+    def described(self, artifact: Artifact) -> KernelInfo:
+        """What is known of this kernel in an artifact that was compiled for it.
+
+        Raises:
+            SymbolNotFoundError: the source has no kernel of this name.
+        """
+        found = artifact.kernels.get(self.entry)
+        if found is None:
+            names = tuple(artifact.kernels)
+            raise SymbolNotFoundError(
+                f"{self._wanted.source.label} has no kernel {self.entry!r}: it has {', '.join(names) or 'none'}; "
+                f"name the function after the kernel, or give entry=",
+                name=self.entry,
+                available=names,
+            )
+        return found
 
     def stand_ins(
         self, request: CompileRequest, *, arch: str | Iterable[str] | None = None, kind: KindName | None = None
@@ -237,15 +254,7 @@ class OnDemand:
 
     def _load(self) -> tuple[Kernel, Module]:
         artifact = self.artifact()
-        entry = self.entry
-        if entry not in artifact.kernels:
-            names = tuple(artifact.kernels)
-            raise SymbolNotFoundError(
-                f"{self._wanted.source.label} has no kernel {entry!r}: it has {', '.join(names) or 'none'}; "
-                f"name the function after the kernel, or give entry=",
-                name=entry,
-                available=names,
-            )
+        entry = self.described(artifact).name
         module = artifact.load()
         self._attach_lines(module)
         return module[entry], module

@@ -222,6 +222,14 @@ def test_what_makes_no_operator(custom_op, kernel, more, words):
         custom_op(kernel, more.pop("name", "jitload_test::wrong"), grid=1, block=1, **more)
 
 
+def test_a_kernel_that_is_not_in_its_source_makes_no_operator(custom_op):
+    @jitload.jit_kernel(source=SOURCE)
+    def polarr(x): ...
+
+    with pytest.raises(jitload.SymbolNotFoundError, match="has no kernel 'polarr': it has polar, boxed; name the func"):
+        custom_op(polarr, "jitload_test::missing", grid=1, block=1)
+
+
 def test_open_template_arguments_make_no_operator(custom_op):
     @jitload.jit_kernel(source=SOURCE, entry="cube<{T}>")
     def open_cube(a, x, y, n, *, T): ...
