@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: Libraries whose arrays never change, whatever their DLPack flags say (JAX 0.10 sets none).
 _IMMUTABLE = frozenset({"jax", "jaxlib", "tensorflow", "pyarrow", "mlx"})
 _homes: dict[type, str] = {}
+_MASKED = "a masked array cannot be passed to a kernel"
 #: Scalars of type strings that may stand for others, which the dtype tells.
 _BYTES = frozenset({"void", "uint8", "int8"})
 _new = tuple.__new__
@@ -33,7 +34,7 @@ class ArrayView(NamedTuple):
         address: of its first byte, on the host or the GPU.
         nbytes: its size.
         element: what it is made of.
-        readonly: why it must not be written ("is read-only", "is immutable", "requires grad"), or "".
+        readonly: why it must not be written ("is read-only", "is immutable", "requires grad", "has a tangent"), or "".
         host: whether the address is host memory.
         stream: the stream that still writes to it, or None (CUDA Array Interface v3, "Synchronization").
         keep: what must stay alive while the address is used.
@@ -92,6 +93,8 @@ def read_array(value: Given, stream: int, device: str) -> ArrayView | None:
     home = _homes.get(type(value)) or _home(type(value))
     if home == "torch":
         return _torch_view(value, sys.modules["torch"], device)
+    if home == "masked":
+        raise Misfit(f"{_MASKED}, which would not see the mask; pass .filled(...)")
     if home == "numpy" and (device == "cpu" or not hasattr(value, "__cuda_array_interface__")):
         return _numpy_view(value)
     interface, failure = None, None
@@ -119,11 +122,11 @@ def _require_gpu(device: str) -> None:
 
 
 def _home(kind: type) -> str:
-    """How the arrays of a type are read: "numpy", "torch", "immutable" for those that never change, "other"."""
+    """How the arrays of a type are read: "numpy", "masked", "torch", "immutable" or "other"."""
     numpy = sys.modules.get("numpy")
     torch = sys.modules.get("torch")
     if numpy is not None and issubclass(kind, numpy.ndarray):
-        home = "numpy"
+        home = "masked" if hasattr(kind, "mask") else "numpy"  # NumPy's own, its subclasses, astropy's
     elif torch is not None and issubclass(kind, getattr(torch, "Tensor", ())):
         home = "torch"
     else:
@@ -139,8 +142,6 @@ def _numpy_view(array: NumpyArray) -> ArrayView:
     if not (dtype.isnative if dtype.fields is None else is_native(dtype)):
         name = dtype.str if dtype.fields is None else str(dtype)
         raise Misfit(f"the array's bytes are swapped (dtype {name}); pass array.astype(array.dtype.newbyteorder('='))")
-    if type(array).__name__ == "MaskedArray":
-        raise Misfit("a masked array cannot be passed to a kernel, which would not see the mask; pass .filled(...)")
     flags = array.flags
     if not (flags.c_contiguous or flags.f_contiguous):
         raise Misfit(f"the array of shape {array.shape} is not contiguous; pass {dense_copy(array)}")
@@ -174,6 +175,12 @@ def _torch_view(tensor: TorchTensor, torch: ModuleType, device: str) -> ArrayVie
     # Host memory is copied as one piece.
     if not (on_gpu or tensor.is_contiguous() or _is_dense(tensor.shape, tensor.stride())):
         raise Misfit(f"the tensor of shape {tuple(tensor.shape)} is not contiguous; pass .contiguous()")
+    recorder = _recorder(torch)
+    if recorder:
+        raise Misfit(
+            f"{recorder} records what torch does, and a launch would be missing in the record; make the launch a "
+            "torch.library.custom_op"
+        )
     try:
         address, nbytes = tensor.data_ptr(), element.nbytes * tensor.numel()
     except Exception as error:  # fake, functional and vmapped tensors: each has an exception of its own
@@ -182,8 +189,26 @@ def _torch_view(tensor: TorchTensor, torch: ModuleType, device: str) -> ArrayVie
         raise Misfit("the tensor has no memory (a fake one); make the launch a torch.library.custom_op")
     # What a kernel writes is in no graph, so the gradient of such a tensor would be wrong without a word.
     readonly = "requires grad" if tensor.requires_grad and getattr(torch, "is_grad_enabled", bool)() else ""
+    if not readonly and has_tangent(tensor, torch):
+        readonly = "has a tangent"
     host = not on_gpu and not (device == "cuda" and tensor.is_pinned())
     return ArrayView(address, nbytes, element, readonly, host, None, tensor, tensor, True)
+
+
+def _recorder(torch: ModuleType) -> str:
+    """What writes down the operations of torch for later, in which a launch is none; "" almost always."""
+    if getattr(getattr(torch, "jit", None), "is_tracing", bool)():
+        return "torch.jit.trace"
+    tracing = sys.modules.get("torch.fx.experimental.proxy_tensor")
+    return "torch.export (make_fx)" if getattr(tracing, "get_proxy_mode", bool)() else ""
+
+
+def has_tangent(tensor: TorchTensor, torch: ModuleType) -> bool:
+    """Whether forward-mode automatic differentiation goes through a tensor."""
+    forward: Given = getattr(getattr(torch, "autograd", None), "forward_ad", None)
+    if getattr(forward, "_current_level", -1) < 0:
+        return False
+    return forward.unpack_dual(tensor).tangent is not None
 
 
 def _interface_view(interface: Interface, value: object, home: str) -> ArrayView:
@@ -202,7 +227,7 @@ def _interface_view(interface: Interface, value: object, home: str) -> ArrayView
     if typestr[0] == ">":
         raise Misfit(f"the array's bytes are swapped (typestr {typestr!r})")
     if interface.get("mask") is not None:
-        raise Misfit("a masked array cannot be passed to a kernel")
+        raise Misfit(_MASKED)
     why = "is immutable" if home == "immutable" else "is read-only" if readonly else ""
     # As a plain tuple: each launch makes one for every array, and the class would take three times as long.
     return _new(ArrayView, (address, nbytes, element, why, False, interface.get("stream"), value, interface, False))
@@ -222,6 +247,8 @@ def _dlpack_view(value: object, stream: int, device: str, home: str, failure: Ex
     try:
         tensor = dlpack.read_tensor(value, stream)
     except Exception as error:  # `__dlpack__` is foreign code: any exception is its way to say no
+        if home == "immutable" and getattr(value, "is_deleted", bool)():
+            raise Misfit("the array was deleted, as those are that jax.jit was given as donated") from error
         first = "" if failure is None else f"its __cuda_array_interface__ failed: {failure}; and "
         raise Misfit(f"{first}its __dlpack__ failed: {error}") from error
     on_gpu = tensor.device_type in {dlpack.CUDA, dlpack.CUDA_MANAGED}

@@ -182,6 +182,8 @@ def _readonly_text(why: str, value: object) -> str:
     text = f"{described(value)} {why} and the parameter is not a pointer to const; "
     if why == "requires grad":
         return text + "launch under torch.no_grad() or on .detach(), since autograd would not see what is written"
+    if why == "has a tangent":
+        return text + "launch on the primal of forward_ad.unpack_dual(...), since its tangent would not follow"
     return text + f"pass {writable_copy(value)}, or declare the parameter const"
 
 

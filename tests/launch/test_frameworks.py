@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import numpy.ma.mrecords
 import pytest
 
 import jitload
@@ -110,6 +111,31 @@ def test_tensors_without_memory(torch, take):
         torch.vmap(lambda x: take(CONST, x) or x)(torch.zeros(2, 4))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_a_launch_is_in_no_record_of_torch_and_says_so(torch, take):
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    def launch(x):
+        take(CONST, x)
+        return x
+
+    for record in (lambda: torch.jit.trace(launch, (torch.zeros(4),)), lambda: make_fx(launch)(torch.zeros(4))):
+        with pytest.raises(ArgumentError, match=r"records what torch does.*custom_op"):
+            record()
+    assert take(POINTER, torch.zeros(4)) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # by torch.autograd.forward_ad itself
+def test_what_forward_mode_follows_is_not_written(torch, take):
+    forward = torch.autograd.forward_ad
+    with forward.dual_level():
+        dual = forward.make_dual(torch.zeros(4), torch.ones(4))
+        assert take(CONST, dual) == 0
+        refused(take, POINTER, dual, r"has a tangent .* launch on the primal of forward_ad\.unpack_dual")
+        assert take(POINTER, forward.unpack_dual(dual).primal) == 1
+        assert take(POINTER, torch.zeros(4)) == 1
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -128,6 +154,12 @@ def test_a_tensor_is_told_what_bfloat16_is_in_torch(torch, take):
 
 
 # -- JAX --
+
+
+def test_a_donated_array_says_that_it_is_gone(jax, take):
+    x = jax.numpy.zeros(4)
+    jax.jit(lambda x: x + 1, donate_argnums=0)(x)
+    refused(take, CONST, x, "the array was deleted, as those are that jax.jit was given as donated")
 
 
 def test_a_jax_array_is_never_written(jax, take):
@@ -187,6 +219,22 @@ def test_a_tracer_is_no_array(jax, take):
 )
 def test_advice_is_in_words_of_numpy(take, cpp, array, words):
     refused(take, Parameter(0, 8, 8, "u64", cpp=cpp, pointer=True, const=True), array, words)
+
+
+@pytest.mark.parametrize("masked", [np.ma.MaskedArray, np.ma.mrecords.MaskedRecords, "Own"])
+def test_a_mask_is_seen_in_whatever_class(take, masked):
+    class Own(np.ndarray):
+        """As astropy.utils.masked has it: no subclass of NumPy's masked array."""
+
+        mask = property(lambda self: np.ones(self.shape, bool))
+
+    kind = Own if masked == "Own" else masked
+    refused(take, CONST, np.zeros(4, "f4").view(kind), r"would not see the mask; pass \.filled")
+
+
+@pytest.mark.parametrize("kind", [np.matrix, np.memmap, np.recarray])
+def test_other_subclasses_are_what_they_hold(take, kind):
+    assert take(POINTER, np.zeros((1, 4), "f4").view(kind)) == 1
 
 
 def test_a_buffer_without_an_element_type_goes_anywhere(take):
