@@ -18,6 +18,7 @@ import torch
 from jitload.errors import ArgumentError, UsageTypeError, UsageValueError
 from jitload.given import given_name
 from jitload.interop.operands import Operand, operands_of, require_options, require_output
+from jitload.interop.torch_guard import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,6 +78,7 @@ def custom_op(
     operator = _Operator(name, kernel, {"grid": grid, "block": block, **launch}, dict(outputs or {}))
     made = torch.library.custom_op(name, operator.run, mutates_args=operator.changed, schema=operator.schema)
     made.register_fake(operator.trace)
+    guard(torch, made, name, [argument.name for argument in operator.inputs], operator.changed)
     if backward is not None:
         gradient = _Gradient(operator, backward, saves)
         made.register_autograd(gradient.run, setup_context=gradient.save)
