@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["jax_function"]
 
 _NUMBERS = (bool, int, float, complex)
+#: The methods of `jax.pure_callback` that call once for each element of the batch, and None, which refuses `jax.vmap`.
+#: Others hand over the whole batch at once, of which a kernel for one element knows nothing.
+_VMAP_METHODS = ("sequential", "sequential_unrolled", None)
 
 
 def jax_function(
@@ -39,7 +42,7 @@ def jax_function(
     grid: Given,
     block: Given,
     outputs: Mapping[str, str | Callable[..., jax.ShapeDtypeStruct]],
-    vmap_method: str = "sequential",
+    vmap_method: str | None = "sequential",
     **launch: Given,
 ) -> Callable[..., object]:
     """Make a kernel a function of JAX arrays and numbers, for eager use, `jax.jit` and `jax.vmap`.
@@ -55,7 +58,8 @@ def jax_function(
             argument whose shape and dtype the output has, or a function of the arguments that gives a
             `jax.ShapeDtypeStruct`. An output begins as zeros. With its own name, `{"y": "y"}`, it is an argument too,
             and begins as a copy of that.
-        vmap_method: of `jax.pure_callback`; the default launches once for each element of the batch.
+        vmap_method: of `jax.pure_callback`: "sequential" or "sequential_unrolled", which launch once for each element
+            of the batch, or None, by which `jax.vmap` is an error.
         launch: `shared_bytes`, `cluster`, `cooperative` and the hints of `Kernel.bind`.
 
     Raises:
@@ -63,6 +67,11 @@ def jax_function(
         CompileError: the kernel does not compile.
     """
     require_options("jax_function", launch)
+    if vmap_method not in _VMAP_METHODS:
+        raise UsageValueError(
+            f"a kernel is for one element of a batch: vmap_method is {', '.join(map(repr, _VMAP_METHODS))}, got "
+            f"{vmap_method!r}"
+        )
     return _Function(kernel, {"grid": grid, "block": block, **launch}, dict(outputs), vmap_method)
 
 
@@ -70,7 +79,7 @@ class _Function:
     """A kernel with all that is decided about it."""
 
     def __init__(
-        self, kernel: JitKernel | Kernel, launch: dict[str, Given], outputs: dict[str, Given], vmap_method: str
+        self, kernel: JitKernel | Kernel, launch: dict[str, Given], outputs: dict[str, Given], vmap_method: str | None
     ) -> None:
         self.__name__ = getattr(kernel, "__name__", "") or getattr(kernel, "name", "jax_function")
         self._kernel, self._launch, self._outputs, self._vmap = kernel, launch, outputs, vmap_method
@@ -85,19 +94,21 @@ class _Function:
                     f'outputs=, as {{"{operand.name}": "{operand.name}"}} where it is read too'
                 )
 
-    def __call__(self, *given: Given) -> object:
+    def __call__(self, *given: Given, **named: Given) -> object:
         """Call the kernel on arrays and numbers.
 
         Raises:
             ArgumentError: there are too many arguments or too few, or an array is of another dtype.
         """
-        values = self._complete(given)
+        values = self._complete(given, named)
+        for operand in self._inputs:  # here, since what is raised in a callback becomes an error of JAX's own
+            self._check_elements(operand, values[operand.name])
         shapes = [self._shape(like, values) for like in self._outputs.values()]
-        for operand in self._operands:  # here, since what is raised in a callback becomes an error of JAX's own
-            shown = values[operand.name] if operand.name in values else shapes[[*self._outputs].index(operand.name)]
-            self._check_elements(operand, shown)
-        # A number of Python stays one: as an array it would lose precision, and be unknown to `grid` within a trace.
-        arrays = [name for name, value in values.items() if not isinstance(value, _NUMBERS)]
+        by_name = dict(zip(self._outputs, shapes, strict=True))
+        for operand in self._operands:
+            if operand.name not in values:
+                self._check_elements(operand, by_name[operand.name])
+        arrays = [operand.name for operand in self._inputs if not _stays(operand, values[operand.name])]
 
         def call(*read: Given) -> tuple[object, ...]:
             return self._run({**values, **dict(zip(arrays, map(np.asarray, read), strict=True))}, shapes)
@@ -113,12 +124,19 @@ class _Function:
         self._kernel(*[_ready(operand, together[operand.name]) for operand in self._operands], **self._launch)
         return tuple(made.values())
 
-    def _complete(self, given: tuple[Given, ...]) -> dict[str, Given]:
-        rest = [operand.default for operand in self._inputs[len(given) :]]
-        if len(given) > len(self._inputs) or None in rest:
+    def _complete(self, given: tuple[Given, ...], named: dict[str, Given]) -> dict[str, Given]:
+        values = dict(zip([operand.name for operand in self._inputs], given, strict=False))
+        for operand in self._inputs[len(given) :]:
+            value = named.pop(operand.name, operand.default)
+            if value is not None:
+                values[operand.name] = value
+        if len(given) > len(self._inputs) or named or len(values) < len(self._inputs):
             names = ", ".join(operand.name for operand in self._inputs)
-            raise ArgumentError(f"{self.__name__}() takes {names}, got {len(given)} arguments")
-        return dict(zip((operand.name for operand in self._inputs), [*given, *rest], strict=True))
+            wrong = ", ".join(f"{name}=" for name in named)
+            raise ArgumentError(
+                f"{self.__name__}() takes {names}, got {len(given)} arguments{' and ' if wrong else ''}{wrong}"
+            )
+        return values
 
     def _shape(self, like: Given, values: dict[str, Given]) -> jax.ShapeDtypeStruct:
         if callable(like):
@@ -131,12 +149,23 @@ class _Function:
             return
         if not hasattr(value, "dtype"):
             raise ArgumentError(f"{self.__name__}: {operand.name!r} is an array, got {type(value).__name__}")
+        if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):
+            raise ArgumentError(
+                f"{self.__name__}: {operand.name!r} is made of {value.dtype}, which is JAX's own; pass "
+                "jax.random.key_data(...) of it"
+            )
         element = numpy_element(np.dtype(value.dtype))
         if operand.pointee is not None and not lanes_needed(element, operand.pointee):
             advice = element_advice(value, element, operand.pointee)
             raise ArgumentError(
                 f"{self.__name__}: {operand.name!r} is made of {element.name}, and the kernel's of "
                 f"{operand.pointee.scalar}: {advice}"
+            )
+        kept = jax.dtypes.canonicalize_dtype(value.dtype)
+        if isinstance(value, np.ndarray) and kept != value.dtype:
+            raise ArgumentError(
+                f"{self.__name__}: {operand.name!r} is made of {value.dtype}, and JAX would make {kept} of it: turn on "
+                "jax_enable_x64"
             )
 
     def _check_output(self, name: str, like: Given) -> None:
@@ -153,3 +182,11 @@ def _ready(operand: Operand, value: Given) -> Given:
     if operand.kind == "tensor" or isinstance(value, _NUMBERS):
         return np.ascontiguousarray(value) if operand.kind == "tensor" and np.ndim(value) else value
     return value[()]  # an array without axes, as NumPy's scalar
+
+
+def _stays(operand: Operand, value: Given) -> bool:
+    """Whether a value is no array for JAX: a number of Python or NumPy, which as one would lose precision.
+
+    Within a trace it would be unknown to `grid`, too.
+    """
+    return isinstance(value, _NUMBERS) or (operand.kind != "tensor" and isinstance(value, (np.generic, np.ndarray)))

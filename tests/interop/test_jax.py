@@ -1,5 +1,6 @@
 """Kernels as functions of JAX arrays: nothing that JAX has changes, and what is new is what the kernel wrote."""
 
+import numpy as np
 import pytest
 
 import jitload
@@ -15,11 +16,27 @@ __global__ void split(const float *x, int *whole, float *rest, int n = 4)
     int i = threadIdx.x;
     whole[i] = (int)x[i], rest[i] = x[i] - (int)x[i];
 }
+__global__ void modulo(long long whole, double part, const float *x, float *y)
+{
+    y[threadIdx.x] = part == 0 ? whole % 1000 : float((part - 1) * 1e12);
+}
+__global__ void narrow(const double *x, float *y)
+{
+    y[threadIdx.x] = x[threadIdx.x];
+}
 """
 
 
 @jitload.jit_kernel(source=SOURCE)
 def axpy(a, x, y, n): ...
+
+
+@jitload.jit_kernel(source=SOURCE)
+def modulo(whole, part, x, y): ...
+
+
+@jitload.jit_kernel(source=SOURCE)
+def narrow(x, y): ...
 
 
 @jitload.jit_kernel(source=SOURCE)
@@ -86,6 +103,41 @@ def test_a_gradient_of_its_own(jax, scale):
     assert jax.grad(lambda x: twice(x).sum())(jax.numpy.ones(4)).tolist() == [2.0] * 4
 
 
+def test_numbers_of_numpy_are_as_wide_as_they_are(jax, jax_function):
+    """jax_enable_x64 is off, so that as arrays they would have 32 bits: 7 for the first."""
+    rest = jax_function(modulo, grid=1, block=4, outputs={"y": "x"})
+    x = jax.numpy.zeros(4)
+    for number in (np.int64(2**40 + 7), np.array(2**40 + 7), 2**40 + 7):
+        assert rest(number, np.float64(0), x).tolist() == [783.0] * 4
+        assert jax.jit(lambda x, number=number: rest(number, 0.0, x))(x).tolist() == [783.0] * 4
+    for number in (np.array(1e-12), np.float64(1e-12), 1e-12):
+        assert rest(0, 1 + number, x).tolist() == rest(0, 1 + 1e-12, x).tolist() != [0.0] * 4
+
+
+def test_an_array_of_numpy_that_jax_would_narrow_is_refused(jax, jax_function):
+    fill = jax_function(narrow, grid=1, block=4, outputs={"y": lambda x: jax.ShapeDtypeStruct((4,), "float32")})
+    with pytest.raises(
+        jitload.ArgumentError, match="'x' is made of float64, and JAX would make float32 of it: turn on jax_enable_x64"
+    ):
+        fill(np.arange(4.0))
+    jax.config.update("jax_enable_x64", True)
+    assert fill(np.arange(4.0)).tolist() == [0, 1, 2, 3]
+
+
+def test_arguments_may_be_named(jax, scale, jax_function):
+    x = jax.numpy.arange(4.0)
+    assert scale(2.0, n=4, x=x).tolist() == [0, 2, 4, 6]
+    assert jax.jit(lambda x: scale(a=2.0, x=x, n=4))(x).tolist() == [0, 2, 4, 6]
+    for named in ({"n": 4, "m": 3}, {"n": 4, "y": x}, {"n": 4, "a": 1.0}):
+        with pytest.raises(jitload.ArgumentError, match=r"axpy\(\) takes a, x, n, got 2 arguments and .="):
+            scale(2.0, x, **named)
+
+
+def test_keys_of_random_numbers_are_no_numbers(jax, scale):
+    with pytest.raises(jitload.ArgumentError, match=r"'x' is made of key<fry>.*pass jax\.random\.key_data"):
+        scale(2.0, jax.random.key(0), 1)
+
+
 def test_several_outputs_shapes_of_their_own_and_defaults(jax, jax_function):
     like = jax.ShapeDtypeStruct((4,), "int32")
     both = jax_function(split, grid=1, block=4, outputs={"rest": "x", "whole": lambda x, n: like})
@@ -113,6 +165,7 @@ def test_a_wrong_call_is_an_error_of_ours(jax, scale):
         ({"x": "x"}, {}, "outputs= names 'x', and the kernel writes 'y'"),
         ({"y": "n"}, {}, r"the name of an array argument \(x\) or a function of the arguments, got 'n'"),
         ({"y": "x"}, {"stream": 0}, "has no option stream"),
+        ({"y": "x"}, {"vmap_method": "expand_dims"}, "for one element of a batch: .*'sequential'.* got 'expand_dims'"),
     ],
 )
 def test_what_makes_no_function(jax_function, outputs, more, words):
