@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from jitload.cpu.isa.row import Row
 
-#: Forms need objects around them.
-_TEXTURES = "tests/cpu/test_texture_forms.py"
-_SURFACES = "tests/cpu/test_surfaces.py"
 #: Geometry -> its coordinates in an example; the number of a layer stands before them.
 _PLACES = {
     "1d": "%f5", "2d": "%f5, %f6", "3d": "%f5, %f6, %f7, %f7", "a1d": "%r1, %f5", "a2d": "%r1, %f5, %f6, %f6",
@@ -22,8 +19,8 @@ _READS = "{d|p}:T [t]"
 _MORE = "e:*? f:*?"
 
 
-def _texture(name: str, operands: str, example: str) -> Row:
-    return Row(name, f"{_READS} {operands}{_MORE}", "", _TEXTURES, profile="load", effects="accesses", example=example)
+def _texture(name: str, operands: str, example: str, model: str) -> Row:
+    return Row(name, f"{_READS} {operands}{_MORE}", "", model, profile="load", effects="accesses", example=example)
 
 
 def _rows(geometry: str, places: str) -> tuple[Row, ...]:
@@ -34,12 +31,12 @@ def _rows(geometry: str, places: str) -> tuple[Row, ...]:
         example = f"{target}, [%d1, {{{places}}}]"
         tail = f"{geometry}.{results}"
         rows += [
-            _texture(f"tex{{.base}}.{tail}.{seen}", "", example),
-            _texture(f"tex.level.{tail}.f32", "b:f32 ", f"{example}, %f3"),
-            _texture(f"tex.grad.{tail}.f32", "b:* c:* ", f"{example}, {by}, {by}"),
+            _texture(f"tex{{.base}}.{tail}.{seen}", "", example, "sampled(t, p)"),
+            _texture(f"tex.level.{tail}.f32", "b:f32 ", f"{example}, %f3", "sampled(t, p, b)"),
+            _texture(f"tex.grad.{tail}.f32", "b:* c:* ", f"{example}, {by}, {by}", "graded(t, p, b, c)"),
         ]
         if "s32" in seen:
-            rows.append(_texture(f"tex.level.{tail}.s32", "b:s32 ", f"{example}, %r3"))
+            rows.append(_texture(f"tex.level.{tail}.s32", "b:s32 ", f"{example}, %r3", "sampled(t, p, b)"))
     return tuple(rows)
 
 
@@ -57,7 +54,7 @@ def _reductions() -> tuple[Row, ...]:
             f"sured.{head}.(1d|2d|3d).({types}){_SIDE}",
             "[t] b:T",
             "",
-            _SURFACES,
+            "combined(n, t, p, b)",
             profile="atomic",
             effects="loads stores strong",
         )
@@ -68,14 +65,14 @@ def _reductions() -> tuple[Row, ...]:
 ROWS = (
     *(row for geometry, places in _PLACES.items() for row in _rows(geometry, places)),
     *(
-        _texture(f"tld4.(r|g|b|a).{geometry}.v4.(u32|s32|f32).f32", "", f"{_RESULTS[0][1]}, [%d1, {{{_PLACES[geometry]}}}]")
+        _texture(f"tld4.(r|g|b|a).{geometry}.v4.(u32|s32|f32).f32", "", f"{_RESULTS[0][1]}, [%d1, {{{_PLACES[geometry]}}}]", "gathered(n, t, p)")
         for geometry in ("2d", "a2d", "cube", "acube")
     ),
-    Row(f"txq.({_EXTENTS}|array_size|normalized_coords|num_mipmap_levels|num_samples|filter_mode|addr_mode_0|addr_mode_1|addr_mode_2).b32", "d:b32 [a]", "", _TEXTURES, profile="other", effects="accesses", example="%r1, [%d1]"),
-    Row(f"txq.level.({_EXTENTS}).b32", "d:b32 [a] b:b32", "", _TEXTURES, profile="other", effects="accesses", example="%r1, [%d1], %r2"),
-    Row("suld.b.(1d|2d|3d|a1d|a2d){.(ca|cg|cs|cv)}{.VEC}.(b8|b16|b32|b64).(trap|clamp|zero)", "{d}>T [t]", "", _SURFACES, profile="load", effects="loads"),
-    Row("sust.b.(1d|2d|3d|a1d|a2d){.STORED}{.VEC}.(b8|b16|b32|b64).(trap|clamp|zero)", "[t] {b}>T", "", _SURFACES, profile="store", effects="stores"),
-    Row("sust.p.(1d|2d|3d){.VEC}.b32.(trap|clamp|zero)", "[t] {b}:T", "", _SURFACES, profile="store", effects="stores"),
+    Row(f"txq.({_EXTENTS}|array_size|normalized_coords|num_mipmap_levels|num_samples|filter_mode|addr_mode_0|addr_mode_1|addr_mode_2).b32", "d:b32 [a]", "", "asked(n, t)", profile="other", effects="accesses", example="%r1, [%d1]"),
+    Row(f"txq.level.({_EXTENTS}).b32", "d:b32 [a] b:b32", "", "asked(n, t, b)", profile="other", effects="accesses", example="%r1, [%d1], %r2"),
+    Row("suld.b.(1d|2d|3d|a1d|a2d){.(ca|cg|cs|cv)}{.VEC}.(b8|b16|b32|b64).(trap|clamp|zero)", "{d}>T [t]", "", "loaded(n, t, p, width(n))", profile="load", effects="loads"),
+    Row("sust.b.(1d|2d|3d|a1d|a2d){.STORED}{.VEC}.(b8|b16|b32|b64).(trap|clamp|zero)", "[t] {b}>T", "", "stored(n, t, p, b, width(n))", profile="store", effects="stores"),
+    Row("sust.p.(1d|2d|3d){.VEC}.b32.(trap|clamp|zero)", "[t] {b}:T", "", "formatted(n, t, p, b)", profile="store", effects="stores"),
     *_reductions(),
-    Row(f"suq.({_EXTENTS}|array_size|memory_layout).b32", "d:b32 [a]", "", _TEXTURES, profile="other", effects="accesses", example="%r1, [%d1]"),
+    Row(f"suq.({_EXTENTS}|array_size|memory_layout).b32", "d:b32 [a]", "", "told(n, t)", profile="other", effects="accesses", example="%r1, [%d1]"),
 )  # fmt: skip

@@ -19,6 +19,11 @@ def clamp(value: int, bits: int) -> int:
     return max(-(1 << bits - 1), min(value, (1 << bits - 1) - 1))
 
 
+def as_signed(word: int, bits: int) -> int:
+    """A word as the signed number that it is."""
+    return word - (1 << bits) if word >> bits - 1 & 1 else word
+
+
 def quotient(a: int, b: int) -> int:
     """Division that cuts towards zero."""
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)

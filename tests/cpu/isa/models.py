@@ -5,7 +5,7 @@ ones), exact numbers (`reals.Real`) of floats, truth of predicates. Of packed ty
 It gives a number that is cut or rounded to the type of the result, as the modifiers `.rn`, `.ftz`, `.sat` and `.relu`
 ask; truth, which becomes all ones or 1.0; several of these where there are several results; `None` where nothing is
 known. `n` is the name, `bits` and `signed` are its first type, `has('hi')` asks for a part, and `carry` is the flag.
-Words of models are the functions of this file, of `boxes.py`, `integers.py`, `products.py` and `reals.py`.
+Words of models are the functions of this file, of `boxes.py`, `integers.py`, `products.py`, `reals.py` and `texels.py`.
 
 Models of forms that do more than give a value name what other files of models know: see `OTHERS`.
 """
@@ -17,7 +17,7 @@ from functools import cache, reduce
 from typing import TYPE_CHECKING
 
 from jitload.cpu.types import TYPES
-from tests.cpu.isa import boxes, integers, products, reals
+from tests.cpu.isa import boxes, integers, products, reals, texels
 from tests.cpu.isa.reals import FORMATS, NAN, Real, encode, from_float, order
 from tests.cpu.isa.stochastic import code_of
 
@@ -359,6 +359,7 @@ def function_of(name: Name, letters: tuple[str, ...] = ()) -> Callable[..., obje
         **vars(integers),
         **vars(products),
         **vars(boxes),
+        **vars(texels),
         **globals(),
         "n": name,
         "has": name.has,

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from jitload.cpu.isa.registry import families
 from tests.cpu.isa import (
     test_accesses,
@@ -15,14 +11,12 @@ from tests.cpu.isa import (
     test_nothing,
     test_scenes,
     test_tensors,
+    test_texels,
     test_videos,
 )
 from tests.cpu.isa.ways import way_of
 
-TOP = Path(__file__).parents[3]
 ROWS = [row for rows in families().values() for row in rows]
-#: Opcode -> what makes it in CUDA C++.
-CPP = {"tld4": "gather"}
 ASKED = {
     "value": test_models.ROWS,
     "access": test_accesses.ROWS,
@@ -32,6 +26,7 @@ ASKED = {
     "scene": test_scenes.ROWS,
     "bulk": test_tensors.BULK,
     "tensor": test_tensors.COPIES + test_tensors.MAPS,
+    "texels": test_texels.ROWS,
     "nothing": test_nothing.ROWS,
 }
 
@@ -43,12 +38,4 @@ def test_every_row_has_a_model_or_is_refused():
 
 def test_each_model_is_asked_by_one_test():
     asked = sorted(row.spelled for rows in ASKED.values() for row in rows)
-    assert asked == sorted(row.spelled for row in ROWS if way_of(row) not in {"", "file"})
-
-
-@pytest.mark.parametrize("path", sorted({row.model for row in ROWS if way_of(row) == "file"}))
-def test_a_file_that_is_a_model_runs_its_forms(path):
-    """It has their opcodes in it, or their names in CUDA C++."""
-    text = (TOP / path).read_text()
-    for row in ROWS:
-        assert row.model != path or CPP.get(row.opcode, row.opcode) in text, f"{row.spelled} is not in {path}"
+    assert asked == sorted(row.spelled for row in ROWS if way_of(row))
