@@ -1,85 +1,22 @@
-"""The native column of approximations: through f64, by LLVM where it rounds correctly, else by NumPy's own loops.
-
-Lanes compute them with NumPy, whose functions differ from those of a C library in the last bit of f64: the machine
-code calls the very loops that NumPy has for one double, by a table of their addresses.
-"""
+"""The native column of approximations: through f64, by LLVM where it rounds correctly, else by NumPy's own loops."""
 
 from __future__ import annotations
 
-import ctypes
-import functools
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from jitload.cpu.faults import Refused
 from jitload.cpu.native.floats import NAN, Form, as_bits, as_float, flushed, is_nan, settled
+from jitload.cpu.native.loops import FUNCTIONS
 from jitload.cpu.native.text import float_text
 
 if TYPE_CHECKING:
     from jitload.cpu.code.instruction import Modifiers
     from jitload.cpu.native.writer import KernelWriter
     from jitload.cpu.text.ir import Instruction
-    from jitload.cpu.types import Array
 
-#: Opcode -> the function of NumPy; their order is that of the table.
-_FUNCTIONS = {"ex2": np.exp2, "lg2": np.log2, "sin": np.sin, "cos": np.cos, "tanh": np.tanh}
 _ONE = float_text(0x3FF << 52, 64)
 _HUGE = float_text(0x7E800000, 32)  # 2^126
 _INFINITE = float_text(0x7F800000, 32)
-
-#: `double numpy(context, number, x)`: a loop takes pointers to arrays, how many, and strides.
-CALL = """\
-define internal double @numpy(ptr %c, i64 %number, double %x) noinline {
-entry:
-  %places = alloca [2 x ptr]
-  %count = alloca i64
-  %strides = alloca [2 x i64]
-  %in = alloca double
-  %out = alloca double
-  store double %x, ptr %in
-  store ptr %in, ptr %places
-  %second_place = getelementptr ptr, ptr %places, i64 1
-  store ptr %out, ptr %second_place
-  store i64 1, ptr %count
-  store i64 8, ptr %strides
-  %second_stride = getelementptr i64, ptr %strides, i64 1
-  store i64 8, ptr %second_stride
-  %table_word = call i64 @word(ptr %c, i64 $FUNCTIONS)
-  %table = inttoptr i64 %table_word to ptr
-  %row = mul i64 %number, 2
-  %loop_at = getelementptr ptr, ptr %table, i64 %row
-  %loop = load ptr, ptr %loop_at
-  %data_at = getelementptr ptr, ptr %loop_at, i64 1
-  %data = load ptr, ptr %data_at
-  call void %loop(ptr %places, ptr %count, ptr %strides, ptr %data)
-  %found = load double, ptr %out
-  ret double %found
-}
-"""
-
-
-class _Ufunc(ctypes.Structure):
-    """The head of NumPy's `PyUFuncObject`, which is part of its C interface."""
-
-    _fields_ = (
-        ("references", ctypes.c_ssize_t), ("type", ctypes.c_void_p),
-        ("inputs", ctypes.c_int), ("outputs", ctypes.c_int), ("arguments", ctypes.c_int), ("identity", ctypes.c_int),
-        ("loops", ctypes.POINTER(ctypes.c_void_p)), ("data", ctypes.POINTER(ctypes.c_void_p)),
-        ("count", ctypes.c_int), ("reserved", ctypes.c_int), ("name", ctypes.c_char_p),
-        ("types", ctypes.POINTER(ctypes.c_char)),
-    )  # fmt: skip
-
-
-@functools.cache
-def loops() -> Array:
-    """The table: of each function its loop over doubles, and what that is given."""
-    table = np.zeros((len(_FUNCTIONS), 2), np.int64)
-    for row, function in zip(table, _FUNCTIONS.values(), strict=True):
-        head = _Ufunc.from_address(id(function))
-        place = function.types.index("d->d")
-        row[:] = head.loops[place] or 0, head.data[place] or 0
-    return table
 
 
 def emit_function(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
@@ -94,7 +31,7 @@ def emit_function(w: KernelWriter, instruction: Instruction, modifiers: Modifier
 
 def emit_call(w: KernelWriter, opcode: str, x: str) -> str:
     """What NumPy's function for an opcode gives, of a double."""
-    return w.new(f"call double @numpy(ptr %c, i64 {[*_FUNCTIONS].index(opcode)}, double {x})")
+    return w.new(f"call double @numpy(ptr %c, i64 {[*FUNCTIONS].index(opcode)}, double {x})")
 
 
 def _widened(w: KernelWriter, value: str) -> str:

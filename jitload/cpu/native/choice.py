@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jitload.cpu.native import compile as compiling
     from jitload.cpu.native import kept, machine
     from jitload.cpu.native import launch as launching
-    from jitload.cpu.native.compile import NativeKernel
+    from jitload.cpu.native.kernel import NativeKernel
     from jitload.cpu.run.grid import Grid
 else:
     compiling = lazy("jitload.cpu.native.compile")  # with llvmlite, which need not be there

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jitload.cpu.code.draft import Reader
 from jitload.cpu.code.layout import KernelLayout
@@ -11,6 +11,7 @@ from jitload.cpu.faults import Refused, describe_place
 from jitload.cpu.native.atomics import expect_order, sums_in_any_order
 from jitload.cpu.native.column import emit
 from jitload.cpu.native.functions import write_functions
+from jitload.cpu.native.kernel import NativeKernel
 from jitload.cpu.native.machine import generate
 from jitload.cpu.native.meeting import arrive
 from jitload.cpu.native.numbers import name_numbers
@@ -24,30 +25,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.draft import Draft
     from jitload.cpu.kernel_code import KernelCode
-    from jitload.cpu.native.frame import Meet
     from jitload.cpu.text.ir import Symbol, Variable
-
-
-class NativeKernel(NamedTuple):
-    """Machine code of a kernel.
-
-    Attributes:
-        code: object code of `i32 launch(context, first block, how many)`.
-        near: sites that access global memory.
-        frame_bytes: what a thread keeps while it waits.
-        meetings: the block in front of each meeting, by its number less one.
-        meets: what each meeting is.
-        places: what must lie in different allocations, each by what points there (see `expect_order`).
-        variables: of the module, in the order of the table of their addresses.
-    """
-
-    code: bytes
-    near: int
-    frame_bytes: int
-    meetings: tuple[int, ...]
-    meets: tuple[Meet, ...]
-    places: tuple[frozenset[Resolved], ...]
-    variables: tuple[Variable, ...]
 
 
 def compile_native(code: KernelCode) -> NativeKernel:

@@ -14,6 +14,8 @@ from __future__ import annotations
 #: Behind them, per site that accesses global memory: start, how far an access may begin from there, what to add.
 NEAR = 48
 NEAR_WORDS = 3
+#: Words of a row in the table of allocations: start, end, what to add, whether it may be written.
+ROW_WORDS = 4
 
 #: In the place of a site while no thread is on its way; -1 while none of a warp is.
 ALL_MET = -2

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from jitload.cpu.text.ir import Register
 
+#: Threads of a row, whose frames lie word by word among each other.
+LANES = 8
+#: Of the state of a thread that waits: its meeting is the rest.
+HELD = 1 << 30
 #: Words at the start of a frame: the member mask, up to three values, two results.
 MASK, VALUE, RESULT = 0, 1, 4
 WORDS = 6

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import pathlib
 from typing import TYPE_CHECKING
 
 import jitload
 from jitload import log
 from jitload.cpu.native import machine
-from jitload.cpu.native.compile import NativeKernel
 from jitload.cpu.native.frame import Meet
+from jitload.cpu.native.kernel import NativeKernel
 from jitload.cpu.native.operands import Resolved
 from jitload.digest import frame_all, sha256, sha256_parts
 from jitload.lazy import lazy
@@ -78,8 +79,9 @@ def digest_of_sources(package: pathlib.Path) -> bytes:
     Args:
         package: jitload's directory.
     """
-    paths = [path for place in _MAKERS for path in sorted((package / place).rglob("*.py"))]
-    return sha256_parts(path.read_bytes() for path in paths)
+    walks = [os.walk(package / place) for place in _MAKERS]
+    paths = sorted(f"{folder}/{name}" for walk in walks for folder, _, names in walk for name in names)
+    return sha256_parts(pathlib.Path(path).read_bytes() for path in paths if path.endswith(".py"))
 
 
 def _encode(kernel: NativeKernel) -> bytes:

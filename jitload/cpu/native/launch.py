@@ -18,13 +18,10 @@ from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.memory.generic import at_generic, at_global, at_local, at_param, at_shared
 from jitload.cpu.memory.slab import unset_bytes
 from jitload.cpu.native import context as at
-from jitload.cpu.native.approximate import loops
-from jitload.cpu.native.frame import MASK, VALUE
-from jitload.cpu.native.lookup import ROW_WORDS
+from jitload.cpu.native.frame import HELD, LANES, MASK, VALUE
+from jitload.cpu.native.loops import loops
 from jitload.cpu.native.places import SPACES
 from jitload.cpu.native.standstill import Standstill
-from jitload.cpu.native.warps import HELD
-from jitload.cpu.native.widen import LANES
 from jitload.cpu.run.batch import Batch
 from jitload.cpu.run.frame import Frame
 from jitload.cpu.run.meet import Meetings
@@ -35,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jitload.cpu.code.block_code import MeetingCode
-    from jitload.cpu.native.compile import NativeKernel
     from jitload.cpu.native.frame import Meet
+    from jitload.cpu.native.kernel import NativeKernel
     from jitload.cpu.native.machine import MachineCode
     from jitload.cpu.native.operands import Resolved
     from jitload.cpu.run.grid import Grid
@@ -129,7 +126,7 @@ class NativeLaunch:
         """The allocations that the kernel may reach, those of other launches left out."""
         params = self._grid.params.views["u64"]
         rows = self._grid.arena.rows(params)
-        table = np.zeros((max(len(rows), _ROOM), ROW_WORDS), np.int64)
+        table = np.zeros((max(len(rows), _ROOM), at.ROW_WORDS), np.int64)
         if rows:
             table[: len(rows)] = rows
         overlap = self._finds_overlap(rows, set(params.tolist()))

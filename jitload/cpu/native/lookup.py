@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from jitload.cpu.native.widen import LANES, vector_of
-
-#: Words of a row in the table of allocations: start, end, what to add, whether it may be written.
-ROW_WORDS = 4
+from jitload.cpu.native.frame import LANES
+from jitload.cpu.native.widen import vector_of
 
 #: `ptr global(context, near, address, bytes, writes)` remembers at `near` what it found, and `generic` too; they do not
 #: look at alignment, and give null for what nobody may access. `ptr ask(..., kind, site)` does, and says what is wrong;

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.native import context, places
+from jitload.cpu.native.frame import LANES
 from jitload.cpu.native.reach import Reach
-from jitload.cpu.native.widen import LANES, row_of, vector_of
+from jitload.cpu.native.widen import row_of, vector_of
 from jitload.cpu.text.ir import Register
 
 if TYPE_CHECKING:

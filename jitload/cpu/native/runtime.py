@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, WINDOW_BYTES
 from jitload.cpu.memory.slab import UNSET
 from jitload.cpu.native import context
-from jitload.cpu.native.approximate import CALL
 from jitload.cpu.native.barriers import MEET
-from jitload.cpu.native.frame import MASK, RESULT, VALUE
+from jitload.cpu.native.frame import HELD, LANES, MASK, RESULT, VALUE
 from jitload.cpu.native.lookup import LOOK_UP, row_helpers
+from jitload.cpu.native.loops import CALL
 from jitload.cpu.native.threads import THREADS
-from jitload.cpu.native.warps import HELD, TOGETHER, operation_numbers, warps_text
-from jitload.cpu.native.widen import LANES
+from jitload.cpu.native.warps import TOGETHER, operation_numbers, warps_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

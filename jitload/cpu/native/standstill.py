@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from jitload.cpu.native import context as at
-from jitload.cpu.native.widen import LANES
+from jitload.cpu.native.frame import LANES
 
 if TYPE_CHECKING:
     from jitload.cpu.run.grid import Grid

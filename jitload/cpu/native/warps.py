@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from jitload.cpu.native.frame import Meet
 
-#: Of the state of a thread that waits: its meeting is the rest.
-HELD = 1 << 30
-
 _NONE = """\
 define internal i32 @warp(ptr %c, i64 %first) {
   ret i32 0

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.native.frame import MASK, RESULT, VALUE
+from jitload.cpu.native.frame import LANES, MASK, RESULT, VALUE
 from jitload.cpu.native.text import Text
-from jitload.cpu.native.widen import LANES, row_of, vector_of
+from jitload.cpu.native.widen import row_of, vector_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,8 +16,9 @@ from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
 from jitload.cpu.code.liveness import results_and_sources
 from jitload.cpu.isa.effects import acts
 from jitload.cpu.native import context
+from jitload.cpu.native.frame import LANES
 from jitload.cpu.native.text import Text
-from jitload.cpu.native.widen import LANES, Unwidened, require_pure, row_of, vector_of, widened
+from jitload.cpu.native.widen import Unwidened, require_pure, row_of, vector_of, widened
 from jitload.cpu.native.writer import KernelWriter
 from jitload.cpu.text.ir import Immediate
 

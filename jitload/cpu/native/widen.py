@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from jitload.cpu.native.frame import LANES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-#: Threads of a row.
-LANES = 8
 
 _TYPE = r"(?:i\d+|half|bfloat|float|double)"
 _VALUE = r"(?:%[\w.]+|0x[HRK]?[0-9A-Fa-f]+|-?\d+|true|false)"  # hexadecimal before decimal, which it begins like

@@ -13,13 +13,12 @@ from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
 from jitload.cpu.code.liveness import results_and_sources
 from jitload.cpu.faults import Refused
 from jitload.cpu.native import context
-from jitload.cpu.native.frame import WORDS
+from jitload.cpu.native.frame import LANES, WORDS
 from jitload.cpu.native.operands import OperandReader
 from jitload.cpu.native.reach import find_reaches
 from jitload.cpu.native.text import fault_code
 from jitload.cpu.native.turns import Order
 from jitload.cpu.native.unsaved import find_unsaved
-from jitload.cpu.native.widen import LANES
 from jitload.cpu.text.ir import Register, Sink
 
 if TYPE_CHECKING:
