@@ -64,6 +64,7 @@ PARTS = (
     Part("farm", "A farm of Dask workers", "farm:rows", 2, ("distributed",)),
     Part("triton", "Triton's cache on ours", "triton_cache:rows", 7, ("triton",)),
     Part("cpu", "The CPU executor", "cpu:rows", 9),
+    Part("native", "The CPU executor's machine code", "machine_code:rows", 9, ("llvmlite",)),
 )
 
 
