@@ -156,7 +156,7 @@ def dot2(a: int, b: int, c: int, types: tuple[str, ...], *, high: bool) -> int:
     return c + sum(x * y for x, y in zip(left, right[2:] if high else right[:2], strict=True))
 
 
-def packed(a: int, b: int, c: int, bits: int, *, signed: bool) -> int:
+def limited_pair(a: int, b: int, c: int, bits: int, *, signed: bool) -> int:
     """`cvt.pack`: two numbers, limited to so many bits, and above them the lower part of a word."""
     fields = [limited(one, bits, signed=signed) & (1 << bits) - 1 for one in (b, a)]
     return fields[0] | fields[1] << bits | (c << 2 * bits if bits < 16 else 0)

@@ -40,7 +40,7 @@ def surface(name: Name, chance: random.Random) -> Surface:
         type_ = chance.choice(["u32", "s32"]) if name.row.opcode == "sured" else type_
         channels = int(name.types[0][1:]) // 32 if name.row.opcode == "sured" else count
     texel = int(type_[1:]) // 8 * channels
-    width = chance.randint(1, 5) * max(texel, 16)
+    width = chance.randint(16 // texel, 16 // texel + 6) * texel  # no access is wider than the least of them
     rows = chance.randint(1, 3) if "1" not in geometry else 1
     planes = chance.randint(1, 3) if geometry == "3d" else 1
     layers = chance.randint(1, 3) if geometry[0] == "a" else 1

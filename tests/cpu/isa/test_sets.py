@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jitload.cpu.isa.registry import families
 from tests.cpu.isa import (
+    models,
     test_accesses,
     test_matrices,
     test_meetings,
@@ -39,3 +40,14 @@ def test_every_row_has_a_model_or_is_refused():
 def test_each_model_is_asked_by_one_test():
     asked = sorted(row.spelled for rows in ASKED.values() for row in rows)
     assert asked == sorted(row.spelled for row in ROWS if way_of(row))
+
+
+def test_a_word_of_models_is_in_one_file():
+    """Of two the model would have one, whichever is looked at last."""
+    found = [
+        word
+        for file in (*models.FILES, models)
+        for word, one in vars(file).items()
+        if word[0] != "_" and getattr(one, "__module__", "") == file.__name__
+    ]
+    assert len(found) == len({*found}), sorted(word for word in {*found} if found.count(word) > 1)

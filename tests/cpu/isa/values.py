@@ -10,8 +10,9 @@ import numpy as np
 
 from jitload.cpu.isa.decode import type_at
 from tests.cpu.isa.lines import names_of
-from tests.cpu.isa.models import Near, Word, function_of
+from tests.cpu.isa.models import function_of
 from tests.cpu.isa.reals import FORMATS, Real, decode, encode, flushed, from_whole
+from tests.cpu.isa.words import Near, Word
 
 if TYPE_CHECKING:
     from jitload.cpu.isa.registry import Name
