@@ -57,3 +57,16 @@ def test_bytes_that_a_block_never_gets(ptx):
         ptx(KERNEL.format(copy=BULK, rows=4)).run(
             "k", 2, 32, np.void(bytes(128)), x, np.zeros(1024, np.float32), 0x0201, cluster=2
         )
+
+
+@pytest.mark.parametrize(("group", "lacks"), [("", 256), (".cta_group::1", 256), (".cta_group::2", 512)])
+def test_which_mbarrier_of_a_pair_is_told(ptx, group, lacks):
+    """The first block copies to both: each is told of its own half, or the first one of both."""
+    x = np.zeros((8, 16), np.float32)
+    device = ptx(KERNEL.format(copy=TENSOR.replace(".multicast::cluster", f".multicast::cluster{group}"), rows=4))
+    address = device.put(x)
+    number = next(place for place, (name, _, _) in enumerate(ELEMENTS) if name == "f32")
+    raw = encode_tensor_map(TensorMap(address, (16, 8), (64,), (16, 4), (1, 1), number, 16, False))
+    with pytest.raises(CpuFault, match=f"lacks 0 arrivals and {lacks} bytes"):
+        device.run("k", 2, 32, np.void(raw), address, np.zeros(1024, np.float32), 0x0003, cluster=2)
+    device.memory.free(address)

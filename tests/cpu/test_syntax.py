@@ -187,7 +187,7 @@ def test_heads_and_directives(device, head):
             "operand 3 does not fit; legal is xor.pred d:pred, a:pred, b:pred",
         ),
         (".reg .b64 w; ld.param.u64 w, [k]; st.global.u64 [%o], w; ret;", "is a function, not a variable"),
-        ("st.global.u32 [%o], %pm0; ret;", "%pm0 is not supported"),
+        ("st.global.u32 [%o], %pm8; ret;", "%pm8 is not supported"),
         (".reg .v4 .b32 v; mov.v2.b32 {v.x, v.y}, v; ret;", "needs operands of 2 elements"),
         (".reg .f32 f; mov.f32 f, nowhere[2]; ret;", "nowhere is no array"),
     ],

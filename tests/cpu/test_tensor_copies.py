@@ -132,6 +132,52 @@ def test_store(ptx, case):
     device.memory.free(address)
 
 
+ROWS = (30, 2, -1, 17)
+
+
+@pytest.mark.parametrize(("swizzle", "column"), [(16, 8), (128, 0), (64, -4)])
+def test_rows_one_by_one(ptx, swizzle, column):
+    """`.tile::gather4`: each row has a coordinate of its own; one lies outside."""
+    array = np.random.default_rng(4).integers(1, 100, (40, 64)).astype(np.float16)
+    probe = map_of(0, array, "f16", (swizzle // 2, 1), None, swizzle)
+    nbytes = 4 * swizzle
+    load = LOAD.replace("{rank}d.shared::cluster.global.tile", "2d.shared::cta.global.tile::gather4")
+    device = build(ptx, load, 5, nbytes + 1024, expected=nbytes, nbytes=nbytes, start=128)
+    address, out = device.put(array), np.zeros(nbytes, np.uint8)
+    device.run("k", 1, 64, np.void(encode_tensor_map(probe._replace(address=address))), out, column, *ROWS)
+    wanted = np.concatenate([box_of(array, (column, row), probe, 0) for row in ROWS])
+    np.testing.assert_array_equal(out, permuted(wanted.reshape(-1).view(np.uint8), swizzle, 128))
+    device.memory.free(address)
+
+
+def test_rows_one_by_one_back(ptx):
+    """`.tile::scatter4`."""
+    array, given = np.zeros((40, 64), np.float32), np.arange(1, 33, dtype=np.float32).reshape(4, 8)
+    probe = map_of(0, array, "f32", (8, 1))
+    instruction = "cp.async.bulk.tensor.2d.global.shared::cta.tile::scatter4.bulk_group"
+    device = build(ptx, STORE, 5, given.nbytes, nbytes=given.nbytes, instruction=instruction)
+    address = device.put(array)
+    near = given.reshape(-1).view(np.uint8).copy()
+    device.run("k", 1, 64, np.void(encode_tensor_map(probe._replace(address=address))), near, 16, *ROWS)
+    device.get(address, array)
+    wanted = np.zeros_like(array)
+    for row, values in zip(ROWS, given, strict=True):
+        if row >= 0:
+            wanted[row, 16:24] = values
+    np.testing.assert_array_equal(array, wanted)
+    device.memory.free(address)
+
+
+def test_rows_one_by_one_of_a_higher_box(ptx):
+    array = np.zeros((40, 64), np.float32)
+    raw = encode_tensor_map(map_of(0, array, "f32", (8, 4)))
+    load = LOAD.replace("{rank}d.shared::cluster.global.tile", "2d.shared::cta.global.tile::gather4")
+    with pytest.raises(CpuFault, match="boxes of 4 x 8, not 1 x n"):
+        build(ptx, load, 5, 1024, expected=128, nbytes=128, start=0).run(
+            "k", 1, 64, np.void(raw), np.zeros(128, np.uint8), 0, *ROWS
+        )
+
+
 REDUCTIONS = {
     "add": lambda a, b: a + b, "min": np.minimum, "max": np.maximum, "and": np.bitwise_and, "or": np.bitwise_or,
     "xor": np.bitwise_xor, "inc": lambda a, b: np.where(a >= b, 0, a + 1), "dec": lambda a, b: np.where((a == 0) | (a > b), b, a - 1),
@@ -265,7 +311,7 @@ def test_a_map_survives_its_encoding():
     assert decode_tensor_map(bytes(128)) is None
 
 
-@pytest.mark.parametrize("form", ["im2col", "tile::gather4"])
+@pytest.mark.parametrize("form", ["im2col", "im2col::w"])
 def test_other_forms_are_refused_by_name(form):
     line = f"cp.async.bulk.tensor.4d.shared::cluster.global.{form}.mbarrier::complete_tx::bytes [%r1], [%w, {{%r2, %r3, %r4, %r5}}], [%r3]"
     assert f"in the form .{form}" in decide(line)

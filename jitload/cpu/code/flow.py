@@ -122,7 +122,7 @@ class FlowBuilder:
         if len(instruction.operands) != 2:
             raise Refused(instruction.malformed or "two operands are expected", instruction.place)
         count = next((int(part[1]) for part in instruction.modifiers if part in {"x1", "x2", "x4"}), 0)
-        count *= 1 + ("trans" in instruction.modifiers)
+        count *= (1 + ("trans" in instruction.modifiers)) * (1 + ("m16n16" in instruction.modifiers))
         hidden = []
         for number in range(count):
             register = Register(f"row{number}", TYPES["b64"], len(self.body.registers))

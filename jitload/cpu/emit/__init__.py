@@ -17,11 +17,13 @@ from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from jitload.cpu.emit import (
+        cluster_launch,
         convert,
         copy,
         fp8,
         matrix,
         mbarrier,
+        multimem,
         stochastic,
         surface,
         tensor,
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
         warpgroup,
     )
 else:
+    cluster_launch = lazy("jitload.cpu.emit.cluster_launch")
     convert = lazy("jitload.cpu.emit.convert")
     copy = lazy("jitload.cpu.emit.copy")
     fp8 = lazy("jitload.cpu.emit.fp8")
     matrix = lazy("jitload.cpu.emit.matrix")
     mbarrier = lazy("jitload.cpu.emit.mbarrier")
+    multimem = lazy("jitload.cpu.emit.multimem")
     stochastic = lazy("jitload.cpu.emit.stochastic")
     surface = lazy("jitload.cpu.emit.surface")
     tensor = lazy("jitload.cpu.emit.tensor")
@@ -48,6 +52,7 @@ _SCALAR = ("vadd", "vsub", "vabsdiff", "vmin", "vmax", "vshl", "vshr", "vset")
 _PAIRS = ("vadd2", "vsub2", "vavrg2", "vabsdiff2", "vmin2", "vmax2", "vset2")
 _FOURS = ("vadd4", "vsub4", "vavrg4", "vabsdiff4", "vmin4", "vmax4", "vset4")
 
+emits_with(lambda: cluster_launch.emit_cluster_launch, "clusterlaunchcontrol")
 emits_with(lambda: convert.emit_cvt, "cvt")
 emits_with(lambda: copy.emit_copy, "cp")
 emits_with(lambda: copy.emit_special_store, "st", of=("async", "bulk"))
@@ -56,6 +61,7 @@ emits_with(lambda: fp8.emit_cvt_fp8, "cvt", of=("e4m3x2", "e5m2x2", "e3m2x2", "e
 emits_with(lambda: matrix.emit_matrix_access, "ldmatrix", "stmatrix")
 emits_with(lambda: matrix.emit_wmma_memory, "wmma")
 emits_with(lambda: mbarrier.emit_mbarrier, "mbarrier")
+emits_with(lambda: multimem.emit_multimem, "multimem")
 emits_with(lambda: stochastic.emit_rounding, "cvt", of=("rs",))
 emits_with(lambda: surface.emit_load, "suld")
 emits_with(lambda: surface.emit_store, "sust")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.emit.address import address_name, number_text, take_hints
 from jitload.cpu.emit.mbarrier import SPACE_OF, emit_completion, emit_copy_arrival
+from jitload.cpu.emit.memory import emit_atomic, emit_store
 from jitload.cpu.faults import Refused
 from jitload.cpu.memory import copies, multicast
 from jitload.cpu.text.ir import Immediate, Register, Vector
@@ -108,7 +109,7 @@ def _emit_multicast(writer: BlockWriter, found: tuple[Operand, ...], modifiers: 
 
 
 def emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """`st.async`, which tells an mbarrier, and `st.bulk`, which writes zeros."""
+    """`st.async`, which tells an mbarrier or is plain with `.release`, and `st.bulk`, which writes zeros."""
     modifiers.flag("weak")
     if modifiers.choice("bulk"):
         writer.function.use(copies)
@@ -122,6 +123,9 @@ def emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers:
         writer.line(f"fill_bulk(batch, {target}, {to}, {text}, {writer.site})")
         return
     modifiers.need("async")
+    if modifiers.flag("release"):
+        emit_store(writer, instruction, modifiers)
+        return
     space = "cluster" if modifiers.choice(*SPACE_OF) else "generic"
     modifiers.need(_BYTES)
     type_ = modifiers.type()
@@ -137,8 +141,12 @@ def emit_special_store(writer: BlockWriter, instruction: Instruction, modifiers:
 
 
 def emit_async_reduction(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
-    """`red.async`, which tells an mbarrier."""
-    modifiers.flag("async", "relaxed", "cluster", _BYTES)
+    """`red.async`, which tells an mbarrier, or is plain with `.release`."""
+    modifiers.flag("async")
+    if modifiers.flag("release"):
+        emit_atomic(writer, instruction, modifiers)
+        return
+    modifiers.flag("relaxed", "cluster", _BYTES)
     space = "cluster" if modifiers.flag("shared::cluster") else "generic"
     name = modifiers.need("inc", "dec", "min", "max", "add", "and", "or", "xor")
     type_ = modifiers.type()

@@ -73,7 +73,7 @@ def _emit_mad(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
 def _emit_fused(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers, type_: Type) -> None:
     d, *sources = operands(instruction, 4)
     mode = rounding(modifiers, type_)
-    relu = modifiers.flag("relu")
+    relu, bounded = modifiers.flag("relu"), modifiers.flag("oob")
     form = Form(writer, type_, modifiers, SUMS)
     if relu and form.element not in {"f16", "bf16"}:
         raise Refused(".relu exists for half precision only")
@@ -87,6 +87,8 @@ def _emit_fused(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
         expression = f"fma_f16({a}, {b}, {c})"
     else:
         expression = f"odd_f32(fma_odd({a}, {b}, {c}))"
+    if bounded:
+        expression = f"clear_outside({expression}, {a}, {b}, {c})"
     if relu:
         form.result(d, f"relu({expression})")
     elif form.element == "f32" and mode == "rn":

@@ -24,13 +24,18 @@ def emit_cvt_fp8(writer: BlockWriter, instruction: Instruction, modifiers: Modif
         return
     modifiers.need("rn")
     relu, saturated = modifiers.flag("relu"), modifiers.flag("satfinite")
-    first = modifiers.need("f16x2", *_FLOATS)
+    first = modifiers.need("f16x2", "bf16x2", *_FLOATS)
     second = modifiers.need("f32", "f16x2", "bf16x2", *_FLOATS)
     if first == "f16x2" and second in _FLOATS and not saturated:
         d, a = operands(instruction, 2)
         name = second.removesuffix("x2")
         value = f"unpack_narrow({writer.source(a, _word(second))}, {name!r})"
         writer.result(d, "u32", f"join(relu(pairs({value}, f16)))" if relu else value)
+        return
+    if first == "bf16x2" and second in _FLOATS:
+        d, a = operands(instruction, 2)
+        pair, name = writer.source(a, _word(second)), second.removesuffix("x2")
+        writer.result(d, "u32", f"unpack_brains({pair}, {name!r}, {relu}, {saturated})")
         return
     if first not in _FLOATS or second in _FLOATS or not saturated:
         raise Refused(f"conversion from .{second} to .{first} is not supported like this")

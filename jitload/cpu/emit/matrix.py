@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.code.block_code import MeetingCode
 from jitload.cpu.code.instruction import Modifiers, operands
@@ -35,51 +35,94 @@ def _emit_transposed_move(
     return code, f"({full}, {writer.source(a, 'u32')},)", written
 
 
-def _rows(modifiers: Modifiers) -> tuple[int, bool]:
-    for part in ("sync", "aligned", "m8n8"):
-        modifiers.need(part)
+class _Rows(NamedTuple):
+    """How `ldmatrix` and `stmatrix` deal their matrices to lanes.
+
+    Attributes:
+        registers: of each lane.
+        way: see `lanes.matrix`.
+        bits: of an element in memory.
+    """
+
+    registers: int
+    way: str
+    bits: int
+
+    @property
+    def across(self) -> bool:
+        """Whether a register holds parts of two rows."""
+        return not self.way.startswith("along")
+
+
+def _rows(modifiers: Modifiers) -> _Rows:
+    modifiers.flag("sync", "aligned", "shared", "shared::cta", "b8x16")
+    shape = modifiers.need("m8n8", "m8n16", "m16n8", "m16n16")
     count = int(modifiers.need("x1", "x2", "x4")[1])
     turned = modifiers.flag("trans")
-    modifiers.choice("shared", "shared::cta")
-    modifiers.need("b16")
-    return count, turned
+    bits = int(modifiers.need("b16", "b8", "b6x16_p32", "b4x16_p64").partition("x")[0][1:])
+    if shape == "m16n16":
+        return _Rows(2 * count, "tall1", bits)
+    if turned:
+        return _Rows(count, f"across{bits // 8}", bits)
+    return _Rows(count, "along4" if bits == 16 else f"along{bits // 2}", bits)
 
 
 def _emit_rows(
     writer: BlockWriter, instruction: Instruction, modifiers: Modifiers
 ) -> tuple[MeetingCode, str, list[Register]]:
     """`ldmatrix` and `stmatrix`: first the lanes exchange the addresses of rows; `emit_matrix_access` follows."""
-    count, turned = _rows(modifiers)
+    rows = _rows(modifiers)
     loads = instruction.opcode == "ldmatrix"
     memory, hidden = instruction.operands[1 if loads else 0], instruction.operands[2:]
     _, text, offset = address_parts(writer, "shared", memory)
     places, written = results_of(hidden, 64)
-    code = MeetingCode("warp", f"rows.{count}.{turned}", "", tuple(places), writer.site, True)
+    code = MeetingCode("warp", f"rows.{rows.registers}.{rows.way}", "", tuple(places), writer.site, True)
     full = writer.function.constant("u32", 0xFFFFFFFF)
     return code, f"({full}, {text} + {writer.function.constant('u64', offset)},)", written
 
 
 def emit_matrix_access(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """The accesses at addresses that the lanes have exchanged: the hidden registers behind the operands."""
-    count, turned = _rows(modifiers)
+    rows = _rows(modifiers)
     loads = instruction.opcode == "ldmatrix"
     fragment = registers(instruction.operands[0 if loads else 1])
-    if len(fragment) != count:
-        raise Refused(f"{len(fragment)} registers where {count} are expected")
+    if len(fragment) != rows.registers:
+        raise Refused(f"{len(fragment)} registers where {rows.registers} are expected")
     places = [f"at_shared(batch, {writer.source(one, 'u64')})" for one in instruction.operands[2:]]
     for number, register in enumerate(fragment):
-        mine = places[number * (1 + turned) : (number + 1) * (1 + turned)]
-        if loads and not turned:
-            writer.result(register, "u32", f"{mine[0]}.load(0, 'u32', 4, {writer.site})")
-        elif loads:
-            parts = ", ".join(f"{place}.load(0, 'u16', 2, {writer.site})" for place in mine)
-            writer.result(register, "u32", f"pack([{parts}], u32)")
-        elif not turned:
-            writer.line(f"{mine[0]}.store(0, 'u32', 4, {writer.site}, {writer.source(register, 'u32')})")
+        mine = places[number * (1 + rows.across) : (number + 1) * (1 + rows.across)]
+        if loads:
+            writer.result(register, "u32", _loaded(writer, rows, mine))
+        elif rows.across:
+            _store_parts(writer, rows, mine, writer.source(register, "u32"))
         else:
-            halves = writer.temporary(f"unpack({writer.source(register, 'u32')}, u16, 2)")
-            for half, place in enumerate(mine):
-                writer.line(f"{place}.store(0, 'u16', 2, {writer.site}, {halves}[{half}])")
+            writer.line(f"{mine[0]}.store(0, 'u32', 4, {writer.site}, {writer.source(register, 'u32')})")
+
+
+def _parts(rows: _Rows, places: list[str]) -> list[tuple[str, int]]:
+    """(addresses, offset) of the elements of a register, the lowest first."""
+    return [(place, offset) for offset in ((0, 8) if rows.bits == 8 else (0,)) for place in places]
+
+
+def _loaded(writer: BlockWriter, rows: _Rows, places: list[str]) -> str:
+    """The word of a register."""
+    if rows.across:
+        size = rows.bits // 8
+        parts = [
+            f"{place}.load({offset}, 'u{rows.bits}', {size}, {writer.site})" for place, offset in _parts(rows, places)
+        ]
+        return f"pack([{', '.join(parts)}], u32)"
+    if rows.bits == 16:
+        return f"{places[0]}.load(0, 'u32', 4, {writer.site})"
+    several = ", ".join(f"{places[0]}.load({offset}, 'u8', 1, {writer.site})" for offset in range(rows.bits // 2))
+    return f"unpack_bytes([{several}], {rows.bits})"
+
+
+def _store_parts(writer: BlockWriter, rows: _Rows, places: list[str], word: str) -> None:
+    """What a register holds of two rows."""
+    elements = writer.temporary(f"unpack({word}, u{rows.bits}, {32 // rows.bits})")
+    for number, (place, offset) in enumerate(_parts(rows, places)):
+        writer.line(f"{place}.store({offset}, 'u{rows.bits}', {rows.bits // 8}, {writer.site}, {elements}[{number}])")
 
 
 def emit_wmma_memory(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:

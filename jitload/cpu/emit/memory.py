@@ -44,7 +44,8 @@ def _element_type(modifiers: Modifiers) -> Type:
 
 
 @emits("ld", "ldu")
-def _emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`ld`: an element, or a vector of them."""
     found = take_hints(modifiers, instruction)
     if len(found) != 2:
         raise Refused(f"{len(found)} operands where 2 are expected")
@@ -88,7 +89,8 @@ def _is_plain_parameter(writer: BlockWriter, space: str, operand: Operand, type_
 
 
 @emits("st")
-def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`st`: the same."""
     found = take_hints(modifiers, instruction)
     if len(found) != 2:
         raise Refused(f"{len(found)} operands where 2 are expected")
@@ -109,7 +111,8 @@ def _emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifi
 
 
 @emits("atom", "red")
-def _emit_atomic(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+def emit_atomic(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
+    """`atom`, which gives what was there, and `red`."""
     found = take_hints(modifiers, instruction)
     space = _space(modifiers)
     name = modifiers.need(*_OPERATIONS)

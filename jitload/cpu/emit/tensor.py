@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jitload.cpu.text.ir import Instruction, Operand
 
 _AXES = ("1d", "2d", "3d", "4d", "5d")
+#: Of a copy of rows, `.tile::gather4` and `.tile::scatter4`.
+_ROWS = 4
 _SHARED = ("shared::cluster", "shared::cta")
 _OPERATIONS = ("add", "min", "max", "inc", "dec", "and", "or", "xor")
 _BYTES = "mbarrier::complete_tx::bytes"
@@ -35,24 +37,27 @@ def emit_tensor_copy(writer: BlockWriter, instruction: Instruction, modifiers: M
         _emit_reduction(writer, found, modifiers, operation)
         return
     axes = int(modifiers.need(*_AXES)[0])
+    by_rows = modifiers.flag("tile::gather4", "tile::scatter4")
+    pairs = not modifiers.flag("cta_group::1") and modifiers.flag("cta_group::2")
     modifiers.flag(*_SHARED, "global", "bulk_group")
     if modifiers.flag("prefetch"):
         modifiers.flag("L2")
         return
     counted = modifiers.flag(_BYTES)
     tensor, near = (found[1], found[0]) if counted else (found[0], found[1])
-    place = (
-        f"{_tensor(writer, tensor, axes)}, {_place(writer, 'cluster' if counted else 'shared', near)}, {writer.site}"
-    )
+    given = _tensor(writer, tensor, axes - 1 + _ROWS if by_rows else axes)
+    place = f"{given}, {_place(writer, 'cluster' if counted else 'shared', near)}, {writer.site}"
+    rows = ", by_rows=True" if by_rows else ""
     if not counted:
-        writer.line(f"store_tensor(batch, {place}{f', {operation!r}' if operation else ''})")
+        writer.line(f"store_tensor(batch, {place}{f', {operation!r}' if operation else ''}{rows})")
         return
     if not modifiers.flag("multicast::cluster"):
-        emit_completion(writer, found[2], writer.temporary(f"load_tensor(batch, {place})"))
+        emit_completion(writer, found[2], writer.temporary(f"load_tensor(batch, {place}{rows})"))
         return
     mask = writer.source(found[3], "u16")
-    size = writer.temporary(f"load_tensor(batch, {place}, {mask})")
-    writer.line(f"complete_multicast(batch, {number_text(writer, 'cluster', found[2])}, {mask}, {size}, {writer.site})")
+    size = writer.temporary(f"load_tensor(batch, {place}, {mask}{rows})")
+    told = f"{number_text(writer, 'cluster', found[2])}, {mask}, {size}, {writer.site}"
+    writer.line(f"{'complete_in_pairs' if pairs else 'complete_multicast'}(batch, {told})")
 
 
 def _tensor(writer: BlockWriter, operand: Operand, axes: int) -> str:

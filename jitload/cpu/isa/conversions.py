@@ -62,6 +62,8 @@ ROWS = (
     _cvt(".rn.satfinite{.relu}.(e4m3x2|e5m2x2).f16x2", "d:b16 a:b32", since="7.8 sm_89"),
     _cvt(".rn.satfinite{.relu}.(e4m3x2|e5m2x2).bf16x2", "d:b16 a:b32", since="9.1 sm_100f"),
     _cvt(".rn{.relu}.f16x2.(e4m3x2|e5m2x2)", "d:b32 a:b16", since="7.8 sm_89"),
+    _cvt(".rn{.relu}{.satfinite}.bf16x2.(e4m3x2|e5m2x2|e2m3x2|e3m2x2)", "d:b32 a:b16", since="9.2 sm_100f"),
+    _cvt(".rn{.relu}{.satfinite}.bf16x2.e2m1x2", "d:b32 a:b8", since="9.2 sm_100f"),
     _cvt(".rn.satfinite{.relu}.e2m1x2.f32", "d:b8 a:f32 b:f32", since="8.6 sm_100a", model="b, a"),
     _cvt(".rn.satfinite{.relu}.e2m1x2.(f16x2|bf16x2)", "d:b8 a:b32", since="9.1 sm_100f"),
     _cvt(".rn{.relu}.f16x2.e2m1x2", "d:b32 a:b8", since="8.6 sm_100a"),

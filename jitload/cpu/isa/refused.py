@@ -11,11 +11,6 @@ _STACK = "stack allocation (alloca) is not supported by the CPU executor"
 #: Opcode -> why it does not run; the effects are those that it would have.
 _OPCODES = {
     "tcgen05": (f"tcgen05, products in tensor memory, are {_PLAIN}", ""),
-    "clusterlaunchcontrol": (
-        "clusterlaunchcontrol, which takes other clusters out of a launch, is not supported by the CPU executor",
-        "",
-    ),
-    "multimem": ("multicast memory is not supported by the CPU executor", ""),
     "istypep": ("texture, sampler and surface types are not supported by the CPU executor", ""),
     **dict.fromkeys(("alloca", "stacksave", "stackrestore"), (_STACK, "stops")),
 }
@@ -24,11 +19,19 @@ _SAMPLERS = "samplers apart from textures are not supported by the CPU executor:
 _SAMPLES = "textures of several samples are not supported by the CPU executor: CUDA makes none"
 _FORMS = "copies of tensors (TMA) in the form .{} are not supported by the CPU executor: .tile is"
 #: Parts of copies of tensors that do not run.
-_TENSORS = ("im2col", "im2col::w", "im2col::w::128", "im2col_no_offs", "tile::gather4", "tile::scatter4")
+_TENSORS = ("im2col", "im2col::w", "im2col::w::128", "im2col_no_offs")
+
+#: Floats of 8 bits that the memory of several devices reduces.
+_NARROW = ("e4m3", "e5m2", "e4m3x2", "e5m2x2", "e4m3x4", "e5m2x4")
+
+_UNPACKED = "ldmatrix.m16n16 that unpacks .{} is not supported by the CPU executor: .m8n16 is, and .m16n16 of .b8"
 
 ROWS = (
     *(Row(opcode, "d:*", profile="other", effects=effects, refused=why) for opcode, (why, effects) in _OPCODES.items()),
     *(Row(f"cp.tensor.{form}", refused=_FORMS.format(form), profile="copy", effects="loads stores releases") for form in _TENSORS),
+    Row("tensormap.swizzle_atomicity", "[a] b:#", profile="store", effects="stores", refused="permuting other chunks than 16 bytes (.swizzle_atomicity) is not supported by the CPU executor: leave it at 0"),
+    *(Row(f"multimem.{one}", "d:*", profile="other", refused=f"multimem of floats of 8 bits (.{one}) is not supported by the CPU executor: f16x2 is") for one in _NARROW),
+    *(Row(f"ldmatrix.m16n16.{one}", "d:*", profile="load", effects="loads", refused=_UNPACKED.format(one)) for one in ("b6x16_p32", "b4x16_p64")),
     Row("wgmma.sp", "d:*", profile="tensor", effects="meets ends", refused=f"wgmma.mma_async.sp, products of sparse matrices, are {_PLAIN}"),
     *(Row(f"{opcode}.{question}", "d:*", profile="other", refused=_ENUMERATED.format(question)) for opcode in ("txq", "suq") for question in ("channel_data_type", "channel_order")),
     Row("txq.force_unnormalized_coords", "d:*", profile="other", refused=_SAMPLERS),

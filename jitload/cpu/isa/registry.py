@@ -20,12 +20,23 @@ from jitload.cpu.types import TYPES
 from jitload.lazy import lazy
 
 if TYPE_CHECKING:
-    from jitload.cpu.isa import conversions, matrices, synchronization, tensors, textures, video, warpgroups, warps
+    from jitload.cpu.isa import (
+        conversions,
+        matrices,
+        multimem,
+        synchronization,
+        tensors,
+        textures,
+        video,
+        warpgroups,
+        warps,
+    )
     from jitload.cpu.isa.row import Row, Slot
     from jitload.cpu.types import Type
 else:  # of which not every program has an instruction
     conversions = lazy("jitload.cpu.isa.conversions")
     matrices = lazy("jitload.cpu.isa.matrices")
+    multimem = lazy("jitload.cpu.isa.multimem")
     synchronization = lazy("jitload.cpu.isa.synchronization")
     tensors = lazy("jitload.cpu.isa.tensors")
     textures = lazy("jitload.cpu.isa.textures")
@@ -50,6 +61,7 @@ _FAMILIES: dict[str, _File] = {
     "Comparison, selection and moves": selection,
     "Conversions": conversions,
     "Memory and atomics": memory,
+    "Multicast memory": multimem,
     "Asynchronous copies": copies,
     "Copies of tensors": tensors,
     "Synchronization": synchronization,
@@ -64,7 +76,8 @@ _FAMILIES: dict[str, _File] = {
 _OPCODES: dict[str, str] = {
     "Conversions": "cvt",
     "Copies of tensors": "cp fence tensormap",
-    "Synchronization": "bar barrier griddepcontrol mbarrier nanosleep",
+    "Multicast memory": "multimem",
+    "Synchronization": "bar barrier clusterlaunchcontrol griddepcontrol mbarrier nanosleep",
     "Warps": "activemask elect match redux shfl vote",
     "Tensor cores": "ldmatrix mma movmatrix stmatrix wmma",
     "Warpgroups": "wgmma",

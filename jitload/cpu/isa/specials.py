@@ -59,6 +59,8 @@ SPECIALS: dict[str, SpecialRegister] = {
     "reserved_smem_offset_cap": SpecialRegister("the same"),
     "reserved_smem_offset_0": SpecialRegister(_NO_MEMORY),
     "reserved_smem_offset_1": SpecialRegister("the middle of that memory"),
+    **{f"pm{number}": SpecialRegister("0: nothing is counted there") for number in range(8)},
+    **{f"pm{number}_64": SpecialRegister("the same", bits=64) for number in range(8)},
     **{f"envreg{number}": SpecialRegister("where the grid's own memory is" if number in {1, 2} else "0") for number in range(32)},
 }  # fmt: skip
 #: How the names of those begin that are linear functions of the coordinates.

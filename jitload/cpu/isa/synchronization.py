@@ -17,6 +17,10 @@ def _barriers(spelled: str, aligned: str = "") -> tuple[Row, ...]:
     )
 
 
+#: Taking another cluster out of the launch, and asking what came of it.
+_CANCEL = "clusterlaunchcontrol!try_cancel.async"
+_QUERY = "clusterlaunchcontrol!query_cancel"
+
 ROWS = (
     *_barriers("bar{!cta}"),
     *_barriers("barrier{!cta}", "{.aligned}"),
@@ -36,6 +40,11 @@ ROWS = (
     Row("mbarrier!try_wait{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:T c:u32?", "", "scene", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
     Row("mbarrier!try_wait!parity{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64", "d:p [a] b:u32 c:u32?", "", "scene", profile="synchronization", effects="loads stores strong releases polls", since="7.0 sm_80"),
     Row("mbarrier!pending_count.b64", "d:u32 a:T", "", "scene", profile="synchronization", effects="loads stores strong releases", since="7.0 sm_80"),
+    Row(f"{_CANCEL}{{.shared::cta}}.mbarrier::complete_tx::bytes.b128", "[a] [b]", "", "scene", profile="synchronization", effects="loads stores strong releases", since="8.6 sm_100"),
+    Row(f"{_CANCEL}.shared::cta.mbarrier::complete_tx::bytes.multicast::cluster::all.b128", "[a] [b]", "", "scene", profile="synchronization", effects="loads stores strong releases", since="8.6 sm_100a"),
+    Row(f"{_QUERY}!is_canceled.pred.b128", "d:T a:S", "", "scene", profile="synchronization", since="8.6 sm_100"),
+    Row(f"{_QUERY}!get_first_ctaid.v4.b32.b128", "{d}:T a:S", "", "scene", profile="synchronization", since="8.6 sm_100"),
+    Row(f"{_QUERY}!(get_first_ctaid::x|get_first_ctaid::y|get_first_ctaid::z).b32.b128", "d:T a:S", "", "scene", profile="synchronization", since="8.6 sm_100"),
     Row("griddepcontrol.(wait|launch_dependents)", "", "pass", "nothing", profile="synchronization", since="7.8 sm_90"),
     Row("nanosleep.u32", "a:T", "pass", "nothing", profile="synchronization", effects="polls", since="6.3 sm_70"),
 )  # fmt: skip

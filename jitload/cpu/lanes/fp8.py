@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jitload.cpu.lanes.convert import clip_finite, to_bf16
+from jitload.cpu.lanes.floats import relu
+
 if TYPE_CHECKING:
     from jitload.cpu.types import Array, Lanes
 
@@ -85,6 +88,18 @@ def unpack_narrow(pair: Lanes, name: str) -> Lanes:
     codes = pair.astype(np.uint16)
     high = codes >> np.uint16(4 if name == "e2m1" else 8)
     return (from_narrow(high, name).astype(np.uint32) << np.uint32(16)) | from_narrow(codes, name)
+
+
+def unpack_brains(pair: Lanes, name: str, positive: bool, finite: bool) -> Lanes:
+    """The bf16x2 word of a pair of codes, with `.relu` and `.satfinite` where they are asked for."""
+    codes = pair.astype(np.uint16)
+    word = np.uint32(0)
+    for shift in (0, 4 if name == "e2m1" else 8):
+        number = from_narrow(codes >> np.uint16(shift), name).view(np.float16).astype(np.float32)
+        number = clip_finite(number, "bf16") if finite else number
+        half = to_bf16(relu(number) if positive else number).astype(np.uint32)
+        word = word | (half << np.uint32(16 if shift else 0))
+    return word
 
 
 def _to_scale(x: Lanes, mode: str, saturated: bool) -> Lanes:

@@ -172,28 +172,34 @@ def _move_transposed(words: Array) -> Array:
     return turned.reshape(-1, 64).view(np.uint32).reshape(-1)
 
 
-def _exchange_rows(address: Array, count: int, turned: bool) -> list[Array]:
-    """`ldmatrix`: per matrix, where a lane's part of it lies; two places per matrix when it is transposed.
+def _exchange_rows(address: Array, registers: int, way: str) -> list[Array]:
+    """`ldmatrix`: per register, where a lane's part of it lies: one place along a row, or two in neighbouring rows.
 
-    Lanes 8i to 8i + 7 hold the addresses of the rows of matrix i.
+    Lanes 8i to 8i + 7 hold the addresses of the rows of matrix i, of 16 x 16 bytes lanes 16i to 16i + 15.
+
+    Args:
+        address: that each lane holds.
+        registers: how many each lane gets.
+        way: "along" and the bytes of a part, or "across" and the bytes of a column; "tall" of 16 x 16 bytes.
     """
     rows = address.reshape(-1, 32)
     group, place = _LANES >> 2, _LANES & 3
+    size = int(way[-1])
     found = []
-    for number in range(count):
-        if turned:
-            first = 8 * number + 2 * place
-            found += [rows[:, first + half] + (2 * group).astype(np.uint64) for half in (0, 1)]
-        else:
-            found.append(rows[:, 8 * number + group] + (4 * place).astype(np.uint64))
+    for number in range(registers):
+        if way.startswith("along"):
+            found.append(rows[:, 8 * number + group] + (size * place).astype(np.uint64))
+            continue
+        first = 16 * (number // 2) + 4 * place + 2 * (number % 2) if way == "tall1" else 8 * number + 2 * place
+        found += [rows[:, first + half] + (size * group).astype(np.uint64) for half in (0, 1)]
     return [np.ascontiguousarray(one).reshape(-1) for one in found]
 
 
 def run_matrix(name: str, product: Product | None, values: list[Array]) -> list[Array]:
-    """Carry out an operation of whole warps, lanes in order: a product, "movmatrix" or "rows.<count>.<turned>"."""
+    """Carry out an operation of whole warps, lanes in order: a product, "movmatrix" or "rows.<registers>.<way>"."""
     if product is not None:
         return multiply(product, values)
     if name == "movmatrix":
         return [_move_transposed(values[0])]
-    _, count, turned = name.split(".")
-    return _exchange_rows(values[0], int(count), turned == "True")
+    _, registers, way = name.split(".")
+    return _exchange_rows(values[0], int(registers), way)

@@ -39,6 +39,15 @@ def one_nan(x: Lanes) -> Lanes:
     return x
 
 
+def clear_outside(x: Lanes, *sources: Lanes) -> Lanes:
+    """`.oob`: zero where a source is the NaN that copies of tensors fill with; of f16 lanes, or bf16 ones as f32."""
+    outside: Lanes | np.bool_ = np.bool_(False)
+    for source in sources:
+        size = source.dtype.itemsize
+        outside = outside | (source.view(_WORDS[size]) == _WORDS[size](0x7FFF if size == 2 else 0x7FFF0000))
+    return np.where(outside, x.dtype.type(0), x)
+
+
 def has_nan(x: Lanes) -> bool:
     """Whether any of f32 or f64 lanes is NaN; the smallest of them is then NaN too, and that is quick to find."""
     least = x.min()

@@ -58,6 +58,18 @@ def pack(parts: list[Lanes], dtype: DTypeLike) -> Lanes:
     return words if size else words[0]
 
 
+def unpack_bytes(parts: list[Lanes], bits: int) -> Lanes:
+    """Four elements of so many bits, which lie one behind the other in bytes, as the bytes of a word."""
+    packed = np.uint32(0)
+    for number, part in enumerate(parts):
+        packed = packed | (part.astype(np.uint32) << np.uint32(8 * number))
+    mask = np.uint32((1 << bits) - 1)
+    word = np.uint32(0)
+    for number in range(4):
+        word = word | ((packed >> np.uint32(bits * number) & mask) << np.uint32(8 * number))
+    return word
+
+
 def pack_clamped(a: Lanes, b: Lanes, c: Lanes | None, bits: int, signed: bool) -> Lanes:
     """`cvt.pack`: `b` clamped into the lowest `bits`, `a` above it, then the lower bits of `c`."""
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)

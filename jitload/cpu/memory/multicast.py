@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload.cpu.memory.cluster import cluster_address
+from jitload.cpu.memory.cluster import cluster_address, rank_of_address
 from jitload.cpu.memory.copies import copy_bulk
 from jitload.cpu.memory.generic import at_cluster, at_global
 from jitload.cpu.memory.mbarrier import mbarrier_transact
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from jitload.cpu.memory.access import RunningLanes
     from jitload.cpu.types import Array, Lanes
+
+#: The blocks of even rank, as bits.
+_FIRST_OF_PAIRS = 0x5555
 
 
 @contextmanager
@@ -68,6 +71,23 @@ def copy_multicast(
             into, out = at_cluster(batch, places[lanes]), at_global(batch, sources[lanes])
             copy_bulk(batch, into, 0, out, 0, sizes[lanes], site)
     complete_multicast(batch, barrier, mask, sizes, site)
+
+
+def answer_all(batch: RunningLanes, target: Lanes, barrier: Lanes, site: int) -> None:
+    """16 bytes of zeros for every block of the cluster, of which the mbarrier at the same place there is told."""
+    everyone = np.full(batch.count, (1 << batch.cluster_blocks) - 1, np.uint32)
+    for lanes, places in destinations(batch, target, everyone, site):
+        with as_lanes(batch, lanes):
+            at_cluster(batch, places[lanes]).store_vector(0, "u64", 8, site, [np.uint64(0)] * 2)
+    complete_multicast(batch, barrier, everyone, np.full(batch.count, 16, np.uint32), site)
+
+
+def complete_in_pairs(batch: RunningLanes, barrier: Lanes, mask: Lanes, size: Lanes, site: int) -> None:
+    """`.cta_group::2`: what comes to a block tells that one of its pair that is even or odd as `barrier`'s is."""
+    masks = np.broadcast_to(mask, (batch.count,)).astype(np.uint32)
+    odd = np.broadcast_to(rank_of_address(batch, barrier, False, site), (batch.count,)).astype(np.uint32) & np.uint32(1)
+    for half in (np.uint32(0), np.uint32(1)):
+        complete_multicast(batch, barrier, (masks >> half & np.uint32(_FIRST_OF_PAIRS)) << odd, size, site)
 
 
 def complete_multicast(batch: RunningLanes, barrier: Lanes, mask: Lanes, size: Lanes, site: int) -> None:

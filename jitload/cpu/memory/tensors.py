@@ -71,6 +71,8 @@ def load_tensor(
     target: Lanes,
     site: int,
     mask: Lanes | None = None,
+    *,
+    by_rows: bool = False,
 ) -> Array:
     """`cp.async.bulk.tensor` from global to shared memory; the bytes per lane that it gives notice of.
 
@@ -83,9 +85,10 @@ def load_tensor(
         target: where each lane's box goes.
         site: of the instruction.
         mask: the ranks of the blocks that each lane's box goes to, as bits; None for the one that `target` names.
+        by_rows: whether the box is rows of their own, `.tile::gather4`: a column, and a coordinate for each row.
     """
     sizes = np.zeros(batch.count, np.uint32)
-    for box in _boxes(batch, maps, offset, coordinates, site):
+    for box in _boxes(batch, maps, offset, coordinates, site, by_rows=by_rows):
         data = np.empty((len(box.lanes), box.pieces, box.unit), np.uint8)
         data[...] = _outside(box.map, box.unit)
         rows, columns = np.nonzero(box.inside)
@@ -110,9 +113,11 @@ def store_tensor(
     source: Lanes,
     site: int,
     operation: str = "",
+    *,
+    by_rows: bool = False,
 ) -> None:
     """`cp.async.bulk.tensor` and `cp.reduce.async.bulk.tensor` from shared to global memory; see `load_tensor`."""
-    for box in _boxes(batch, maps, offset, coordinates, site, whole=not operation):
+    for box in _boxes(batch, maps, offset, coordinates, site, whole=not operation, by_rows=by_rows):
         element = ELEMENTS[box.map.element][0]
         if operation and element not in _REDUCED[operation]:
             batch.fail(site, int(box.lanes[0]), f".{operation} of a tensor of {ELEMENTS[box.map.element][2]}:")
@@ -198,6 +203,7 @@ def _boxes(
     site: int,
     *,
     whole: bool = True,
+    by_rows: bool = False,
 ) -> Iterator[_Box]:
     """The boxes of all lanes, one for each map; `whole` pieces may be larger than elements."""
     starts = [np.broadcast_to(one, (batch.count,)).view(np.int32).astype(np.int64) for one in coordinates]
@@ -206,6 +212,13 @@ def _boxes(
         if found is None:
             what = "there is no tensor map at this address: it takes one that jitload.TensorMap made:"
             batch.fail(site, int(lanes[0]), what)
+        if by_rows:
+            if found.boxes[1:] != (1,):
+                boxes = " x ".join(map(str, reversed(found.boxes)))
+                what = f"rows one by one, of a tensor with boxes of {boxes}, not 1 x n:"
+                batch.fail(site, int(lanes[0]), what)
+            yield _rows(found, lanes, [start[lanes] for start in starts], whole=whole)
+            continue
         if len(found.extents) != len(starts):
             what = f"{len(starts)} coordinates for a tensor of {len(found.extents)} axes:"
             batch.fail(site, int(lanes[0]), what)
@@ -251,6 +264,13 @@ def _box(found: TensorMap, lanes: Array, starts: Sequence[Array], *, whole: bool
         inside = (fits[:, :, None] & inside[:, None, :]).reshape(len(lanes), -1)
         places = ((along * found.strides[axis - 1])[:, :, None] + places[:, None, :]).reshape(len(lanes), -1)
     return _Box(found, lanes, unit, inside.shape[1], inside, places.view(np.uint64))
+
+
+def _rows(found: TensorMap, lanes: Array, starts: Sequence[Array], *, whole: bool) -> _Box:
+    """The same of rows that lie one behind the other in shared memory, and anywhere in the tensor."""
+    several = [_box(found, lanes, [starts[0], start], whole=whole) for start in starts[1:]]
+    inside, places = (np.concatenate([getattr(one, name) for one in several], axis=1) for name in ("inside", "places"))
+    return _Box(found, lanes, several[0].unit, inside.shape[1], inside, places)
 
 
 def _outside(found: TensorMap, unit: int) -> Array:

@@ -175,8 +175,8 @@ class Batch:
             return self._of_blocks(np.arange(self.blocks) % self.cluster_blocks)
         if base == "is_explicit_cluster":
             return np.bool_(self.grid.explicit_cluster)
-        if base == "current_graph_exec":
-            return np.uint64(0)  # no launch here belongs to a graph
+        if base == "current_graph_exec" or base.endswith("_64"):
+            return np.uint64(0)  # no launch here belongs to a graph, and nothing is counted
         return np.uint64(1) if base == "gridid" else np.uint32(constants.get(base, 0))
 
     def _position(self, base: str, axis: str) -> Lanes | np.generic:

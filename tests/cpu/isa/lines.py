@@ -127,6 +127,7 @@ def _address(name: Name, place: Place, *, first: bool) -> str:
         return "[k_p]"
     if place.name == "t":
         axes = next(int(part[0]) for part in name.picked if part in {"1d", "2d", "3d", "4d", "5d"})
+        axes = 5 if {"tile::gather4", "tile::scatter4"} & {*name.picked} else axes
         return f"[%w, {{{', '.join(f'%r{number}' for number in range(axes))}}}]"
     near = not {*_NEAR}.isdisjoint(name.picked) and (first or opcode != "cp")
     own = opcode in {"ldmatrix", "stmatrix"} or (place.name == "c" and opcode in {"cp", "st"})
@@ -147,7 +148,7 @@ def _fragment(name: Name, place: str) -> str:
     """The registers of a fragment."""
     rows = next((int(part[1]) for part in name.picked if part in {"x1", "x2", "x4"}), 0)
     if rows:
-        return "{" + ", ".join(f"%r{k}" for k in range(rows)) + "}"
+        return "{" + ", ".join(f"%r{k}" for k in range(rows * (1 + ("m16n16" in name.picked)))) + "}"
     match = next(filter(None, (_SHAPE.fullmatch(part) for part in name.picked)))
     m, n, k = (int(match[number]) for number in (1, 2, 3))
     part = next((one for one in name.picked if one in {"a", "b", "c", "d"}), "")

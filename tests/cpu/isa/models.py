@@ -84,6 +84,12 @@ def extreme(name: Name, *sources: Real) -> Real:
     return found
 
 
+def inside(name: Name, value: Real, *sources: Real) -> Real:
+    """`.oob`: zero where a source is the NaN that copies of tensors put outside of them."""
+    outside = FORMATS[name.types[0].removesuffix("x2")].nan
+    return reals.ZERO if any(one.word == outside for one in sources) else value
+
+
 def joined(name: Name, old: Real, b: Real) -> Real:
     """What an atomic of floats leaves in memory."""
     if name.has("add"):

@@ -371,6 +371,28 @@ def _policy(name: Name) -> Scene:
     return Scene(body, lambda _: _bytes(0))
 
 
+_NO_CLUSTER = "clusterlaunchcontrol.try_cancel.async.shared::cta.mbarrier::complete_tx::bytes"
+
+
+def _declined(name: Name) -> Scene:
+    """No cluster is taken out of the launch; the mbarrier is told of the answer."""
+    own, several = name.has("shared::cta"), name.has("multicast::cluster::all")
+    start = "mov.u64 %d3, sh; mov.u64 %d9, bar; mov.b64 %d4, -1; st.shared.b64 [%d3+8], %d4; mbarrier.arrive.expect_tx.shared::cta.b64 %d1, [bar], 16; "
+    ask = f"{_PHASE} ld.shared.b128 %q, [sh]; clusterlaunchcontrol.query_cancel.is_canceled.pred.b128 %p1, %q; {_SELECTED}{_ADDED}"
+    if not several:
+        generic = "" if own else "cvta.shared.u64 %d3, %d3; cvta.shared.u64 %d9, %d9; "
+        return _alone(f"{start}{generic}{_PHASE} {{name}} [%d3], [%d9]; {ask}", 10, 1)
+    meet = "barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;"
+    body = f"setp.ne.u32 %p4, %t, 0; @%p4 bra MEET; {start} MEET: {meet} mov.u32 %r2, %cluster_ctarank; add.u32 %r2, %r2, %t; setp.ne.u32 %p3, %r2, 0; @%p3 bra TOLD; {{name}} [%d3], [%d9]; TOLD: {meet} {ask} {meet}"
+    return Scene(body, lambda _: 10, 1, blocks=2)
+
+
+def _first_block(name: Name) -> Scene:
+    """Of an answer that took no cluster it is left open; the registers hold something."""
+    target = "{%r1, %r2, %r3, _}" if name.has("v4") else "%r1"
+    return _alone(f"mov.b64 %d4, 0; mov.b128 %q, {{%d4, %d4}}; {{name}} {target}, %q; mov.b32 %r0, 5;", 5, 1)
+
+
 SCENES: dict[str, Callable[[Name], Scene]] = {
     "bar{.cta}.sync": _sync,
     "barrier{.cta}.sync{.aligned}": _sync,
@@ -395,6 +417,15 @@ SCENES: dict[str, Callable[[Name], Scene]] = {
     "mbarrier.try_wait{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64": _waiting,
     "mbarrier.try_wait.parity{.(acquire|relaxed).(cta|cluster)}{.OWN}.b64": _waiting,
     "mbarrier.pending_count.b64": _pending,
+    "clusterlaunchcontrol.try_cancel.async{.shared::cta}.mbarrier::complete_tx::bytes.b128": _declined,
+    "clusterlaunchcontrol.try_cancel.async.shared::cta.mbarrier::complete_tx::bytes.multicast::cluster::all.b128": _declined,
+    "clusterlaunchcontrol.query_cancel.is_canceled.pred.b128": lambda _: _alone(
+        f"mov.u64 %d3, sh; mov.u64 %d9, bar; mbarrier.arrive.expect_tx.shared::cta.b64 %d1, [bar], 16; {_NO_CLUSTER}.b128 [%d3], [%d9]; ld.shared.b128 %q, [sh]; mov.b32 %r0, 3; {{name}} %p1, %q; {_SELECTED}{_ADDED}",
+        30,
+        1,
+    ),
+    "clusterlaunchcontrol.query_cancel.get_first_ctaid.v4.b32.b128": _first_block,
+    "clusterlaunchcontrol.query_cancel.(get_first_ctaid::x|get_first_ctaid::y|get_first_ctaid::z).b32.b128": _first_block,
     "cp.async.ca.OWN.global{.L2::cache_hint}{.PREFETCH}": _copied,
     "cp.async.cg.OWN.global{.L2::cache_hint}{.PREFETCH}": _copied,
     "cp.async.mbarrier.arrive{.noinc}{.OWN}.b64": _copies_arrive,

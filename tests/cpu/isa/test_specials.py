@@ -36,6 +36,7 @@ MODELS = {
     **dict.fromkeys(["clock", "clock_hi", "clock64", "globaltimer", "globaltimer_lo", "globaltimer_hi"]),
     **dict.fromkeys(["total_smem_size", "aggr_smem_size"]),
     **dict.fromkeys(f"reserved_smem_offset_{which}" for which in ("begin", "end", "cap", "0", "1")),
+    **{f"pm{number}{wide}": lambda b, t, _: 0 for number in range(8) for wide in ("", "_64")},
     **{f"envreg{number}": None if number in {1, 2} else lambda b, t, _: 0 for number in range(32)},
 }  # fmt: skip
 

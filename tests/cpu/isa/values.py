@@ -152,7 +152,7 @@ def _corners(kind: Kind) -> list[int]:
     least = 1 << form.mantissa
     few = [
         *(0, 1, least - 1, least, least + 1, one, one - 1, one + 1, one + least, form.largest, form.largest - 1),
-        *(form.largest + 1, form.largest + 2, form.largest + least // 2 + 1),
+        *(form.largest + 1, form.largest + 2, form.largest + least // 2 + 1, max(form.nan >> form.unused, 0)),
     ]
     low = (1 << form.bits - 1 - form.unused) - 1
     return [(word & low | sign << form.bits - 1 - form.unused) << form.unused for word in few for sign in (0, 1)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jitload.cpu.isa.row import Row
 
-_ACCESSES = frozenset(["ld", "ldu", "st", "atom", "red"])
+_ACCESSES = frozenset(["ld", "ldu", "st", "atom", "red", "multimem"])
 _MATRICES = frozenset(["mma", "wmma", "ldmatrix", "stmatrix", "movmatrix", "wgmma"])
 _TEXELS = frozenset(["tex", "tld4", "txq", "suld", "sust", "sured", "suq"])
 
