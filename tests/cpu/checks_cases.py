@@ -349,6 +349,24 @@ PLANTED = {
         "rows = 0",
         "rows = 5",
     ),
+    "an element past the end that is not thrown away": Planted(
+        "init",
+        "nobody wrote",
+        HEAD
+        + "    __shared__ int s[65];\n    s[t] = in[i];\n    __syncthreads();\n    int a = s[t];\n"
+        + "    int b = s[t + 1]; // FAULT\n    out[i] = t + 1 < 65 && (b > a || n < 0) ? b : a;\n}",
+        "< 65 &&",
+        "< 64 &&",
+    ),
+    "an element past the end that is compared alone": Planted(
+        "init",
+        "nobody wrote",
+        HEAD
+        + "    __shared__ int s[65];\n    s[t] = in[i];\n    __syncthreads();\n    int a = s[t];\n"
+        + "    int b = s[t + 1]; // FAULT\n    out[i] = b > a ? b : a;\n}",
+        "s[t + 1]",
+        "s[t & 62]",
+    ),
     "uninitialised stack": Planted(
         "init",
         "nobody wrote",

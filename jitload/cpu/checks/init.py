@@ -6,6 +6,9 @@ members that nobody set, and puts bit fields together in memory, so its stack is
 
 A load of matrices (`ldmatrix`, `wmma.load`) reads whole tiles, of which a kernel may use some rows only: it is reported
 where a warp finds nothing written in any of its parts.
+
+A value that is read before it is known whether there is one, and thrown away if there is none (`guarded`), is reported
+when it is stored after all: fresh memory holds a pattern, by which it is known.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from jitload.cpu.checks.shadow import Shadow, byte_positions, lazy_zeros
+from jitload.cpu.checks.guarded import guarded_loads
+from jitload.cpu.checks.shadow import Shadow, byte_positions, lazy_zeros, writes_what_is_there
 from jitload.cpu.memory.access import lanes_of
 from jitload.cpu.memory.arena import ARENA_WINDOW
+from jitload.cpu.memory.slab import UNSET
 from jitload.cpu.run.observer import Observer
 from jitload.errors import CpuFault
 
@@ -31,6 +36,8 @@ if TYPE_CHECKING:
     from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array, Lanes
 
+#: What fresh memory holds, by the bytes of an element; of less than these other values look like it.
+_FRESH = {4: np.uint32(UNSET * 0x10001), 8: np.uint64(UNSET * 0x1000100010001)}
 _WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32}
 
 
@@ -43,6 +50,13 @@ class _Doubt(NamedTuple):
     fault: CpuFault | None
 
 
+class _Held(NamedTuple):
+    """Lanes of a batch that read what nobody wrote, and may yet throw it away; the fault is that of the first."""
+
+    lanes: Array
+    fault: CpuFault
+
+
 class InitCheck(Observer):
     """Finds reads of memory that nobody wrote in this launch."""
 
@@ -52,10 +66,13 @@ class InitCheck(Observer):
         self._spaces = {"shared", "local"}
         self._matrices: dict[int, bool] = {}  # site -> whether it loads matrices
         self._doubt: _Doubt | None = None
+        self._guarded: frozenset[tuple[int, str]] | None = None
+        self._held: WeakKeyDictionary[Batch, _Held] = WeakKeyDictionary()
 
     def launched(self, grid: Grid) -> None:
         """A launch begins."""
         self._heap = None
+        self._guarded = None
         if grid.code.linker.program.debug:
             self._spaces = {"shared"}
 
@@ -102,9 +119,11 @@ class InitCheck(Observer):
         nbytes: int,
         site: int,
         how: str,
-        values: Sequence[Lanes] = (),  # noqa: ARG002
+        values: Sequence[Lanes] = (),
     ) -> None:
         """Look for reads, and remember writes."""
+        if how != "load" and batch in self._held:
+            self._look_at_stored(batch, addresses, values)
         if addresses.space == "global":
             if self._heap is not None:
                 self._access_heap(addresses, offset, nbytes, site, how)
@@ -117,10 +136,39 @@ class InitCheck(Observer):
             missing = np.flatnonzero(~np.atleast_2d(rows[places]).any(axis=-1))
             if self._loads_matrices(batch, site):
                 self._doubts(batch, addresses, offset, nbytes, site, missing)
-            elif len(missing):
+            elif len(missing) and not self._holds(batch, addresses, offset, nbytes, site, missing):
                 self._fail(addresses, offset, nbytes, site, int(missing[0]))
         if how != "load":
             rows[places] = _all_ones(rows)
+
+    def _holds(self, batch: Batch, addresses: Addresses, offset: int, nbytes: int, site: int, missing: Array) -> bool:
+        """Whether what these lanes read may be thrown away; it is then looked for in what they store."""
+        fresh = _FRESH.get(nbytes)
+        if fresh is None or not writes_what_is_there(addresses, offset, [fresh], missing).all():
+            return False
+        code = batch.grid.code
+        if self._guarded is None:
+            self._guarded = guarded_loads(code)
+        place = code.places[site]
+        if (place.ptx_line, place.text) not in self._guarded:
+            return False
+        held = self._held.get(batch)
+        if held is None:
+            try:
+                self._fail(addresses, offset, nbytes, site, int(missing[0]))
+            except CpuFault as fault:
+                held = self._held[batch] = _Held(np.zeros(batch.lanes_total, np.bool_), fault)
+        if held is not None:
+            held.lanes[lanes_of(addresses)[missing]] = True
+        return True
+
+    def _look_at_stored(self, batch: Batch, addresses: Addresses, values: Sequence[Lanes]) -> None:
+        """Report what was not thrown away."""
+        held = self._held[batch]
+        for value in values:
+            fresh = _FRESH.get(value.dtype.itemsize)
+            if fresh is not None and (held.lanes[lanes_of(addresses)] & (value.view(fresh.dtype) == fresh)).any():
+                raise held.fault
 
     def _loads_matrices(self, batch: Batch, site: int) -> bool:
         found = self._matrices.get(site)
