@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jitload.cpu.code.liveness import registers_of, results_and_sources
 from jitload.cpu.emit.address import take_hints
 from jitload.cpu.faults import Refused
+from jitload.cpu.native import halves
 from jitload.cpu.native.floats import FLOAT, as_bits, as_float, settled
 from jitload.cpu.native.operands import Resolved
 from jitload.cpu.native.places import locate
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 
 _SPACES = {"global": "global", "shared": "shared", "shared::cta": "shared"}
 _OPERATIONS = ("add", "and", "or", "xor", "min", "max", "inc", "dec", "exch", "cas")
+_VECTORS = ("v2", "v4", "v8")
 _COMMUTING = frozenset(["add", "and", "or", "xor", "min", "max"])
 #: Types whose sums are rounded.
-FLOATS = frozenset(["f16", "f16x2", "bf16", "bf16x2", "f32", "f64"])
+FLOATS = halves.TYPES | {"f32", "f64"}
 
 
 def emit_atomic(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:
@@ -42,14 +44,36 @@ def emit_atomic(w: KernelWriter, instruction: Instruction, modifiers: Modifiers)
         raise Unwidened(instruction.opcode)
     found = take_hints(modifiers, instruction)
     name, type_ = modifiers.need(*_OPERATIONS), modifiers.type()
+    vector = modifiers.choice(*_VECTORS)
+    modifiers.flag("noftz")
     space = _SPACES[modifiers.need(*_SPACES)] if modifiers.left else "generic"
-    if type_.bits > 64 or (type_.kind == "f" and type_.bits < 32) or type_.kind in {"bf", "x2"}:
-        raise Refused(f"an atomic of .{type_.name} has no native form")
     target = found[0] if instruction.opcode == "atom" else Sink()
     memory, *operands = found[1:] if instruction.opcode == "atom" else found
     assert isinstance(memory, Memory)
+    if vector:
+        values = [_items(one, int(vector[1])) for one in operands]
+        targets = (target,) * int(vector[1]) if isinstance(target, Sink) else _items(target, int(vector[1]))
+    else:
+        values, targets = [(one,) for one in operands], (target,)
+    for number, (each, *own) in enumerate(zip(targets, *values, strict=True)):
+        _emit_one(w, (name, type_, space), memory._replace(offset=memory.offset + number * type_.size), own, each)
+
+
+def _items(operand: Operand, count: int) -> tuple[Operand, ...]:
+    if not isinstance(operand, Vector) or len(operand.items) != count:
+        raise Refused(f"a vector of {count} elements is expected")
+    return operand.items
+
+
+def _emit_one(
+    w: KernelWriter, what: tuple[str, Type, str], memory: Memory, operands: list[Operand], target: Operand
+) -> None:
+    """One element, which is atomic by itself."""
+    name, type_, space = what
     bits = type_.bits
-    values = [(w.number if type_.kind == "f" else w.value)(one, bits) for one in operands]
+    if bits > 64:
+        raise Refused(f"an atomic of .{type_.name} has no native form")
+    values = [(w.number if type_.kind == "f" and bits > 16 else w.value)(one, bits) for one in operands]
     place = locate(w, space, memory, type_.size, write=True)
     old = w.new(f"load i{bits}, ptr {place}, align {type_.size}")
     w.act(f"store i{bits} {_after(w, name, type_, old, values)}, ptr {place}, align {type_.size}")
@@ -60,6 +84,8 @@ def _after(w: KernelWriter, name: str, type_: Type, old: str, values: list[str])
     """What is in memory afterwards."""
     bits, b = type_.bits, values[0]
     kind = f"i{bits}"
+    if type_.name in halves.TYPES:
+        return halves.combined(w, name, type_.name, (old, b))
     if type_.kind == "f":
         x = w.new(f"fadd {FLOAT[bits]} {as_float(w, old, bits)}, {as_float(w, b, bits)}")
         return settled(w, as_bits(w, x, bits), bits, [old, b])
@@ -135,8 +161,15 @@ def sums_in_any_order(blocks: list[Block], resolve: Callable[[Symbol], Resolved]
 
 
 def _is_in_turn(place: list[_Site], order: Order) -> bool:
-    """Whether threads come to a place one after the other, each at most once."""
-    return len(place) == 1 and order.is_in_turn(place[0].block)
+    """Whether threads come to a place one after the other, each at most once.
+
+    Of vectors, lanes do the first elements of all threads before the second ones.
+    """
+    return (
+        len(place) == 1
+        and frozenset(_VECTORS).isdisjoint(place[0].instruction.modifiers)
+        and order.is_in_turn(place[0].block)
+    )
 
 
 def _sums_floats(site: _Site) -> bool:
@@ -147,7 +180,7 @@ def _sums_floats(site: _Site) -> bool:
 def _commutes(site: _Site) -> bool:
     operation, _, type_ = site.operation.partition(".")
     if type_ in FLOATS:
-        return operation == "add" and not site.wanted
+        return operation in {"add", "min", "max"} and not site.wanted
     return operation in _COMMUTING and not site.wanted
 
 

@@ -49,13 +49,17 @@ class Halves:
 
     def parts(self, operand: Operand) -> list[str]:
         """The halves of an operand, as bits, the lower one first."""
-        w, word = self._w, self._w.value(operand, self.bits)
-        found = [word] if self.count == 1 else parted(w, word)
-        return [flushed(w, one, 16) for one in found] if self.flush else found
+        word = self._w.value(operand, self.bits)
+        found = [word] if self.count == 1 else parted(self._w, word)
+        return [flushed(self._w, one, 16) for one in found] if self.flush else found
 
     def floats(self, operand: Operand) -> list[str]:
         """The same, as floats of LLVM."""
         return [widened(self._w, self.element, one) for one in self.parts(operand)]
+
+    def floats_of(self, word: str) -> list[str]:
+        """Those of a word."""
+        return [widened(self._w, self.element, one) for one in ([word] if self.count == 1 else parted(self._w, word))]
 
     def finish(self, target: Operand, values: list[str]) -> None:
         """Round floats, which may be rounded to odd, flush as asked, and write."""
@@ -156,6 +160,19 @@ def emit_extreme(w: KernelWriter, instruction: Instruction, modifiers: Modifiers
         bits = extreme(w, instruction.opcode, (a, b), 32, keep_nan=keep_nan, by_xor=by_xor)
         found.append(as_float(w, bits, 32))
     form.finish(target, found)
+
+
+def combined(w: KernelWriter, opcode: str, name: str, words: tuple[str, str]) -> str:
+    """What an atomic `add`, `min` or `max` makes of what was there and what comes."""
+    form = Halves(w, name)
+    found = []
+    for x, y in zip(*(form.floats_of(one) for one in words), strict=True):
+        if opcode == "add":
+            found.append(w.new(f"fadd float {x}, {y}"))
+        else:
+            pair = as_bits(w, x, 32), as_bits(w, y, 32)
+            found.append(as_float(w, extreme(w, opcode, pair, 32, keep_nan=False), 32))
+    return joined(w, [rounded(w, form.element, one) for one in found])
 
 
 def emit_sign(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> None:

@@ -77,6 +77,29 @@ def test_sums_of_floats_to_which_each_thread_adds_once_are_rounded_in_the_order_
     assert not both(cuda(SUMS), "sums", 5, block, values, np.zeros(4, np.float32), np.zeros(1))
 
 
+HALVES = """.visible .entry halves(.param .u64 in, .param .u64 out) {
+    .reg .b32 %r<8>; .reg .b64 %i, %o, %d; .reg .b16 %h<4>; .reg .f32 %f<3>;
+    ld.param.u64 %i, [in]; ld.param.u64 %o, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %d, %r1, 4; add.u64 %i, %i, %d;
+    ld.global.b32 %r2, [%i]; ld.global.b32 %r4, [%i+4]; mov.b32 {%h1, %h2}, %r2; cvt.f32.f16 %f1, %h1; cvt.f32.f16 %f2, %h2;
+    """
+HALF_ATOMICS = [
+    "red.global.add.noftz.f16 [%o], %h1", "red.global.add.noftz.bf16 [%o], %h2", "red.global.add.noftz.f16x2 [%o], %r2",
+    "atom.global.add.noftz.bf16x2 %r3, [%o], %r2; st.global.b32 [%i+512], %r3", "atom.global.add.noftz.f16 %h3, [%o], %h1; st.global.b16 [%i+512], %h3",
+    "red.global.min.noftz.v2.f16x2 [%o], {%r2, %r4}", "red.global.max.noftz.v4.bf16 [%o], {%h1, %h2, %h2, %h1}",
+    "red.global.add.v2.f32 [%o], {%f1, %f2}", "red.global.max.noftz.v8.f16 [%o], {%h1, %h2, %h2, %h1, %h1, %h1, %h2, %h2}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HALF_ATOMICS)
+def test_atomics_of_halves_and_vectors(ptx, text):
+    values = np.random.default_rng(4).integers(0, 1 << 32, 300, np.uint32)
+    values[:128] &= 0xBFFFBFFF  # most are no NaN
+    values[5:9] = 0x7C01FC00, 0x80008000, 0x00008000, 0x7BFF7BFF
+    assert not both(
+        ptx(f"{HALVES} {text}; ret; }}"), "halves", 1, 100, values, np.array([0xFE018000, 0x80003C00, 0, 0], np.uint32)
+    )
+
+
 def test_a_launch_whose_places_meet_runs_on_lanes(cuda):
     """Sites that were taken for different places by their parameters have one place after all."""
     device = cuda(ATOMICS)
