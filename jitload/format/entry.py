@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from jitload.values import Image
 
     Made = TypeVar("Made")
+    #: The digest of the first so many bytes of an entry, made while they came; None where it was not.
+    Came = Callable[[int], bytes | None]
 
 
 MAGIC = b"JLENTRY\n"
@@ -102,7 +104,11 @@ def decode_entry(
 
 
 def decode_kept(
-    data: bytes, key: str | None, make: Callable[..., Made], resources_in: Callable[[bytes], Mapping[str, Resources]]
+    data: bytes,
+    key: str | None,
+    make: Callable[..., Made],
+    resources_in: Callable[[bytes], Mapping[str, Resources]],
+    came: Came | None = None,
 ) -> Made | Blob:
     """What an entry holds: an image, or a blob.
 
@@ -111,11 +117,12 @@ def decode_kept(
         key: the key that was asked for; an entry that holds another one is refused.
         make: makes the result of an image; it is called with the fields of `Image` by name.
         resources_in: a cubin -> its symbols' resources, for an entry of a version that did not keep them.
+        came: gives the digest that was made while these very bytes came (`Arriving.digest`); None where none was.
 
     Raises:
         ArtifactError: anything at all is wrong with the bytes.
     """
-    meta_end, factors_end, payload_end = _section_ends(data, key)
+    meta_end, factors_end, payload_end = _section_ends(data, key, came)
     try:
         text = data[HEADER.size : meta_end].decode("utf-8", "surrogatepass")
         meta, end = _decode_json(text)
@@ -134,13 +141,13 @@ def _blob_from_json(meta: JsonObject, payload: bytes, key: str) -> Blob:
     return Blob(namespace, bytes.fromhex(_expect(meta["foreign_key"], str)), payload, key)
 
 
-def decode_factors(data: bytes, key: str | None = None) -> JsonObject:
-    """The factors section of an entry, verified like `decode_entry`.
+def decode_factors(data: bytes, key: str | None = None, came: Came | None = None) -> JsonObject:
+    """The factors section of an entry, verified like what `decode_kept` gives, which says what the arguments are.
 
     Raises:
         ArtifactError: anything at all is wrong with the bytes.
     """
-    meta_end, factors_end, _ = _section_ends(data, key)
+    meta_end, factors_end, _ = _section_ends(data, key, came)
     try:
         factors = json.loads(data[meta_end:factors_end])
     except (ValueError, RecursionError) as error:
@@ -150,7 +157,7 @@ def decode_factors(data: bytes, key: str | None = None) -> JsonObject:
     return factors
 
 
-def _section_ends(data: bytes, key: str | None) -> tuple[int, int, int]:
+def _section_ends(data: bytes, key: str | None, came: Came | None = None) -> tuple[int, int, int]:
     """Check magic, version, lengths, key and digest; give the ends of meta, factors and payload."""
     if len(data) < HEADER.size + DIGEST_BYTES:
         raise ArtifactError(f"entry too short: {len(data)} bytes, the header alone takes {HEADER.size + DIGEST_BYTES}")
@@ -166,7 +173,8 @@ def _section_ends(data: bytes, key: str | None) -> tuple[int, int, int]:
     payload_end = factors_end + payload_bytes
     if payload_end + DIGEST_BYTES != len(data):
         raise ArtifactError(f"entry of {len(data)} bytes whose header promises {payload_end + DIGEST_BYTES}")
-    if sha256(memoryview(data)[:payload_end]) != data[payload_end:]:
+    digest = None if came is None else came(payload_end)
+    if (digest or sha256(memoryview(data)[:payload_end])) != data[payload_end:]:
         raise ArtifactError("entry whose digest does not match: it was damaged or altered")
     if key is not None and own_key.hex() != key:
         raise ArtifactError(f"entry holds key {own_key.hex()[:12]}..., not the {key[:12]}... that was asked for")

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
+    from jitload.format.arriving import Arriving
+
     Result = TypeVar("Result")
 
 #: Records of a request that are looked at, the newest first, and that are read.
@@ -90,8 +92,8 @@ class ObjectStore:
         # (digest of a request) -> (what its lease was, and since when it is that), by our own clock.
         self._seen: dict[str, tuple[str, float]] = {}
 
-    def read_entry(self, key: str, most_bytes: int, until: float) -> bytes | None:
-        """See `Store`."""
+    def read_entry(self, key: str, most_bytes: int, until: float, arriving: Arriving | None = None) -> bytes | None:  # noqa: ARG002
+        """See `Store`. It comes as a whole: in parts it would take this client ten times as long."""
         return _call(until, lambda: self._get(self._reading, f"e/{key}", most_bytes))
 
     def read_records(self, digest: str, most_bytes: int, until: float) -> list[bytes]:
@@ -227,25 +229,24 @@ class ObjectStore:
 
     def _lease_there(self, name: str) -> tuple[str, float | None, float | None] | None:
         """Version, end by its holder's clock, and length of a lease, as far as it says; None where there is none."""
-        try:
-            found = obstore.get(self._writing, self._path(name))
-        except FileNotFoundError:
-            return None
-        version = str(found.meta["e_tag"] or found.meta["last_modified"])
-        held = _read_lease(bytes(found.bytes()) if found.meta["size"] < 1 << 10 else b"")
+        version, held = self._held(name)
         if held is None:
-            return version, None, None
+            return (version, None, None) if version else None
         return version, held["expires"], min(held["seconds"], _MAX_LEASE_SECONDS)
 
     def _own_version(self, name: str, token: str) -> str | None:
         """The version of a lease that has this token; None where it is another's, or gone."""
+        version, held = self._held(name)
+        return version if held is not None and held["token"] == token else None
+
+    def _held(self, name: str) -> tuple[str, dict[str, Any] | None]:
+        """What stands in the place of a lease: its version ("": nothing does) and the lease, if it is one."""
         try:
             found = obstore.get(self._writing, self._path(name))
         except FileNotFoundError:
-            return None
-        version = str(found.meta["e_tag"] or found.meta["last_modified"])
-        held = _read_lease(bytes(found.bytes()) if found.meta["size"] < 1 << 10 else b"")
-        return version if held is not None and held["token"] == token else None
+            return "", None
+        data = bytes(found.bytes()) if found.meta["size"] < 1 << 10 else b""
+        return str(found.meta["e_tag"] or found.meta["last_modified"]), _read_lease(data)
 
     def _path(self, name: str) -> str:
         return f"{self._prefix}/{name}"

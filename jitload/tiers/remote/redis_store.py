@@ -5,8 +5,7 @@
     PREFIX/SCHEMA/l/DIGEST    a string that expires: the lease on the compile of a request, and who has it
 
 The client's own time-outs hold for one read of a socket each, so a server that sends a byte now and then is waited for
-without end, and its retries multiply that. So the sockets are ours: they know when an operation has to be over and how
-many bytes it may take. Names are resolved in a thread, since nothing bounds a resolver.
+without end, and its retries multiply that. So the sockets are ours (`bound_socket`).
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ import socket
 import ssl
 import time
 from contextlib import suppress
+from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 import redis.exceptions as failures
@@ -24,12 +25,17 @@ from redis.connection import Connection, SSLConnection, parse_url
 from redis.retry import Retry
 
 from jitload import forks
-from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, PAGE_SECONDS, run_within
+from jitload.tiers.remote.bound_socket import BoundSocket, TooMuchError, find_places
+from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, PAGE_SECONDS
 from jitload.tiers.remote.store import AWAY, DAMAGED, REFUSED, TIMED_OUT, TOO_LARGE, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeAlias
+
+    from jitload.format.arriving import Arriving
+
+    Foreign: TypeAlias = Any  # a connection of the client, and what it makes of a reply
 
 #: Records of a request that are read, and that are kept.
 MAX_RECORDS_READ, MAX_RECORDS_KEPT = 16, 64
@@ -37,8 +43,6 @@ MAX_RECORDS_READ, MAX_RECORDS_KEPT = 16, 64
 _REPLY_BYTES = 64 << 10
 _MAX_IDLE = 8
 _LARGE_BYTES = 64 << 10
-# So far the time-out of a socket may be off: to set it is a call of the system.
-_SLIP_SECONDS = 0.02
 #: Names that come at once in a listing, and what they take at most.
 PAGE_NAMES, PAGE_BYTES = 1000, 16 << 20
 _SPECIAL = re.compile(r"[*?\[\]\\]")  # in a pattern of SCAN
@@ -61,56 +65,6 @@ _RENEW_LEASE = _IF_OWN.format("redis.call('pexpire', KEYS[1], ARGV[2])")
 _FREE_LEASE = _IF_OWN.format("redis.call('del', KEYS[1])")
 
 
-class _TooMuchError(Exception):
-    """A reply is longer than it may be."""
-
-
-class _BoundSocket:
-    """A connected socket whose every call is over when the operation of its connection has to be."""
-
-    def __init__(self, connected: socket.socket, connection: _Bound) -> None:
-        self._socket = connected
-        self._connection = connection
-        self._asked: float | None = CONNECT_SECONDS
-        self._set = -1.0
-
-    def recv(self, most_bytes: int) -> bytes:
-        self._bound()
-        data = self._socket.recv(most_bytes)
-        self._connection.bytes_left -= len(data)
-        if self._connection.bytes_left < 0:
-            raise _TooMuchError
-        return data
-
-    def recv_into(self, buffer: bytearray) -> int:
-        self._bound()
-        count = self._socket.recv_into(buffer)
-        self._connection.bytes_left -= count
-        if self._connection.bytes_left < 0:
-            raise _TooMuchError
-        return count
-
-    def sendall(self, data: bytes) -> None:
-        self._asked = None
-        self._bound()
-        self._socket.sendall(data)
-
-    def settimeout(self, seconds: float | None) -> None:
-        self._asked = seconds
-
-    def _bound(self) -> None:
-        left = self._connection.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        seconds = left if self._asked is None else min(self._asked, left)
-        if abs(seconds - self._set) > _SLIP_SECONDS:
-            self._socket.settimeout(seconds)
-            self._set = seconds
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._socket, name)
-
-
 class _Bound:
     """What both kinds of connections have besides: until when, and how many bytes."""
 
@@ -118,14 +72,13 @@ class _Bound:
     bytes_left = 0
     host: str
     port: int
+    bound: BoundSocket
 
     def _reach(self) -> socket.socket:
         until = min(self.until, time.monotonic() + CONNECT_SECONDS)
-        host, port = self.host, self.port
-        places = run_within(until, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         failed: OSError = TimeoutError()
-        for family, kind, protocol, _, address in places:
-            reached = socket.socket(family, kind, protocol)
+        for family, address in find_places(self.host, self.port, until):
+            reached = socket.socket(family, socket.SOCK_STREAM)
             try:
                 reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 reached.settimeout(max(0.001, until - time.monotonic()))
@@ -139,7 +92,8 @@ class _Bound:
 
 class _Plain(_Bound, Connection):
     def _connect(self) -> Any:
-        return _BoundSocket(self._reach(), self)
+        self.bound = BoundSocket(self._reach(), self)
+        return self.bound
 
 
 class _Secure(_Bound, SSLConnection):
@@ -148,10 +102,11 @@ class _Secure(_Bound, SSLConnection):
         wrap: Any = self._wrap_socket_with_ssl
         reached = self._reach()
         try:
-            return _BoundSocket(wrap(reached), self)
+            self.bound = BoundSocket(wrap(reached), self)
         except BaseException:
             reached.close()
             raise
+        return self.bound
 
 
 class RedisStore:
@@ -181,13 +136,15 @@ class RedisStore:
             "driver_info": None,  # else two more round trips with each connection
         }
         self._prefix = prefix
-        self._idle: list[Any] = []
+        self._idle: list[Foreign] = []
         forks.after_fork(self._drop)
 
-    def read_entry(self, key: str, most_bytes: int, until: float) -> bytes | None:
+    def read_entry(self, key: str, most_bytes: int, until: float, arriving: Arriving | None = None) -> bytes | None:
         """See `Store`. An empty string is what is not there."""
         # One byte more than is taken: however long it is, no more of it comes over the wire.
-        data: bytes = self._ask(until, most_bytes, "GETRANGE", f"{self._prefix}/e/{key}", 0, most_bytes)
+        name = f"{self._prefix}/e/{key}"
+        read = partial(_read_string, arriving=arriving)
+        data: bytes = self._ask(until, most_bytes, "GETRANGE", name, 0, most_bytes, read=read)
         if len(data) > most_bytes:
             raise StoreError(TOO_LARGE, f"it has more than {most_bytes} bytes")
         return data or None
@@ -251,7 +208,13 @@ class RedisStore:
         """See `Store`."""
         self._ask(until, 0, "PING")
 
-    def _ask(self, until: float, most_bytes: int, *command: str | bytes | int) -> Any:
+    def _ask(
+        self,
+        until: float,
+        most_bytes: int,
+        *command: str | bytes | int,
+        read: Callable[[Foreign], Foreign] = methodcaller("read_response"),
+    ) -> Foreign:
         """The reply to a command. A connection that was idle may have been closed by the server: then by another."""
         while True:
             idle = bool(self._idle)
@@ -259,7 +222,8 @@ class RedisStore:
             connection.until = until
             connection.bytes_left = most_bytes + _REPLY_BYTES
             try:
-                reply = _reply(connection, command)
+                connection.send_packed_command(_packed(command))
+                reply = read(connection)
             except failures.ConnectionError as error:
                 with suppress(Exception):
                     connection.disconnect()
@@ -282,11 +246,11 @@ class RedisStore:
                 connection.disconnect()
             return reply
 
-    def new_connection(self) -> Any:
+    def new_connection(self) -> Foreign:
         """A connection, not yet connected."""
         return self._kind(**self._options)
 
-    def _take(self) -> Any:
+    def _take(self) -> Foreign:
         try:
             return self._idle.pop()
         except IndexError:
@@ -297,9 +261,14 @@ class RedisStore:
         self._idle = []
 
 
-def _reply(connection: Any, command: tuple[str | bytes | int, ...]) -> Any:
-    connection.send_packed_command(_packed(command))
-    return connection.read_response()
+def _read_string(connection: Foreign, arriving: Arriving | None) -> Foreign:
+    try:
+        data = connection.bound.read_string(arriving)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise failures.ConnectionError(type(error).__name__) from error
+    return connection.read_response() if data is None else data
 
 
 def _packed(command: tuple[str | bytes | int, ...]) -> list[bytes]:
@@ -344,7 +313,7 @@ def _of_tls(error: BaseException | None) -> str | None:
 _OTHER_NAME = (62, 64)
 
 _WORDS: tuple[tuple[Any, str, str], ...] = (
-    (_TooMuchError, TOO_LARGE, "the reply is longer than it may be"),
+    (TooMuchError, TOO_LARGE, "the reply is longer than it may be"),
     (failures.AuthenticationError, REFUSED, "Redis takes neither user nor password ({})"),
     ((failures.NoPermissionError, failures.AuthenticationWrongNumberOfArgsError), REFUSED, "no right to it ({})"),
     (failures.OutOfMemoryError, REFUSED, "Redis has no room left (maxmemory)"),

@@ -15,6 +15,7 @@ from jitload import events, forks, log
 from jitload.artifact import decode_kept
 from jitload.compiler.key import key_of
 from jitload.errors import ArtifactError, LoadError
+from jitload.format.arriving import Arriving
 from jitload.format.entry import encode_entry
 from jitload.headers.record import Variant, decode_record, encode_record
 from jitload.tiers.counters import counters
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from jitload.tiers.remote.seal import Seal
     from jitload.tiers.remote.store import Store
 
-    #: Keeps what came from the remote: its key, its entry, and its request and headers, if known.
-    Land = Callable[[str, bytes, "tuple[str, Variant] | None"], object]
+    #: Keeps what came from the remote: its key, its entry, its request and headers, if known, and its digest.
+    Land = Callable[[str, bytes, "tuple[str, Variant] | None", Arriving], object]
 
 #: An operation that takes longer counts against the time of its look-up; to each is left at least so much; and a
 #: request that is looked for after so long is looked for anew.
@@ -121,15 +122,16 @@ class RemoteTier:
     def read(self, key: str) -> tuple[Kept | None, str]:
         """The verified artifact of that key and "hit", and it has landed soon; or None and the reason."""
         led = self._led.get(key)
-        artifact, entry, word = self._read(key)
+        came = Arriving()
+        artifact, entry, word = self._read(key, came)
         if artifact is not None:
             # Not what was made of it, which is as large again.
-            self._lander.add(lambda: self._land(key, entry, led), len(entry))
+            self._lander.add(lambda: self._land(key, entry, led, came), len(entry))
         return artifact, word
 
     def peek(self, key: str) -> tuple[Kept | None, str]:
         """The same for an explanation: nothing lands."""
-        artifact, _, word = self._read(key)
+        artifact, _, word = self._read(key, Arriving())
         return artifact, self.said(word)
 
     def said(self, word: str) -> str:
@@ -198,21 +200,21 @@ class RemoteTier:
         self._lander.flush()
         self._writer.flush()
 
-    def _read(self, key: str) -> tuple[Kept | None, bytes, str]:
-        data, word = self._ask(lambda until: self.store.read_entry(key, self.most_bytes, until))
+    def _read(self, key: str, came: Arriving) -> tuple[Kept | None, bytes, str]:
+        data, word = self._ask(lambda until: self.store.read_entry(key, self.most_bytes, until, came))
         if data is None:
             return None, b"", word or "absent"
         try:
-            artifact, entry = self._verified(key, data)
+            artifact, entry = self._verified(key, data, came)
         except (ArtifactError, LoadError) as error:
             return None, b"", self._reject(key, DAMAGED, str(error))
         except StoreError as error:
             return None, b"", self._reject(key, error.word, error.text)
         return artifact, entry, "hit"
 
-    def _verified(self, key: str, data: bytes) -> tuple[Kept, bytes]:
+    def _verified(self, key: str, data: bytes, came: Arriving | None = None) -> tuple[Kept, bytes]:
         entry = self.seal.open(data, ENTRY, key)
-        artifact = decode_kept(entry, key)
+        artifact = decode_kept(entry, key, came=None if came is None else came.digest)
         self._verify(artifact.kind, artifact.data)
         return artifact, entry
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import socket
 import threading
@@ -89,6 +90,8 @@ def machines(server, count, directory, monkeypatch):
     """So many machines and how they are: each of a network of its own, or each of a directory where there is none."""
     start = {"redis": redis_server, "s3": s3_server}[server]
     with network(count) as (lan, why), start(directory, network=lan) as running:
+        with contextlib.suppress(OSError):  # it stands for a machine that has nothing else to do
+            os.setpriority(os.PRIO_PROCESS, running.process.pid, -15)
         places = [((), "127.0.0.1")] * count if lan is None else lan.machines
         urls = [f"redis://{address}:{running.port}/0" for _, address in places]
         if server == "s3":

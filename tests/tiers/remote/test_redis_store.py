@@ -8,7 +8,10 @@ import time
 import pytest
 
 import jitload
+from jitload.format import entry as entries
+from jitload.format.entry import encode_entry
 from jitload.headers.record import Variant
+from jitload.tiers.remote import bound_socket
 from jitload.tiers.remote.redis_store import open_store
 from jitload.tiers.remote.store import StoreError
 from jitload.values import Toolchain
@@ -41,6 +44,19 @@ def test_a_machine_that_only_reads_writes_nothing(redis, host):
     host(redis.url, "b").run(1)
     assert redis.ask("DBSIZE") == 2
     assert host(redis.url, "c", remote_mode="read").run(1)["hits"] == {"remote": 1}
+
+
+def test_an_address_in_numbers_needs_no_resolver(store, monkeypatch):
+    """Its thread had its turn too late on a machine that was busy: four machines at once left the remote alone."""
+
+    def ask_resolver(*_):
+        raise AssertionError("a resolver is asked")
+
+    monkeypatch.setattr(bound_socket, "run_within", ask_resolver)
+    assert store.read_entry(KEY, 100, soon()) is None
+    with pytest.raises(StoreError) as caught:
+        open_store("redis://[::1]:1/0", "jitload/1").ping(soon())
+    assert caught.value.word == "away"
 
 
 def test_an_entry_is_written_once_and_replaced_only_when_that_is_meant(store):
@@ -134,3 +150,20 @@ def test_the_stamps_of_files_of_one_machine_are_no_business_of_another(redis, tm
         cache.remote.flush()
         (found,) = cache.remote.variants(DIGEST)[0]
         assert found.files == (("include/0", "a.h", "ef" * 32, None),)
+
+
+@pytest.mark.parametrize("harm", [None, 40, 70_000, 200_000, -40, -1])
+def test_much_is_verified_as_it_comes(redis, remote_of, harm, monkeypatch):
+    """One digest of what came in parts: damage anywhere is seen by it, and landing makes no other."""
+    made = make_artifact(1, padding=300_000)
+    entry = bytearray(encode_entry(made))
+    if harm is not None:
+        entry[harm] ^= 1
+    remote = remote_of(redis.url)
+    remote.store.write_entry(made.key, bytes(entry), soon(20))
+    monkeypatch.setattr(entries, "sha256", None)
+    assert remote.read(made.key) == ((made, "hit") if harm is None else (None, "damaged"))
+    if harm is None:
+        remote.flush()
+        monkeypatch.undo()
+        assert jitload.Cache.default().disk.read(made.key) == (made, "hit")
