@@ -80,11 +80,14 @@ def _shown(url: str) -> str:
     """The URL without user, password, and parameters that may be secret."""
     place, _, rest = url.partition("?")
     scheme, _, rest_of_place = place.partition("://")
+    # Before that "@" is no parameter: a user or a password that was not quoted has a question mark in it.
+    while "@" in rest and "=" not in rest.partition("@")[0]:
+        rest_of_place, _, rest = rest.partition("@")[2].partition("?")
     host, slash, path = rest_of_place.partition("/")
     while "@" in path:  # a password that was not quoted may have a slash in it
         path = path.partition("@")[2]
         host, slash, path = path.partition("/")
-    parameters = [part for part in rest.partition("#")[0].split("&") if part.partition("=")[0] in _SHOWN_PARAMETERS]
-    parameters = [part for part in parameters if "@" not in part]
+    parameters = [part for part in rest.split("&") if part.partition("=")[0] in _SHOWN_PARAMETERS]
+    parameters = [part.partition("#")[0] for part in parameters if "@" not in part]
     query = f"?{'&'.join(parameters)}" if parameters else ""
     return f"{scheme.lower()}://{host.rpartition('@')[2]}{slash}{path.partition('#')[0]}{query}"

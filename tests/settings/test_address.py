@@ -12,3 +12,19 @@ def test_a_directory_is_given_from_the_root(url):
     with pytest.raises(UsageValueError, match="no absolute path; expected file:///DIRECTORY"):
         remote_address("remote", url)
     assert remote_address("remote", "file:///shared/cache").scheme == "file"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:2024?secret@127.0.0.1:1/0", "redis://127.0.0.1:1/0"),
+        ("redis://secret?secret:x@127.0.0.1:1/0?prefix=p", "redis://127.0.0.1:1/0?prefix=p"),
+        ("s3://secret?secret@bucket/x", "s3://bucket/x"),
+        ("s3://bucket/x?endpoint=http://user:secret#secret@127.0.0.1:1", "s3://bucket/x"),
+        ("s3://bucket/x?endpoint=http://127.0.0.1:1#secret", "s3://bucket/x?endpoint=http://127.0.0.1:1"),
+        ("redis://127.0.0.1:1/0?password=a@secret&prefix=p", "redis://127.0.0.1:1/0?prefix=p"),
+    ],
+)
+def test_no_part_of_what_is_secret_is_shown_whatever_is_in_it(url, shown):
+    """A password that was not quoted may have what ends a host in URLs."""
+    assert str(remote_address("remote", url)) == shown
