@@ -39,6 +39,8 @@ def surface(name: Name, chance: random.Random) -> Surface:
         count = _count(name)
         type_ = chance.choice(["u32", "s32"]) if name.row.opcode == "sured" else type_
         channels = int(name.types[0][1:]) // 32 if name.row.opcode == "sured" else count
+    elif name.has("clamp"):  # bytes, of which rows seldom hold a whole number of accesses
+        type_, channels = "u8", 1
     texel = int(type_[1:]) // 8 * channels
     width = chance.randint(16 // texel, 16 // texel + 6) * texel  # no access is wider than the least of them
     rows = chance.randint(1, 3) if "1" not in geometry else 1
