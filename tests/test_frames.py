@@ -74,6 +74,8 @@ MISTAKES = {
     "damaged bundle": lambda tmp: jitload.Bundle.open(damaged(tmp)),
     "damaged bundle in use": lambda tmp: jitload.use_bundle(damaged(tmp)),
     "linked nonsense": lambda tmp: jitload.link([b"junk"], arch="sm_90"),
+    "no such function": lambda tmp: saxpy.module["axpy"],
+    "no such variable": lambda tmp: saxpy.module.get_global("axpy"),
     "a setting": lambda tmp: jitload.configure(compile="nevr"),  # type: ignore[arg-type]
     "a cache": lambda tmp: jitload.Cache(3),  # type: ignore[arg-type]
 }
@@ -111,6 +113,12 @@ def test_a_mistake_shows_at_most_three_frames_of_ours(mistake, on_cpu):
         mistake(on_cpu)
     assert 1 <= len(ours(caught.value)) <= MOST_FRAMES
     assert shown(caught.value)[0][0] == __file__
+
+
+def test_the_way_to_a_function_of_a_module_is_not_shown(on_cpu):
+    with pytest.raises(jitload.SymbolNotFoundError) as caught:
+        saxpy.module.get_function("axpy")
+    assert len(ours(caught.value)) == 1
 
 
 def test_a_setting_that_cannot_be_read_is_short_too(on_cpu, monkeypatch):

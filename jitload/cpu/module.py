@@ -63,15 +63,6 @@ class PtxModule(Module):
         self._lock = threading.RLock()
         forks.after_fork(self._renew_lock)
 
-    def get_function(self, name: str, query_imports: bool = False) -> Callable[..., Any]:
-        """The kernel of that name.
-
-        Raises:
-            SymbolNotFoundError: there is none.
-            CpuFault: the kernel holds an instruction that the executor does not know.
-        """
-        return super().get_function(name, query_imports)
-
     def device_function(self, symbol: str, kernel: KernelInfo | None = None) -> CpuFunction:
         """The kernel below all argument checking.
 

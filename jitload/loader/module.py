@@ -7,6 +7,7 @@ from jitload.errors import LoadError, SymbolNotFoundError, UsageTypeError
 from jitload.given import given_name
 from jitload.launch.shapes import PeerModuleAttributes
 from jitload.lazy import lazy
+from jitload.trace import is_mistake, short_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     EncodeDescribed = Callable[..., bytes]  # (kind, image, kernels, types of variables, names, source)
 else:
     notebook = lazy("jitload.notebook")
+
+__tracebackhide__ = is_mistake
 
 #: What a module can do, the bits of `get_property_mask` (apache/tvm-ffi, include/tvm/ffi/extra/module.h).
 BINARY_SERIALIZABLE, RUNNABLE, COMPILATION_EXPORTABLE = 0b001, 0b010, 0b100
@@ -101,11 +104,9 @@ class Module(PeerModuleAttributes):
             raise UsageTypeError(f"import_module expects a jitload.Module, got {type(module).__name__}")
         with _import_lock.here:
             if any(reached is self for reached in module.walk()):
-                raise LoadError(
-                    f"cannot import module of kind {module.kind!r} into one of kind {self.kind!r}: "
-                    "cyclic dependency, it already imports this one",
-                    kind=module.kind,
-                )
+                both = f"module of kind {module.kind!r} into one of kind {self.kind!r}"
+                why = "cyclic dependency, it already imports this one"
+                raise LoadError(f"cannot import {both}: {why}", kind=module.kind)
             self._imports.append(module)
 
     def adopt(self, modules: Iterable[Module]) -> None:
@@ -113,6 +114,7 @@ class Module(PeerModuleAttributes):
         with _import_lock.here:
             self._imports.extend(modules)
 
+    @short_errors
     def get_function(self, name: str, query_imports: bool = False) -> Function:
         """The function or kernel of that name; with `query_imports`, also from the imports, depth first.
 
@@ -126,15 +128,12 @@ class Module(PeerModuleAttributes):
         """
         found = self._find(given_name("name", name), query_imports)
         if found is None:
-            names = self.functions
-            listed = ", ".join(names[:20]) or "no functions"
-            raise SymbolNotFoundError(
-                f"no function {name!r} in this module of kind {self.kind!r}: it has {listed}",
-                name=name,
-                available=names,
-            )
+            listed = ", ".join(self.functions[:20]) or "no functions"
+            text = f"no function {name!r} in this module of kind {self.kind!r}: it has {listed}"
+            raise SymbolNotFoundError(text, name=name, available=self.functions)
         return found
 
+    @short_errors
     def get_global(self, name: str) -> DeviceGlobal:
         """A `__device__` or `__constant__` variable of the image.
 
@@ -150,12 +149,12 @@ class Module(PeerModuleAttributes):
         found, known = self._load_global(given_name("name", name))
         if found is None:
             listed = f": it has {', '.join(known[:20])}" if known else ""
-            raise SymbolNotFoundError(
-                f"no variable {name!r} in this module of kind {self.kind!r}{listed}", name=name, available=tuple(known)
-            )
+            text = f"no variable {name!r} in this module of kind {self.kind!r}{listed}"
+            raise SymbolNotFoundError(text, name=name, available=tuple(known))
         found.type = self._variables.get(found.name, "")
         return found
 
+    @short_errors
     def __getitem__(self, name: str) -> Any:
         return self.get_function(name)
 

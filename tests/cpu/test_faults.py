@@ -108,6 +108,8 @@ def test_null_pointer(cuda):
     with pytest.raises(CpuFault, match="null pointer") as caught:
         cuda(COPY).run("copy", 1, 32, 0, np.zeros(64, np.float32), 0)
     assert caught.value.address == 0
+    assert caught.value.nearest is None, "nothing is near to null, terabytes away"
+    assert "Nearest" not in str(caught.value)
 
 
 def test_use_after_free(cuda):

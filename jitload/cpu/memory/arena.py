@@ -354,7 +354,9 @@ class Arena:
             return None
 
     def nearest(self, offset: int, nbytes: int) -> str | None:
-        """The allocation closest to an access of `nbytes` at `offset`, and how far off the access is."""
+        """The allocation closest to an access of `nbytes` at `offset`, and how far off the access is; none to null."""
+        if 0 <= offset + ARENA_WINDOW < NULL_PAGE_BYTES:
+            return None
         if self.is_foreign((offset + ARENA_WINDOW) % (1 << 64)):
             return _HOST_MEMORY
         freed = self.freed(offset)
