@@ -16,15 +16,17 @@ from jitload.lazy import lazy
 if TYPE_CHECKING:
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.native import compile as compiling
-    from jitload.cpu.native import kept, machine
+    from jitload.cpu.native import errands, kept, machine, stopped
     from jitload.cpu.native import launch as launching
     from jitload.cpu.native.kernel import NativeKernel
     from jitload.cpu.run.grid import Grid
 else:
     compiling = lazy("jitload.cpu.native.compile")  # with llvmlite, which need not be there
+    errands = lazy("jitload.cpu.native.errands")
     kept = lazy("jitload.cpu.native.kept")
     launching = lazy("jitload.cpu.native.launch")
     machine = lazy("jitload.cpu.native.machine")
+    stopped = lazy("jitload.cpu.native.stopped")
 
 #: What compiling costs for so many instructions, the import of llvmlite included: of 85 kernels of kernels/ and of the
 #: tests' algorithms 84 took less, and attention_online half again as much.
@@ -49,7 +51,7 @@ class NativeCode:
 
     def __init__(self, code: KernelCode) -> None:
         self._code = code
-        self._kernel: tuple[NativeKernel, machine.MachineCode] | None = None
+        self._kernel: tuple[NativeKernel, machine.MachineCode, stopped.Errands] | None = None
         self._lock = threading.Lock()
         self._spent = 0.0
         self._asked = False
@@ -103,19 +105,20 @@ class NativeCode:
     def _work(self, *, anew: bool) -> None:
         """What is done beside the program: also to look whether there is anything to do takes a while."""
         if not self._decline():
-            self._compile(anew=anew)
+            self._compile(anew=anew, dear=False)
 
     def _decline(self) -> bool:
         """Whether engine auto is to leave the kernel to lanes; looked at once."""
-        if not self._looked:
-            self.declined = _why_declined(self._code)
+        if not self._looked and not self.declined:
+            kernel = self._kernel
+            self.declined = _why_declined(self._code) or (kernel[0].dear if kernel is not None else "")
             self._looked = True
             if self.declined:
                 log.debug("kernel %r stays on lanes in engine auto: %s", self._code.name, self.declined)
         return bool(self.declined)
 
-    def _compile(self, *, anew: bool = True) -> None:
-        """Take what is kept, or else compile and keep it."""
+    def _compile(self, *, anew: bool = True, dear: bool = True) -> None:
+        """Take what is kept, or else compile and keep it; `dear` as for `compile_native`."""
         with self._lock:
             if self._kernel is not None or self.refused or background.ending:
                 return
@@ -123,13 +126,17 @@ class NativeCode:
                 found = kept.find(self._code)
                 if found is None and not anew:
                     return
-                kernel = compiling.compile_native(self._code) if found is None else found
-                self._kernel = kernel, machine.MachineCode(kernel.code)
+                kernel = compiling.compile_native(self._code, dear=dear) if found is None else found
+                self._kernel = kernel, machine.MachineCode(kernel.code), stopped.Errands(self._code, kernel.errands)
+                self._looked = False
                 if found is None:
                     kept.keep(self._code, kernel)
                 log.debug(
                     "kernel %r has machine code, %s", self._code.name, "compiled now" if found is None else "kept"
                 )
+            except errands.Dear as why:
+                self.declined = compiling.why_refused(why)
+                log.debug("kernel %r stays on lanes in engine auto: %s", self._code.name, self.declined)
             except Refused as refusal:
                 self._refuse(compiling.why_refused(refusal))
             except CpuFault as fault:

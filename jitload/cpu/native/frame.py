@@ -24,6 +24,7 @@ class Meet(NamedTuple):
         barrier: its number.
         aligned: whether the threads of a warp must wait at the same barrier instruction.
         fold: what `bar.red` asks about its predicates, or "".
+        errand: whether lanes do what is asked for there.
         results: registers that are written, each with the word of the frame that it comes from.
         lanes: the last two operands of a shuffle, where the code says them.
     """
@@ -32,5 +33,6 @@ class Meet(NamedTuple):
     barrier: int = 0
     aligned: bool = False
     fold: str = ""
+    errand: bool = False
     results: tuple[tuple[Register, int], ...] = ()
     lanes: tuple[int, int] | None = None

@@ -32,6 +32,7 @@ class Functions(NamedTuple):
         near: how many sites access global memory.
         frame_bytes: what a thread keeps while it waits.
         common: what rows must have in common behind each meeting, as slots; None where nothing runs rows.
+        words: of the frame, by numbers of the registers that lie there.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Functions(NamedTuple):
     near: int
     frame_bytes: int
     common: list[list[int]] | None
+    words: dict[int, int]
 
 
 def write_functions(
@@ -75,4 +77,5 @@ def write_functions(
         log.debug("no function runs eight threads in a row: %s", refusal)
     common = row.common() if wide else None
     frame_bytes = 8 * (WORDS + len(kept))
-    return Functions(f"{text}\n{wide}", one.meetings, [*one.meets.values()], one.near, frame_bytes, common)
+    words = {index: WORDS + slot for index, slot in kept.items()}
+    return Functions(f"{text}\n{wide}", one.meetings, [*one.meets.values()], one.near, frame_bytes, common, words)

@@ -16,7 +16,7 @@ import jitload
 from jitload import log
 from jitload.cpu.native import machine
 from jitload.cpu.native.frame import Meet
-from jitload.cpu.native.kernel import NativeKernel
+from jitload.cpu.native.kernel import ErrandPlace, NativeKernel
 from jitload.cpu.native.operands import Resolved
 from jitload.digest import frame_all, sha256, sha256_parts
 from jitload.lazy import lazy
@@ -88,7 +88,7 @@ def _encode(kernel: NativeKernel) -> bytes:
     known = kernel._asdict()
     del known["code"]
     known["variables"] = [one.name for one in kernel.variables]
-    known["meets"] = [one[:4] for one in kernel.meets]  # what is written from it is in the code
+    known["meets"] = [one[:5] for one in kernel.meets]  # what is written from it is in the code
     known["places"] = [sorted(one) for one in kernel.places]
     return json.dumps(known).encode() + b"\n" + kernel.code
 
@@ -105,4 +105,10 @@ def _decode(code: KernelCode, data: bytes) -> NativeKernel:
         tuple(Meet(*one) for one in known["meets"]),
         tuple(frozenset(Resolved(*root) for root in one) for one in known["places"]),
         tuple(variables[name] for name in known["variables"]),
+        tuple(_errand(*one) for one in known["errands"]),
+        str(known["dear"]),
     )
+
+
+def _errand(meeting: int, block: int, position: int, follows: int, words: list[tuple[int, int]]) -> ErrandPlace:
+    return ErrandPlace(int(meeting), int(block), int(position), int(follows), tuple((int(a), int(b)) for a, b in words))

@@ -10,6 +10,23 @@ if TYPE_CHECKING:
     from jitload.cpu.text.ir import Variable
 
 
+class ErrandPlace(NamedTuple):
+    """An errand, as a launch needs it.
+
+    Attributes:
+        meeting: its number among the meetings.
+        block, position: where it stands in the kernel as it was read.
+        follows: the number of the errand that comes next with no machine code in between, or 0.
+        words: of the frame, by numbers of registers: those that it reads, and those that are read of it.
+    """
+
+    meeting: int
+    block: int
+    position: int
+    follows: int
+    words: tuple[tuple[int, int], ...]
+
+
 class NativeKernel(NamedTuple):
     """Machine code of a kernel.
 
@@ -21,6 +38,8 @@ class NativeKernel(NamedTuple):
         meets: what each meeting is.
         places: what must lie in different allocations, each by what points there (see `expect_order`).
         variables: of the module, in the order of the table of their addresses.
+        errands: what lanes do for it.
+        dear: why lanes are quicker with all of it, or "".
     """
 
     code: bytes
@@ -30,3 +49,5 @@ class NativeKernel(NamedTuple):
     meets: tuple[Meet, ...]
     places: tuple[frozenset[Resolved], ...]
     variables: tuple[Variable, ...]
+    errands: tuple[ErrandPlace, ...]
+    dear: str = ""

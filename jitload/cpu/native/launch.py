@@ -18,24 +18,22 @@ from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.memory.generic import at_generic, at_global, at_local, at_param, at_shared
 from jitload.cpu.memory.slab import unset_bytes
 from jitload.cpu.native import context as at
-from jitload.cpu.native.frame import HELD, LANES, MASK, VALUE
+from jitload.cpu.native.frame import LANES
 from jitload.cpu.native.loops import loops
 from jitload.cpu.native.places import SPACES
 from jitload.cpu.native.standstill import Standstill
+from jitload.cpu.native.stopped import Stopped
+from jitload.cpu.native.waiting import Waiting
 from jitload.cpu.run.batch import Batch
-from jitload.cpu.run.frame import Frame
-from jitload.cpu.run.meet import Meetings
 from jitload.cpu.run.members import check_own_bits
-from jitload.cpu.types import DTYPES, TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jitload.cpu.code.block_code import MeetingCode
-    from jitload.cpu.native.frame import Meet
     from jitload.cpu.native.kernel import NativeKernel
     from jitload.cpu.native.machine import MachineCode
     from jitload.cpu.native.operands import Resolved
+    from jitload.cpu.native.stopped import Errands
     from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array
 
@@ -52,12 +50,15 @@ def _address(array: Array) -> int:
 class NativeLaunch:
     """One launch of one kernel; nothing of it is shared with others."""
 
-    def __init__(self, kernel: NativeKernel, machine: MachineCode, grid: Grid) -> None:
+    def __init__(self, kernel: NativeKernel, machine: MachineCode, errands: Errands, grid: Grid) -> None:
         self._kernel = kernel
+        self._errands = errands
+        self._stopped: Stopped | None = None
         self._machine = machine
         self._grid = grid
         self._error: BaseException | None = None
         self._words = np.zeros(at.NEAR + at.NEAR_WORDS * kernel.near + 1, np.int64)
+        self._table: Array = np.zeros((0, at.ROW_WORDS), np.int64)
         self._memory: list[Array] = []  # what addresses in the context point to
         self._overlap = False
         self._stands = False
@@ -81,12 +82,56 @@ class NativeLaunch:
         words = self._words
         words[at.POLL] = ctypes.c_int64.from_buffer(poll).value
         words[at.SHIELD] = ctypes.c_int64.from_buffer(shield).value
-        stopped = _LAUNCH(self._machine.address)(_address(words), 0, self._grid.blocks)
-        if self._error is not None:
-            raise self._error
-        if stopped:
-            self._fail()
+        errands = self._callback_of_errands()
+        try:
+            stopped = _LAUNCH(self._machine.address)(_address(words), 0, self._grid.blocks)
+            if self._error is not None:
+                raise self._error
+            if stopped:
+                self._fail()
+        finally:
+            del errands
+            self._stopped = None  # it holds this
         return True
+
+    def _callback_of_errands(self) -> object:
+        """What machine code calls where threads stop for lanes: made like the others."""
+        if not self._kernel.errands:
+            return None
+        self._stopped = Stopped(self._errands, self._grid, self._words, self._look_again)
+        answers = self._answer(self._stopped)
+        next(answers)
+        callback = _CALLBACK(answers.__next__)
+        self._words[at.ERRANDS] = ctypes.c_int64.from_buffer(callback).value
+        return callback
+
+    def _answer(self, stopped: Stopped) -> Iterator[int]:
+        """Do errands, and say whether some threads go on (0), nobody does (2), or the launch stops (1)."""
+        answer = 0
+        try:
+            while True:
+                yield answer
+                answer = 0 if stopped.do() else 2
+        except GeneratorExit:
+            return
+        except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
+            self._error = error
+            yield 1
+
+    def _look_again(self) -> None:
+        """Read the table of allocations again: some have come, gone or moved."""
+        rows = self._grid.arena.rows(self._grid.params.views["u64"])
+        before = self._table[: int(self._words[at.ALLOCATIONS])]
+        now = np.array(rows, np.int64).reshape(-1, at.ROW_WORDS)
+        if np.array_equal(before, now):
+            return
+        if len(rows) > len(self._table):
+            self._table = np.zeros((2 * len(rows), at.ROW_WORDS), np.int64)
+            self._memory.append(self._table)
+            self._words[at.TABLE] = _address(self._table)
+        self._table[: len(rows)] = now
+        self._words[at.ALLOCATIONS] = len(rows)
+        self._words[at.NEAR :] = 0
 
     def _buffers(self, *sizes: int) -> list[int]:
         """Memory for this launch, each at least of 16 bytes, aligned to 32."""
@@ -163,7 +208,7 @@ class NativeLaunch:
     def _poll(self) -> Iterator[int]:
         """Look whether to go on: signals are dealt with here, and who runs for too long is stopped."""
         words, before, turns, endless = self._words, (-1, -1, -1), 0, False
-        standstill = Standstill(self._grid, words, self._table)
+        standstill = Standstill(self._grid, words, lambda: self._table)
         try:
             while True:
                 yield int(self._stands or endless)
@@ -191,9 +236,7 @@ class NativeLaunch:
             while True:
                 yield 0
                 self._grid.arena.move_in_at(int(words[at.ADDRESS]))
-                rows = self._grid.arena.rows(self._grid.params.views["u64"])
-                self._table[: len(rows)] = rows
-                words[at.NEAR :] = 0
+                self._look_again()
         except GeneratorExit:
             return
         except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
@@ -204,16 +247,16 @@ class NativeLaunch:
         words, grid = self._words, self._grid
         code, site, thread = (int(words[number]) for number in (at.CODE, at.SITE, at.THREAD))
         batch = Batch(grid, int(words[at.BLOCK]), 1)
+        waiting = Waiting(grid, self._kernel, words, self._stopped)
         if code == at.STUCK:
-            self._find_stuck(batch)
+            waiting.find_stuck(batch)
         met = site < 0
         if met:  # between meetings
-            thread = int(np.argmax(self._states() > 0))
-            site = self._meeting_of(int(self._states()[thread])).site
+            thread, site = waiting.first()
         batch.lanes, batch.count = np.array([thread]), 1
         if code == at.OUTSIDE:
             mask = np.array([words[at.ADDRESS]]).astype(np.uint32)
-            check_own_bits(batch, self._meeting_at(site), batch.slots[batch.lanes], mask)
+            check_own_bits(batch, waiting.meeting_at(site), batch.slots[batch.lanes], mask)
         if code == at.STOPPED:
             batch.fail(site, 0, grid.code.places[site].text.rstrip(";").split()[0])
         if code == at.ENDLESS:
@@ -230,56 +273,3 @@ class NativeLaunch:
         if hasattr(addresses, "locate"):
             addresses.locate(0, size, site, write)
         raise AssertionError(f"machine code stopped at an access that is good: {grid.code.places[site].text}")
-
-    def _find_stuck(self, batch: Batch) -> None:
-        """Bring the threads to their meetings once more, as lanes."""
-        function = batch.grid.code.functions[batch.grid.code.name]
-        states = self._states()
-        meetings = Meetings(batch, lambda *_: None, None)
-        ended = np.flatnonzero(states < 0)
-        if len(ended):
-            meetings.depart(ended)
-        frame = Frame(function, 0, None, None, 0)
-        frames = self._frames()
-        for state in np.unique(states[states > 0]).tolist():
-            code = self._meeting_of(state)
-            lanes = np.flatnonzero(states == state)
-            batch.lanes, batch.count = lanes, len(lanes)
-            operands = self._operands(code, self._kernel.meets[state - 1], frames[lanes])
-            meetings.meet(frame, code, 0, lanes, operands)
-        meetings.expect_nobody()
-
-    def _operands(self, code: MeetingCode, meet: Meet, frames: Array) -> tuple[Array | None, ...]:
-        """What threads left at a meeting, as lanes do."""
-        values = [frames[:, VALUE + number] for number in range(3)]
-        if code.kind != "warp":
-            return np.full(len(frames), meet.barrier, np.uint32), None, values[0] != 0 if meet.fold else None
-        family, _, rest = meet.name.partition(".")
-        dtype = {"vote": np.dtype(bool), "shfl": np.dtype(np.uint32)}.get(family)
-        dtype = dtype or DTYPES[TYPES[rest.rpartition(".")[2]].rep] if rest else np.dtype(np.uint32)
-        return frames[:, MASK].astype(np.uint32), *(one.astype(dtype) for one in values)
-
-    def _meeting_of(self, state: int) -> MeetingCode:
-        """The meeting where a thread in this state waits."""
-        code = self._grid.code
-        found = code.functions[code.name].blocks[self._kernel.meetings[state - 1]].meeting
-        assert found is not None
-        return found
-
-    def _meeting_at(self, site: int) -> MeetingCode:
-        """The meeting of a site."""
-        found = (self._meeting_of(state) for state in range(1, len(self._kernel.meetings) + 1))
-        return next(one for one in found if one.site == site)
-
-    def _frames(self) -> Array:
-        """Per thread, the words of its frame."""
-        words = self._kernel.frame_bytes // 8
-        rows = -(-self._grid.threads // LANES)
-        memory = (ctypes.c_int64 * (rows * LANES * words)).from_address(int(self._words[at.FRAMES]))
-        frames: Array = np.array(memory, np.int64).reshape(rows, words, LANES).swapaxes(1, 2).reshape(-1, words)
-        return frames
-
-    def _states(self) -> Array:
-        start, threads = int(self._words[at.STATES]), self._grid.threads
-        found = np.array((ctypes.c_int32 * threads).from_address(start), np.int32)
-        return np.where(found < 0, found, found & ~HELD)

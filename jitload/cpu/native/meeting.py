@@ -50,7 +50,7 @@ def _barrier(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) ->
     number = int(operands[0].value)
     if not 0 <= number < _BARRIERS:
         raise Refused(f"barrier {number}, there are {_BARRIERS}")
-    return Meet("", number, aligned, fold, results)
+    return Meet("", number, aligned, fold, results=results)
 
 
 def _warp(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> Meet:

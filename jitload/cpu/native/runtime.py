@@ -11,6 +11,7 @@ from jitload.cpu.memory.arena import LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, 
 from jitload.cpu.memory.slab import UNSET
 from jitload.cpu.native import context
 from jitload.cpu.native.barriers import MEET
+from jitload.cpu.native.errands import ERRANDS, NO_ERRANDS
 from jitload.cpu.native.frame import HELD, LANES, MASK, RESULT, VALUE
 from jitload.cpu.native.lookup import LOOK_UP, row_helpers
 from jitload.cpu.native.loops import CALL
@@ -92,6 +93,9 @@ check:
   %finished = icmp eq i32 %waiting, 0
   br i1 %finished, label %over, label %release
 release:
+  %sent = call i32 @errands(ptr %c)
+  switch i32 %sent, label %stop [ i32 0, label %again i32 2, label %everybody ]
+everybody:
   %met = call i1 @meet(ptr %c)
   br i1 %met, label %again, label %stuck
 again:
@@ -180,7 +184,8 @@ def runtime_text(meetings: Sequence[Meet], common: list[list[int]] | None) -> st
     }
     names |= {"FOLDED": _FOLDED, "OR": _FOLDS["or"], "AND": _FOLDS["and"]}
     names["ROWS"] = "false" if common is None else "true"
-    text = LOOK_UP + warps_text(meetings) + THREADS + MEET + CALL + _DRIVER
+    errands = ERRANDS if any(meet.errand for meet in meetings) else NO_ERRANDS
+    text = LOOK_UP + warps_text(meetings) + THREADS + errands + MEET + CALL + _DRIVER
     text = _WORD.sub(_load_word, _SET.sub(_store_word, Template(text).substitute(names)))
     return text + _tables(meetings) + row_helpers() + _rows_text(common) + _PROFILES
 
@@ -188,11 +193,12 @@ def runtime_text(meetings: Sequence[Meet], common: list[list[int]] | None) -> st
 def _tables(meetings: Sequence[Meet]) -> str:
     """What the driver asks of a meeting, by its number."""
     numbers = operation_numbers([meet.name for meet in meetings])
-    barriers = [-1 if meet.name else meet.barrier + (_FOLDED if meet.fold else 0) for meet in meetings]
+    barriers = [-1 if meet.name or meet.errand else meet.barrier + (_FOLDED if meet.fold else 0) for meet in meetings]
     return (
         _table("barriers", [0, *barriers])
         + _table("aligned", [0, *(int(meet.aligned) for meet in meetings)])
         + _table("folds", [0, *(_FOLDS[meet.fold] for meet in meetings)])
+        + _table("errand", [0, *(int(meet.errand) for meet in meetings)])
         + _table("operations", [0, *(numbers[meet.name] for meet in meetings)])
     )
 

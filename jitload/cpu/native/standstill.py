@@ -10,6 +10,8 @@ from jitload.cpu.native import context as at
 from jitload.cpu.native.frame import LANES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array
 
@@ -25,10 +27,10 @@ class Standstill:
     Args:
         grid: of the launch.
         words: its context.
-        table: the allocations that it may reach.
+        table: gives the allocations that it may reach.
     """
 
-    def __init__(self, grid: Grid, words: Array, table: Array) -> None:
+    def __init__(self, grid: Grid, words: Array, table: Callable[[], Array]) -> None:
         self._words = words
         self._table = table
         self._block, self._polls = -1, 0
@@ -62,7 +64,7 @@ class Standstill:
         """(address, bytes) of all that threads may change."""
         words = self._words
         threads = int(words[at.THREADS])
-        rows = self._table[: int(words[at.ALLOCATIONS])].tolist()
+        rows = self._table()[: int(words[at.ALLOCATIONS])].tolist()
         return [
             (int(words[at.STATES]), 4 * threads),
             (int(words[at.FRAMES]), int(words[at.FRAME_BYTES]) * -(-threads // LANES) * LANES),  # as rows lie

@@ -52,6 +52,7 @@ lane:
   %live = phi i32 [ 0, %lanes ], [ %now_live, %seen ]
   %held = phi i32 [ 0, %lanes ], [ %now_held, %seen ]
   %together = phi i32 [ 2147483647, %lanes ], [ %now_together, %seen ]
+  %sent = phi i32 [ 2147483647, %lanes ], [ %now_sent, %seen ]
   %open = icmp ult i64 %l, %count
   br i1 %open, label %see, label %parties
 see:
@@ -73,11 +74,18 @@ look:
   %before = icmp ult i32 %meeting, %together
   %first_together = and i1 %is_together, %before
   %together_too = select i1 %first_together, i32 %meeting, i32 %together
+  %errand_at = getelementptr i32, ptr @errand, i32 %meeting
+  %errand = load i32, ptr %errand_at
+  %is_errand = icmp ne i32 %errand, 0
+  %before_sent = icmp ult i32 %meeting, %sent
+  %first_sent = and i1 %is_errand, %before_sent
+  %sent_too = select i1 %first_sent, i32 %meeting, i32 %sent
   br label %seen
 seen:
   %now_live = phi i32 [ %live, %see ], [ %live_too, %look ]
   %now_held = phi i32 [ %held, %see ], [ %held_too, %look ]
   %now_together = phi i32 [ %together, %see ], [ %together_too, %look ]
+  %now_sent = phi i32 [ %sent, %see ], [ %sent_too, %look ]
   %next_l = add i64 %l, 1
   br label %lane
 parties:
@@ -125,7 +133,9 @@ party_done:
 finished:
   %any = icmp ne i32 %released, 0
   %nobody = icmp eq i32 %together, 2147483647
-  %enough = or i1 %any, %nobody
+  %may_come = icmp ult i32 %sent, %together
+  %nobody_now = or i1 %nobody, %may_come
+  %enough = or i1 %any, %nobody_now
   br i1 %enough, label %done, label %active
 active:
   %active_lanes = call i32 @standing(ptr %states, i32 %held, i32 $TOGETHER)

@@ -16,6 +16,7 @@ from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
 from jitload.cpu.code.liveness import results_and_sources
 from jitload.cpu.isa.effects import acts
 from jitload.cpu.native import context
+from jitload.cpu.native.errands import Errand
 from jitload.cpu.native.frame import LANES
 from jitload.cpu.native.text import Text
 from jitload.cpu.native.widen import Unwidened, require_pure, row_of, vector_of, widened
@@ -301,6 +302,8 @@ _TOGETHER = (Jump, Branch, Exit, Return, Meeting)
 def _ends_together(block: Block) -> bool:
     """Whether threads of a row may come to the end of a block as one; who names others by a register, says so alone."""
     end = block.end
+    if isinstance(end, Errand):
+        return True
     if not isinstance(end, Meeting) or end.instruction.opcode == "activemask" or not end.instruction.operands:
         return isinstance(end, _TOGETHER)
     return isinstance(end.instruction.operands[-1], Immediate) or "red" in end.instruction.modifiers

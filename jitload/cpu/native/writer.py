@@ -13,7 +13,8 @@ from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
 from jitload.cpu.code.liveness import results_and_sources
 from jitload.cpu.faults import Refused
 from jitload.cpu.native import context
-from jitload.cpu.native.frame import LANES, WORDS
+from jitload.cpu.native.errands import Errand
+from jitload.cpu.native.frame import LANES, WORDS, Meet
 from jitload.cpu.native.operands import OperandReader
 from jitload.cpu.native.reach import find_reaches
 from jitload.cpu.native.text import fault_code
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jitload.cpu.code.control import Block
-    from jitload.cpu.native.frame import Meet
     from jitload.cpu.native.operands import Resolved
     from jitload.cpu.native.reach import Reach
     from jitload.cpu.text.ir import Instruction, Operand, Place, Symbol
@@ -120,9 +120,24 @@ class KernelWriter(OperandReader):
             self._guard = self.new(f"xor i1 {guard}, true") if instruction.negated else guard
         self._emit(self, instruction)
 
+    def missing(self, instruction: Instruction, meets: bool) -> Refused | None:
+        """Why an instruction, or a meeting, has no native form, or None; nothing of it is left written."""
+        try:
+            if meets:
+                self.begin(instruction.place)
+                self._arrive(self, instruction)
+            else:
+                self._write_instruction(instruction)
+        except Refused as why:
+            return Refused(why.why, why.place or instruction.place)
+        finally:
+            self.lines.clear()
+        return None
+
     def _declare_all(self) -> None:
         for block in self.blocks:
-            for instruction in block.instructions:
+            ended = [block.end.instruction] if isinstance(block.end, Errand) else []
+            for instruction in (*block.instructions, *ended):
                 for registers in results_and_sources(instruction):
                     for register in registers:
                         self._declare(register)
@@ -265,12 +280,14 @@ class KernelWriter(OperandReader):
 
     def _meet(self, block: Block, end: Meeting) -> None:
         number = 1 + self.meetings.index(block)
-        self.meets[number] = self._arrive(self, end.instruction)
+        sent = isinstance(end, Errand)
+        self.meets[number] = Meet(errand=True) if sent else self._arrive(self, end.instruction)
         if self.meets[number].name == "activemask" and not self._order.is_together(block.number):
             raise Refused("threads may come to activemask at different times", end.instruction.place)
         results = dict(self.meets[number].results)
         unsaved = self._unsaved[block.number]
-        for register in self._lasting(end.target):
+        needed = dict.fromkeys([*self._lasting(end.target), *(end.code.loads if isinstance(end, Errand) else ())])
+        for register in needed:
             if register not in results and unsaved >> register.index & 1:
                 self._keep(register)
         self.line(f"ret i32 {number}")

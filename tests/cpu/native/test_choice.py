@@ -25,11 +25,11 @@ ADD = """.visible .entry add(.param .u64 out) {
     st.global.u32 [%w], %r;
     ret;
 }
-.visible .entry clock(.param .u64 out) {
-    .reg .b32 %r; .reg .b64 %w;
+.visible .entry long(.param .u64 out) {
+    .reg .b64 %w; .reg .b128 %q;
     ld.param.u64 %w, [out];
-    mov.u32 %r, %clock;
-    st.global.u32 [%w], %r;
+    mov.b128 %q, {%w, %w};
+    st.global.u32 [%w], 7;
     ret;
 }"""
 
@@ -85,9 +85,9 @@ def test_what_is_refused_is_asked_once_and_goes_on_on_lanes(ptx, monkeypatch):
     monkeypatch.setattr(log, "debug", lambda *words: said.append(words))
     device, words = ptx(ADD), np.zeros(1, np.uint32)
     for _ in range(3):
-        launch(device, "clock", words)
+        launch(device, "long", words)
         assert background.wait(60)
-    assert "%clock" in device.module.device_function("clock").native.refused
+    assert "128 bits" in device.module.device_function("long").native.refused
     assert len(said) == 1
 
 

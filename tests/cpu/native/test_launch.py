@@ -227,6 +227,12 @@ NEXT:
     st.global.u64 [%w+8], 3;
     ret;
 }
+.visible .entry long(.param .u64 out) {
+    .reg .b64 %w; .reg .b128 %q;
+    ld.param.u64 %w, [out];
+    mov.b128 %q, {%w, %w};
+    ret;
+}
 .visible .entry rounds(.param .u64 out) {
     .reg .f64 %f;
     add.rz.f64 %f, 0d3FF0000000000000, 0d3FF0000000000000;
@@ -239,7 +245,7 @@ NEXT:
     [
         ("spin", "may wait"), ("gather", "may wait"), ("round", "may wait"), ("agree", ""), ("bound", ""),
         ("search", ""), ("chase", ""),
-        ("rounds", "directed rounding of f64 has no native form"),
+        ("long", "128 bits have no native form"), ("rounds", ""),
     ],
 )  # fmt: skip
 def test_what_has_no_native_form_is_refused_and_runs_on_lanes(ptx, name, why):
