@@ -9,7 +9,6 @@ It returns what `run` does where all eight came to the same, and PARTED where th
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
@@ -18,22 +17,20 @@ from jitload.cpu.isa.effects import acts
 from jitload.cpu.native import context
 from jitload.cpu.native.errands import Errand
 from jitload.cpu.native.frame import LANES
+from jitload.cpu.native.row_writer import RowWriter
+from jitload.cpu.native.short import find_short
 from jitload.cpu.native.text import Text
-from jitload.cpu.native.widen import Unwidened, require_pure, row_of, vector_of, widened
-from jitload.cpu.native.writer import KernelWriter
+from jitload.cpu.native.widen import Unwidened, row_of, vector_of
 from jitload.cpu.text.ir import Immediate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from jitload.cpu.code.control import Block
     from jitload.cpu.native.operands import Resolved
-    from jitload.cpu.native.reach import Reach
     from jitload.cpu.native.shapes import Shapes
     from jitload.cpu.native.writer import Arrive, Emit
     from jitload.cpu.text.ir import Instruction, Place, Register, Symbol
-
-_NAME = re.compile(r"%[\w.]+")
 
 
 class Varies(Exception):  # noqa: N818 - what is known of registers is made anew with it
@@ -44,7 +41,7 @@ class Varies(Exception):  # noqa: N818 - what is known of registers is made anew
         self.register = register
 
 
-class WideWriter(KernelWriter):
+class WideWriter(RowWriter):
     """Writes the function for a row of threads.
 
     Args:
@@ -69,78 +66,13 @@ class WideWriter(KernelWriter):
     ) -> None:
         super().__init__(blocks, sites, resolve, emit, carry, find_entries(blocks, shapes))
         self.shapes = shapes
+        self._short = find_short(blocks, shapes)
         self.kept = kept
-        self.lanes = LANES
-        self._lane: int | None = None
-        self._rows: dict[str, str] = {}  # names of vectors -> the type of their elements
+        self._own = False  # whether threads have registers for themselves that else are all the same
 
     def _signature(self) -> str:
         # Where threads part, the frames are read by other functions.
         return "define internal i32 @wide(ptr %c, ptr %f, i32 %from) {"
-
-    # Text of one thread, over eight.
-
-    def first_thread(self) -> str:
-        """The number of the first thread of the row, or of the one that is written for."""
-        value = super().word(context.THREAD)
-        return value if not self._lane else self.single(f"add i64 {value}, {self._lane}")
-
-    def reach(self) -> Reach | None:
-        """What the access that is written now is checked with: alone where it is written for one thread."""
-        return super().reach() if self._lane is None else None
-
-    def new(self, text: str) -> str:
-        """Add an instruction, over vectors where it has some among its operands."""
-        if self._lane is not None:
-            return super().new(text)
-        if not any(name in self._rows for name in _NAME.findall(text)):
-            require_pure(text)
-            return super().new(text)
-        wide = widened(text, self.row)
-        return self.vector(wide.text, wide.element)
-
-    def line(self, text: str) -> None:
-        """Add what has no result: it must be the same for all threads."""
-        if self._lane is None and (
-            any(name in self._rows for name in _NAME.findall(text)) or text.startswith(("call ", "atomicrmw "))
-        ):
-            raise Unwidened(text)
-        super().line(text)
-
-    def vector(self, text: str, element: str) -> str:
-        """Add an instruction as it stands, which gives a vector of such elements."""
-        name = super().new(text)
-        self._rows[name] = element
-        return name
-
-    def is_row(self, value: str) -> bool:
-        """Whether a value is one for each thread."""
-        return value in self._rows
-
-    def row(self, type_: str, value: str) -> str:
-        """A value for each thread."""
-        if value in self._rows:
-            return value
-        if not value.startswith("%"):
-            return row_of(type_, value)
-        vector = vector_of(type_)
-        first = super().new(f"insertelement {vector} poison, {type_} {value}, i32 0")
-        return self.vector(f"shufflevector {vector} {first}, {vector} poison, <{LANES} x i32> zeroinitializer", type_)
-
-    def element(self, type_: str, value: str, lane: int) -> str:
-        """What one thread has of a value."""
-        if value not in self._rows:
-            return value
-        return super().new(f"extractelement {vector_of(type_)} {value}, i32 {lane}")
-
-    def word(self, number: int) -> str:
-        """The value of a word of the context: numbers of threads are one for each."""
-        value = super().word(number)
-        if number not in {context.TID, context.THREAD}:
-            return value
-        if self._lane is not None:
-            return Text.new(self, f"add i64 {value}, {self._lane}")
-        return self.vector(f"add {vector_of('i64')} {self.row('i64', value)}, {row_of('i64', *range(LANES))}", "i64")
 
     # Instructions.
 
@@ -178,12 +110,16 @@ class WideWriter(KernelWriter):
         alone = acts(instruction.opcode, instruction.modifiers) or any(
             one.index in self.shapes.varying for one in (*results, *sources)
         )
-        thread = super().word(context.THREAD)
-        near = self.near
-        for lane in range(LANES if alone else 1):
+        for _ in self._turns(LANES if alone else 1):
+            super()._write_instruction(instruction)
+
+    def _turns(self, count: int) -> Iterator[int]:
+        """Write for one thread after the other."""
+        thread, near = self.common_word(context.THREAD), self.near
+        for lane in range(count):
             self.lanes, self._lane, self.near = 1, lane, near  # what one found, the next one looks for
             self.set_word(context.THREAD, Text.new(self, f"add i64 {thread}, {lane}"))
-            super()._write_instruction(instruction)
+            yield lane
         self.lanes, self._lane = LANES, None
         self.set_word(context.THREAD, thread)
 
@@ -211,7 +147,7 @@ class WideWriter(KernelWriter):
     def _write(self, register: Register, value: str) -> None:
         scalar, vector = f"i{register.type.bits}", self._type(register)
         if register.index not in self.shapes.varying:
-            if value in self._rows or self._lane not in {None, 0}:
+            if value in self._rows or (self._lane not in {None, 0} and not self._own):
                 raise Varies(register.index)
         elif self._lane is not None:
             old = Text.new(self, f"load {vector}, ptr %r{register.index}")
@@ -253,8 +189,30 @@ class WideWriter(KernelWriter):
             self.act(f"{label}:")
             self._go(block, way)
         self.act(f"{parted}:")
+        ways = self._short.get(block.number)
+        if ways is not None:
+            self._take_turns(guard, *((ways.other, ways.taken) if end.negated else (ways.taken, ways.other)))
+            self._go(block, ways.join)
+            return
         states = [row_of("i32", self.entry(way)) for way in (yes, no)]
         self._part(self.single(f"select <8 x i1> {guard}, <8 x i32> {states[0]}, <8 x i32> {states[1]}"))
+
+    def _take_turns(self, guard: str, yes: Block | None, no: Block | None) -> None:
+        """Let one thread after the other run its way."""
+        self._own = True
+        for lane in self._turns(LANES):
+            bit = Text.new(self, f"extractelement <8 x i1> {guard}, i32 {lane}")
+            done = self.label()
+            labels = [done if way is None else self.label() for way in (yes, no)]
+            self.act(f"br i1 {bit}, label %{labels[0]}, label %{labels[1]}")
+            for way, label in zip((yes, no), labels, strict=True):
+                if way is not None:
+                    self.act(f"{label}:")
+                    for instruction in way.instructions:
+                        super()._write_instruction(instruction)
+                    self.act(f"br label %{done}")
+            self.act(f"{done}:")
+        self._own = False
 
     def _part(self, states: str) -> None:
         """Let every thread go on alone, at these."""
@@ -269,7 +227,7 @@ class WideWriter(KernelWriter):
     def write(self) -> str:
         """The text of the function, with where its threads part."""
         for number in (context.THREAD, context.STATES):  # read where the function starts
-            super().word(number)
+            self.common_word(number)
         text = super().write().removesuffix("}")
         self.lines = []
         if self._entries:
@@ -282,8 +240,8 @@ class WideWriter(KernelWriter):
         for register in lasting.values():
             self._keep(register)
         self.act("%parted = load <8 x i32>, ptr %states")
-        thread = super().word(context.THREAD)
-        states = self.single(f"inttoptr i64 {super().word(context.STATES)} to ptr")
+        thread = self.common_word(context.THREAD)
+        states = self.single(f"inttoptr i64 {self.common_word(context.STATES)} to ptr")
         here = self.single(f"getelementptr i32, ptr {states}, i64 {thread}")
         self.act(f"store <8 x i32> %parted, ptr {here}, align 4")
         self.act(f"ret i32 {self.single('call i32 @part(ptr %c)')}")
@@ -312,7 +270,8 @@ def _ends_together(block: Block) -> bool:
 def find_entries(blocks: list[Block], shapes: Shapes) -> tuple[int, ...]:
     """Where threads may have to go on alone: behind branches on what differs, and at ends that have no wide form."""
     found = {block.number for block in blocks if not _ends_together(block)}
+    short = find_short(blocks, shapes)
     for block in blocks:
-        if isinstance(block.end, Branch) and block.end.guard.index in shapes.varying:
+        if isinstance(block.end, Branch) and block.end.guard.index in shapes.varying and block.number not in short:
             found |= {block.end.taken, block.end.other}
     return tuple(sorted(found))
