@@ -9,11 +9,13 @@ this one); without it the comparison is left out.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import pathlib
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from measure import Budget, Row, show, taken, turns
@@ -22,7 +24,7 @@ import jitload
 from jitload.cpu.module import load_ptx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: What is compared with.
 SIMULATOR = "numba's CUDA simulator"
@@ -39,7 +41,8 @@ def compiled(file: str, *names: str):
     return jitload.compile(KERNELS / file, kind="ptx", arch="compute_75", names=names)
 
 
-def launches(rounds: int) -> Iterator[Row]:
+def cases() -> dict[str, tuple[Callable[[], None], float, float | None]]:
+    """Launches: what they may cost on lanes in ms, and how many times as long as machine code, where that is bound."""
     rng = np.random.default_rng(0)
     n = 1_000_000
     x, y = rng.standard_normal((2, n), dtype=np.float32)
@@ -49,15 +52,31 @@ def launches(rounds: int) -> Iterator[Row]:
     saxpy = compiled("saxpy.cu").load()["saxpy"]
     matmul = compiled("matmul.cu").load()["matmul"]
     warp_reduce = compiled("warp_reduce.cu").load()["warp_reduce"]
-    ways = {
-        "saxpy, 1M elements": (lambda: saxpy[-(-n // 256), 256](2.0, x, y, n), 25.0),
-        "saxpy, one block of 256 threads": (lambda: saxpy[1, 256](2.0, x[:256], y[:256], 256), 0.6),
-        "tiled matmul, 256 x 256": (lambda: matmul[(16, 16), (16, 16)](a, b, c, 256, 256, 256), 100.0),
-        "warp-shuffle reduction, 1M elements": (lambda: warp_reduce[1024, 256](x, out, n), 120.0),
+    return {
+        "saxpy, 1M elements": (lambda: saxpy[-(-n // 256), 256](2.0, x, y, n), 25.0, 4.0),
+        "saxpy, one block of 256 threads": (lambda: saxpy[1, 256](2.0, x[:256], y[:256], 256), 0.6, None),
+        "tiled matmul, 256 x 256": (lambda: matmul[(16, 16), (16, 16)](a, b, c, 256, 256, 256), 100.0, None),
+        "warp-shuffle reduction, 1M elements": (lambda: warp_reduce[1024, 256](x, out, n), 120.0, 5.0),
     }
-    found = turns({what: lambda launch=launch: taken(launch) for what, (launch, _) in ways.items()}, rounds, first=1)
-    for what, figures in found.items():
-        yield Row(what, "ms", figures, budget=Budget(ways[what][1]))
+
+
+def launches(rounds: int) -> Iterator[Row]:
+    """On lanes, and beside them as machine code, where llvmlite is."""
+    ways = cases()
+    engines: list[Literal["lanes", "native"]] = ["lanes", *(["native"] if importlib.util.find_spec("llvmlite") else [])]
+
+    def once(launch: Callable[[], None], engine: Literal["lanes", "native"]) -> float:
+        with jitload.configure(cpu_engine=engine):
+            return taken(launch)
+
+    steps = {(what, engine): partial(once, launch, engine) for what, (launch, *_) in ways.items() for engine in engines}
+    found = turns(steps, rounds, first=1)
+    for what, (_, most, times) in ways.items():
+        lanes = found[what, "lanes"]
+        yield Row(what, "ms", lanes, budget=Budget(most))
+        if "native" in engines:
+            budget = None if times is None else Budget(1 / times, "lanes")
+            yield Row(f"{what}, machine code", "ms", found[what, "native"], {"lanes": lanes}, budget)
 
 
 def preparation(rounds: int) -> Iterator[Row]:

@@ -77,6 +77,7 @@ class CpuFunction:
         self.info = info
         self.memory: Memory = memory
         self._arena = memory
+        self._checked: object = None  # the shape of the last launch: most have that of the one before
 
     def launch(
         self,
@@ -95,7 +96,13 @@ class CpuFunction:
             CpuFault: the kernel was stopped.
         """
         grid, cluster = clusters_of(self.info.name, self.code.entry, grid, cluster)
-        self._check(parameters, grid, block, shared_bytes)
+        shape = (tuple(grid), tuple(block), shared_bytes)
+        if shape != self._checked:
+            self._check(grid, block, shared_bytes)
+            self._checked = shape
+        if len(parameters) < self.info.parameter_bytes:
+            nbytes = self.info.parameter_bytes
+            raise LaunchError(f"kernel {self.info.name}: {len(parameters)} parameter bytes, it takes {nbytes}")
         if cooperative:
             self._check_residence(grid, block, self.code.shared_bytes(shared_bytes))
         elif self.code.needs_grid:
@@ -157,7 +164,7 @@ class CpuFunction:
     def synchronize(self, stream: int) -> None:
         """Nothing to wait for: launches have run when they return."""
 
-    def _check(self, parameters: bytearray, grid: Dim3, block: Dim3, shared_bytes: int) -> None:
+    def _check(self, grid: Dim3, block: Dim3, shared_bytes: int) -> None:
         name = self.info.name
         for what, extents, limits in (("grid", grid, MAX_GRID), ("block", block, MAX_BLOCK)):
             if not all(1 <= one <= most for one, most in zip(extents, limits, strict=False)):
@@ -176,8 +183,6 @@ class CpuFunction:
             raise LaunchError(
                 f"kernel {name}: {shared} bytes of shared memory per block, {MAX_SHARED_BYTES} are possible"
             )
-        if len(parameters) < self.info.parameter_bytes:
-            raise LaunchError(f"kernel {name}: {len(parameters)} parameter bytes, it takes {self.info.parameter_bytes}")
 
 
 def resident_blocks(threads: int, shared: int) -> int:

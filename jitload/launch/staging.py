@@ -50,6 +50,8 @@ class _Region:
 
     @property
     def label(self) -> str:
+        if len(self.members) == 1:
+            return self.members[0].label
         return " and ".join(dict.fromkeys(array.label for array in self.members))
 
     @property

@@ -9,10 +9,14 @@ moves out when the launch ends.
 from __future__ import annotations
 
 import ctypes
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jitload.cpu.memory.views import Views
+
+if TYPE_CHECKING:
+    from jitload.cpu.types import Array
 
 #: Host memory at other addresses is copied: no representation is wider, and NumPy wants its elements aligned.
 GUEST_ALIGNMENT = 16
@@ -28,6 +32,16 @@ class Guest(Views):
     """
 
     def __init__(self, address: int, nbytes: int, written: bool) -> None:
-        super().__init__(np.frombuffer(memoryview((ctypes.c_ubyte * nbytes).from_address(address)).cast("B"), np.uint8))
+        super().__init__(None)
         self.host = address
+        self.nbytes = nbytes
         self.written = written
+
+    def __missing__(self, rep: str) -> Array:
+        if rep != "u8":
+            return super().__missing__(rep)
+        # Machine code goes to the address, and never asks for this.
+        memory = memoryview((ctypes.c_ubyte * self.nbytes).from_address(self.host)).cast("B")
+        found: Array = np.frombuffer(memory, np.uint8)
+        self["u8"] = found
+        return found

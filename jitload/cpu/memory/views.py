@@ -16,12 +16,13 @@ class Views(dict[str, "Array"]):
     """Memory as a flat array of each representation, made when they are asked for: a launch needs few of them.
 
     Args:
-        memory: its bytes.
+        memory: its bytes; None where they are made when they are asked for, too.
     """
 
-    def __init__(self, memory: Array) -> None:
+    def __init__(self, memory: Array | None) -> None:
         super().__init__()
-        self["u8"] = memory
+        if memory is not None:
+            self["u8"] = memory
 
     def __missing__(self, rep: str) -> Array:
         dtype, memory = DTYPES[rep], self["u8"]

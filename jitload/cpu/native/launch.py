@@ -7,7 +7,6 @@ the threads that wait, are given to the same checks once more.
 from __future__ import annotations
 
 import ctypes
-import itertools
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,11 +15,9 @@ import numpy as np
 from jitload.cpu.faults import run_fault
 from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.memory.generic import at_generic, at_global, at_local, at_param, at_shared
-from jitload.cpu.memory.slab import unset_bytes
 from jitload.cpu.native import context as at
-from jitload.cpu.native.frame import LANES
-from jitload.cpu.native.loops import loops
 from jitload.cpu.native.places import SPACES
+from jitload.cpu.native.room import address_of, take_room
 from jitload.cpu.native.standstill import Standstill
 from jitload.cpu.native.stopped import Stopped
 from jitload.cpu.native.waiting import Waiting
@@ -39,12 +36,7 @@ if TYPE_CHECKING:
 
 _LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32)
-_ROOM = 64  # of allocations that a table has at least room for
 _AT = {"global": at_global, "shared": at_shared, "local": at_local, "param": at_param, "generic": at_generic}
-
-
-def _address(array: Array) -> int:
-    return int(array.__array_interface__["data"][0])
 
 
 class NativeLaunch:
@@ -57,8 +49,8 @@ class NativeLaunch:
         self._machine = machine
         self._grid = grid
         self._error: BaseException | None = None
-        self._words = np.zeros(at.NEAR + at.NEAR_WORDS * kernel.near + 1, np.int64)
-        self._table: Array = np.zeros((0, at.ROW_WORDS), np.int64)
+        self._room = take_room(machine.rooms, kernel, grid)
+        self._words, self._table = self._room.words, self._room.table
         self._memory: list[Array] = []  # what addresses in the context point to
         self._overlap = False
         self._stands = False
@@ -69,7 +61,8 @@ class NativeLaunch:
         Raises:
             CpuFault: the kernel was stopped.
         """
-        self._fill()
+        self._words[at.VARIABLES] = self._variables()
+        self._fill_table()
         if self._overlap:
             return False
         # Bound methods of generators: what a signal handler raises comes out of their bytecode. They stand at a `yield`
@@ -84,7 +77,7 @@ class NativeLaunch:
         words[at.SHIELD] = ctypes.c_int64.from_buffer(shield).value
         errands = self._callback_of_errands()
         try:
-            stopped = _LAUNCH(self._machine.address)(_address(words), 0, self._grid.blocks)
+            stopped = _LAUNCH(self._machine.address)(self._room.address, 0, self._grid.blocks)
             if self._error is not None:
                 raise self._error
             if stopped:
@@ -92,6 +85,7 @@ class NativeLaunch:
         finally:
             del errands
             self._stopped = None  # it holds this
+        self._room.keep(self._machine.rooms)
         return True
 
     def _callback_of_errands(self) -> object:
@@ -128,36 +122,10 @@ class NativeLaunch:
         if len(rows) > len(self._table):
             self._table = np.zeros((2 * len(rows), at.ROW_WORDS), np.int64)
             self._memory.append(self._table)
-            self._words[at.TABLE] = _address(self._table)
+            self._words[at.TABLE] = address_of(self._table)
         self._table[: len(rows)] = now
         self._words[at.ALLOCATIONS] = len(rows)
         self._words[at.NEAR :] = 0
-
-    def _buffers(self, *sizes: int) -> list[int]:
-        """Memory for this launch, each at least of 16 bytes, aligned to 32."""
-        rooms = [-(-nbytes // 32) * 32 + 32 for nbytes in sizes]
-        memory = np.zeros(sum(rooms) + 32, np.uint8)
-        self._memory.append(memory)
-        start = -(-_address(memory) // 32) * 32
-        return [start, *(start + behind for behind in itertools.accumulate(rooms[:-1]))]
-
-    def _fill(self) -> None:
-        grid, words, code, threads = self._grid, self._words, self._grid.code, self._grid.threads
-        self._fill_table()
-        stride = -(-code.local_bytes // 32) * 32
-        shared, frame = code.shared_bytes(grid.shared_bytes), self._kernel.frame_bytes
-        frames = frame * -(-threads // LANES) * LANES
-        buffers = self._buffers(shared, stride * threads, frames, 4 * threads)
-        params = _address(grid.params.views["u8"])
-        words[at.FUEL] = at.FUEL_EDGES
-        words[at.PARAMS : at.THREADS + 1] = (
-            params, grid.params.nbytes, buffers[0], shared, buffers[1], stride, code.local_bytes,
-            unset_bytes(stride, threads), buffers[2], frame, buffers[3], threads,
-        )  # fmt: skip
-        words[at.NTID : at.VARIABLES + 1] = (
-            *grid.block_shape, 0, 0, 0, *grid.shape, grid.warps, grid.shared_bytes, self._variables(),
-        )  # fmt: skip
-        words[at.FUNCTIONS] = _address(loops())
 
     def _variables(self) -> int:
         """The table of addresses of the module's variables."""
@@ -165,21 +133,21 @@ class NativeLaunch:
             return 0
         table = np.array([self._grid.code.linker.address(one) for one in self._kernel.variables], np.int64)
         self._memory.append(table)
-        return _address(table)
+        return address_of(table)
 
     def _fill_table(self) -> None:
         """The allocations that the kernel may reach, those of other launches left out."""
         params = self._grid.params.views["u64"]
         rows = self._grid.arena.rows(params)
-        table = np.zeros((max(len(rows), _ROOM), at.ROW_WORDS), np.int64)
+        if len(rows) > len(self._table):
+            self._table = np.zeros((len(rows), at.ROW_WORDS), np.int64)
+            self._words[at.TABLE] = address_of(self._table)
         if rows:
-            table[: len(rows)] = rows
-        overlap = self._finds_overlap(rows, set(params.tolist()))
-        self._overlap = overlap or self._finds_one_place([row[0] for row in rows])
-        self._memory.append(table)
-        self._words[at.TABLE] = _address(table)
+            self._table[: len(rows)] = rows
         self._words[at.ALLOCATIONS] = len(rows)
-        self._table = table
+        self._overlap = self._finds_overlap(rows, set(params.tolist()))
+        if self._kernel.places and not self._overlap:
+            self._overlap = self._finds_one_place([row[0] for row in rows])
 
     def _finds_overlap(self, rows: list[tuple[int, int, int, int]], pointers: set[int]) -> bool:
         """Whether several pointers are in one array of the host that is written: arrays that overlap are one row."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import llvmlite
     import llvmlite.binding as llvm
+
+    from jitload.cpu.native.room import Room, Shape
 else:
     llvmlite = lazy("llvmlite")
     llvm = lazy("llvmlite.binding")
@@ -54,6 +56,10 @@ class MachineCode:
     Args:
         code: from `generate`, of this machine.
 
+    Attributes:
+        address: of the function that runs blocks.
+        rooms: what launches leave to the next ones.
+
     Raises:
         Refused: it cannot be loaded here.
     """
@@ -67,6 +73,7 @@ class MachineCode:
             engine.finalize_object()
             self.address = engine.get_function_address("launch")
         self._engine = engine
+        self.rooms: dict[Shape, Room] = {}
 
     def __del__(self) -> None:
         engine = getattr(self, "_engine", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,16 @@ class Standstill:
     """
 
     def __init__(self, grid: Grid, words: Array, table: Callable[[], Array]) -> None:
+        self._grid = grid
         self._words = words
         self._table = table
         self._block, self._polls = -1, 0
         self._seen = b""
-        self._ticks = any(clock in place.text for place in grid.code.places for clock in _CLOCKS)
+
+    @functools.cached_property
+    def _ticks(self) -> bool:
+        """Whether the kernel looks at a clock, which is another whenever it does."""
+        return any(clock in place.text for place in self._grid.code.places for clock in _CLOCKS)
 
     def look(self) -> bool:
         """Whether all is as it was before, in registers and in memory. Nothing that runs then can end it."""
