@@ -75,14 +75,15 @@ class MachineCode:
         self._engine = engine
         self.rooms: dict[Shape, Room] = {}
 
-    def __del__(self) -> None:
+    def __del__(self, calls: forks.Calls = calls, left: list[llvm.ExecutionEngine] = _left) -> None:
+        # Both by default, since the names of this module may be gone when a process ends.
         engine = getattr(self, "_engine", None)
         if engine is None:
             return
         if calls.torn:
             engine.detach()  # to free it, a lock is needed that nobody gives back
         elif calls.others_inside():
-            _left.append(engine)  # rather than wait for the other thread
+            left.append(engine)  # rather than wait for the other thread
 
 
 def generate(text: str) -> bytes:

@@ -334,6 +334,28 @@ extern "C" __global__ void twice(float *x, int n) {
 """
 
 
+OUTLIVES = """
+import numpy as np, jitload
+from jitload.cpu.native import machine
+
+@jitload.jit_kernel
+def add(x):
+    '''extern "C" __global__ void add(int *x) { x[threadIdx.x] += 1; }'''
+
+x = np.zeros(32, np.int32)
+with jitload.configure(cpu_engine="native", device="cpu"):
+    add[1, 32](x)
+machine.zzz = add  # goes when the names of that module that stand before it have gone
+del add, jitload
+print(x.sum())
+"""
+
+
+def test_machine_code_that_outlives_its_module_goes_without_a_word():
+    done = subprocess.run([sys.executable, "-c", OUTLIVES], check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("32\n", "")
+
+
 def test_a_kernel_of_a_source_has_machine_code_and_faults_show_the_source():
     """Each reading of its PTX makes excerpts of its own: they say nothing of where an instruction stands."""
 
