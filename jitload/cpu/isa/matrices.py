@@ -157,15 +157,14 @@ def _products(shape: str, factors: str, sums: str, since: str) -> list[Row]:
     ]  # fmt: skip
 
 
-_BYTE_MODEL = "tests/cpu/test_matrix_bytes.py"
 _ROWS = ".sync.aligned.m8n8.(x1|x2|x4){.trans}{.OWN}.b16"
 
 ROWS = (
     *_mma(), *_few_bits(), *_sparse(), *_wmma(),
     Row(f"ldmatrix{_ROWS}", "{d}:* [a]", "", "turned(n, a)", profile="load", effects="loads exchanges", since="6.5 sm_75"),
     Row(f"stmatrix{_ROWS}", "[a] {b}:*", "", "turned(n, b)", profile="store", effects="stores exchanges", since="7.8 sm_90"),
-    Row("ldmatrix.sync.aligned.m16n16.(x1|x2).trans{.OWN}.b8", "{d}:* [a]", "", _BYTE_MODEL, profile="load", effects="loads exchanges", since="8.6 sm_100a"),
-    Row("ldmatrix.sync.aligned.m8n16.(x1|x2|x4){.OWN}.b8x16.(b6x16_p32|b4x16_p64)", "{d}:* [a]", "", _BYTE_MODEL, profile="load", effects="loads exchanges", since="8.6 sm_100a"),
-    Row("stmatrix.sync.aligned.m16n8.(x1|x2|x4).trans{.OWN}.b8", "[a] {b}:*", "", _BYTE_MODEL, profile="store", effects="stores exchanges", since="8.6 sm_100a"),
+    Row("ldmatrix.sync.aligned.m16n16.(x1|x2).trans{.OWN}.b8", "{d}:* [a]", "", "turned(n, a)", profile="load", effects="loads exchanges", since="8.6 sm_100a"),
+    Row("ldmatrix.sync.aligned.m8n16.(x1|x2|x4){.OWN}.b8x16.(b6x16_p32|b4x16_p64)", "{d}:* [a]", "", "unpacked(n, a)", profile="load", effects="loads exchanges", since="8.6 sm_100a"),
+    Row("stmatrix.sync.aligned.m16n8.(x1|x2|x4).trans{.OWN}.b8", "[a] {b}:*", "", "turned(n, b)", profile="store", effects="stores exchanges", since="8.6 sm_100a"),
     Row("movmatrix.sync.aligned.m8n8.trans.b16", "d:b32 a:b32", "", "turned(n, a)", profile="tensor", effects="meets ends", since="7.8 sm_75"),
 )  # fmt: skip

@@ -18,9 +18,6 @@ _GLOBAL = (
 )  # fmt: skip
 _CLUSTER = ((".(and|or|xor)", "b32"), (".add", "(u32|s32|u64)"), (".(min|max)", "(u32|s32)"), (".(inc|dec)", "u32"))
 
-#: Rows of their own, and pairs of blocks: what these need around them.
-_ROWS = "tests/cpu/test_tensor_copies.py"
-_PAIRS = "tests/cpu/test_multicast.py"
 #: Which mbarriers of pairs of blocks are told.
 _PAIR = "{.(cta_group::1|cta_group::2)}"
 #: Where a box goes, what brings it to several blocks, and the operand for that.
@@ -45,10 +42,10 @@ ROWS = (
     Row("tensormap!cp_fenceproxy.global.shared::cta.tensormap::generic.release.SCOPE.sync.aligned", "[a] [b] c:#", example="[%w], [%r1], 128", since="8.3 sm_90", model="scene", profile="copy", effects=_COPIES),
     Row("fence!proxy.tensormap::generic!release.SCOPE", model="nothing", profile="synchronization", effects="fences", since="8.3 sm_90"),
     Row("fence!proxy.tensormap::generic!acquire.SCOPE", "[a] b:#", model="nothing", example="[%w], 128", profile="synchronization", effects="fences", since="8.3 sm_90"),
-    *(Row(f"cp!async!bulk!tensor.2d.{space}.global.tile::gather4.{_BYTES}{more}{_PAIR}{_HINT}", f"[d] [t] [c] {mask}{_POLICY}", since="8.6 sm_100a", model=_ROWS, profile="copy", effects=_COPIES) for space, more, mask in _FAR),
-    *(Row(f"cp!async!bulk!tensor.{_AXES}.{space}.global{{.tile}}.{_BYTES}{more}.(cta_group::1|cta_group::2){_HINT}", f"[d] [t] [c] {mask}{_POLICY}", since="8.6 sm_100a", model=_PAIRS, profile="copy", effects=_COPIES) for space, more, mask in _FAR),
-    Row(f"cp!async!bulk!tensor.2d.global.shared::cta.tile::scatter4.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.6 sm_100a", model=_ROWS, profile="copy", effects=_COPIES),
-    Row(f"cp!async!bulk!prefetch!tensor.2d.L2.global.tile::gather4{_HINT}", f"[t] {_POLICY}", since="8.6 sm_100a", model=_ROWS, profile="copy", effects=_COPIES),
+    *(Row(f"cp!async!bulk!tensor.2d.{space}.global.tile::gather4.{_BYTES}{more}{_PAIR}{_HINT}", f"[d] [t] [c] {mask}{_POLICY}", since="8.6 sm_100a", model=_LOAD, profile="copy", effects=_COPIES) for space, more, mask in _FAR),
+    *(Row(f"cp!async!bulk!tensor.{_AXES}.{space}.global{{.tile}}.{_BYTES}{more}.(cta_group::1|cta_group::2){_HINT}", f"[d] [t] [c] {mask}{_POLICY}", since="8.6 sm_100a", model=_LOAD, profile="copy", effects=_COPIES) for space, more, mask in _FAR),
+    Row(f"cp!async!bulk!tensor.2d.global.shared::cta.tile::scatter4.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.6 sm_100a", model=_STORE, profile="copy", effects=_COPIES),
+    Row(f"cp!async!bulk!prefetch!tensor.2d.L2.global.tile::gather4{_HINT}", f"[t] {_POLICY}", since="8.6 sm_100a", model="t.elements", profile="copy", effects=_COPIES),
     Row(f"cp!async!bulk!tensor.{_AXES}.shared::cluster.global{{.tile}}.{_BYTES}{{.multicast::cluster}}{_HINT}", f"[d] [t] [c] b:u16@multicast::cluster {_POLICY}", since="8.0 sm_90", model=_LOAD, profile="copy", effects=_COPIES),
     Row(f"cp!async!bulk!tensor.{_AXES}.shared::cta.global{{.tile}}.{_BYTES}{_HINT}", f"[d] [t] [c] {_POLICY}", since="8.6 sm_90", model=_LOAD, profile="copy", effects=_COPIES),
     Row(f"cp!async!bulk!tensor.{_AXES}.global.shared::cta{{.tile}}.bulk_group{_HINT}", f"[t] [a] {_POLICY}", since="8.0 sm_90", model=_STORE, profile="copy", effects=_COPIES),

@@ -19,10 +19,11 @@ class Tensor(NamedTuple):
     Attributes:
         extents: elements along each axis.
         elements: place -> value.
-        start: the place of the first element of the box, which may lie outside.
+        start: the place of the first element of the box, which may lie outside; of rows one by one the first column.
         counts: elements of the box along each axis.
         steps: from each of them to the next.
         filler: what stands for elements outside.
+        rows: those that are named one by one, in a form of two axes; the box has one row then.
     """
 
     extents: Place
@@ -31,9 +32,14 @@ class Tensor(NamedTuple):
     counts: Place
     steps: Place
     filler: object
+    rows: Place = ()
 
     def places(self) -> Iterator[Place]:
         """Of the elements of the box in their order in shared memory."""
+        for row in self.rows:
+            yield from ((self.start[0] + one, row) for one in range(self.counts[0]))
+        if self.rows:
+            return
         for index in product(*(range(count) for count in reversed(self.counts))):
             yield tuple(
                 first + one * step for first, one, step in zip(self.start, reversed(index), self.steps, strict=True)

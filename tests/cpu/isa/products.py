@@ -55,6 +55,13 @@ def turned(name: Name, a: Matrix) -> Matrix:
     return [list(column) for column in zip(*a, strict=True)] if name.has("trans") else a
 
 
+def unpacked(name: Name, a: list[list[int]]) -> list[list[int]]:
+    """Rows of 16 bytes, in the first of which 16 elements of 4 or 6 bits lie one behind the other, as these elements."""
+    bits = 4 if name.has("b4x16_p64") else 6
+    wholes = [sum(byte << 8 * place for place, byte in enumerate(row)) for row in a]
+    return [[whole >> bits * k & (1 << bits) - 1 for k in range(16)] for whole in wholes]
+
+
 def opposite(a: Matrix) -> Matrix:
     """Its numbers with the other sign."""
     return [[-one for one in row] for row in a]

@@ -40,7 +40,7 @@ mov.b64 %m, map; cvta.param.u64 %m, %m; ld.param.u64 %n, [near]; ld.param.u32 %i
 mad.wide.u32 %n, %r, {room}, %n; mad.wide.u32 %n, %t, 4, %n; mov.u32 %s, sh; mad.lo.u32 %s, %t, 4, %s; mov.u32 %i, 0;
 FILL: ld.global.b32 %v, [%n]; st.shared.b32 [%s], %v; add.u64 %n, %n, 256; add.u32 %s, %s, 256; add.u32 %i, %i, 256; setp.lt.u32 %p, %i, {room}; @%p bra FILL;
 fence.proxy.async; setp.ne.u32 %p, %t, 0; @%p bra READY; mbarrier.init.shared.b64 [bar], 1; fence.mbarrier_init.release.cluster;
-shr.u32 %i, {told}, %r; and.b32 %i, %i, 1; mul.lo.u32 %i, %i, {nbytes}; mbarrier.arrive.expect_tx.shared::cta.b64 _, [bar], %i;
+shl.b32 %i, %r, 2; shr.u32 %i, {told}, %i; and.b32 %i, %i, 15; mul.lo.u32 %i, %i, {nbytes}; mbarrier.arrive.expect_tx.shared::cta.b64 _, [bar], %i;
 READY: barrier.cluster.arrive; barrier.cluster.wait; setp.ne.u32 %q, %r, 0; or.pred %q, %q, %p; @%q bra WAIT;
 {line}; cp.async.bulk.commit_group; cp.async.bulk.wait_group 0;
 WAIT: mbarrier.try_wait.parity.shared.b64 %p, [bar], 0; @!%p bra WAIT;
@@ -56,7 +56,7 @@ class Copy(NamedTuple):
         name: the form.
         kind: of an element.
         map: the tensor, without its address.
-        start: the first place of the box.
+        start: the first place of the box; of rows one by one the first column, and each row.
         at: where the box begins in shared memory.
         mask: of the blocks that a box is loaded for.
         far: the bytes of the tensor.
@@ -93,10 +93,14 @@ def _copy(name: Name, chance: random.Random) -> Copy:
         strides.append(whole)
         whole *= extent
     steps = (1, *(chance.randint(1, 3) for _ in range(rank - 1)))
+    if _has_rows(name):
+        boxes, steps = (inner, 1), (1, 1)
     nan = type_ in FORMATS and chance.random() < 0.5
     found = TensorMap(0, extents, tuple(strides), boxes, steps, [one for one, _, _ in ELEMENTS].index(type_), swizzle, nan)  # fmt: skip
     assert not misfit_of(found), misfit_of(found)
     start = tuple(chance.randint(-2, extent) for extent in extents)
+    if _has_rows(name):
+        start = (start[0], *(chance.randint(-1, extents[1]) for _ in range(4)))
     mask = chance.randint(1, 3) if name.has("multicast::cluster") else 1
     return Copy(
         name, kind, found, start, 128 * chance.randint(0, 8), mask, noise(kind, (whole + 7) // 8 * 8, chance),
@@ -117,10 +121,21 @@ def text_of(one: Copy) -> str:
         room=_ROOM,
         parameters=", ".join(f".param .u32 c{axis}" for axis in range(rank)),
         coordinates=" ".join(f"ld.param.u32 %c{axis}, [c{axis}];" for axis in range(rank)),
-        told=one.mask if loads else 0,
-        nbytes=math.prod(one.map.counts) * one.map.size,
+        told=_told(one) if loads else 0,
+        nbytes=len(_shared_places(one)) * one.map.size,
         line=f"{'.'.join([name.row.opcode, *name.parts])} {', '.join(given)}",
     )
+
+
+def _told(one: Copy) -> int:
+    """How many boxes the mbarrier of each block is told of, in 4 bits: in a pair of blocks the named one of both boxes."""
+    if one.name.has("cta_group::2"):
+        return one.mask.bit_count()
+    return sum((one.mask >> block & 1) << 4 * block for block in range(_BLOCKS))
+
+
+def _has_rows(name: Name) -> bool:
+    return any(part.endswith(("gather4", "scatter4")) for part in name.parts)
 
 
 def _offset(one: Copy, place: tuple[int, ...]) -> int:
@@ -134,7 +149,8 @@ def tensor_of(one: Copy) -> Tensor:
         at = _offset(one, index)
         elements[index] = _value(one, one.far[at : at + size])
     filler = NAN if one.map.fills_nan else _value(one, bytes(size))
-    return Tensor(one.map.extents, elements, one.start, one.map.counts, one.map.steps, filler)
+    start, rows = (one.start[:1], one.start[1:]) if _has_rows(one.name) else (one.start, ())
+    return Tensor(one.map.extents, elements, start, one.map.counts, one.map.steps, filler, rows)
 
 
 def _value(one: Copy, raw: bytes) -> object:
@@ -158,7 +174,8 @@ def _raw(one: Copy, value: object) -> bytes:
 def _shared_places(one: Copy) -> list[int]:
     """Where the elements of a box lie in shared memory."""
     width = 0 if one.map.swizzle == 16 else one.map.swizzle
-    return [swizzled(one.at + k * one.map.size, width) for k in range(math.prod(one.map.counts))]
+    count = math.prod(one.map.counts) * (4 if _has_rows(one.name) else 1)
+    return [swizzled(one.at + k * one.map.size, width) for k in range(count)]
 
 
 def wanted(one: Copy) -> tuple[bytes, bytes]:

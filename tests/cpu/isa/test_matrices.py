@@ -53,7 +53,9 @@ _MOVES = """.visible .entry k(.param .u64 pm, .param .u64 pr) {{
     mov.u32 %t, %tid.x; ld.param.u64 %w, [pm]; mul.wide.u32 %x, %t, 16; add.u64 %w, %w, %x; shl.b32 %u, %t, 4;
     mov.u32 %s, sh; add.u32 %s, %s, %u; ld.param.u64 %x, [pr]; cvt.u64.u32 %x, %u; .reg .b64 %y; ld.param.u64 %y, [pr]; add.u64 %y, %y, %x;
     {body} ret; }}"""
-_QUAD = "{%r0, %r1, %r2, %r3}"
+_QUAD = "{{%r0, %r1, %r2, %r3}}"
+_LOADED = f"ld.global.v4.b32 {_QUAD}, [%w]; st.shared.v4.b32 [%s], {_QUAD}; bar.warp.sync -1; {{mnemonic}} {{group}}, [%s]; st.global.v4.b32 [%y], {_QUAD};"
+_STORED = f"ld.global.v4.b32 {_QUAD}, [%y]; {{mnemonic}} [%s], {{group}}; bar.warp.sync -1; ld.shared.v4.b32 {_QUAD}, [%s]; st.global.v4.b32 [%w], {_QUAD};"
 
 
 def _eights(count, seed):
@@ -68,13 +70,12 @@ def _fragment(matrix):
 @pytest.mark.parametrize("opcode", ["ldmatrix", "stmatrix"])
 def test_rows_of_matrices_move_as_the_models_of_rows_say(ptx, opcode):
     """Each lane names 16 bytes of shared memory; a fragment has two neighbours of a row, or of a column."""
-    for row in (row for row in ROWS if row.opcode == opcode):
+    for row in (row for row in ROWS if row.opcode == opcode and "b16" in row.spelled):
         for name in names_of(row):
             count = next(int(part[1]) for part in name.picked if part in {"x1", "x2", "x4"})
             group = "{" + ", ".join(f"%r{k}" for k in range(count)) + "}"
             mnemonic = f"{'.'.join([opcode, *name.parts])}"
-            into = f"ld.global.v4.b32 {_QUAD}, [%w]; st.shared.v4.b32 [%s], {_QUAD}; bar.warp.sync -1; {mnemonic} {group}, [%s]; st.global.v4.b32 [%y], {_QUAD};"
-            out = f"ld.global.v4.b32 {_QUAD}, [%y]; {mnemonic} [%s], {group}; bar.warp.sync -1; ld.shared.v4.b32 {_QUAD}, [%s]; st.global.v4.b32 [%w], {_QUAD};"
+            into, out = (text.format(mnemonic=mnemonic, group=group) for text in (_LOADED, _STORED))
             memory = _eights(4, count)
             registers = np.zeros((32, 4, 2), np.uint16)
             if opcode == "ldmatrix":
@@ -87,6 +88,41 @@ def test_rows_of_matrices_move_as_the_models_of_rows_say(ptx, opcode):
                 stored = np.zeros_like(memory)
                 ptx(_MOVES.format(body=f"mov.b32 %r0, 0; {out}")).run("k", 1, 32, stored, registers)
                 assert stored[:count].tolist() == memory[:count].tolist(), mnemonic
+
+
+_BYTES = [row for row in ROWS if row.opcode in {"ldmatrix", "stmatrix"} and "b16" not in row.spelled]
+
+
+def _bytes_of_a_lane(matrix, lane):
+    """The bytes of each register that a lane has of 8 x 16, 16 x 16 or 16 x 8 elements of 8 bits (PTX ISA, `ldmatrix`)."""
+    group, place = divmod(lane, 4)
+    if len(matrix) == 8:
+        return [matrix[group][4 * place : 4 * place + 4]]
+    several = len(matrix[0]) // 8
+    firsts = [2 * several * place + 2 * register for register in range(several)]
+    return [matrix[group][at : at + 2] + matrix[group + 8][at : at + 2] for at in firsts]
+
+
+@pytest.mark.parametrize("row", _BYTES, ids=[row.spelled for row in _BYTES])
+def test_matrices_of_bytes_move_as_the_model_of_a_row_says(ptx, row):
+    """Each lane names 16 bytes of shared memory, one row of them or of what is packed there."""
+    height = 16 if "m16n16" in row.spelled else 8
+    for name in names_of(row):
+        count = next(int(part[1]) for part in name.picked if part in {"x1", "x2", "x4"})
+        memory = np.random.default_rng(count).integers(0, 256, (32, 16)).astype(np.uint8)
+        there = [memory[height * k : height * k + height].tolist() for k in range(count)]
+        held = [evaluated(name, {"b" if row.opcode == "stmatrix" else "a": one}) for one in there]
+        wanted = [[part for one in held for part in _bytes_of_a_lane(one, lane)] for lane in range(32)]
+        group = "{" + ", ".join(f"%r{k}" for k in range(len(wanted[0]))) + "}"
+        mnemonic = ".".join([row.opcode, *name.parts])
+        registers, stored = np.zeros((32, 4, 4), np.uint8), np.zeros_like(memory)
+        if row.opcode == "ldmatrix":
+            ptx(_MOVES.format(body=_LOADED.format(mnemonic=mnemonic, group=group))).run("k", 1, 32, memory, registers)
+            assert registers[:, : len(wanted[0])].tolist() == wanted, mnemonic
+        else:
+            registers[:, : len(wanted[0])] = wanted
+            ptx(_MOVES.format(body=_STORED.format(mnemonic=mnemonic, group=group))).run("k", 1, 32, stored, registers)
+            assert stored[: height * count].tolist() == memory[: height * count].tolist(), mnemonic
 
 
 @_named("movmatrix")

@@ -10,18 +10,14 @@ if TYPE_CHECKING:
 _ACCESSES = frozenset(["ld", "ldu", "st", "atom", "red", "multimem"])
 _MATRICES = frozenset(["mma", "wmma", "ldmatrix", "stmatrix", "movmatrix", "wgmma"])
 _TEXELS = frozenset(["tex", "tld4", "txq", "suld", "sust", "sured", "suq"])
-#: Models that are whole files of tests, where a form needs objects, descriptors or clusters around it.
-_FILE = "tests/"
 
 
 def way_of(row: Row) -> str:
-    """ "value", "access", "meeting", "matrix", "video", "scene", "nothing", "bulk", "tensor", "texels" or "file"; "" where there is no model."""
+    """ "value", "access", "meeting", "matrix", "video", "scene", "nothing", "bulk", "tensor" or "texels"; "" where there is no model."""
     if row.refused or not row.model:
         return ""
     if row.model in {"nothing", "scene"}:
         return row.model
-    if row.model.startswith(_FILE):
-        return "file"
     if row.opcode in _TEXELS:
         return "texels"
     if row.opcode in {"cp", "tensormap"}:
