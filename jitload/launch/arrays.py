@@ -126,7 +126,8 @@ def _home(kind: type) -> str:
     numpy = sys.modules.get("numpy")
     torch = sys.modules.get("torch")
     if numpy is not None and issubclass(kind, numpy.ndarray):
-        home = "masked" if hasattr(kind, "mask") else "numpy"  # NumPy's own, its subclasses, astropy's
+        # NumPy's own, its subclasses, astropy's; a method of that name is somebody's own.
+        home = "numpy" if callable(getattr(kind, "mask", min)) else "masked"
     elif torch is not None and issubclass(kind, getattr(torch, "Tensor", ())):
         home = "torch"
     else:

@@ -232,7 +232,14 @@ def test_a_mask_is_seen_in_whatever_class(take, masked):
     refused(take, CONST, np.zeros(4, "f4").view(kind), r"would not see the mask; pass \.filled")
 
 
-@pytest.mark.parametrize("kind", [np.matrix, np.memmap, np.recarray])
+class Image(np.ndarray):
+    """One with a method of that name, which is no mask."""
+
+    def mask(self, least):
+        return self > least
+
+
+@pytest.mark.parametrize("kind", [np.matrix, np.memmap, np.recarray, Image])
 def test_other_subclasses_are_what_they_hold(take, kind):
     assert take(POINTER, np.zeros((1, 4), "f4").view(kind)) == 1
 
