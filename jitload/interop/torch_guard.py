@@ -51,7 +51,7 @@ def _check(torch: ModuleType, name: str, argument: str, value: Given, changed: b
             f"{name}: {argument!r} requires grad and is changed, which autograd would not see; call it under "
             "torch.no_grad() or with .detach(), or name it in outputs="
         )
-    if has_tangent(value, torch):
+    if has_tangent(value):
         raise ArgumentError(
             f"{name}: {argument!r} has a tangent, and the operator has no rule for forward mode: what it returns would "
             "have none; differentiate in reverse"

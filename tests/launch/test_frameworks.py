@@ -119,10 +119,27 @@ def test_a_launch_is_in_no_record_of_torch_and_says_so(torch, take):
         take(CONST, x)
         return x
 
-    for record in (lambda: torch.jit.trace(launch, (torch.zeros(4),)), lambda: make_fx(launch)(torch.zeros(4))):
+    for record in (
+        lambda: torch.jit.trace(launch, (torch.zeros(4),)),
+        lambda: make_fx(launch)(torch.zeros(4)),
+        lambda: make_fx(launch, pre_dispatch=True)(torch.zeros(4)),
+    ):
         with pytest.raises(ArgumentError, match=r"records what torch does.*custom_op"):
             record()
     assert take(POINTER, torch.zeros(4)) == 1
+
+
+def test_a_tensor_of_a_launch_waits_for_no_python_of_torch(torch, take):
+    """Every launch asks each tensor whether torch records: its own functions for that take as long as all the rest. (Writes are counted by one.)"""
+    x, entered = torch.zeros(4), []
+    take(CONST, x)
+    sys.setprofile(lambda frame, event, _: event == "call" and entered.append(frame.f_code.co_filename))
+    try:
+        take(CONST, x)
+    finally:
+        sys.setprofile(None)
+    assert entered
+    assert [name for name in entered if name.startswith(torch.__path__[0])] == []
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # by torch.autograd.forward_ad itself
