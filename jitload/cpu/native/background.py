@@ -30,7 +30,7 @@ class Background:
     def __init__(self) -> None:
         self.ending = False
         self._waiting: deque[Callable[[], None]] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may launch in the middle of it
         self._thread: threading.Thread | None = None
         self._hooked = False
         forks.after_fork(self._settle)
@@ -82,7 +82,7 @@ class Background:
             del work  # and what it holds
 
     def _settle(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._thread = None
         self._waiting.clear()
 

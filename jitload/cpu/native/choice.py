@@ -52,7 +52,7 @@ class NativeCode:
     def __init__(self, code: KernelCode) -> None:
         self._code = code
         self._kernel: tuple[NativeKernel, machine.MachineCode, stopped.Errands] | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may launch in the middle of it
         self._spent = 0.0
         self._asked = False
         self._sought = False
@@ -63,7 +63,7 @@ class NativeCode:
         forks.after_fork(self._settle)
 
     def _settle(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._asked = False
 
     @property

@@ -151,3 +151,38 @@ def test_a_launch_after_one_that_was_stopped_is_whole(ptx):
     with jitload.configure(cpu_engine="native"):
         device.run("straight", 3, 64, out)
     assert out[0] == 7
+
+
+HANDLER = f"""
+import signal, sys, numpy as np, jitload
+from jitload.cpu.module import load_ptx
+from jitload.cpu.native.machine import MachineCode
+text = '''.version 8.0
+.target sm_80
+.address_size 64
+{LOOPS}'''
+inside, outside = np.zeros(4, np.uint32), np.zeros(4, np.uint32)
+rung = []
+
+def ring(*_):
+    rung.append(1)
+    kernel[1, 32](inside)
+
+def look(frame, event, _argument):
+    if event == "call" and not rung and frame.f_code is MachineCode.__init__.__code__:
+        signal.raise_signal(signal.SIGALRM)
+
+signal.signal(signal.SIGALRM, ring)
+with jitload.configure(device="cpu", cpu_engine="native"):
+    kernel = load_ptx(text.encode())["straight"]
+    sys.setprofile(look)
+    kernel[1, 32](outside)
+    sys.setprofile(None)
+print(len(rung), (inside == outside).all())
+"""
+
+
+def test_a_handler_launches_the_kernel_that_is_being_compiled():
+    """It waited for itself for ever."""
+    command = [sys.executable, "-c", HANDLER]
+    assert subprocess.run(command, stdout=subprocess.PIPE, timeout=60, check=True).stdout == b"1 True\n"
