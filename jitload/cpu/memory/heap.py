@@ -28,14 +28,14 @@ class Heap:
     def __init__(self, allocate: Callable[[int, str], int], release: Callable[[int], None]) -> None:
         self._allocate = allocate
         self._release = release
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may launch in the middle of it
         self._sizes: dict[int, int] = {}
         self._taken = 0
         forks.after_fork(self._settle)
 
     def _settle(self) -> None:
         """After a fork: another thread may have been allocating or freeing."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._taken = sum(self._sizes.values())
 
     def allocate(self, nbytes: int, label: str) -> int:

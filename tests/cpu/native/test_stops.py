@@ -186,3 +186,27 @@ def test_a_handler_launches_the_kernel_that_is_being_compiled():
     """It waited for itself for ever."""
     command = [sys.executable, "-c", HANDLER]
     assert subprocess.run(command, stdout=subprocess.PIPE, timeout=60, check=True).stdout == b"1 True\n"
+
+
+HEAP = """
+import itertools, signal
+from jitload.cpu.memory.heap import Heap
+
+def take(nbytes, label):
+    if label == "outside":
+        signal.raise_signal(signal.SIGALRM)
+    return 16 * next(numbers)
+
+numbers, heap, inside = itertools.count(1), Heap(take, lambda address: None), []
+signal.signal(signal.SIGALRM, lambda *_: inside.append(heap.allocate(8, "inside")))
+outside = heap.allocate(8, "outside")
+heap.free(outside)
+heap.free(inside[0])
+print(len({outside, *inside}))
+"""
+
+
+def test_a_handler_takes_of_the_heap_while_something_is_taken():
+    """As a launch of a kernel with `malloc` does in the middle of another: it waited for itself for ever."""
+    command = [sys.executable, "-c", HEAP]
+    assert subprocess.run(command, stdout=subprocess.PIPE, timeout=60, check=True).stdout == b"2\n"
