@@ -87,6 +87,8 @@ class BoundSocket:
             TooMuchError: it is longer than it may be.
             ValueError: it does not end as a string does.
         """
+        if arriving is not None:
+            arriving.begin()  # of a connection that was lost something may have come
         begun = self._receive(_PART_BYTES)
         line, mark, first = begun.partition(b"\r\n")
         if not (mark and line[:1] == b"$" and line[1:].isdigit() and len(line) < _LINE_BYTES):
@@ -96,7 +98,6 @@ class BoundSocket:
         parts, end = [first[:size]], first[size:]
         left = size - len(parts[0])
         if arriving is not None and left:
-            arriving.begin()
             arriving.add(parts[0])
         while left:
             parts.append(self._receive(min(left, _PART_BYTES)))

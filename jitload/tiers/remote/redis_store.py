@@ -27,6 +27,7 @@ from redis.retry import Retry
 from jitload import forks
 from jitload.tiers.remote.bound_socket import BoundSocket, TooMuchError, find_places
 from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, PAGE_SECONDS
+from jitload.tiers.remote.resp import is_page, is_string, is_strings, packed
 from jitload.tiers.remote.store import AWAY, DAMAGED, REFUSED, TIMED_OUT, TOO_LARGE, StoreError
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ MAX_RECORDS_READ, MAX_RECORDS_KEPT = 16, 64
 #: What a reply has besides the bytes that were asked for.
 _REPLY_BYTES = 64 << 10
 _MAX_IDLE = 8
-_LARGE_BYTES = 64 << 10
 #: Names that come at once in a listing, and what they take at most.
 PAGE_NAMES, PAGE_BYTES = 1000, 16 << 20
 _SPECIAL = re.compile(r"[*?\[\]\\]")  # in a pattern of SCAN
@@ -144,16 +144,17 @@ class RedisStore:
         # One byte more than is taken: however long it is, no more of it comes over the wire.
         name = f"{self._prefix}/e/{key}"
         read = partial(_read_string, arriving=arriving)
-        data: bytes = self._ask(until, most_bytes, "GETRANGE", name, 0, most_bytes, read=read)
-        if len(data) > most_bytes:
+        data: bytes | None = self._ask(until, most_bytes, "GETRANGE", name, 0, most_bytes, read=read, right=is_string)
+        if data and len(data) > most_bytes:
             raise StoreError(TOO_LARGE, f"it has more than {most_bytes} bytes")
         return data or None
 
     def read_records(self, digest: str, most_bytes: int, until: float) -> list[bytes]:
         """See `Store`."""
         name = f"{self._prefix}/r/{digest}"
-        found: list[bytes] = self._ask(until, most_bytes, "ZREVRANGE", name, 0, MAX_RECORDS_READ - 1)
-        return found
+        last = MAX_RECORDS_READ - 1
+        found: list[bytes] | None = self._ask(until, most_bytes, "ZREVRANGE", name, 0, last, right=is_strings)
+        return found or []
 
     def keys(self) -> Iterator[str]:
         """See `Store`."""
@@ -169,7 +170,8 @@ class RedisStore:
         cursor = b"0"
         while True:
             until = time.monotonic() + PAGE_SECONDS
-            cursor, names = self._ask(until, PAGE_BYTES, "SCAN", cursor, "MATCH", pattern, "COUNT", PAGE_NAMES)
+            command = ("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE_NAMES)
+            cursor, names = self._ask(until, PAGE_BYTES, *command, right=is_page)
             yield from (name[len(place) :].decode("ascii", "replace") for name in names)
             if cursor == b"0":
                 return
@@ -214,16 +216,22 @@ class RedisStore:
         most_bytes: int,
         *command: str | bytes | int,
         read: Callable[[Foreign], Foreign] = methodcaller("read_response"),
+        right: Callable[[Foreign], bool] = lambda _: True,
     ) -> Foreign:
-        """The reply to a command. A connection that was idle may have been closed by the server: then by another."""
+        """The reply to a command. A connection that was idle may have been closed by the server: then by another.
+
+        One that is not `right` is none of this command, and nothing that follows it is taken.
+        """
         while True:
             idle = bool(self._idle)
             connection = self._take()
             connection.until = until
             connection.bytes_left = most_bytes + _REPLY_BYTES
             try:
-                connection.send_packed_command(_packed(command))
+                connection.send_packed_command(packed(command))
                 reply = read(connection)
+                if not right(reply):
+                    raise failures.InvalidResponse
             except failures.ConnectionError as error:
                 with suppress(Exception):
                     connection.disconnect()
@@ -269,15 +277,6 @@ def _read_string(connection: Foreign, arriving: Arriving | None) -> Foreign:
     except OSError as error:
         raise failures.ConnectionError(type(error).__name__) from error
     return connection.read_response() if data is None else data
-
-
-def _packed(command: tuple[str | bytes | int, ...]) -> list[bytes]:
-    """A command as it is sent; what is large is not copied."""
-    packed = [b"*%d\r\n" % len(command)]
-    for part in command:
-        data = part if isinstance(part, bytes) else str(part).encode()
-        packed += [b"$%d\r\n" % len(data), data, b"\r\n"]
-    return packed if max(map(len, packed)) > _LARGE_BYTES else [b"".join(packed)]
 
 
 def _as_ours(error: Exception) -> StoreError:
