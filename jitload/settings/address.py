@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from jitload.errors import UsageValueError
 
 TYPE_CHECKING = False
@@ -14,6 +16,20 @@ _SCHEMES = (*REDIS_SCHEMES, *OBJECT_SCHEMES)
 _EXPECTED = f"expected a URL that begins with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}"
 #: Of the parameters of a URL those that tell nothing secret; a signature or a password may stand in any other.
 _SHOWN_PARAMETERS = ("prefix", "endpoint", "region")
+#: Those that may have an "@" in them.
+_WITH_AT = (
+    *_SHOWN_PARAMETERS,
+    "username",
+    "password",
+    "client_name",
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_certfile",
+    "ssl_keyfile",
+    "ssl_password",
+)
+#: What ends the URL in a parameter, but for parameters of its own.
+_ENDS = re.compile("[?#;]")
 
 
 class Address(str):
@@ -83,11 +99,13 @@ def _shown(url: str) -> str:
     # Before that "@" is no parameter: a user or a password that was not quoted has a question mark in it.
     while "@" in rest and "=" not in rest.partition("@")[0]:
         rest_of_place, _, rest = rest.partition("@")[2].partition("?")
+    if any("@" in part and part.partition("=")[0] not in _WITH_AT for part in rest.split("&")):
+        return f"{scheme.lower()}://..."  # a password or a parameter: whose part the host is, nobody can tell
     host, slash, path = rest_of_place.partition("/")
     while "@" in path:  # a password that was not quoted may have a slash in it
         path = path.partition("@")[2]
         host, slash, path = path.partition("/")
     parameters = [part for part in rest.split("&") if part.partition("=")[0] in _SHOWN_PARAMETERS]
-    parameters = [part.partition("#")[0] for part in parameters if "@" not in part]
+    parameters = [_ENDS.split(part, maxsplit=1)[0] for part in parameters if "@" not in part]
     query = f"?{'&'.join(parameters)}" if parameters else ""
     return f"{scheme.lower()}://{host.rpartition('@')[2]}{slash}{path.partition('#')[0]}{query}"

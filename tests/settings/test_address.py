@@ -23,6 +23,11 @@ def test_a_directory_is_given_from_the_root(url):
         ("s3://bucket/x?endpoint=http://user:secret#secret@127.0.0.1:1", "s3://bucket/x"),
         ("s3://bucket/x?endpoint=http://127.0.0.1:1#secret", "s3://bucket/x?endpoint=http://127.0.0.1:1"),
         ("redis://127.0.0.1:1/0?password=a@secret&prefix=p", "redis://127.0.0.1:1/0?prefix=p"),
+        ("redis://user:2024?secret=secret@127.0.0.1:1/0?prefix=p", "redis://..."),
+        ("s3://secret?a=b&secret@bucket/x?region=eu", "s3://..."),
+        ("https://host/x?token=a@secret", "https://..."),
+        ("s3://bucket/x?endpoint=http://host?sig=secret", "s3://bucket/x?endpoint=http://host"),
+        ("s3://bucket/x?region=eu;token=secret", "s3://bucket/x?region=eu"),
     ],
 )
 def test_no_part_of_what_is_secret_is_shown_whatever_is_in_it(url, shown):
