@@ -138,6 +138,7 @@ def _report(results: Sequence[Result], seconds: float, incidents: Iterable[str])
         seconds,
         incidents,
         [result.turn for result in results if result.turn is not None],
+        [result.request for result in results if not result.kept],
     )
 
 

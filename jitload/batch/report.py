@@ -47,15 +47,18 @@ class PrecompileReport(Value):
         incidents: what went wrong on the way without a request being lost for it, a sentence each: workers of a farm
             that died, or were refused.
         turns: when and where each request was compiled, as far as it is known: the workers of a farm do not tell.
+        unkept: those of `compiled` that the directory of the cache did not take, as the log says, such as one on a full
+            disk; they are in this process alone.
     """
 
-    __slots__ = ("cached", "compiled", "failed", "incidents", "seconds", "turns")
+    __slots__ = ("cached", "compiled", "failed", "incidents", "seconds", "turns", "unkept")
     compiled: tuple[CompileRequest, ...]
     cached: tuple[CompileRequest, ...]
     failed: tuple[tuple[CompileRequest, Exception], ...]
     seconds: float
     incidents: tuple[str, ...]
     turns: tuple[Turn, ...]
+    unkept: tuple[CompileRequest, ...]
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class PrecompileReport(Value):
         seconds: float,
         incidents: Iterable[str] = (),
         turns: Iterable[Turn] = (),
+        unkept: Iterable[CompileRequest] = (),
     ) -> None:
         self._set(
             compiled=tuple(compiled),
@@ -73,12 +77,13 @@ class PrecompileReport(Value):
             seconds=seconds,
             incidents=tuple(incidents),
             turns=tuple(turns),
+            unkept=tuple(unkept),
         )
 
     @property
     def ok(self) -> bool:
         """True when every request is in the cache."""
-        return not self.failed
+        return not (self.failed or self.unkept)
 
     @property
     def errors(self) -> list[tuple[tuple[CompileRequest, ...], str]]:
@@ -106,6 +111,7 @@ class PrecompileReport(Value):
         for requests, text in self.errors:
             indented = text.replace("\n", "\n    ")
             lines.append(f"  {_describe(requests)}\n    {indented}")
+        lines += [f"  {describe_request(request)}\n    could not be kept" for request in self.unkept]
         lines += [f"  {incident}" for incident in self.incidents]
         return "\n".join(lines)
 

@@ -74,9 +74,10 @@ class Result(Value):
         variants: with it, what its closure record would hold.
         warnings: what the compiler had to say.
         turn: when and where it was compiled, or None where that is not known.
+        kept: False where the directory of the cache did not take it.
     """
 
-    __slots__ = ("artifact", "error", "outcome", "request", "turn", "variants", "warnings")
+    __slots__ = ("artifact", "error", "kept", "outcome", "request", "turn", "variants", "warnings")
     request: CompileRequest
     outcome: str
     error: Exception | None
@@ -84,6 +85,7 @@ class Result(Value):
     variants: tuple[Variant, ...]
     warnings: tuple[Diagnostic, ...]
     turn: Turn | None
+    kept: bool
 
     def __init__(
         self,
@@ -103,10 +105,18 @@ class Result(Value):
             variants=variants,
             warnings=tuple(warnings),
             turn=turn,
+            kept=True,
         )
 
     def timed(self, began: float, seconds: float) -> Result:
         """The same, which this process worked at from then on, and for so long."""
-        timed: Result = object.__new__(Result)
-        timed._set(**{**self.__getstate__(), "turn": Turn(self.request, str(os.getpid()), began, seconds)})
-        return timed
+        return self._with(turn=Turn(self.request, str(os.getpid()), began, seconds))
+
+    def unkept(self) -> Result:
+        """The same, which the directory of the cache did not take."""
+        return self._with(kept=False)
+
+    def _with(self, **others: object) -> Result:
+        made: Result = object.__new__(Result)
+        made._set(**{**self.__getstate__(), **others})
+        return made

@@ -96,7 +96,7 @@ def create(
                 bundling.images_for(items, arch or None, kind or None, jobs=jobs, progress=advance)
             )
         typer.echo(str(images.report))
-        if not images.report.ok:
+        if images.report.failed:  # what the cache did not take is here, and goes into the bundle
             raise typer.Exit(EXIT_FAILED)
         about = About(builder, licence or (), name, serial)
         typer.echo(_line(images.write(out, about, with_workload=with_workload)))

@@ -150,6 +150,9 @@ def _show(report: PrecompileReport, resources: dict[CompileRequest, list[JsonRow
         typer.echo("\n".join(resource_lines(shown)))
     for _, text in report.errors:
         typer.echo(f"jitload: {text}", err=True)
+    if report.unkept:
+        kept = f"{len(report.unkept)} of {len(report.compiled)} compiled could not be kept in the cache"
+        typer.echo(f"jitload: {kept}: make room there, and run this again", err=True)
     for incident in report.incidents:
         typer.echo(f"jitload: {plain(incident)}", err=True)
 

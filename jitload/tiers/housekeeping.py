@@ -81,14 +81,14 @@ class Housekeeping:
         """
         if self.disk is not None and self._upkeep is not None:
             upkeep = self._upkeep
-            yield from audit.list_entries(self.disk, upkeep.index, upkeep.unindexed, upkeep.noted_uses(), state)
+            yield from audit.list_entries(self.disk, upkeep.index, upkeep.pending(), upkeep.noted_uses(), state)
 
     def summary(self) -> Summary:
         """What the disk tier holds, in figures: by the sums of its index, as far as those are right."""
         if self.disk is None or self._upkeep is None:
             return summaries.Summary()
         upkeep = self._upkeep
-        return summaries.summarise(self.disk, upkeep.index, upkeep.unindexed, upkeep.noted_uses())
+        return summaries.summarise(self.disk, upkeep.index, upkeep.pending(), upkeep.noted_uses())
 
     def stats(self) -> CacheStats:
         """Number and size of the entries on the disk."""

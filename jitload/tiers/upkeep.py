@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jitload.artifact import Kept
     from jitload.tiers import account as accounts
     from jitload.tiers import contents as holdings
+    from jitload.tiers import database as databases
     from jitload.tiers import index as indexes
     from jitload.tiers import journal as journals
     from jitload.tiers import row as index_rows
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from jitload.tiers.stats import Stats
 else:  # a process that only read the memory notes nothing, not even at its end
     accounts = lazy("jitload.tiers.account")
+    databases = lazy("jitload.tiers.database")
     holdings = lazy("jitload.tiers.contents")
     indexes = lazy("jitload.tiers.index")
     journals = lazy("jitload.tiers.journal")
@@ -85,6 +87,19 @@ class Upkeep:
             due = large or len(self.unindexed) % FLUSH_EVERY == 0
         if due:
             self.flush()
+
+    def pending(self) -> dict[str, dict[str, object]]:
+        """Key -> row of new entries that the index does not know yet: of this process, and in the journal.
+
+        Their size and use are those of the files, whatever a journal says.
+        """
+        rows = {key: row for note in journals.Journal(self._disk.directory).read() for key, row in note.rows.items()}
+        unmeasured = {
+            key: {name: value for name, value in row.items() if name not in {"bytes", "used"}}
+            for key, row in rows.items()
+            if databases.is_entry_key(key)
+        }
+        return {**unmeasured, **self.unindexed}
 
     def noted_uses(self) -> dict[str, float]:
         """Key -> time of use, of those that the index does not know yet."""

@@ -187,6 +187,18 @@ def test_a_full_disk_is_said_before_anything_is_compiled(workdir, cache_dir):
     assert "cannot write to the cache (File too large), so nothing compiled would be kept" in done.stderr
 
 
+def test_what_a_disk_that_gets_full_does_not_take_is_said_at_the_end(workdir, cache_dir):
+    """A limit of a megabyte a file stands for it: the smaller kernel is kept, and the larger is not."""
+    large = "__device__ const int t[1 << 20] = {1};\n__global__ void large(int *x) { *x = t[*x]; }\n"
+    (workdir / "large.cu").write_text(large)
+    files = f"{workdir}/saxpy.cu {workdir}/large.cu"
+    command = f"ulimit -f 2048 && exec {sys.executable} -m jitload precompile {files} --arch sm_90"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, "2 compiled, 0 cached, 0 failed" in done.stdout) == (1, True)
+    assert "jitload: 1 of 2 compiled could not be kept in the cache: make room there" in done.stderr
+    assert len(list(cache_dir.glob("objects/*/*"))) == 1
+
+
 def test_a_page_to_stdout_is_refused_before_anything_is_compiled(invoke, workdir, cache_dir):
     result = invoke("precompile", "saxpy.cu", "--arch", "sm_90", "--report", "-")
     assert (result.exit_code, "a page is a file" in result.stderr) == (1, True)

@@ -17,6 +17,7 @@ from jitload.compiler.key import key_of
 from jitload.headers.record import Variant
 from jitload.tiers import account
 from jitload.tiers.account import Account, count_entries
+from jitload.tiers.audit import IndexState
 from jitload.tiers.contents import Contents
 from jitload.tiers.journal import Journal, Note, today
 from jitload.tiers.upkeep import FLUSH_EVERY
@@ -282,6 +283,21 @@ def test_rows_that_could_not_be_written_are_written_later(tmp_path, monkeypatch)
     other.close()
     put_and_flush(cache, 101)
     assert {make_artifact(100).key, make_artifact(101).key} <= dict(cache.index.rows()).keys()
+
+
+def test_what_waits_in_the_journal_is_no_gap_of_the_index(tmp_path, monkeypatch):
+    """`cache stats` said that the index lacks what the workers of a precompile had put, which end at once."""
+    cache = filled(tmp_path / "cache", 3)
+    with monkeypatch.context() as soon:
+        soon.setattr("jitload.tiers.database.TIMEOUT_SECONDS", 0.05)
+        other = sqlite3.connect(tmp_path / "cache" / "index" / "cache.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        put_and_flush(cache, 100)
+        other.close()
+    assert [len(note.rows) for note in Journal(cache.disk.directory).read() if note.rows] == [1]
+    state = IndexState()
+    assert make_artifact(100).key in {entry.key for entry in cache.survey(state)}
+    assert (state.agrees, cache.summary().state.agrees) == (True, True)
 
 
 def test_a_quiet_cache_is_listed_without_looking_at_its_directories(tmp_path, monkeypatch):
