@@ -110,6 +110,10 @@ class Calls:
     def __exit__(self, *exc_info: object) -> None:
         self._inside.remove(get_ident())
 
+    def inside(self) -> bool:
+        """Whether this thread is in such a call: this is then a signal handler or a finalizer in the middle of it."""
+        return get_ident() in self._inside
+
     def others_inside(self) -> bool:
         """Whether another thread is in such a call."""
         return any(thread != get_ident() for thread in list(self._inside))

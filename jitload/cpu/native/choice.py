@@ -37,6 +37,8 @@ LOOK_SECONDS = 0.02
 MOST_INSTRUCTIONS = 5000
 
 
+#: From the import of what compiles on. A signal handler that launches in the middle of it finds half of a module.
+_compiles = forks.Calls()
 _MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
@@ -119,7 +121,9 @@ class NativeCode:
 
     def _compile(self, *, anew: bool = True, dear: bool = True) -> None:
         """Take what is kept, or else compile and keep it; `dear` as for `compile_native`."""
-        with self._lock:
+        if _compiles.inside():
+            return  # lanes, for this once
+        with self._lock, _compiles:
             if self._kernel is not None or self.refused or background.ending:
                 return
             try:
