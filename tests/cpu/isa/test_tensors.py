@@ -17,7 +17,7 @@ MAPS = [row for row in ROWS if row.opcode == "tensormap"]
 
 @pytest.mark.parametrize("row", COPIES, ids=[row.spelled for row in COPIES])
 def test_a_box_is_copied_as_the_model_of_a_row_says(ptx, row):
-    found = [tensors.difference(ptx, one) for name in names_of(row, 10) for one in tensors.copies(name, 3)]
+    found = [tensors.difference(ptx, one) for name in names_of(row, 6) for one in tensors.copies(name, 2)]
     assert not any(found), [one for one in found if one][:3]
 
 

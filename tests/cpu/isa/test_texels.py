@@ -32,7 +32,7 @@ def test_a_texture_is_read_as_the_model_of_a_row_says(ptx, row):
 
 @_of("suld", "sust", "sured")
 def test_a_surface_is_read_and_written_as_the_model_of_a_row_says(ptx, row):
-    found = [surfaces.difference(ptx, name) for name in names_of(row, 16)]
+    found = [surfaces.difference(ptx, name) for name in names_of(row, 8)]
     assert not any(found), [one for one in found if one][:3]
 
 
