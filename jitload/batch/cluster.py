@@ -71,6 +71,7 @@ class Cluster:
         self._ended: SimpleQueue[Any] = SimpleQueue()
         self._pending: dict[Any, None] = {}
         self._begun = time.time()
+        self._fields: dict[str, dict[str, Any]] = {}  # address -> what the scheduler says of a worker
         self.names: dict[str, str] = {}
 
     def submit(self, function: Callable[..., object], data: object, workers: Iterable[str] = ()) -> Any:
@@ -99,11 +100,16 @@ class Cluster:
 
     def workers(self) -> dict[str, int]:
         """Address -> threads of the workers that are there now and may be used."""
-        info = self._call(self._client.scheduler_info, n_workers=-1)["workers"]
-        found = {address: fields for address, fields in info.items() if self._may_use(address, fields)}
+        # Who is there does not say `scheduler_info`: where it leaves that for its caller, a callback of the client's
+        # puts an answer without workers every two seconds. One of whom it does not tell yet is there the next time.
+        there = self._call(self._client.nthreads)
+        if there.keys() - self._fields.keys():
+            self._fields |= self._call(self._client.scheduler_info, n_workers=-1)["workers"]
+        self._fields = {address: fields for address, fields in self._fields.items() if address in there}
+        found = {address: fields for address, fields in self._fields.items() if self._may_use(address, fields)}
         for address, fields in found.items():
             self.names[address] = str(fields.get("name", address))
-        return {address: max(int(fields.get("nthreads", 1)), 1) for address, fields in found.items()}
+        return {address: max(int(there[address]), 1) for address in found}
 
     def lost(self) -> list[tuple[str, set[str]]]:
         """(address, keys of the tasks that it had) of every worker that went away since."""

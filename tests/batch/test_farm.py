@@ -15,6 +15,7 @@ import pytest
 import jitload
 from jitload import Bundle, Cache, CompileError, CompileRequest
 from jitload.artifact import Artifact
+from jitload.batch import cluster as cluster_room
 from jitload.batch import farm as farm_room
 from jitload.batch.cluster import dask_executor
 from jitload.batch.packer import Packer
@@ -32,6 +33,7 @@ from jitload.workloads.workload import Workload
 from tests.batch.farm import Cluster, Scheduler, until
 from tests.tiers.remote.servers import redis_server
 
+dask = pytest.importorskip("dask", reason="distributed is not installed")
 pytest.importorskip("distributed", reason="distributed is not installed")
 pytestmark = pytest.mark.network
 
@@ -420,6 +422,16 @@ def test_a_worker_of_another_kind_is_refused_by_name(new_cluster, cache, prelude
     assert report.ok
     assert any("worker w0 (tcp" in incident and why in incident for incident in report.incidents)
     assert not os.path.exists(new_cluster.directory / "cache-w0" / "objects")
+
+
+def test_workers_are_there_at_every_look(shared):
+    """While the client writes an answer without workers where it keeps the last one, which it does every two seconds."""
+    often = {"distributed.client.scheduler-info-interval": "1ms"}
+    with dask.config.set(often), dask_executor(shared[0].address) as executor:
+        cluster = cluster_room.Cluster(executor)
+        until(lambda: len(cluster.workers()) == 2, "both workers to be known")
+        looks = [len(cluster.workers()) for _ in range(200)]
+    assert looks == [2] * 200
 
 
 def test_what_is_not_what_was_asked_for_is_not_taken(new_cluster, cache):
