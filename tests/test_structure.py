@@ -574,3 +574,19 @@ def test_signature_and_docstring_are_no_code():
         'def f(\n    a,\n    b,\n):\n    """It.\n\n    More.\n    """\n    a = b\n\n    return a\n'
     )
     assert code_lines(function) == 3
+
+
+def test_the_gate_runs_whatever_asks_for_a_framework():
+    """What skips where torch, JAX, Triton or CuPy is missing runs in the one stage that has them, or nowhere."""
+    root = PACKAGE.parent
+    stage = (root / ".ci/run").read_text().partition('stage "frameworks"')[2].partition("\nstage ")[0]
+    named = re.findall(r"tests/\S+", stage)
+    run = subprocess.run(
+        ["bash", "-c", f"echo {' '.join(named)}"], cwd=root, capture_output=True, text=True, check=True
+    )
+    asks = re.compile(r"""(?:framework|importorskip)\("(?:torch|jax|triton|cupy)""")
+    asking = {
+        str(path.relative_to(root)) for path in (root / "tests").rglob("test_*.py") if asks.search(path.read_text())
+    }
+    assert len(asking) > 5
+    assert asking <= {*run.stdout.split()}

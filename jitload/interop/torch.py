@@ -18,7 +18,7 @@ import torch
 from jitload.errors import ArgumentError, UsageTypeError, UsageValueError
 from jitload.given import given_name
 from jitload.interop.operands import Operand, operands_of, require_options, require_output
-from jitload.interop.torch_guard import guard
+from jitload.launch.arrays import has_tangent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["custom_op"]
 
 _NAME = re.compile(r"[A-Za-z_]\w*::[A-Za-z_]\w*")
+#: Where torch decides on gradients.
+_KEYS = ("AutogradCPU", "AutogradCUDA")
 #: How torch's schemas call what a kernel takes.
 _KINDS = {"tensor": "Tensor", "int": "SymInt", "float": "float", "bool": "bool", "complex": "complex"}
 
@@ -78,7 +80,7 @@ def custom_op(
     operator = _Operator(name, kernel, {"grid": grid, "block": block, **launch}, dict(outputs or {}))
     made = torch.library.custom_op(name, operator.run, mutates_args=operator.changed, schema=operator.schema)
     made.register_fake(operator.trace)
-    guard(torch, made, name, [argument.name for argument in operator.inputs], operator.changed)
+    _guard(made, name, [argument.name for argument in operator.inputs], operator.changed)
     if backward is not None:
         gradient = _Gradient(operator, backward, saves)
         made.register_autograd(gradient.run, setup_context=gradient.save)
@@ -214,3 +216,36 @@ class _Gradient:
             )
         rest = iter(given)
         return tuple(next(rest) if argument.kind == "tensor" else None for argument in self._operator.inputs)
+
+
+def _guard(made: Given, name: str, arguments: Sequence[str], changed: Sequence[str]) -> None:
+    """Have calls of an operator checked, in front of what torch does for gradients.
+
+    torch gives an operator that changes an argument no history, and one that has no rule for forward mode no tangent:
+    what is differentiated through them is then as if they had done nothing (torch 2.13, torch/_library/autograd.py).
+    """
+    if not hasattr(torch.library, "get_kernel"):  # before torch 2.9 nothing can be put in front
+        return
+    for key in _KEYS:
+        behind = torch.library.get_kernel(made._opoverload, key)
+
+        def checked(keyset: Given, *given: Given, behind: Given = behind) -> object:
+            for argument, value in zip(arguments, given, strict=False):  # defaults are left out
+                if isinstance(value, torch.Tensor):
+                    _check_gradient(name, argument, value, argument in changed)
+            return behind.call_boxed(keyset, *given)
+
+        made._lib.impl(name.partition("::")[2], checked, key, with_keyset=True)
+
+
+def _check_gradient(name: str, argument: str, value: Given, changed: bool) -> None:
+    if changed and value.requires_grad and torch.is_grad_enabled():
+        raise ArgumentError(
+            f"{name}: {argument!r} requires grad and is changed, which autograd would not see; call it under "
+            "torch.no_grad() or with .detach(), or name it in outputs="
+        )
+    if has_tangent(value):
+        raise ArgumentError(
+            f"{name}: {argument!r} has a tangent, and the operator has no rule for forward mode: what it returns would "
+            "have none; differentiate in reverse"
+        )
