@@ -98,11 +98,13 @@ class _Function:
         """Call the kernel on arrays and numbers.
 
         Raises:
-            ArgumentError: there are too many arguments or too few, or an array is of another dtype.
+            ArgumentError: there are too many arguments or too few, an array is of another dtype, or a number does not
+                fit.
         """
         values = self._complete(given, named)
         for operand in self._inputs:  # here, since what is raised in a callback becomes an error of JAX's own
             self._check_elements(operand, values[operand.name])
+            self._check_number(operand, values[operand.name])
         shapes = [self._shape(like, values) for like in self._outputs.values()]
         by_name = dict(zip(self._outputs, shapes, strict=True))
         for operand in self._operands:
@@ -154,6 +156,8 @@ class _Function:
                 f"{self.__name__}: {operand.name!r} is made of {value.dtype}, which is JAX's own; pass "
                 "jax.random.key_data(...) of it"
             )
+        if strange := _strange(value):
+            raise ArgumentError(f"{self.__name__}: {operand.name!r} is {strange}")
         element = numpy_element(np.dtype(value.dtype))
         if operand.pointee is not None and not lanes_needed(element, operand.pointee):
             advice = element_advice(value, element, operand.pointee)
@@ -167,6 +171,18 @@ class _Function:
                 f"{self.__name__}: {operand.name!r} is made of {value.dtype}, and JAX would make {kept} of it: turn on "
                 "jax_enable_x64"
             )
+
+    def _check_number(self, operand: Operand, value: Given) -> None:
+        if operand.kind == "tensor" or isinstance(value, jax.core.Tracer):
+            return
+        is_array = isinstance(value, jax.Array)
+        if not is_array and not _stays(operand, value):
+            raise ArgumentError(f"{self.__name__}: {operand.name!r} is a number, got {type(value).__name__}")
+        if np.ndim(value):
+            raise ArgumentError(
+                f"{self.__name__}: {operand.name!r} is a number, got an array of shape {np.shape(value)}"
+            )
+        operand.require_fit(self.__name__, _ready(operand, np.asarray(value) if is_array else value))
 
     def _check_output(self, name: str, like: Given) -> None:
         require_output(self.__name__, self._operands, name)
@@ -182,6 +198,19 @@ def _ready(operand: Operand, value: Given) -> Given:
     if operand.kind == "tensor" or isinstance(value, _NUMBERS):
         return np.ascontiguousarray(value) if operand.kind == "tensor" and np.ndim(value) else value
     return value[()]  # an array without axes, as NumPy's scalar
+
+
+def _strange(value: Given) -> str:
+    """What an array of NumPy is that JAX refuses in words of its own, and what to pass; else ""."""
+    if isinstance(value, np.ma.MaskedArray):
+        return "a masked array, which JAX does not take: pass .filled(...) of it"
+    if not isinstance(value, np.ndarray):
+        return ""
+    if value.dtype.names:
+        return f"made of {value.dtype}, and JAX has no structures: pass one field of it"
+    if not value.dtype.isnative:
+        return f'made of {value.dtype.str} in the other byte order: convert it with .astype("{value.dtype.name}")'
+    return ""
 
 
 def _stays(operand: Operand, value: Given) -> bool:

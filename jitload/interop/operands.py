@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from jitload.errors import UsageTypeError, UsageValueError
+from jitload.errors import ArgumentError, UsageTypeError, UsageValueError
 from jitload.jit.kernel import JitKernel
+from jitload.launch.codec import value_codec
 from jitload.launch.cpp_type import element_of, value_of
 from jitload.launch.kernel import Kernel
+from jitload.launch.misfit import Misfit
 from jitload.launch.signature import split_signature
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from jitload.launch.codec import Codec
     from jitload.launch.cpp_type import CppType
     from jitload.values import KernelInfo, Parameter
 
@@ -32,6 +35,7 @@ class Operand(NamedTuple):
         written: whether it is a tensor that the kernel may write to.
         default: a number, or None where the declaration has none.
         pointee: what a tensor is made of, or None where that is not known.
+        codec: how a number becomes the parameter's bits; None for a tensor.
     """
 
     name: str
@@ -39,6 +43,20 @@ class Operand(NamedTuple):
     written: bool = False
     default: bool | int | float | None = None
     pointee: CppType | None = None
+    codec: Codec | None = None
+
+    def require_fit(self, operator: str, value: object) -> None:
+        """Nothing, where a number can be packed as the parameter.
+
+        Raises:
+            ArgumentError: it is none, or does not fit.
+        """
+        if self.codec is None:
+            return
+        try:
+            self.codec.convert(value)
+        except Misfit as misfit:
+            raise ArgumentError(f"{operator}: {self.name!r}: {misfit}") from None
 
 
 def operands_of(operator: str, kernel: object) -> list[Operand]:
@@ -62,7 +80,8 @@ def operands_of(operator: str, kernel: object) -> list[Operand]:
         number = default if isinstance(default, (bool, int, float)) else None
         is_tensor = kind == "tensor"
         pointee = element_of(parameter) if is_tensor else None
-        operands.append(Operand(name, kind, is_tensor and not parameter.const, number, pointee))
+        codec = None if is_tensor else value_codec(parameter)
+        operands.append(Operand(name, kind, is_tensor and not parameter.const, number, pointee, codec))
     return operands
 
 

@@ -159,6 +159,51 @@ def test_a_wrong_call_is_an_error_of_ours(jax, scale):
 
 
 @pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (2**40, f"axpy: 'n': {2**40} does not fit: the range is -2147483648 to 2147483647"),
+        (np.int64(-(2**31) - 1), "axpy: 'n': .*does not fit"),
+        (1.5, "axpy: 'n': 1.5 is a floating point number and the parameter is an integer; pass int"),
+        (None, "axpy: 'n' is a number, got NoneType"),
+        ("4", "axpy: 'n' is a number, got str"),
+        ([4], "axpy: 'n' is a number, got list"),
+        (np.array([4, 4]), r"axpy: 'n' is a number, got an array of shape \(2,\)"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_refused_before_jax_has_them(jax, scale, number, words):
+    x = jax.numpy.arange(4.0)
+    for call in (scale, lambda a, x, n: jax.jit(lambda x: scale(a, x, n))(x)):
+        with pytest.raises(jitload.ArgumentError, match=words):
+            call(2.0, x, number)
+
+
+def test_numbers_in_arrays_are_looked_at_where_they_are_known(jax, jax_function, scale):
+    x = jax.numpy.arange(4.0)
+    assert scale(jax.numpy.float32(2), x, jax.numpy.int32(4)).tolist() == [0, 2, 4, 6]
+    with pytest.raises(jitload.ArgumentError, match=r"axpy: 'n': .*1\.5.* is a floating point number"):
+        scale(2.0, x, jax.numpy.float32(1.5))
+    with pytest.raises(jitload.ArgumentError, match="axpy: 'a': 1e\\+300 does not fit: it is too large for float"):
+        scale(1e300, x, 4)
+    assert jax.jit(lambda n: scale(2.0, x, n))(4).tolist() == [0, 2, 4, 6]
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (
+            np.arange(4, dtype=">f4"),
+            r"'x' is made of >f4 in the other byte order: convert it with \.astype\(\"float32\"\)",
+        ),
+        (np.ma.masked_array(np.ones(4, np.float32)), r"'x' is a masked array.*pass \.filled"),
+        (np.zeros(4, [("a", "f4")]), "'x' is made of .*JAX has no structures: pass one field"),
+    ],
+)
+def test_arrays_that_jax_does_not_take_are_refused_in_our_words(scale, array, words):
+    with pytest.raises(jitload.ArgumentError, match=words):
+        scale(2.0, array, 4)
+
+
+@pytest.mark.parametrize(
     ("outputs", "more", "words"),
     [
         ({}, {}, r"the kernel writes 'y', and arrays of JAX never change: name it in outputs=, as \{\"y\": \"y\"\}"),
