@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-README_CODE = ROOT / "tests" / "typed" / "readme.py"
+#: Where the code of pages stands for mypy, which reads it as strictly as a user may ask it to.
+TYPED = ROOT / "tests" / "typed" / "pages"
 STUB = ROOT / "jitload" / "__init__.pyi"
 OPTIONS_STUB = ROOT / "jitload" / "settings" / "options.pyi"
 #: The pages that have the table of settings.
 PAGES = (ROOT / "README.md", ROOT / "docs" / "settings.md")
+#: The pages besides the README, the how-tos and the reference whose blocks of Python are one program.
+PROGRAMS = ("frameworks", "modules", "resources", "settings", "start")
 
 
 def stub() -> str:
@@ -68,9 +71,11 @@ def with_table(page: str) -> str:
     return re.sub(r"\| variable \|.*\n(?:\|.*\n)*", lambda _: settings_table(), page, count=1)
 
 
-def readme_code() -> str:
-    """The Python of the README as one file, which mypy reads with the tests, as strictly as a user may ask it to."""
-    return "\n".join(re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL))
+def page_code() -> dict[str, str]:
+    """File in TYPED -> the Python of a page, for pages whose blocks are one program."""
+    named = (README, *(ROOT / "docs" / f"{name}.md" for name in PROGRAMS), *(ROOT / "docs").glob("*/*.md"))
+    pages = {page: re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE) for page in named}
+    return {f"{page.stem.lower()}.py": "\n".join(blocks) for page, blocks in pages.items() if blocks}
 
 
 def _rows() -> tuple[Option, ...]:
@@ -85,4 +90,5 @@ if __name__ == "__main__":
     OPTIONS_STUB.write_text(options_stub())
     for page in PAGES:
         page.write_text(with_table(page.read_text()))
-    README_CODE.write_text(readme_code())
+    for name, code in page_code().items():
+        (TYPED / name).write_text(code)

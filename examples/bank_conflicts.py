@@ -26,7 +26,7 @@ __global__ void transpose(const float *x, float *y, int n)
 
 
 @jitload.jit_kernel(source=SOURCE, entry="transpose<{PITCH}>")
-def transpose(x, y, n, *, PITCH=32):  # noqa: N803 - the name of the template
+def transpose(x: np.ndarray, y: np.ndarray, n: int, *, PITCH: int = 32) -> None:  # noqa: N803 - the name of the template
     """y = x.T for n x n floats, n a multiple of 32."""
 
 

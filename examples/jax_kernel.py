@@ -34,14 +34,14 @@ BLOCK = 128
 
 
 @jitload.jit_kernel(source=SOURCE)
-def silu(x, y, n): ...
+def silu(x: jax.Array, y: jax.Array, n: int) -> None: ...
 
 
 @jitload.jit_kernel(source=SOURCE)
-def silu_backward(gradient, x, result, n): ...
+def silu_backward(gradient: jax.Array, x: jax.Array, result: jax.Array, n: int) -> None: ...
 
 
-def blocks(*arguments):
+def blocks(*arguments: jax.Array | int) -> int:
     return -(-int(arguments[-1]) // BLOCK)  # of n
 
 
@@ -50,7 +50,7 @@ backward = jax_function(silu_backward, grid=blocks, block=BLOCK, outputs={"resul
 
 
 @jax.custom_vjp
-def activate(x):
+def activate(x: jax.Array) -> jax.Array:
     return forward(x, x.size)
 
 

@@ -13,7 +13,7 @@ import jitload
 
 
 @jitload.jit_kernel
-def saxpy(a, x, y, n):
+def saxpy(a: float, x: np.ndarray, y: np.ndarray, n: int) -> None:
     r"""
     extern "C" __global__ void saxpy(float a, const float *x, float *y, int n)
     {

@@ -23,7 +23,14 @@ __global__ void block_sum(const T *x, T *partial, int n)
 
 
 @jitload.jit_kernel(source=SOURCE, entry="block_sum<{T}, {BLOCK}>")
-def block_sum(x, partial, n, *, T="float", BLOCK=256):  # noqa: N803 - the names of the template
+def block_sum(
+    x: np.ndarray,
+    partial: np.ndarray,
+    n: int,
+    *,
+    T: str = "float",  # noqa: N803 - the names of the template
+    BLOCK: int = 256,  # noqa: N803
+) -> None:
     """Sum of each block of BLOCK elements."""
 
 

@@ -32,14 +32,21 @@ BLOCK = 128
 
 
 @jitload.jit_kernel(source=SOURCE)
-def silu(x, y, n, *, T="double"): ...  # noqa: N803 - the name of the template
+def silu(x: torch.Tensor, y: torch.Tensor, n: int, *, T: str = "double") -> None: ...  # noqa: N803 - the template's name
 
 
 @jitload.jit_kernel(source=SOURCE)
-def silu_backward(gradient, x, result, n, *, T="double"): ...  # noqa: N803
+def silu_backward(
+    gradient: torch.Tensor,
+    x: torch.Tensor,
+    result: torch.Tensor,
+    n: int,
+    *,
+    T: str = "double",  # noqa: N803
+) -> None: ...
 
 
-def blocks(*arguments):
+def blocks(*arguments: torch.Tensor | int) -> int:
     return -(-arguments[-1] // BLOCK)  # of n
 
 

@@ -103,6 +103,7 @@ kernel.kernel()
 module = kernel.module
 """
 UNITS = '''
+import numpy as np
 from pathlib import Path
 import jitload
 main = """extern "C" __device__ int helped();

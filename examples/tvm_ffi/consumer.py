@@ -28,7 +28,8 @@ def build(directory: pathlib.Path) -> pathlib.Path:
     """Compile consumer.cc."""
     library = directory / "consumer.so"
     ours, cuda = (pathlib.Path(path) for path in (libinfo.find_libtvm_ffi(), runtime()))
-    headers = {pathfinder.find_nvidia_header_directory(name) for name in ("cudart", "nvcc")} - {None}
+    found = map(pathfinder.find_nvidia_header_directory, ("cudart", "nvcc"))
+    headers = {path for path in found if path is not None}
     includes = [libinfo.find_include_path(), libinfo.find_dlpack_include_path(), *sorted(headers)]
     command = ["c++", "-std=c++17", "-O1", "-shared", "-fPIC", *(f"-I{path}" for path in includes)]
     command += [str(HERE / "consumer.cc"), "-o", str(library), f"-L{ours.parent}", "-ltvm_ffi"]

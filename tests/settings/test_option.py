@@ -177,9 +177,11 @@ def test_type_checkers_read_the_rows():
     assert stub.read_text() == written()["options_stub"]()
 
 
-def test_type_checkers_read_the_code_of_the_readme():
-    """mypy reads tests/typed as strictly as a user may ask it to; `python .ci/write_stub.py` writes this file there."""
-    assert (ROOT / "tests" / "typed" / "readme.py").read_text() == written()["readme_code"]()
+def test_type_checkers_read_the_code_of_the_pages():
+    """mypy reads tests/typed as strictly as a user may ask it to; `python .ci/write_stub.py` writes these files there."""
+    there = {path.name: path.read_text() for path in (ROOT / "tests" / "typed" / "pages").glob("*.py")}
+    assert there == written()["page_code"]()
+    assert {"readme.py", "author.py", "ci.py", "wheel.py", "frameworks.py"} <= there.keys()
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/settings.md"])
