@@ -17,7 +17,21 @@ from tests.cpu.families import decide
 
 #: How refused names begin -> a line with one, and what its refusal says to do.
 LEFT = {
-    "tcgen05.": ("tcgen05.wait::ld.sync.aligned", "give the kernel a path for plain compute_90"),
+    "tcgen05.mma.": (
+        "tcgen05.mma.cta_group::1.kind::f16 [%r1], %d1, %d2, %r2, %p1",
+        "give the kernel a path for plain compute_90",
+    ),
+    "tcgen05.cp.": ("tcgen05.cp.cta_group::1.128x256b [%r1], %d1", "tcgen05.st is"),
+    "tcgen05.shift.": ("tcgen05.shift.cta_group::1.down [%r1]", "is not supported"),
+    **{
+        f"tcgen05.{verb}.cta_group::2.": (f"tcgen05.{verb}.cta_group::2.sync.aligned{rest}", ".cta_group::1 is")
+        for verb, rest in (
+            ("alloc", ".b32 [%d1], 32"),
+            ("dealloc", ".b32 %r1, 32"),
+            ("relinquish_alloc_permit", ""),
+            ("commit", ".b64 [%d1]"),
+        )
+    },
     "tensormap.replace.tile.swizzle_atomicity.": (
         "tensormap.replace.tile.swizzle_atomicity.global.b1024.b32 [%w], 1",
         "leave it at 0",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.registers import RegisterFile
     from jitload.cpu.lanes.product import Product
+    from jitload.cpu.lanes.tensor_memory import TensorMove
     from jitload.cpu.lanes.warpgroup import GroupProduct
     from jitload.cpu.memory.access import RunningLanes
     from jitload.cpu.text.ir import Instruction
@@ -32,6 +33,7 @@ class MeetingCode(NamedTuple):
         masked: whether a member mask is the first operand (`.sync` forms).
         product: of matrices by a warp, for `mma` and `wmma`.
         group: of matrices by a warpgroup, for `wgmma`.
+        tensor: what a warp does with tensor memory, for `tcgen05`.
         aligned: whether all threads of a warp must execute this very instruction (barriers).
     """
 
@@ -43,6 +45,7 @@ class MeetingCode(NamedTuple):
     masked: bool = False
     product: Product | None = None
     group: GroupProduct | None = None
+    tensor: TensorMove | None = None
     aligned: bool = False
 
 

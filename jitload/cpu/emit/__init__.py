@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         stochastic,
         surface,
         tensor,
+        tensor_memory,
         texture,
         video,
         warpgroup,
@@ -42,6 +43,7 @@ else:
     stochastic = lazy("jitload.cpu.emit.stochastic")
     surface = lazy("jitload.cpu.emit.surface")
     tensor = lazy("jitload.cpu.emit.tensor")
+    tensor_memory = lazy("jitload.cpu.emit.tensor_memory")
     texture = lazy("jitload.cpu.emit.texture")
     video = lazy("jitload.cpu.emit.video")
     warpgroup = lazy("jitload.cpu.emit.warpgroup")
@@ -70,6 +72,7 @@ emits_with(lambda: surface.emit_query, "suq", "txq")
 emits_with(lambda: tensor.emit_tensor_copy, "cp", of=("tensor", "reduce"))
 emits_with(lambda: tensor.emit_tensor_map_fence, "fence", of=("tensormap::generic",))
 emits_with(lambda: tensor.emit_tensor_map, "tensormap")
+emits_with(lambda: tensor_memory.emit_commit, "tcgen05", of=("commit",))
 emits_with(lambda: texture.emit_tex, "tex")
 emits_with(lambda: texture.emit_tld4, "tld4")
 emits_with(lambda: video.emit_scalar, *_SCALAR)

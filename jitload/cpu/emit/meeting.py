@@ -18,10 +18,11 @@ from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from jitload.cpu.code.writer import BlockWriter
-    from jitload.cpu.emit import matrix, warpgroup
+    from jitload.cpu.emit import matrix, tensor_memory, warpgroup
     from jitload.cpu.text.ir import Instruction, Operand
 else:
     matrix = lazy("jitload.cpu.emit.matrix")
+    tensor_memory = lazy("jitload.cpu.emit.tensor_memory")
     warpgroup = lazy("jitload.cpu.emit.warpgroup")
 
 _OF_MATRICES = {"mma", "wmma", "movmatrix", "ldmatrix", "stmatrix"}
@@ -39,6 +40,8 @@ def emit_meeting(writer: BlockWriter, instruction: Instruction) -> tuple[Meeting
         found = matrix.MEETINGS[instruction.opcode](writer, instruction, modifiers)
     elif instruction.opcode == "wgmma":
         found = warpgroup.emit_group_product(writer, instruction, modifiers)
+    elif instruction.opcode == "tcgen05":
+        found = tensor_memory.emit_meeting(writer, instruction, modifiers)
     elif instruction.opcode in {"bar", "barrier"} and not modifiers.flag("warp"):
         found = _barrier(writer, instruction, modifiers)
     else:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         matrices,
         multimem,
         synchronization,
+        tensor_memory,
         tensors,
         textures,
         video,
@@ -38,6 +39,7 @@ else:  # of which not every program has an instruction
     matrices = lazy("jitload.cpu.isa.matrices")
     multimem = lazy("jitload.cpu.isa.multimem")
     synchronization = lazy("jitload.cpu.isa.synchronization")
+    tensor_memory = lazy("jitload.cpu.isa.tensor_memory")
     tensors = lazy("jitload.cpu.isa.tensors")
     textures = lazy("jitload.cpu.isa.textures")
     video = lazy("jitload.cpu.isa.video")
@@ -68,6 +70,7 @@ _FAMILIES: dict[str, _File] = {
     "Warps": warps,
     "Tensor cores": matrices,
     "Warpgroups": warpgroups,
+    "Tensor memory": tensor_memory,
     "Textures": textures,
     "Control": control,
     "Video instructions": video,
@@ -81,6 +84,7 @@ _OPCODES: dict[str, str] = {
     "Warps": "activemask elect match redux shfl vote",
     "Tensor cores": "ldmatrix mma movmatrix stmatrix wmma",
     "Warpgroups": "wgmma",
+    "Tensor memory": "tcgen05",
     "Textures": "suld suq sured sust tex tld4 txq",
     "Video instructions": (
         "vabsdiff vabsdiff2 vabsdiff4 vadd vadd2 vadd4 vavrg2 vavrg4 vmad vmax vmax2 vmax4 vmin vmin2 vmin4 vset vset2 vset4 vshl "

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.memory.arena import Allocation, Arena
     from jitload.cpu.memory.slab import Slab
+    from jitload.cpu.memory.tensor_memory import TensorMemory
     from jitload.cpu.types import Array, Lanes
     from jitload.launch.device import Dim3
 
@@ -41,8 +42,7 @@ class RunningLanes(Protocol):
         local: the local memory of every lane.
         params: the parameter block.
         watched: whether accesses are reported.
-        global_addresses: the class of addresses in the arena.
-        slab_addresses: the class of addresses in the other spaces.
+        global_addresses: the class of addresses in the arena, and `slab_addresses` in the other spaces.
     """
 
     lanes_total: int
@@ -62,6 +62,9 @@ class RunningLanes(Protocol):
     watched: bool
     global_addresses: type[GlobalAddresses]
     slab_addresses: type[SlabAddresses]
+
+    def tensors(self) -> TensorMemory:
+        """The tensor memory of every thread block."""
 
     def lane_slabs(self, space: str) -> Array | int:
         """Where the current lanes' slabs start."""

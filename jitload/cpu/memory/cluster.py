@@ -43,7 +43,7 @@ def cluster_address(batch: RunningLanes, address: Lanes, rank: Lanes, generic: b
     if len(bad):
         number, many = int(np.atleast_1d(rank)[bad[0]]), f"{count} blocks" if count > 1 else "one block"
         batch.fail(site, int(bad[0]), f"thread block {number} of a cluster that has {many}")
-    wide = _in_window(batch, address, generic, site)
+    wide = in_window(batch, address, generic, site)
     # Alone a block has no other address than its own.
     whose = np.uint64(0) if count == 1 else (rank.astype(np.uint64) + np.uint64(1)) << np.uint64(_RANK_BITS)
     found = (wide & _PLACE) + whose + np.uint64(SHARED_WINDOW if generic else 0)
@@ -52,7 +52,7 @@ def cluster_address(batch: RunningLanes, address: Lanes, rank: Lanes, generic: b
 
 def rank_of_address(batch: RunningLanes, address: Lanes, generic: bool, site: int) -> Lanes:
     """`getctarank`: the rank in the cluster of the block in whose shared memory an address lies."""
-    wide = np.atleast_1d(_in_window(batch, address, generic, site)).astype(np.int64)
+    wide = np.atleast_1d(in_window(batch, address, generic, site)).astype(np.int64)
     whose, _ = _split(wide)
     bad = np.flatnonzero((whose < 0) | (whose > batch.cluster_blocks))
     if len(bad):
@@ -68,7 +68,7 @@ def is_own(batch: RunningLanes, offsets: Lanes) -> Lanes:
     return (whose == 0) | (whose == _own_slots(batch, None) % batch.cluster_blocks + 1)
 
 
-def _in_window(batch: RunningLanes, address: Lanes, generic: bool, site: int) -> Lanes:
+def in_window(batch: RunningLanes, address: Lanes, generic: bool, site: int) -> Lanes:
     """Shared addresses as u64."""
     wide = address.astype(np.uint64)
     if not generic:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jitload.cpu.memory.cluster import cluster_address, rank_of_address
+from jitload.cpu.memory.cluster import cluster_address, in_window, rank_of_address
 from jitload.cpu.memory.copies import copy_bulk
 from jitload.cpu.memory.generic import at_cluster, at_global
-from jitload.cpu.memory.mbarrier import mbarrier_transact
+from jitload.cpu.memory.mbarrier import mbarrier_arrive, mbarrier_transact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,3 +95,10 @@ def complete_multicast(batch: RunningLanes, barrier: Lanes, mask: Lanes, size: L
     for lanes, places in destinations(batch, barrier, mask, site):
         with as_lanes(batch, lanes):
             mbarrier_transact(batch, at_cluster(batch, places[lanes]), 0, site, size[lanes], -1)
+
+
+def arrive_multicast(batch: RunningLanes, barrier: Lanes, mask: Lanes, site: int, *, generic: bool) -> None:
+    """`tcgen05.commit` with `.multicast::cluster`: an arrival at the mbarrier of each of the blocks."""
+    for lanes, places in destinations(batch, in_window(batch, barrier, generic, site), mask, site):
+        with as_lanes(batch, lanes):
+            mbarrier_arrive(batch, at_cluster(batch, places[lanes]), 0, site, np.uint32(1), False)

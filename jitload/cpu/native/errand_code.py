@@ -107,6 +107,9 @@ class ErrandWriter:
         self._written += 1
         writer = BlockWriter(self._function, Block(self._written))
         end = block.end
+        done = block.instructions[position] if position != END else getattr(end, "instruction", None)
+        if done is not None and done.opcode == "tcgen05":
+            raise Refused("tensor memory, which blocks of lanes alone have", done.place)
         if position != END:
             found = _instruction(writer, block.instructions[position])
         elif isinstance(end, Meeting):

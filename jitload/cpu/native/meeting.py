@@ -55,6 +55,8 @@ def _barrier(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) ->
 
 def _warp(w: KernelWriter, instruction: Instruction, modifiers: Modifiers) -> Meet:
     opcode = instruction.opcode
+    if opcode == "tcgen05":
+        raise Refused("tcgen05 has no native form")
     if opcode == "activemask":
         modifiers.type()
         return Meet("activemask", results=_results(instruction.operands, (32,)))

@@ -23,15 +23,20 @@ from jitload.cpu.memory.reporting import (
 from jitload.cpu.memory.slab import Slab
 from jitload.cpu.run.grid import thread_axis
 from jitload.cpu.run.residence import Residence
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jitload.cpu.lanes.affine import Affine
+    from jitload.cpu.memory import tensor_memory
     from jitload.cpu.memory.access import Addresses
+    from jitload.cpu.memory.tensor_memory import TensorMemory
     from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array, Lanes
     from jitload.launch.device import Dim3
+else:
+    tensor_memory = lazy("jitload.cpu.memory.tensor_memory")
 
 _AXES = "xyz"
 #: Special registers that count -> those whose extent they give.
@@ -56,11 +61,13 @@ class Batch:
         residence: who uses whose shared memory, in clusters of several blocks.
         watched: whether accesses are reported.
         altered: whether memory may have been changed by an atomic since a loop that waits last asked.
+        tensor_memory: that of all its blocks, once somebody allocates.
         held: the last atomic of such a loop that changed nothing: site, addresses, offset, lanes.
     """
 
     altered = True
     held: tuple[int, Addresses, int, Array | None] | None = None
+    tensor_memory: TensorMemory | None = None
 
     global_addresses: type[GlobalAddresses] = GlobalAddresses
     slab_addresses: type[SlabAddresses] = SlabAddresses
@@ -110,6 +117,12 @@ class Batch:
         if rest:
             bits[:, -1] = (1 << rest) - 1
         return bits.reshape(-1)
+
+    def tensors(self) -> TensorMemory:
+        """The tensor memory of every thread block, made when it is first asked for."""
+        if self.tensor_memory is None:
+            self.tensor_memory = tensor_memory.TensorMemory(self.blocks)
+        return self.tensor_memory
 
     def lane_slabs(self, space: str) -> Array | int:
         """Where the current lanes' slabs start."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.block_code import MeetingCode
     from jitload.cpu.lanes import matrix
-    from jitload.cpu.run import barrier, cluster_barrier, members, undefined, warpgroups
+    from jitload.cpu.run import barrier, cluster_barrier, members, tensor_memory, undefined, warpgroups
     from jitload.cpu.run.barrier import Barriers
     from jitload.cpu.run.batch import Batch
     from jitload.cpu.run.cluster_barrier import ClusterBarrier
@@ -29,6 +29,7 @@ else:  # what not every kernel comes to
     matrix = lazy("jitload.cpu.lanes.matrix")
     cluster_barrier = lazy("jitload.cpu.run.cluster_barrier")
     members = lazy("jitload.cpu.run.members")
+    tensor_memory = lazy("jitload.cpu.run.tensor_memory")
     undefined = lazy("jitload.cpu.run.undefined")
     warpgroups = lazy("jitload.cpu.run.warpgroups")
 
@@ -99,12 +100,17 @@ class Meetings:
         if lanes is None:
             batch.live_threads[:] = 0
             batch.live_bits[:] = 0
+            if batch.tensor_memory is not None:
+                tensor_memory.expect_freed(batch, np.arange(batch.blocks))
             if batch.residence is not None:
                 batch.residence.left()
             return
         batch.live_threads -= np.bincount(batch.block_slot[lanes], minlength=batch.blocks)
         slots = batch.slots[lanes]
         batch.live_bits &= ~ballot(slots >> 5, len(batch.live_bits), slots)
+        if batch.tensor_memory is not None:
+            ended = np.unique(batch.block_slot[lanes])
+            tensor_memory.expect_freed(batch, ended[batch.live_threads[ended] == 0])
         if self._barriers is not None:
             self._barriers.depart()
         if batch.residence is not None:
@@ -179,6 +185,8 @@ class Meetings:
         if code.group is not None:
             where = code.site if sites is None else sites
             return warpgroups.multiply_in_groups(self._batch, code.group, lanes, values, where)
+        if code.tensor is not None:
+            return tensor_memory.move_tensors(self._batch, code.tensor, lanes, values, code.site)
         if code.product is None and not code.name.startswith(("rows", "movmatrix")):
             return run_warp(code.name, slots, masks, values, self._batch.slot_count)
         if len(slots) % 32 or (slots.reshape(-1, 32) & 31 != np.arange(32)).any():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jitload.cpu.isa.registry import Name, read_name
 from jitload.cpu.lanes.product import ELEMENT_BITS
 from jitload.cpu.types import TYPES, Type
+from tests.cpu.isa.tensor_cells import registers_of_move
 
 if TYPE_CHECKING:
     from jitload.cpu.isa.row import Place, Row
@@ -120,6 +121,8 @@ _SURFACES = {"1d": "%r1", "2d": "%r1, %r2", "a1d": "%r1, %r2"}
 
 def _address(name: Name, place: Place, *, first: bool) -> str:
     opcode = name.row.opcode
+    if opcode == "tcgen05":
+        return "[%r1]"
     if opcode in {"suld", "sust", "sured"}:
         geometry = next(part for part in name.picked if part.endswith("d") and part[-2].isdigit())
         return f"[%d1, {{{_SURFACES.get(geometry, '%r1, %r2, %r3, %r3')}}}]"
@@ -146,6 +149,8 @@ def _moved(name: Name) -> str:
 
 def _fragment(name: Name, place: str) -> str:
     """The registers of a fragment."""
+    if name.row.opcode == "tcgen05":
+        return "{" + ", ".join(f"%r{number % 9}" for number in range(registers_of_move(name))) + "}"
     rows = next((int(part[1]) for part in name.picked if part in {"x1", "x2", "x4"}), 0)
     if rows:
         return "{" + ", ".join(f"%r{k}" for k in range(rows * (1 + ("m16n16" in name.picked)))) + "}"

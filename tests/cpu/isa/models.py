@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from jitload.cpu.types import TYPES
-from tests.cpu.isa import approximations, boxes, conversions, integers, products, reals, texels, warps
+from tests.cpu.isa import approximations, boxes, conversions, integers, products, reals, tensor_cells, texels, warps
 from tests.cpu.isa.reals import FORMATS, NAN, Real, order
 from tests.cpu.isa.words import Word, picked
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jitload.cpu.isa.registry import Name
 
 #: Where words of models are, beside this file; each word is in one of them.
-FILES = (reals, integers, products, boxes, texels, approximations, conversions, warps)
+FILES = (reals, integers, products, boxes, texels, approximations, conversions, warps, tensor_cells)
 
 
 def moved(a: Real | int) -> Word:

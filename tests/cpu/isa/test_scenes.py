@@ -7,10 +7,13 @@ import pytest
 
 from jitload.cpu.isa.registry import families
 from jitload.errors import CpuFault
+from tests.cpu.isa import scenes
 from tests.cpu.isa.lines import names_of
-from tests.cpu.isa.scenes import SCENES, THREADS, text_of
+from tests.cpu.isa.scenes import THREADS, text_of
+from tests.cpu.isa.tensor_scenes import TENSOR_SCENES
 from tests.cpu.isa.ways import way_of
 
+SCENES = {**scenes.SCENES, **TENSOR_SCENES}
 ROWS = [row for rows in families().values() for row in rows if way_of(row) == "scene"]
 
 

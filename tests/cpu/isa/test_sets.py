@@ -11,6 +11,7 @@ from tests.cpu.isa import (
     test_models,
     test_nothing,
     test_scenes,
+    test_tensor_moves,
     test_tensors,
     test_texels,
     test_videos,
@@ -28,6 +29,7 @@ ASKED = {
     "bulk": test_tensors.BULK,
     "tensor": test_tensors.COPIES + test_tensors.MAPS,
     "texels": test_texels.ROWS,
+    "tensor move": test_tensor_moves.ROWS,
     "nothing": test_nothing.ROWS,
 }
 

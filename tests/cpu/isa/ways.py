@@ -13,11 +13,13 @@ _TEXELS = frozenset(["tex", "tld4", "txq", "suld", "sust", "sured", "suq"])
 
 
 def way_of(row: Row) -> str:
-    """ "value", "access", "meeting", "matrix", "video", "scene", "nothing", "bulk", "tensor" or "texels"; "" where there is no model."""
+    """ "value", "access", "meeting", "matrix", "video", "scene", "nothing", "bulk", "tensor", "texels", "tensor move", "tensor copy" or "tensor product"; "" where there is no model."""
     if row.refused or not row.model:
         return ""
     if row.model in {"nothing", "scene"}:
         return row.model
+    if row.opcode == "tcgen05":
+        return "tensor product" if "!mma" in row.spelled else "tensor copy" if "!cp" in row.spelled else "tensor move"
     if row.opcode in _TEXELS:
         return "texels"
     if row.opcode in {"cp", "tensormap"}:

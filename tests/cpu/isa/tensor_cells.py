@@ -1,0 +1,69 @@
+"""Models of what moves between registers and tensor memory: who holds which cell (PTX ISA section 9.7.16.2.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jitload.cpu.isa.registry import Name
+
+SHAPES = ("32x32b", "16x64b", "16x128b", "16x256b", "16x32bx2")
+_EACH = {"16x128b": 2, "16x256b": 4}
+
+
+def shape_of_move(name: Name) -> str:
+    """As it is written."""
+    return next(part for part in name.picked if part in SHAPES)
+
+
+def registers_of_move(name: Name) -> int:
+    """Of each thread."""
+    count = next(int(part[1:]) for part in name.picked if part[0] == "x" and part[1:].isdigit())
+    return count * _EACH.get(shape_of_move(name), 1)
+
+
+def _holder(shape: str, lane: int, column: int) -> tuple[int, int]:
+    """The (thread, register) that has a cell, as the figures show it."""
+    low, upper = lane % 8, lane // 8
+    if shape == "16x64b":
+        return 4 * low + 2 * (column % 2) + upper, column // 2
+    if shape == "16x128b":
+        return 4 * low + column % 4, 2 * (column // 4) + upper
+    if shape == "16x256b":
+        return 4 * low + column % 8 // 2, 4 * (column // 8) + 2 * upper + column % 2
+    return lane, column
+
+
+def _held(name: Name, split: int) -> Iterator[tuple[int, int, int, list[int]]]:
+    """(thread, register, lane, columns) of everything that moves; a packed register has two columns."""
+    shape, registers = shape_of_move(name), registers_of_move(name)
+    packed = name.has("pack::16b") or name.has("unpack::16b")
+    height = 32 if shape == "32x32b" else 16
+    width = registers * 32 // (32 if shape in {"32x32b", "16x32bx2"} else 16)
+    for lane in range(height):
+        for column in range(width):
+            thread, register = _holder(shape, lane, column)
+            for half in range(2 if shape == "16x32bx2" else 1):
+                first = column * (1 + packed) + half * split
+                yield thread + 16 * half, register, lane, [first, first + 1] if packed else [first]
+
+
+def fragment(name: Name, t: list[list[int]], b: int = 0) -> list[list[int]]:
+    """The registers of each thread, of lanes of words; `b` is how far off the second half is."""
+    found = [[0] * registers_of_move(name) for _ in range(32)]
+    for thread, register, lane, columns in _held(name, b):
+        words = [t[lane][column] for column in columns]
+        found[thread][register] = words[0] if len(words) == 1 else words[0] & 0xFFFF | (words[1] & 0xFFFF) << 16
+    return found
+
+
+def dealt(name: Name, c: list[list[int]], b: int = 0) -> dict[tuple[int, int], int]:
+    """What stands in (lane, column) afterwards, of the registers of each thread."""
+    found = {}
+    for thread, register, lane, columns in _held(name, b):
+        word = c[thread][register]
+        halves = [word] if len(columns) == 1 else [word & 0xFFFF, word >> 16]
+        found.update({(lane, column): half for column, half in zip(columns, halves, strict=True)})
+    return found
