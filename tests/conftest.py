@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import zlib
@@ -27,6 +28,9 @@ EXAMPLES = int(os.environ.get("JITLOAD_TEST_EXAMPLES", "100"))
 hypothesis.settings.register_profile("jitload", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("jitload")
 
+# Such stages also run so many rows alone of each part of a table, other ones with each Python and each driver; 0 is all.
+ROWS = int(os.environ.get("JITLOAD_TEST_ROWS", "0"))
+
 #: Skipped without these, but where JITLOAD_TEST_FRAMEWORKS says that they are there.
 FRAMEWORKS = tuple(f"{name} is not installed" for name in ("cupy", "jax", "torch", "triton"))
 MUST_RUN = FRAMEWORKS if os.environ.get("JITLOAD_TEST_FRAMEWORKS") else ()
@@ -45,10 +49,13 @@ MAY_SKIP_IN_CI += tuple(filter(None, os.environ.get("JITLOAD_TEST_WITHOUT", "").
 
 
 #: So many rows of each table of tests in these rooms are measured, where coverage is: the others go through the same code.
-#: In the other rooms a row has a line or a branch of its own.
+#: In the other rooms a row may have a line of its own, as an instruction has in `cpu`: there of each part of a table.
 MEASURED_ROWS = 3
-SAMPLED_ROOMS = frozenset({"batch", "cli", "cuda", "driver", "images", "kernels", "launch"})
+SAMPLED_ROOMS = frozenset(
+    {"batch", "cli", "cpu/algorithms", "cpu/differential", "cuda", "driver", "images", "kernels", "launch"}
+)
 UNMEASURED = pytest.StashKey[set]()
+_FIRST_WORD = re.compile(r"\w*")
 
 
 def pytest_addoption(parser):
@@ -56,26 +63,40 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """With --bounded, keep some rows of each slow table: two, or `slow(keep=...)`, other ones for each test."""
-    if not config.getoption("--bounded"):
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    kept = {
-        item
-        for name, rows in _tables(slow)
-        for item in _some(name, rows, rows[0].get_closest_marker("slow").kwargs.get("keep", 2))
-    }
-    dropped = [item for item in slow if item not in kept]
-    items[:] = [item for item in items if item in kept or not item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=dropped)
+    """Keep some rows of each table: with --bounded of the slow ones, and where `ROWS` says so."""
+    kept = {*items}
+    if config.getoption("--bounded"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        kept -= {*slow}.difference(*(_bounded(rows) for _, rows in _tables(slow)))
+    if ROWS:
+        salt = f"{sys.version_info[:2]} {'CHECKING_DRIVER' in os.environ}"
+        kept &= {item for name, rows in _tables(items, _part) for item in _some(name + salt, rows, ROWS)}
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
 
 
-def _tables(items):
-    """(name, rows) of each test of these: what differs by its parameters alone are the rows of one table."""
+def _bounded(rows):
+    """Two rows of a slow table, or `slow(keep=...)`: in one file of the same builds, each of which is a compile of it."""
+    return _some(rows[0].path.name, rows, rows[0].get_closest_marker("slow").kwargs.get("keep", 2))
+
+
+def _tables(items, part_of=lambda item: ""):
+    """(name, rows) of each test of these, or of its parts: what differs by its parameters alone are the rows of one table."""
     tables = {}
     for item in items:
-        tables.setdefault((item.path, getattr(item, "originalname", item.name)), []).append(item)
-    return [(name, rows) for (_, name), rows in tables.items()]
+        tables.setdefault((item.path, getattr(item, "originalname", item.name), part_of(item)), []).append(item)
+    return [(name + part, rows) for (_, name, part), rows in tables.items()]
+
+
+def _part(item):
+    """The part of its table that a row is in: that of the rows whose names begin with the same word."""
+    return _FIRST_WORD.match(item.callspec.id)[0] if hasattr(item, "callspec") else ""
+
+
+def _measured_part(item):
+    """The part of its table, of which some rows are measured."""
+    rooms = {room.as_posix() for room in item.path.relative_to(pathlib.Path(__file__).parent).parents}
+    return "" if rooms & SAMPLED_ROOMS else _part(item)
 
 
 def _some(name, rows, keep):
@@ -86,11 +107,9 @@ def _some(name, rows, keep):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session):
-    """What stands for 14,000 tests lives to the end: no collection of garbage is to walk through it again."""
-    here = pathlib.Path(__file__).parent
-    sampled = [item for item in session.items if SAMPLED_ROOMS & {*item.path.relative_to(here).parts[:1]}]
-    kept = {item for name, rows in _tables(sampled) for item in _some(name, rows, MEASURED_ROWS)}
-    session.stash[UNMEASURED] = {*sampled} - kept
+    """What stands for 16,000 tests lives to the end: no collection of garbage is to walk through it again."""
+    kept = {item for name, rows in _tables(session.items, _measured_part) for item in _some(name, rows, MEASURED_ROWS)}
+    session.stash[UNMEASURED] = {*session.items} - kept
     gc.collect()
     gc.freeze()
 
