@@ -123,6 +123,7 @@ def _summarize(block: Block, carry: Register) -> None:
     for instruction in (*block.instructions, *ended):
         results, sources = results_and_sources(instruction)
         writes, reads = carries(instruction)
+        reads = reads or (writes and instruction.guard is not None)
         for register in (*sources, *([carry] if reads else [])):
             if not defined >> register.index & 1:
                 used |= 1 << register.index

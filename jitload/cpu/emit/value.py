@@ -129,7 +129,7 @@ def _emit_mov(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
         # All are read before the first is written: `mov.v2 {a, b}, {b, a}` swaps.
         sources = [writer.temporary(writer.source(one, type_.rep)) for one in _elements(a, int(width[1]))]
         for target, source in zip(_elements(d, int(width[1])), sources, strict=True):
-            writer.result(target, type_.rep, source)
+            writer.result(target, type_.rep, source, shared=True)
     elif isinstance(d, Vector):
         count = len(d.items)
         part = unsigned_rep(_part_bits(type_.bits, count))

@@ -74,7 +74,7 @@ class KernelWriter(OperandReader):
         self._emit, self._arrive = emit
         self._entries = entries
         self._guard: str | None = None
-        self._unsaved = find_unsaved(blocks)
+        self._unsaved = find_unsaved(blocks, carry)
         self._reaches: dict[int, Reach] = {}
         self._now = 0
 
