@@ -108,7 +108,8 @@ def _some(name, rows, keep):
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session):
     """What stands for 16,000 tests lives to the end: no collection of garbage is to walk through it again."""
-    kept = {item for name, rows in _tables(session.items, _measured_part) for item in _some(name, rows, MEASURED_ROWS)}
+    measured = [item for item in session.items if not item.get_closest_marker("unmeasured")]
+    kept = {item for name, rows in _tables(measured, _measured_part) for item in _some(name, rows, MEASURED_ROWS)}
     session.stash[UNMEASURED] = {*session.items} - kept
     gc.collect()
     gc.freeze()
@@ -116,7 +117,7 @@ def pytest_collection_finish(session):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item):
-    """Where .ci/run measures coverage, some rows of large tables run without: it doubles what they cost."""
+    """Where .ci/run measures coverage, most rows of large tables run without: it doubles what they cost."""
     measured = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
     if measured is None or item not in item.session.stash[UNMEASURED]:
         yield

@@ -16,6 +16,7 @@ PROFILE_END = "<!-- end of profile -->\n"
 MARK = "<!-- families: written by `python -m tests.cpu.write_documentation` -->\n"
 
 
+@pytest.mark.unmeasured
 def test_the_table_is_up_to_date():
     pytest.importorskip("llvmlite", reason="llvmlite is not installed")
     if not has_half_conversions():
