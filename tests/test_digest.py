@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,3 +49,26 @@ def test_a_label_may_be_a_file_name_that_is_not_utf8():
 def test_it_is_sha256(data):
     assert sha256(data) == hashlib.sha256(data).digest()
     assert sha256_hex(bytearray(data)) == sha256(memoryview(data)).hex()
+
+
+LITTLE_AND_MUCH = """
+import sys
+from jitload.digest import OWN_BYTES, sha256_hex
+assert "_hashlib" not in sys.modules, "this Python loads OpenSSL at its start"
+found = [sha256_hex(b"abc"), sha256_hex(b"x" * OWN_BYTES), sha256_hex(b"abc")]
+print("_hashlib" in sys.modules, *found)
+"""
+
+
+def test_openssl_is_loaded_for_much_and_gives_the_same():
+    """What a hit digests is little: OpenSSL takes longer to load than Python's own takes for it."""
+    little = subprocess.run(
+        [sys.executable, "-c", LITTLE_AND_MUCH.replace('b"x" * OWN_BYTES', 'b"x" * 1000')],
+        check=True, capture_output=True, text=True, timeout=60,
+    ).stdout.split()  # fmt: skip
+    much = subprocess.run(
+        [sys.executable, "-c", LITTLE_AND_MUCH], check=True, capture_output=True, text=True, timeout=60
+    ).stdout.split()
+    assert [little[0], much[0]] == ["False", "True"]
+    assert little[1] == little[3] == much[1] == much[3] == hashlib.sha256(b"abc").hexdigest()
+    assert much[2] == hashlib.sha256(b"x" * (128 << 10)).hexdigest()
