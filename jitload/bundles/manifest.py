@@ -20,9 +20,9 @@ from __future__ import annotations
 from jitload.errors import BundleError
 from jitload.format.json import all_different, canonical_json, count_of, decode_json, list_of, name_of
 from jitload.frozen import Value
+from jitload.lazy import lazy
 from jitload.source.arch import normalize_archs
 from jitload.values import Kind
-from jitload.workloads.program import MAX_WORKLOAD_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import NotRequired
 
     from jitload.format.json import Json, JsonObject
+    from jitload.workloads import program as workload_lines
 
     class Manifest(TypedDict):
         """A manifest whose fields were checked."""
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
         toolchains: list[list[str]]
         workload: str
         workload_bytes: NotRequired[int]
+else:
+    workload_lines = lazy("jitload.workloads.program")  # most bundles have no sources
 
 
 class About(Value):
@@ -131,7 +134,8 @@ def _check_texts(value: JsonObject) -> None:
         raise ValueError("builder and workload are text")
     if workload and (len(workload) != 64 or not _HEX.issuperset(workload)):
         raise ValueError(f"workload {workload!r:.80} is no SHA-256")
-    count_of(value.get("workload_bytes", 1), 1, MAX_WORKLOAD_BYTES)
+    if "workload_bytes" in value:
+        count_of(value["workload_bytes"], 1, workload_lines.MAX_WORKLOAD_BYTES)
     if not name_of(value.get("name", "-")):
         raise ValueError("an empty name")
     count_of(value.get("serial", 1), 1)

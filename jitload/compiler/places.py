@@ -7,7 +7,6 @@ package brings. Nothing of another major version of CUDA is taken.
 from __future__ import annotations
 
 import os
-import re
 
 from jitload.files.regular import open_regular
 
@@ -37,13 +36,15 @@ _TOOLKIT_LIBRARIES = ("lib64", "lib", *(f"{target}/lib" for target in _TARGETS))
 _TOOLKIT_HEADERS = (("cuda", "include"), ("cccl", "include/cccl"))
 #: The majors that are known, the newest first.
 MAJORS = tuple(sorted(_PACKAGE_LIBRARIES, reverse=True))
-#: What tells the CUDA version of a directory of headers: 12090 for 12.9 in the first two; CCCL 2 came with CUDA 12, and
-#: 3 with 13.
+#: What tells the CUDA version of a directory of headers: a macro, what it is divided by, and what its major then lacks.
+#: It is 12090 for 12.9 in the first two; CCCL 2 came with CUDA 12, and 3 with 13.
 _VERSIONS = (
-    ("cuda.h", rb"#define[ \t]+CUDA_VERSION[ \t]+(\d+)\d{3}\b", 0),
-    ("cuda_runtime_api.h", rb"#define[ \t]+CUDART_VERSION[ \t]+(\d+)\d{3}\b", 0),
-    ("cuda/std/__cccl/version.h", rb"#define[ \t]+CCCL_VERSION[ \t]+([23])\d{6}\b", 10),
+    ("cuda.h", b"CUDA_VERSION", 1000, 0),
+    ("cuda_runtime_api.h", b"CUDART_VERSION", 1000, 0),
+    ("cuda/std/__cccl/version.h", b"CCCL_VERSION", 1_000_000, 10),
 )
+#: The majors of CCCL that say which CUDA they came with.
+_CCCL_MAJORS = (2, 3)
 
 
 def find_libraries(
@@ -128,15 +129,28 @@ def _toolkit_headers(major: int, toolkits: Iterable[str]) -> Iterator[tuple[str,
 
 def headers_major(directory: str) -> int | None:
     """Major version of the CUDA whose headers these are, or None where they do not say."""
-    for name, pattern, offset in _VERSIONS:
+    for name, macro, divisor, offset in _VERSIONS:
         try:
             with open_regular(os.path.join(directory, name)) as file:
-                match = re.search(pattern, file.read(1 << 16))
+                number = _number_of(macro, file.read(1 << 16))
         except OSError:
             continue
-        if match:
-            return int(match[1]) + offset
+        major = number // divisor
+        if major in _CCCL_MAJORS if offset else major:
+            return major + offset
     return None
+
+
+def _number_of(macro: bytes, text: bytes) -> int:
+    """The number that a header defines a macro as, or 0. No pattern is made for it: a hit with headers asks."""
+    at = text.find(macro)
+    while at >= 0:
+        line = text[text.rfind(b"\n", 0, at) + 1 : at + 80].partition(b"\n")[0]
+        words = line.split()
+        if words[:2] == [b"#define", macro] and words[2:] and words[2].isdigit():
+            return int(words[2])
+        at = text.find(macro, at + 1)
+    return 0
 
 
 def _identity(directory: str) -> tuple[int, int]:

@@ -6,23 +6,26 @@ CUDA toolkit (`CUDA_HOME`, `CUDA_PATH`, /usr/local/cuda).
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import sys
 
 from jitload import config
 from jitload.compiler import memo, places
+from jitload.digest import sha256_parts
 from jitload.files.regular import file_stamp
 from jitload.frozen import Value
+from jitload.lazy import lazy
 from jitload.settings.scope import session_part
 from jitload.values import Toolchain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator
 
     from jitload.files.regular import Stamp
+else:
+    re = lazy("re")  # a hit needs no pattern
 
 
 class Nvrtc(Value):
@@ -221,10 +224,12 @@ def _listed(directory: str) -> list[str]:
 
 def digest_files(paths: list[str]) -> str:
     """One digest for the bytes of all these files."""
-    digest = hashlib.sha256(usedforsecurity=False)
+    return sha256_parts(_parts_of(paths)).hex()
+
+
+def _parts_of(paths: list[str]) -> Iterator[bytes]:
     for path in paths:
-        digest.update(f"{os.path.basename(path)}:{os.path.getsize(path)}\n".encode())
+        yield f"{os.path.basename(path)}:{os.path.getsize(path)}\n".encode()
         with open(path, "rb") as file:
             while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
+                yield chunk

@@ -20,13 +20,12 @@ it never believes a length before comparing it with the bytes at hand.
 
 from __future__ import annotations
 
-import json
 import struct
 from types import MappingProxyType
 
 from jitload.digest import DIGEST_BYTES, sha256
 from jitload.errors import ArtifactError
-from jitload.format.json import canonical_json
+from jitload.format.json import canonical_json, read_canonical
 from jitload.values import BLOB, Blob, KernelInfo, Kind, Parameter, Resources, Toolchain
 
 TYPE_CHECKING = False
@@ -49,8 +48,6 @@ HEADER = struct.Struct("<8sIIIQ32s")
 MAX_ENTRY_BYTES = 1 << 30
 
 _KINDS = {kind.value: kind for kind in Kind}
-#: (text) -> (value, end): what `json.loads` does, without looking for another encoding or white space.
-_decode_json = json.JSONDecoder().raw_decode
 
 
 def encode_entry(kept: Image | Blob, factors: bytes = b"{}") -> bytes:
@@ -124,10 +121,7 @@ def decode_kept(
     """
     meta_end, factors_end, payload_end = _section_ends(data, key, came)
     try:
-        text = data[HEADER.size : meta_end].decode("utf-8", "surrogatepass")
-        meta, end = _decode_json(text)
-        if end != len(text):
-            raise ValueError(f"{len(text) - end} characters after it")
+        meta = read_canonical(data[HEADER.size : meta_end])
         payload = data[factors_end:payload_end]
         if meta["kind"] == BLOB:
             return _blob_from_json(meta, payload, key or data[28:60].hex())
@@ -149,7 +143,7 @@ def decode_factors(data: bytes, key: str | None = None, came: Came | None = None
     """
     meta_end, factors_end, _ = _section_ends(data, key, came)
     try:
-        factors = json.loads(data[meta_end:factors_end])
+        factors = read_canonical(data[meta_end:factors_end])
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"entry with unreadable factors ({error})") from None
     if not isinstance(factors, dict):

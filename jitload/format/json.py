@@ -2,34 +2,65 @@
 
 `json.loads` takes the last of two equal keys, NaN, UTF-16 and numbers of four thousand digits, and makes of 16 MiB of
 "[],[],..." lists for 470 MiB in seven seconds. What is read here is refused before that, as a ValueError that says why.
+
+A hit reads JSON of ours, and needs the half of the standard module for it that is in C. The other half makes patterns
+at its import, and wants `re` and `enum` for that: a tenth of what a new process with a hit costs.
 """
 
 from __future__ import annotations
 
-import json
+from types import SimpleNamespace
 
 from jitload.digest import sha256_hex
+from jitload.lazy import lazy
+
+try:
+    from _json import encode_basestring, make_encoder, make_scanner
+except ImportError:  # a Python without it
+    make_encoder = make_scanner = None  # type: ignore[assignment, misc]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import json
+    from collections.abc import Callable, Iterable
     from typing import Any, NoReturn
 
     # A value of JSON before anybody has looked at it, and an object of such values.
     Json = Any
 
     JsonObject = dict[str, Json]
+    #: (text, where a value begins) -> (the value, where it ends); a StopIteration where none begins.
+    Scan = Callable[[str, int], tuple[Json, int]]
+else:
+    json = lazy("json")
 
 #: Most integers are counts and times; the longest that fits 64 bits has 20 characters.
 MAX_DIGITS = 20
 #: How long a text for people may be: names of keys and of bundles.
 MAX_NAME_CHARS = 200
+#: What JSON has between values.
+_SPACE = " \t\n\r"
 
 
 def canonical_json(value: object) -> bytes:
     """The one spelling of a JSON value: UTF-8, sorted keys, no spaces."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "surrogatepass")  # as json.loads decodes: file names need not be UTF-8
+    return _written(value).encode("utf-8", "surrogatepass")  # as it is read: file names need not be UTF-8
+
+
+def read_canonical(data: bytes) -> Json:
+    """The value of which `canonical_json` made some bytes. Whether they are all as it makes them is not asked.
+
+    Raises:
+        ValueError: they are not one value of JSON and nothing else.
+    """
+    text = data.decode("utf-8", "surrogatepass")
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        raise ValueError("no value of JSON") from None
+    if end != len(text):
+        raise ValueError(f"{len(text) - end} characters behind a value")
+    return value
 
 
 def encode_memo(body: JsonObject) -> bytes:
@@ -44,7 +75,7 @@ def decode_memo(data: bytes) -> JsonObject:
         ValueError: it is not, in any place.
     """
     try:
-        memo = json.loads(data)
+        memo = read_canonical(data)
         body = {name: value for name, value in memo.items() if name != "digest"}
         sound = memo.get("digest") == sha256_hex(canonical_json(body))
     except (AttributeError, TypeError, RecursionError) as error:
@@ -71,16 +102,15 @@ def decode_json(data: bytes, *, max_bytes: int, max_marks: int) -> Json:
         raise ValueError(f"{len(data)} bytes, and {max_bytes} are the most")
     check_marks(data, max_marks)
     try:
-        # `str`: given bytes, the module would guess the encoding.
-        return json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_float=_no_number,
-            parse_constant=_no_number,
-        )
+        text = data.decode("utf-8")
+        value, end = _scan_strictly(text, len(text) - len(text.lstrip(_SPACE)))
+    except StopIteration as nothing:
+        raise ValueError(f"no value of JSON at character {nothing.value}") from None
     except RecursionError:
         raise ValueError("lists or objects that are nested too deeply") from None
+    if text[end:].strip(_SPACE):
+        raise ValueError(f"more than one value: the first ends at character {end}")
+    return value
 
 
 def check_marks(data: bytes, max_marks: int) -> None:
@@ -183,3 +213,42 @@ def _integer(text: str) -> int:
 
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text:.40} where only integers are expected")
+
+
+def _scanner(
+    pairs: Callable[[list[tuple[str, object]]], object] | None = None,
+    integer: Callable[[str], object] = int,
+    other: Callable[[str], object] = float,
+) -> Scan:
+    """What reads a value, which makes objects, integers and other numbers by these; None for plain objects."""
+    reading = SimpleNamespace(
+        strict=True,
+        object_hook=None,
+        object_pairs_hook=pairs,
+        parse_int=integer,
+        parse_float=other,
+        parse_constant=other,
+    )
+    if make_scanner is None:
+        return json.JSONDecoder(**vars(reading)).raw_decode
+    made: Any = make_scanner  # of which typeshed says that it takes one of itself
+    scan: Scan = made(reading)
+    return scan
+
+
+def _writer() -> Callable[[object], str]:
+    """What writes a value as `json.dumps` does: keys sorted, without spaces, nothing escaped that need not be."""
+    if make_encoder is None:
+        dumps = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return dumps.encode
+    encode = make_encoder(None, _no_json, encode_basestring, None, ":", ",", True, False, False)
+    return lambda value: "".join(encode(value, 0))
+
+
+def _no_json(value: object) -> NoReturn:
+    raise TypeError(f"no JSON has a value of type {type(value).__name__}")
+
+
+_written = _writer()
+_scan = _scanner()
+_scan_strictly = _scanner(_object, _integer, _no_number)

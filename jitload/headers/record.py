@@ -16,7 +16,6 @@ fits. The key is not in it either: it is computed from what is, so a record cann
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from itertools import chain
@@ -24,7 +23,7 @@ from itertools import chain
 from jitload.digest import sha256_hex
 from jitload.errors import ArtifactError
 from jitload.files.regular import file_stamp, open_regular
-from jitload.format.json import canonical_json
+from jitload.format.json import canonical_json, read_canonical
 from jitload.frozen import Value
 from jitload.lazy import lazy
 from jitload.values import Toolchain
@@ -201,7 +200,7 @@ def decode_record(data: bytes, request_digest: str) -> tuple[Variant, ...]:
     if sha256_hex(body).encode() != data[len(MAGIC) : start - 1]:
         raise ArtifactError("closure record whose digest does not match: it was damaged or altered")
     try:
-        value = json.loads(body)
+        value = read_canonical(body)
         if value["request"] != request_digest:
             raise ArtifactError(f"closure record of request {value['request']!r:.20}, not the one asked for")
         return tuple([_variant_from_json(row) for row in value["variants"][:MAX_VARIANTS]])

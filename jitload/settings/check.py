@@ -7,13 +7,13 @@ then: what it means does not change with the working directory.
 from __future__ import annotations
 
 import os
-import re
 
 from jitload.errors import UsageValueError
 from jitload.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     import shlex
     from collections.abc import Callable
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Check = Callable[[str, object], object]
 else:
+    re = lazy("re")  # a hit needs no pattern
     shlex = lazy("shlex")
     address = lazy("jitload.settings.address")  # most have no remote
 

@@ -7,15 +7,17 @@ the pairing is checked here.
 
 from __future__ import annotations
 
-import re
-
 from jitload.errors import UsageTypeError, UsageValueError
+from jitload.lazy import lazy
 from jitload.values import Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable
     from typing import Any
+else:
+    re = lazy("re")  # for archs that are written otherwise
 
 _SUFFIXES = ("a", "f")
 

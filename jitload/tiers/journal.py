@@ -11,13 +11,11 @@ Nothing depends on a line: one that cannot be written, or read, is lost.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 
-from jitload.files.atomic import write_all
 from jitload.files.lock import FileLock
-from jitload.format.json import canonical_json
+from jitload.format.json import canonical_json, read_canonical
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +88,7 @@ class Journal:
                 length = os.lseek(descriptor, 0, os.SEEK_END)
                 if length + len(line) > MAX_BYTES:
                     return 0
-                write_all(descriptor, line)
+                os.write(descriptor, line)  # half of it, on a full disk, is lost like a line that is not written
                 return length + len(line)
             finally:
                 lock.release()
@@ -126,7 +124,7 @@ def _notes(data: bytes) -> list[Note]:
     notes = []
     for line in data.splitlines():
         try:
-            note = json.loads(line)
+            note = read_canonical(line)
         except (ValueError, RecursionError):
             continue
         if not isinstance(note, dict):

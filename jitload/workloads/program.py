@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from jitload.errors import BundleError
 from jitload.format.json import all_different, list_of, object_of
@@ -18,7 +19,6 @@ from jitload.source.arch import normalize_archs
 from jitload.source.request import CompileRequest
 from jitload.values import Kind
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TypedDict

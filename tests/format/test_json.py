@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 import time
 import tracemalloc
 
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from jitload.format.json import (
     all_different,
+    canonical_json,
     count_of,
     decode_json,
     decode_memo,
@@ -20,6 +23,7 @@ from jitload.format.json import (
     list_of,
     name_of,
     object_of,
+    read_canonical,
 )
 
 BOUNDS = {"max_bytes": 32 << 20, "max_marks": 1 << 18}
@@ -135,3 +139,44 @@ def test_a_memo_is_as_it_was_written_or_none():
 def test_what_is_no_memo_is_refused(data):
     with pytest.raises(ValueError):  # noqa: PT011
         decode_memo(data)
+
+
+@given(PLAIN | st.floats(allow_nan=False, allow_infinity=False) | st.lists(st.text()))
+def test_canonical_json_is_what_the_standard_module_writes_and_comes_back(value):
+    written = canonical_json(value)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    assert written == text.encode("utf-8", "surrogatepass")
+    assert read_canonical(written) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object(), {"a": b""}])
+def test_what_has_no_json_is_not_written(value):
+    with pytest.raises((ValueError, TypeError)):
+        canonical_json(value)
+
+
+@pytest.mark.parametrize("data", [b"", b" ", b" 1", b"1 ", b"1 2", b"[1]]", b"[1", b"\xff", b"nil", b'{"a":}'])
+def test_canonical_json_is_one_value_and_nothing_beside(data):
+    with pytest.raises(ValueError, match=r"\w"):
+        read_canonical(data)
+
+
+WITHOUT_C = r"""
+import sys
+sys.modules["_json"] = None
+from jitload.format.json import canonical_json, decode_json, read_canonical
+value = {"b": [1, 2.5, None, True, "\u00e4\udc80"], "a": {}}
+assert canonical_json(value) == '{"a":{},"b":[1,2.5,null,true,"\u00e4\udc80"]}'.encode("utf-8", "surrogatepass")
+assert read_canonical(canonical_json(value)) == value
+assert decode_json(b' {"a": [1, 2]} ', max_bytes=99, max_marks=9) == {"a": [1, 2]}
+for data in (b"1 2", b"", b'{"a":1,"a":2}', b"1.5"):
+    try:
+        decode_json(data, max_bytes=99, max_marks=9)
+    except ValueError:
+        continue
+    raise AssertionError(data)
+"""
+
+
+def test_a_python_without_the_half_in_c_reads_and_writes_the_same():
+    subprocess.run([sys.executable, "-c", WITHOUT_C], check=True, timeout=60)
