@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 import jitload
 from jitload.errors import ArtifactError
-from jitload.files.atomic import write_file
 from jitload.files.regular import open_regular
 from jitload.format import entry
 from jitload.format.entry import HEADER as HEADER
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from cuda import core as cuda_core
 
     from jitload import Module, notebook
+    from jitload.files import atomic
     from jitload.images import resources as image_resources
     from jitload.values import Blob, Resources
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Kept: TypeAlias = "Artifact | Blob"
 else:
     cuda_core = lazy("cuda.core")
+    atomic = lazy("jitload.files.atomic")  # a hit writes nothing
     notebook = lazy("jitload.notebook")
     image_resources = lazy("jitload.images.resources")  # only entries of an older version have a use for it
 
@@ -163,7 +164,7 @@ class Artifact(Value):
         Raises:
             OSError: the file cannot be written.
         """
-        write_file(given_path("path", path), encode_entry(self))
+        atomic.write_file(given_path("path", path), encode_entry(self))
 
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Artifact:

@@ -23,7 +23,7 @@ from contextlib import suppress
 
 from jitload import log
 from jitload.errors import BundleError
-from jitload.files.regular import open_regular
+from jitload.files.regular import read_regular
 from jitload.lazy import lazy
 
 TYPE_CHECKING = False
@@ -42,7 +42,9 @@ else:
 GROUP = "jitload.bundles"
 #: The end of the path of a bundle that came with a package, behind "package:file.jlb".
 INSTALLED = " (installed)"
+_GROUP_BYTES = GROUP.encode()
 _MAX_METADATA_BYTES = 1 << 20
+_METADATA = (".dist-info", ".egg-info")
 
 
 def open_installed(trust: tuple[str, ...]) -> tuple[Bundle, ...]:
@@ -92,7 +94,7 @@ def _source(name: str, value: str) -> Source | None:
 
 
 def _metadata(place: str) -> Iterator[str]:
-    """The entry points of every package in one directory or zip file of the import path."""
+    """The entry points of every package in one directory or zip file of the import path that speaks of our group."""
     try:
         names = os.listdir(place or ".")
     except NotADirectoryError:
@@ -101,10 +103,11 @@ def _metadata(place: str) -> Iterator[str]:
     except OSError:
         return
     for name in names:
-        path = f"{place or '.'}/{name}/entry_points.txt"
-        if name.endswith((".dist-info", ".egg-info")) and os.path.isfile(path):  # most have none
-            with suppress(OSError, UnicodeDecodeError), open_regular(path) as file:
-                yield file.read(_MAX_METADATA_BYTES).decode()
+        if name.endswith(_METADATA):
+            with suppress(OSError, UnicodeDecodeError):  # many have none
+                data = read_regular(f"{place or '.'}/{name}/entry_points.txt", _MAX_METADATA_BYTES)
+                if _GROUP_BYTES in data:
+                    yield data.decode()
 
 
 def _zipped_metadata(place: str) -> Iterator[str]:
@@ -122,8 +125,6 @@ def _zipped_metadata(place: str) -> Iterator[str]:
 
 def _group_of(text: str) -> Iterator[tuple[str, str]]:
     """The (name, value) pairs of our group in the text of an entry_points.txt, which is in INI form."""
-    if GROUP not in text:
-        return
     inside = False
     for line in text.splitlines():
         stripped = line.strip()

@@ -17,9 +17,9 @@ import stat
 from os import geteuid
 
 from jitload import log
-from jitload.files.atomic import replace_file, unguessable
 from jitload.files.held import LIST, Held, list_directory, make_directories
 from jitload.files.ownership import Refused, check_member, check_parents, is_in_the_way, make_private
+from jitload.files.regular import read_on
 from jitload.lazy import lazy
 
 TYPE_CHECKING = False
@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeVar
 
+    from jitload.files import atomic
+
     Found = TypeVar("Found")
 else:
     shutil = lazy("shutil")
+    atomic = lazy("jitload.files.atomic")  # a hit writes nothing
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # NONBLOCK: a FIFO must not hang a look-up
 _UPDATE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -110,7 +113,7 @@ class Directory:
             if status.st_size > max_bytes:
                 raise OSError(errno.EFBIG, f"{relative} has {status.st_size} bytes, more than {max_bytes}")
             data = os.read(descriptor, status.st_size)
-            return data if len(data) == status.st_size else _read_on(descriptor, data, status.st_size), status
+            return data if len(data) == status.st_size else read_on(descriptor, data, status.st_size), status
         finally:
             os.close(descriptor)
 
@@ -122,8 +125,8 @@ class Directory:
         """
         self.make("incoming")
         held = self._make(os.path.dirname(relative))
-        temporary = f"incoming/{os.uname().nodename}.{os.getpid()}.{unguessable()}"
-        replace_file(relative, data, temporary=temporary, durable=durable, root=held.descriptor)
+        temporary = f"incoming/{os.uname().nodename}.{os.getpid()}.{atomic.unguessable()}"
+        atomic.replace_file(relative, data, temporary=temporary, durable=durable, root=held.descriptor)
 
     def make(self, relative: str) -> str:
         """Make a directory below this one (and this one), private, and give its path.
@@ -286,12 +289,3 @@ class Directory:
             held = self._hold_open()
         held.make_below(relative)
         return held
-
-
-def _read_on(descriptor: int, data: bytes, size: int) -> bytes:
-    """What one read gave, and the rest up to `size`: signals, and file systems that give less than was asked."""
-    parts = [data]
-    while data and (size := size - len(data)) > 0:
-        data = os.read(descriptor, size)
-        parts.append(data)
-    return b"".join(parts)

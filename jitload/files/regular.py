@@ -33,6 +33,34 @@ def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     return file
 
 
+def read_regular(path: str, max_bytes: int) -> bytes:
+    """The bytes of a small regular file, or the first of them; no buffer is made for it, as for a `file`.
+
+    Raises:
+        OSError: as `open_regular`.
+    """
+    descriptor = _open_at_once(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        size = min(status.st_size, max_bytes)
+        return read_on(descriptor, os.read(descriptor, size), size)
+    finally:
+        os.close(descriptor)
+
+
+def read_on(descriptor: int, data: bytes, size: int) -> bytes:
+    """What one read gave, and the rest up to `size`: signals, and file systems that give less than was asked."""
+    if len(data) == size:
+        return data
+    parts = [data]
+    while data and (size := size - len(data)) > 0:
+        data = os.read(descriptor, size)
+        parts.append(data)
+    return b"".join(parts)
+
+
 def open_input(path: str | os.PathLike[str]) -> BufferedReader:
     """The same for text that may come through a pipe as well, where the path is one of our own descriptors.
 
