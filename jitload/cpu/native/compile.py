@@ -15,6 +15,7 @@ from jitload.cpu.native.kernel import NativeKernel
 from jitload.cpu.native.machine import generate
 from jitload.cpu.native.meeting import arrive
 from jitload.cpu.native.numbers import name_numbers
+from jitload.cpu.native.rounding import rounding_text
 from jitload.cpu.native.runtime import runtime_text
 from jitload.cpu.native.symbols import resolver
 from jitload.cpu.native.waits import may_wait
@@ -53,7 +54,7 @@ def compile_native(code: KernelCode, *, dear: bool = True) -> NativeKernel:
         raise Refused("a loop of it may wait for what other threads write")
     places = expect_order(blocks, resolve, fair=code.depends_on_others)
     found = write_functions(blocks, sites, resolve, (emit, arrive), draft.carry)
-    text = f"{found.text}\n{runtime_text(found.meets, found.common)}"
+    text = f"{found.text}\n{runtime_text(found.meets, found.common)}{rounding_text(found.text)}"
     return NativeKernel(
         generate(text),
         found.near,

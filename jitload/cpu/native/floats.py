@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu.faults import Refused
 from jitload.cpu.native.directed import rounded
+from jitload.cpu.native.rounding import emit_rounded
 from jitload.cpu.native.text import float_text
 
 if TYPE_CHECKING:
@@ -105,10 +106,13 @@ class Form:
 
     def directed(self, opcode: str, target: Operand, sources: list[str], mode: str) -> None:
         """Write what is rounded in another mode than to nearest."""
-        if self.bits != 32:
-            raise Refused("directed rounding of f64 has no native form")
-        found = rounded(self.w, opcode, [as_float(self.w, one, 32) for one in sources], mode)
-        self.finish(target, settled(self.w, found, 32, []))
+        w, bits = self.w, self.bits
+        floats = [as_float(w, one, bits) for one in sources]
+        if bits == 64:
+            found = as_bits(w, emit_rounded(w, opcode, floats, mode), 64)
+        else:
+            found = rounded(w, opcode, floats, mode)
+        self.finish(target, settled(w, found, bits, sources))
 
     def finish(self, target: Operand, value: str) -> None:
         """Saturate and flush as asked, and write."""

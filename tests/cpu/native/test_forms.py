@@ -89,7 +89,13 @@ FORMS = {
         *(f"mul.hi.{t} %d0, %d1, %d2" for t in ("u64", "s64")),
         "add.cc.u64 %d0, %d1, %d2; addc.u64 %d0, %d0, %d2", "mad.lo.cc.u64 %d0, %d1, %d2, %d1; madc.hi.s64 %d0, %d0, %d2, %d1",
     ],
-    "g": ["rcp.approx.ftz.f64 %g0, %g1", "rsqrt.approx.ftz.f64 %g0, %g1", "rsqrt.approx.f64 %g0, %g1", "cvt.sat.f64.f16 %g0, %h1", "cvt.f64.bf16 %g0, %h1", "cvt.rp.f64.u64 %g0, %d1"],
+    "g": [
+        *(f"{op}.{mode}.f64 %g0, %g1, %g2" for op in ("add", "sub", "mul", "div") for mode in ("rz", "rm", "rp")),
+        *(f"fma.{mode}.f64 %g0, %g1, %g2, %g1" for mode in ("rz", "rm", "rp")),
+        *(f"{op}.{mode}.f64 %g0, %g1" for op in ("rcp", "sqrt") for mode in ("rz", "rm", "rp")),
+        "add.rn.f64 %g0, %g1, %g2; mul.rm.f64 %g3, %g0, %g2; div.rn.f64 %g0, %g0, %g3",
+        "rcp.approx.ftz.f64 %g0, %g1", "rsqrt.approx.ftz.f64 %g0, %g1", "rsqrt.approx.f64 %g0, %g1", "cvt.sat.f64.f16 %g0, %h1", "cvt.f64.bf16 %g0, %h1", "cvt.rp.f64.u64 %g0, %d1",
+    ],
 }  # fmt: skip
 _STORE = {"h": "b16", "r": "u32", "f": "f32", "d": "u64", "g": "f64"}
 
