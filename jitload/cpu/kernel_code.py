@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jitload.cpu import emit as _opcodes  # noqa: F401 - importing the package registers them
 from jitload.cpu.code.block_code import BlockCode, CallCode, FunctionCode
+from jitload.cpu.code.block_text import make_functions
 from jitload.cpu.code.control import Branch, Call, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.code.draft import BUILTINS, Draft, Reader, decode_or_fault
 from jitload.cpu.code.function_writer import FunctionWriter, canonical
 from jitload.cpu.code.grid_sync import GridSync
 from jitload.cpu.code.instruction import emit, operands
 from jitload.cpu.code.layout import KernelLayout, depends_on_others, find_polling, find_spins, find_waits
-from jitload.cpu.code.liveness import linear_registers, reads_special, registers_of, symbols_of
+from jitload.cpu.code.liveness import linear_registers, reads_special, registers_of
 from jitload.cpu.code.namespace import make_namespace
 from jitload.cpu.code.writer import BlockWriter
 from jitload.cpu.faults import Refused, decode_fault
@@ -30,6 +31,7 @@ from jitload.images.ptx.limits import LOCAL_BYTES
 from jitload.lazy import lazy
 
 if TYPE_CHECKING:
+    from jitload.cpu.code.block_text import BlockText
     from jitload.cpu.code.control import Block
     from jitload.cpu.code.link import Linker
     from jitload.cpu.emit import meeting
@@ -66,7 +68,7 @@ class KernelCode:
         self.entry = entry
         self._namespace = make_namespace()
         drafts = Reader(linker, self.name).read_all(entry)
-        symbols = [symbol for draft in drafts.values() for symbol in symbols_of(draft.blocks)]
+        symbols = [symbol for draft in drafts.values() for symbol in draft.symbols]
         reserved = any(reads_special(draft.blocks, "reserved_smem") for draft in drafts.values())
         self._layout = KernelLayout(entry, symbols, reserved=reserved)
         self.reserved_bytes = self._layout.reserved_bytes
@@ -146,11 +148,9 @@ class KernelCode:
             block_code.waits = block.number in waits
             texts.append(text)
             code.blocks.append(block_code)
-        found: dict[str, Any] = self._namespace
-        exec(compile("\n".join(texts), f"<ptx {function.name}>", "exec"), found)  # noqa: S102 - only names and numbers of ours
-        for ready, text in zip(code.blocks, texts, strict=True):
-            if text:
-                ready.run = found.pop(text[4 : text.index("(")])
+        functions = make_functions(texts, self._namespace, f"<ptx {function.name}>")
+        for ready, run in zip(code.blocks, functions, strict=True):
+            ready.run = run or ready.run
         return code
 
     def _formal_offset(self, draft: Draft, formal: Variable) -> int:
@@ -159,7 +159,7 @@ class KernelCode:
 
     def _translate_block(
         self, draft: Draft, function: FunctionWriter, block: Block, spins: bool
-    ) -> tuple[str, BlockCode]:
+    ) -> tuple[BlockText, BlockCode]:
         writer = BlockWriter(function, block)
         live = block.live_out
         written: list[Register] = []
@@ -266,6 +266,6 @@ def _registers_of_block(block: Block) -> list[Register]:
     found: dict[int, Register] = {}
     for instruction in block.instructions:
         for operand in instruction.operands[:1]:
-            for register in registers_of(operand):
+            for register in [operand] if type(operand) is Register else registers_of(operand):
                 found[register.index] = register
     return list(found.values())

@@ -34,7 +34,11 @@ BUILTINS = {"vprintf", "__assertfail", "malloc", "free"}
 
 
 class Draft:
-    """A function between reading and code; `foreign` if only another kernel gives its address out."""
+    """A function between reading and code; `foreign` if only another kernel gives its address out.
+
+    Attributes:
+        symbols: every one that its instructions name.
+    """
 
     def __init__(self, function: Function, body: Body, functions: Mapping[str, Function], *, foreign: bool) -> None:
         self.function = function
@@ -44,6 +48,7 @@ class Draft:
         body.registers.append(self.carry)
         self.flow = FlowBuilder(function, body, self.carry, functions)
         self.blocks = self.flow.build()
+        self.symbols = symbols_of(self.blocks)
         self.offsets: dict[int, int] = {}
         self.frame_bytes = 0
 
@@ -120,7 +125,7 @@ class Reader:
                 if isinstance(block.end, Call):
                     self._indirect = self._indirect or isinstance(block.end.callee, Register)
                     waiting += self._called(block.end)
-            self._taken |= self._linker.functions_named(symbols_of(draft.blocks))
+            self._taken |= self._linker.functions_named(draft.symbols)
 
     def _count(self, function: Function) -> None:
         """Bound the statements of all functions together."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +64,6 @@ class FunctionWriter:
         self.entry = entry
         self.carry = carry
         self.linear = linear
-        self._tuples: dict[tuple[int, ...], str] = {}
         self._pool: dict[tuple[str, bytes], str] = {}
 
     def constant(self, rep: str, value: float) -> str:
@@ -86,14 +86,6 @@ class FunctionWriter:
         for file in files:
             self.constants.update(functions_of(file))
 
-    def numbers(self, registers: tuple[int, ...]) -> str:
-        """The name of a tuple of register numbers: Python compiles a name in less time than the numbers."""
-        name = self._tuples.get(registers)
-        if name is None:
-            name = self._tuples[registers] = f"n{len(self.constants)}"
-            self.constants[name] = registers
-        return name
-
     def site(self, place: Place) -> int:
         """A number for the place of an instruction."""
         if not self.places or self.places[-1] is not place:
@@ -103,5 +95,9 @@ class FunctionWriter:
 
 def canonical(register: Register) -> str:
     """How the register file holds a register."""
-    rep = register.type.rep
-    return unsigned_rep(register.type.bits) if rep[0] == "s" else rep
+    return _held(register.type.rep, register.type.bits)
+
+
+@cache
+def _held(rep: str, bits: int) -> str:
+    return unsigned_rep(bits) if rep[0] == "s" else rep

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.control import Branch, Exit, Jump, Return
-from jitload.cpu.code.liveness import successors
+from jitload.cpu.code.liveness import reads_special, successors
 from jitload.cpu.isa.effects import effects_of
 from jitload.cpu.text.ir import Immediate, Register, Special
 
@@ -48,9 +48,11 @@ class GridSync:
         self.always = bool(asking) and not _can_end_without(blocks, asking)
 
 
-def _workspace_registers(blocks: Iterable[Block]) -> set[int]:
+def _workspace_registers(blocks: Sequence[Block]) -> set[int]:
     """The registers that hold the workspace's address, or a part of it."""
     found: set[int] = set()
+    if not reads_special(blocks, "envreg"):
+        return found
     instructions = [
         one
         for block in blocks
@@ -81,7 +83,7 @@ def _is_from(operand: object, registers: set[int]) -> bool:
 def _null_tests(blocks: Iterable[Block], addresses: set[int]) -> dict[int, bool]:
     """Predicates that compare the address with null -> what they are where it is null."""
     found: dict[int, bool] = {}
-    for block in blocks:
+    for block in blocks if addresses else ():
         for one in block.instructions:
             if (
                 one.opcode != "setp"

@@ -77,6 +77,11 @@ class Modifiers:
     def __init__(self, parts: tuple[str, ...]) -> None:
         self._rest = list(parts)
 
+    def take(self) -> tuple[str, ...]:
+        """Take all that are left."""
+        parts, self._rest = tuple(self._rest), []
+        return parts
+
     def flag(self, *names: str) -> bool:
         """Take any of these modifiers; whether one was there."""
         kept = [part for part in self._rest if part not in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.control import Branch, Call, Jump, Meeting, Table
@@ -24,6 +25,8 @@ from jitload.cpu.text.ir import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jitload.cpu.code.control import Block, Terminator
 
 
@@ -50,33 +53,40 @@ def registers_of(operand: Operand | CallSyntax) -> list[Register]:
     return []
 
 
-def _has_result(instruction: Instruction) -> bool:
-    """Whether the first operand is a destination."""
-    first = instruction.operands[0] if instruction.operands else None
-    return gives(instruction.opcode, instruction.modifiers) and not isinstance(first, Memory)
-
-
 def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
     """The registers that an instruction writes and reads; a guarded one also reads what it writes."""
-    operands = instruction.operands
-    first = int(_has_result(instruction))
-    results = registers_of(operands[0]) if operands and first else []
+    gives_one, accumulates = _traits(instruction.opcode, instruction.modifiers)
+    results: list[Register] | None = None if gives_one else []
     sources: list[Register] = []
-    for operand in operands[first:]:
-        if isinstance(operand, Register):
-            sources.append(operand)
-        else:
-            sources += registers_of(operand)
-    if results and "accumulates" in effects_of(instruction.opcode, instruction.modifiers):
+    for operand in instruction.operands:
+        found = [operand] if type(operand) is Register else registers_of(operand)
+        if results is None:
+            results = [] if type(operand) is Memory else found
+            if type(operand) is not Memory:
+                continue
+        sources += found
+    if results is None:
+        results = []
+    if results and accumulates:
         sources += results
     if instruction.guard is not None:
         sources += [instruction.guard, *results]
     return results, sources
 
 
+@lru_cache(maxsize=4096)
+def _traits(opcode: str, modifiers: tuple[str, ...]) -> tuple[bool, bool]:
+    """(whether the first operand is a destination, unless it is an address; whether it is read as well)."""
+    return gives(opcode, modifiers), "accumulates" in effects_of(opcode, modifiers)
+
+
 def carries(instruction: Instruction) -> tuple[bool, bool]:
     """(writes, reads) of the carry flag CC.CF (PTX ISA section 9.7.2)."""
-    opcode, modifiers = instruction.opcode, instruction.modifiers
+    return _carried(instruction.opcode, instruction.modifiers)
+
+
+@lru_cache(maxsize=4096)
+def _carried(opcode: str, modifiers: tuple[str, ...]) -> tuple[bool, bool]:
     return "cc" in modifiers, "carries_in" in effects_of(opcode, modifiers)
 
 
@@ -124,10 +134,11 @@ def _summarize(block: Block, carry: Register) -> None:
         results, sources = results_and_sources(instruction)
         writes, reads = carries(instruction)
         reads = reads or (writes and instruction.guard is not None)
-        for register in (*sources, *([carry] if reads else [])):
-            if not defined >> register.index & 1:
-                used |= 1 << register.index
-        for register in (*results, *([carry] if writes else [])):
+        for register in [*sources, carry] if reads else sources:
+            bit = 1 << register.index
+            if not defined & bit:
+                used |= bit
+        for register in [*results, carry] if writes else results:
             defined |= 1 << register.index
     if isinstance(block.end, Branch) and not defined >> block.end.guard.index & 1:
         used |= 1 << block.end.guard.index
@@ -137,10 +148,10 @@ def _summarize(block: Block, carry: Register) -> None:
     block.used, block.defined = used, defined
 
 
-def reads_special(blocks: list[Block], prefix: str) -> bool:
+def reads_special(blocks: Iterable[Block], prefix: str) -> bool:
     """Whether some instruction reads a special register whose name starts so."""
     return any(
-        isinstance(operand, Special) and operand.name.startswith(prefix)
+        type(operand) is Special and operand.name.startswith(prefix)
         for block in blocks
         for step in block.instructions
         for operand in step.operands
@@ -181,6 +192,8 @@ def symbols_of(blocks: list[Block]) -> list[Symbol]:
         ended = [block.end.instruction] if isinstance(block.end, Meeting) else []
         for instruction in (*block.instructions, *ended):
             for operand in instruction.operands:
+                if type(operand) is Register:  # nearly all
+                    continue
                 if isinstance(operand, Symbol):
                     found.append(operand)
                 elif isinstance(operand, Memory) and isinstance(operand.base, Symbol):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from jitload.cpu.code.block_text import BlockText
 from jitload.cpu.code.function_writer import FunctionWriter, Value, canonical
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.specials import LINEAR, find_special
@@ -53,6 +54,13 @@ class BlockWriter:
         self.lines.append(f"{name} = {expression}")
         return name
 
+    def temporaries(self, count: int, expression: str) -> list[str]:
+        """Assign the elements of an expression, of which there are so many, to new names."""
+        names = [f"t{number}" for number in range(self._names, self._names + count)]
+        self._names += count
+        self.lines.append(f"{', '.join(names)}, = {expression}")
+        return names
+
     def line(self, statement: str) -> None:
         """Add a statement."""
         self.lines.append(statement)
@@ -73,10 +81,10 @@ class BlockWriter:
             Refused: the operand cannot be that.
         """
         if isinstance(operand, Register):
-            value = self._value(operand)
+            value = self._values.get(operand.index) or self._value(operand)
             if value.affine:
                 value = Value(self._lanes(value.name), value.rep, value.root)
-            return self._convert(value, rep, operand)
+            return value.name if value.rep == rep else self._convert(value, rep, operand)
         if isinstance(operand, Special) and operand.name.startswith(LINEAR):
             return self._lanes(self._special(operand.name, rep))
         return self.affine_source(operand, rep)
@@ -88,9 +96,9 @@ class BlockWriter:
             Refused: the operand cannot be that.
         """
         if isinstance(operand, Register):
-            value = self._value(operand)
+            value = self._values.get(operand.index) or self._value(operand)
             self._linear |= value.affine
-            return self._convert(value, rep, operand)
+            return value.name if value.rep == rep else self._convert(value, rep, operand)
         if isinstance(operand, Immediate):
             return self._immediate(operand, rep)
         if isinstance(operand, Not) and rep == "p":
@@ -111,7 +119,7 @@ class BlockWriter:
     def _value(self, register: Register) -> Value:
         value = self._values.get(register.index)
         if value is None:
-            name = f"r{register.index}"
+            name = f"r{len(self.loads)}"
             self.loads.append(register)
             affine = register.index in self.function.linear
             value = self._values[register.index] = Value(name, canonical(register), name, affine)
@@ -256,8 +264,8 @@ class BlockWriter:
             name = self._addresses[key] = self.temporary(f"at_{space}(batch, {text})")
         return name, offset
 
-    def text(self, returned: str, stored: list[Register]) -> str:
-        """The source of the block's function; "" if it does nothing.
+    def text(self, returned: str, stored: list[Register]) -> BlockText:
+        """The code of the block.
 
         Args:
             returned: the expression that the function returns.
@@ -266,20 +274,21 @@ class BlockWriter:
         lines = [f" x{number} = batch.special({name!r})" for number, name in enumerate(self.specials)]
         if self.needs_base:
             lines.append(" base = frame.base")
+        tables: list[tuple[int, ...]] = []
         if self.loads:
-            names = "".join(f"r{register.index}, " for register in self.loads)
-            numbers = self.function.numbers(tuple(register.index for register in self.loads))
-            lines.append(f" {names}= fetch(frame, lanes, {numbers})")
+            names = "".join([f"r{number}, " for number in range(len(self.loads))])
+            lines.append(f" {names}= fetch(frame, lanes, n0)")
+            tables.append(tuple([register.index for register in self.loads]))
         lines += [f" {line}" for line in self.lines]
-        lines += self._write_back(stored)
+        lines += self._write_back(stored, tables)
         if not lines and returned == "None":
-            return ""
-        return "\n".join([f"def b{self.block.number}(batch, frame, lanes):", *lines, f" return {returned}"])
+            return BlockText("", ())
+        return BlockText("\n".join([*lines, f" return {returned}"]), tuple(tables))
 
-    def _write_back(self, stored: list[Register]) -> list[str]:
+    def _write_back(self, stored: list[Register], tables: list[tuple[int, ...]]) -> list[str]:
         own: list[tuple[int, str]] = []
         shared: list[tuple[int, str]] = []
-        kept = {f"r{register.index}" for register in self.loads} | {"shared"}
+        kept = {f"r{number}" for number in range(len(self.loads))} | {"shared"}
         for register in stored:
             if register.index not in self._written:
                 continue
@@ -291,7 +300,7 @@ class BlockWriter:
         lines = []
         for function, group in (("keep", own), ("keep_copies", shared)):
             if group:
-                numbers = self.function.numbers(tuple(number for number, _ in group))
-                values = ", ".join(name for _, name in group)
-                lines.append(f" {function}(batch, frame, lanes, {numbers}, {values})")
+                values = ", ".join([name for _, name in group])
+                lines.append(f" {function}(batch, frame, lanes, n{len(tables)}, {values})")
+                tables.append(tuple([number for number, _ in group]))
         return lines

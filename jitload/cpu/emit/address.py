@@ -22,12 +22,15 @@ HINTS = (
 
 def take_hints(modifiers: Modifiers, instruction: Instruction) -> tuple[Operand, ...]:
     """Take what only concerns caches and ordering; give the operands without a cache policy."""
+    return instruction.operands[:-1] if take_modifiers(modifiers) else instruction.operands
+
+
+def take_modifiers(modifiers: Modifiers) -> bool:
+    """Take what only concerns caches and ordering; whether a cache policy is the last operand."""
     modifiers.flag(*_ORDER)
     modifiers.flag(*SCOPES)
     modifiers.flag(*HINTS)
-    if modifiers.flag("L2::cache_hint"):
-        return instruction.operands[:-1]
-    return instruction.operands
+    return modifiers.flag("L2::cache_hint")
 
 
 def address_name(writer: BlockWriter, space: str, operand: Operand) -> tuple[str, int]:

@@ -153,17 +153,16 @@ def emit_wmma_memory(writer: BlockWriter, instruction: Instruction, modifiers: M
         raise Refused(f"fragments of .{type_name} are rows of A and columns of B")
     if bits < 8:
         what = f"{k}, {bits}, {len(items)}, {stride}, {writer.site}"
-        words = writer.temporary(f"load_packed_fragment(batch, at_{space}, {base}, {offset}, {what})")
-        for number, item in enumerate(items):
-            writer.result(item, "u32", f"{words}[{number}]")
+        words = writer.temporaries(len(items), f"load_packed_fragment(batch, at_{space}, {base}, {offset}, {what})")
+        for item, loaded in zip(items, words, strict=True):
+            writer.result(item, "u32", loaded)
         return
     where = f"batch, at_{space}, {base}, {offset}, ({rows}, {columns})"
     word = "u64" if bits == 64 else "u32"
     if which == "load":
         call = f"load_fragment({where}, {len(items)}, 'u{bits}', {by_row}, {stride}, {writer.site})"
-        words = writer.temporary(call)
-        for number, item in enumerate(items):
-            writer.result(item, word, f"{words}[{number}]")
+        for item, loaded in zip(items, writer.temporaries(len(items), call), strict=True):
+            writer.result(item, word, loaded)
     else:
         sources = ", ".join(writer.source(item, word) for item in items)
         writer.line(f"store_fragment({where}, 'u{bits}', {by_row}, {stride}, {writer.site}, [{sources}])")

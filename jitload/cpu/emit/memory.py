@@ -6,10 +6,11 @@ scopes and fences are read, checked and need no code.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.code.instruction import Modifiers, emits, operands
-from jitload.cpu.emit.address import HINTS, address_name, take_hints
+from jitload.cpu.emit.address import HINTS, address_name, take_hints, take_modifiers
 from jitload.cpu.faults import Refused
 from jitload.cpu.text.ir import Memory, Sink, Symbol, Vector
 
@@ -43,16 +44,37 @@ def _element_type(modifiers: Modifiers) -> Type:
     return type_
 
 
+class _Access(NamedTuple):
+    """What the name of a load or store says; a kernel has few of them, many times."""
+
+    type: Type
+    vector: str
+    space: str
+    hinted: bool
+
+
+@lru_cache(maxsize=1024)
+def _read_access(parts: tuple[str, ...]) -> _Access:
+    modifiers = Modifiers(parts)
+    hinted = take_modifiers(modifiers)
+    found = _Access(_element_type(modifiers), modifiers.choice("v2", "v4", "v8"), _space(modifiers), hinted)
+    modifiers.finish()
+    return found
+
+
+def _accessed(instruction: Instruction, modifiers: Modifiers) -> tuple[tuple[Operand, Operand], tuple[Type, str, str]]:
+    """(the two operands, (type, vector or "", space)) of a load or store."""
+    type_, vector, space, hinted = _read_access(modifiers.take())
+    found = instruction.operands[:-1] if hinted else instruction.operands
+    if len(found) != 2:
+        raise Refused(f"{len(found)} operands where 2 are expected")
+    return (found[0], found[1]), (type_, vector, space)
+
+
 @emits("ld", "ldu")
 def emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`ld`: an element, or a vector of them."""
-    found = take_hints(modifiers, instruction)
-    if len(found) != 2:
-        raise Refused(f"{len(found)} operands where 2 are expected")
-    d, source = found
-    type_ = _element_type(modifiers)
-    count = modifiers.choice("v2", "v4", "v8")
-    space = _space(modifiers)
+    (d, source), (type_, count, space) = _accessed(instruction, modifiers)
     if not count and _is_plain_parameter(writer, space, source, type_):
         assert isinstance(source, Memory)
         assert isinstance(source.base, Symbol)
@@ -66,10 +88,9 @@ def emit_load(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
         return
     items = _vector(d, int(count[1]), type_)
     call = f"{addresses}.load_vector({offset}, {type_.rep!r}, {type_.size}, {len(items)}, {writer.site})"
-    loaded = writer.temporary(call)
-    for number, item in enumerate(items):
+    for item, loaded in zip(items, writer.temporaries(len(items), call), strict=True):
         if not isinstance(item, Sink):
-            writer.result(item, type_.rep, f"{loaded}[{number}]")
+            writer.result(item, type_.rep, loaded)
 
 
 def _vector(operand: Operand, count: int, type_: Type) -> tuple[Operand, ...]:
@@ -91,13 +112,7 @@ def _is_plain_parameter(writer: BlockWriter, space: str, operand: Operand, type_
 @emits("st")
 def emit_store(writer: BlockWriter, instruction: Instruction, modifiers: Modifiers) -> None:
     """`st`: the same."""
-    found = take_hints(modifiers, instruction)
-    if len(found) != 2:
-        raise Refused(f"{len(found)} operands where 2 are expected")
-    target, value = found
-    type_ = _element_type(modifiers)
-    count = modifiers.choice("v2", "v4", "v8")
-    space = _space(modifiers)
+    (target, value), (type_, count, space) = _accessed(instruction, modifiers)
     if space == "const":
         raise Refused("constant memory cannot be written")
     addresses, offset = address_name(writer, space, target)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.block_code import MeetingCode
 from jitload.cpu.code.function_writer import canonical
+from jitload.cpu.code.instruction import Modifiers
 from jitload.cpu.faults import Refused
 from jitload.cpu.lanes.product import ELEMENT_BITS, Product
 from jitload.cpu.lanes.scales import selector_values
@@ -14,7 +16,6 @@ from jitload.cpu.lanes.sparse import selectors
 from jitload.cpu.text.ir import Immediate, Operand, Register, Sink, Vector
 
 if TYPE_CHECKING:
-    from jitload.cpu.code.instruction import Modifiers
     from jitload.cpu.code.writer import BlockWriter
     from jitload.cpu.text.ir import Instruction
 
@@ -63,7 +64,7 @@ def emit_product(
 ) -> tuple[MeetingCode, str, list[Register]]:
     """`mma` and `wmma.mma`: a meeting of whole warps."""
     found = [registers(one) for one in instruction.operands]
-    product = _read_product(instruction, modifiers, tuple(len(one) for one in found[1:4]))
+    product = _read_product(instruction.opcode, modifiers.take(), tuple([len(one) for one in found[1:4]]))
     more = list(found[4:])
     if product.sparse:
         product = _with_selector(product, *more.pop(1))
@@ -77,9 +78,11 @@ def emit_product(
     return code, f"({', '.join([full, *texts])},)", written
 
 
-def _read_product(instruction: Instruction, modifiers: Modifiers, counts: tuple[int, ...]) -> Product:
+@lru_cache(maxsize=256)
+def _read_product(opcode: str, parts: tuple[str, ...], counts: tuple[int, ...]) -> Product:
     """What the name says; rows have seen to it that its parts go together."""
-    opaque = instruction.opcode == "wmma"
+    modifiers = Modifiers(parts)
+    opaque = opcode == "wmma"
     sparse = modifiers.choice("sp", "sp::ordered_metadata")
     modifiers.need("sync")
     modifiers.need("aligned")
@@ -91,7 +94,7 @@ def _read_product(instruction: Instruction, modifiers: Modifiers, counts: tuple[
     scaled, vector = modifiers.flag("block_scale"), modifiers.choice(*_SCALES)
     saturate = modifiers.flag("satfinite")
     modifiers.flag("rn")
-    operation = modifiers.need("xor", "and") if "b1" in instruction.modifiers else ""
+    operation = modifiers.need("xor", "and") if "b1" in parts else ""
     if operation:
         modifiers.need("popc")
     d = modifiers.need(*SUMS)
@@ -103,6 +106,7 @@ def _read_product(instruction: Instruction, modifiers: Modifiers, counts: tuple[
         a, b = (f"{one} in bytes" if one == "e2m1" else one for one in (a, b))
     scales = _SCALES.get(vector) or _SCALES_OF[kind] if scaled else 0
     quads = f"{rows}.{columns}" if not opaque and shape == "m8n8k4" and a == "f16" else ""
+    modifiers.finish()
     first, second, third = counts
     return Product(
         opaque, m, n, k, d, a, b, c, saturate, (first, second, third), operation, quads, sparse, 0, scale, scales
@@ -144,6 +148,7 @@ def _check_selectors(product: Product, given: tuple[Operand, ...]) -> None:
             raise Refused(f"{name} is a literal or a register of 16 bits")
 
 
+@lru_cache(maxsize=256)
 def _check_product(product: Product, results: int) -> None:
     """Refuse fragments that are larger or smaller than the instruction's."""
     sizes = (product.m * product.stored, product.k * product.n, product.m * product.n)

@@ -133,9 +133,9 @@ def _emit_mov(writer: BlockWriter, instruction: Instruction, modifiers: Modifier
     elif isinstance(d, Vector):
         count = len(d.items)
         part = unsigned_rep(_part_bits(type_.bits, count))
-        parts = writer.temporary(f"unpack({writer.source(a, unsigned_rep(type_.bits))}, {part}, {count})")
-        for number, item in enumerate(d.items):
-            writer.result(item, part, f"{parts}[{number}]")
+        taken = writer.temporaries(count, f"unpack({writer.source(a, unsigned_rep(type_.bits))}, {part}, {count})")
+        for item, one in zip(d.items, taken, strict=True):
+            writer.result(item, part, one)
     elif isinstance(a, Vector):
         part = unsigned_rep(_part_bits(type_.bits, len(a.items)))
         parts = ", ".join(writer.source(item, part) for item in a.items)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.code.block_code import CallCode
+from jitload.cpu.code.block_text import make_functions
 from jitload.cpu.code.control import Block, Call, Meeting
 from jitload.cpu.code.function_writer import FunctionWriter
 from jitload.cpu.code.instruction import emit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jitload.cpu.code.block_code import BlockRun, MeetingCode
+    from jitload.cpu.code.block_text import BlockText
     from jitload.cpu.code.draft import Draft
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.text.ir import Place, Register, Variable
@@ -37,7 +39,7 @@ class ErrandCode(NamedTuple):
         loads: the registers that are read for it.
         written: those that it writes.
         site: for faults.
-        text: the source of the function that does it, or gives the operands of its meeting; "" for none.
+        text: the code that does it, or gives the operands of its meeting; None for none.
         meeting: of threads that wait for each other.
         call: of a function of the runtime.
     """
@@ -46,7 +48,7 @@ class ErrandCode(NamedTuple):
     loads: tuple[Register, ...]
     written: tuple[Register, ...]
     site: int
-    text: str = ""
+    text: BlockText | None = None
     meeting: MeetingCode | None = None
     call: CallCode | None = None
 
@@ -133,10 +135,9 @@ class ErrandWriter:
 
     def make(self, errand: ErrandCode) -> BlockRun | None:
         """The function of an errand, ready to run."""
-        if not errand.text:
+        if errand.text is None:
             return None
-        exec(compile(errand.text, "<ptx errand>", "exec"), self._namespace)  # noqa: S102 - only names and numbers of ours
-        return cast("BlockRun", self._namespace.pop(errand.text[4 : errand.text.index("(")]))
+        return make_functions([errand.text], self._namespace, "<ptx errand>")[0]
 
 
 def _instruction(writer: BlockWriter, instruction: Instruction) -> ErrandCode:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jitload.cpu.text.program import Program
 
 _LONGEST_TEXT = 1000  # of an instruction, for people
+_CALL_ENDS = ("", ".")
 _VECTORS = {".v2": 2, ".v4": 4}
 
 
@@ -68,8 +69,13 @@ class _BodyReader(OperandReader):
 
     def _read_statement(self) -> None:
         cursor = self.cursor
-        word = cursor.peek()
-        if word == "{":
+        word, after = cursor.tokens[cursor.index : cursor.index + 2]
+        if after == ":" and word[0] not in "{};." and cursor.index + 1 < self.end:
+            cursor.index += 2
+            self._read_label(word)
+        elif word[0] not in "{};.":
+            self.body.items.append(self._read_instruction())
+        elif word == "{":
             cursor.index += 1
             self.scope = Scope(self.scope)
             self.nesting += 1
@@ -83,13 +89,8 @@ class _BodyReader(OperandReader):
             self.nesting -= 1
         elif word == ";":
             cursor.index += 1
-        elif word.startswith("."):
-            self._read_directive()
-        elif cursor.index + 1 < self.end and cursor.tokens[cursor.index + 1] == ":":
-            cursor.index += 2
-            self._read_label(word)
         else:
-            self.body.items.append(self._read_instruction())
+            self._read_directive()
 
     def _read_label(self, name: str) -> None:
         cursor = self.cursor
@@ -197,7 +198,7 @@ class _BodyReader(OperandReader):
         malformed = None
         start = cursor.index
         try:
-            operands = self.read_call() if name.partition(".")[0] == "call" else self.read_operands()
+            operands = self.read_operands() if name[:4] != "call" or name[4:5] not in _CALL_ENDS else self.read_call()
             cursor.expect(";")
         except LoadError as error:
             malformed = str(error)
@@ -205,9 +206,9 @@ class _BodyReader(OperandReader):
             while cursor.peek() != ";" and cursor.index < self.end:
                 cursor.index += 1
             cursor.expect(";")
-        text = cursor.source.excerpt(first, cursor.index - 1)
-        place = Place(text.rstrip("; ")[:_LONGEST_TEXT], cursor.source.line(first), *self.lines.current)
-        if name.startswith(("mov.", "cvta.")) and len(operands) == 2 and isinstance(operands[1], Memory):
+        text, line = cursor.source.stands(first, cursor.index - 1)
+        place = Place(text.rstrip("; ")[:_LONGEST_TEXT], line, *self.lines.current)
+        if len(operands) == 2 and isinstance(operands[1], Memory) and name.startswith(("mov.", "cvta.")):
             # An element of an array stands for its address here.
             base, offset = operands[1]
             operands = (operands[0], base._replace(offset=offset)) if isinstance(base, Symbol) else operands

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jitload.images.ptx.tokens import Cursor
 
 _MOST_DIGITS = 7  # of a register's number
+_MOST_ITEMS = 128  # of a vector: wgmma gives so many sums
 _SELECTED = re.compile(r"(.+)\.([bh][0-7]{1,4})")
 _SPECIAL = re.compile(
     r"%(tid|ntid|ctaid|nctaid|clusterid|nclusterid|cluster_ctaid|cluster_nctaid)(\.[xyzw])?"
@@ -40,6 +41,10 @@ _SPECIAL = re.compile(
 
 def split_number(name: str) -> tuple[str, str]:
     """`%r12` to ("%r", "12"); a zero before other digits belongs to the stem."""
+    stem = name.rstrip("0123456789")
+    digits = name[len(stem) :]
+    if digits[:1] != "0" and len(digits) <= _MOST_DIGITS:
+        return stem, digits
     tail = name[-_MOST_DIGITS:]
     digits = tail[len(tail.rstrip("0123456789")) :]
     digits = digits.lstrip("0") or digits[:1]
@@ -102,18 +107,40 @@ class OperandReader:
             return ()
         tokens, registers, literals = cursor.tokens, self.scope.registers, self._literals
         while True:
-            # Most operands are a register or a literal, or an address of those; a brace at least comes after them.
+            # Most operands are a register or a literal, an address of those or registers in braces; a brace at least
+            # comes after them.
             word, after = tokens[cursor.index], tokens[cursor.index + 1]
-            found = registers.get(word) or literals.get(word)
-            if found is not None and after in {",", ";"}:
+            found = registers.get(word) or literals.get(word) or (self.find_register(word) if word[0] == "%" else None)
+            if found is not None and after == ",":
+                operands.append(found)
+                cursor.index += 2
+                continue
+            if found is not None and after == ";":
                 operands.append(found)
                 cursor.index += 1
-            elif word == "[" and (base := registers.get(after)) is not None:
+                return tuple(operands)
+            if word == "[" and (base := registers.get(after)) is not None:
                 operands.append(self._read_address(base))
             else:
-                operands.append(self._read_operand())
+                operands.append((self._read_plain() if word == "{" else None) or self._read_operand())
             if not cursor.accept(","):
                 return tuple(operands)
+
+    def _read_plain(self) -> Vector | None:
+        """`{a, b, ...}` of nothing but registers, or None, with the cursor where it was."""
+        tokens, first = self.cursor.tokens, self.cursor.index + 1
+        try:
+            end = tokens.index("}", first, first + 2 * _MOST_ITEMS)
+        except ValueError:
+            return None
+        names = tokens[first:end:2]
+        if tokens[first + 1 : end : 2].count(",") == len(names) - 1 == (end - first) // 2 and tokens[end + 1] != "|":
+            known = self.scope.registers
+            found = [register for name in names if (register := known.get(name) or self.find_register(name))]
+            if len(found) == len(names):
+                self.cursor.index = end + 1
+                return Vector(tuple(found))
+        return None
 
     def _read_address(self, base: Register) -> Memory | Texel:
         """`[base]`, `[base+4]` or what is less common, from its bracket on."""

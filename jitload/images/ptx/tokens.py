@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
+from itertools import count
+from operator import sub
 
 from jitload.errors import LoadError
 from jitload.images.ptx.limits import DIGITS, NESTING, TEXT_BYTES, TOKENS
@@ -13,13 +15,14 @@ from jitload.images.ptx.limits import DIGITS, NESTING, TEXT_BYTES, TOKENS
 # it might begin takes quadratic time.
 _COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _TOKEN = re.compile(
-    r'"(?:[^"\\\n]|\\.)*"?'
-    r"|\.\w+(?:::\w+)*|[%$_A-Za-z][\w$.%]*(?:::\w[\w.$]*)*"
+    r"[][,;{}()\n]"  # most words of a text: the first that are tried
+    r"|[%$_A-Za-z][\w$.%]*(?:::\w[\w.$]*)*|\.\w+(?:::\w+)*"
+    r'|"(?:[^"\\\n]|\\.)*"?'
     r"|0[fF][0-9a-fA-F]{8}(?!\w)|0[dD][0-9a-fA-F]{16}(?!\w)"
     r"|0[xX][0-9a-fA-F]+U?|0[bB][01]+U?"
     r"|\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d+U?"
     r"|<<|>>|&&|\|\||[=!<>]="
-    r"|\S|\n",
+    r"|\S",
     re.ASCII,
 )
 
@@ -45,8 +48,8 @@ class Source:
         self.tokens = [word for word in words if word != "\n"]
         if len(self.tokens) > TOKENS:
             raise LoadError(f"PTX of {len(self.tokens)} words: more than {TOKENS} are refused", kind="ptx")
-        ends = (place for place, word in enumerate(words) if word == "\n")
-        self._line_ends = array("q", (place - line for line, place in enumerate(ends)))  # the tokens before each end
+        ends = [place for place, word in enumerate(words) if word == "\n"]
+        self._line_ends = array("q", map(sub, ends, count()))  # the tokens before each end
         self._lines: list[str] | None = None
         self._starts: array[int] | None = None
 
@@ -54,19 +57,21 @@ class Source:
         """The 1-based line of the token at `index` (of the last one, past the end)."""
         return bisect_right(self._line_ends, min(index, len(self.tokens) - 1)) + 1 if self.tokens else 1
 
-    def excerpt(self, first: int, last: int) -> str:
-        """The text from token `first` to token `last`, as written, on one line."""
+    def stands(self, first: int, last: int) -> tuple[str, int]:
+        """The text from token `first` to token `last`, as written, on one line; and the line where it begins."""
         last = min(last, len(self.tokens) - 1)
         ends, line = self._line_ends, bisect_right(self._line_ends, first)
         if line < len(ends) and ends[line] == last + 1 and (ends[line - 1] if line else 0) == first:
             if self._lines is None:
                 self._lines = self.text.split("\n")
-            if "/" not in self._lines[line]:  # an instruction that has a line for itself, without a comment
-                return " ".join(self._lines[line].split())
+            text = self._lines[line]
+            if "/" not in text:  # an instruction that has a line for itself, without a comment
+                return " ".join(text.split()), line + 1
         if self._starts is None:
             found = _TOKEN.finditer(_without_comments(self.text))
             self._starts = array("q", (match.start() for match in found if match.group() != "\n"))
-        return " ".join(self.text[self._starts[first] : self._starts[last] + len(self.tokens[last])].split())
+        text = self.text[self._starts[first] : self._starts[last] + len(self.tokens[last])]
+        return " ".join(text.split()), self.line(first)
 
     def line_end(self, index: int) -> int:
         """The index of the first token on a later line than the token at `index`."""
@@ -197,15 +202,14 @@ class Cursor:
 
 def find_brace(cursor: Cursor, first: int) -> int:
     """The index of the brace that closes the one opened just before `first`."""
-    depth = 1
+    depth, after = 1, first
     tokens = cursor.tokens
-    for index in range(first, len(tokens)):
-        word = tokens[index]
-        if word == "{":
-            depth += 1
-        elif word == "}":
-            depth -= 1
-            if not depth:
-                return index
-    cursor.index = len(tokens)
-    raise cursor.error("a '{' is never closed")
+    try:
+        while depth:
+            close = tokens.index("}", after)
+            depth += tokens[after:close].count("{") - 1
+            after = close + 1
+    except ValueError:
+        cursor.index = len(tokens)
+        raise cursor.error("a '{' is never closed") from None
+    return after - 1
