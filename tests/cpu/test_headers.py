@@ -17,19 +17,18 @@ from tests.cpu.families import decide
 
 #: How refused names begin -> a line with one, and what its refusal says to do.
 LEFT = {
-    "tcgen05.mma.": (
-        "tcgen05.mma.cta_group::1.kind::f16 [%r1], %d1, %d2, %r2, %p1",
-        "give the kernel a path for plain compute_90",
-    ),
-    "tcgen05.cp.": ("tcgen05.cp.cta_group::1.128x256b [%r1], %d1", "tcgen05.st is"),
+    "tcgen05.mma.ws.": ("tcgen05.mma.ws.cta_group::1.kind::f16 [%r1], %d1, %d2, %r2, %p1", "tcgen05.mma is"),
+    "tcgen05.cp.cta_group::1.4x256b": ("tcgen05.cp.cta_group::1.4x256b [%r1], %d1", ".128x256b is"),
     "tcgen05.shift.": ("tcgen05.shift.cta_group::1.down [%r1]", "is not supported"),
     **{
-        f"tcgen05.{verb}.cta_group::2.": (f"tcgen05.{verb}.cta_group::2.sync.aligned{rest}", ".cta_group::1 is")
+        f"tcgen05.{verb}.cta_group::2": (f"tcgen05.{verb}.cta_group::2{rest}", ".cta_group::1 is")
         for verb, rest in (
-            ("alloc", ".b32 [%d1], 32"),
-            ("dealloc", ".b32 %r1, 32"),
-            ("relinquish_alloc_permit", ""),
-            ("commit", ".b64 [%d1]"),
+            ("alloc", ".sync.aligned.b32 [%d1], 32"),
+            ("dealloc", ".sync.aligned.b32 %r1, 32"),
+            ("relinquish_alloc_permit", ".sync.aligned"),
+            ("commit", ".mbarrier::arrive::one.b64 [%d1]"),
+            ("cp", ".128x256b [%r1], %d1"),
+            ("mma", ".kind::f16 [%r1], %d1, %d2, %r2, %p1"),
         )
     },
     "tensormap.replace.tile.swizzle_atomicity.": (

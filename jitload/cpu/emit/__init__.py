@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         surface,
         tensor,
         tensor_memory,
+        tensor_product,
         texture,
         video,
         warpgroup,
@@ -44,6 +45,7 @@ else:
     surface = lazy("jitload.cpu.emit.surface")
     tensor = lazy("jitload.cpu.emit.tensor")
     tensor_memory = lazy("jitload.cpu.emit.tensor_memory")
+    tensor_product = lazy("jitload.cpu.emit.tensor_product")
     texture = lazy("jitload.cpu.emit.texture")
     video = lazy("jitload.cpu.emit.video")
     warpgroup = lazy("jitload.cpu.emit.warpgroup")
@@ -73,6 +75,8 @@ emits_with(lambda: tensor.emit_tensor_copy, "cp", of=("tensor", "reduce"))
 emits_with(lambda: tensor.emit_tensor_map_fence, "fence", of=("tensormap::generic",))
 emits_with(lambda: tensor.emit_tensor_map, "tensormap")
 emits_with(lambda: tensor_memory.emit_commit, "tcgen05", of=("commit",))
+emits_with(lambda: tensor_product.emit_product, "tcgen05", of=("mma",))
+emits_with(lambda: tensor_product.emit_copy, "tcgen05", of=("cp",))
 emits_with(lambda: texture.emit_tex, "tex")
 emits_with(lambda: texture.emit_tld4, "tld4")
 emits_with(lambda: video.emit_scalar, *_SCALAR)

@@ -31,11 +31,10 @@ _TENSOR_MEMORY = {
     "cta_group::2": (f"tcgen05 of a pair of thread blocks (.cta_group::2) {_NOT_YET}: .cta_group::1 is", "meets ends"),
     "ld.red": (f"tcgen05.ld.red {_NOT_YET}: tcgen05.ld is", "meets ends"),
     "shift": (f"tcgen05.shift {_NOT_YET}", "loads stores"),
-    "cp": (f"tcgen05.cp {_NOT_YET}: tcgen05.st is", "loads stores"),
-    "mma": (
-        f"tcgen05.mma, products in tensor memory, {_NOT_YET}: give the kernel a path for plain compute_90 (mma, wmma)",
-        "loads stores",
-    ),
+    "4x256b": (f"tcgen05.cp.4x256b {_NOT_YET}: .128x256b is", "loads stores"),
+    "sp": (f"tcgen05.mma.sp, products of sparse matrices, {_NOT_YET}: tcgen05.mma is", "loads stores"),
+    "ws": (f"tcgen05.mma.ws {_NOT_YET}: tcgen05.mma is", "loads stores"),
+    "ashift": (f"tcgen05.mma.ashift {_NOT_YET}: tcgen05.mma is", "loads stores"),
 }
 
 ROWS = (

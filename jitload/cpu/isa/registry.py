@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         multimem,
         synchronization,
         tensor_memory,
+        tensor_products,
         tensors,
         textures,
         video,
@@ -40,6 +41,7 @@ else:  # of which not every program has an instruction
     multimem = lazy("jitload.cpu.isa.multimem")
     synchronization = lazy("jitload.cpu.isa.synchronization")
     tensor_memory = lazy("jitload.cpu.isa.tensor_memory")
+    tensor_products = lazy("jitload.cpu.isa.tensor_products")
     tensors = lazy("jitload.cpu.isa.tensors")
     textures = lazy("jitload.cpu.isa.textures")
     video = lazy("jitload.cpu.isa.video")
@@ -71,6 +73,7 @@ _FAMILIES: dict[str, _File] = {
     "Tensor cores": matrices,
     "Warpgroups": warpgroups,
     "Tensor memory": tensor_memory,
+    "Products in tensor memory": tensor_products,
     "Textures": textures,
     "Control": control,
     "Video instructions": video,
@@ -85,6 +88,7 @@ _OPCODES: dict[str, str] = {
     "Tensor cores": "ldmatrix mma movmatrix stmatrix wmma",
     "Warpgroups": "wgmma",
     "Tensor memory": "tcgen05",
+    "Products in tensor memory": "tcgen05",
     "Textures": "suld suq sured sust tex tld4 txq",
     "Video instructions": (
         "vabsdiff vabsdiff2 vabsdiff4 vadd vadd2 vadd4 vavrg2 vavrg4 vmad vmax vmax2 vmax4 vmin vmin2 vmin4 vset vset2 vset4 vshl "

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ROWS, _COLUMNS = np.arange(16), np.arange(8)
 
 
-def _numbers(codes: Array, type_name: str) -> Array:
+def scale_numbers(codes: Array, type_name: str) -> Array:
     """Scales as f64."""
     if type_name == "ue4m3":  # the uppermost bit counts for nothing
         return np.asarray(from_narrow(codes.astype(np.uint16) & np.uint16(0x7F), "e4m3").view(np.float16).astype(float))
@@ -30,7 +30,7 @@ def _select(words: Array, first: Array, count: int, lanes: Array, type_name: str
     """(warps, lanes named, scales): so many bytes of their words, from byte `first` of each warp on."""
     places = (first[:, None, None] + np.arange(count)) & 3
     chosen = words[np.arange(len(words))[:, None], lanes]
-    return _numbers(chosen[..., None] >> (places * 8).astype(np.uint32) & np.uint32(0xFF), type_name)
+    return scale_numbers(chosen[..., None] >> (places * 8).astype(np.uint32) & np.uint32(0xFF), type_name)
 
 
 def scale_factors(a: Array, b: Array, words: Sequence[Array], type_name: str, count: int) -> tuple[Array, Array]:

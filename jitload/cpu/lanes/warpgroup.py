@@ -70,27 +70,34 @@ class Descriptor(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def chunk_addresses(place: Descriptor, extent: int, turned: bool) -> Array:
+def chunk_addresses(
+    place: Descriptor, extent: int, turned: bool, per: int = _HALVES, depth: int = 16, *, wide: bool = False
+) -> Array:
     """The shared address of every chunk of 16 bytes.
 
     Args:
         place: where the matrix lies.
         extent: rows of A, or columns of B.
-        turned: whether a chunk holds 8 neighbours along m or n, instead of what belongs to one of them along k.
+        turned: whether a chunk holds neighbours along m or n, instead of what belongs to one of them along k.
+        per: how many they are.
+        depth: elements along k of a turned one.
+        wide: whether 32 bytes are permuted together, over 4 rows.
 
     Returns:
-        (extent, 2), or (16, extent / 8) of a turned one.
+        (extent, 2), or (depth, extent / per) of a turned one.
     """
     chunks = place.width // CHUNK
     if turned:
-        along, k = np.arange(extent // _HALVES)[None, :], np.arange(16)[:, None]
+        along, k, rows = np.arange(extent // per)[None, :], np.arange(depth)[:, None], 4 if wide else 8
         outer, inner = (place.stride, place.leading) if chunks == 1 else (place.leading, place.stride)
-        offsets = along % chunks * CHUNK + along // chunks * outer + k % 8 * place.width + k // 8 * inner
+        offsets = along % chunks * CHUNK + along // chunks * outer + k % rows * place.width + k // rows * inner
     else:
         row, half = np.arange(extent)[:, None], np.arange(2)[None, :]
         step = place.leading if chunks == 1 else CHUNK
         offsets = row // 8 * place.stride + row % 8 * place.width + half * step
     found = place.start + offsets & _ADDRESS_BITS
+    if wide:
+        return np.asarray(found ^ ((found >> 7) - place.base & 3) * 32)
     # Chunks are permuted by the number of the row in a pattern of 8, of 4 or of 2 of 128 bytes.
     return np.asarray(found ^ ((found >> 7) - place.base & chunks - 1) * CHUNK)
 

@@ -95,6 +95,9 @@ def _operands(name: Name) -> str:
             found.append("_")
         else:
             type_ = held(name, place.holds)
+            if place.sign == "{" and row.opcode == "tcgen05":
+                found.append("{%r1, %r2, %r3, %r4}")
+                continue
             count = next((int(part[1]) for part in name.picked if part in {"v2", "v4", "v8"}), 0)
             if place.sign == "{" and count:
                 found.append("{" + ", ".join(register_of(type_, number + k) for k in range(count)) + "}")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.cpu.isa import integers
+from tests.cpu.isa.reals import Real
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -66,4 +69,40 @@ def dealt(name: Name, c: list[list[int]], b: int = 0) -> dict[tuple[int, int], i
         word = c[thread][register]
         halves = [word] if len(columns) == 1 else [word & 0xFFFF, word >> 16]
         found.update({(lane, column): half for column, half in zip(columns, halves, strict=True)})
+    return found
+
+
+def weakened(d: list[list[Real]], k: int) -> list[list[Real]]:
+    """Its numbers by 2 to the power of minus k."""
+    return [[one * Real(False, 1, -k) for one in row] for row in d]
+
+
+def cut(d: list[list[int]], saturates: bool) -> list[list[int]]:
+    """Whole numbers, cut to 32 bits or left to wrap."""
+    return [[integers.clamp(one, 32) for one in row] for row in d] if saturates else d
+
+
+def copied_cells(name: Name, b: list[list[int]]) -> list[list[int]]:
+    """What the 128 lanes get of rows of bytes, as words."""
+    source = {"b4x16_p64": 4, "b6x16_p32": 6}.get(next((part for part in name.picked if "_p" in part), ""), 0)
+    rows = [_widened(row, source) if source else row for row in b]
+    turns = {"warpx4": 1, "warpx2::02_13": 2}
+    several = next((turns[part] for part in name.picked if part in turns), 0)
+    found = []
+    for lane in range(128):
+        if several:
+            row = rows[lane % (32 * several)]
+        else:
+            row = rows[lane // 64 * 32 + lane % 32] if name.has("warpx2::01_23") else rows[lane]
+        found.append([int.from_bytes(bytes(row[k : k + 4]), "little") for k in range(0, len(row), 4)])
+    return found
+
+
+def _widened(row: list[int], bits: int) -> list[int]:
+    """Each 16 bytes as 16 elements that they begin with; those of 4 bits in the middle of their bytes."""
+    found = []
+    for start in range(0, len(row), 16):
+        whole = int.from_bytes(bytes(row[start : start + 16]), "little")
+        codes = [whole >> bits * k & (1 << bits) - 1 for k in range(16)]
+        found += [code << 2 if bits == 4 else code for code in codes]
     return found

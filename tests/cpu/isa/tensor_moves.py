@@ -21,7 +21,7 @@ _FOURS = ["{" + ", ".join(f"%e{4 * k + j}" for j in range(4)) + "}" for k in ran
 _LOADS = " ".join(f"ld.global.v4.b32 {four}, [%w+{16 * k}];" for k, four in enumerate(_FOURS))
 _STORES = " ".join(f"st.global.v4.b32 [%w+{16 * k}], {four};" for k, four in enumerate(_FOURS))
 #: `(cells, registers, cells afterwards)`: fills all columns, moves once, reads all columns.
-_KERNEL = """.visible .entry k(.param .u64 cells, .param .u64 registers, .param .u64 after) {
+_KERNEL = """.visible .entry k(.param .u64 cells, .param .u64 registers, .param .u64 afterMORE) {
 .reg .b64 %w, %g; .reg .b32 %t, %a, %b, %c, %e<32>, %x<COUNT>; .reg .pred %p, %q; .shared .b32 place;
 mov.u32 %t, %tid.x; setp.ge.u32 %p, %t, 32; @%p bra WAIT; mov.u32 %a, place;
 tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%a], 512; WAIT: bar.sync 0; ld.shared.b32 %a, [place];
@@ -37,6 +37,15 @@ STORES add.u64 %w, %w, 128; add.u32 %c, %c, 32; setp.lt.u32 %q, %c, 512; @%q bra
 bar.sync 0; @%p bra END; tcgen05.dealloc.cta_group::1.sync.aligned.b32 %a, 512; END: ret; }"""
 
 
+def kernel(move: str, more: str = "", count: int = 1, high: int = 16) -> str:
+    """The kernel around a move of so many registers of each thread, with more parameters."""
+    words = {"COUNT": count, "BYTES": 4 * count, "HIGH": high, "MOVE": move, "MORE": more}
+    text = _KERNEL
+    for word, value in {**words, "VECTOR": _VECTOR, "LOADS": _LOADS, "STORES": _STORES}.items():
+        text = text.replace(word, str(value))
+    return text
+
+
 def _text(name: Name, split: int) -> str:
     count, high = registers_of_move(name), 0 if shape_of_move(name) == "32x32b" else 16
     spelled = ".".join([name.row.opcode, *name.parts])
@@ -48,11 +57,7 @@ def _text(name: Name, split: int) -> str:
     else:
         loads = " ".join(f"ld.global.b32 %x{k}, [%g+{4 * k}];" for k in range(count))
         move = f"{loads} {spelled} [%b]{far}, {vector}; tcgen05.wait::st.sync.aligned;"
-    words = {"COUNT": count, "BYTES": 4 * count, "HIGH": high, "MOVE": move}
-    text = _KERNEL
-    for word, value in {**words, "VECTOR": _VECTOR, "LOADS": _LOADS, "STORES": _STORES}.items():
-        text = text.replace(word, str(value))
-    return text
+    return kernel(move, "", count, high)
 
 
 def difference(ptx: Callable, name: Name) -> str:

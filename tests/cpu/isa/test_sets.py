@@ -12,6 +12,7 @@ from tests.cpu.isa import (
     test_nothing,
     test_scenes,
     test_tensor_moves,
+    test_tensor_products,
     test_tensors,
     test_texels,
     test_videos,
@@ -30,6 +31,8 @@ ASKED = {
     "tensor": test_tensors.COPIES + test_tensors.MAPS,
     "texels": test_texels.ROWS,
     "tensor move": test_tensor_moves.ROWS,
+    "tensor product": test_tensor_products.PRODUCTS,
+    "tensor copy": test_tensor_products.COPIES,
     "nothing": test_nothing.ROWS,
 }
 
