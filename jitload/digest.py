@@ -62,7 +62,7 @@ class _Sha256:
     """
 
     def __init__(self) -> None:
-        self._own = _own_sha256()
+        self._own = None if "_hashlib" in sys.modules else _own_sha256()
         self._left = OWN_BYTES
         self.make: Make = self._begin
 
@@ -76,13 +76,11 @@ class _Sha256:
 
 def _own_sha256() -> Make | None:
     """Python's own; None where it was built without."""
-    for name in ("_sha2", "_sha256"):  # from 3.12 on, and before
-        try:
-            made: Make = __import__(name).sha256
-        except ImportError:
-            continue
-        return made
-    return None
+    try:
+        made: Make = __import__("_sha2" if sys.version_info >= (3, 12) else "_sha256").sha256
+    except ImportError:
+        return None
+    return made
 
 
 _sha256 = _Sha256()
