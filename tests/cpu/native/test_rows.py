@@ -11,16 +11,9 @@ from jitload.cpu.isa.registry import families
 from tests.cpu.isa.lines import line_of, names_of
 from tests.cpu.isa.native import native_cell
 
+from .computing import FAMILIES, computes
 from .test_launch import both
 
-#: Those with forms that only compute and have machine code.
-_FAMILIES = (
-    "Conversions",
-    "Floating point",
-    "Integer arithmetic",
-    "Logic, shifts and bit fields",
-    "Comparison, selection and moves",
-)
 #: Of one row, and in one kernel.
 _NAMES, _LINES = 40, 48
 _EDGES = (
@@ -35,16 +28,8 @@ _REGISTER = re.compile(r"%([bhrdfe])(\d)|%p(\d)")
 _WORDS = 10
 
 
-def _computes(row) -> bool:
-    return (
-        not row.refused
-        and not row.effects - {"linear", "hands_on", "assembles", "carries_in", "accumulates"}
-        and row.gives
-    )
-
-
 def _lines(family: str, limit: int) -> list[str]:
-    rows = [row for row in families()[family] if _computes(row) and native_cell(row) == "yes"]
+    rows = [row for row in families()[family] if computes(row) and native_cell(row) == "yes"]
     lines = [line_of(name) for row in rows for name in names_of(row, limit)]
     return [line for line in lines if "[" not in line and "k_p" not in line]
 
@@ -106,7 +91,7 @@ def _chance(seed: int, count: int) -> np.ndarray:
 
 
 @pytest.mark.slow(keep=1)
-@pytest.mark.parametrize("family", _FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_forms_of_a_family(ptx, family):
     lines = _lines(family, _NAMES)
     assert lines
