@@ -12,11 +12,11 @@ from jitload.bundles.build import merge as merge_bundles
 from jitload.bundles.bundle import Bundle
 from jitload.bundles.entry import Entry
 from jitload.bundles.manifest import About
-from jitload.bundles.signature import Signature
 from jitload.cli.bundle_arguments import AsJson, BundleFile, BundleName, Out, Serial, Trust, open_trusted
-from jitload.cli.bundle_keys import describe_signature, keygen, sign, trust_file
+from jitload.cli.bundle_keys import describe_signature, keygen, sign, signature_row, trust_file
 from jitload.cli.bundle_registry import pull, push
-from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.cli.console import EXIT_FAILED, clean_failures, new_app, print_answer
+from jitload.cli.outcomes import outcome_rows
 from jitload.cli.output import destination
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Kinds
@@ -27,7 +27,6 @@ from jitload.cli.tables import (
     describe_kernels,
     format_bytes,
     format_count,
-    format_utc,
     plain,
     table,
 )
@@ -41,6 +40,9 @@ if TYPE_CHECKING:
 else:
     bundling = lazy("jitload.batch.bundling")
     plan = lazy("jitload.batch.plan")
+
+#: Of what is listed below its bundle.
+_MARGIN = 2
 
 app = new_app(no_args_is_help=True)
 
@@ -82,6 +84,7 @@ def create(
         bool,
         typer.Option("--with-workload", help="Carry sources and headers: `jitload repro` then needs no more."),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make an unsigned bundle of workloads or plans for some archs.
 
@@ -91,15 +94,19 @@ def create(
     with clean_failures(), ExitStack() as stack:
         destination(str(out), "")  # refused now rather than when everything has compiled
         items = [file if file.suffix == plan.PLAN_SUFFIX else Workload.read(file) for file in files]
-        with shown_progress() as advance:
+        with shown_progress(lines_to_stderr=as_json) as advance:
             images = stack.enter_context(
                 bundling.images_for(items, arch or None, kind or None, jobs=jobs, progress=advance)
             )
-        typer.echo(str(images.report))
+        if not as_json:
+            typer.echo(str(images.report))
+        rows = outcome_rows(images.report)
         if images.report.failed:  # what the cache did not take is here, and goes into the bundle
+            if as_json:
+                typer.echo(json.dumps({"bundle": None, "images": rows}, indent=2))
             raise typer.Exit(EXIT_FAILED)
-        about = About(builder, licence or (), name, serial)
-        typer.echo(_line(images.write(out, about, with_workload=with_workload)))
+        made = images.write(out, About(builder, licence or (), name, serial), with_workload=with_workload)
+        print_answer({**_facts(made), "images": rows}, _line(made), as_json=as_json)
 
 
 @app.command()
@@ -109,7 +116,7 @@ def inspect(bundle: BundleFile, resources: ShowResources = False, as_json: AsJso
         opened = Bundle.open(bundle, trust="unsigned")
         rows = sorted((_row(entry, resources=resources) for entry in opened.entries()), key=_order)
         if as_json:
-            signatures = list(map(_signature_row, opened.signatures))
+            signatures = list(map(signature_row, opened.signatures))
             typer.echo(json.dumps({"manifest": opened.manifest, "signatures": signatures, "entries": rows}, indent=2))
             return
         typer.echo(_line(opened))
@@ -132,7 +139,7 @@ def inspect(bundle: BundleFile, resources: ShowResources = False, as_json: AsJso
             typer.echo("\n".join(f"  {line}" for line in _entry_lines(rows)))
         if resources:
             shown = [(row["program"], row["options"], row["resources"]) for row in rows]
-            typer.echo("\n".join(f"  {line}" for line in resource_lines(shown)))
+            typer.echo("\n".join(f"  {line}" for line in resource_lines(shown, _MARGIN)))
 
 
 @app.command()
@@ -162,25 +169,34 @@ def merge(
     trust: Trust = None,
     name: BundleName = "",
     serial: Serial = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Put several bundles into one, which is unsigned. Where two answer one request, the first comes first."""
     with clean_failures():
         opened = [open_trusted(path, trust) for path in bundles]
-        typer.echo(_line(merge_bundles(out, opened, name=name, serial=serial)))
+        made = merge_bundles(out, opened, name=name, serial=serial)
+        print_answer(_facts(made), _line(made), as_json=as_json)
 
 
 @app.command()
-def diff(old: BundleFile, new: BundleFile) -> None:
+def diff(old: BundleFile, new: BundleFile, as_json: AsJson = False) -> None:
     """Show which artifacts differ between two bundles. Exit code 1: some do."""
     with clean_failures():
         before = {_name(entry): entry.data for entry in Bundle.open(old, "unsigned").entries()}
         after = {_name(entry): entry.data for entry in Bundle.open(new, "unsigned").entries()}
-        lines = [f"- {name}" for name in before if name not in after]
-        lines += [f"+ {name}" for name in after if name not in before]
-        lines += [f"! {name}" for name in after if name in before and before[name] != after[name]]
-        for line in sorted(lines, key=lambda line: line[2:]):
-            typer.echo(plain(line))
-        if lines:
+        found = {
+            "removed": sorted(before.keys() - after.keys()),
+            "added": sorted(after.keys() - before.keys()),
+            "changed": sorted(name for name in after if name in before and before[name] != after[name]),
+        }
+        if as_json:
+            typer.echo(json.dumps(found, indent=2))
+        else:
+            marks = dict(zip(found, "-+!", strict=True))
+            lines = [f"{marks[what]} {name}" for what, names in found.items() for name in names]
+            for line in sorted(lines, key=lambda line: line[2:]):
+                typer.echo(plain(line))
+        if any(found.values()):
             raise typer.Exit(EXIT_FAILED)
 
 
@@ -189,6 +205,7 @@ def extract(
     bundle: BundleFile,
     out: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory.", show_default=False)],
     trust: Trust = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write every artifact as a file of its own.
 
@@ -198,13 +215,18 @@ def extract(
     with clean_failures():
         opened = open_trusted(bundle, trust)
         out.mkdir(parents=True, exist_ok=True)
+        files = []
         for entry in opened.entries():
             # The key is 64 hex digits that were computed here: no name that the bundle chose becomes a path.
-            entry.artifact.save(out / f"{entry.artifact.key}.jle")
+            files.append(f"{entry.artifact.key}.jle")
+            entry.artifact.save(out / files[-1])
         workload = opened.workload()
         if workload is not None:
             write_file(out / "workload.jlw", workload.encode())
-        typer.echo(f"{out}: {format_count(sum(1 for _ in opened.entries()), 'artifact')} of {bundle}")
+        said = f"{out}: {format_count(len(files), 'artifact')} of {bundle}"
+        carried = None if workload is None else "workload.jlw"
+        document = {"bundle": str(bundle), "directory": str(out), "artifacts": files, "workload": carried}
+        print_answer(document, said, as_json=as_json)
 
 
 app.command()(keygen)
@@ -213,12 +235,17 @@ app.command()(pull)
 app.command("trust")(trust_file)
 
 
+def _facts(bundle: Bundle) -> JsonRow:
+    about = {field: bundle.manifest[field] for field in ("requests", "kinds", "archs")}
+    return {"bundle": bundle.path, **about, "bytes": os.stat(bundle.path).st_size}
+
+
 def _line(bundle: Bundle) -> str:
-    manifest = bundle.manifest
-    size = format_bytes(os.stat(bundle.path).st_size)
+    facts = _facts(bundle)
     return (
-        f"{bundle.path}: {format_count(manifest['requests'], 'request')}, "
-        f"{', '.join(manifest['kinds']) or 'nothing'} for {', '.join(manifest['archs']) or 'nothing'}, {size}"
+        f"{bundle.path}: {format_count(facts['requests'], 'request')}, "
+        f"{', '.join(facts['kinds']) or 'nothing'} for {', '.join(facts['archs']) or 'nothing'}, "
+        f"{format_bytes(facts['bytes'])}"
     )
 
 
@@ -259,9 +286,10 @@ def _entry_lines(rows: list[JsonRow]) -> list[str]:
         )
         for row in rows
     ]
-    return table(("KEY", "KIND", "ARCH", "NAME", "KERNELS", "BYTES"), cells, right={"BYTES"}, spare=("KEY",))
-
-
-def _signature_row(signature: Signature) -> dict[str, object]:
-    time = None if signature.time is None else format_utc(signature.time)
-    return {"key": signature.key, "name": signature.name, "time": time}
+    return table(
+        ("KEY", "KIND", "ARCH", "NAME", "KERNELS", "BYTES"),
+        cells,
+        right={"BYTES"},
+        spare=("KEY", "BYTES", "KIND"),
+        margin=_MARGIN,
+    )

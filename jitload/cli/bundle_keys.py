@@ -9,8 +9,8 @@ from jitload.bundles.sign import generate_keys, sign_bundle
 from jitload.bundles.signature import Signature
 from jitload.bundles.trust import Policy, key_id, parse_public_key, read_policy
 from jitload.bundles.trust_file import encode_trust_file, find_key
-from jitload.cli.bundle_arguments import BundleFile, Out
-from jitload.cli.console import clean_failures
+from jitload.cli.bundle_arguments import AsJson, BundleFile, Out
+from jitload.cli.console import clean_failures, print_answer
 from jitload.cli.tables import format_count, format_utc, parse_utc
 from jitload.files.atomic import write_file
 from jitload.format.json import MAX_DIGITS
@@ -27,18 +27,22 @@ def sign(
         int | None,
         typer.Option("--time", parser=parse_utc, metavar="TIME", help="When: 2026-05-01T12:00:00Z. Default: now."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add a signature; what is signed is verified first. Several keys may sign one bundle.
 
     Name and time are signed too. With --time, signing again gives the same bytes.
     """
     with clean_failures():
-        typer.echo(f"{bundle}: signed {describe_signature(sign_bundle(bundle, key, name=name, time=when))}")
+        made = sign_bundle(bundle, key, name=name, time=when)
+        document = {"bundle": str(bundle), "signature": signature_row(made)}
+        print_answer(document, f"{bundle}: signed {describe_signature(made)}", as_json=as_json)
 
 
 def keygen(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="File for the private key.", show_default=False)],
     name: Annotated[str, typer.Option("--name", help="What to call it where it vouches for a bundle.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Make a key to sign with.
 
@@ -47,7 +51,9 @@ def keygen(
     """
     with clean_failures():
         public = generate_keys(path, name or path.name)
-        typer.echo(f"{public}\nkey id {key_id(parse_public_key(public))}")
+        identity = key_id(parse_public_key(public))
+        document = {"private": str(path), "public": f"{path}.pub", "public_key": public, "key": identity}
+        print_answer(document, f"{public}\nkey id {identity}", as_json=as_json)
 
 
 def trust_file(
@@ -72,6 +78,7 @@ def trust_file(
             "named here are then refused.",
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a trust file.
 
@@ -90,7 +97,15 @@ def trust_file(
         text = encode_trust_file(Policy(policy.keys, threshold, revoked, serials))
         write_file(out, text.encode())
         away = f"; {format_count(len(revoked), 'key')} revoked" if revoked else ""
-        typer.echo(f"{out}: {threshold} of {format_count(counting, 'key')} must sign{away}")
+        document = {"file": str(out), "threshold": threshold, "keys": sorted(policy.keys), "revoked": sorted(revoked)}
+        said = f"{out}: {threshold} of {format_count(counting, 'key')} must sign{away}"
+        print_answer(document, said, as_json=as_json)
+
+
+def signature_row(signature: Signature) -> dict[str, object]:
+    """A signature, as `--json` gives it."""
+    time = None if signature.time is None else format_utc(signature.time)
+    return {"key": signature.key, "name": signature.name, "time": time}
 
 
 def describe_signature(signature: Signature) -> str:

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jitload.cli.bundle_arguments import EXIT_UNTRUSTED, BundleFile, Out, Trust
-from jitload.cli.console import Failed, clean_failures
+from jitload.cli.bundle_arguments import EXIT_UNTRUSTED, AsJson, BundleFile, Out, Trust
+from jitload.cli.console import Failed, clean_failures, print_answer
 from jitload.errors import TrustError
 from jitload.lazy import lazy
 
@@ -27,6 +27,7 @@ def push(
     bundle: BundleFile,
     reference: Reference,
     plain_http: PlainHttp = False,
+    as_json: AsJson = False,
 ) -> None:
     """Put a bundle into a registry of container images.
 
@@ -38,7 +39,8 @@ def push(
     jitload bundle push app.jlb oci://registry.example/kernels/app:1.4
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
-        typer.echo(oci.push_bundle(bundle, reference, plain_http=plain_http))
+        pushed = oci.push_bundle(bundle, reference, plain_http=plain_http)
+        print_answer({"bundle": str(bundle), "reference": pushed}, pushed, as_json=as_json)
 
 
 def pull(
@@ -46,6 +48,7 @@ def pull(
     out: Out,
     trust: Trust = None,
     plain_http: PlainHttp = False,
+    as_json: AsJson = False,
 ) -> None:
     """Get a bundle out of a registry of container images.
 
@@ -57,7 +60,8 @@ def pull(
     """  # noqa: D301 - as above
     with clean_failures():
         try:
-            typer.echo(oci.pull_bundle(reference, out, trust=trust or "unsigned", plain_http=plain_http))
+            pulled = oci.pull_bundle(reference, out, trust=trust or "unsigned", plain_http=plain_http)
         except TrustError as error:
             typer.echo(f"jitload: {error}", err=True)
             raise Failed(error, EXIT_UNTRUSTED) from None
+        print_answer({"bundle": str(out), "reference": pulled}, pulled, as_json=as_json)

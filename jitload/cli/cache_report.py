@@ -56,7 +56,7 @@ def entry_lines(cache: Cache, entries: list[EntryInfo], total: int) -> list[str]
     count = entries_of(total) if len(entries) == total else f"{len(entries)} of {entries_of(total)}"
     last = f"{count}, {format_bytes(sum(entry.bytes for entry in entries))}"
     header = ("KEY", "KIND", "ARCH", "NAME", "KERNELS", "BYTES", "LAST USE", "COMPILE")
-    lines = table(header, rows, right={"BYTES", "COMPILE"}, spare=("KEY", "COMPILE", "LAST USE"))
+    lines = table(header, rows, right={"BYTES", "COMPILE"}, spare=("KEY", "COMPILE", "LAST USE", "BYTES", "KIND"))
     return [*(lines if rows else ()), last]
 
 

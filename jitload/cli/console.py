@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager, suppress
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
@@ -17,7 +17,7 @@ import typer
 from jitload.errors import CompileError, CompileWarning, JitloadError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 #: What the parser of the command line has and takes, whose types differ by its version.
 Parsed: TypeAlias = Any
@@ -50,8 +50,16 @@ class Failed(typer.Exit):
 
 def wants_json(arguments: list[str]) -> bool:
     """Whether a command line asks for JSON; what stands behind the script of another program is not ours."""
-    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return "--json" in ours and ours[0] not in _RUNNERS
+    if arguments and arguments[0] in _RUNNERS:
+        ours = list(takewhile(lambda part: part.startswith("-") and part != "--", _without_values(arguments[1:])))
+    else:
+        ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in ours
+
+
+def _without_values(arguments: list[str]) -> list[str]:
+    """Arguments without the names of files to write, which follow their option."""
+    return [part for before, part in pairwise(["", *arguments]) if before not in {"-o", "--output"}]
 
 
 def has_image(arguments: list[str]) -> bool:
@@ -69,6 +77,11 @@ def print_failure(error: Exception, code: int, *, to_stderr: bool = False) -> No
         told["diagnostics"] = said
     with suppress(OSError):  # stdout may be what failed, and stderr was told
         typer.echo(json.dumps({"error": told, "exit_code": code}, indent=2), err=to_stderr)
+
+
+def print_answer(document: Mapping[str, object], text: str, *, as_json: bool) -> None:
+    """What a command has to say: as one object, or as text for people."""
+    typer.echo(json.dumps(document, indent=2) if as_json else text)
 
 
 def failure_text(error: Exception) -> str:

@@ -18,7 +18,7 @@ from jitload.cli.checks import bundles, cache, compiler, devices, host, launch, 
 from jitload.cli.checks.finding import Finding, problem
 from jitload.cli.checks.sample import Sample
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
-from jitload.cli.tables import JsonRow, format_count, plain
+from jitload.cli.tables import JsonRow, format_count, line_width, plain, wrapped
 
 Check = Callable[[Sample], Finding]
 
@@ -51,6 +51,8 @@ CHECKS: dict[str, Check] = {
 }
 
 MAX_PROGRAMS_SHOWN = 5
+#: What was found stands beside its check where it has so many columns there, else below it.
+MIN_BESIDE = 40
 
 app = new_app()
 
@@ -78,7 +80,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findi
         if as_json:
             typer.echo(json.dumps(_as_json(results, ready, verdict), indent=2))
         else:
-            typer.echo("\n".join([*_lines(results), "", verdict]))
+            typer.echo("\n".join([*_lines(results), "", *wrapped(verdict)]))
     if not ready:
         raise typer.Exit(EXIT_FAILED)
 
@@ -164,16 +166,20 @@ def _said(finding: Finding) -> str:
 
 def _lines(results: list[Result]) -> list[str]:
     width = max(len(result.name) for result in results)
-    margin = " " * (width + 2 + len("missing") + 2)
+    margin = width + 2 + len("missing") + 2
+    beside = line_width() - margin >= MIN_BESIDE
+    if not beside:
+        margin = 2
     lines = []
     for result in results:
         finding = result.finding
         texts = [finding.found, *(f"warning: {text}" for text in result.warnings)]
         if finding.status != "ok":
             texts.append(f"-> {finding.fix}")
-        body = "\n".join(texts).splitlines()
-        lines.append(f"{result.name:<{width}}  {finding.status:<7}  {body[0]}")
-        lines += [f"{margin}{line}".rstrip() for line in body[1:]]
+        body = [part for text in texts for line in text.splitlines() for part in wrapped(line, margin)]
+        head = f"{result.name:<{width}}  {finding.status:<7}"
+        lines.append(f"{head}  {body.pop(0)}" if beside else head.rstrip())
+        lines += [f"{' ' * margin}{line}".rstrip() for line in body]
     return lines
 
 

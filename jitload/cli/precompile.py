@@ -14,6 +14,7 @@ from jitload.batch.plan import DEFAULT_PLAN, PLAN_SUFFIX, Plan, wishes_of
 from jitload.batch.precompile import precompile
 from jitload.batch.report import PrecompileReport
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.cli.outcomes import outcome_rows
 from jitload.cli.output import page_destination
 from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, HostHeaders, IncludeDirs, Kinds, Names, Options, Written, as_wished
@@ -142,7 +143,7 @@ class _Noting:
 def _show(report: PrecompileReport, resources: dict[CompileRequest, list[JsonRow]] | None, *, as_json: bool) -> None:
     """Print what came of it, with what the kernels take where that is wanted."""
     if as_json:
-        typer.echo(json.dumps(_rows(report, resources), indent=2))
+        typer.echo(json.dumps(outcome_rows(report, resources), indent=2))
     else:
         typer.echo(str(report).splitlines()[0])
     if resources is not None and not as_json:
@@ -238,22 +239,4 @@ def _with_programs(taken: dict[CompileRequest, list[JsonRow]]) -> list[JsonRow]:
         {"program": request.name, "options": request_options(request), **row}
         for request, rows in taken.items()
         for row in rows
-    ]
-
-
-def _rows(report: PrecompileReport, resources: dict[CompileRequest, list[JsonRow]] | None) -> list[dict[str, object]]:
-    outcomes = [(request, "compiled", None) for request in report.compiled]
-    outcomes += [(request, "cached", None) for request in report.cached]
-    rows = [*outcomes, *((request, "failed", str(error)) for request, error in report.failed)]
-    return [
-        {
-            "file": request.path,
-            "kind": request.kind.value,
-            "arch": request.arch,
-            "names": list(request.names),
-            "outcome": outcome,
-            "error": error,
-            **({} if resources is None else {"resources": resources.get(request, [])}),
-        }
-        for request, outcome, error in rows
     ]

@@ -11,6 +11,7 @@ import jitload
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.output import STDOUT, destination
 from jitload.cli.script import print_script_error
+from jitload.cli.tables import line_width
 from jitload.files.atomic import write_file
 from jitload.jit.specialization import SOURCE_SUFFIXES
 
@@ -55,7 +56,7 @@ def profile_script(
         everywhere.__exit__(None, None, None)
     with clean_failures():
         if out is None:
-            typer.echo(profile.table())
+            typer.echo(profile.table(line_width()))
         else:
             write_file(out, profile.to_json().encode())
     raise typer.Exit(code)

@@ -1,5 +1,6 @@
 """`jitload record`: run a program, and write down every kernel that it asks for."""
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,9 @@ app = new_app()
 def record_program(
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="The program.", show_default=False)],
     out: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Workload file.", show_default=False)],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Report as JSON on stdout; what the program prints there goes to stderr.")
+    ] = False,
 ) -> None:
     """Run a program and record every kernel it asks for.
 
@@ -34,10 +38,17 @@ def record_program(
         tidy(str(path))
         before = len(Workload.read(path).programs)
         # The program is what the user wrote behind `--`.
-        done = subprocess.run(command, env=child_environment(JITLOAD_RECORD=str(path)), check=False)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, env=child_environment(JITLOAD_RECORD=str(path)), stdout=2 if as_json else None, check=False
+        )
+        code = done.returncode if done.returncode >= 0 else 128 - done.returncode
         tidy(str(path))
         programs = Workload.read(path).programs
-        requests = format_count(sum(len(program.targets) for program in programs), "request")
-        count = f"{format_count(len(programs), 'program')} ({len(programs) - before} new)"
-        typer.echo(f"{out}: {count}, {requests}", err=True)
-    raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+        new, requests = len(programs) - before, sum(len(program.targets) for program in programs)
+        if as_json:
+            counts = {"programs": len(programs), "new": new, "requests": requests}
+            typer.echo(json.dumps({"workload": str(out), **counts, "exit_code": code}, indent=2))
+        else:
+            count = f"{format_count(len(programs), 'program')} ({new} new)"
+            typer.echo(f"{out}: {count}, {format_count(requests, 'request')}", err=True)
+    raise typer.Exit(code)

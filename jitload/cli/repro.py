@@ -13,8 +13,8 @@ from jitload.batch.expand import WORKLOAD_SUFFIX
 from jitload.batch.precompile import precompile
 from jitload.bundles.build import collect
 from jitload.bundles.bundle import Bundle
-from jitload.cli.bundle_arguments import BundleFile  # noqa: TC001 - typer reads the annotations
-from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.cli.bundle_arguments import AsJson, BundleFile  # noqa: TC001 - typer reads the annotations
+from jitload.cli.console import EXIT_FAILED, clean_failures, new_app, print_answer
 from jitload.cli.tables import plain
 from jitload.compiler.unstable import why_unstable
 from jitload.config import configure
@@ -44,6 +44,7 @@ def reproduce(
         ),
     ] = None,
     sample: Annotated[int | None, typer.Option("--sample", metavar="N", min=1, help="Compile N of them only.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Recompile what a bundle holds, and compare bytes.
 
@@ -61,9 +62,10 @@ def reproduce(
             made, reasons = _made_again(opened, digests, sources, Path(scratch))
         lines = [reasons.get(digest) or _compare(opened, made.get(digest, {}), digest) for digest in digests]
         wrong = [line for line in lines if line]
-        for line in wrong:
-            typer.echo("\n".join(map(plain, line.split("\n"))))
-        typer.echo(f"{bundle}: {len(lines) - len(wrong)} of {len(lines)} are the same bytes")
+        texts = ["\n".join(map(plain, line.split("\n"))) for line in wrong]
+        document = {"bundle": str(bundle), "compiled": len(lines), "same": len(lines) - len(wrong), "differing": wrong}
+        said = f"{bundle}: {len(lines) - len(wrong)} of {len(lines)} are the same bytes"
+        print_answer(document, "\n".join([*texts, said]), as_json=as_json)
     if wrong:
         raise typer.Exit(EXIT_FAILED)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jitload.cli.tables import JsonRow, describe_kernels, table
+from jitload.cli.tables import JsonRow, describe_kernels, table, wrapped
 from jitload.compiler.ptxas import VERBOSE
 from jitload.errors import JitloadError
 from jitload.images.resources import resources_by_arch
@@ -41,6 +41,8 @@ _NOTE = (
     "Stack and spills are bytes per thread, shared memory is bytes per block. BLOCK is the one with most resident "
     "threads, without dynamic shared memory."
 )
+#: Left out, in this order, where the terminal is narrow.
+_SPARE = ("CODE", "STACK", "BLOCK", "LIMIT", "SHARED", "NAME", "SPILLS")
 _NO_MACHINE_CODE = "no machine code, so nothing to tell of registers: name an arch such as sm_90"
 
 
@@ -69,18 +71,20 @@ def request_options(request: CompileRequest) -> str:
     return written_options({"defines": dict(request.defines), "undefines": list(request.undefines), "options": options})
 
 
-def resource_lines(images: Iterable[tuple[str, str, list[Row]]]) -> list[str]:
+def resource_lines(images: Iterable[tuple[str, str, list[Row]]], margin: int = 0) -> list[str]:
     """The table of some images.
 
     Args:
         images: program name, options and `resource_rows` of each.
+        margin: how far the lines will be moved to the right.
     """
     rows = [(name, options, row) for name, options, rows in images for row in rows]
     if not rows:
         return [_NO_MACHINE_CODE]
     rows.sort(key=lambda item: (item[0], item[2]["kernel"], item[1], *capability(item[2]["arch"])))
     right = set(_COLUMNS) - {"NAME", "KERNEL", "ARCH", "LIMIT"}
-    return [*table(_COLUMNS, [_cells(*item) for item in rows], right, spare=("CODE", "STACK", "BLOCK")), _NOTE]
+    lines = table(_COLUMNS, [_cells(*item) for item in rows], right, _SPARE, margin)
+    return [*lines, *wrapped(_NOTE, margin)]
 
 
 def _with_spills(kernels: dict[str, Resources], request: CompileRequest, arch: str) -> dict[str, Resources]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from datetime import datetime, timezone
+from functools import partial
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +121,11 @@ def plain(text: str) -> str:
 
 
 def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = (), spare: Sequence[str] = ()
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Collection[str] = (),
+    spare: Sequence[str] = (),
+    margin: int = 0,
 ) -> list[str]:
     """The lines of a table with aligned columns, no wider than the terminal, or than COLUMNS says.
 
@@ -128,8 +134,9 @@ def table(
         rows: the cells.
         right: the columns, by name, that are aligned at their right; these are never cut.
         spare: those that are left out, one by one, where even what is cut does not fit.
+        margin: how far the lines will be moved to the right.
     """
-    room = _columns() - _GAP * (len(header) - 1)
+    room = line_width() - margin - _GAP * (len(header) - 1)
     cells = [list(header), *([plain(cell) for cell in row] for row in rows)]
     for name in spare:
         if sum(_needed(column, right) for column in zip(*cells, strict=True)) <= room:
@@ -150,7 +157,17 @@ def table(
     ]
 
 
-def _columns() -> int:
+def wrapped(line: str, margin: int = 0) -> list[str]:
+    """A line of prose as lines that fit, `margin` columns from the left; a comment behind it gets lines of its own."""
+    room = max(line_width() - margin, _LEAST)
+    if len(line) <= room:
+        return [line]
+    text, mark, comment = line.partition("  # ")
+    fill = partial(textwrap.wrap, width=room, break_long_words=False, break_on_hyphens=False)
+    return [*fill(text, subsequent_indent="  "), *fill(comment, initial_indent=mark, subsequent_indent=mark)]
+
+
+def line_width() -> int:
     """How wide a line may be: as COLUMNS says, or as the terminal is; very wide in a pipe."""
     return get_terminal_size().columns if wanted_columns() or sys.stdout.isatty() else MAX_COLUMNS
 

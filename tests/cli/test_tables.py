@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from jitload.cli.tables import format_bytes, format_time, parse_bytes, table
+from jitload.cli.tables import format_bytes, format_time, parse_bytes, table, wrapped
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,12 @@ def test_a_table_in_a_pipe_is_as_wide_as_it_is():
 def test_no_column_is_cut_to_nothing(monkeypatch):
     monkeypatch.setenv("COLUMNS", "5")
     assert table(("NAME",), [("a_program_with_a_long_name",)])[1] == "a_program..."
+
+
+@pytest.mark.parametrize("margin", [0, 10])
+def test_a_comment_that_does_not_fit_gets_lines_of_its_own(margin, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = wrapped("NAME=value  # what it is, in more words than one line has room for", margin)
+    assert lines[0] == "NAME=value"
+    assert all(line.startswith("  # ") and len(line) <= 40 - margin for line in lines[1:])
+    assert wrapped("short  # one", margin) == ["short  # one"]

@@ -235,3 +235,15 @@ def test_the_table_is_aligned_and_holds_the_figures(run):
     assert len({len(line) for line in block}) == 1
     assert block[4].split() == ["shared", "load", "128", "16,384", "-", "-", "-", "4,096", "3,968", "-"]
     assert any("kernel.cu:37 " in line and "3,968" in line for line in lines)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_the_table_is_as_narrow_as_is_asked(run, columns):
+    """Columns in which nothing stands go first, then those that tell least."""
+    profile = run("transpose_32", (2, 2), (32, 32), numbers(4096).reshape(64, 64), np.zeros((64, 64), F4), 64)
+    lines = profile.table(columns).splitlines()
+    assert max(map(len, lines)) <= columns
+    head = next(line for line in lines if line.startswith("line")).split()
+    assert head[:2] == ["line", "instructions"]
+    assert ("conflicts" in head) == (columns > 40)
+    assert ("atomics" in head) <= (columns == 120)

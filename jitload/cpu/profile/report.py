@@ -113,9 +113,16 @@ class CpuProfile:
         """Everything, as JSON: the same bytes for the same launches, in any run and process."""
         return json.dumps(self.as_dict(), indent=1) + "\n"
 
-    def table(self) -> str:
-        """Everything that happened, as text in aligned columns."""
-        return "\n\n".join(kernel_table(kernel) for kernel in self.kernels) or "no launch on the CPU executor was seen"
+    def table(self, columns: int | None = None) -> str:
+        """Everything that happened, as text in aligned columns.
+
+        Args:
+            columns: how wide it may be: what tells least is left out then.
+        """
+        return (
+            "\n\n".join(kernel_table(kernel, columns) for kernel in self.kernels)
+            or "no launch on the CPU executor was seen"
+        )
 
     def __str__(self) -> str:
         return self.table()

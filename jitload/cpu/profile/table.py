@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from jitload.cpu.profile.instruction_class import CLASSES
@@ -14,15 +15,27 @@ if TYPE_CHECKING:
     from jitload.cpu.profile.metrics import Traffic
 
 _NOTHING = "-"
+_GAP = 2
+#: What is left out first where a table is to be narrow; columns in which nothing stands go before these.
+_SPARE = ("branches", "barriers", "atomics", "sectors", "bytes", "serialized", "wavefronts", "thread instructions")
+#: No name is cut to less.
+_LEAST = 12
 
 
-def kernel_table(kernel: KernelProfile) -> str:
-    """One kernel: what was launched, the mix of instructions, memory by space, and every line."""
-    parts = [_head(kernel), _columns(_class_rows(kernel))]
+def kernel_table(kernel: KernelProfile, columns: int | None = None) -> str:
+    """One kernel: what was launched, the mix of instructions, memory by space, and every line.
+
+    Args:
+        kernel: the profile.
+        columns: how wide the text may be; None: as wide as it is.
+    """
+    parts = [_head(kernel), _columns(_class_rows(kernel), columns)]
+    if columns is not None:
+        parts[0] = "\n".join(line for long in parts[0].splitlines() for line in wrap(long, columns))
     if kernel.traffic:
-        parts.append(_columns(_memory_rows(kernel)))
+        parts.append(_columns(_memory_rows(kernel), columns))
     if kernel.lines:
-        parts.append(_columns(_line_rows(kernel.lines)))
+        parts.append(_columns(_line_rows(kernel.lines), columns))
     return "\n\n".join(parts)
 
 
@@ -99,8 +112,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> str:
+def _columns(rows: Sequence[Sequence[str]], room: int | None = None) -> str:
     """The first column to the left, the others to the right."""
+    if room is not None:
+        rows = _narrowed(rows, room)
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = [
         "  ".join(
@@ -112,3 +127,20 @@ def _columns(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         [lines[0].rstrip(), "  ".join("-" * width for width in widths), *(line.rstrip() for line in lines[1:])]
     )
+
+
+def _narrowed(rows: Sequence[Sequence[str]], room: int) -> list[list[str]]:
+    """The rows in that room: without columns that tell nothing, then without what tells least, with shorter names."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    empty = [column[0] for column in columns if set(column[1:]) == {_NOTHING}]
+    for name in (*empty, *_SPARE, *(column[0] for column in reversed(columns[2:]))):
+        if sum(map(_width, columns[1:])) + min(_width(columns[0]), _LEAST) + _GAP * (len(columns) - 1) <= room:
+            break
+        columns = [column for column in columns if column[0] != name]
+    names = max(room - sum(map(_width, columns[1:])) - _GAP * (len(columns) - 1), _LEAST)
+    columns[0] = [name if len(name) <= names else f"...{name[3 - names :]}" for name in columns[0]]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _width(column: Sequence[str]) -> int:
+    return max(map(len, column))
