@@ -16,6 +16,7 @@ from jitload.format.entry import decode_factors as decode_factors
 from jitload.frozen import Value
 from jitload.given import given_path
 from jitload.lazy import lazy
+from jitload.trace import is_mistake, short_errors
 from jitload.values import KernelInfo, Kind, Toolchain
 from jitload.values import Parameter as Parameter
 
@@ -40,6 +41,8 @@ else:
     atomic = lazy("jitload.files.atomic")  # a hit writes nothing
     notebook = lazy("jitload.notebook")
     image_resources = lazy("jitload.images.resources")  # only entries of an older version have a use for it
+
+__tracebackhide__ = is_mistake
 
 #: `e_type` of a relocatable ELF file (ET_REL), little-endian, at byte 16.
 ELF_RELOCATABLE = b"\x01\0"
@@ -155,6 +158,7 @@ class Artifact(Value):
         make = getattr(cuda_core.ObjectCode, f"from_{self.kind}")
         return make(self.data, name=self.name, symbol_mapping=symbols)
 
+    @short_errors
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one self-verifying file (the entry format), atomically.
 
@@ -167,6 +171,7 @@ class Artifact(Value):
         atomic.write_file(given_path("path", path), encode_entry(self))
 
     @staticmethod
+    @short_errors
     def open(path: str | os.PathLike[str]) -> Artifact:
         """Read a file that `save` wrote.
 

@@ -14,15 +14,19 @@ from jitload.images.resources import resources_by_arch
 from jitload.launch.kernel import Kernel
 from jitload.launch.occupancy import block_occupancy
 from jitload.source.arch import normalize_arch
+from jitload.trace import is_mistake, short_errors
 from jitload.values import KernelInfo, Resources
 
 if TYPE_CHECKING:
     from jitload.jit import JitKernel
     from jitload.launch.occupancy import Occupancy
 
+__tracebackhide__ = is_mistake
+
 _MACHINE_CODE = "no GPU is needed to compile it for one: kind='cubin', arch='sm_90'"
 
 
+@short_errors
 def occupancy(
     kernel: Kernel | JitKernel | Artifact | KernelInfo | Resources,
     block: int | tuple[int, ...],

@@ -32,7 +32,7 @@ else:  # an error alone asks for them, and the registry of loaders is to be ligh
     frames = lazy("jitload.frames")
 
 
-def shorten(error: JitloadError) -> None:
+def shorten(error: JitloadError | OSError) -> None:
     """Leave in the traceback of an error the user's frames, and the one of ours that they called.
 
     With `JITLOAD_FULL_TRACEBACK=1` nothing is taken out.
@@ -46,12 +46,12 @@ def shorten(error: JitloadError) -> None:
 
 
 def short_errors(function: Callable[Taken, Given]) -> Callable[Taken, Given]:
-    """A public function whose errors show the frame of this wrapper alone."""
+    """A public function whose errors, and those of the system, show the frame of this wrapper alone."""
 
     def call(*arguments: Taken.args, **keywords: Taken.kwargs) -> Given:
         try:
             return function(*arguments, **keywords)
-        except JitloadError as error:
+        except (JitloadError, OSError) as error:
             shorten(error)
             raise
 

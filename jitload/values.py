@@ -263,6 +263,10 @@ class KernelInfo(Value):
             resources=resources,
         )
 
+    def __repr__(self) -> str:
+        taken = (f"{one.cpp or one.type} {one.name or ''}".rstrip().replace("* ", "*") for one in self.params)
+        return f"<KernelInfo {self.name}({', '.join(taken)})>"
+
     def replace(self, **changes: Any) -> KernelInfo:
         """The same with other values for some of its fields.
 

@@ -78,6 +78,18 @@ MISTAKES = {
     "no such variable": lambda tmp: saxpy.module.get_global("axpy"),
     "a setting": lambda tmp: jitload.configure(compile="nevr"),  # type: ignore[arg-type]
     "a cache": lambda tmp: jitload.Cache(3),  # type: ignore[arg-type]
+    "no block": lambda tmp: jitload.occupancy(saxpy, "x", arch="sm_80"),  # type: ignore[arg-type]
+    "a damaged whole module": lambda tmp: jitload.load_whole_module(b"x"),
+    "a path that is none": lambda tmp: jitload.Artifact.open(3),  # type: ignore[arg-type]
+}
+#: What the system refuses: errors of Python's own, which notebooks show with the lines around each frame.
+REFUSED = {
+    "no artifact": lambda tmp: jitload.Artifact.open(tmp / "nope"),
+    "a directory": lambda tmp: jitload.Artifact.open(tmp),
+    "nowhere to save": lambda tmp: saxpy.artifact().save(tmp / "no" / "x.jle"),
+    "no module": lambda tmp: jitload.load_module(tmp / "nope"),
+    "nothing to link": lambda tmp: jitload.link([str(tmp / "nope.o")], arch="sm_90"),
+    "nowhere to record": lambda tmp: jitload.record(tmp / "no" / "x.jlw").__enter__(),
 }
 
 
@@ -113,6 +125,14 @@ def test_a_mistake_shows_at_most_three_frames_of_ours(mistake, on_cpu):
         mistake(on_cpu)
     assert 1 <= len(ours(caught.value)) <= MOST_FRAMES
     assert shown(caught.value)[0][0] == __file__
+
+
+@pytest.mark.parametrize("mistake", REFUSED.values(), ids=REFUSED)
+def test_what_the_system_refuses_shows_one_frame_of_ours_and_the_file(mistake, on_cpu):
+    with pytest.raises(OSError, match=str(on_cpu)) as caught:
+        mistake(on_cpu)
+    assert len(ours(caught.value)) == 1
+    assert "None" not in str(caught.value)
 
 
 def test_the_way_to_a_function_of_a_module_is_not_shown(on_cpu):

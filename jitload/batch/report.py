@@ -98,6 +98,9 @@ class PrecompileReport(Value):
             for rows in groups.values()
         ]
 
+    def __repr__(self) -> str:
+        return f"<PrecompileReport of {str(self).splitlines()[0]}>"
+
     def _repr_html_(self) -> str:
         rows = [(describe_request(request), "compiled") for request in self.compiled]
         rows += [(describe_request(request), "cached") for request in self.cached]

@@ -14,6 +14,7 @@ from jitload.errors import BundleError, TrustError
 from jitload.given import given_path
 from jitload.lazy import lazy
 from jitload.settings.scope import session_part
+from jitload.trace import is_mistake, short_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 else:
     bundle_file = lazy("jitload.bundles.bundle")
     installed = lazy("jitload.bundles.installed")
+
+
+__tracebackhide__ = is_mistake
 
 
 class _Bundles:
@@ -56,6 +60,7 @@ class _Bundles:
 _MAX_REMEMBERED = 32
 
 
+@short_errors
 def use_bundle(path: str | os.PathLike[str], trust: Iterable[object] | str | None = None) -> Bundle:
     """Serve kernels from a bundle in this process, before any directory; several are asked in the order given.
 

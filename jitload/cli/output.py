@@ -70,7 +70,8 @@ def write_image(path: Path | None, artifact: Artifact) -> None:
         _write(path, artifact)
     except OSError as error:
         # What the user called it: the system names a temporary file, or for a write no file at all.
-        error.filename, error.filename2 = "stdout" if path is None else str(path), None
+        error.filename = "stdout" if path is None else str(path)
+        del error.filename2
         raise
 
 

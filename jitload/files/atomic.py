@@ -39,7 +39,8 @@ def write_file(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o666) 
         # Not made from the file's own name, which may be as long as names get.
         replace_file(target, data, temporary=os.path.join(parent, f".jitload-{unguessable()}.tmp"), mode=mode)
     except OSError as error:  # under the name that the caller knows, rather than that of the temporary file
-        error.filename, error.filename2 = target, None
+        error.filename = target
+        del error.filename2  # of a rename; None would be shown
         raise
 
 

@@ -27,6 +27,7 @@ from jitload.loader.inputs import as_bytes
 from jitload.loader.module import Module
 from jitload.loader.registry import load_module_from_bytes, require_loader
 from jitload.loader.specs import RESERVED
+from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from jitload.loader.module import Function
+
+__tracebackhide__ = is_mistake
 
 #: The kind of a whole module.
 WHOLE = "library_bin"
@@ -100,6 +103,7 @@ def pack_module(root: Module) -> bytes:
     return _U64.pack(len(body)) + body
 
 
+@short_errors
 def load_whole_module(data: Buffer, library: Module | None = None) -> Module:
     """Load a blob: children first, each by the loader of its kind, then the imports are wired.
 

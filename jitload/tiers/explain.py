@@ -54,7 +54,7 @@ class Nearest(Value):
     Attributes:
         key: its key.
         artifact: a line about it.
-        differences: what differs; empty for the entry that the request hits.
+        differences: what differs.
     """
 
     __slots__ = ("artifact", "differences", "key")
@@ -79,7 +79,7 @@ class Explanation(Value):
             known without a compile.
         factors: (name, value) of every factor of the key.
         tiers: (place, what it said), in the order in which they are asked.
-        nearest: the nearest entries on the disk, the most alike first.
+        nearest: the nearest other entries on the disk, the most alike first.
     """
 
     __slots__ = ("factors", "key", "launch", "nearest", "outcome", "request", "tier", "tiers")
@@ -130,6 +130,9 @@ class Explanation(Value):
             rows.append((f"nearest: {entry.artifact}", differences))
         rows += [(f"factor: {name}", value) for name, value in self.factors]
         return notebook.html_table(f"{self.request}: {'a hit' if self.hit else 'a miss'}", (), rows)
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.request}: {'a hit' if self.hit else 'a miss'}, {self.launch}>"
 
     def __str__(self) -> str:
         lines = [f"{self.request}: {'a hit' if self.hit else 'a miss'}", f"  gets     {self.launch}"]
@@ -215,7 +218,7 @@ def explanation_of(
         key=key if served is None else served.key,
         factors=tuple((name, value) for name, value in factors.items() if not name.startswith(("header ", "define "))),
         tiers=tuple(said),
-        nearest=_nearest(request, cache, factors),
+        nearest=_nearest(request, cache, factors, None if served is None else served.key),
     )
 
 
@@ -257,14 +260,14 @@ def _spell(said: Iterable[tuple[Tier, str]], cache: Tiers) -> str:
     return "; ".join([f"{tier.name if tier is cache.disk else tier.place}: {word}" for tier, word in said])
 
 
-def _nearest(request: CompileRequest, cache: Tiers, now: dict[str, str]) -> tuple[Nearest, ...]:
-    """The entries of the same program that differ in the fewest factors."""
+def _nearest(request: CompileRequest, cache: Tiers, now: dict[str, str], served: str | None) -> tuple[Nearest, ...]:
+    """The entries of the same program that differ in the fewest factors, but for the one that is served."""
     stores = (*cache.layers, *([] if cache.disk is None else [cache.disk]))
     entries = [(status.st_mtime, key, store) for store in stores for key, status in store.contents.scan_keys()]
     newest = sorted(entries, key=lambda item: -item[0])[:MAX_COMPARED]
     found: list[Nearest] = []
     for _, key, store in newest:
-        entry = _read_entry(store, key)
+        entry = None if key == served else _read_entry(store, key)
         if entry is None:
             continue
         artifact, factors = entry

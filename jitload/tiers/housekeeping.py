@@ -59,6 +59,9 @@ class Housekeeping:
     _counters: Counters
     _upkeeps: dict[DiskStore, Upkeep]
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.directory!r}{', read_only=True' if self.read_only else ''})"
+
     @property
     def directory(self) -> str | None:
         """The directory, or None for a cache in memory only."""

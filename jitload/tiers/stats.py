@@ -100,6 +100,13 @@ class Stats(Value):
                 maps[group][rest] = int(count)
         return Stats(_whole(figures), maps)
 
+    def __repr__(self) -> str:
+        """What is not 0."""
+        figures = {name: getattr(self, name) for name in self.__slots__}
+        figures |= {name: {word: count for word, count in figures[name].items() if count} for name in MAPS}
+        shown = ", ".join(f"{name}={value!r}" for name, value in figures.items() if value)
+        return f"Stats({shown})"
+
     def _repr_html_(self) -> str:
         rows: list[tuple[object, object]] = []
         for name in self.__slots__:

@@ -25,6 +25,7 @@ from jitload.files.regular import open_regular
 from jitload.given import given_path
 from jitload.headers.roots import Roots
 from jitload.source.link import LinkRequest
+from jitload.trace import is_mistake, short_errors
 from jitload.workloads.aliases import header_aliases, spot
 from jitload.workloads.program import MAX_WORKLOAD_BYTES, program_of
 from jitload.workloads.workload import (
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from jitload.workloads.workload import Workload
 
 # (file, request, how) and (file, text) that this process has written; files to put in order at exit.
+__tracebackhide__ = is_mistake
+
 _written: set[tuple[str, str, str]] = set()
 _to_tidy: set[str] = set()
 _guard = forks.ProcessLock()
@@ -74,6 +77,7 @@ class record:  # noqa: N801 - called like a function, used in a `with` statement
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(os.path.expanduser(given_path("path", path)))
 
+    @short_errors
     def __enter__(self) -> record:  # noqa: PYI034 - nobody derives from it, and Self needs Python 3.11
         tidy(self.path)
         # Written anew even where this process has recorded before: the file may have been removed meanwhile.

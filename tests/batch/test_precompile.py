@@ -12,7 +12,6 @@ import textwrap
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,14 +19,12 @@ import jitload
 from jitload import Cache, CompileError, CompileRequest, UsageTypeError
 from jitload.batch.answer import answer_batch, compile_batch
 from jitload.batch.precompile import precompile
+from jitload.batch.report import PrecompileReport
 from jitload.batch.work import Batch, Result
 from jitload.batch.workers import compile_in_processes
 from jitload.compiler.isolate import CompilerProcess
 from jitload.door import compile_request
 from jitload.inquiry import look_up
-
-if TYPE_CHECKING:
-    from jitload.batch.report import PrecompileReport
 
 HALF = """#include <cuda_fp16.h>
 // kernel %(n)d
@@ -736,3 +733,16 @@ def test_a_progress_that_expects_a_count_is_told_it_first(tmp_path):
     bar = Bar()
     jitload.precompile([tmp_path / "k.cu"], ["sm_80", "sm_90"], jobs=1, progress=bar)
     assert bar.seen == [("expect", 2), (1, 2), (2, 2)]
+
+
+def test_values_are_one_short_line_in_a_prompt(tmp_path):
+    with jitload.Session(cache_dir=tmp_path):
+        artifact = jitload.compile('extern "C" __global__ void k(const float *x, int n) {}', kind="cubin", arch="sm_80")
+        request = CompileRequest("__global__ void k() {}", kind="cubin", arch="sm_80")
+        report = PrecompileReport([request], [], [], 1.5)
+        assert repr(report) == "<PrecompileReport of 1 request in 1.5 s: 1 compiled, 0 cached, 0 failed>"
+        assert repr(artifact.kernels["k"]) == "<KernelInfo k(const float *x, int n)>"
+        assert repr(jitload.Cache(tmp_path, read_only=True)) == f"Cache({str(tmp_path)!r}, read_only=True)"
+        assert repr(jitload.stats()).startswith("Stats(bytes_stored=")
+        assert "misses={'absent': 1}" in repr(jitload.stats())
+        assert "evictions" not in repr(jitload.stats())

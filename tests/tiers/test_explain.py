@@ -35,12 +35,13 @@ def test_never_compiled(project):
     assert dict(explanation.factors)["arch"] == "compute_75"
 
 
-def test_a_hit_has_the_key_of_its_artifact_and_no_difference(project):
+def test_a_hit_has_the_key_of_its_artifact_and_is_not_its_own_nearest(project):
     artifact = compile_request(request(project))
     explanation = jitload.explain(request(project))
     assert explanation.hit
     assert explanation.key == artifact.key
-    assert differences(explanation) == []
+    assert explanation.nearest == ()
+    assert repr(explanation) == f"<Explanation of {explanation.request}: a hit, {explanation.launch}>"
     assert ("memory: hit; disk: hit") in str(explanation)
 
 
