@@ -77,6 +77,7 @@ class CpuFunction:
         self.info = info
         self.memory: Memory = memory
         self._arena = memory
+        self._parameter_bytes = info.parameter_bytes
         self._checked: object = None  # the shape of the last launch: most have that of the one before
 
     def launch(
@@ -100,8 +101,8 @@ class CpuFunction:
         if shape != self._checked:
             self._check(grid, block, shared_bytes)
             self._checked = shape
-        if len(parameters) < self.info.parameter_bytes:
-            nbytes = self.info.parameter_bytes
+        if len(parameters) < self._parameter_bytes:
+            nbytes = self._parameter_bytes
             raise LaunchError(f"kernel {self.info.name}: {len(parameters)} parameter bytes, it takes {nbytes}")
         if cooperative:
             self._check_residence(grid, block, self.code.shared_bytes(shared_bytes))

@@ -40,12 +40,14 @@ class _Region:
         self.start = first.view.address
         self.end = first.view.address + first.view.nbytes
         self.members = [first]
+        self.written = not first.const
         self.address = 0
         self.copied = False
 
     def add(self, array: HostArray) -> None:
         self.end = max(self.end, array.view.address + array.view.nbytes)
         self.members.append(array)
+        self.written = self.written or not array.const
         self.members.sort(key=lambda member: member.position)
 
     @property
@@ -53,10 +55,6 @@ class _Region:
         if len(self.members) == 1:
             return self.members[0].label
         return " and ".join(dict.fromkeys(array.label for array in self.members))
-
-    @property
-    def written(self) -> bool:
-        return not all(array.const for array in self.members)
 
     def place(self, memory: Memory | HostMemory) -> None:
         """Give it an address in a memory: its own bytes where that memory takes them, else a copy of them."""
@@ -130,11 +128,13 @@ def _abandon(memory: Memory, regions: Sequence[_Region], finish: Callable[[bool]
 
 def _copy_back(memory: Memory, regions: Sequence[_Region]) -> None:
     for region in regions:
-        if region.written and region.copied:
+        if region.copied and region.written:
             memory.read(region.address, region.bytes_view())
 
 
 def _merge(arrays: Sequence[HostArray]) -> list[_Region]:
+    if len(arrays) == 1:
+        return [_Region(arrays[0])]
     regions = [_Region(array) for array in arrays if array.view.nbytes == 0]
     current: _Region | None = None
     for array in sorted((a for a in arrays if a.view.nbytes), key=lambda a: a.view.address):

@@ -60,29 +60,31 @@ class Allocation:
     """A live range of the arena, in offsets from its start; a freed one is empty.
 
     Attributes:
+        extent: the bytes of the arena that it takes, with those that keep it from the next.
         views: a flat array of each representation, in which the byte at an offset of the arena lies `origin` before it.
         guest: the host's memory that is used in its place, or None.
     """
 
-    __slots__ = ("constant", "end", "guest", "label", "nbytes", "origin", "start", "views")
+    __slots__ = ("constant", "end", "extent", "guest", "label", "nbytes", "origin", "start", "views")
 
     def __init__(self, start: int, nbytes: int, label: str, constant: bool, views: dict[str, Array]) -> None:
         self.start = start
         self.nbytes = nbytes
         self.end = start + nbytes
+        self.extent = extent_of(nbytes)
         self.label = label
         self.constant = constant
         self.views = views
         self.origin = 0
         self.guest: Guest | None = None
 
-    @property
-    def extent(self) -> int:
-        """The bytes of the arena that it takes, with those that keep it from the next."""
-        return -(-self.nbytes // ALIGNMENT) * ALIGNMENT + REDZONE_BYTES
-
     def __str__(self) -> str:
         return f"{self.label}: {self.nbytes} bytes at {ARENA_WINDOW + self.start:#x}"
+
+
+def extent_of(nbytes: int) -> int:
+    """What an allocation takes of the arena."""
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT + REDZONE_BYTES
 
 
 def _reserve() -> mmap.mmap:
@@ -142,14 +144,15 @@ class Arena:
         """
         if nbytes < 0:
             raise CpuFault(f"cannot allocate {nbytes} bytes for {label}")
-        extent = -(-nbytes // ALIGNMENT) * ALIGNMENT + REDZONE_BYTES
         with self._lock:
-            start = self._place(extent)
-            allocation = Allocation(start, nbytes, label, constant, self.views)
-            insort(self._starts, start)
-            self._live[start] = allocation
-            self._bounds = None
-        return ARENA_WINDOW + start
+            allocation = Allocation(self._place(extent_of(nbytes)), nbytes, label, constant, self.views)
+            self._enter(allocation)
+        return ARENA_WINDOW + allocation.start
+
+    def _enter(self, allocation: Allocation) -> None:
+        insort(self._starts, allocation.start)
+        self._live[allocation.start] = allocation
+        self._bounds = None
 
     def adopt(self, host: int, nbytes: int, label: str, *, written: bool) -> int | None:
         """Use `nbytes` of the host's memory in place: the address that they have until they are freed.
@@ -165,12 +168,12 @@ class Arena:
         """
         if host % GUEST_ALIGNMENT or not nbytes:
             return None
+        guest = Guest(host, nbytes, written)
         with self._lock:
-            address = self.allocate(nbytes, label)
-            allocation = self._live[address - ARENA_WINDOW]
-            allocation.views = allocation.guest = Guest(host, nbytes, written)
-            allocation.origin = allocation.start
-        return address
+            allocation = Allocation(self._place(extent_of(nbytes)), nbytes, label, False, guest)
+            allocation.guest, allocation.origin = guest, allocation.start
+            self._enter(allocation)
+        return ARENA_WINDOW + allocation.start
 
     def move_in(self, allocation: Allocation) -> None:
         """Let a guest lie in the arena like everything else, until `move_out`."""
@@ -335,7 +338,7 @@ class Arena:
                 end, guest = one.end, one.guest
                 if guest is None:
                     found.append((start + window, end + window, base, 1))
-                elif any(start <= pointer <= end for pointer in named):
+                elif [pointer for pointer in named if start <= pointer <= end]:
                     found.append((start + window, end + window, guest.host - start - window, int(guest.written)))
         return found
 

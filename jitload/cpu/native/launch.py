@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array
 
-_LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32)
 _AT = {"global": at_global, "shared": at_shared, "local": at_local, "param": at_param, "generic": at_generic}
 
@@ -77,7 +76,7 @@ class NativeLaunch:
         words[at.SHIELD] = ctypes.c_int64.from_buffer(shield).value
         errands = self._callback_of_errands()
         try:
-            stopped = _LAUNCH(self._machine.address)(self._room.address, 0, self._grid.blocks)
+            stopped = self._machine.launch(self._room.address, 0, self._grid.blocks)
             if self._error is not None:
                 raise self._error
             if stopped:
@@ -152,10 +151,10 @@ class NativeLaunch:
     def _finds_overlap(self, rows: list[tuple[int, int, int, int]], pointers: set[int]) -> bool:
         """Whether several pointers are in one array of the host that is written: arrays that overlap are one row."""
         arena = self._grid.arena.host - ARENA_WINDOW
-        return any(
-            distance != arena and written and sum(start <= one <= end for one in pointers) > 1
-            for start, end, distance, written in rows
-        )
+        for start, end, distance, written in rows:
+            if written and distance != arena and len([one for one in pointers if start <= one <= end]) > 1:
+                return True
+        return False
 
     def _finds_one_place(self, starts: list[int]) -> bool:
         """Whether what the compiler took for different places of atomics is in one allocation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,7 @@ else:
     llvmlite = lazy("llvmlite")
     llvm = lazy("llvmlite.binding")
 
+_LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 _LEVEL = 2  # of code generation
 _PASSES = ("add_sroa_pass", "add_instruction_combine_pass", "add_simplify_cfg_pass")
 #: Calls into LLVM. The binding holds a lock over each, for which a child of a fork meanwhile would wait for ever.
@@ -57,7 +59,7 @@ class MachineCode:
         code: from `generate`, of this machine.
 
     Attributes:
-        address: of the function that runs blocks.
+        launch: the function that runs blocks: (address of the context, number of the first, how many).
         rooms: what launches leave to the next ones.
 
     Raises:
@@ -71,7 +73,7 @@ class MachineCode:
             engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(target))
             engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             engine.finalize_object()
-            self.address = engine.get_function_address("launch")
+            self.launch = _LAUNCH(engine.get_function_address("launch"))
         self._engine = engine
         self.rooms: dict[Shape, Room] = {}
 
