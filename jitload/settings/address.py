@@ -16,9 +16,9 @@ _SCHEMES = (*REDIS_SCHEMES, *OBJECT_SCHEMES)
 _EXPECTED = f"expected a URL that begins with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}"
 #: Of the parameters of a URL those that tell nothing secret; a signature or a password may stand in any other.
 _SHOWN_PARAMETERS = ("prefix", "endpoint", "region")
-#: Those that may have an "@" in them.
+#: Those that may have an "@" in them, behind a place that has none.
 _WITH_AT = (
-    *_SHOWN_PARAMETERS,
+    "endpoint",
     "username",
     "password",
     "client_name",
@@ -99,7 +99,9 @@ def _shown(url: str) -> str:
     # Before that "@" is no parameter: a user or a password that was not quoted has a question mark in it.
     while "@" in rest and "=" not in rest.partition("@")[0]:
         rest_of_place, _, rest = rest.partition("@")[2].partition("?")
-    if any("@" in part and part.partition("=")[0] not in _WITH_AT for part in rest.split("&")):
+    # Behind a place that is whole and has no user that is a parameter's; else a password may have it in it.
+    whole = "/" in rest_of_place and "@" not in rest_of_place
+    if any("@" in part and not (whole and part.partition("=")[0] in _WITH_AT) for part in rest.split("&")):
         return f"{scheme.lower()}://..."  # a password or a parameter: whose part the host is, nobody can tell
     host, slash, path = rest_of_place.partition("/")
     while "@" in path:  # a password that was not quoted may have a slash in it

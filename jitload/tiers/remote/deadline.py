@@ -7,7 +7,7 @@ from threading import Lock, Thread, local
 from typing import TYPE_CHECKING
 
 from jitload import forks
-from jitload.tiers.remote.store import AWAY, TIMED_OUT, StoreError
+from jitload.tiers.remote.store import AWAY, DAMAGED, TIMED_OUT, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,8 @@ OPERATION_SECONDS = 2.0
 WRITE_SECONDS = 20.0
 #: For each page of a listing, which somebody has asked for by hand.
 PAGE_SECONDS = 20.0
+#: For all pages of a listing together, and how many names it may have: a server can go on without end.
+LISTING_SECONDS, MAX_NAMES = 600.0, 1 << 24
 #: So many threads may hang; more work is refused.
 MAX_HANGING = 8
 
@@ -33,6 +35,28 @@ _running: set[Thread] = set()
 def wait_nowhere() -> None:
     """From now on this thread does by itself what `run_within` is to bound: nobody waits for it."""
     _here.patient = True
+
+
+class Listing:
+    """How long a listing may go on, by what has come of it."""
+
+    def __init__(self) -> None:
+        self._left_seconds = LISTING_SECONDS
+        self._left_names = MAX_NAMES
+
+    def page(self, ask: Callable[[float], Result], names_in: Callable[[Result], int]) -> Result:
+        """The next page, from a function that is told when that has to be over.
+
+        Raises:
+            StoreError: the page does not come, or too much came before it.
+        """
+        if self._left_seconds <= 0 or self._left_names <= 0:
+            raise StoreError(DAMAGED, "its listing does not end")
+        begun = time.monotonic()
+        found = ask(begun + min(PAGE_SECONDS, self._left_seconds))
+        self._left_seconds -= time.monotonic() - begun
+        self._left_names -= names_in(found)
+        return found
 
 
 def run_within(until: float, work: Callable[[], Result]) -> Result:

@@ -3,7 +3,8 @@
     PREFIX/SCHEMA/e/KEY              an entry
     PREFIX/SCHEMA/r/DIGEST/SHA256    a closure record of a request, under the digest of its own bytes
     PREFIX/SCHEMA/r/DIGEST/first     the first of them once more, for readers that cannot list: web servers
-    PREFIX/SCHEMA/l/DIGEST           the lease on the compile of a request, which holds until its time is over
+    PREFIX/SCHEMA/l/DIGEST           the lease on the compile of a request, which holds until its time is over; see
+                                     object_lease.py
 
 What is there is made once and by one: every put is a put that only makes ("if none match"), as far as the store has it.
 """
@@ -11,7 +12,6 @@ What is there is made once and by one: every put is a put that only makes ("if n
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import time
@@ -26,8 +26,8 @@ from obstore.store import HTTPStore, LocalStore, from_url
 
 from jitload import forks
 from jitload.digest import sha256_hex
-from jitload.format.json import canonical_json
-from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, PAGE_SECONDS, WRITE_SECONDS, run_within
+from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, WRITE_SECONDS, Listing, run_within
+from jitload.tiers.remote.object_lease import ObjectLeases
 from jitload.tiers.remote.store import AWAY, DAMAGED, REFUSED, TIMED_OUT, TOO_LARGE, StoreError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from jitload.format.arriving import Arriving
+    from jitload.tiers.remote.object_lease import Version
 
     Result = TypeVar("Result")
 
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 MAX_RECORDS_LISTED, MAX_RECORDS_READ = 1000, 8
 #: Names that come at once in a listing.
 PAGE_NAMES = 1000
-#: A lease whose holder's clock says that it is over since then is over, whatever that clock is.
-CLOCK_SECONDS = 60.0
-_MAX_LEASE_SECONDS = 600.0
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")
 _ERRNO = re.compile(r"\(os error ([0-9]{1,4})\)")
@@ -89,8 +87,9 @@ class ObjectStore:
         self._prefix = prefix
         self._lists = not isinstance(reading, HTTPStore)
         self.writes = self.leases = "" if self._lists else "a web server is read only"
-        # (digest of a request) -> (what its lease was, and since when it is that), by our own clock.
-        self._seen: dict[str, tuple[str, float]] = {}
+        self._leases = ObjectLeases(self)
+        #: Whether it replaces a version and nothing else; a directory does not.
+        self.conditional = not isinstance(reading, LocalStore)
 
     def read_entry(self, key: str, most_bytes: int, until: float, arriving: Arriving | None = None) -> bytes | None:  # noqa: ARG002
         """See `Store`. It comes as a whole: in parts it would take this client ten times as long."""
@@ -117,8 +116,11 @@ class ObjectStore:
             raise StoreError(REFUSED, "a web server is not listed")
         place = self._path(f"{what}/")
         pages = iter(obstore.list(self._writing, place, chunk_size=PAGE_NAMES))
+        listing = Listing()
         while True:
-            page: Any = _call(time.monotonic() + PAGE_SECONDS, lambda: next(pages, None))
+            page: Any = listing.page(
+                lambda until: _call(until, lambda: next(pages, None)), lambda page: len(page or ())
+            )
             if page is None:
                 return
             yield from (row["path"][len(place) :] for row in page)
@@ -146,37 +148,35 @@ class ObjectStore:
 
     def take_lease(self, digest: str, token: str, seconds: float, until: float) -> bool:
         """See `Store`."""
-        name = f"l/{digest}"
-        body = _lease(token, seconds)
-        if _call(until, lambda: self._put(name, body, "create")):
-            self._seen.pop(digest, None)
-            return True
-        found = _call(until, lambda: self._lease_there(name))
-        if found is None:  # given back meanwhile: the next look gets it
-            return False
-        version, expires, its_seconds = found
-        seen, since = self._seen.get(digest, ("", 0.0))
-        if seen != version:
-            self._seen[digest] = (version, time.monotonic())
-        over = seen == version and time.monotonic() - since > (its_seconds or seconds)
-        if not over and (expires is None or time.time() < expires + CLOCK_SECONDS):
-            return False
-        if not _call(until, lambda: self._replace(name, body, version)):
-            return False
-        self._seen.pop(digest, None)
-        return True
+        return self._leases.take(digest, token, seconds, until)
 
     def renew_lease(self, digest: str, token: str, seconds: float, until: float) -> bool:
         """See `Store`."""
-        name = f"l/{digest}"
-        version = _call(until, lambda: self._own_version(name, token))
-        return version is not None and _call(until, lambda: self._replace(name, _lease(token, seconds), version))
+        return self._leases.renew(digest, token, seconds, until)
 
     def free_lease(self, digest: str, token: str, until: float) -> None:
         """See `Store`."""
-        name = f"l/{digest}"
-        if _call(until, lambda: self._own_version(name, token)) is not None:
-            _call(until, lambda: obstore.delete(self._writing, self._path(name)))
+        self._leases.free(digest, token, until)
+
+    def create(self, name: str, data: bytes, until: float) -> bool:
+        """Put bytes where nothing stands; False where something does."""
+        return _call(until, lambda: self._put(name, data, "create"))
+
+    def version(self, name: str, most_bytes: int, until: float) -> tuple[Version, bytes] | None:
+        """The version of what stands there, and its bytes (none of what has more than `most_bytes`); None: nothing."""
+        return _call(until, lambda: self._version(name, most_bytes))
+
+    def replace(self, name: str, data: bytes, version: Version, until: float, *, anyway: bool) -> bool:
+        """Put bytes where that version stands; False where it does not any more.
+
+        Args:
+            name: where.
+            data: what.
+            version: what `version` has given.
+            until: when the operation is over.
+            anyway: whether to put them where a store knows no such condition, whatever stands there by then.
+        """
+        return _call(until, lambda: self._replace(name, data, version, anyway=anyway))
 
     def _records(self, digest: str, most_bytes: int, until: float) -> list[bytes]:
         names = [f"r/{digest}/first"]
@@ -218,51 +218,27 @@ class ObjectStore:
             return False
         return True
 
-    def _replace(self, name: str, data: bytes, version: str) -> bool:
-        """Put bytes where those of that version are; False where they are not any more."""
-        if isinstance(self._writing, LocalStore):  # it has no conditions: two that come at once may both have it
-            return self._put(name, data, "overwrite")
-        try:
-            return self._put(name, data, {"e_tag": version})
-        except (NotSupportedError, NotImplementedError):
-            return self._put(name, data, "overwrite")
+    def _replace(self, name: str, data: bytes, version: Version, *, anyway: bool) -> bool:
+        if self.conditional:
+            e_tag, number = version
+            try:
+                return self._put(
+                    name, data, {"e_tag": e_tag} if number is None else {"e_tag": e_tag, "version": number}
+                )
+            except (NotSupportedError, NotImplementedError):
+                self.conditional = False
+        return anyway and self._put(name, data, "overwrite")
 
-    def _lease_there(self, name: str) -> tuple[str, float | None, float | None] | None:
-        """Version, end by its holder's clock, and length of a lease, as far as it says; None where there is none."""
-        version, held = self._held(name)
-        if held is None:
-            return (version, None, None) if version else None
-        return version, held["expires"], min(held["seconds"], _MAX_LEASE_SECONDS)
-
-    def _own_version(self, name: str, token: str) -> str | None:
-        """The version of a lease that has this token; None where it is another's, or gone."""
-        version, held = self._held(name)
-        return version if held is not None and held["token"] == token else None
-
-    def _held(self, name: str) -> tuple[str, dict[str, Any] | None]:
-        """What stands in the place of a lease: its version ("": nothing does) and the lease, if it is one."""
+    def _version(self, name: str, most_bytes: int) -> tuple[Version, bytes] | None:
         try:
             found = obstore.get(self._writing, self._path(name))
         except FileNotFoundError:
-            return "", None
-        data = bytes(found.bytes()) if found.meta["size"] < 1 << 10 else b""
-        return str(found.meta["e_tag"] or found.meta["last_modified"]), _read_lease(data)
+            return None
+        data = bytes(found.bytes()) if found.meta["size"] <= most_bytes else b""
+        return (found.meta["e_tag"] or str(found.meta["last_modified"]), found.meta["version"]), data
 
     def _path(self, name: str) -> str:
         return f"{self._prefix}/{name}"
-
-
-def _lease(token: str, seconds: float) -> bytes:
-    return canonical_json({"expires": time.time() + seconds, "seconds": seconds, "token": token})
-
-
-def _read_lease(data: bytes) -> dict[str, Any] | None:
-    try:
-        held = json.loads(data)
-        good = type(held["token"]) is str and 0 <= float(held["expires"]) < 1e12 and 0 <= float(held["seconds"]) < 1e12
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return None
-    return held if good else None
 
 
 def _call(until: float, work: Callable[[], Result]) -> Result:

@@ -26,7 +26,8 @@ from redis.retry import Retry
 
 from jitload import forks
 from jitload.tiers.remote.bound_socket import BoundSocket, TooMuchError, find_places
-from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, PAGE_SECONDS
+from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, Listing
+from jitload.tiers.remote.redis_scripts import ADD_RECORD, FREE_LEASE, RENEW_LEASE, TAKE_LEASE
 from jitload.tiers.remote.resp import is_page, is_string, is_strings, packed
 from jitload.tiers.remote.store import AWAY, DAMAGED, REFUSED, TIMED_OUT, TOO_LARGE, StoreError
 
@@ -42,27 +43,11 @@ if TYPE_CHECKING:
 MAX_RECORDS_READ, MAX_RECORDS_KEPT = 16, 64
 #: What a reply has besides the bytes that were asked for.
 _REPLY_BYTES = 64 << 10
-_MAX_IDLE = 8
+#: Connections that are kept for the next who asks.
+MAX_IDLE = 8
 #: Names that come at once in a listing, and what they take at most.
 PAGE_NAMES, PAGE_BYTES = 1000, 16 << 20
 _SPECIAL = re.compile(r"[*?\[\]\\]")  # in a pattern of SCAN
-
-_ADD_RECORD = (
-    "if redis.call('type', KEYS[1]).ok ~= 'zset' then redis.call('del', KEYS[1]) end "
-    "if not redis.call('zscore', KEYS[1], ARGV[2]) then redis.call('zadd', KEYS[1], ARGV[1], ARGV[2]) end "
-    "redis.call('zremrangebyrank', KEYS[1], 0, -1 - ARGV[3])"
-)
-_TAKE_LEASE = (
-    "local left = redis.call('pttl', KEYS[1]) "
-    "if left == -2 or left == -1 or left > 600000 then redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1 end "
-    "return 0"
-)
-_IF_OWN = (
-    "if redis.call('type', KEYS[1]).ok == 'string' and redis.call('get', KEYS[1]) == ARGV[1] then return {} end "
-    "return 0"
-)
-_RENEW_LEASE = _IF_OWN.format("redis.call('pexpire', KEYS[1], ARGV[2])")
-_FREE_LEASE = _IF_OWN.format("redis.call('del', KEYS[1])")
 
 
 class _Bound:
@@ -167,14 +152,18 @@ class RedisStore:
     def _names(self, what: str) -> Iterator[str]:
         place = f"{self._prefix}/{what}/"
         pattern = _SPECIAL.sub(r"\\\g<0>", place) + "*"
-        cursor = b"0"
+        cursor, listing = b"0", Listing()
         while True:
-            until = time.monotonic() + PAGE_SECONDS
-            command = ("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE_NAMES)
-            cursor, names = self._ask(until, PAGE_BYTES, *command, right=is_page)
+            cursor, names = listing.page(partial(self._page, cursor, pattern), lambda page: len(page[1]))
             yield from (name[len(place) :].decode("ascii", "replace") for name in names)
             if cursor == b"0":
                 return
+
+    def _page(self, cursor: bytes, pattern: str, until: float) -> tuple[bytes, list[bytes]]:
+        """Where a listing goes on behind that place, and the names up to there."""
+        command = ("SCAN", cursor, "MATCH", pattern, "COUNT", PAGE_NAMES)
+        following, names = self._ask(until, PAGE_BYTES, *command, right=is_page)
+        return following, names or []
 
     def write_entry(self, key: str, data: bytes, until: float, *, replace: bool = False) -> bool:
         """See `Store`."""
@@ -188,23 +177,23 @@ class RedisStore:
     def add_record(self, digest: str, data: bytes, until: float) -> None:
         """See `Store`. What is of another type there goes: it is not ours."""
         name = f"{self._prefix}/r/{digest}"
-        self._ask(until, 0, "EVAL", _ADD_RECORD, 1, name, int(time.time() * 1000), data, MAX_RECORDS_KEPT)
+        self._ask(until, 0, "EVAL", ADD_RECORD, 1, name, int(time.time() * 1000), data, MAX_RECORDS_KEPT)
 
     def take_lease(self, digest: str, token: str, seconds: float, until: float) -> bool:
         """See `Store`. What stands there for ever, or nearly, is no lease of ours, and goes."""
         name = f"{self._prefix}/l/{digest}"
         if self._ask(until, 0, "SET", name, token, "NX", "PX", int(seconds * 1000)) is not None:
             return True
-        return bool(self._ask(until, 0, "EVAL", _TAKE_LEASE, 1, name, token, int(seconds * 1000)))
+        return bool(self._ask(until, 0, "EVAL", TAKE_LEASE, 1, name, token, int(seconds * 1000)))
 
     def renew_lease(self, digest: str, token: str, seconds: float, until: float) -> bool:
         """See `Store`."""
         name = f"{self._prefix}/l/{digest}"
-        return bool(self._ask(until, 0, "EVAL", _RENEW_LEASE, 1, name, token, int(seconds * 1000)))
+        return bool(self._ask(until, 0, "EVAL", RENEW_LEASE, 1, name, token, int(seconds * 1000)))
 
     def free_lease(self, digest: str, token: str, until: float) -> None:
         """See `Store`."""
-        self._ask(until, 0, "EVAL", _FREE_LEASE, 1, f"{self._prefix}/l/{digest}", token)
+        self._ask(until, 0, "EVAL", FREE_LEASE, 1, f"{self._prefix}/l/{digest}", token)
 
     def ping(self, until: float) -> None:
         """See `Store`."""
@@ -239,7 +228,7 @@ class RedisStore:
                     continue
                 raise _as_ours(error) from None
             except failures.ResponseError as error:
-                self._idle.append(connection)
+                self._keep(connection)
                 raise _as_ours(error) from None
             except Exception as error:  # noqa: BLE001 - of the client, by what its URL has it do: no compile fails for it
                 with suppress(Exception):
@@ -248,10 +237,7 @@ class RedisStore:
             except BaseException:
                 connection.disconnect()
                 raise
-            if len(self._idle) < _MAX_IDLE:
-                self._idle.append(connection)
-            else:
-                connection.disconnect()
+            self._keep(connection)
             return reply
 
     def new_connection(self) -> Foreign:
@@ -263,6 +249,13 @@ class RedisStore:
             return self._idle.pop()
         except IndexError:
             return self.new_connection()
+
+    def _keep(self, connection: Foreign) -> None:
+        """For the next who asks, where not enough are kept already."""
+        if len(self._idle) < MAX_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.disconnect()
 
     def _drop(self) -> None:
         """After a fork: the connections are the parent's."""

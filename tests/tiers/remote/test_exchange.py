@@ -9,7 +9,7 @@ import pytest
 
 import jitload
 from jitload.batch.exchange import pull_everything, push, push_everything
-from jitload.tiers.remote import redis_store
+from jitload.tiers.remote import deadline, redis_store
 from jitload.tiers.remote.writer import Writer
 from tests.tiers.conftest import make_artifact
 from tests.tiers.remote.servers import http_server
@@ -99,7 +99,7 @@ def test_what_cannot_be_listed_or_fails_meanwhile_says_so(redis, tmp_path, monke
         pytest.raises(OSError, match="a web server is not listed"),
     ):
         pull_everything(jitload.Cache.default())
-    monkeypatch.setattr(redis_store, "PAGE_SECONDS", 0.5)
+    monkeypatch.setattr(deadline, "PAGE_SECONDS", 0.5)
     with jitload.Session(cache_dir=tmp_path / "c", remote=redis.url):
         cache = jitload.Cache.default()
         assert pull_everything(cache).moved == 0

@@ -18,6 +18,7 @@ from jitload import config
 from jitload.tiers.cache import Cache
 from jitload.tiers.lookup import Answer
 from jitload.tiers.remote import lease
+from jitload.tiers.remote.object_lease import ObjectLeases
 from tests.tiers.remote.conftest import Host, put
 from tests.tiers.remote.network import network
 from tests.tiers.remote.servers import redis_server, s3_server
@@ -53,6 +54,48 @@ def test_a_lease_is_one_holders_until_it_is_given_back_or_over(shared):
     assert not store.take_lease(DIGEST, "three", 30, soon())
     store.free_lease(DIGEST, "two", soon())
     assert store.take_lease(DIGEST, "three", 30, soon())
+
+
+class Stalled:
+    """A store that does something, once, between what it reads of a lease and what is made of that."""
+
+    def __init__(self, store, between):
+        self._store = store
+        self._between = between
+
+    def version(self, *arguments):
+        found = self._store.version(*arguments)
+        between, self._between = self._between, lambda: None
+        between()
+        return found
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize("kind", ["s3", "directory"])
+@pytest.mark.parametrize("late", ["free", "renew"])
+def test_a_holder_that_is_too_late_leaves_the_lease_of_the_next_one_alone(kind, late, request):
+    """It had read its own lease when another took that over, and then deleted what the other had."""
+    store = open_store(request.getfixturevalue(kind).url)
+
+    def take_over():
+        assert not other.take(DIGEST, "two", 30, soon())  # from then on it counts
+        end = soon()
+        while not other.take(DIGEST, "two", 30, soon()):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    one, other = ObjectLeases(Stalled(store, take_over)), ObjectLeases(store)
+    assert one.take(DIGEST, "one", 0.05, soon())
+    if late == "free":
+        one.free(DIGEST, "one", soon())
+    else:
+        assert not one.renew(DIGEST, "one", 30, soon())
+    assert not ObjectLeases(store).take(DIGEST, "three", 30, soon())
+    assert other.renew(DIGEST, "two", 30, soon())
+    other.free(DIGEST, "two", soon())
+    assert ObjectLeases(store).take(DIGEST, "three", 30, soon())
 
 
 def test_what_lies_in_the_place_of_a_lease_holds_nobody_for_ever(shared):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,7 +14,7 @@ from jitload.format import entry as entries
 from jitload.format.entry import encode_entry
 from jitload.headers.record import Variant
 from jitload.tiers.remote import bound_socket
-from jitload.tiers.remote.redis_store import open_store
+from jitload.tiers.remote.redis_store import MAX_IDLE, open_store
 from jitload.tiers.remote.store import StoreError
 from jitload.values import Toolchain
 from tests.tiers.conftest import make_artifact
@@ -108,6 +110,35 @@ def test_a_connection_that_the_server_has_closed_is_no_failure(redis, store):
     redis.stop()
     redis.start()
     assert store.read_entry(KEY, 100, soon()) is None
+
+
+def sockets():
+    """How many this process has open."""
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # closed meanwhile
+            found += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+    return found
+
+
+def test_no_more_connections_are_kept_than_are_of_use_where_redis_refuses(redis, store):
+    """Those of refused commands were all kept."""
+    redis.ask("LPUSH", f"jitload/1/e/{KEY}", "x")
+    before, asking = sockets(), MAX_IDLE + 6
+
+    def read():
+        with pytest.raises(StoreError):
+            store.read_entry(KEY, 100, soon(60))
+
+    redis.pause()
+    with ThreadPoolExecutor(asking) as pool:
+        reading = [pool.submit(read) for _ in range(asking)]
+        end = soon(60)
+        while sockets() < before + asking and time.monotonic() < end:
+            time.sleep(0.01)
+        redis.go_on()
+    assert [one.result() for one in reading] == [None] * asking
+    assert sockets() <= before + MAX_IDLE
 
 
 def test_a_child_of_a_fork_has_connections_of_its_own(store):

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from jitload.format.entry import encode_entry
+from jitload.tiers.remote import deadline
 from jitload.tiers.remote.redis_store import open_store
 from jitload.tiers.remote.store import StoreError
 from tests.tiers.conftest import make_artifact
@@ -85,6 +86,24 @@ def test_a_reply_to_something_else_is_damage_and_the_next_call_has_another_conne
         ASKS[what](store)
     assert caught.value.word == "damaged"
     assert ASKS[what](store) == (b"abc" if what == "entry" else ["abc"] if what == "names" else [b"abc"])
+
+
+def test_a_listing_without_end_is_ended(answering, monkeypatch):
+    """A server that always says that it goes on had `cache pull --all` go on for ever."""
+    monkeypatch.setattr(deadline, "MAX_NAMES", 3)
+    page = b"*2\r\n+7\r\n*2\r\n+p/e/abc\r\n+p/e/def\r\n"
+    names = []
+    with pytest.raises(StoreError) as caught:
+        names.extend(open_store(answering(*[(page, False)] * 5).url, "p").keys())
+    assert (caught.value.word, caught.value.text) == ("damaged", "its listing does not end")
+
+
+def test_a_listing_of_pages_without_names_ends_too(answering, monkeypatch):
+    monkeypatch.setattr(deadline, "LISTING_SECONDS", 0.2)
+    server = answering(*[(b"*2\r\n+7\r\n*0\r\n", False)] * 200_000)
+    with pytest.raises(StoreError) as caught:
+        list(open_store(server.url, "p").keys())
+    assert caught.value.word in {"damaged", "timed out"}
 
 
 @pytest.mark.parametrize(("what", "reply"), [("entry", b"$-1\r\n"), ("records", b"*-1\r\n"), ("records", b"$-1\r\n")])
