@@ -26,7 +26,6 @@ from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.text.ir import Register, Symbol, Variable
 from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
-from jitload.images.ptx.entries import align
 from jitload.images.ptx.limits import LOCAL_BYTES
 from jitload.lazy import lazy
 
@@ -74,7 +73,8 @@ class KernelCode:
         self.reserved_bytes = self._layout.reserved_bytes
         self.parameter_places = self._layout.parameter_places
         for draft in drafts.values():
-            self._lay_out_frame(draft, draft.function is entry)
+            draft.lay_out(entry=draft.function is entry)
+            _check_local(draft.function.name, draft.frame_bytes)
         self._polling = find_polling({name: draft.blocks for name, draft in drafts.items()})
         for draft in drafts.values():
             with suppress(*([CpuFault] if draft.foreign else [])):
@@ -95,17 +95,6 @@ class KernelCode:
     def shared_places(self, dynamic: int) -> list[tuple[int, int, str]]:
         """(offset, bytes, name) of the shared variables."""
         return self._layout.shared_places(dynamic)
-
-    def _lay_out_frame(self, draft: Draft, entry: bool) -> None:
-        function = draft.function
-        formals = [] if entry else [*function.parameters, *function.results]
-        own = [one for one in draft.body.variables if one.space in {"local", "param"}]
-        for variable in (*own, *draft.flow.slots, *(one for one in formals if one.space == "param")):
-            start = align(draft.frame_bytes, variable.alignment)
-            draft.offsets[id(variable)] = start
-            draft.frame_bytes = start + variable.size
-        draft.frame_bytes = align(draft.frame_bytes, 16)
-        _check_local(function.name, draft.frame_bytes)
 
     def _resolve(self, draft: Draft, symbol: Symbol) -> tuple[str, int]:
         variable = symbol.variable

@@ -115,3 +115,18 @@ class Block:
         self.instructions: list[Instruction] = []
         self.end: Terminator = Exit()
         self.live_in = self.live_out = self.used = self.defined = 0
+
+
+def moved(end: Terminator, starts: list[int]) -> Terminator:
+    """The end of a block, with the new numbers of others."""
+    if isinstance(end, Jump):
+        return Jump(starts[end.target], end.instruction)
+    if isinstance(end, Branch):
+        return Branch(end.guard, end.negated, starts[end.taken], starts[end.other], end.instruction)
+    if isinstance(end, Table):
+        return Table(end.instruction, tuple(starts[one] for one in end.targets))
+    if isinstance(end, Meeting):
+        return Meeting(end.instruction, starts[end.target])
+    if isinstance(end, Call):
+        return Call(end.instruction, end.callee, end.arguments, end.results, starts[end.target])
+    return end

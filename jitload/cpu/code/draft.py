@@ -19,13 +19,14 @@ from jitload.cpu.text.body import read_body
 from jitload.cpu.text.ir import Register, Symbol
 from jitload.cpu.types import TYPES
 from jitload.errors import CpuFault, JitloadError
+from jitload.images.ptx.entries import align
 from jitload.images.ptx.limits import INSTRUCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jitload.cpu.code.link import Linker
-    from jitload.cpu.text.ir import Body, Function
+    from jitload.cpu.text.ir import Body, Function, Variable
 
 Decoded = TypeVar("Decoded")
 
@@ -49,8 +50,24 @@ class Draft:
         self.flow = FlowBuilder(function, body, self.carry, functions)
         self.blocks = self.flow.build()
         self.symbols = symbols_of(self.blocks)
+        self.framed: list[Variable] = []
         self.offsets: dict[int, int] = {}
         self.frame_bytes = 0
+
+    def lay_out(self, *, entry: bool) -> None:
+        """Find which variables lie in its frame, `framed`, where by their identities, and how large it is.
+
+        Args:
+            entry: whether it is the kernel, whose parameters lie elsewhere.
+        """
+        formals = [] if entry else [*self.function.parameters, *self.function.results]
+        own = [one for one in self.body.variables if one.space in {"local", "param"}]
+        self.framed = [*own, *self.flow.slots, *(one for one in formals if one.space == "param")]
+        for variable in self.framed:
+            start = align(self.frame_bytes, variable.alignment)
+            self.offsets[id(variable)] = start
+            self.frame_bytes = start + variable.size
+        self.frame_bytes = align(self.frame_bytes, 16)
 
 
 def decode_or_fault(kernel: str, name: str, work: Callable[[], Decoded]) -> Decoded:

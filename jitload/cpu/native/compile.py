@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.draft import Reader
 from jitload.cpu.faults import Refused, describe_place
 from jitload.cpu.native.atomics import expect_order, sums_in_any_order
 from jitload.cpu.native.column import emit
 from jitload.cpu.native.errand_code import ErrandWriter
 from jitload.cpu.native.errands import cut, find_dear, places_of
 from jitload.cpu.native.functions import write_functions
+from jitload.cpu.native.inlined import read_inlined
 from jitload.cpu.native.kernel import NativeKernel
 from jitload.cpu.native.machine import generate
 from jitload.cpu.native.meeting import arrive
@@ -22,7 +22,6 @@ from jitload.cpu.native.waits import may_wait
 from jitload.cpu.native.writer import KernelWriter
 
 if TYPE_CHECKING:
-    from jitload.cpu.code.draft import Draft
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.text.ir import Place, Variable
 
@@ -40,26 +39,27 @@ def compile_native(code: KernelCode, *, dear: bool = True) -> NativeKernel:
     """
     if code.spins or code.needs_grid or code.grid_traps or code.reserved_bytes:
         raise Refused("it waits for other threads in loops, or for its whole grid")
-    draft = _read(code)
-    name_numbers(draft.blocks, draft.carry)
+    inlined = read_inlined(code)
+    carry = inlined.carry
+    name_numbers(inlined.blocks, carry)
     sites = _sites(code)
     variables: list[Variable] = []
-    resolve = resolver(draft, variables)
-    probe = KernelWriter(draft.blocks, sites, resolve, (emit, arrive), draft.carry)
-    blocks, origins = cut(draft.blocks, probe.missing, ErrandWriter(code, draft, sites), draft.carry)
+    resolve = resolver(inlined, variables)
+    probe = KernelWriter(inlined.blocks, sites, resolve, (emit, arrive), carry)
+    blocks, origins = cut(inlined.blocks, probe.missing, ErrandWriter(code, inlined, sites), carry)
     costs = find_dear(blocks)
     if costs is not None and not dear:
         raise costs
     if may_wait(blocks):
         raise Refused("a loop of it may wait for what other threads write")
-    places = expect_order(blocks, resolve, fair=code.depends_on_others)
-    found = write_functions(blocks, sites, resolve, (emit, arrive), draft.carry)
+    places = expect_order(blocks, resolve, fair=code.depends_on_others or inlined.calls)
+    found = write_functions(blocks, sites, resolve, (emit, arrive), carry)
     text = f"{found.text}\n{runtime_text(found.meets, found.common)}{rounding_text(found.text)}"
     return NativeKernel(
         generate(text),
         found.near,
         found.frame_bytes,
-        tuple(origins[one.number] for one in found.meetings),
+        tuple(inlined.origins[origins[one.number]] for one in found.meetings),
         tuple(found.meets),
         places,
         tuple(variables),
@@ -71,18 +71,11 @@ def compile_native(code: KernelCode, *, dear: bool = True) -> NativeKernel:
 def depends_on_order(code: KernelCode) -> bool:
     """Whether sums of floats by atomics may be rounded in another order than on lanes; no where it is refused."""
     try:
-        draft = _read(code)
-        blocks, _ = cut(draft.blocks, lambda *_: None, ErrandWriter(code, draft, _sites(code)), draft.carry)
-        return sums_in_any_order(blocks, resolver(draft, []), fair=code.depends_on_others)
+        inlined = read_inlined(code)
+        blocks, _ = cut(inlined.blocks, lambda *_: None, ErrandWriter(code, inlined, _sites(code)), inlined.carry)
+        return sums_in_any_order(blocks, resolver(inlined, []), fair=code.depends_on_others or inlined.calls)
     except Refused:
         return False
-
-
-def _read(code: KernelCode) -> Draft:
-    drafts = Reader(code.linker, code.name).read_all(code.linker.program.functions[code.name])
-    if len(drafts) != 1:
-        raise Refused("it calls functions that are not inlined")
-    return drafts[code.name]
 
 
 def _sites(code: KernelCode) -> dict[Place, int]:

@@ -21,7 +21,7 @@ ROW_WORDS = 4
 ALL_MET = -2
 
 #: Why a launch stopped.
-FAULT, ENDLESS, STUCK, STOPPED, OUTSIDE = 1, 2, 3, 4, 5
+FAULT, ENDLESS, STUCK, STOPPED, OUTSIDE, LOST, TABLE_END = 1, 2, 3, 4, 5, 6, 7
 #: Back edges of all threads between two looks at Python: well below a tenth of a second.
 FUEL_EDGES = 1 << 20
 #: What an errand counts for among them.

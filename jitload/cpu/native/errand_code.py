@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from jitload.cpu.code.block_code import BlockRun, MeetingCode
     from jitload.cpu.code.block_text import BlockText
-    from jitload.cpu.code.draft import Draft
     from jitload.cpu.kernel_code import KernelCode
+    from jitload.cpu.native.inlined import Inlined
     from jitload.cpu.text.ir import Place, Register, Variable
 
 #: In place of a position in a block: what ends it.
@@ -76,25 +76,23 @@ class ErrandWriter:
 
     Args:
         code: the kernel.
-        draft: the same, as it was read.
+        inlined: the same, with what it calls.
         sites: the number of each place, as faults name it.
     """
 
-    def __init__(self, code: KernelCode, draft: Draft, sites: Mapping[Place, int]) -> None:
+    def __init__(self, code: KernelCode, inlined: Inlined, sites: Mapping[Place, int]) -> None:
         variables: list[Variable] = []
         self._linker = code.linker
         self._variables = variables
-        self._resolve = resolver(draft, variables)
-        self._carry = draft.carry
+        self._resolve = resolver(inlined, variables)
+        self._carry = inlined.carry
         self._namespace = make_namespace()
-        self._function = _Function(code.name, self._namespace, code.places, self._address, True, draft.carry, set())
+        self._function = _Function(code.name, self._namespace, code.places, self._address, True, inlined.carry, set())
         self._function.sites = sites
         self._written = 0
 
     def _address(self, symbol: Symbol) -> tuple[str, int]:
         """(space, address) of a symbol, as generated code of lanes has it."""
-        if symbol.variable is None:
-            return "code", self._linker.function_address(symbol.name) + symbol.offset
         found = self._resolve(symbol)
         if found.variable < 0:
             return found.space, found.offset

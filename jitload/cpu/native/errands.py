@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.control import Block, Branch, Call, Jump, Meeting, Table
+from jitload.cpu.code.control import Block, Call, Meeting, moved
 from jitload.cpu.code.draft import BUILTINS
 from jitload.cpu.code.liveness import find_liveness
 from jitload.cpu.faults import Refused
@@ -19,7 +19,6 @@ from jitload.cpu.text.ir import Symbol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jitload.cpu.code.control import Terminator
     from jitload.cpu.native.errand_code import ErrandCode, ErrandWriter
     from jitload.cpu.text.ir import Instruction, Register
 
@@ -77,7 +76,7 @@ def cut(blocks: list[Block], missing: Missing, writer: ErrandWriter, carry: Regi
             part.end = Errand(errand, part.number + 1, (block.number, position))
             begin = position + 1
         last = _part(made, block.instructions[begin:])
-        last.end = _moved(block.end, starts)
+        last.end = moved(block.end, starts)
         if (block.number, END) in found:
             errand = _write(writer, block, END, found[block.number, END])
             assert isinstance(block.end, Meeting | Call)
@@ -130,21 +129,6 @@ def _barriers(blocks: list[Block]) -> Iterator[tuple[tuple[int, int], Instructio
             continue
         if {"warp", "cluster"}.isdisjoint(end.instruction.modifiers):
             yield (block.number, END), end.instruction
-
-
-def _moved(end: Terminator, starts: list[int]) -> Terminator:
-    """The end of a block, with the new numbers of others."""
-    if isinstance(end, Jump):
-        return Jump(starts[end.target], end.instruction)
-    if isinstance(end, Branch):
-        return Branch(end.guard, end.negated, starts[end.taken], starts[end.other], end.instruction)
-    if isinstance(end, Table):
-        return Table(end.instruction, tuple(starts[one] for one in end.targets))
-    if isinstance(end, Meeting):
-        return Meeting(end.instruction, starts[end.target])
-    if isinstance(end, Call):
-        return Call(end.instruction, end.callee, end.arguments, end.results, starts[end.target])
-    return end
 
 
 def places_of(meetings: list[Block], blocks: list[Block], words: dict[int, int]) -> tuple[ErrandPlace, ...]:

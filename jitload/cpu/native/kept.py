@@ -101,7 +101,7 @@ def _decode(code: KernelCode, data: bytes) -> NativeKernel:
         object_code,
         int(known["near"]),
         int(known["frame_bytes"]),
-        tuple(map(int, known["meetings"])),
+        tuple((str(name), int(block)) for name, block in known["meetings"]),
         tuple(Meet(*one) for one in known["meets"]),
         tuple(frozenset(Resolved(*root) for root in one) for one in known["places"]),
         tuple(variables[name] for name in known["variables"]),

@@ -15,7 +15,7 @@ class ErrandPlace(NamedTuple):
 
     Attributes:
         meeting: its number among the meetings.
-        block, position: where it stands in the kernel as it was read.
+        block, position: where it stands in the kernel and what it calls (`inlined`).
         follows: the number of the errand that comes next with no machine code in between, or 0.
         words: of the frame, by numbers of registers: those that it reads, and those that are read of it.
     """
@@ -34,7 +34,7 @@ class NativeKernel(NamedTuple):
         code: object code of `i32 launch(context, first block, how many)`.
         near: sites that access global memory.
         frame_bytes: what a thread keeps while it waits.
-        meetings: the block in front of each meeting, by its number less one.
+        meetings: (function, block) in front of each meeting, by its number less one.
         meets: what each meeting is.
         places: what must lie in different allocations, each by what points there (see `expect_order`).
         variables: of the module, in the order of the table of their addresses.
@@ -45,7 +45,7 @@ class NativeKernel(NamedTuple):
     code: bytes
     near: int
     frame_bytes: int
-    meetings: tuple[int, ...]
+    meetings: tuple[tuple[str, int], ...]
     meets: tuple[Meet, ...]
     places: tuple[frozenset[Resolved], ...]
     variables: tuple[Variable, ...]

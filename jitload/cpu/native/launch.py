@@ -226,6 +226,11 @@ class NativeLaunch:
             check_own_bits(batch, waiting.meeting_at(site), batch.slots[batch.lanes], mask)
         if code == at.STOPPED:
             batch.fail(site, 0, grid.code.places[site].text.rstrip(";").split()[0])
+        if code == at.LOST:
+            callee = int(words[at.ADDRESS].view(np.uint64))
+            batch.fail(site, 0, f"call of {callee:#x}, which is no function that can run here", callee)
+        if code == at.TABLE_END:
+            batch.fail(site, 0, "brx.idx past the end of its table")
         if code == at.ENDLESS:
             who, where = batch.thread_at(thread)
             turns = (at.MOST_ROUNDS if met else at.FUEL_EDGES * at.ENDLESS_LOOKS) // 1_000_000

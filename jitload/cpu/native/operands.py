@@ -30,7 +30,7 @@ class Resolved(NamedTuple):
     """Where a symbol lies: from the start of its space, or of a variable of the module.
 
     Attributes:
-        space: "global", "const", "shared", "local" or "param".
+        space: "global", "const", "shared", "local", "param" or "code".
         offset: bytes.
         variable: the number of the module's variable in the table of their addresses, or -1.
     """
@@ -76,8 +76,8 @@ class OperandReader(Text):
         if isinstance(operand, Special):
             return self._resized(self._special(operand.name), bits)
         if isinstance(operand, Symbol):
-            space, address = self.address_of(operand)
-            if bits < 32 or space == "code":
+            _, address = self.address_of(operand)
+            if bits < 32:
                 raise Refused("an address that is none here")
             return address if bits == 64 or address.isdecimal() else self.new(f"trunc i64 {address} to i{bits}")
         raise Refused("an operand without a native form")

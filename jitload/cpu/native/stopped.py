@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitload.cpu.code.block_code import FunctionCode
-from jitload.cpu.code.draft import Reader
 from jitload.cpu.code.function_writer import canonical
 from jitload.cpu.isa.effects import effects_of
 from jitload.cpu.lanes.affine import dense
 from jitload.cpu.memory.views import Views
 from jitload.cpu.native import context as at
 from jitload.cpu.native.frame import HELD, LANES
+from jitload.cpu.native.inlined import read_inlined
 from jitload.cpu.native.numbers import name_numbers
 from jitload.cpu.run.batch import Batch
 from jitload.cpu.run.frame import Frame
@@ -77,15 +77,15 @@ class Errands:
         """By the numbers of their meetings."""
         if not self._made:
             code = self._code
-            draft = Reader(code.linker, code.name).read_all(code.entry)[code.name]
-            name_numbers(draft.blocks, draft.carry)
+            inlined = read_inlined(code)
+            name_numbers(inlined.blocks, inlined.carry)
             sites = {place.written: number for number, place in reversed(list(enumerate(code.places)))}
-            writer = errand_code.ErrandWriter(code, draft, sites)
+            writer = errand_code.ErrandWriter(code, inlined, sites)
             made = {}
             for place in self._places:
-                errand = writer.write(draft.blocks[place.block], place.position)
+                errand = writer.write(inlined.blocks[place.block], place.position)
                 made[place.meeting] = Errand(place, errand, writer.make(errand))
-            self.function.zeros = [DTYPES[canonical(one)].type(0) for one in draft.body.registers]
+            self.function.zeros = [DTYPES[canonical(one)].type(0) for one in inlined.registers]
             self._made = made
         return self._made
 

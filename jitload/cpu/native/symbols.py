@@ -5,34 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.layout import KernelLayout
-from jitload.cpu.code.liveness import symbols_of
-from jitload.cpu.faults import Refused
 from jitload.cpu.native.operands import Resolved
-from jitload.images.ptx.entries import align
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jitload.cpu.code.draft import Draft
+    from jitload.cpu.native.inlined import Inlined
     from jitload.cpu.text.ir import Symbol, Variable
 
 
-def resolver(draft: Draft, variables: list[Variable]) -> Callable[[Symbol], Resolved]:
+def resolver(inlined: Inlined, variables: list[Variable]) -> Callable[[Symbol], Resolved]:
     """Gives where a symbol lies, as for lanes; adds those of the module to a list."""
-    entry = draft.function
-    layout = KernelLayout(entry, symbols_of(draft.blocks), reserved=False)
-    offsets, end = {}, 0
-    own = [one for one in draft.body.variables if one.space in {"local", "param"}]
-    for variable in (*own, *draft.flow.slots):
-        start = align(end, variable.alignment)
-        offsets[id(variable)] = start
-        end = start + variable.size
+    layout = KernelLayout(inlined.function, inlined.symbols, reserved=False)
 
     def resolve(symbol: Symbol) -> Resolved:
         variable = symbol.variable
-        if variable is None:
-            raise Refused(f"the address of {symbol.name[:80]} has no native form")
-        frame = offsets.get(id(variable))
+        if variable is None:  # counted along the functions of the text: the same in every process
+            return Resolved("code", inlined.linker.function_address(symbol.name) + symbol.offset)
+        frame = inlined.offsets.get(id(variable))
         if frame is not None:
             return Resolved("local", frame + symbol.offset)
         if variable.space not in {"global", "const"}:

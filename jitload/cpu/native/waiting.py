@@ -51,10 +51,8 @@ class Waiting:
         Raises:
             CpuFault: somebody waits in vain.
         """
-        function = batch.grid.code.functions[batch.grid.code.name]
         states = self._states()
         meetings = self._meetings(batch, states)
-        frame = Frame(function, 0, None, None, 0)
         frames = self._frames()
         for state in np.unique(states[states > 0]).tolist():
             if self._kernel.meets[state - 1].errand:
@@ -63,6 +61,8 @@ class Waiting:
             lanes = np.flatnonzero(states == state)
             batch.lanes, batch.count = lanes, len(lanes)
             operands = self._operands(code, self._kernel.meets[state - 1], frames[lanes])
+            function = batch.grid.code.functions[self._kernel.meetings[state - 1][0]]
+            frame = Frame(function, 0, None, None, 0)
             meetings.meet(frame, code, 0, lanes, operands)
         meetings.expect_nobody()
 
@@ -94,8 +94,8 @@ class Waiting:
 
     def _meeting_of(self, state: int) -> MeetingCode:
         """The meeting where a thread in this state waits."""
-        code = self._grid.code
-        found = code.functions[code.name].blocks[self._kernel.meetings[state - 1]].meeting
+        function, block = self._kernel.meetings[state - 1]
+        found = self._grid.code.functions[function].blocks[block].meeting
         assert found is not None
         return found
 

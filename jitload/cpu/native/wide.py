@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
-from jitload.cpu.code.liveness import results_and_sources
+from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return, Table
+from jitload.cpu.code.liveness import registers_of, results_and_sources
 from jitload.cpu.isa.effects import acts
 from jitload.cpu.native import context
 from jitload.cpu.native.errands import Errand
 from jitload.cpu.native.frame import LANES
+from jitload.cpu.native.inlined import Lost
 from jitload.cpu.native.row_writer import RowWriter
 from jitload.cpu.native.short import find_short
 from jitload.cpu.native.text import Text
@@ -77,7 +78,7 @@ class WideWriter(RowWriter):
     # Instructions.
 
     def _write_block(self, block: Block) -> None:
-        if block.number in self._entries and not _ends_together(block):
+        if block.number in self._entries and not _ends_together(block, self.shapes):
             self._part(row_of("i32", self.entry(block.number)))
             if isinstance(block.end, Meeting):
                 self._note(block, block.end)
@@ -257,11 +258,15 @@ class WideWriter(RowWriter):
 _TOGETHER = (Jump, Branch, Exit, Return, Meeting)
 
 
-def _ends_together(block: Block) -> bool:
+def _ends_together(block: Block, shapes: Shapes) -> bool:
     """Whether threads of a row may come to the end of a block as one; who names others by a register, says so alone."""
     end = block.end
     if isinstance(end, Errand):
         return True
+    if isinstance(end, Table):
+        return all(one.index not in shapes.varying for one in registers_of(end.instruction.operands[0]))
+    if isinstance(end, Lost):
+        return False
     if not isinstance(end, Meeting) or end.instruction.opcode == "activemask" or not end.instruction.operands:
         return isinstance(end, _TOGETHER)
     return isinstance(end.instruction.operands[-1], Immediate) or "red" in end.instruction.modifiers
@@ -269,7 +274,7 @@ def _ends_together(block: Block) -> bool:
 
 def find_entries(blocks: list[Block], shapes: Shapes) -> tuple[int, ...]:
     """Where threads may have to go on alone: behind branches on what differs, and at ends that have no wide form."""
-    found = {block.number for block in blocks if not _ends_together(block)}
+    found = {block.number for block in blocks if not _ends_together(block, shapes)}
     short = find_short(blocks, shapes)
     for block in blocks:
         if isinstance(block.end, Branch) and block.end.guard.index in shapes.varying and block.number not in short:

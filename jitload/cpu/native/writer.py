@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return
+from jitload.cpu.code.control import Branch, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.code.liveness import results_and_sources
 from jitload.cpu.faults import Refused
 from jitload.cpu.native import context
 from jitload.cpu.native.errands import Errand
 from jitload.cpu.native.frame import LANES, WORDS, Meet
+from jitload.cpu.native.inlined import Lost
 from jitload.cpu.native.operands import OperandReader
 from jitload.cpu.native.reach import find_reaches
 from jitload.cpu.native.text import fault_code
@@ -243,13 +244,20 @@ class KernelWriter(OperandReader):
             self._go(block, end.target)
         elif isinstance(end, Branch):
             self._branch(block, end)
+        elif isinstance(end, Table):
+            self.begin(end.instruction.place)
+            self._table(block, end)
+        elif isinstance(end, Lost):
+            self.begin(end.call.place)
+            self.set_word(context.ADDRESS, self.value(end.callee, 64))
+            fault_code(self, context.LOST, self.site)
         elif isinstance(end, Exit | Return):
             self.line("ret i32 0")
         elif isinstance(end, Meeting):
             self.begin(end.instruction.place)
             self._meet(block, end)
         else:
-            raise Refused("calls and tables of branches have no native form", end.instruction.place)
+            raise Refused("a call without a native form", end.instruction.place)
 
     def _branch(self, block: Block, end: Branch) -> None:
         ways = (end.other, end.taken) if end.negated else (end.taken, end.other)
@@ -259,6 +267,18 @@ class KernelWriter(OperandReader):
             if way <= block.number:
                 self.line(f"{label}:")
                 self._go(block, way)
+
+    def _table(self, block: Block, end: Table) -> None:
+        index, past = self.value(end.instruction.operands[0], 32), self.label()
+        labels = [f"b{to}" if to > block.number else self.label() for to in end.targets]
+        ways = " ".join(f"i32 {number}, label %{label}" for number, label in enumerate(labels))
+        self.line(f"switch i32 {index}, label %{past} [ {ways} ]")
+        for label, to in zip(labels, end.targets, strict=True):
+            if to <= block.number:
+                self.line(f"{label}:")
+                self._go(block, to)
+        self.line(f"{past}:")
+        fault_code(self, context.TABLE_END, self.site)
 
     def _go(self, block: Block, target: int) -> None:
         """Jump; backwards, a thread looks whether it may go on."""

@@ -14,8 +14,9 @@ from jitload.cpu.isa.registry import read_name
 from jitload.cpu.memory.arena import process_arena
 from jitload.cpu.native.column import emit
 from jitload.cpu.native.functions import write_functions
+from jitload.cpu.native.inlined import inline
 from jitload.cpu.native.meeting import arrive
-from jitload.cpu.native.operands import Resolved
+from jitload.cpu.native.symbols import resolver
 from jitload.cpu.native.writer import KernelWriter
 from jitload.cpu.text.program import read_program
 from tests.cpu.isa.lines import line_of, names_of
@@ -23,10 +24,11 @@ from tests.cpu.isa.lines import line_of, names_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from jitload.cpu.code.draft import Draft
+    from jitload.cpu.code.control import Block
     from jitload.cpu.isa.registry import Name
     from jitload.cpu.isa.row import Row
-    from jitload.cpu.text.ir import Instruction, Place, Symbol
+    from jitload.cpu.native.inlined import Inlined
+    from jitload.cpu.text.ir import Instruction, Place
 
 #: How many names are tried of one row; of one whose instruction ends a block, which takes a kernel for each.
 _MOST, _MOST_ENDS = 96, 16
@@ -74,19 +76,18 @@ def _with_number(line: str) -> str:
     return re.sub(r"(, |sync |arrive |aligned )%r\d", r"\g<1>0", line, count=1)
 
 
-def _draft(lines: Sequence[str]) -> Draft:
+def _inlined(lines: Sequence[str]) -> Inlined:
     program = read_program(_FRAME.format(lines="\n".join(f"{line};" for line in lines)).encode())
     linker = Linker(program, process_arena())
-    return Reader(linker, "k").read_all(program.functions["k"])["k"]
+    drafts = Reader(linker, "k").read_all(program.functions["k"])
+    for name, draft in drafts.items():
+        draft.lay_out(entry=name == "k")
+    return inline(drafts, linker, "k", set(drafts), 1 << 16)
 
 
-def _resolve(symbol: Symbol) -> Resolved:
-    return Resolved(symbol.variable.space if symbol.variable is not None else "code", 0)
-
-
-def _sites(draft: Draft) -> dict[Place, int]:
-    found = [one.place for block in draft.blocks for one in block.instructions]
-    found += [block.end.instruction.place for block in draft.blocks if getattr(block.end, "instruction", None)]
+def _sites(blocks: Sequence[Block]) -> dict[Place, int]:
+    found = [one.place for block in blocks for one in block.instructions]
+    found += [block.end.instruction.place for block in blocks if getattr(block.end, "instruction", None)]
     return {place.written: number for number, place in enumerate(found)}
 
 
@@ -108,10 +109,10 @@ def _neighbours(row: Row, taken: Sequence[tuple[str, ...]]) -> list[Name]:
 
 def _try_within(names: Sequence[Name]) -> list[tuple[tuple[str, ...], bool]]:
     """Of names of instructions that stand within a block: what stands in each part, and whether it is refused."""
-    draft = _draft([_line(name) for name in names])
-    instructions = [one for block in draft.blocks for one in block.instructions]
+    found = _inlined([_line(name) for name in names])
+    instructions = [one for block in found.blocks for one in block.instructions]
     assert len(instructions) == len(names), "an instruction is not in its block"
-    writer = KernelWriter(draft.blocks, _sites(draft), _resolve, (emit, arrive), draft.carry)
+    writer = KernelWriter(found.blocks, _sites(found.blocks), resolver(found, []), (emit, arrive), found.carry)
     return [(name.picked, _is_refused(writer, one)) for name, one in zip(names, instructions, strict=True)]
 
 
@@ -126,9 +127,9 @@ def _is_refused(writer: KernelWriter, instruction: Instruction) -> bool:
 
 def _is_refused_at_end(line: str) -> bool:
     """Whether an instruction is refused that ends a block: in a kernel of its own."""
-    draft = _draft([line])
     try:
-        write_functions(draft.blocks, _sites(draft), _resolve, (emit, arrive), draft.carry)
+        found = _inlined([line])
+        write_functions(found.blocks, _sites(found.blocks), resolver(found, []), (emit, arrive), found.carry)
     except Refused:
         return True
     return False
