@@ -145,14 +145,12 @@ class Arena:
         if nbytes < 0:
             raise CpuFault(f"cannot allocate {nbytes} bytes for {label}")
         with self._lock:
-            allocation = Allocation(self._place(extent_of(nbytes)), nbytes, label, constant, self.views)
-            self._enter(allocation)
-        return ARENA_WINDOW + allocation.start
-
-    def _enter(self, allocation: Allocation) -> None:
-        insort(self._starts, allocation.start)
-        self._live[allocation.start] = allocation
-        self._bounds = None
+            start = self._place(extent_of(nbytes))
+            allocation = Allocation(start, nbytes, label, constant, self.views)
+            insort(self._starts, start)
+            self._live[start] = allocation
+            self._bounds = None
+        return ARENA_WINDOW + start
 
     def adopt(self, host: int, nbytes: int, label: str, *, written: bool) -> int | None:
         """Use `nbytes` of the host's memory in place: the address that they have until they are freed.
@@ -170,10 +168,13 @@ class Arena:
             return None
         guest = Guest(host, nbytes, written)
         with self._lock:
-            allocation = Allocation(self._place(extent_of(nbytes)), nbytes, label, False, guest)
-            allocation.guest, allocation.origin = guest, allocation.start
-            self._enter(allocation)
-        return ARENA_WINDOW + allocation.start
+            start = self._place(extent_of(nbytes))
+            allocation = Allocation(start, nbytes, label, False, guest)
+            allocation.guest, allocation.origin = guest, start
+            insort(self._starts, start)
+            self._live[start] = allocation
+            self._bounds = None
+        return ARENA_WINDOW + start
 
     def move_in(self, allocation: Allocation) -> None:
         """Let a guest lie in the arena like everything else, until `move_out`."""
