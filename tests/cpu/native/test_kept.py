@@ -41,6 +41,14 @@ def objects() -> list[str]:
     return [one.name for one in default_cache().entries() if one.kind == "blob"]
 
 
+@pytest.fixture
+def cache_of_its_own(tmp_path):
+    """Where no thread that still makes machine code of a test before keeps it."""
+    with jitload.Session(cache_dir=tmp_path / "own", device="cpu"):
+        yield
+
+
+@pytest.mark.usefixtures("cache_of_its_own")
 def test_another_module_of_the_same_text_takes_what_is_kept_and_uses_its_own_variables(ptx, monkeypatch):
     out = np.zeros(1, np.uint32)
     devices = [ptx(COUNT), ptx(COUNT)]
