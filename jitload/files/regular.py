@@ -52,8 +52,6 @@ def read_regular(path: str, max_bytes: int) -> bytes:
 
 def read_on(descriptor: int, data: bytes, size: int) -> bytes:
     """What one read gave, and the rest up to `size`: signals, and file systems that give less than was asked."""
-    if len(data) == size:
-        return data
     parts = [data]
     while data and (size := size - len(data)) > 0:
         data = os.read(descriptor, size)

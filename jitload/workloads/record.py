@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from jitload.source.request import CompileRequest
     from jitload.workloads.workload import Workload
 
-# (file, request, how) and (file, text) that this process has written; files to put in order at exit.
 __tracebackhide__ = is_mistake
 
+# (file, request, how) and (file, text) that this process has written; files to put in order at exit.
 _written: set[tuple[str, str, str]] = set()
 _to_tidy: set[str] = set()
 _guard = forks.ProcessLock()

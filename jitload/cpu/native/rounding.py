@@ -1,7 +1,7 @@
 """Directed rounding of f64, by the processor: it has one mode at a time, which a function sets and gives back.
 
-Nothing that is rounded to nearest can get in between: LLVM moves nothing into a function that is not inlined. A signal
-handler begins with the mode of every process.
+Nothing that is rounded to nearest can get in between: LLVM moves nothing into a function that is not inlined, and of a
+signal Python's own handler only takes a note.
 """
 
 from __future__ import annotations
