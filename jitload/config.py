@@ -13,6 +13,7 @@ import functools
 import sys
 
 from jitload import forks, log
+from jitload.errors import UsageError
 from jitload.frozen import Value
 from jitload.lazy import lazy
 from jitload.settings.check import DEFAULT_CACHE_MAX_BYTES as DEFAULT_CACHE_MAX_BYTES
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from jitload import frames
     from jitload.settings.address import Address
     from jitload.settings.options import Options as Options
 else:
+    frames = lazy("jitload.frames")
     inspect = lazy("inspect")
     opcode = lazy("opcode")
 
@@ -121,6 +124,14 @@ def _say_unknown() -> None:
         log.warn_once("environment", "; ".join(said.values()))
 
 
+def shows_all_frames() -> bool:
+    """Whether errors show every frame of jitload. Not where a setting cannot be read, which may be the error itself."""
+    try:
+        return current().full_traceback
+    except UsageError:
+        return False
+
+
 class _Signature:
     """What `inspect.signature` and `help` say of `configure`: an argument for each row that it takes."""
 
@@ -155,7 +166,12 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
 
     def __init__(self, **options: Unpack[Options]) -> None:
         global sync_seen
-        self._options = checked_options(options)
+        try:
+            self._options = checked_options(options)
+        except UsageError as error:  # written out: a decorator would stand between this and the `with` it looks for
+            if not shows_all_frames():
+                frames.shorten(error)
+            raise
         self._state = scope_in_force().state
         sync_seen = sync_seen or bool(self._options.get("sync", False))
         self._blocks: list[Block] = []

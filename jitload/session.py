@@ -7,6 +7,7 @@ from contextvars import copy_context
 from jitload import config
 from jitload.settings.option import checked_options
 from jitload.settings.scope import Scope, State, put_in_force, scope_in_force
+from jitload.trace import is_mistake, short_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     Given = ParamSpec("Given")
     Result = TypeVar("Result")
+
+
+__tracebackhide__ = is_mistake
 
 
 class Session:
@@ -39,6 +43,7 @@ class Session:
         UsageTypeError: an option that does not exist.
     """
 
+    @short_errors
     def __init__(self, **options: Unpack[config.Options]) -> None:
         self._state = State((checked_options(options),) if options else ())
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from functools import update_wrapper
 
-from jitload.errors import JitloadError, UsageError
+from jitload.errors import JitloadError
 from jitload.lazy import lazy
 
 TYPE_CHECKING = False
@@ -37,11 +37,7 @@ def shorten(error: JitloadError | OSError) -> None:
 
     With `JITLOAD_FULL_TRACEBACK=1` nothing is taken out.
     """
-    try:
-        full = config.current().full_traceback
-    except UsageError:  # a setting that cannot be read, which may be the error itself
-        full = False
-    if not full:
+    if not config.shows_all_frames():
         frames.shorten(error)
 
 

@@ -82,6 +82,19 @@ MISTAKES = {
     "a damaged whole module": lambda tmp: jitload.load_whole_module(b"x"),
     "a path that is none": lambda tmp: jitload.Artifact.open(3),  # type: ignore[arg-type]
 }
+#: What settings, and all that is declared before anything runs, refuse.
+DECLARED = {
+    "a word that means nothing": lambda tmp: jitload.configure(compile="nevr"),  # type: ignore[arg-type]
+    "no list": lambda tmp: jitload.configure(bundles=3),  # type: ignore[arg-type]
+    "no list of words": lambda tmp: jitload.configure(trust=3),  # type: ignore[arg-type]
+    "no such option": lambda tmp: jitload.configure(bundel="x.jlb"),  # type: ignore[call-arg]
+    "no such remote": lambda tmp: jitload.configure(remote="ftp://x"),
+    "a session": lambda tmp: jitload.Session(cpu_check="races"),
+    "a recording": lambda tmp: jitload.record(3),  # type: ignore[arg-type]
+    "no file": lambda tmp: jitload.jit_kernel(file=3)(misnamed),  # type: ignore[call-overload]
+    "two sources": lambda tmp: jitload.jit_kernel(source=SAXPY, file="x.cu")(lambda x: x),
+    "launched undecorated": lambda tmp: jitload.jit_kernel(source=SAXPY)(1, 2),  # type: ignore[arg-type, call-arg]
+}
 #: What the system refuses: errors of Python's own, which notebooks show with the lines around each frame.
 REFUSED = {
     "no artifact": lambda tmp: jitload.Artifact.open(tmp / "nope"),
@@ -125,6 +138,20 @@ def test_a_mistake_shows_at_most_three_frames_of_ours(mistake, on_cpu):
         mistake(on_cpu)
     assert 1 <= len(ours(caught.value)) <= MOST_FRAMES
     assert shown(caught.value)[0][0] == __file__
+
+
+@pytest.mark.parametrize("mistake", DECLARED.values(), ids=DECLARED)
+def test_what_is_refused_before_anything_runs_shows_one_frame_of_ours(mistake, on_cpu):
+    with pytest.raises(jitload.UsageError) as caught:
+        mistake(on_cpu)
+    assert len(ours(caught.value)) == 1
+    assert shown(caught.value)[0][0] == __file__
+
+
+def test_a_refused_setting_shows_every_frame_where_that_is_asked_for(on_cpu):
+    with jitload.configure(full_traceback=True), pytest.raises(jitload.UsageError) as caught:
+        jitload.configure(bundles=3)  # type: ignore[arg-type]
+    assert len(ours(caught.value)) > MOST_FRAMES
 
 
 @pytest.mark.parametrize("mistake", REFUSED.values(), ids=REFUSED)

@@ -118,7 +118,6 @@ def jit_kernel(
             f"include_dirs is a list, got one {type(include_dirs).__name__}: write [{str(include_dirs)!r}]"
         )
 
-    @short_errors
     def decorate(declaration: Callable[..., object]) -> JitKernel[...]:
         check_function(declaration)
         check_source(declaration.__name__, file, source)

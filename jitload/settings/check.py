@@ -138,14 +138,14 @@ def paths(name: str, value: object) -> tuple[str, ...]:
     """Paths, of which a variable has several behind each other; each absolute."""
     if isinstance(value, str):
         value = [part for part in value.split(os.pathsep) if part]
-    return tuple([path for item in _items(name, value) if (path := absolute_path(name, item)) is not None])
+    return tuple([path for item in _items(name, value, "a path") if (path := absolute_path(name, item)) is not None])
 
 
 def _words(name: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     words = []
-    for item in _items(name, value):
+    for item in _items(name, value, "text"):
         word = os.fspath(item) if isinstance(item, os.PathLike) else item
         if not isinstance(word, str):
             raise UsageValueError(f"{name}: {word!r} is not text")
@@ -182,7 +182,7 @@ def option_text(name: str, value: object) -> str:
     """
     if isinstance(value, str):
         return _with_places(name, value.strip())
-    items = _items(name, value)
+    items = _items(name, value, "text")
     for item in items:
         if not isinstance(item, str):
             raise UsageValueError(f"{name}: {item!r} is not text")
@@ -215,13 +215,13 @@ def _place(name: str, path: str) -> str:
         raise UsageValueError(f"{name}: -I {path}: the working directory is gone; expected an absolute path") from None
 
 
-def _items(name: str, value: object) -> list[object]:
+def _items(name: str, value: object, one: str) -> list[object]:
     if value is None:
         return []
     if isinstance(value, os.PathLike):
         return [value]
     if not hasattr(value, "__iter__") or isinstance(value, (bytes, dict)):
-        raise UsageValueError(f"{name}={value!r} is not a list")
+        raise UsageValueError(f"{name}={value!r} means nothing; expected {one}, or a list of such")
     return list(value)
 
 

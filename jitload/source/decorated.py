@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.source.text import is_path
+from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200  # `inspect.CO_*`, whose import costs 10 ms
 
 
+__tracebackhide__ = is_mistake
+
+
 class Undecorated:
     """`jit_kernel(...)` with its options, waiting for the function that it decorates."""
 
     def __init__(self, decorate: Callable[[Callable[..., object]], Any]) -> None:
         self._decorate = decorate
 
+    @short_errors
     def __call__(self, declaration: Callable[..., object], /, *arguments: object, **keywords: object) -> Any:
         """Decorate a function, and nothing else yet."""
         if arguments or keywords:

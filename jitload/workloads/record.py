@@ -74,6 +74,7 @@ class record:  # noqa: N801 - called like a function, used in a `with` statement
         OSError: it cannot be written.
     """
 
+    @short_errors
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.abspath(os.path.expanduser(given_path("path", path)))
 
