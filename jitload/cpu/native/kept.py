@@ -6,9 +6,7 @@ in it: those of variables come from a table that each launch fills.
 
 from __future__ import annotations
 
-import functools
 import json
-import os
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,8 @@ from jitload.cpu.native import machine
 from jitload.cpu.native.frame import Meet
 from jitload.cpu.native.kernel import ErrandPlace, NativeKernel
 from jitload.cpu.native.operands import Resolved
-from jitload.digest import frame_all, sha256, sha256_parts
+from jitload.cpu.native.sources import digest_of_sources
+from jitload.digest import frame_all, sha256
 from jitload.lazy import lazy
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ else:
 NAMESPACE = "machine code"
 #: Of what machine code is to a launch. What makes it counts by its sources besides.
 _SCHEMA = b"1"
-#: Where the sources of what makes it lie, within the package.
-_MAKERS = ("cpu", "images/ptx")
 
 
 def find(code: KernelCode) -> NativeKernel | None:
@@ -68,20 +65,6 @@ def key_of(code: KernelCode, maker: machine.Maker) -> bytes:
         *((name, value.encode()) for name, value in maker._asdict().items()),
     ]
     return sha256(frame_all(factors))
-
-
-@functools.cache
-def digest_of_sources(package: pathlib.Path) -> bytes:
-    """SHA-256 of the sources that make machine code of a kernel; of nothing where they are not there.
-
-    What reads PTX, lays it out and finds what lives where decides as much of the code as what writes it.
-
-    Args:
-        package: jitload's directory.
-    """
-    walks = [os.walk(package / place) for place in _MAKERS]
-    paths = sorted(f"{folder}/{name}" for walk in walks for folder, _, names in walk for name in names)
-    return sha256_parts(pathlib.Path(path).read_bytes() for path in paths if path.endswith(".py"))
 
 
 def _encode(kernel: NativeKernel) -> bytes:
