@@ -120,16 +120,18 @@ def _calls_one(block: Block, functions: Collection[str]) -> bool:
     )
 
 
-def find_spins(blocks: list[Block], polling: Collection[str] = ()) -> set[int]:
+def find_spins(blocks: list[Block], polling: Collection[str] = (), apart: Collection[str] = ()) -> set[int]:
     """Blocks in a loop that may wait for other threads.
 
     Args:
         blocks: of a function.
         polling: the functions a call of which may look at what other threads write.
+        apart: opcodes that do not count.
     """
     found: set[int] = set()
     for block in blocks:
-        looks = any(_may_wait(one) for one in block.instructions) or _calls_one(block, polling)
+        looks = any(_may_wait(one) and one.opcode not in apart for one in block.instructions)
+        looks = looks or _calls_one(block, polling)
         if block.number not in found and looks:
             forward = _reach(blocks, block.number)
             if block.number in forward:

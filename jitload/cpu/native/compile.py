@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jitload.cpu.code.layout import find_spins
 from jitload.cpu.faults import Refused, describe_place
 from jitload.cpu.native.atomics import expect_order, sums_in_any_order
 from jitload.cpu.native.column import emit
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.text.ir import Place, Variable
 
+#: What a loop may wait with: at an mbarrier a thread stops, since it has no column, and to sleep is to do nothing.
+_STOPS = frozenset({"mbarrier", "nanosleep"})
+
 
 def compile_native(code: KernelCode, *, dear: bool = True) -> NativeKernel:
     """The machine code of a kernel.
@@ -37,9 +41,12 @@ def compile_native(code: KernelCode, *, dear: bool = True) -> NativeKernel:
         Dear: they would have to.
         Refused: something in it has no native form; it says what and where.
     """
-    if code.spins or code.needs_grid or code.grid_traps or code.reserved_bytes:
-        raise Refused("it waits for other threads in loops, or for its whole grid")
+    if code.needs_grid or code.grid_traps or code.reserved_bytes:
+        raise Refused("it waits for its whole grid, or for other warps in memory of the system")
     inlined = read_inlined(code)
+    # At a test of an mbarrier, which only threads of the same block complete, a thread stops for an errand: others run.
+    if code.spins and find_spins(inlined.blocks, apart=_STOPS):
+        raise Refused("it waits for other threads in loops")
     carry = inlined.carry
     name_numbers(inlined.blocks, carry)
     sites = _sites(code)

@@ -232,6 +232,8 @@ class NativeLaunch:
         if code == at.TABLE_END:
             batch.fail(site, 0, "brx.idx past the end of its table")
         if code == at.ENDLESS:
+            if self._stands and self._stopped is not None:
+                self._stopped.expect_completion()
             who, where = batch.thread_at(thread)
             turns = (at.MOST_ROUNDS if met else at.FUEL_EDGES * at.ENDLESS_LOOKS) // 1_000_000
             what = f"still running after {turns} million turns, an endless loop"

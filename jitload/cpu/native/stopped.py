@@ -14,11 +14,13 @@ from jitload.cpu.lanes.affine import dense
 from jitload.cpu.memory.views import Views
 from jitload.cpu.native import context as at
 from jitload.cpu.native.frame import HELD, LANES
+from jitload.cpu.native.idleness import Idleness
 from jitload.cpu.native.inlined import read_inlined
 from jitload.cpu.native.numbers import name_numbers
 from jitload.cpu.run.batch import Batch
 from jitload.cpu.run.frame import Frame
 from jitload.cpu.run.meet import Meetings
+from jitload.cpu.run.standstill import expect_completion
 from jitload.cpu.types import DTYPES
 from jitload.lazy import lazy
 
@@ -51,14 +53,16 @@ class Errand:
         run: its function.
         loads, writes: the registers that it reads and those that are read of it, each with its word of the frame.
         moves: whether it may move what lies in memory.
+        waits: whether it stands in a loop that does nothing but test an mbarrier.
     """
 
-    def __init__(self, place: ErrandPlace, code: ErrandCode, run: BlockRun | None) -> None:
+    def __init__(self, place: ErrandPlace, code: ErrandCode, run: BlockRun | None, waits: bool) -> None:
         words = dict(place.words)
         opcode, modifiers = code.instruction.opcode, code.instruction.modifiers
         self.place = place
         self.code = code
         self.run = run
+        self.waits = waits
         self.loads = [(one, words[one.index]) for one in code.loads]
         self.writes = [(one, words[one.index]) for one in code.written if one.index in words]
         self.moves = opcode == "call" or not _MEMORY.isdisjoint(effects_of(opcode, modifiers))
@@ -84,7 +88,9 @@ class Errands:
             made = {}
             for place in self._places:
                 errand = writer.write(inlined.blocks[place.block], place.position)
-                made[place.meeting] = Errand(place, errand, writer.make(errand))
+                function, block = inlined.origins[place.block]
+                waits = code.functions[function].blocks[block].waits
+                made[place.meeting] = Errand(place, errand, writer.make(errand), waits)
             self.function.zeros = [DTYPES[canonical(one)].type(0) for one in inlined.registers]
             self._made = made
         return self._made
@@ -112,6 +118,7 @@ class Stopped:
         self.meetings: Meetings | None = None
         self._block = -1
         self._went = False
+        self._idleness = Idleness()
         threads = grid.threads
         self._states = _memory(int(words[at.STATES]), 4 * threads).view(np.int32)
         rows, frame = -(-threads // LANES), int(words[at.FRAME_BYTES]) // 8
@@ -128,6 +135,7 @@ class Stopped:
         self._waiting = np.zeros(grid.threads, bool)
         self._ended = np.zeros(grid.threads, bool)
         self.meetings = Meetings(batch, self._release, None)
+        self._idleness = Idleness()
         return self.meetings
 
     def do(self) -> bool:
@@ -147,7 +155,17 @@ class Stopped:
         while (number := self._next()) is not None:
             lanes = np.flatnonzero((self._states == HELD | number) & ~self._waiting)
             self._do(self._errands[number], meetings, lanes)
+        self._idleness.expect_end(self.batch)
         return self._went
+
+    def expect_completion(self) -> None:
+        """Nothing changes any more in the block that runs.
+
+        Raises:
+            CpuFault: threads of it wait for mbarriers.
+        """
+        if self.meetings is not None:
+            expect_completion(self.batch)
 
     def _next(self) -> int | None:
         """The first errand at which somebody waits that has not brought anybody there."""
@@ -165,6 +183,7 @@ class Stopped:
             assert code.call.callee is not None
             runtime_calls.run_builtin(code.call.callee, batch, frame, code.call, everyone, None)
         operands = errand.run(batch, frame, everyone) if errand.run is not None else None
+        self._idleness.see(errand, frame, lanes)
         if errand.moves:
             self._moved()
         if code.meeting is not None:
