@@ -60,6 +60,14 @@ jitload.compile(source, kind="cubin", arch="sm_90")
 stats = jitload.stats()
 print(start, time.time(), stats.compiles, stats.hits["remote"], stats.lease_waits, stats.compile_seconds)
 """
+#: A process of a fleet: it wants kernels that nobody has, and prints how many it compiled itself.
+MEMBER = """
+import sys, jitload
+for number in range(int(sys.argv[1])):
+    source = f'extern "C" __global__ void k{number}(int *x) {{ *x = {number}; }}'
+    jitload.compile(source, kind="cubin", arch="sm_90", name=f"k{number}.cu")
+print(jitload.stats().compiles)
+"""
 CUB = """
 __global__ void k(int *x)
 {
@@ -165,6 +173,24 @@ def starts_and_disk_hits(directory: str, rounds: int) -> Iterator[Row]:
         yield Row(f"{what}, with a remote that is down", unit, found.pop(""), found, note="unchanged is wanted")
 
 
+def cold_fleet(port: int, directory: str, *, hosts: int = 4, processes: int = 8, keys: int = 10) -> Iterator[Row]:
+    """So many processes on each of so many hosts (cache directories) that want kernels nobody has, all at once."""
+    base = {**os.environ, "JITLOAD_REMOTE": f"redis://127.0.0.1:{port}/0?prefix=fleet", "JITLOAD_LOG": "error"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", MEMBER, str(keys)],
+            env={**base, "JITLOAD_CACHE_DIR": os.path.join(directory, f"host-{host}")},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for host in range(hosts)
+        for _ in range(processes)
+    ]
+    compiles = sum(int(process.communicate()[0]) for process in started)
+    what = f"{hosts} hosts x {processes} processes on {keys} cold keys: compiles"
+    yield Row(what, "", (float(compiles),), budget=Budget(keys))
+
+
 def ranks(port: int, count: int, directory: str) -> None:
     """So many machines (cache directories) start at once on an empty remote: when each began, and when it had it."""
     base = {**os.environ, "JITLOAD_REMOTE": f"redis://127.0.0.1:{port}/0?prefix=ranks", "JITLOAD_DEVICE": "cpu"}
@@ -187,6 +213,7 @@ def rows(rounds: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as directory, redis_server(directory) as (port, process):
         yield from hits(port, str(pathlib.Path(directory, "hits")), rounds)
         yield from stalled(port, process, str(pathlib.Path(directory, "stalled")))
+        yield from cold_fleet(port, str(pathlib.Path(directory, "fleet")))
         yield from starts_and_disk_hits(str(pathlib.Path(directory, "starts")), rounds)
 
 
