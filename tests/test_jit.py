@@ -392,6 +392,14 @@ def test_a_name_that_the_source_does_not_have():
     assert (caught.value.name, caught.value.available) == ("axpi", ("axpy",))
 
 
+def test_a_template_without_arguments_beside_a_kernel():
+    @jit_kernel(source=AXPY + "template <class T, int N> __global__ void first(T *y) { y[0] = N; }")
+    def first(y): ...
+
+    with pytest.raises(jitload.SymbolNotFoundError, match=r'first is a template, .*: give entry="first<float, \d+>"'):
+        first[1, 1](ones())
+
+
 # Arguments and launches
 
 
@@ -438,7 +446,7 @@ def test_defaults():
 @pytest.mark.parametrize(
     ("positional", "keywords", "message"),
     [
-        ((2.0,), {}, "axpy\\(\\) lacks argument 'x', 'y', 'n'; it takes a, x, y, n"),
+        ((2.0,), {}, "axpy\\(\\) lacks arguments 'x', 'y', 'n'; it takes a, x, y, n"),
         ((2.0,), {"a": 1.0}, "axpy\\(\\) got argument 'a' twice"),
         ((), {"b": 1.0}, "axpy\\(\\) has no argument 'b'; it has a, x, y, n"),
         ((1.0, 2, 3, 4, 5), {}, "axpy.*(takes|expects|has) 4"),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from jitload.compiler.characters import about_characters
 from jitload.compiler.substitutes import (
     BUILTIN_INTEGERS,
+    BUILTIN_NAMES,
     C_HEADERS,
     COMPONENTS,
     CPP_HEADERS,
@@ -57,6 +60,9 @@ def advise(log: str, closure: Closure) -> str | None:
     missing = _MISSING.search(log)
     if missing is not None:
         return _about_header(missing[1], missing[2], closure)
+    unread = about_characters(log)
+    if unread is not None:
+        return unread
     host = _HOST_FUNCTION.search(log)
     through = _leading_to(host[1], closure) if host is not None else ()
     if through:
@@ -180,10 +186,17 @@ def _about_names(log: str, closure: Closure) -> str | None:
                 else "a builtin type"
             )
             return f"{name}: write #include <cuda/std/cstdint> and cuda::std::{name}, or {plain}"
-        text = _home_of(name, closure) or _first(name, ELSEWHERE)
+        text = _home_of(name, closure) or _first(name, ELSEWHERE) or _about_spelling(name)
         if text is not None:
             return f"{name}: {text}"
     return None
+
+
+def _about_spelling(name: str) -> str | None:
+    """The builtin name that may be meant."""
+    spelled = {builtin.lower(): builtin for builtin in BUILTIN_NAMES}
+    near = get_close_matches(name.lower(), spelled, 1, cutoff=0.85)
+    return f"did you mean {spelled[near[0]]}?" if near else None
 
 
 def _about_std(log: str, closure: Closure) -> str | None:

@@ -17,6 +17,8 @@ import warnings
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from jitload.compiler.characters import carets_by_character
+from jitload.compiler.consequences import without_consequences
 from jitload.diagnostic import Diagnostic
 from jitload.errors import CompileWarning
 from jitload.headers.closure import MISSING_ROOT
@@ -78,11 +80,17 @@ def _column(excerpt: list[str]) -> int:
 
 
 def errors_alone(log: str) -> str:
-    """What of a log a failed compile is about: its errors, where it has any, without warnings and counts."""
-    said = read_log(log)
+    """What of a log a failed compile is about: its errors, where it has any, without warnings and counts.
+
+    What a compiler says because of an error in the same line is counted, and in the log alone.
+    """
+    said = [one for one in read_log(log) if one.severity not in {"warning", "remark"}]
     if not any(one.severity.endswith("error") for one in said):
         return log.rstrip()
-    return "\n\n".join(one.text for one in said if one.severity not in {"warning", "remark"})
+    kept = without_consequences(said)
+    left = len(said) - len(kept)
+    more = f"\n({left} more about the same line{'' if left == 1 else 's'} in .log)" if left else ""
+    return "\n\n".join(one.text for one in kept) + more
 
 
 def map_positions(log: str, closure: Closure) -> str:
@@ -95,7 +103,7 @@ def map_positions(log: str, closure: Closure) -> str:
             line = request.line_in_file(line)
         return f"{closure.display(match[1]) if match[1].startswith('/jitload/') else match[1]}({line})"
 
-    mapped = _POSITION.sub(position, _with_written_includes(log, closure))
+    mapped = _POSITION.sub(position, _with_written_includes(carets_by_character(log), closure))
     for name in sorted({closure.main.name, *closure.headers}, key=len, reverse=True):
         if name in mapped:
             mapped = mapped.replace(name, closure.display(name))
@@ -106,7 +114,7 @@ def relative_log(log: str, closure: Closure) -> str:
     """A log for an artifact: names below their roots, since an entry may not hold paths of this machine."""
     if not log:
         return log
-    log = _with_written_includes(log, closure)
+    log = _with_written_includes(carets_by_character(log), closure)
     for header in (closure.main, *closure.headers.values()):
         log = log.replace(header.name, header.relative)
     return log.replace(MISSING_ROOT, "")

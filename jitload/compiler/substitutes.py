@@ -19,6 +19,15 @@ _RANDOM = "random numbers in device code come from <curand_kernel.h>"
 _FLOAT = "the limits of float and double are those of cuda::std::numeric_limits<float>"
 _TENSORS = "tensors stay in Python: the kernel takes pointers and sizes, and the launch takes the tensors themselves"
 
+#: Names that need no header, and are often misspelt.
+BUILTIN_NAMES = (
+    *("threadIdx", "blockIdx", "blockDim", "gridDim", "warpSize"),
+    *("__syncthreads", "__syncwarp", "__threadfence", "__shared__", "__device__", "__global__", "__constant__"),
+    *("__shfl_sync", "__shfl_up_sync", "__shfl_down_sync", "__shfl_xor_sync", "__ballot_sync", "__any_sync"),
+    *("__all_sync", "__activemask", "__popc", "__ldg", "printf"),
+    *("atomicAdd", "atomicSub", "atomicMin", "atomicMax", "atomicExch", "atomicCAS", "atomicAnd", "atomicOr"),
+)
+
 #: C header -> (the header of cuda/std that has it, or "", and what else there is to say).
 C_HEADERS = {
     "assert.h": ("", "assert is built in"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jitload.artifact import Artifact
     from jitload.batch import precompile as ahead
     from jitload.batch.report import PrecompileReport
+    from jitload.compiler import deduce
     from jitload.jit.specialization import Specialization
     from jitload.launch.foreign import Given
     from jitload.launch.kernel import Kernel
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from jitload.values import KernelInfo, KindName, Resources
 else:
     ahead = lazy("jitload.batch.precompile")
+    deduce = lazy("jitload.compiler.deduce")
     inquiry = lazy("jitload.inquiry")
 
 __tracebackhide__ = is_mistake
@@ -110,11 +112,18 @@ class OnDemand:
             names = tuple(artifact.kernels)
             raise SymbolNotFoundError(
                 f"{self._wanted.source.label} has no kernel {self.entry!r}: it has {', '.join(names) or 'none'}; "
-                f"name the function after the kernel, or give entry=",
+                f"{self._how_to_name()}",
                 name=self.entry,
                 available=names,
             )
         return found
+
+    def _how_to_name(self) -> str:
+        """What to do where the source has no kernel of this name."""
+        templates = [one for one in deduce.kernel_templates(self.request().source) if one.name == self.entry]
+        if templates:
+            return f'{self.entry} is a template, and nothing instantiates it: give entry="{templates[0].example()}"'
+        return "name the function after the kernel, or give entry="
 
     def stand_ins(
         self, request: CompileRequest, *, arch: str | Iterable[str] | None = None, kind: KindName | None = None

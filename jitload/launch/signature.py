@@ -43,8 +43,9 @@ class Parameters:
         merged = {**self.defaults, **given}
         missing = [name for name in names if name not in merged]
         if missing:
+            several = "s" if missing[1:] else ""
             raise ArgumentError(
-                f"{kernel}() lacks argument {', '.join(map(repr, missing))}; it takes {', '.join(names)}"
+                f"{kernel}() lacks argument{several} {', '.join(map(repr, missing))}; it takes {', '.join(names)}"
                 f"{spread_hint(arguments)}",
                 kernel=kernel,
                 parameter=missing[0],

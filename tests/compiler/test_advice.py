@@ -205,3 +205,45 @@ def test_a_fence_in_a_comment_or_in_what_is_left_out_is_no_fault():
     text = f"// ```cuda\n/*\n```\n*/\n#if 0\n```\n#endif\n{KERNEL.format('')}"
     assert [*compiled(text).kernels] == ["k"]
     assert hint(f"/* ```cuda\n```\n*/\n{KERNEL.format('x = ;')}") == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "float größe = 1;",
+            r"'ö' \(U\+00F6, latin small letter o with diaeresis\) stands in a name, .* A-Z, a-z, 0-9 and _",
+        ),
+        ("float 长度 = 1;", r"'长' \(U\+957F, .*\) stands in a name"),
+        ("/* größe */ float é;", r"'é' .* stands in a name"),
+        ("printf(\u201chi\u201d);", r"write \" in its place"),
+        ("x[0]\u00a0= 1;", r"no-break space\) is no blank of C\+\+"),
+        ("x[0] = 2 \u2013 1;", r"en dash\) is no character of C\+\+: write - in its place"),
+        ("x[0] = 2 \u00d7 1;", r"write \* in its place"),
+        ("x[0] = 1\uff1b", r"write ; in its place"),
+        ("x[0] = \u200b1;", r"zero width space\) is not seen .* take it out"),
+        ("x[0] = 1 \u2192 2;", r"rightwards arrow\) may stand in comments and strings alone"),
+        ("x[threadidx.x] = 1;", r"^threadidx: did you mean threadIdx\?$"),
+        ("__synchthreads();", r"^__synchthreads: did you mean __syncthreads\?$"),
+        ("x[0] = @;", "^$"),
+        ("x[0] = unheard_of;", "^$"),
+    ],
+    ids=[
+        "letter",
+        "ideograph",
+        "comment",
+        "quote",
+        "blank",
+        "dash",
+        "times",
+        "wide",
+        "unseen",
+        "arrow",
+        "case",
+        "near",
+        "at",
+        "none",
+    ],
+)
+def test_a_character_or_a_name_that_is_meant_to_be_another(body, message):
+    assert re.search(message, hint(KERNEL.format(body)))

@@ -168,3 +168,29 @@ def test_an_error_of_a_child_process_has_its_diagnostics_too(tmp_path):
     with pytest.raises(jitload.CompileError) as caught:
         jitload.compile("__global__ void k() { int a }", kind="ptx", arch="compute_80", isolate=True)
     assert [(one.line, one.column, one.severity) for one in caught.value.diagnostics][:1] == [(1, 29, "error")]
+
+
+def test_a_caret_behind_other_letters_stands_below_what_is_meant():
+    """NVRTC counts their bytes. A letter that it does not read is told once, however many bytes it has."""
+    text = 'extern "C" __global__ void k(int *x)\n{\n  /* größe */ x[0] = q;\n}\n'
+    with pytest.raises(jitload.CompileError) as caught:
+        jitload.compile(text, kind="ptx", arch="compute_80")
+    assert f"\n    {text.splitlines()[2].strip()}\n{' ' * (4 + len('/* größe */ x[0] = '))}^" in str(caught.value)
+    assert caught.value.diagnostics[0].column == text.splitlines()[2].index("q") + 1
+
+
+@pytest.mark.parametrize("parameter", ["__half *x", "uint32_t *x", "int größe", "nothing *x"])
+def test_what_follows_from_an_unknown_name_or_letter_is_counted(parameter):
+    """In a script the error has at most 15 lines, nine of which are its own; all that the compiler said is data."""
+    with pytest.raises(jitload.CompileError) as caught:
+        jitload.compile(f'extern "C" __global__ void k({parameter}) {{ }}', kind="ptx", arch="compute_80")
+    said = str(caught.value).splitlines()
+    assert len(said) <= 9
+    assert sum(": error: " in line for line in said) == 1
+    more = len(caught.value.diagnostics) - 1
+    assert f"({more} more about the same line{'s' if more > 1 else ''} in .log)" in said
+
+
+def test_two_unknown_names_in_one_line_are_both_told():
+    with pytest.raises(jitload.CompileError, match=r'(?s)"p" is undefined.*"q" is undefined'):
+        jitload.compile("__global__ void k(int *x) { x[0] = p + q; }", kind="ptx", arch="compute_80")
