@@ -15,8 +15,6 @@ from jitload.cpu.memory.views import Views
 from jitload.cpu.native import context as at
 from jitload.cpu.native.frame import HELD, LANES
 from jitload.cpu.native.idleness import Idleness
-from jitload.cpu.native.inlined import read_inlined
-from jitload.cpu.native.numbers import name_numbers
 from jitload.cpu.run.batch import Batch
 from jitload.cpu.run.frame import Frame
 from jitload.cpu.run.meet import Meetings
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.block_code import BlockRun
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.memory.slab import Slab
-    from jitload.cpu.native import errand_code
+    from jitload.cpu.native import errand_code, inlined, numbers
     from jitload.cpu.native.errand_code import ErrandCode
     from jitload.cpu.native.kernel import ErrandPlace
     from jitload.cpu.run import runtime_calls
@@ -39,6 +37,8 @@ if TYPE_CHECKING:
     from jitload.cpu.types import Array, Lanes
 else:  # what not every kernel comes to
     errand_code = lazy("jitload.cpu.native.errand_code")
+    inlined = lazy("jitload.cpu.native.inlined")
+    numbers = lazy("jitload.cpu.native.numbers")
     runtime_calls = lazy("jitload.cpu.run.runtime_calls")
 
 _MEMORY = frozenset({"loads", "accesses", "stores", "polls"})
@@ -75,23 +75,26 @@ class Errands:
         self._code = code
         self._places = places
         self._made: dict[int, Errand] = {}
+        # Imported here, where no launch of a signal handler can come between, and only for kernels that have some.
+        self._writing = (inlined.read_inlined, numbers.name_numbers, errand_code.ErrandWriter) if places else None
         self.function = FunctionCode(code.name, 0)
 
     def by_meeting(self) -> dict[int, Errand]:
         """By the numbers of their meetings."""
-        if not self._made:
+        if not self._made and self._writing is not None:
+            read, number, write = self._writing
             code = self._code
-            inlined = read_inlined(code)
-            name_numbers(inlined.blocks, inlined.carry)
-            sites = {place.written: number for number, place in reversed(list(enumerate(code.places)))}
-            writer = errand_code.ErrandWriter(code, inlined, sites)
+            kernel = read(code)
+            number(kernel.blocks, kernel.carry)
+            sites = {place.written: site for site, place in reversed(list(enumerate(code.places)))}
+            writer = write(code, kernel, sites)
             made = {}
             for place in self._places:
-                errand = writer.write(inlined.blocks[place.block], place.position)
-                function, block = inlined.origins[place.block]
+                errand = writer.write(kernel.blocks[place.block], place.position)
+                function, block = kernel.origins[place.block]
                 waits = code.functions[function].blocks[block].waits
                 made[place.meeting] = Errand(place, errand, writer.make(errand), waits)
-            self.function.zeros = [DTYPES[canonical(one)].type(0) for one in inlined.registers]
+            self.function.zeros = [DTYPES[canonical(one)].type(0) for one in kernel.registers]
             self._made = made
         return self._made
 
