@@ -28,7 +28,7 @@ EXAMPLES = int(os.environ.get("JITLOAD_TEST_EXAMPLES", "100"))
 hypothesis.settings.register_profile("jitload", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("jitload")
 
-# Such stages also run so many rows alone of each part of a table, other ones with each Python and each driver; 0 is all.
+# Such stages also run so many rows alone of each table, other ones with each Python and each driver; 0 is all.
 ROWS = int(os.environ.get("JITLOAD_TEST_ROWS", "0"))
 
 #: Skipped without these, but where JITLOAD_TEST_FRAMEWORKS says that they are there.
@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(config, items):
         kept -= {*slow}.difference(*(_bounded(rows) for _, rows in _tables(slow)))
     if ROWS:
         salt = f"{sys.version_info[:2]} {'CHECKING_DRIVER' in os.environ}"
-        kept &= {item for name, rows in _tables(items, _part) for item in _some(name + salt, rows, ROWS)}
+        kept &= {item for name, rows in _tables(items) for item in _some(name + salt, rows, ROWS)}
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]
 

@@ -18,6 +18,8 @@ from tests.import_graph import circles, import_graph, read_sources
 from tests.private_names import private_names
 from tests.process_state import changed_containers, rebound_names
 
+pytestmark = pytest.mark.unmeasured
+
 PACKAGE = pathlib.Path(jitload.__file__).parent
 
 CONTRIBUTING = PACKAGE.parent / "CONTRIBUTING.md"
@@ -71,6 +73,11 @@ def room_of(path: pathlib.Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@functools.lru_cache(maxsize=1)  # a test asks several things of one file
+def nodes_of(text: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(text)))
+
+
 @functools.cache  # every test of the doors asks for all files
 def imported_modules(path: pathlib.Path, *, at_runtime: bool) -> set[str]:
     """The dotted names a file imports; with `at_runtime`, without those under `if TYPE_CHECKING`."""
@@ -103,9 +110,7 @@ def imports_by_name(call: ast.Call) -> bool:
 
 def imports_in_functions(text: str) -> list[int]:
     """The lines of the import statements that stand in functions."""
-    functions = [
-        node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    ]
+    functions = functions_of(text)
     inside = [node for function in functions for node in ast.walk(function)]
     return sorted({node.lineno for node in inside if isinstance(node, (ast.Import, ast.ImportFrom))})
 
@@ -113,7 +118,7 @@ def imports_in_functions(text: str) -> list[int]:
 def lazy_modules(text: str) -> list[tuple[dict[str, str], dict[str, str]]]:
     """Of every `if TYPE_CHECKING: ... else:` that has a `lazy`: name -> module, as checkers read it and as it runs."""
     found = []
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes_of(text):
         if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)):
             continue
         runs = {
@@ -218,7 +223,7 @@ def test_imports_stand_at_the_top(path):
     assert late == [], f"{path}: imports in functions; name the module at the top, by jitload.lazy where it costs"
     for read, runs in lazy_modules(text):
         assert runs.items() <= read.items(), path
-    calls = [node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    calls = [node.func for node in nodes_of(text) if isinstance(node, ast.Call)]
     loads = sum(isinstance(called, ast.Name) and called.id == "lazy" for called in calls)
     assert loads == sum(len(runs) for _, runs in lazy_modules(text)), f"{path}: a lazy that checkers do not see"
 
@@ -535,7 +540,7 @@ def code_lines(function):
 
 
 def functions_of(text):
-    return [node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return [node for node in nodes_of(text) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
 def check_lengths(lengths, most, known):

@@ -130,6 +130,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("kind", "arch"), TARGETS, ids=[kind for kind, _ in TARGETS])
 @pytest.mark.parametrize(
     ("source", "names", "options"),

@@ -17,6 +17,7 @@ import jitload
 from jitload.cpu.memory.arena import ARENA_WINDOW
 
 pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+pytestmark = pytest.mark.unmeasured
 
 THREADS = 16
 SIZES = {"shared": 192, "local": 96}
