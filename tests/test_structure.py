@@ -6,7 +6,6 @@ import ast
 import functools
 import json
 import pathlib
-import pkgutil
 import re
 import subprocess
 import sys
@@ -339,51 +338,6 @@ def test_private_names_are_seen(line):
 def test_no_pickle_anywhere():
     for path in SOURCES:
         assert not imported_modules(path, at_runtime=False) & {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
-
-
-def test_all_names_every_public_name():
-    assert jitload.__all__ == sorted(jitload.__all__)
-    assert not {"create_bundle", "load_artifact"} & set(jitload.__all__), "ways up from below are nobody's to use"
-    for name in jitload.__all__:
-        assert getattr(jitload, name) is not None
-
-
-def test_editors_and_type_checkers_read_the_same_names():
-    """`python .ci/write_stub.py` writes them, ruff puts the imports in its order."""
-    written = run_python(
-        "import runpy, sys; print(runpy.run_path(sys.argv[1])['stub']())", PACKAGE.parent / ".ci/write_stub.py"
-    )
-    assert sorted((PACKAGE / "__init__.pyi").read_text().split()) == sorted(written.split())
-
-
-@pytest.mark.parametrize(
-    ("older", "newer"),
-    [
-        ("bundles.workload.decode_workload", "workloads.workload.decode_workload"),
-        ("cache.flight.single_flight", "tiers.flight.single_flight"),
-        ("cache.tiers.Cache", "tiers.cache.Cache"),
-        ("compiler.manifest.decode_manifest", "headers.record.decode_record"),
-        ("compiler.request.CompileRequest", "source.request.CompileRequest"),
-        ("loader.cubin.cubin_arch", "images.cubin.cubin_arch"),
-        ("loader.images.verify_image", "images.check.verify_image"),
-        ("lookup.explain", "inquiry.explain"),
-        ("lookup.look_up", "inquiry.look_up"),
-        ("pipeline.compile_request", "door.compile_request"),
-        ("pipeline.look_up", "inquiry.look_up"),
-    ],
-)
-def test_older_paths_that_programs_name_lead_to_the_same(older, newer):
-    assert pkgutil.resolve_name(f"jitload.{older}") is pkgutil.resolve_name(f"jitload.{newer}")
-
-
-def test_every_error_is_public():
-    from jitload import errors
-
-    classes = {name for name, value in vars(errors).items() if isinstance(value, type)}
-    assert classes <= set(jitload.__all__)
-    assert all(getattr(jitload, name) is getattr(errors, name) for name in classes)
-    roots = (errors.JitloadError, Warning)
-    assert all(issubclass(getattr(errors, name), roots) for name in classes)
 
 
 def test_tests_have_one_hypothesis_profile():
