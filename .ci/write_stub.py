@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,10 +73,19 @@ def with_table(page: str) -> str:
 
 
 def page_code() -> dict[str, str]:
-    """File in TYPED -> the Python of a page, for pages whose blocks are one program."""
-    named = (README, *(ROOT / "docs" / f"{name}.md" for name in PROGRAMS), *(ROOT / "docs").glob("*/*.md"))
-    pages = {page: re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE) for page in named}
-    return {f"{page.stem.lower()}.py": "\n".join(blocks) for page, blocks in pages.items() if blocks}
+    """File in TYPED -> the Python of a page: its blocks, behind what its reader has already."""
+    sys.path.insert(0, str(ROOT))
+    from tests.preambles import GIVEN
+
+    programs = (README, *(ROOT / "docs" / f"{name}.md" for name in PROGRAMS), *(ROOT / "docs").glob("*/*.md"))
+    code = {}
+    for page in {*programs, *(ROOT / name for name in GIVEN)}:
+        blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+        given = GIVEN.get(page.relative_to(ROOT).as_posix(), ())
+        parts = [part for pair in zip_longest(given, blocks, fillvalue="") for part in pair]
+        if blocks:
+            code[f"{page.stem.lower()}.py"] = "\n".join(filter(None, parts))
+    return code
 
 
 def _rows() -> tuple[Option, ...]:
