@@ -81,6 +81,10 @@ MISTAKES = {
     "no block": lambda tmp: jitload.occupancy(saxpy, "x", arch="sm_80"),  # type: ignore[arg-type]
     "a damaged whole module": lambda tmp: jitload.load_whole_module(b"x"),
     "a path that is none": lambda tmp: jitload.Artifact.open(3),  # type: ignore[arg-type]
+    "no such bundle": lambda tmp: jitload.Bundle.open(tmp / "nope.jlb"),
+    "no such bundle in use": lambda tmp: jitload.use_bundle(tmp / "nope.jlb"),
+    "no such bundle in the settings": lambda tmp: compiled_with(tmp / "nope.jlb"),
+    "a directory for a bundle": lambda tmp: jitload.Bundle.open(tmp),
 }
 #: What settings, and all that is declared before anything runs, refuse.
 DECLARED = {
@@ -104,6 +108,11 @@ REFUSED = {
     "nothing to link": lambda tmp: jitload.link([str(tmp / "nope.o")], arch="sm_90"),
     "nowhere to record": lambda tmp: jitload.record(tmp / "no" / "x.jlw").__enter__(),
 }
+
+
+def compiled_with(bundle):
+    with jitload.configure(bundles=[bundle]):
+        jitload.compile(SAXPY, arch="sm_90")
 
 
 def damaged(tmp):
@@ -138,6 +147,8 @@ def test_a_mistake_shows_at_most_three_frames_of_ours(mistake, on_cpu):
         mistake(on_cpu)
     assert 1 <= len(ours(caught.value)) <= MOST_FRAMES
     assert shown(caught.value)[0][0] == __file__
+    told = "".join(traceback.format_exception(caught.value))
+    assert told.count("Traceback (most recent call last)") == 1
 
 
 @pytest.mark.parametrize("mistake", DECLARED.values(), ids=DECLARED)

@@ -61,7 +61,7 @@ class FileSource(Source):
             # file decides what is there, and its contents are verified anyway.
             self._descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
-            raise BundleError(f"{path}: cannot open the bundle: {error.strerror or error}") from error
+            raise BundleError(f"{path}: cannot open the bundle: {error.strerror or error}") from None
         except ValueError as error:  # a NUL, or half of a surrogate pair
             raise BundleError(f"{path!r:.200}: no file can have such a name: {error}") from None
         self._close = weakref.finalize(self, os.close, self._descriptor)
@@ -83,7 +83,7 @@ class FileSource(Source):
                 parts.append(data)
                 offset, size = offset + len(data), size - len(data)
         except OSError as error:
-            raise BundleError(f"cannot read the bundle: {error.strerror or error}") from error
+            raise BundleError(f"cannot read the bundle: {error.strerror or error}") from None
         if size > 0:
             raise BundleError("the file became shorter while it was open")
         return b"".join(parts)

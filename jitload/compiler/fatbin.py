@@ -75,7 +75,7 @@ def pack_fatbin(members: Iterable[tuple[str, bytes]]) -> bytes:
             packed = ctypes.create_string_buffer(size.value)
             _call(nvfatbin, "nvFatbinGet", handle, packed)
     except _Refused as error:
-        raise CompileError(f"nvFatbin could not pack {', '.join(arch for arch, _ in listed)}: {error}") from error
+        raise CompileError(f"nvFatbin could not pack {', '.join(arch for arch, _ in listed)}: {error}") from None
     return packed.raw
 
 

@@ -106,7 +106,7 @@ def link_artifact(request: CompileRequest, closure: Closure, toolchain: Toolchai
     try:
         verify_image(request.kind.value, answered.image)
     except LoadError as error:
-        raise _error(request, f"nvJitLink gave an image that is not whole: {error}", answered.log) from error
+        raise _error(request, f"nvJitLink gave an image that is not whole: {error}", answered.log) from None
     if not kernels and not _variables(request.kind, answered.image):
         raise _error(
             request, "there is no kernel and no variable in what comes out: link what has a __global__ function", ""

@@ -120,9 +120,9 @@ def _import_bindings(found: Nvrtc) -> ModuleType:
         raise CompileError(
             f"NVRTC is at {found.library} but its Python bindings are missing ({error}): "
             f"pip install 'jitload[cu{found.major}]'"
-        ) from error
+        ) from None
     except (OSError, AttributeError, RuntimeError) as error:  # the last: pathfinder finds none for these bindings
-        raise CompileError(f"NVRTC at {found.library} cannot be loaded: {error}") from error
+        raise CompileError(f"NVRTC at {found.library} cannot be loaded: {error}") from None
     if loaded is not None and os.path.realpath(loaded) != os.path.realpath(found.library):
         raise CompileError(
             f"this process has loaded another NVRTC ({loaded}) than the one that kernels are keyed by "
@@ -288,7 +288,7 @@ def invoke(function: str, *arguments: object) -> Program:
     try:
         status, *results = getattr(nvrtc, function)(*arguments)
     except (RuntimeError, AttributeError) as error:
-        raise CompileError(f"{function} is not in this NVRTC: {error}") from error
+        raise CompileError(f"{function} is not in this NVRTC: {error}") from None
     if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
         raise CompileError(f"{function} failed: {status.name}")
     return results[0] if len(results) == 1 else tuple(results)

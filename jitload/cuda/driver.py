@@ -227,7 +227,7 @@ def _module() -> ModuleType:
         raise LoadError(
             "no CUDA driver bindings: the package cuda-bindings is not installed; pip install 'jitload[cu12]' (or "
             "'jitload[cu12-runtime]' to load without compiling), or run with JITLOAD_DEVICE=cpu"
-        ) from error
+        ) from (None if isinstance(error, ModuleNotFoundError) else error)
 
 
 @functools.cache

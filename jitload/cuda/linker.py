@@ -85,11 +85,11 @@ def link_anew(kind: str, data: bytes, arch: str) -> bytes:
         shown = f"\n{error.log}" if error.log else ""
         raise LoadError(
             f"cannot link {_WHAT[kind]} for {arch}: nvJitLink says {error}{shown}", kind=kind, log=error.log
-        ) from error
+        ) from None
     except LinkerMissing as error:
         other = "a cubin or PTX instead of LTO-IR" if kind == "ltoir" else "a cubin"
         ways_out = f"pip install 'jitload[cu12]' (or cu13), or compile to {other}"
-        raise LoadError(f"cannot link {_WHAT[kind]}: {error}: {ways_out}", kind=kind) from error
+        raise LoadError(f"cannot link {_WHAT[kind]}: {error}: {ways_out}", kind=kind) from None
     if events.listeners:
         events.tell("link", kind="cubin", arch=arch, seconds=perf_counter() - started)
     return cubin

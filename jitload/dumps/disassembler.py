@@ -46,7 +46,7 @@ def disassemble(cubin: bytes) -> str:
                 [tool, "--print-code", file.name], capture_output=True, timeout=_SECONDS, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise LoadError(f"{tool} cannot be run: {error}", kind="cubin") from error
+            raise LoadError(f"{tool} cannot be run: {error}", kind="cubin") from None
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()
         raise LoadError(f"{tool} refuses the cubin (exit code {done.returncode}): {said}", kind="cubin", log=said)

@@ -80,7 +80,7 @@ def _edited(artifact: Artifact, directory: str) -> tuple[Kind, str, bytes] | Non
         except Refused as error:
             raise LoadError(f"{directory} is not used for overrides: {error.strerror}", kind=kind.value) from None
         except OSError as error:
-            raise LoadError(f"{directory}/{name} cannot be read: {error.strerror}", kind=kind.value) from error
+            raise LoadError(f"{directory}/{name} cannot be read: {error.strerror}", kind=kind.value) from None
         if written is None:
             written = _digests(folder, folder_of(artifact))
         if written.get(Path(name).name) != sha256_hex(data) and data != artifact.data:

@@ -302,7 +302,7 @@ class Closure:
         try:
             file = read_header(path)
         except OSError as error:
-            raise CompileError(f"cannot read header {path}: {error.strerror or error}", file=path) from error
+            raise CompileError(f"cannot read header {path}: {error.strerror or error}", file=path) from None
         header = Header(root, relative, path, file)
         if not header.is_users:
             return header  # its includes name one file one way; 17 000 lstat calls for CUB say so

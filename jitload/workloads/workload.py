@@ -145,7 +145,7 @@ class Workload:
         except (FileExistsError, NotADirectoryError) as error:
             raise BundleError(f"workload with two headers in one place: {error.filename2 or error.filename}") from None
         except OSError as error:
-            raise BundleError(f"cannot lay out the headers of a workload: {error}") from error
+            raise BundleError(f"cannot lay out the headers of a workload: {error}") from None
         last = max([int(root.partition("/")[2]) for root in roots if root != "source"], default=-1)
         kind, arch, _ = min(program.targets)
         try:
