@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 import threading
+import traceback
 
 import numpy as np
 import pytest
 
 import jitload
+from jitload import trace
 
 SOURCE = r"""
 extern "C" __global__ void twice(float *x) { x[threadIdx.x] *= 2; }
@@ -52,6 +54,27 @@ def test_one_launch_can_be_given_directly(module):
     assert repr(profile) == "<CpuProfile of twice>"
     with pytest.raises(TypeError, match="needs the kernel"):
         jitload.cpu_profile(grid=1, block=32)
+
+
+@jitload.jit_kernel(source=SOURCE)
+def late(x, n): ...
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "said"),
+    [
+        ((), {}, r"lacks grid= and block=: write cpu_profile\((late|kernel), x, n, grid=\.\.\., block=\.\.\.\)"),
+        ((1,), {"grid": 1}, "lacks block=: "),
+        ((), {"grid": 1, "block": 1}, "(lacks arguments 'x', 'n'|takes 2 arguments, got 0)"),
+    ],
+)
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_launch_that_lacks_something_says_what_to_give_and_shows_one_frame(module, loaded, arguments, options, said):
+    kernel = module["late"] if loaded else late
+    with jitload.configure(device="cpu"), pytest.raises(jitload.JitloadError, match=said) as caught:
+        jitload.cpu_profile(kernel, *arguments, **options)
+    files = [entry.filename for entry in traceback.extract_tb(caught.value.__traceback__)]
+    assert files == [__file__, trace.__file__]
 
 
 def test_a_line_of_two_instantiations_is_one_line(module):

@@ -7,6 +7,7 @@ PTX; the machine code of a GPU has others. Caches are not modelled.
 
 from __future__ import annotations
 
+import inspect
 import json
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,14 @@ from jitload.cpu.run.observer import observing
 from jitload.device import resolve_device
 from jitload.errors import LaunchError, SymbolNotFoundError, UsageTypeError
 from jitload.notebook import html_table
+from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from jitload.cpu.profile.metrics import Metrics
+
+__tracebackhide__ = is_mistake
 
 _SCHEMA = 1
 
@@ -158,6 +162,7 @@ class CpuProfile:
         return f"<CpuProfile of {', '.join(one.name for one in self.kernels) or 'nothing yet'}>"
 
 
+@short_errors
 def cpu_profile(kernel: Any = None, /, *args: Any, **options: Any) -> CpuProfile:
     """Count what kernels do on the CPU executor: of every launch in a `with` block, or of one launch.
 
@@ -182,7 +187,8 @@ def cpu_profile(kernel: Any = None, /, *args: Any, **options: Any) -> CpuProfile
         The profile, which is the context manager where no kernel is given.
 
     Raises:
-        LaunchError: the device in force is a GPU. A profile belongs to the CPU executor.
+        LaunchError: the device in force is a GPU, and a profile belongs to the CPU executor; or there is no grid or no
+            block.
         UsageTypeError: there are arguments, but no kernel.
     """
     profile = CpuProfile()
@@ -193,9 +199,24 @@ def cpu_profile(kernel: Any = None, /, *args: Any, **options: Any) -> CpuProfile
     if not callable(kernel):
         raise UsageTypeError(f"cpu_profile takes the kernel to launch first, got {type(kernel).__name__}")
     _require_cpu(getattr(kernel, "device", None) or resolve_device())
+    _require_shape(kernel, options)
     with observing(profile._counter):
         kernel(*args, **options)
     return profile
+
+
+def _require_shape(kernel: Any, options: dict[str, Any]) -> None:
+    """Nothing, where a kernel is given grid and block, or has its own, as one that was bound."""
+    missing = [f"{word}=" for word in ("grid", "block") if word not in options]
+    if not missing or not hasattr(kernel, "bind"):
+        return
+    info = getattr(kernel, "info", None)
+    own = [parameter.name for parameter in info.params] if info else list(inspect.signature(kernel).parameters)
+    call = ", ".join([kernel.__name__ if info is None else "kernel", *own, "grid=...", "block=..."])
+    raise LaunchError(
+        f"cpu_profile launches a kernel once, and lacks {' and '.join(missing)}: write cpu_profile({call}), or "
+        f"`with jitload.cpu_profile() as profile:` around launches"
+    )
 
 
 def _require_cpu(device: str) -> None:
