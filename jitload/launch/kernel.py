@@ -62,11 +62,9 @@ class Kernel(Lookup, shapes.PeerAttributes):
         self._function = function
         self._signature: Signature | None = None
         self._specialize: dict[bool, Callable[..., FunctionType] | None] = {}
-        self._bound: dict[object, Callable[..., None]] = {}
+        self._table: dict[object, Callable[..., None]] = {}
         self._native = native.extension() if hasattr(function, "submission") else None
         self._plan: _native.Plan | None = None
-        if self._native is not None:
-            self._table = self._bound
 
     @property
     def name(self) -> str:
@@ -290,11 +288,11 @@ class Kernel(Lookup, shapes.PeerAttributes):
         self, key: object, configuration: Configuration, handle: int | None, synchronous: bool
     ) -> Callable[..., None]:
         """Bound, the first time, and found by its key from then on."""
-        found = self._bound.get(key)
+        found = self._table.get(key)
         if found is None:
-            if len(self._bound) >= MAX_BOUND:
-                self._bound.clear()
-            found = self._bound[key] = self._bind(configuration, handle, synchronous)
+            if len(self._table) >= MAX_BOUND:
+                self._table.clear()
+            found = self._table[key] = self._bind(configuration, handle, synchronous)
         return found
 
     def _bind(self, configuration: Configuration, handle: int | None, synchronous: bool) -> Callable[..., None]:

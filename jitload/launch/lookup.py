@@ -15,10 +15,10 @@ class PythonLookup:
     """What `_native.Lookup` does, where that is not there.
 
     Attributes:
-        _bound: by grid and block, among others.
+        _table: by grid and block, among others.
     """
 
-    _bound: dict[object, Callable[..., None]]
+    _table: dict[object, Callable[..., None]]
 
     @opaque
     def __getitem__(self, key: Any) -> Callable[..., None]:
@@ -26,7 +26,7 @@ class PythonLookup:
             grid, block = key
             # Only ints and tuples: 1.0 and True equal 1 in a dict, and must not pass because 1 came before.
             if (type(grid) is int or type(grid) is tuple) and (type(block) is int or type(block) is tuple):
-                launch = self._bound[key]
+                launch = self._table[key]
                 if not config.sync_seen:
                     return launch
         except Exception:  # noqa: BLE001, S110 - anything else than two: `_look_up` says what is wrong with it

@@ -209,6 +209,25 @@ def test_bound_launches_are_kept_and_bounded(saxpy):
     assert [c[0][0] for c in configurations(function)] == list(range(1, MAX_BOUND + 50))
 
 
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_what_was_bound_is_found_without_a_look_at_its_configuration(make_kernel, device):
+    kernel, _ = make_kernel(device=device)
+    calls = []
+
+    def note(frame, event, _):
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    for times in range(3):
+        sys.setprofile(note)
+        try:
+            kernel[1, 64]
+        finally:
+            sys.setprofile(None)
+        assert ("configure" in calls) is (times == 0)
+        del calls[:]
+
+
 @pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**70, True, np.int32(5), 5])
 def test_the_short_road_and_the_long_one_agree(saxpy, value):
     """Ints pass on the short road, everything else on the long one; what they accept and send is the same."""
