@@ -15,7 +15,7 @@ from jitload.cpu.code.block_code import BlockCode, CallCode, FunctionCode
 from jitload.cpu.code.block_text import make_functions
 from jitload.cpu.code.control import Branch, Call, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.code.draft import BUILTINS, Draft, Reader, decode_or_fault
-from jitload.cpu.code.function_writer import FunctionWriter, canonical
+from jitload.cpu.code.function_writer import FunctionWriter
 from jitload.cpu.code.grid_sync import GridSync
 from jitload.cpu.code.instruction import emit, operands
 from jitload.cpu.code.layout import KernelLayout, depends_on_others, find_polling, find_spins, find_waits
@@ -24,7 +24,7 @@ from jitload.cpu.code.namespace import make_namespace
 from jitload.cpu.code.writer import BlockWriter
 from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.text.ir import Register, Symbol, Variable
-from jitload.cpu.types import DTYPES
+from jitload.cpu.types import ZEROS
 from jitload.errors import CpuFault
 from jitload.images.ptx.limits import LOCAL_BYTES
 from jitload.lazy import lazy
@@ -111,7 +111,7 @@ class KernelCode:
         function = draft.function
         code = FunctionCode(function.name, draft.frame_bytes)
         registers = draft.body.registers
-        code.zeros = [DTYPES[canonical(register)].type(0) for register in registers]
+        code.zeros = [ZEROS[register.held] for register in registers]
         code.formals = (
             [(self._formal_offset(draft, one), one.size) for one in function.parameters] if not function.entry else []
         )
@@ -252,9 +252,12 @@ def _check_local(name: str, nbytes: int) -> None:
 
 
 def _registers_of_block(block: Block) -> list[Register]:
-    found: dict[int, Register] = {}
+    """The registers that first operands name, each once."""
+    found: dict[Register, None] = {}
     for instruction in block.instructions:
-        for operand in instruction.operands[:1]:
-            for register in [operand] if type(operand) is Register else registers_of(operand):
-                found[register.index] = register
-    return list(found.values())
+        operands = instruction.operands
+        if operands and type(operands[0]) is Register:
+            found[operands[0]] = None
+        elif operands:
+            found.update(dict.fromkeys(registers_of(operands[0])))
+    return list(found)

@@ -37,8 +37,16 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "p": np.dtype(np.bool_),
 }
 BITS: dict[str, int] = {rep: 1 if rep == "p" else dtype.itemsize * 8 for rep, dtype in DTYPES.items()}
+#: Representation -> zero.
+ZEROS: dict[str, Lanes] = {rep: dtype.type(0) for rep, dtype in DTYPES.items()}
 
 
 def unsigned_rep(bits: int) -> str:
     """The representation that shows `bits` bits as they are."""
     return "p" if bits == 1 else f"u{bits}"
+
+
+#: Type -> the representation in which the register file holds a register of it.
+HELD: dict[str, str] = {
+    name: unsigned_rep(type_.bits) if type_.rep[0] == "s" else type_.rep for name, type_ in TYPES.items()
+}

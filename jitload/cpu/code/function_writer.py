@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jitload.cpu.code.namespace import functions_of
-from jitload.cpu.types import BITS, DTYPES, unsigned_rep
+from jitload.cpu.types import BITS, DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,15 +64,20 @@ class FunctionWriter:
         self.carry = carry
         self.linear = linear
         self._pool: dict[tuple[str, bytes], str] = {}
+        self._integers: dict[tuple[str, int], str] = {}
 
     def constant(self, rep: str, value: float) -> str:
         """The name of a typed constant; an integer gives exact bits, also of a float representation."""
-        if isinstance(value, int):
+        if not isinstance(value, int):
+            return self._name(rep, DTYPES[rep].type(value))
+        name = self._integers.get((rep, value))
+        if name is None:
             bits = BITS[rep]
             raw = (value & ((1 << bits) - 1)).to_bytes(max(bits // 8, 1), "little")
-            scalar = np.frombuffer(raw, DTYPES[rep])[0]
-        else:
-            scalar = DTYPES[rep].type(value)
+            name = self._integers[rep, value] = self._name(rep, np.frombuffer(raw, DTYPES[rep])[0])
+        return name
+
+    def _name(self, rep: str, scalar: np.generic) -> str:
         key = (rep, scalar.tobytes())
         name = self._pool.get(key)
         if name is None:
@@ -91,13 +95,3 @@ class FunctionWriter:
         if not self.places or self.places[-1] is not place:
             self.places.append(place)
         return len(self.places) - 1
-
-
-def canonical(register: Register) -> str:
-    """How the register file holds a register."""
-    return _held(register.type.rep, register.type.bits)
-
-
-@cache
-def _held(rep: str, bits: int) -> str:
-    return unsigned_rep(bits) if rep[0] == "s" else rep

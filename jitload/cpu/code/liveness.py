@@ -41,6 +41,9 @@ def registers_of(operand: Operand | CallSyntax) -> list[Register]:
     if isinstance(operand, Memory):
         return [operand.base] if isinstance(operand.base, Register) else []
     if isinstance(operand, Vector):
+        plain = [item for item in operand.items if type(item) is Register]
+        if len(plain) == len(operand.items):  # nearly all
+            return plain
         return [register for item in operand.items for register in registers_of(item)]
     if isinstance(operand, Texel):
         return [operand.handle, *registers_of(operand.coordinates)]
@@ -128,24 +131,34 @@ def find_liveness(blocks: list[Block], carry: Register) -> None:
 
 
 def _summarize(block: Block, carry: Register) -> None:
-    used = defined = 0
+    used: set[int] = set()
+    defined: set[int] = set()
     ended = [block.end.instruction] if isinstance(block.end, Meeting | Table) else []
     for instruction in (*block.instructions, *ended):
         results, sources = results_and_sources(instruction)
         writes, reads = carries(instruction)
         reads = reads or (writes and instruction.guard is not None)
         for register in [*sources, carry] if reads else sources:
-            bit = 1 << register.index
-            if not defined & bit:
-                used |= bit
+            if register.index not in defined:
+                used.add(register.index)
         for register in [*results, carry] if writes else results:
-            defined |= 1 << register.index
-    if isinstance(block.end, Branch) and not defined >> block.end.guard.index & 1:
-        used |= 1 << block.end.guard.index
+            defined.add(register.index)
+    last = block.end.guard if isinstance(block.end, Branch) else None
     if isinstance(block.end, Call) and isinstance(block.end.callee, Register):
-        index = block.end.callee.index
-        used |= (~defined >> index & 1) << index
-    block.used, block.defined = used, defined
+        last = block.end.callee
+    if last is not None and last.index not in defined:
+        used.add(last.index)
+    block.used, block.defined = _bits(used), _bits(defined)
+
+
+def _bits(numbers: set[int]) -> int:
+    """A bit set, made in one step: each bit by itself would take time in proportion to all registers."""
+    if not numbers:
+        return 0
+    found = bytearray(max(numbers) // 8 + 1)
+    for number in numbers:
+        found[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(found, "little")
 
 
 def reads_special(blocks: Iterable[Block], prefix: str) -> bool:

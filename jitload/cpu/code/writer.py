@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.block_text import BlockText
-from jitload.cpu.code.function_writer import FunctionWriter, Value, canonical
+from jitload.cpu.code.function_writer import FunctionWriter, Value
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.specials import LINEAR, find_special
 from jitload.cpu.text.ir import Immediate, Memory, Not, Operand, Register, Sink, Special, Symbol
@@ -122,7 +122,7 @@ class BlockWriter:
             name = f"r{len(self.loads)}"
             self.loads.append(register)
             affine = register.index in self.function.linear
-            value = self._values[register.index] = Value(name, canonical(register), name, affine)
+            value = self._values[register.index] = Value(name, register.held, name, affine)
         return value
 
     def _convert(self, value: Value, rep: str, register: Register) -> str:
@@ -199,7 +199,7 @@ class BlockWriter:
             return
         if not isinstance(operand, Register):
             raise Refused("a destination that is no register")
-        own = canonical(operand)
+        own = operand.held
         if "p" in {rep, own} and rep != own:
             raise Refused(f"register {operand.name} cannot take a .{rep} value")
         if BITS[own] < BITS[rep]:
@@ -227,7 +227,7 @@ class BlockWriter:
         """`mov` between registers: the destination becomes another name for the source."""
         if self._select is None and isinstance(operand, Register) and isinstance(source, Register):
             value = self._value(source)
-            fits = BITS[value.rep] == BITS[rep] == BITS[canonical(operand)]
+            fits = BITS[value.rep] == BITS[rep] == BITS[operand.held]
             if fits and (not value.affine or operand.index in self.function.linear):
                 self._values[operand.index] = Value(value.name, value.rep, value.root, value.affine)
                 self._written[operand.index] = operand
@@ -293,7 +293,7 @@ class BlockWriter:
             if register.index not in self._written:
                 continue
             value = self._values[register.index]
-            rep = canonical(register)
+            rep = register.held
             name = value.name if value.rep == rep else f"{value.name}.view({rep})"
             (shared if value.root in kept else own).append((register.index, name))
             kept.add(value.root)

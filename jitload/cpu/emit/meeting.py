@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.block_code import MeetingCode
-from jitload.cpu.code.function_writer import canonical
 from jitload.cpu.code.instruction import Modifiers, operands
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.decode import read
@@ -55,7 +54,7 @@ def _destination(operand: Operand, bits: int) -> tuple[tuple[int, str] | None, l
         return None, []
     if not isinstance(operand, Register) or operand.type.bits != bits:
         raise Refused(f"a destination register of {bits} bits is expected")
-    return (operand.index, canonical(operand)), [operand]
+    return (operand.index, operand.held), [operand]
 
 
 def _barrier(

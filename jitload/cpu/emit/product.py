@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.block_code import MeetingCode
-from jitload.cpu.code.function_writer import canonical
 from jitload.cpu.code.instruction import Modifiers
 from jitload.cpu.faults import Refused
 from jitload.cpu.lanes.product import ELEMENT_BITS, Product
@@ -52,7 +51,7 @@ def results_of(fragment: tuple[Operand, ...], bits: int) -> tuple[list[tuple[int
         if isinstance(one, Sink):
             places.append(None)
         elif isinstance(one, Register) and one.type.bits == bits:
-            places.append((one.index, canonical(one)))
+            places.append((one.index, one.held))
             written.append(one)
         else:
             raise Refused(f"registers of {bits} bits are expected")

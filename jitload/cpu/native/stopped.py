@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jitload.cpu.code.block_code import FunctionCode
-from jitload.cpu.code.function_writer import canonical
 from jitload.cpu.isa.effects import effects_of
 from jitload.cpu.lanes.affine import dense
 from jitload.cpu.memory.views import Views
@@ -19,7 +18,7 @@ from jitload.cpu.run.batch import Batch
 from jitload.cpu.run.frame import Frame
 from jitload.cpu.run.meet import Meetings
 from jitload.cpu.run.standstill import expect_completion
-from jitload.cpu.types import DTYPES
+from jitload.cpu.types import DTYPES, ZEROS
 from jitload.lazy import lazy
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class Errands:
                 function, block = kernel.origins[place.block]
                 waits = code.functions[function].blocks[block].waits
                 made[place.meeting] = Errand(place, errand, writer.make(errand), waits)
-            self.function.zeros = [DTYPES[canonical(one)].type(0) for one in kernel.registers]
+            self.function.zeros = [ZEROS[one.held] for one in kernel.registers]
             self._made = made
         return self._made
 
@@ -198,7 +197,7 @@ class Stopped:
     def _column(self, register: Register, word: int) -> Lanes:
         """What every thread has of a register."""
         words: Array = self._frames[:, word, :].reshape(-1)[: self._grid.threads]
-        dtype = DTYPES[canonical(register)]
+        dtype = DTYPES[register.held]
         if dtype.kind == "b":
             found: Array = words != 0
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from jitload.cpu.types import HELD
 from jitload.images.ptx.values import Function as Function
 from jitload.images.ptx.values import Immediate as Immediate
 from jitload.images.ptx.values import InitialValue as InitialValue
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
 
 
 class Register:
-    """A declared register; `index` is its place in the register file of its function."""
+    """A declared register.
 
-    __slots__ = ("index", "name", "type")
+    Attributes:
+        index: its place in the register file of its function.
+        held: how the register file holds it.
+    """
+
+    __slots__ = ("held", "index", "name", "type")
 
     def __init__(self, name: str, type_: Type, index: int) -> None:
         self.name = name
         self.type = type_
         self.index = index
+        self.held = HELD[type_.name]
 
 
 class Special(NamedTuple):
