@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jitload.cpu import emit as _opcodes  # noqa: F401 - importing the package registers them
 from jitload.cpu.code.block_code import BlockCode, CallCode, FunctionCode
-from jitload.cpu.code.block_text import make_functions
+from jitload.cpu.code.block_text import BlockMaker
 from jitload.cpu.code.control import Branch, Call, Exit, Jump, Meeting, Return, Table
 from jitload.cpu.code.draft import BUILTINS, Draft, Reader, decode_or_fault
 from jitload.cpu.code.function_writer import FunctionWriter
@@ -129,17 +129,14 @@ class KernelCode:
         waits = find_waits(draft.blocks) if spins else spins
         ends = [block.end for block in draft.blocks]
         shuffles = any(isinstance(end, Meeting) and end.instruction.opcode == "shfl" for end in ends)
-        texts = []
+        maker = BlockMaker(self._namespace, f"<ptx {function.name}>")
         for block in draft.blocks:
             text, block_code = self._translate_block(draft, writer, block, block.number in spins)
             if shuffles:
                 block_code.steps, block_code.live_out = tuple(block.instructions), block.live_out
             block_code.waits = block.number in waits
-            texts.append(text)
+            maker.make_at_first_run(block_code, text)
             code.blocks.append(block_code)
-        functions = make_functions(texts, self._namespace, f"<ptx {function.name}>")
-        for ready, run in zip(code.blocks, functions, strict=True):
-            ready.run = run or ready.run
         return code
 
     def _formal_offset(self, draft: Draft, formal: Variable) -> int:

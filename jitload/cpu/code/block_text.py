@@ -1,14 +1,15 @@
-"""Generated code of blocks, and the functions that are made of it: blocks with the same text share one code object."""
+"""Generated code of blocks, and the functions that are made of it when lanes first come by."""
 
 from __future__ import annotations
 
-from types import FunctionType
-from typing import TYPE_CHECKING, NamedTuple, cast
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from jitload.cpu.code.block_code import BlockRun
+    from jitload.cpu.code.block_code import BlockCode, BlockRun
+    from jitload.cpu.code.registers import RegisterFile
+    from jitload.cpu.memory.access import RunningLanes
+    from jitload.cpu.types import Array
 
 
 class BlockText(NamedTuple):
@@ -24,29 +25,39 @@ class BlockText(NamedTuple):
     tables: tuple[tuple[int, ...], ...]
 
 
-def make_functions(texts: Iterable[BlockText], namespace: dict[str, object], file: str) -> list[BlockRun | None]:
-    """The functions of blocks, None for one that does nothing.
-
-    Python compiles each text once, which is most of what preparation takes where a compiler has unrolled a loop.
+class BlockMaker:
+    """Makes the functions of one function's blocks; blocks with the same text share what Python compiles.
 
     Args:
-        texts: of the blocks.
         namespace: what the code may name.
         file: how tracebacks call it.
     """
-    texts = list(texts)
-    numbers = {
-        text: number for number, text in enumerate(dict.fromkeys([_source(text) for text in texts if text.body]))
-    }
-    exec(compile("\n".join(f"def b{number}{text}" for text, number in numbers.items()), file, "exec"), namespace)  # noqa: S102 - only names and numbers of ours
-    codes = {text: cast("FunctionType", namespace.pop(f"b{number}")).__code__ for text, number in numbers.items()}
-    return [
-        cast("BlockRun", FunctionType(codes[_source(text)], namespace, None, text.tables)) if text.body else None
-        for text in texts
-    ]
 
+    def __init__(self, namespace: dict[str, object], file: str) -> None:
+        self._namespace = namespace
+        self._file = file
+        self._codes: dict[str, CodeType] = {}
 
-def _source(text: BlockText) -> str:
-    """The function without its name."""
-    tables = "".join([f", n{number}" for number in range(len(text.tables))])
-    return f"(batch, frame, lanes{tables}):\n{text.body}"
+    def make_at_first_run(self, block: BlockCode, text: BlockText) -> None:
+        """Let a block run its text, which Python compiles when lanes first come by.
+
+        Compiling is a quarter of preparation, and large kernels have ways that no launch takes, or run as machine code.
+        """
+        if not text.body:
+            return
+
+        def run(batch: RunningLanes, frame: RegisterFile, lanes: Array | None) -> Any:
+            block.run = self.make(text)
+            return block.run(batch, frame, lanes)
+
+        block.run = run
+
+    def make(self, text: BlockText) -> BlockRun:
+        """The function of a text that does something."""
+        tables = "".join([f", n{number}" for number in range(len(text.tables))])
+        source = f"def block(batch, frame, lanes{tables}):\n{text.body}"
+        code = self._codes.get(source)
+        if code is None:
+            module = compile(source, self._file, "exec")  # only names and numbers of ours
+            code = self._codes[source] = next(one for one in module.co_consts if isinstance(one, CodeType))
+        return cast("BlockRun", FunctionType(code, self._namespace, None, text.tables))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.code.block_code import CallCode
-from jitload.cpu.code.block_text import make_functions
+from jitload.cpu.code.block_text import BlockMaker
 from jitload.cpu.code.control import Block, Call, Meeting
 from jitload.cpu.code.function_writer import FunctionWriter
 from jitload.cpu.code.instruction import emit
@@ -133,9 +133,9 @@ class ErrandWriter:
 
     def make(self, errand: ErrandCode) -> BlockRun | None:
         """The function of an errand, ready to run."""
-        if errand.text is None:
+        if errand.text is None or not errand.text.body:
             return None
-        return make_functions([errand.text], self._namespace, "<ptx errand>")[0]
+        return BlockMaker(self._namespace, "<ptx errand>").make(errand.text)
 
 
 def _instruction(writer: BlockWriter, instruction: Instruction) -> ErrandCode:
