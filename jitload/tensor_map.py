@@ -104,7 +104,7 @@ class TensorMap(DescribedArray):
             address: where the array begins on the device.
 
         Raises:
-            Misfit: the address is no multiple of 16.
+            ArgumentError: by the launch, which makes it of a `Misfit`: the address is no multiple of 16.
             DriverError: the driver refused it.
         """
         placed = self._fields._replace(address=address)

@@ -121,5 +121,8 @@ GIVEN: dict[str, tuple[str | None, ...]] = {
     "docs/gpu.md": (CONSTANT,),
     "docs/interop.md": (BLOBS, CUDA_CORE, None),
     "docs/linking.md": (UNITS, ""),
-    **{f"docs/reference/{name}.md": ("",) for name in ("cache", "compile", "errors", "launch", "load", "values")},
+    **{
+        f"docs/reference/{name}.md": ("",)
+        for name in ("cache", "compile", "errors", "launch", "load", "more", "values")
+    },
 }

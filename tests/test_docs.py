@@ -22,17 +22,10 @@ from jitload.cli.app import COMMANDS
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-REFERENCE = sorted(DOCS.glob("reference/*.md"))
 
 
 def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)\n```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
-
-
-def test_every_public_name_is_on_one_page_of_the_reference():
-    text = "\n".join(page.read_text() for page in REFERENCE)
-    named = re.findall(r"^\.\. auto(?:class|function):: jitload\.(\w+)$", text, re.MULTILINE)
-    assert sorted(named) == jitload.__all__
 
 
 def test_the_page_of_errors_has_each_of_them_and_what_it_is_besides():
@@ -147,48 +140,6 @@ def test_what_the_page_on_wheels_installs_runs_where_there_is_no_compiler(tmp_pa
     done = run(as_new, installed)  # although the cache has it now
     assert "NotPrecompiledError" in done.stderr
     assert "source: " in done.stderr
-
-
-def public_functions():
-    """(name, function, whether it is a method) of every public function, and of what public classes define."""
-    for name in jitload.__all__:
-        value = getattr(jitload, name)
-        if not inspect.isclass(value):
-            yield name, value, False
-            continue
-        for member, defined in vars(value).items():
-            if isinstance(defined, property):
-                yield f"{name}.{member}", defined.fget, True
-                continue
-            function = getattr(defined, "__func__", defined)  # of a static method
-            if inspect.isfunction(function) and not member.startswith("_"):
-                yield f"{name}.{member}", function, function is defined
-
-
-def test_docstrings_say_what_is_taken_given_and_raised():
-    """Public functions and methods what they take; functions also what they give, and what they raise."""
-    for name, function, is_method in public_functions():
-        text = inspect.getdoc(function)
-        assert text, f"{name} has no docstring"
-        signature = inspect.signature(function)
-        named = list(signature.parameters)[is_method:]
-        if not all(f"`{one}`" in text for one in named):  # of one or two a sentence may say it
-            assert "Args:" in text, f"{name} does not say what it takes"
-        if "." not in name:
-            gives = str(signature.return_annotation) != "None"
-            assert not gives or "Returns:" in text, f"{name} does not say what it gives"
-            assert "Raises:" in text or "Raises nothing." in text, f"{name} does not say what it raises"
-
-
-def test_every_public_name_has_an_example_beside_its_reference():
-    """In the Python block of the same page, which test_blocks.py runs; an error on the page of errors, with its cure."""
-    cures = (DOCS / "errors.md").read_text()
-    for page in REFERENCE:
-        text = page.read_text()
-        used = "\n".join(blocks(page.relative_to(DOCS).as_posix(), "python"))
-        for name in re.findall(r"^\.\. auto(?:class|function):: jitload\.(\w+)$", text, re.MULTILINE):
-            linked = "(../errors.md)" in text and re.search(rf"^## {name}\b", cures, re.MULTILINE)
-            assert linked or re.search(rf"\bjitload\.{name}\b", used), f"{page.name} shows no use of {name}"
 
 
 def run_cells(path: pathlib.Path, names: dict) -> list[object]:

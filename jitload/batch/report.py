@@ -37,7 +37,7 @@ class Turn(Value):
 
 
 class PrecompileReport(Value):
-    """What came of it.
+    """What came of a `precompile`.
 
     Attributes:
         compiled: requests that were compiled now and are in the cache.

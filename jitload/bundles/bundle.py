@@ -41,13 +41,22 @@ __tracebackhide__ = is_mistake
 
 
 class Bundle:
-    """An open bundle.
+    """An open bundle, as `Bundle.open` gives it.
+
+    Args:
+        source: what reads its bytes.
+        trust: as for `open`.
+
+    Raises:
+        BundleError: it is damaged, truncated, altered or something else.
+        TrustError: it is not signed by a trusted key.
 
     Attributes:
         path: the file, or a word for bytes that came from elsewhere.
         manifest: archs, kinds, targets, toolchains, builder, licences, workload and number of requests (manifest.py).
         signatures: what came with it, with names and times that are the signers' own words.
-        signers: names of the trusted keys that signed it; empty for one that was opened as "unsigned".
+        signers: names of the trusted keys that signed it, or ids where they have none; empty for one that was opened as
+            "unsigned".
         tiers: what a look-up asks: what was read of it for use, in memory, and its entries. It has a memory of its own,
             for what a cache has in memory under the same key may come from a directory, and would then stand in for
             what was signed.

@@ -90,6 +90,9 @@ def push_bundle(path: str | os.PathLike[str], reference: str, *, plain_http: boo
         reference: "oci://registry/repository:tag".
         plain_http: speak HTTP with a registry that is not on this machine.
 
+    Returns:
+        The reference with the digest: who pulls by it gets these bytes and no others.
+
     Raises:
         BundleError: it is no bundle, or the container tools' file cannot be read.
         UsageValueError: that is no reference, or one with a digest.
@@ -140,6 +143,9 @@ def pull_bundle(
         path: the file; it appears whole or not at all.
         trust: as for `Bundle.open`, before the file is written; default: the signatures are for whoever uses it.
         plain_http: as for `push_bundle`.
+
+    Returns:
+        The reference with the digest of what came.
 
     Raises:
         BundleError: what came is not what its digest says, or no bundle.

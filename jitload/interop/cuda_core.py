@@ -82,7 +82,12 @@ class ProgramCache(Resource):
         self._blobs.clear()
 
     def get(self, key: bytes | str, default: bytes | None = None) -> bytes | None:
-        """The bytes of a program, or the default."""
+        """The bytes of a program, or the default.
+
+        Args:
+            key: cuda.core's, of the program.
+            default: what is given where nothing is kept, or nothing that is whole.
+        """
         found = self._blobs.get(key)
         return default if found is None else found
 
@@ -91,7 +96,11 @@ class ProgramCache(Resource):
         items: Mapping[bytes | str, Buffer | ObjectCode] | Iterable[tuple[bytes | str, Buffer | ObjectCode]],
         /,
     ) -> None:
-        """Keep several, of a mapping or of pairs."""
+        """Keep several.
+
+        Args:
+            items: a mapping, or pairs, of keys and what is kept under them: bytes, or an `ObjectCode`.
+        """
         pairs: Iterable[tuple[bytes | str, Buffer | ObjectCode]]
         pairs = items.items() if hasattr(items, "items") else items
         for key, value in pairs:

@@ -44,18 +44,35 @@ class KernelCacheBackend(Backend):
         self._claim = Claim((Cache.default() if cache is None else cache).blobs("cupy"))
 
     def load(self, name: str) -> bytes | None:
-        """The payload that was saved under a name, verified; None where it is to be compiled."""
+        """The payload that was saved under a name, verified; None where it is to be compiled.
+
+        Args:
+            name: CuPy's, of the kernel.
+        """
         return self._claim.get(name)
 
     def save(self, name: str, cubin: bytes, source: str) -> None:  # noqa: ARG002 - CuPy's interface
-        """Keep a payload. The source is not kept."""
+        """Keep a payload.
+
+        Args:
+            name: CuPy's, of the kernel.
+            cubin: the payload.
+            source: not kept.
+        """
         self._claim.put(name, cubin)
 
 
 def install(cache: Cache | None = None) -> KernelCacheBackend:
-    """Have CuPy keep kernels in a cache of ours from now on; gives the backend.
+    """Have CuPy keep kernels in a cache of ours from now on.
+
+    Args:
+        cache: where kernels are kept; default: `Cache.default()`.
+
+    Returns:
+        The backend that CuPy has now.
 
     Raises:
+        UsageTypeError: the cache is none.
         ImportError: CuPy 14 or later is not installed.
     """
     backend = KernelCacheBackend(cache)

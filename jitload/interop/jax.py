@@ -62,6 +62,9 @@ def jax_function(
             of the batch, or None, by which `jax.vmap` is an error.
         launch: `shared_bytes`, `cluster`, `cooperative` and the hints of `Kernel.bind`.
 
+    Returns:
+        The function: of one output it gives an array, of several a tuple.
+
     Raises:
         UsageTypeError, UsageValueError: what was given makes no function.
         CompileError: the kernel does not compile.

@@ -70,6 +70,9 @@ def custom_op(
         saves: the names of the arguments and outputs that `backward` gets; default: all arguments.
         launch: `shared_bytes`, `cluster`, `cooperative` and the hints of `Kernel.bind`.
 
+    Returns:
+        The operator, called with its arguments; what `torch.library.custom_op` makes.
+
     Raises:
         UsageTypeError, UsageValueError: what was given makes no operator.
         CompileError: the kernel does not compile.

@@ -80,7 +80,14 @@ class CacheManager(Manager):
         self._opened = ProcessFiles(key)
 
     def get_group(self, filename: str) -> dict[str, str] | None:
-        """Name -> path of the files of a group; None where it is to be compiled."""
+        """Name -> path of the files of a group; None where it is to be compiled.
+
+        Args:
+            filename: what Triton calls the group.
+
+        Raises:
+            UsageValueError: that is not the name of a file.
+        """
         if self._files is not None:
             there = self._files.get_group(filename)
             return None if there is None else dict(there)
@@ -89,7 +96,15 @@ class CacheManager(Manager):
         return None if found is None else {name: self._write(name, data) for name, data in found.items()}
 
     def put_group(self, filename: str, group: Mapping[str, str]) -> str:
-        """Keep files that were put as a group; gives the path of a file with their names."""
+        """Keep files that were put as a group; gives the path of a file with their names.
+
+        Args:
+            filename: what Triton calls the group.
+            group: name -> path of its files.
+
+        Raises:
+            UsageValueError: that is not the name of a file.
+        """
         if self._files is not None:
             return str(self._files.put_group(filename, group))
         pending = self._pending or {}
@@ -99,7 +114,14 @@ class CacheManager(Manager):
         return self._write(f"{_GROUP}{filename}", canonical_json({"child_paths": sorted(members)}))
 
     def get_file(self, filename: str) -> str | None:
-        """The path of a file, or None."""
+        """The path of a file, or None.
+
+        Args:
+            filename: its name.
+
+        Raises:
+            UsageValueError: that is not the name of a file.
+        """
         if self._files is not None:
             return None if (path := self._files.get_file(filename)) is None else str(path)
         self._name(filename)
@@ -108,14 +130,30 @@ class CacheManager(Manager):
         return None if data is None else self._write(filename, data)
 
     def has_file(self, filename: str) -> bool:
-        """Whether there is such a file."""
+        """Whether there is such a file.
+
+        Args:
+            filename: its name.
+
+        Raises:
+            UsageValueError: that is not the name of a file.
+        """
         if self._files is not None:
             return bool(self._files.has_file(filename))
         self._name(filename)
         return filename in (self._pending or {}) or self._find(filename, claim=False) is not None
 
     def put(self, data: object, filename: str, binary: bool = True) -> str:
-        """Keep a file, of a group if one was asked for; gives its path."""
+        """Keep a file, of a group if one was asked for; gives its path.
+
+        Args:
+            data: bytes, or what is kept as text.
+            filename: its name.
+            binary: Triton's; what is kept follows from `data`.
+
+        Raises:
+            UsageValueError: that is not the name of a file.
+        """
         if self._files is not None:
             return str(self._files.put(data, filename, binary=binary))
         name, kept = self._name(filename), data if isinstance(data, bytes) else str(data).encode()

@@ -45,14 +45,14 @@ _lock = forks.ProcessLock(threading.RLock)
 
 
 def install() -> None:
-    """Connect the two registries; a second call changes nothing."""
+    """Connect the two registries; a second call changes nothing. Raises nothing."""
     with _lock.here:
         if _installation() is None:
             _Installation().begin()
 
 
 def uninstall() -> None:
-    """Take back all that `install` did, and nothing else; without an `install` it does nothing."""
+    """Take back all that `install` did, and nothing else; without an `install` it does nothing. Raises nothing."""
     with _lock.here:
         installed = _installation()
         if installed is not None:
@@ -66,7 +66,11 @@ def _installation() -> _Installation | None:
 
 
 def include_directory() -> str:
-    """Where `jitload_ffi.h` is, for the `-I` of a C++ compiler."""
+    """Where `jitload_ffi.h` is, for the `-I` of a C++ compiler.
+
+    Returns:
+        The directory. Raises nothing.
+    """
     return os.path.join(os.path.dirname(os.path.dirname(__file__)), "include")  # noqa: PTH118, PTH120 - a str is wanted
 
 

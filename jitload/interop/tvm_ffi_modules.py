@@ -82,6 +82,9 @@ def from_tvm_ffi(module: tvm_ffi.Module, kind: str | None = None, data: bytes | 
         kind: the kind that it was loaded as; by default what it says of itself.
         data: the bytes that it was loaded from.
 
+    Returns:
+        The module.
+
     Raises:
         UsageTypeError: it is no `tvm_ffi.Module`.
     """
@@ -105,6 +108,12 @@ def to_tvm_ffi(module: Module) -> tvm_ffi.Module:
     """A `tvm_ffi.Module` with the functions of one of ours, and of all it imports; a shared import stays shared.
 
     The functions are those that the module lists now. Kernels take the arguments of `jitload.interop.tvm_ffi_kernels`.
+
+    Args:
+        module: one of ours.
+
+    Returns:
+        The module of tvm-ffi; of one that `from_tvm_ffi` made, the one that it was made of.
 
     Raises:
         UsageTypeError: it is no module of ours.

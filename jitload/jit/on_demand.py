@@ -104,6 +104,9 @@ class OnDemand:
     def described(self, artifact: Artifact) -> KernelInfo:
         """What is known of this kernel in an artifact that was compiled for it.
 
+        Args:
+            artifact: as `artifact()` gives it.
+
         Raises:
             SymbolNotFoundError: the source has no kernel of this name.
         """

@@ -192,6 +192,10 @@ class CompileRequest(Value):
 
         Args:
             **changes: the new values, by name.
+
+        Raises:
+            UsageTypeError: a name that is none of these.
+            UsageError: what `CompileRequest` raises of the values.
         """
         own = self.device_options
         current: Changes = {

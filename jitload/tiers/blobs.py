@@ -80,8 +80,12 @@ class BlobStore:
     in here fails because of what a cache does: bytes that cannot be kept are lost, with a line in the log, and damaged
     ones are a miss.
 
-    Attributes:
-        namespace: whose keys they are.
+    Args:
+        cache: where they are kept.
+        namespace: whose keys they are; an attribute, too.
+
+    Raises:
+        UsageTypeError, UsageValueError: the namespace is not 1 to 100 printable characters.
     """
 
     def __init__(self, cache: Keeper, namespace: str) -> None:
@@ -89,7 +93,14 @@ class BlobStore:
         self.namespace = _checked_namespace(namespace)
 
     def get(self, key: Buffer | str) -> bytes | None:
-        """The bytes that were put under a key, verified; or None. It counts as a hit of a tier, or as a miss."""
+        """The bytes that were put under a key, verified; or None. It counts as a hit of a tier, or as a miss.
+
+        Args:
+            key: the key.
+
+        Raises:
+            UsageTypeError: it is neither bytes-like nor a str.
+        """
         foreign = foreign_key(key)
         found, said = self._read(foreign)
         if found is None:
@@ -100,6 +111,10 @@ class BlobStore:
 
     def put(self, key: Buffer | str, data: Buffer) -> None:
         """Keep bytes under a key, in every tier.
+
+        Args:
+            key: the key.
+            data: the bytes.
 
         Raises:
             UsageTypeError: the key or the data is not what it must be.
@@ -119,8 +134,14 @@ class BlobStore:
 
         What a layer has, or a remote that is only read, is found there again.
 
+        Args:
+            key: the key.
+
         Returns:
             Whether memory or the directory had it.
+
+        Raises:
+            UsageTypeError: the key is neither bytes-like nor a str.
         """
         return self._cache.drop(self._key(foreign_key(key)))
 

@@ -22,7 +22,7 @@ MAPS = ("hits", "misses", "remote_errors")
 
 
 class Stats(Value):
-    """A snapshot of the counters.
+    """A snapshot of the counters, as `stats` gives it.
 
     Attributes:
         compiles: how often NVRTC compiled a request.

@@ -77,7 +77,7 @@ class Workload:
 
     @staticmethod
     def read(path: str | os.PathLike[str]) -> Workload:
-        """Read a file.
+        """Read a file by its `path`.
 
         Raises:
             BundleError: it is not a workload, or is damaged.
@@ -93,7 +93,7 @@ class Workload:
             raise BundleError(f"{name}: {error}") from None
 
     def merged(self, *others: Workload) -> Workload:
-        """This workload and others as one."""
+        """This workload and the `others` as one."""
         everything = (self, *others)
         texts = {digest: text for workload in everything for digest, text in workload.texts.items()}
         return Workload([program for workload in everything for program in workload.programs], texts)
