@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from jitload.compiler.characters import about_characters
+from jitload.compiler.habits import about_messages
 from jitload.compiler.substitutes import (
     BUILTIN_INTEGERS,
     BUILTIN_NAMES,
@@ -27,6 +28,7 @@ from jitload.compiler.substitutes import (
 )
 from jitload.compiler.toolkit import find_nvrtc
 from jitload.headers.roots import STANDARD_ROOT
+from jitload.source.python_code import about_python
 
 if TYPE_CHECKING:
     from jitload.headers.closure import Closure, Header
@@ -35,13 +37,20 @@ _MISSING = re.compile(
     r'^(.+?)\(\d+\): catastrophic error: (?:could not|cannot) open source file "([^"]+)"', re.MULTILINE
 )
 _UNDEFINED = re.compile(r'^(?P<file>.+?)\(\d+\): error: identifier "(?P<name>\w+)" is undefined', re.MULTILINE)
-_NOT_IN_STD = re.compile(r'namespace "(?:std)" has no member "(\w+)"')
+#: As NVRTC says it of a name behind `std::`, of one in a declaration with const, and of one without `std::`.
+_NOT_IN_STD = re.compile(
+    r'namespace "(?:std)" has no member "(\w+)"'
+    r"|error: qualified name is not allowed\n.*?\bstd::(\w+)"
+    r'|identifier "(string|cout|cerr|endl)" is undefined'
+    r'|identifier "(vector|map|set|deque|list|queue|stack|unordered_\w+|array|pair|tuple)" is undefined\n.*\4 *<'
+)
 _NO_NAMESPACE = re.compile(
     r'error: name followed by "::" must be a class or namespace name\n(?P<line>.*)\n(?P<blanks> *)\^', re.MULTILINE
 )
 _HOST_FUNCTION = re.compile(
     r"^(.+?)\(\d+\): error: A (function|namespace scope variable) without \w+ space", re.MULTILINE
 )
+_SHOWN = re.compile(r": error: .*\n  (.+)\n *\^")
 _FENCE = re.compile(r": error: .*\n[ \t]*(?:```|~~~)[ \t]*\w*[ \t]*\n")
 _LAUNCH = re.compile(
     r"error: .*(?:device-side kernel launch could not be processed|a host function call cannot be configured)"
@@ -60,7 +69,7 @@ def advise(log: str, closure: Closure) -> str | None:
     missing = _MISSING.search(log)
     if missing is not None:
         return _about_header(missing[1], missing[2], closure)
-    unread = about_characters(log)
+    unread = about_characters(log) or about_python(_SHOWN.findall(log))
     if unread is not None:
         return unread
     host = _HOST_FUNCTION.search(log)
@@ -78,7 +87,7 @@ def advise(log: str, closure: Closure) -> str | None:
         return (
             f"write {word} in front of it, or leave it out where it is for the host: NVRTC compiles device code alone"
         )
-    return None
+    return about_messages(log)
 
 
 def _about_header(includer: str, name: str, closure: Closure) -> str | None:
@@ -201,7 +210,7 @@ def _about_spelling(name: str) -> str | None:
 
 def _about_std(log: str, closure: Closure) -> str | None:
     for match in _NOT_IN_STD.finditer(log):
-        name = match[1]
+        name = next(filter(None, match.groups()))
         standard = _of_standard(name, STANDARD_STD, closure)
         if standard is not None:
             return f"std::{name}: write #include <{standard}>"

@@ -15,16 +15,17 @@ from __future__ import annotations
 import re
 import warnings
 from difflib import get_close_matches
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from jitload.compiler.characters import carets_by_character
-from jitload.compiler.consequences import without_consequences
+from jitload.compiler.consequences import excerpt, without_consequences
 from jitload.diagnostic import Diagnostic
 from jitload.errors import CompileWarning
 from jitload.headers.closure import MISSING_ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from jitload.headers.closure import Closure
     from jitload.source.request import CompileRequest
@@ -39,10 +40,13 @@ _PTXAS_WARNING = re.compile(r"^ptxas\b(?! +(?:info|\.))[^\n]*\bwarning\b", re.IG
 _NOISE = re.compile(
     r"^(?:Remark: The warnings can|\d+ (?:catastrophic )?errors? detected|Compilation term|Error limit)"
 )
+#: That none of the operators which are built in takes what was given, three lines for each of them.
+_OPERATORS = re.compile(r"\n.*\bnote\b.*: built-in operator.*(?:\n {2}.*\n *\^)?")
 #: The file in which NVRTC compiles name expressions.
 NAME_MAP = "__nv_name_map"
 _EXPRESSION = re.compile(r'Input name expression was: "([^"]*)"')
 _KERNEL = re.compile(r"\b__global__\b[^;{}]*?\b(?!__\w+__\s*\()(\w+)\s*\(")  # not __launch_bounds__(
+_LINE_AND_CARET = 2
 #: How much of what a compiler said goes into the text of an error or a warning.
 MAX_TEXT = 4000
 
@@ -82,15 +86,32 @@ def _column(excerpt: list[str]) -> int:
 def errors_alone(log: str) -> str:
     """What of a log a failed compile is about: its errors, where it has any, without warnings and counts.
 
-    What a compiler says because of an error in the same line is counted, and in the log alone.
+    What a compiler says because of another error is counted, and in the log alone.
     """
     said = [one for one in read_log(log) if one.severity not in {"warning", "remark"}]
     if not any(one.severity.endswith("error") for one in said):
         return log.rstrip()
     kept = without_consequences(said)
     left = len(said) - len(kept)
-    more = f"\n({left} more about the same line{'' if left == 1 else 's'} in .log)" if left else ""
-    return "\n\n".join(one.text for one in kept) + more
+    more = f"\n({left} more that follow{'s' if left == 1 else ''} from {'it' if len(kept) == 1 else 'them'} in .log)"
+    return _OPERATORS.sub("", "\n\n".join(_blocks(kept))) + (more if left else "")
+
+
+def _blocks(said: Iterable[Diagnostic]) -> Iterator[str]:
+    """Their texts; those about one line after another, which then show it once, with all carets."""
+    for _, group in groupby(said, _shown):
+        several = list(group)
+        heads = dict.fromkeys(one.text.split("\n")[0] for one in several)
+        line, _ = excerpt(several[0])
+        carets = {excerpt(one)[1] for one in several}
+        below = "".join("^" if at in carets else " " for at in range(max(carets) + 1))
+        yield "\n".join([*heads, line, below]) if len(several) > 1 else several[0].text
+
+
+def _shown(one: Diagnostic) -> object:
+    """What is the same of those that show one line, and nothing else beside it."""
+    line, _ = excerpt(one)
+    return (one.file, one.line, line) if line and one.text.count("\n") == _LINE_AND_CARET else id(one)
 
 
 def map_positions(log: str, closure: Closure) -> str:

@@ -163,6 +163,13 @@ ELSEWHERE = (
     (r"exit|abort|terminate", "device code ends with __trap() or assert, or a thread by return"),
     (r"s?rand", _RANDOM),
     (r"ssize_t|uchar|ushort|uint|ulong", "write the builtin type: unsigned char, unsigned int, long long, ..."),
+    (r"True|False", "C++ has true and false"),
+    (r"None", "C++ has nullptr"),
+    (r"print", "C++ has printf, which is built in"),
+    (r"len|range|enumerate|zip", "it is of Python: a pointer has no length, so give it to the kernel as an argument"),
+    (r"np|numpy|math|cp|cupy|torch|jnp|jax|tl", f"it is a module of Python, and a kernel is CUDA C++: {_MATH}"),
+    (r"let|var", "C++ has auto, or the type: int, float, ..."),
+    (r"def|elif|lambda|self|pass", "it is of Python, and a kernel is CUDA C++"),
     (r"SIZE_MAX", "write ~size_t(0)"),
     (
         r"str(?:len|cmp|ncmp|cpy|cat|chr)|memmove|memcmp",

@@ -11,6 +11,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING
 
 from jitload.errors import UsageTypeError, UsageValueError
+from jitload.source.python_code import about_python
 from jitload.source.text import is_path
 from jitload.trace import is_mistake, short_errors
 
@@ -129,6 +130,8 @@ def docstring_source(declaration: Callable[..., object]) -> str:
         why += ". Python in the body is not compiled"
     else:
         why = "give file= or source=, or write it as the docstring, which here has no __global__ function in it"
+        python = about_python(text.splitlines())
+        why += f": {python}" if python else ""
     raise UsageValueError(f"{name} has no CUDA source: {why}")
 
 

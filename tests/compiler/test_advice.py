@@ -226,6 +226,19 @@ def test_a_fence_in_a_comment_or_in_what_is_left_out_is_no_fault():
         ("x[threadidx.x] = 1;", r"^threadidx: did you mean threadIdx\?$"),
         ("__synchthreads();", r"^__synchthreads: did you mean __syncthreads\?$"),
         ("x[0] = @;", "^$"),
+        ("x[0] = None;", "^None: C\\+\\+ has nullptr$"),
+        ("x[0] = math.sin(x[0]);", "^math: it is a module of Python"),
+        ("x[0] = len(x);", "^len: it is of Python: a pointer has no length"),
+        ("x[0] = 2 ** 2;", "no operator for powers"),
+        ("x[0] = x.size;", "^a pointer has no members"),
+        ("int n = x[0]; int a[n];", "^the compiler must know the size"),
+        ("int n = x[0]; __shared__ int a[n];", "^shared memory .* extern __shared__"),
+        ("int i = threadIdx;", "write threadIdx.x$"),
+        ("x[threadIdx + 1] = 1;", "write threadIdx.x$"),
+        ("x[threadIdx.X] = 1;", "write threadIdx.x$"),
+        ("const std::vector<int> &v = x;", "^std::vector: device code has no containers"),
+        ("vector<int> v;", "^std::vector: device code has no containers"),
+        ("string s;", "^std::string: device code has no std::string"),
         ("x[0] = unheard_of;", "^$"),
     ],
     ids=[
@@ -242,8 +255,43 @@ def test_a_fence_in_a_comment_or_in_what_is_left_out_is_no_fault():
         "case",
         "near",
         "at",
+        "None",
+        "math",
+        "len",
+        "power",
+        "size",
+        "array",
+        "shared",
+        "index",
+        "sum of an index",
+        "member of an index",
+        "const vector",
+        "vector",
+        "string",
         "none",
     ],
 )
 def test_a_character_or_a_name_that_is_meant_to_be_another(body, message):
     assert re.search(message, hint(KERNEL.format(body)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def add(x, n):\n    x[0] = n\n", r'^`def add\(x, n\):` is Python, .* write extern "C" __global__ void add\('),
+        ("@cuda.jit\ndef add(x):\n    x[0] = 1\n", r"^`@cuda\.jit` is Python, and a kernel is CUDA C\+\+$"),
+        ("import numpy as np\n" + KERNEL.format(""), "^`import numpy as np` is Python, .* #include"),
+        (
+            KERNEL.format("\nfor i in range(3):\n  x[i] = 1\n"),
+            r"^`for i in range\(3\):` .* write for \(int i = 0; i < n; ",
+        ),
+        (KERNEL.format("\nif x[0] > 1:\n  x[0] = 1;\n"), r"^`if x\[0\] > 1:` is Python, .* write if \(i < n\) \{"),
+        (KERNEL.format("\nif (x[0] > 1) {{\n}}\nelse:\n  x[0] = 1;\n"), r"^`else:` is Python, .* write else \{"),
+    ],
+)
+def test_python_in_the_source(text, message):
+    """Is told with its first line, and nothing that follows."""
+    assert re.search(message, hint(text))
+    with pytest.raises(jitload.CompileError) as caught:
+        compiled(text)
+    assert str(caught.value).count(": error: ") == 1

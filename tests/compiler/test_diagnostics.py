@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 import jitload
+from jitload.compiler.consequences import without_consequences
 from jitload.compiler.diagnostics import errors_alone, read_log
 from jitload.diagnostic import Diagnostic
 
@@ -188,9 +189,74 @@ def test_what_follows_from_an_unknown_name_or_letter_is_counted(parameter):
     assert len(said) <= 9
     assert sum(": error: " in line for line in said) == 1
     more = len(caught.value.diagnostics) - 1
-    assert f"({more} more about the same line{'s' if more > 1 else ''} in .log)" in said
+    assert f"({more} more that follow{'s' if more == 1 else ''} from it in .log)" in said
+
+
+def body_fails(body):
+    """What is told of a kernel with that body below its first line, without the head."""
+    with pytest.raises(jitload.CompileError) as caught:
+        jitload.compile(f"__global__ void k(int *x, int n) {{\n{body}\n}}", kind="ptx", arch="compute_80")
+    return str(caught.value).splitlines()[1:]
+
+
+#: One mistake each, of which NVRTC says two to seven things.
+ONE_MISTAKE = {
+    "a container": "std::vector<int> v;\nv.push_back(1);\nx[0] = v[0];",
+    "two of them": "std::vector<int> v(3), w{};\nv[0] = w[0];",
+    "in a container": "std::unordered_map<int, std::string> m;\nm[0];",
+    "const": "const std::vector<int> &v = x;\nv[0];",
+    "a copy": "auto v = std::vector<int>(3);\nv[0] = 1;",
+    "without std": "vector<int> v;\nv[0] = 1;",
+    "by using": "using std::vector;\nvector<int> v;\nv[0] = 1;",
+    "of thrust": "thrust::device_vector<int> v(3);\nv[0] = 1;",
+    "a pointer": "foo_t *v = nullptr;\n*v = 1;",
+    "an unknown template": "Matrix<float, 3> m{};\nm.a = 1;",
+    "in a loop": "for (std::vector<int> v; n > 0; --n) v[0] = 1;",
+    "a stream": "std::cout << x[0] << std::endl;",
+    "no semicolon": "int a = 1\nint b = 2;\nx[0] = a + b;",
+    "no component": "int i = blockIdx.x * blockDim.x + threadIdx;\nx[i] = 1;",
+    "Python": "for i in range(n):\n    x[i] = 1",
+}
+
+
+@pytest.mark.parametrize("body", ONE_MISTAKE.values(), ids=ONE_MISTAKE)
+def test_one_mistake_takes_at_most_15_lines_in_a_script(body):
+    """Six are of the traceback, one is the head."""
+    said = body_fails(body)
+    assert len(said) <= 8
+    assert said[0].startswith("kernel.cu(2): error: ") or said[0].startswith("kernel.cu(3): error: expected a")
 
 
 def test_two_unknown_names_in_one_line_are_both_told():
-    with pytest.raises(jitload.CompileError, match=r'(?s)"p" is undefined.*"q" is undefined'):
-        jitload.compile("__global__ void k(int *x) { x[0] = p + q; }", kind="ptx", arch="compute_80")
+    """And show the line once."""
+    assert body_fails("    x[0] = p * q;") == [
+        'kernel.cu(2): error: identifier "p" is undefined',
+        'kernel.cu(2): error: identifier "q" is undefined',
+        "      x[0] = p * q;",
+        "             ^   ^",
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "foo_t v = w;",
+        "std::vector<int> v(w);",
+        "vector<int> v; x[0] = w;",
+        "foo_t<int> v[w];",
+        "foo(v, w);",
+        "x[0] = foo_t * w;",
+        "foo_t v;\nx[0] = w;",
+    ],
+)
+def test_an_unknown_name_that_the_line_would_not_have_declared_is_told(body):
+    assert any('"w" is undefined' in line for line in body_fails(body))
+
+
+def test_what_follows_is_of_the_same_file():
+    said = [
+        Diagnostic("a.cu", 1, "error", "a.cu(1): error: x\n  foo v;\n  ^", message='identifier "foo" is undefined'),
+        Diagnostic("b.h", 2, "error", "b.h(2): error: x\n  v = 1;\n  ^", message='identifier "v" is undefined'),
+        Diagnostic("a.cu", 3, "error", "a.cu(3): error: x\n  v = 1;\n  ^", message='identifier "v" is undefined'),
+    ]
+    assert without_consequences(said) == said[:2]
