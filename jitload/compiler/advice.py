@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jitload.compiler.characters import about_characters
 from jitload.compiler.habits import about_messages
+from jitload.compiler.name_map import NAME_MAP
 from jitload.compiler.substitutes import (
     BUILTIN_INTEGERS,
     BUILTIN_NAMES,
@@ -195,7 +196,9 @@ def _about_names(log: str, closure: Closure) -> str | None:
                 else "a builtin type"
             )
             return f"{name}: write #include <cuda/std/cstdint> and cuda::std::{name}, or {plain}"
-        text = _home_of(name, closure) or _first(name, ELSEWHERE) or _about_spelling(name)
+        text = _home_of(name, closure)
+        if match["file"] != NAME_MAP:
+            text = text or _first(name, ELSEWHERE) or _about_spelling(name)
         if text is not None:
             return f"{name}: {text}"
     return None

@@ -61,11 +61,13 @@ class KernelTemplate:
     Attributes:
         name: its name, with the namespaces that it stands in.
         kinds: what each of its template parameters is declared as: "typename", "int", "bool", "class ...".
+        parameters: their names; "" for one that has none.
     """
 
-    def __init__(self, name: str, kinds: Sequence[str]) -> None:
+    def __init__(self, name: str, declared: Sequence[tuple[str, str]]) -> None:
         self.name = name
-        self.kinds = tuple(kinds)
+        self.kinds = tuple([kind for kind, _ in declared])
+        self.parameters = tuple([parameter for _, parameter in declared])
 
     def example(self) -> str:
         """A name expression that instantiates it, as one might write it."""
@@ -79,9 +81,9 @@ def kernel_templates(source: str) -> list[KernelTemplate]:
     for begin, end in _template_heads(words):
         name = _kernel_name(words, end)
         if name is not None:
-            kinds = [_declared_as(part) for part in _split(words[begin + 2 : end - 1])]
+            declared = [_declared_as(part) for part in _split(words[begin + 2 : end - 1])]
             full = "::".join([*_namespaces(words[:begin]), name])
-            found.setdefault(full, KernelTemplate(full, kinds))
+            found.setdefault(full, KernelTemplate(full, declared))
     return list(found.values())
 
 
@@ -227,11 +229,11 @@ def _namespaces(words: list[str]) -> list[str]:
     return [name for part in open_ for name in part]
 
 
-def _declared_as(words: list[str]) -> str:
-    """A template parameter without its name and default: "typename", "int", "unsigned int", "class ..."."""
+def _declared_as(words: list[str]) -> tuple[str, str]:
+    """A template parameter without its default: ("typename", "T"), ("unsigned int", "N"), ("class ...", "")."""
     kept = words[: words.index("=")] if "=" in words else words
     named = len(kept) > 1 and kept[-1].isidentifier()
-    return " ".join(kept[:-1] if named else kept)
+    return (" ".join(kept[:-1]), kept[-1]) if named else (" ".join(kept), "")
 
 
 def _example_argument(kind: str) -> str:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 import warnings
-from difflib import get_close_matches
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from jitload.headers.closure import Closure
-    from jitload.source.request import CompileRequest
 
 _POSITION = re.compile(r"^(/jitload/.+?|[^\s:][^:\n]*?)\((\d+)\)(?=: )", re.MULTILINE)
 _HEAD = re.compile(
@@ -42,9 +40,6 @@ _NOISE = re.compile(
 )
 #: That none of the operators which are built in takes what was given, three lines for each of them.
 _OPERATORS = re.compile(r"\n.*\bnote\b.*: built-in operator.*(?:\n {2}.*\n *\^)?")
-#: The file in which NVRTC compiles name expressions.
-NAME_MAP = "__nv_name_map"
-_EXPRESSION = re.compile(r'Input name expression was: "([^"]*)"')
 _KERNEL = re.compile(r"\b__global__\b[^;{}]*?\b(?!__\w+__\s*\()(\w+)\s*\(")  # not __launch_bounds__(
 _LINE_AND_CARET = 2
 #: How much of what a compiler said goes into the text of an error or a warning.
@@ -206,48 +201,6 @@ def shortened(text: str) -> str:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}\n... (the full log is in .log)"
 
 
-def without_name_map(log: str, request: CompileRequest) -> str:
-    """A log in which each name expression that names no kernel takes one line.
-
-    NVRTC says three or four things about one that fails.
-    """
-    if NAME_MAP not in log:
-        return log.rstrip()
-    kept: list[str] = []
-    reasons: dict[int, str] = {}
-    for said in read_log(log):
-        if said.file != NAME_MAP:
-            kept.append(said.text)
-            continue
-        head = said.text.partition("\n")[0].partition("error: ")[2]
-        expression = _EXPRESSION.search(head)
-        if expression is None:
-            reasons.setdefault(said.line, head)
-            continue
-        why = reasons.get(said.line) or head.partition(" Input name expression")[0].rstrip(".")
-        written = _written(request, expression[1])
-        kept.append(
-            f"the name expression {written!r} does not name a kernel of this source: {why}{_near(request, written)}"
-        )
-    return "\n\n".join(dict.fromkeys(kept))
-
-
 def kernel_names(source: str) -> list[str]:
     """The names that a source declares kernels by, as far as its text shows them."""
     return list(dict.fromkeys(_KERNEL.findall(source)))
-
-
-def _near(request: CompileRequest, expression: str) -> str:
-    """The kernel of the source that may be meant."""
-    name = re.split(r"[<(]", expression, maxsplit=1)[0].rpartition("::")[2].strip("& ")
-    kernels = kernel_names(request.source)
-    if name in kernels or not kernels:
-        return ""
-    near = get_close_matches(name, kernels, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; its kernels are {', '.join(kernels[:8])}"
-
-
-def _written(request: CompileRequest, spaced: str) -> str:
-    """The name expression as the user wrote it: NVRTC prints it with spaces between all tokens."""
-    squeezed = spaced.replace(" ", "")
-    return next((name for name in request.names if name.replace(" ", "") == squeezed), spaced.strip())

@@ -10,18 +10,17 @@ from jitload.artifact import Artifact
 from jitload.compiler import nvrtc, ptxas
 from jitload.compiler.advice import advise
 from jitload.compiler.diagnostics import (
-    NAME_MAP,
     errors_alone,
     map_positions,
     read_log,
     relative_log,
     shortened,
-    without_name_map,
 )
 from jitload.compiler.fatbin import pack_fatbin
 from jitload.compiler.kernelless import refuse_uninstantiated
 from jitload.compiler.key import artifact_key
 from jitload.compiler.layout import name_kernels
+from jitload.compiler.name_map import NAME_MAP, without_name_map
 from jitload.compiler.types.source import SourceKernels
 from jitload.compiler.variables import type_variables, variables_in
 from jitload.digest import digest_factors
