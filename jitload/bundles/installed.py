@@ -22,7 +22,7 @@ import sys
 from contextlib import suppress
 
 from jitload import log
-from jitload.errors import BundleError
+from jitload.errors import BundleError, TrustError
 from jitload.files.regular import read_regular
 from jitload.lazy import lazy
 
@@ -68,8 +68,19 @@ def open_installed(trust: tuple[str, ...]) -> tuple[Bundle, ...]:
                 f"build it, or put it in the wheel",
             )
         else:
-            found.append(bundle.Bundle.from_source(source, trust or "unsigned"))
+            found.append(_opened(name, value, source, trust))
     return tuple(found)
+
+
+def _opened(name: str, value: str, source: Source, trust: tuple[str, ...]) -> Bundle:
+    try:
+        return bundle.Bundle.from_source(source, trust or "unsigned")
+    except TrustError as error:
+        package = value.partition(":")[0]
+        raise TrustError(
+            f"{error}. It came with the installed package {package} (entry point {name!r}), and JITLOAD_TRUST (trust=) "
+            f"holds for such bundles too: install a release that is signed so, or uninstall it"
+        ) from None
 
 
 def installed_offers() -> dict[str, str]:

@@ -25,6 +25,7 @@ else:
 
 #: In `not_older_than`: every bundle that is not named there.
 ANY_BUNDLE = "*"
+_TRUST_IT = "where you trust that key, name its .pub file in trust= or JITLOAD_TRUST, or "
 # (header, signatures, policy) that were verified in this process: one file, one verification.
 _verified: dict[tuple[object, ...], tuple[str, ...]] = {}
 _MAX_VERIFIED = 256
@@ -74,17 +75,22 @@ def verify_serial(name: str, manifest: Manifest, policy: Policy) -> None:
                 f"(not_older_than): name it there, or write {ANY_BUNDLE!r} for all others"
             )
         if serial < least:
-            raise TrustError(f"{name} is not used: it is {called}, and the trust file takes none before serial {least}")
+            raise TrustError(
+                f"{name} is not used: it is {called}, and the trust file takes none before serial {least}: "
+                f"deploy a newer one"
+            )
 
 
 def _signers(policy: Policy, header: bytes, signatures: Iterable[Signature]) -> tuple[str, ...]:
     signed: list[str] = []
     rejected = []
+    unknown = False
     for signature in signatures:
         if signature.key in policy.revoked:
             rejected.append(f"key {signature.key} is revoked")
         elif signature.key not in policy.keys:
             rejected.append(f"key {signature.key} is not trusted")
+            unknown = True
         else:
             name, public = policy.keys[signature.key]
             ed25519.verify_signature(public, signature.data, signature.statement(header), name)
@@ -93,5 +99,6 @@ def _signers(policy: Policy, header: bytes, signatures: Iterable[Signature]) -> 
         many = policy.threshold > 1
         why = "; ".join(rejected) or ("too few have signed" if signed else "it is not signed")
         needed = f"the signature{'s' * many} of {policy.threshold} trusted key{'s' * many}"
-        raise TrustError(f"it needs {needed} and has {len(signed)}: {why}")
+        ways_out = f"{_TRUST_IT if unknown else ''}have it signed by {'them' if many else 'one'} (jitload bundle sign)"
+        raise TrustError(f"it needs {needed} and has {len(signed)}: {why}; {ways_out}")
     return tuple(signed)

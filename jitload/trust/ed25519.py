@@ -74,7 +74,9 @@ def verify_signature(public: bytes, signature: bytes, statement: bytes, name: st
     try:
         _module("asymmetric.ed25519").Ed25519PublicKey.from_public_bytes(public).verify(signature, statement)
     except (invalid, ValueError):
-        raise TrustError(f"the signature of {name} does not fit: the {what} was altered after it was signed") from None
+        raise TrustError(
+            f"the signature of {name} does not fit: the {what} was altered after it was signed; get it again"
+        ) from None
 
 
 def _module(name: str, package: str = "cryptography.hazmat.primitives") -> ModuleType:

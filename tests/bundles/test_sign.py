@@ -53,14 +53,14 @@ def test_the_setting_trust_counts(signed, keys):
 
 
 def test_another_key_is_refused(signed, keys):
-    with pytest.raises(TrustError, match="is not trusted"):
+    with pytest.raises(TrustError, match=r"is not trusted; where you trust that key, name its \.pub file in trust= or"):
         jitload.Bundle.open(signed, trust=[keys["other"][1]])
 
 
 def test_a_removed_signature_block_is_refused(signed, unsigned, keys):
     data = signed.read_bytes()[: unsigned.stat().st_size]
     assert data == unsigned.read_bytes()
-    with pytest.raises(TrustError, match="not signed"):
+    with pytest.raises(TrustError, match=r"not signed; have it signed by one \(jitload bundle sign\)$"):
         jitload.Bundle.from_bytes(data, trust=[keys["ci"][1]])
 
 
@@ -72,13 +72,13 @@ def test_a_signature_of_another_bundle_is_refused(built, signed, keys, tmp_path)
     edited = jitload.Bundle.create(tmp_path / "edited.jlb", built[1], cache=built[2], builder="somebody else")
     for bundle in (other, edited):
         data = pathlib.Path(bundle.path).read_bytes()
-        with pytest.raises(TrustError, match="altered after it was signed"):
+        with pytest.raises(TrustError, match=r"altered after it was signed; get it again$"):
             jitload.Bundle.from_bytes(data + block, trust=[keys["ci"][1]])
 
 
 def test_a_revoked_key_is_refused(signed, keys, tmp_path):
     path = trust_file(tmp_path / "trust.json", keys, revoked=[id_of(keys["ci"][1])])
-    with pytest.raises(TrustError, match="is revoked"):
+    with pytest.raises(TrustError, match="is revoked; have it signed by one"):
         jitload.Bundle.open(signed, trust=[path])
     with pytest.raises(TrustError, match="is revoked"):
         jitload.Bundle.open(signed, trust=[keys["ci"][1], path])
@@ -86,7 +86,7 @@ def test_a_revoked_key_is_refused(signed, keys, tmp_path):
 
 def test_a_threshold_counts_different_keys(copy, keys, tmp_path):
     path = trust_file(tmp_path / "trust.json", keys, threshold=2)
-    with pytest.raises(TrustError, match="of 2 trusted keys and has 1"):
+    with pytest.raises(TrustError, match=r"of 2 trusted keys and has 1: .* have it signed by them"):
         jitload.Bundle.open(copy, trust=path)
     sign_bundle(copy, keys["ci"][0])
     with pytest.raises(TrustError):

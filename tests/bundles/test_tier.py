@@ -393,6 +393,11 @@ def test_an_installed_bundle_must_meet_the_trust_of_whoever_asks(built, unsigned
     monkeypatch.syspath_prepend(tmp_path / "site")
     with jitload.configure(compile="never"):
         assert compile_request(built[1][0], jitload.Cache())
-        with jitload.configure(trust=keys["ci"][1]), pytest.raises(TrustError):
+        said = (
+            r"^ops_of_threads:ops\.jlb \(installed\) is not used: .* it is not signed; have it signed by one "
+            r"\(jitload bundle sign\)\. It came with the installed package ops_of_threads \(entry point 'ops'\), and "
+            r"JITLOAD_TRUST .* install a release that is signed so, or uninstall it$"
+        )
+        with jitload.configure(trust=keys["ci"][1]), pytest.raises(TrustError, match=said):
             compile_request(built[1][0], jitload.Cache())
         assert compile_request(built[1][0], jitload.Cache())
