@@ -92,7 +92,7 @@ class Option(Value):
 #: Every option, in the order in which they are listed.
 OPTIONS = (
     Option("cache_dir", "JITLOAD_CACHE_DIR", None, absolute_path, "Path | None",
-           "the user's cache directory (default `~/.cache/jitload`)"),
+           "the user's cache directory (default `$XDG_CACHE_HOME/jitload`, else `~/.cache/jitload`)"),
     Option("cache_max_bytes", "JITLOAD_CACHE_MAX_BYTES", DEFAULT_CACHE_MAX_BYTES, byte_count, "int | str",
            "its bound: bytes, or text such as `512M`, `2G` (default 2 GiB)"),
     Option("read_only_dirs", "JITLOAD_READ_ONLY_DIRS", (), paths, "Path | Iterable[Path] | None",
@@ -100,7 +100,7 @@ OPTIONS = (
     Option("device", "JITLOAD_DEVICE", "auto", one_of(DEVICES), 'Literal["auto", "cuda", "cpu"]',
            "`auto` (default: a GPU if there is one, else the CPU), `cuda` or `cpu`"),
     Option("compile", "JITLOAD_COMPILE", "missing", one_of(COMPILE_POLICIES), 'Literal["missing", "never", "always"]',
-           "`missing` (default), `never` or `always`"),
+           "what is compiled: `missing` (default): what no bundle and no cache has; `never`: nothing; `always`: all"),
     Option("compile_options", "JITLOAD_COMPILE_OPTIONS", "", option_text, "str | Iterable[str]",
            "options for every compile, such as `-lineinfo` or `-G`, in front of its own"),
     Option("offline", "JITLOAD_OFFLINE", False, switch, "bool",
@@ -147,7 +147,8 @@ OPTIONS = (
     Option("native", "JITLOAD_NATIVE", True, switch, "",
            "`0`: launch in pure Python, also where the native code is built; looked at when a kernel is loaded"),
     Option("cuda_home", "CUDA_HOME", None, toolkit_home, "",
-           "an installed CUDA toolkit, for headers that no package brings"),
+           "an installed CUDA toolkit (else `CUDA_PATH`, /usr/local/cuda), for what no package brings: "
+           "compiler, linker, headers"),
 )
 # fmt: on
 
