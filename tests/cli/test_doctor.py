@@ -245,6 +245,7 @@ def test_the_cache_is_described_and_left_as_it_was(invoke, cache_dir):
     assert invoke("compile", "saxpy.cu", "-a", "sm_90").exit_code == 0
     made = cache_finding(invoke)
     assert made["details"]["entries"] == 1
+    assert "private and writable, 1 entry," in made["found"]
     assert made["details"]["index"] is True
     assert made["details"]["bytes"] == sum(path.stat().st_size for path in cache_dir.glob("objects/*/*"))
     assert list((cache_dir / "incoming").iterdir()) == []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jitload import config
 from jitload.cli.checks.finding import missing, ok, problem
 from jitload.cli.console import describe_os_error
+from jitload.cli.tables import entries_of
 from jitload.files.ownership import check_parents
 from jitload.tiers.cache import Cache
 
@@ -45,7 +46,7 @@ def check_read_only_dirs(_sample: Sample) -> Finding:
     lines, rows, bad = [], [], []
     for path in paths:
         obstacle, entries = _look_into(path)
-        lines.append(f"{path}: {obstacle or f'{entries} entries'}")
+        lines.append(f"{path}: {obstacle or entries_of(entries)}")
         rows.append({"directory": path, "entries": entries, "obstacle": obstacle or None})
         bad += [path] if obstacle else []
     if bad:
@@ -109,7 +110,7 @@ def _describe(cache: Cache, path: str) -> Finding:
         "max_bytes": stats.max_bytes,
         "index": indexed,
     }
-    found = f"{path}, private and writable, {stats.entries} entries, {stats.bytes} of {stats.max_bytes} bytes"
+    found = f"{path}, private and writable, {entries_of(stats.entries)}, {stats.bytes} of {stats.max_bytes} bytes"
     if not indexed:
         fix = f"remove the index, it is made again: rm -r {path}/index"
         return problem(f"{found}; its index does not work", fix, **details)
