@@ -61,14 +61,26 @@ def test_a_misspelt_command_is_a_usage_error(invoke):
     assert "No such command 'compil'" in result.stderr
 
 
-def test_the_command_line_imports_only_the_command_that_was_called():
+def modules_after(*arguments: str) -> set[str]:
+    """What a process has imported that ran this command."""
     code = (
-        "import sys, json; from jitload.cli.app import app; app(['--version'], standalone_mode=False);"
+        "import sys, json; from jitload.cli.app import app; app(sys.argv[1:], standalone_mode=False);"
         "print(json.dumps(sorted(sys.modules)))"
     )
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    loaded = set(json.loads(output.splitlines()[-1]))
+    output = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True).stdout
+    return set(json.loads(output.splitlines()[-1]))
+
+
+def test_the_command_line_imports_only_the_command_that_was_called():
+    loaded = modules_after("--version")
     assert not loaded & {"numpy", "jitload.cli.compile", "jitload.cli.doctor", "jitload.source.request"}
+
+
+def test_no_command_waits_for_a_library_of_data_models():
+    """typer from 0.29 on loads pydantic for every parameter of a command, which takes as long as all the rest."""
+    loaded = modules_after("cache", "ls")
+    assert "jitload.cli.cache_ls" in loaded
+    assert not [name for name in loaded if name.startswith("pydantic")]
 
 
 @pytest.mark.parametrize("group", [(), ("cache",), ("bundle",)])
