@@ -34,6 +34,7 @@ CPU_TIERS = (
     {"code"},
     {"emit"},
     {"kernel_code"},
+    {"limits"},
     {"run"},
     {"checks", "native", "profile"},
     {"function"},

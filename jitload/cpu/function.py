@@ -10,6 +10,7 @@ import numpy as np
 
 from jitload import config, forks
 from jitload.cpu.lanes.coordinates import split_grid
+from jitload.cpu.limits import check_residence, check_shape
 from jitload.cpu.run.batch import Batch
 from jitload.cpu.run.clusters import clusters_of
 from jitload.cpu.run.grid import Grid
@@ -28,22 +29,6 @@ if TYPE_CHECKING:
     from jitload.values import KernelInfo
 else:
     checks = lazy("jitload.cpu.checks")  # six files that most processes never need
-
-# Limits of every GPU that the CUDA C++ Programming Guide lists for compute capability 7.0 and later.
-MAX_BLOCK = (1024, 1024, 64)
-MAX_THREADS = 1024
-MAX_GRID = (2**31 - 1, 65535, 65535)
-MAX_SHARED_BYTES = 227 << 10
-
-# What no GPU exceeds that there is: GB202, the largest die, has 192 multiprocessors (NVIDIA RTX Blackwell GPU
-# Architecture; products have up to 188, B200 148, B300 160). What one of them holds is the most of the guide's table
-# "Technical Specifications per Compute Capability", that of 9.0 and 10.0; the system keeps 1 KiB for each block.
-SMS = 192
-SM_BLOCKS = 32
-SM_WARPS = 64
-SM_SHARED_BYTES = 228 << 10
-BLOCK_RESERVED_BYTES = 1 << 10
-WARP_THREADS = 32
 
 #: Lanes that run side by side: enough to hide the cost of NumPy calls and of a batch, few enough to stay in the caches.
 BATCH_LANES = 1 << 16
@@ -99,13 +84,13 @@ class CpuFunction:
         grid, cluster = clusters_of(self.info.name, self.code.entry, grid, cluster)
         shape = (tuple(grid), tuple(block), shared_bytes)
         if shape != self._checked:
-            self._check(grid, block, shared_bytes)
+            check_shape(self.info, self.code, grid, block, shared_bytes)
             self._checked = shape
         if len(parameters) < self._parameter_bytes:
             nbytes = self._parameter_bytes
             raise LaunchError(f"kernel {self.info.name}: {len(parameters)} parameter bytes, it takes {nbytes}")
         if cooperative:
-            self._check_residence(grid, block, self.code.shared_bytes(shared_bytes))
+            check_residence(self.info.name, grid, block, self.code.shared_bytes(shared_bytes))
         elif self.code.needs_grid:
             raise self._needs_cooperation()
         whole = Grid(self.code, self._arena, parameters, grid, block, shared_bytes, cluster)
@@ -151,51 +136,8 @@ class CpuFunction:
             f"it running at once: write kernel(..., cooperative=True), or kernel.bind(..., cooperative=True)"
         )
 
-    def _check_residence(self, grid: Dim3, block: Dim3, shared: int) -> None:
-        """A GPU refuses a grid that it cannot hold at once: CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE."""
-        blocks, threads = grid[0] * grid[1] * grid[2], block[0] * block[1] * block[2]
-        most = resident_blocks(threads, shared)
-        if blocks > most:
-            raise LaunchError(
-                f"kernel {self.info.name}: a cooperative launch runs every block at once, and the {blocks} blocks of "
-                f"grid {tuple(grid)} with {threads} threads and {shared} bytes of shared memory each are more "
-                f"than the {most} that the largest GPU holds: launch fewer, and let each do more in a loop"
-            )
-
     def synchronize(self, stream: int) -> None:
         """Nothing to wait for: launches have run when they return."""
-
-    def _check(self, grid: Dim3, block: Dim3, shared_bytes: int) -> None:
-        name = self.info.name
-        for what, extents, limits in (("grid", grid, MAX_GRID), ("block", block, MAX_BLOCK)):
-            if not all(1 <= one <= most for one, most in zip(extents, limits, strict=False)):
-                raise LaunchError(f"kernel {name}: {what} {tuple(extents)} must be from (1, 1, 1) to {limits}")
-        threads = block[0] * block[1] * block[2]
-        if threads > MAX_THREADS:
-            raise LaunchError(f"kernel {name}: block {tuple(block)} has {threads} threads, {MAX_THREADS} are possible")
-        if self.info.max_threads is not None and threads > self.info.max_threads:
-            raise LaunchError(
-                f"kernel {name}: {threads} threads per block, its launch bounds allow {self.info.max_threads}"
-            )
-        if self.info.required_block is not None and tuple(block) != tuple(self.info.required_block):
-            raise LaunchError(f"kernel {name}: block {tuple(block)}, it requires {self.info.required_block}")
-        shared = self.code.shared_bytes(shared_bytes)
-        if shared_bytes < 0 or shared > MAX_SHARED_BYTES:
-            raise LaunchError(
-                f"kernel {name}: {shared} bytes of shared memory per block, {MAX_SHARED_BYTES} are possible"
-            )
-
-
-def resident_blocks(threads: int, shared: int) -> int:
-    """How many thread blocks the largest GPU holds at once, as an upper bound: registers are not known here.
-
-    Args:
-        threads: per block.
-        shared: bytes of shared memory per block, static and dynamic.
-    """
-    warps = -(-threads // WARP_THREADS)
-    by_shared = SM_SHARED_BYTES // (shared + BLOCK_RESERVED_BYTES)
-    return SMS * min(SM_BLOCKS, SM_WARPS // warps, by_shared)
 
 
 def _traps_in_groups(fault: CpuFault) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload.cpu.function import SMS, resident_blocks
+from jitload.cpu.limits import SMS, resident_blocks
 
 SOURCE = """
 #include <cooperative_groups.h>
