@@ -18,9 +18,12 @@ from jitload.cpu.run.observer import Observer, Observers, observers
 from jitload.cpu.run.schedule import Scheduler
 from jitload.cpu.run.standstill import PATIENCE_STEPS
 from jitload.errors import CpuFault, LaunchError
+from jitload.launch.hints import NO_HINTS, Hints
 from jitload.lazy import lazy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jitload.cpu import checks
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.memory.arena import Arena
@@ -62,8 +65,35 @@ class CpuFunction:
         self.info = info
         self.memory: Memory = memory
         self._arena = memory
-        self._parameter_bytes = info.parameter_bytes
-        self._checked: object = None  # the shape of the last launch: most have that of the one before
+
+    def prepare(
+        self,
+        nbytes: int,
+        grid: Dim3,
+        block: Dim3,
+        shared_bytes: int,
+        stream: int,  # noqa: ARG002 - everything runs at once, in the order of the calls
+        cluster: Dim3 | None,
+        cooperative: bool,
+        hints: Hints = NO_HINTS,  # noqa: ARG002 - the executor takes none
+    ) -> tuple[memoryview, Callable[[], None]]:
+        """As in `PreparedFunction`; what launches gives nothing, and raises what `launch` does.
+
+        Raises:
+            LaunchError: the configuration is beyond what GPUs run, or does not fit the kernel.
+        """
+        name = self.info.name
+        grid, cluster = clusters_of(name, self.code.entry, grid, cluster)
+        check_shape(self.info, self.code, grid, block, shared_bytes)
+        if nbytes < self.info.parameter_bytes:
+            raise LaunchError(f"kernel {name}: {nbytes} parameter bytes, it takes {self.info.parameter_bytes}")
+        if cooperative:
+            check_residence(name, grid, block, self.code.shared_bytes(shared_bytes))
+        elif self.code.needs_grid:
+            raise _needs_cooperation(name)
+        whole = Grid(self.code, self._arena, bytes(nbytes), grid, block, shared_bytes, cluster)
+        whole.name = name
+        return whole.params.views["u8"].data[:nbytes], _Launches(self.native, whole, cooperative).run
 
     def launch(
         self,
@@ -71,7 +101,7 @@ class CpuFunction:
         grid: Dim3,
         block: Dim3,
         shared_bytes: int,
-        stream: int,  # noqa: ARG002 - everything runs at once, in the order of the calls
+        stream: int,
         cluster: Dim3 | None,
         cooperative: bool,
     ) -> None:
@@ -81,63 +111,85 @@ class CpuFunction:
             LaunchError: the configuration is beyond what GPUs run, or does not fit the kernel.
             CpuFault: the kernel was stopped.
         """
-        grid, cluster = clusters_of(self.info.name, self.code.entry, grid, cluster)
-        shape = (tuple(grid), tuple(block), shared_bytes)
-        if shape != self._checked:
-            check_shape(self.info, self.code, grid, block, shared_bytes)
-            self._checked = shape
-        if len(parameters) < self._parameter_bytes:
-            nbytes = self._parameter_bytes
-            raise LaunchError(f"kernel {self.info.name}: {len(parameters)} parameter bytes, it takes {nbytes}")
-        if cooperative:
-            check_residence(self.info.name, grid, block, self.code.shared_bytes(shared_bytes))
-        elif self.code.needs_grid:
-            raise self._needs_cooperation()
-        whole = Grid(self.code, self._arena, parameters, grid, block, shared_bytes, cluster)
-        whole.name, observer = self.info.name, observer_in_force()
-        if observer is not None:
-            whole.on_access = observer.accessed
-        # One launch at a time: atomics of two launches must not interleave between NumPy calls.
-        with _launching.here, np.errstate(all="ignore"):
-            try:
-                self._run(whole, observer, cooperative)
-            finally:
-                self._arena.move_out()
+        block_of_bytes, run = self.prepare(len(parameters), grid, block, shared_bytes, stream, cluster, cooperative)
+        block_of_bytes[:] = parameters
+        run()
 
-    def _run(self, whole: Grid, observer: Observer | None, cooperative: bool) -> None:
-        """Run the blocks of a grid, and lend those of a cooperative launch what they synchronize through."""
-        if not cooperative:
-            engine = config.current().cpu_engine if observer is None and whole.order.size == 1 else "lanes"
-            if engine == "lanes" or not self.native.run(whole, engine):
-                begun = time.perf_counter()
-                self._run_alone(whole, observer)
-                if engine == "auto":
-                    self.native.spend(time.perf_counter() - begun)
+    def synchronize(self, stream: int) -> None:
+        """Nothing to wait for: launches have run when they return."""
+
+
+class _Launches:
+    """Launches of one kernel in one configuration, one after the other; each has what its parameters hold then.
+
+    Args:
+        native: the kernel as machine code, where that is asked for.
+        grid: what all of them run.
+        cooperative: whether its blocks may wait for each other.
+    """
+
+    def __init__(self, native: NativeCode, grid: Grid, cooperative: bool) -> None:
+        self._native = native
+        self._grid = grid
+        self._cooperative = cooperative
+
+    def run(self) -> None:
+        """Run the grid.
+
+        Raises:
+            LaunchError: it waits for all its blocks, and the launch is not cooperative.
+            CpuFault: the kernel was stopped.
+        """
+        settings, grid = config.current(), self._grid
+        observer = observer_in_force(settings)
+        if observer is None:
+            grid.begin()
         else:
-            whole.workspace = self._arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
-            self._arena.write(whole.workspace, memoryview(bytes(_WORKSPACE_BYTES)))
+            grid = grid.watched(observer.accessed)
+        # One launch at a time: atomics of two launches must not interleave between NumPy calls.
+        with _launching.here:
             try:
-                _run_watched(whole, observer, True)
+                if self._cooperative:
+                    self._run_together(grid, observer)
+                elif observer is not None or grid.order.size > 1:
+                    self._run_alone(grid, observer)
+                else:
+                    self._run_by_engine(grid, settings.cpu_engine)
             finally:
-                self._arena.free(whole.workspace)
+                grid.arena.move_out()
+
+    def _run_by_engine(self, grid: Grid, engine: str) -> None:
+        if engine == "lanes" or not self._native.run(grid, engine):
+            begun = time.perf_counter()
+            self._run_alone(grid, None)
+            if engine == "auto":
+                self._native.spend(time.perf_counter() - begun)
+
+    def _run_together(self, grid: Grid, observer: Observer | None) -> None:
+        """Run the blocks of a cooperative launch, and lend them what they synchronize through."""
+        arena = grid.arena
+        grid.workspace = arena.allocate(_WORKSPACE_BYTES, "workspace of the cooperative grid")
+        arena.write(grid.workspace, memoryview(bytes(_WORKSPACE_BYTES)))
+        try:
+            _run_watched(grid, observer, True)
+        finally:
+            arena.free(grid.workspace)
 
     def _run_alone(self, grid: Grid, observer: Observer | None) -> None:
         """Run blocks that need not be there together; one that waits for its grid after all is a launch error."""
         try:
             _run_watched(grid, observer, False)
         except CpuFault as fault:
-            if fault.ptx_line in self.code.grid_traps or _traps_in_groups(fault):
-                raise self._needs_cooperation() from fault
+            if fault.ptx_line in grid.code.grid_traps or _traps_in_groups(fault):
+                raise _needs_cooperation(grid.name) from fault
             raise
 
-    def _needs_cooperation(self) -> LaunchError:
-        return LaunchError(
-            f"kernel {self.info.name} waits for its whole grid (grid.sync()), and only a cooperative launch has all of "
-            f"it running at once: write kernel(..., cooperative=True), or kernel.bind(..., cooperative=True)"
-        )
 
-    def synchronize(self, stream: int) -> None:
-        """Nothing to wait for: launches have run when they return."""
+def _needs_cooperation(name: str) -> LaunchError:
+    return LaunchError(
+        f"kernel {name} waits for its whole grid (grid.sync()), and only a cooperative launch has all of "
+        f"it running at once: write kernel(..., cooperative=True), or kernel.bind(..., cooperative=True)"
+    )
 
 
 def _traps_in_groups(fault: CpuFault) -> bool:
@@ -156,22 +208,23 @@ def _batch_blocks(grid: Grid) -> int:
     return max(1, min(lanes // grid.threads, by_shared, grid.blocks))
 
 
-def observer_in_force() -> Observer | None:
+def observer_in_force(settings: config.Config) -> Observer | None:
     """Who watches a launch that begins now: the checks of the settings, and whoever is `observing`; None for nobody."""
-    members, names = observers(), config.current().cpu_check
+    members, names = observers(), settings.cpu_check
     if names:
         members = (*checks.make_checks(names), *members)
     return None if not members else members[0] if len(members) == 1 else Observers(members)
 
 
 def _run_watched(grid: Grid, observer: Observer | None, cooperative: bool) -> None:
-    """Run every block of the grid, and tell the observer of the launch, if there is one."""
-    if observer is None:
-        _run_grid(grid, None, cooperative)
-        return
-    observer.launched(grid)
-    _run_grid(grid, observer, cooperative)
-    observer.finished(grid)
+    """Run every block of the grid on lanes, and tell the observer of the launch, if there is one."""
+    with np.errstate(all="ignore"):
+        if observer is None:
+            _run_grid(grid, None, cooperative)
+            return
+        observer.launched(grid)
+        _run_grid(grid, observer, cooperative)
+        observer.finished(grid)
 
 
 def _run_grid(grid: Grid, observer: Observer | None, cooperative: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from jitload import config
 from jitload.cpu.function import observer_in_force
 from jitload.cpu.memory.access import lanes_of
 from jitload.cpu.memory.reporting import ReportingGlobalAddresses
@@ -162,7 +163,7 @@ def test_a_launch_that_nobody_watches_uses_the_plain_classes(launch, monkeypatch
 
     for way in ("load", "store", "load_vector", "store_vector", "elements"):
         monkeypatch.setattr(ReportingGlobalAddresses, way, refuse)
-    assert observer_in_force() is None
+    assert observer_in_force(config.current()) is None
     launch()
     with observing(Observer()), pytest.raises(AssertionError, match="reported"):
         launch()
@@ -172,10 +173,10 @@ def test_several_observers_are_told_the_same_in_order(launch):
     with observing(Notebook()) as alone:
         launch()
     with observing(Notebook()) as first, observing(Notebook()) as second:
-        assert isinstance(observer_in_force(), Observers)
+        assert isinstance(observer_in_force(config.current()), Observers)
         launch()
     assert first.accesses == second.accesses == alone.accesses
     assert first.events == second.events == alone.events
     assert first.blocks == second.blocks == alone.blocks
     assert first.branches == second.branches == alone.branches
-    assert observer_in_force() is None
+    assert observer_in_force(config.current()) is None

@@ -6,7 +6,6 @@ the threads that wait, are given to the same checks once more.
 
 from __future__ import annotations
 
-import ctypes
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,15 +17,13 @@ from jitload.cpu.memory.generic import at_generic, at_global, at_local, at_param
 from jitload.cpu.native import context as at
 from jitload.cpu.native.places import SPACES
 from jitload.cpu.native.room import address_of, take_room
-from jitload.cpu.native.standstill import Standstill
 from jitload.cpu.native.stopped import Stopped
 from jitload.cpu.native.waiting import Waiting
+from jitload.cpu.native.watchdog import Watchdog
 from jitload.cpu.run.batch import Batch
 from jitload.cpu.run.members import check_own_bits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jitload.cpu.native.kernel import NativeKernel
     from jitload.cpu.native.machine import MachineCode
     from jitload.cpu.native.operands import Resolved
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
     from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array
 
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32)
 _AT = {"global": at_global, "shared": at_shared, "local": at_local, "param": at_param, "generic": at_generic}
 
 
@@ -45,14 +41,13 @@ class NativeLaunch:
         self._kernel = kernel
         self._errands = errands
         self._stopped: Stopped | None = None
+        self._watchdog: Watchdog | None = None
         self._machine = machine
         self._grid = grid
-        self._error: BaseException | None = None
         self._room = take_room(machine.rooms, kernel, grid)
         self._words, self._table = self._room.words, self._room.table
         self._memory: list[Array] = []  # what addresses in the context point to
         self._overlap = False
-        self._stands = False
 
     def run(self) -> bool:
         """Run every block; False, and nothing has run, where arrays overlap: what is read there depends on the order.
@@ -62,54 +57,44 @@ class NativeLaunch:
         """
         self._words[at.VARIABLES] = self._variables()
         self._fill_table()
-        if self._overlap:
-            return False
-        # Bound methods of generators: what a signal handler raises comes out of their bytecode. They stand at a `yield`
-        # within `try` from the beginning, and go round within it: what came out of them would end them, and machine
-        # code would never hear of it.
-        polls, shields = self._poll(), self._shield()
-        next(polls)
-        next(shields)
-        poll, shield = _CALLBACK(polls.__next__), _CALLBACK(shields.__next__)
-        words = self._words
-        words[at.POLL] = ctypes.c_int64.from_buffer(poll).value
-        words[at.SHIELD] = ctypes.c_int64.from_buffer(shield).value
-        errands = self._callback_of_errands()
+        if not self._overlap:
+            self._call()
+        self._room.keep(self._machine.rooms)
+        return not self._overlap
+
+    def _call(self) -> None:
+        turn = self._room.hooks.turn
+        turn.launch = self
+        if self._kernel.errands:
+            self._stopped = Stopped(self._errands, self._grid, self._words, self._look_again)
         try:
             stopped = self._machine.launch(self._room.address, 0, self._grid.blocks)
-            if self._error is not None:
-                raise self._error
+            if turn.error is not None:
+                raise turn.error
             if stopped:
-                self._fail()
+                with np.errstate(all="ignore"):
+                    self._fail()
         finally:
-            del errands
+            turn.launch = turn.error = None
             self._stopped = None  # it holds this
-        self._room.keep(self._machine.rooms)
-        return True
 
-    def _callback_of_errands(self) -> object:
-        """What machine code calls where threads stop for lanes: made like the others."""
-        if not self._kernel.errands:
-            return None
-        self._stopped = Stopped(self._errands, self._grid, self._words, self._look_again)
-        answers = self._answer(self._stopped)
-        next(answers)
-        callback = _CALLBACK(answers.__next__)
-        self._words[at.ERRANDS] = ctypes.c_int64.from_buffer(callback).value
-        return callback
+    def look(self) -> int:
+        """As in `Called`: who runs for too long is stopped."""
+        if self._watchdog is None:
+            self._watchdog = Watchdog(self._grid, self._words, lambda: self._table)
+        return int(self._watchdog.look())
 
-    def _answer(self, stopped: Stopped) -> Iterator[int]:
-        """Do errands, and say whether some threads go on (0), nobody does (2), or the launch stops (1)."""
-        answer = 0
-        try:
-            while True:
-                yield answer
-                answer = 0 if stopped.do() else 2
-        except GeneratorExit:
-            return
-        except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
-            self._error = error
-            yield 1
+    def shield(self) -> int:
+        """As in `Called`: what must not be written goes to a copy from now on, also what is read."""
+        self._grid.arena.move_in_at(int(self._words[at.ADDRESS]))
+        self._look_again()
+        return 0
+
+    def do_errand(self) -> int:
+        """As in `Called`: 2 where nobody goes on."""
+        assert self._stopped is not None
+        with np.errstate(all="ignore"):
+            return 0 if self._stopped.do() else 2
 
     def _look_again(self) -> None:
         """Read the table of allocations again: some have come, gone or moved."""
@@ -172,44 +157,6 @@ class NativeLaunch:
             return int(self._grid.params.views["u64"][root.offset // 8])
         return self._grid.code.linker.address(self._kernel.variables[root.variable])
 
-    def _poll(self) -> Iterator[int]:
-        """Look whether to go on: signals are dealt with here, and who runs for too long is stopped."""
-        words, before, turns, endless = self._words, (-1, -1, -1), 0, False
-        standstill = Standstill(self._grid, words, lambda: self._table)
-        try:
-            while True:
-                yield int(self._stands or endless)
-                words[at.FUEL] = at.FUEL_EDGES
-                now = (int(words[at.BLOCK]), int(words[at.THREAD]), int(words[at.ROUNDS]))
-                turns = turns + 1 if now == before else 1
-                before = now
-                met = words[at.SITE] == at.ALL_MET
-                self._stands = met and standstill.look()
-                rounds = max(now[2] if met else 0, int(words[at.WARP_TURNS]))
-                endless = turns > at.ENDLESS_LOOKS or rounds > at.MOST_ROUNDS
-                words[at.WARP_TURNS] = 0
-                if self._stands or endless:
-                    words[at.CODE] = at.ENDLESS
-        except GeneratorExit:
-            return
-        except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
-            self._error = error
-            yield 1
-
-    def _shield(self) -> Iterator[int]:
-        """Before a write to what must not be written: it goes to a copy from now on, also what is read."""
-        words = self._words
-        try:
-            while True:
-                yield 0
-                self._grid.arena.move_in_at(int(words[at.ADDRESS]))
-                self._look_again()
-        except GeneratorExit:
-            return
-        except BaseException as error:  # noqa: BLE001 - it is raised when the machine code has returned
-            self._error = error
-            yield 1
-
     def _fail(self) -> NoReturn:
         words, grid = self._words, self._grid
         code, site, thread = (int(words[number]) for number in (at.CODE, at.SITE, at.THREAD))
@@ -232,12 +179,13 @@ class NativeLaunch:
         if code == at.TABLE_END:
             batch.fail(site, 0, "brx.idx past the end of its table")
         if code == at.ENDLESS:
-            if self._stands and self._stopped is not None:
+            stands = self._watchdog is not None and self._watchdog.stands
+            if stands and self._stopped is not None:
                 self._stopped.expect_completion()
             who, where = batch.thread_at(thread)
             turns = (at.MOST_ROUNDS if met else at.FUEL_EDGES * at.ENDLESS_LOOKS) // 1_000_000
             what = f"still running after {turns} million turns, an endless loop"
-            if self._stands:
+            if stands:
                 what = "going round in an endless loop: all threads of the block meet, and nothing has changed since"
             raise run_fault(grid.code.name, grid.code.places[site], what, thread=who, block=where)
         space, write = SPACES[int(words[at.WRITES]) >> 1], bool(words[at.WRITES] & 1)

@@ -10,6 +10,7 @@ import numpy as np
 from jitload.cpu.memory.slab import unset_bytes
 from jitload.cpu.native import context as at
 from jitload.cpu.native.frame import LANES
+from jitload.cpu.native.hooks import Hooks
 from jitload.cpu.native.loops import loops
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Room:
     Attributes:
         words: the context.
         table: for allocations.
+        hooks: what machine code calls in the middle.
     """
 
     def __init__(self, kernel: NativeKernel, grid: Grid) -> None:
@@ -53,7 +55,9 @@ class Room:
         self.table = np.zeros((_ROWS, at.ROW_WORDS), np.int64)
         self.words = words = np.zeros(at.NEAR + at.NEAR_WORDS * kernel.near + 1, np.int64)
         self.address = address_of(words)
+        self.hooks = Hooks()
         words[at.FUEL] = at.FUEL_EDGES
+        words[at.POLL], words[at.SHIELD], words[at.ERRANDS] = self.hooks.poll, self.hooks.shield, self.hooks.errands
         words[at.TABLE] = address_of(self.table)
         words[at.PARAMS : at.THREADS + 1] = (
             buffers[4], grid.params.nbytes, buffers[0], shared, buffers[1], stride, code.local_bytes,

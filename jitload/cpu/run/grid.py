@@ -48,7 +48,6 @@ class Grid:
         on_access: who is told of every access, as `Observer.accessed` is; set before the first batch is made.
     """
 
-    workspace = 0
     on_access: Callable[..., None] | None = None
 
     def __init__(
@@ -76,9 +75,22 @@ class Grid:
         self.warps = -(-self.threads // 32)
         self.params = Slab("param", len(params), 1, code.parameter_places)
         self.params.views["u8"][: len(params)] = np.frombuffer(params, np.uint8)
+        self.begin()
+
+    def begin(self) -> None:
+        """Be as at the beginning of a launch: the grid may run again, with other parameters."""
         self.started_ns = time.time_ns()
         self.steps = 0
+        self.workspace = 0
         self._numberings: dict[int, Numbering] = {}
+
+    def watched(self, on_access: Callable[..., None]) -> Grid:
+        """The grid of a launch with the same parameters, which whoever watches may keep."""
+        params = bytes(self.params.views["u8"][: self.params.nbytes])
+        cluster = self.order.cluster if self.explicit_cluster else None
+        grid = Grid(self.code, self.arena, params, self.shape, self.block_shape, self.shared_bytes, cluster)
+        grid.name, grid.on_access = self.name, on_access
+        return grid
 
     def numbering(self, blocks: int) -> Numbering:
         """The numbering of lanes in batches of so many blocks; made once per launch."""
