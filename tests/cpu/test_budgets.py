@@ -171,6 +171,11 @@ def test_the_text_of_one_printf_is_bounded(device, capsys):
     assert len(capsys.readouterr().out) == 4 * 4095
 
 
+@pytest.mark.parametrize("end", [" " * 200_000, f"//{'-' * 200_000}", f"/*{'-' * 200_000}*/"])
+def test_blanks_at_the_end_are_passed_in_linear_time(end):
+    assert Source(f"ret;{end}").tokens == ["ret", ";"]
+
+
 @pytest.mark.parametrize("stream", [None, io.TextIOWrapper(io.BytesIO(), encoding="ascii")], ids=["none", "ascii"])
 def test_printf_prints_what_there_is_to_print_to(device, monkeypatch, stream):
     monkeypatch.setattr(sys, "stdout", stream)

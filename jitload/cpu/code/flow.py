@@ -206,7 +206,7 @@ class FlowBuilder:
         for formal in self.function.parameters:
             if formal.space == "reg":
                 slot = self.formal_slots[formal.name] = self._slot(formal.type.bits)
-                place = Place(f".reg {formal.name}", 0, None)
+                place = _place_of(formal)
                 register = self.body.scope.registers[formal.name]
                 self.blocks[0].instructions.append(_move("ld", register, slot, place, self.body.scope))
         for formal in self.function.results:
@@ -218,7 +218,7 @@ class FlowBuilder:
     def _store_results(self, block: Block) -> None:
         for formal in self.function.results:
             if formal.space == "reg":
-                place = Place(f".reg {formal.name}", 0, None)
+                place = _place_of(formal)
                 register = self.body.scope.registers[formal.name]
                 move = _move("st", register, self.formal_slots[formal.name], place, self.body.scope)
                 block.instructions.append(move)
@@ -260,6 +260,10 @@ class FlowBuilder:
                 return self.labels[label.key]
             scope = scope.parent
         raise Refused(f"no label {name[:60]!r} in this function", instruction.place)
+
+
+def _place_of(formal: Variable) -> Place:
+    return Place(lambda: (f".reg {formal.name}", 0))
 
 
 def _move(opcode: str, value: Register | Immediate, slot: Variable, place: Place, scope: Scope) -> Instruction:

@@ -24,7 +24,7 @@ from jitload.cpu.native.writer import KernelWriter
 
 if TYPE_CHECKING:
     from jitload.cpu.kernel_code import KernelCode
-    from jitload.cpu.text.ir import Place, Variable
+    from jitload.cpu.text.ir import Variable, Written
 
 #: What a loop may wait with: at an mbarrier a thread stops, since it has no column, and to sleep is to do nothing.
 _STOPS = frozenset({"mbarrier", "nanosleep"})
@@ -85,7 +85,7 @@ def depends_on_order(code: KernelCode) -> bool:
         return False
 
 
-def _sites(code: KernelCode) -> dict[Place, int]:
+def _sites(code: KernelCode) -> dict[Written, int]:
     """The number of each place, as faults name it."""
     return {place.written: number for number, place in reversed(list(enumerate(code.places)))}
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.block_text import BlockText
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.native.inlined import Inlined
-    from jitload.cpu.text.ir import Place, Register, Variable
+    from jitload.cpu.text.ir import Place, Register, Variable, Written
 
 #: In place of a position in a block: what ends it.
 END = -1
@@ -61,7 +61,7 @@ class ErrandCode(NamedTuple):
 class _Function(FunctionWriter):
     """A function whose places have numbers already."""
 
-    sites: Mapping[Place, int]
+    sites: Mapping[Written, int]
 
     def site(self, place: Place) -> int:
         """The number of the place of an instruction."""
@@ -80,7 +80,7 @@ class ErrandWriter:
         sites: the number of each place, as faults name it.
     """
 
-    def __init__(self, code: KernelCode, inlined: Inlined, sites: Mapping[Place, int]) -> None:
+    def __init__(self, code: KernelCode, inlined: Inlined, sites: Mapping[Written, int]) -> None:
         variables: list[Variable] = []
         self._linker = code.linker
         self._variables = variables

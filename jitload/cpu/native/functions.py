@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jitload.cpu.native.frame import Meet
     from jitload.cpu.native.operands import Resolved
     from jitload.cpu.native.writer import Arrive, Emit
-    from jitload.cpu.text.ir import Place, Register, Symbol
+    from jitload.cpu.text.ir import Register, Symbol, Written
 
 
 class Functions(NamedTuple):
@@ -46,7 +46,7 @@ class Functions(NamedTuple):
 
 def write_functions(
     blocks: list[Block],
-    sites: Mapping[Place, int],
+    sites: Mapping[Written, int],
     resolve: Callable[[Symbol], Resolved],
     emit: tuple[Emit, Arrive],
     carry: Register,

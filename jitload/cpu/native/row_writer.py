@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jitload.cpu.native.operands import Resolved
     from jitload.cpu.native.reach import Reach
     from jitload.cpu.native.writer import Arrive, Emit
-    from jitload.cpu.text.ir import Place, Register, Symbol
+    from jitload.cpu.text.ir import Register, Symbol, Written
 
 _NAME = re.compile(r"%[\w.]+")
 
@@ -29,7 +29,7 @@ class RowWriter(KernelWriter):
     def __init__(
         self,
         blocks: list[Block],
-        sites: Mapping[Place, int],
+        sites: Mapping[Written, int],
         resolve: Callable[[Symbol], Resolved],
         emit: tuple[Emit, Arrive],
         carry: Register,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from jitload.cpu.native.operands import Resolved
     from jitload.cpu.native.shapes import Shapes
     from jitload.cpu.native.writer import Arrive, Emit
-    from jitload.cpu.text.ir import Instruction, Place, Register, Symbol
+    from jitload.cpu.text.ir import Instruction, Register, Symbol, Written
 
 
 class Varies(Exception):  # noqa: N818 - what is known of registers is made anew with it
@@ -58,7 +58,7 @@ class WideWriter(RowWriter):
     def __init__(
         self,
         blocks: list[Block],
-        sites: Mapping[Place, int],
+        sites: Mapping[Written, int],
         resolve: Callable[[Symbol], Resolved],
         emit: tuple[Emit, Arrive],
         carry: Register,

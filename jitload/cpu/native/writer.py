@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jitload.cpu.code.control import Block
     from jitload.cpu.native.operands import Resolved
     from jitload.cpu.native.reach import Reach
-    from jitload.cpu.text.ir import Instruction, Operand, Place, Symbol
+    from jitload.cpu.text.ir import Instruction, Operand, Place, Symbol, Written
 
     Emit = Callable[["KernelWriter", Instruction], None]
     Arrive = Callable[["KernelWriter", Instruction], Meet]
@@ -56,7 +56,7 @@ class KernelWriter(OperandReader):
     def __init__(
         self,
         blocks: list[Block],
-        sites: Mapping[Place, int],
+        sites: Mapping[Written, int],
         resolve: Callable[[Symbol], Resolved],
         emit: tuple[Emit, Arrive],
         carry: Register,

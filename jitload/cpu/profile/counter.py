@@ -162,7 +162,7 @@ class Counter(Observer):
 
 def _alike(places: Sequence[Place], others: Sequence[Place]) -> bool:
     """Whether two kernels have the same instructions at the same lines, wherever those lines can be shown from."""
-    return [one._replace(excerpt=None) for one in places] == [one._replace(excerpt=None) for one in others]
+    return [one.written for one in places] == [one.written for one in others]
 
 
 def _count_cost(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jitload.cpu.text.ir import (
@@ -27,6 +28,7 @@ from jitload.images.ptx.tokens import Cursor, find_brace
 
 if TYPE_CHECKING:
     from jitload.cpu.text.program import Program
+    from jitload.images.ptx.tokens import Source
 
 _LONGEST_TEXT = 1000  # of an instruction, for people
 _CALL_ENDS = ("", ".")
@@ -69,12 +71,13 @@ class _BodyReader(OperandReader):
 
     def _read_statement(self) -> None:
         cursor = self.cursor
-        word, after = cursor.tokens[cursor.index : cursor.index + 2]
-        if after == ":" and word[0] not in "{};." and cursor.index + 1 < self.end:
-            cursor.index += 2
-            self._read_label(word)
-        elif word[0] not in "{};.":
-            self.body.items.append(self._read_instruction())
+        word = cursor.tokens[cursor.index]
+        if word[0] not in "{};.":
+            if cursor.tokens[cursor.index + 1] == ":" and cursor.index + 1 < self.end:
+                cursor.index += 2
+                self._read_label(word)
+            else:
+                self.body.items.append(self._read_instruction())
         elif word == "{":
             cursor.index += 1
             self.scope = Scope(self.scope)
@@ -186,7 +189,8 @@ class _BodyReader(OperandReader):
         first = cursor.index
         cursor.depth = 0
         guard, negated = None, False
-        if cursor.accept("@"):
+        if cursor.tokens[first] == "@":
+            cursor.index += 1
             negated = cursor.accept("!")
             guard = self.find_register(cursor.take())
             if guard is None or guard.type.bits != 1:
@@ -206,12 +210,15 @@ class _BodyReader(OperandReader):
             while cursor.peek() != ";" and cursor.index < self.end:
                 cursor.index += 1
             cursor.expect(";")
-        text, line = cursor.source.stands(first, cursor.index - 1)
-        place = Place(text.rstrip("; ")[:_LONGEST_TEXT], line, *self.lines.current)
+        place = Place(partial(_stands, cursor.source, first, cursor.index - 1), self.lines.current)
         if len(operands) == 2 and isinstance(operands[1], Memory) and name.startswith(("mov.", "cvta.")):
             # An element of an array stands for its address here.
             base, offset = operands[1]
             operands = (operands[0], base._replace(offset=offset)) if isinstance(base, Symbol) else operands
-        instruction = Instruction(name, operands, place, self.scope)
-        instruction.guard, instruction.negated, instruction.malformed = guard, negated, malformed
-        return instruction
+        return Instruction(name, operands, place, self.scope, guard, negated, malformed)
+
+
+def _stands(source: Source, first: int, last: int) -> tuple[str, int]:
+    """An instruction as written, for people, and its line."""
+    text, line = source.stands(first, last)
+    return text.rstrip("; ")[:_LONGEST_TEXT], line

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from jitload.cpu.text.lines import NOWHERE, Lines
 from jitload.cpu.types import HELD
 from jitload.images.ptx.values import Function as Function
 from jitload.images.ptx.values import Immediate as Immediate
@@ -105,27 +106,65 @@ class CallSyntax(NamedTuple):
 Operand = Register | Immediate | Special | Symbol | Memory | Vector | Texel | Pair | Not | Part | Sink | CallSyntax
 
 
-class Place(NamedTuple):
-    """Where an instruction stands, for people.
+class Written(NamedTuple):
+    """What a place says, without the excerpt: equal for the same instruction, whenever its text is read.
 
     Attributes:
         text: the instruction as written.
         ptx_line: its 1-based line.
         cuda_line: "file:line" of the CUDA source, or None.
         inlined_at: the lines at which the function around it was inlined, the innermost first.
-        excerpt: gives the text of that line, with a caret, or "".
     """
 
     text: str
     ptx_line: int
     cuda_line: str | None
-    inlined_at: tuple[str, ...] = ()
-    excerpt: Callable[[], str] | None = None
+    inlined_at: tuple[str, ...]
+
+
+class Place:
+    """Where an instruction stands, for people; few places are ever asked, so each looks its text up when it is.
+
+    Args:
+        stands: gives the instruction as written, and its 1-based line.
+        lines: where it comes from.
+    """
+
+    __slots__ = ("_lines", "_stands")
+
+    def __init__(self, stands: Callable[[], tuple[str, int]], lines: Lines = NOWHERE) -> None:
+        self._stands = stands
+        self._lines = lines
 
     @property
-    def written(self) -> Place:
-        """Without the excerpt, of which every reading of a text makes a new one: equal for the same instruction."""
-        return self._replace(excerpt=None)
+    def text(self) -> str:
+        """The instruction as written."""
+        return self._stands()[0]
+
+    @property
+    def ptx_line(self) -> int:
+        """Its 1-based line."""
+        return self._stands()[1]
+
+    @property
+    def cuda_line(self) -> str | None:
+        """The line of the CUDA source, "file:line", or None."""
+        return self._lines.line
+
+    @property
+    def inlined_at(self) -> tuple[str, ...]:
+        """The lines at which the function around it was inlined, the innermost first."""
+        return self._lines.inlined_at
+
+    @property
+    def excerpt(self) -> Callable[[], str] | None:
+        """What gives the text of the CUDA line, with a caret, or ""."""
+        return self._lines.excerpt
+
+    @property
+    def written(self) -> Written:
+        """What it says."""
+        return Written(*self._stands(), self._lines.line, self._lines.inlined_at)
 
 
 class Instruction:
@@ -143,13 +182,22 @@ class Instruction:
 
     __slots__ = ("guard", "malformed", "modifiers", "negated", "opcode", "operands", "place", "scope")
 
-    def __init__(self, name: str, operands: tuple[Operand, ...], place: Place, scope: Scope) -> None:
+    def __init__(
+        self,
+        name: str,
+        operands: tuple[Operand, ...],
+        place: Place,
+        scope: Scope,
+        guard: Register | None = None,
+        negated: bool = False,
+        malformed: str | None = None,
+    ) -> None:
         self.opcode, self.modifiers = _take_apart(name)
         self.operands = operands
-        self.guard: Register | None = None
-        self.negated = False
+        self.guard = guard
+        self.negated = negated
         self.place = place
-        self.malformed: str | None = None
+        self.malformed = malformed
         self.scope = scope
 
 

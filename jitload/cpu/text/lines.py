@@ -80,6 +80,9 @@ class Lines(NamedTuple):
     excerpt: Callable[[], str] | None
 
 
+NOWHERE = Lines(None, (), None)
+
+
 class LineTracker:
     """Follows the `.loc` directives of one function.
 
@@ -97,7 +100,7 @@ class LineTracker:
         self._files = files
         self._users = users
         self._calls: dict[Position, Position | None] = {}
-        self.current = Lines(None, (), None)
+        self.current = NOWHERE
 
     def read(self, cursor: Cursor) -> None:
         """Read a directive, behind its name."""

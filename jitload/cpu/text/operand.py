@@ -81,11 +81,10 @@ class OperandReader:
                 return None
             if scope.ranges:
                 stem, digits = split_number(name)
-                count, type_ = scope.ranges.get(stem, (0, None))
-                if type_ is not None and digits and int(digits) < count:
-                    register = Register(name, type_, len(self.registers))
+                known = scope.ranges.get(stem)
+                if known is not None and digits and int(digits) < known[0]:
+                    register = scope.registers[name] = Register(name, known[1], len(self.registers))
                     self.registers.append(register)
-                    scope.registers[name] = register
                     return register
             scope = scope.parent
         return None
@@ -103,28 +102,30 @@ class OperandReader:
         """The operands up to the semicolon, which is left there."""
         cursor = self.cursor
         operands: list[Operand] = []
-        if cursor.peek() == ";":
+        tokens, registers, literals, index = cursor.tokens, self.scope.registers, self._literals, cursor.index
+        if tokens[index] == ";":
             return ()
-        tokens, registers, literals = cursor.tokens, self.scope.registers, self._literals
         while True:
             # Most operands are a register or a literal, an address of those or registers in braces; a brace at least
             # comes after them.
-            word, after = tokens[cursor.index], tokens[cursor.index + 1]
+            word, after = tokens[index], tokens[index + 1]
             found = registers.get(word) or literals.get(word) or (self.find_register(word) if word[0] == "%" else None)
             if found is not None and after == ",":
                 operands.append(found)
-                cursor.index += 2
+                index += 2
                 continue
             if found is not None and after == ";":
                 operands.append(found)
-                cursor.index += 1
+                cursor.index = index + 1
                 return tuple(operands)
+            cursor.index = index
             if word == "[" and (base := registers.get(after)) is not None:
                 operands.append(self._read_address(base))
             else:
                 operands.append((self._read_plain() if word == "{" else None) or self._read_operand())
             if not cursor.accept(","):
                 return tuple(operands)
+            index = cursor.index
 
     def _read_plain(self) -> Vector | None:
         """`{a, b, ...}` of nothing but registers, or None, with the cursor where it was."""
@@ -149,8 +150,8 @@ class OperandReader:
         if tokens[first + 2] == "]":
             cursor.index = first + 3
             return Memory(base, 0)
-        offset = self._literals.get(tokens[first + 3]) if tokens[first + 2 : first + 5 : 2] == ["+", "]"] else None
-        if offset is not None and not offset.float_width and isinstance(offset.value, int):
+        offset = self._literals.get(tokens[first + 3]) if tokens[first + 2] == "+" else None
+        if offset is not None and tokens[first + 4] == "]" and not offset.float_width and isinstance(offset.value, int):
             cursor.index = first + 5
             return Memory(base, offset.value)
         cursor.index = first + 1

@@ -14,17 +14,22 @@ from jitload.images.ptx.limits import DIGITS, NESTING, TEXT_BYTES, TOKENS
 # What is never closed goes to the end, of the line or the text: to look for its other end again from each place where
 # it might begin takes quadratic time.
 _COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+# Blanks before a word are part of a match: to try every kind of word at each of them takes longer than all the rest.
+# Sets without a class such as \w are looked up in one step.
 _TOKEN = re.compile(
+    r"[ \t\r\f\v]*("
     r"[][,;{}()\n]"  # most words of a text: the first that are tried
-    r"|[%$_A-Za-z][\w$.%]*(?:::\w[\w.$]*)*|\.\w+(?:::\w+)*"
+    r"|[%$_A-Za-z][a-zA-Z0-9_$.%]*(?:::[a-zA-Z0-9_][a-zA-Z0-9_.$]*)*|\.[a-zA-Z0-9_]+(?:::[a-zA-Z0-9_]+)*"
     r'|"(?:[^"\\\n]|\\.)*"?'
     r"|0[fF][0-9a-fA-F]{8}(?!\w)|0[dD][0-9a-fA-F]{16}(?!\w)"
     r"|0[xX][0-9a-fA-F]+U?|0[bB][01]+U?"
     r"|\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\d+U?"
     r"|<<|>>|&&|\|\||[=!<>]="
-    r"|\S",
+    r"|\S"
+    r")",
     re.ASCII,
 )
+_BLANKS = " \t\r\f\v"
 
 
 class Source:
@@ -69,7 +74,7 @@ class Source:
                 return " ".join(text.split()), line + 1
         if self._starts is None:
             found = _TOKEN.finditer(_without_comments(self.text))
-            self._starts = array("q", (match.start() for match in found if match.group() != "\n"))
+            self._starts = array("q", (match.start(1) for match in found if match[1] != "\n"))
         text = self.text[self._starts[first] : self._starts[last] + len(self.tokens[last])]
         return " ".join(text.split()), self.line(first)
 
@@ -80,8 +85,8 @@ class Source:
 
 
 def _without_comments(text: str) -> str:
-    """The text with blanks in the place of comments."""
-    return _COMMENT.sub(_blank, text)
+    """The text with blanks in the place of comments, and none at its end, where words would be looked for at each."""
+    return _COMMENT.sub(_blank, text).rstrip(_BLANKS)
 
 
 def _blank(match: re.Match[str]) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jitload.cpu.isa.registry import Name
     from jitload.cpu.isa.row import Row
     from jitload.cpu.native.inlined import Inlined
-    from jitload.cpu.text.ir import Instruction, Place
+    from jitload.cpu.text.ir import Instruction, Written
 
 #: How many names are tried of one row; of one whose instruction ends a block, which takes a kernel for each.
 _MOST, _MOST_ENDS = 96, 16
@@ -85,7 +85,7 @@ def _inlined(lines: Sequence[str]) -> Inlined:
     return inline(drafts, linker, "k", set(drafts), 1 << 16)
 
 
-def _sites(blocks: Sequence[Block]) -> dict[Place, int]:
+def _sites(blocks: Sequence[Block]) -> dict[Written, int]:
     found = [one.place for block in blocks for one in block.instructions]
     found += [block.end.instruction.place for block in blocks if getattr(block.end, "instruction", None)]
     return {place.written: number for number, place in enumerate(found)}
