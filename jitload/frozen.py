@@ -9,9 +9,11 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any, NoReturn, TypeVar
 
     from typing_extensions import Self
+
+    Made = TypeVar("Made", bound="Value")
 
 
 class Value:
@@ -64,3 +66,19 @@ class Value:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._set(**state)
+
+
+class Makers(dict["type[Value]", "Callable[..., object]"]):
+    """A class -> what its `_maker()` gives, asked for when one is first made.
+
+    To compile one takes 0.1 ms, and a process that never makes one does not pay for it: whoever keeps bytes under keys
+    of his own decodes no kernel. To look one up takes 30 ns.
+    """
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, made: type[Made]) -> Callable[..., Made]:
+            """The maker of that class."""
+
+    def __missing__(self, made: type[Value]) -> Callable[..., object]:
+        return self.setdefault(made, made._maker())

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from jitload.frozen import Value
+from jitload.frozen import Makers, Value
 
 
 class Point(Value):
@@ -59,6 +59,24 @@ def test_a_maker_gives_instances_like_any_other():
         del point.y
     with pytest.raises(TypeError):
         Point.quick()(1)
+
+
+def test_a_maker_is_made_when_one_is_first_asked_for_and_no_more():
+    asked = []
+
+    class Counted(Value):
+        __slots__ = ("x", "y")
+
+        @classmethod
+        def _maker(cls):
+            asked.append(cls)
+            return super()._maker()
+
+    make = Makers()
+    assert asked == []
+    assert [make[Counted](x=at, y=2).x for at in (1, 3)] == [1, 3]
+    assert asked == [Counted]
+    assert make[Other](x=1, y=2) == Other(1, 2)
 
 
 def test_repr_shows_the_fields():

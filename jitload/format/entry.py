@@ -26,6 +26,7 @@ from types import MappingProxyType
 from jitload.digest import DIGEST_BYTES, sha256
 from jitload.errors import ArtifactError
 from jitload.format.json import canonical_json, read_canonical
+from jitload.frozen import Makers
 from jitload.values import BLOB, Blob, KernelInfo, Kind, Parameter, Resources, Toolchain
 
 TYPE_CHECKING = False
@@ -175,11 +176,8 @@ def _section_ends(data: bytes, key: str | None, came: Came | None = None) -> tup
     return meta_end, factors_end, payload_end
 
 
-# On the way to every hit from the disk.
-_make_toolchain = Toolchain._maker()
-_make_parameter = Parameter._maker()
-_make_resources = Resources._maker()
-_make_kernel = KernelInfo._maker()
+#: On the way to every hit from the disk.
+_make = Makers()
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -220,7 +218,7 @@ def _fields_from_json(
         "kind": kind,
         "log": log,
         "name": name,
-        "toolchain": _make_toolchain(digest=digest, name=compiler, version=version),
+        "toolchain": _make[Toolchain](digest=digest, name=compiler, version=version),
         "variables": _variables_from_json(meta["variables"]) if "variables" in meta else _NO_VARIABLES,
     }
 
@@ -243,7 +241,7 @@ def _resources_from_json(row: list[Json] | None) -> Resources | None:
         and (loads >= 0 <= stores and stack >= 0)
     ):
         raise TypeError(f"expected the resources of a kernel, got {row!r:.80}")
-    return _make_resources(
+    return _make[Resources](
         barriers=barriers,
         code_bytes=code,
         constant_bytes=constant,
@@ -270,7 +268,7 @@ def _kernel_from_json(row: list[Json], types: list[Json], resources: Resources |
     elif len(types) != len(params):
         raise ValueError(f"types of {len(types)} parameters, there are {len(params)}")
     parameters = tuple([_parameter_from_json(*pair) for pair in zip(params, _expect(types, list))])  # noqa: B905
-    return _make_kernel(
+    return _make[KernelInfo](
         max_threads=max_threads,
         name=name,
         params=parameters,
@@ -291,7 +289,7 @@ def _parameter_from_json(row: list[Json], cpp: str) -> Parameter:
         and alignment >= 0
     ):
         raise TypeError(f"expected a parameter, got {row!r:.80}")
-    return _make_parameter(
+    return _make[Parameter](
         alignment=alignment,
         const=const,
         cpp=cpp,

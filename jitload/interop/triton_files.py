@@ -85,7 +85,7 @@ class ProcessFiles:
             if not is_plain(self._key):
                 raise UsageValueError(f"{self._key!r:.80} is not the name of a file")
             directory = f"{_process_directory(*here)}/{self._key}"
-            Path(directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.makedirs(directory, 0o700, exist_ok=True)  # noqa: PTH103 - Path.mkdir takes 25 us more, a twelfth of a hit
             self._directories[here] = directory
         path = f"{directory}/{name}"
         _make_file(path, data)
