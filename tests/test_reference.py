@@ -28,7 +28,16 @@ ENTRIES = [
 ]
 NAMED = dict(ENTRIES)
 #: Class -> what makes it, where its constructor is nobody else's; its docstring names that.
-MADE_BY = {"JitKernel": "jit_kernel", "Stats": "stats", "batch.report.PrecompileReport": "precompile"}
+MADE_BY = {
+    "JitKernel": "jit_kernel",
+    "Stats": "stats",
+    "batch.report.PrecompileReport": "precompile",
+    "cpu.profile.kernel_profile.KernelProfile": "CpuProfile.kernel",
+    "cpu.profile.kernel_profile.LineProfile": "CpuProfile.line",
+    "tiers.audit.CacheStats": "Cache.stats",
+    "tiers.audit.EntryInfo": "Cache.entries",
+    "tiers.explain.Explanation": "explain",
+}
 
 
 class Said(NamedTuple):

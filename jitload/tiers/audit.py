@@ -29,7 +29,7 @@ MAX_TIME = 4102444800.0
 
 
 class EntryInfo(Value):
-    """One entry of the disk tier.
+    """One entry of the disk tier, as `Cache.entries` gives them.
 
     Attributes:
         key: its key.
@@ -61,7 +61,7 @@ class EntryInfo(Value):
 
 
 class CacheStats(Value):
-    """What the disk tier holds.
+    """What the disk tier holds, as `Cache.stats` gives it.
 
     Attributes:
         directory: where, or None for a cache in memory only.

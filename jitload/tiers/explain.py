@@ -67,7 +67,7 @@ class Nearest(Value):
 
 
 class Explanation(Value):
-    """The answer to "what would it get, and why?". `str()` gives it as text.
+    """The answer of `explain` to "what would it get, and why?". `str()` gives it as text.
 
     Attributes:
         request: a line about the request.

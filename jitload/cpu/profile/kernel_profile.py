@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class LineProfile(Metrics):
-    """The figures of one line.
+    """The figures of one line, as `CpuProfile.line` gives them.
 
     Attributes:
         name: "saxpy.cu:7", or "ptx:31" where the PTX was compiled without -lineinfo.
@@ -34,7 +34,7 @@ class LineProfile(Metrics):
         return self.name.rpartition(":")[0]
 
     def is_called(self, line: int | str) -> bool:
-        """Whether a number of a CUDA line, or a name with or without its directories, means this line."""
+        """Whether `line`, a number of a CUDA line or a name with or without its directories, means this line."""
         if isinstance(line, int):
             return line == self.number and self.file != "ptx"
         return self.name == line or self.name.endswith(f"/{line}")
@@ -48,7 +48,7 @@ class LineProfile(Metrics):
 
 
 class KernelProfile(Metrics):
-    """The figures of one kernel, over all its launches in the profile.
+    """The figures of one kernel, over all its launches in the profile, as `CpuProfile.kernel` gives them.
 
     Attributes:
         name: what the user calls it: "saxpy", "reduce<float, 256>".

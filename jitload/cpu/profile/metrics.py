@@ -95,18 +95,18 @@ class Metrics:
         self.traffic: dict[tuple[str, str], Traffic] = {}
 
     def count(self, instruction_class: str, warps: int, threads: int) -> None:
-        """Count one instruction that so many warps, with so many active threads in all, executed."""
+        """Count one instruction of an `instruction_class` that `warps`, with `threads` active in all, executed."""
         self.inst_executed += warps
         self.thread_inst_executed += threads
         before = self.classes.get(instruction_class, (0, 0))
         self.classes[instruction_class] = (before[0] + warps, before[1] + threads)
 
     def add_traffic(self, space: str, way: str, traffic: Traffic) -> None:
-        """Add accesses of one kind."""
+        """Add `traffic` of one `way` to one `space`."""
         self.traffic.setdefault((space, way), Traffic()).add(traffic)
 
     def add(self, other: Metrics) -> None:
-        """Add the figures of another."""
+        """Add the figures of the `other`."""
         for name in self.COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name, (warps, threads) in other.classes.items():
