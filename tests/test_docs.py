@@ -10,15 +10,17 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
+import typer
 from typer.main import get_command
 
 import jitload
 from jitload import errors
-from jitload.cli.app import COMMANDS
+from jitload.cli.app import COMMANDS, app
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -67,6 +69,34 @@ def test_commands_that_pages_name_are_commands():
             assert not word or groups[command] is None or word in groups[command], f"{page}: jitload {command} {word}"
             asked += 1
     assert asked > 100
+
+
+def shell_commands(text: str):
+    """The words of each call of jitload in shell blocks and in lines that are set in, without variables in front."""
+    found = re.findall(r"^ *```(?:sh|bash)\n(.*?)^ *```|^ {4}(jitload [^\n]*)$", text, re.DOTALL | re.MULTILINE)
+    for line in "\n".join(block + line for block, line in found).replace("\\\n", " ").splitlines():
+        calls: list[list[str]] = [[]]
+        for word in shlex.split(line, comments=True):
+            if word in {"&&", "||", "|"}:
+                calls.append([])
+            elif calls[-1] or not re.match(r"[A-Z_]+=", word):
+                calls[-1].append(word)
+        yield from (call[1:] for call in calls if call[:1] == ["jitload"])
+
+
+def test_options_that_pages_give_are_options():
+    asked = 0
+    for page in [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]:
+        for words in shell_commands(page.read_text()):
+            command = get_command(app)
+            while hasattr(command, "get_command") and not words[0].startswith("-"):
+                command = command.get_command(typer.Context(command), words.pop(0))
+            known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+            own = words[: words.index("--")] if "--" in words else words
+            given = {word.split("=")[0] for word in own if word.startswith("-")}
+            assert given <= known, f"{page}: jitload ... {' '.join(words)}: {given - known}"
+            asked += 1
+    assert asked > 60
 
 
 @pytest.mark.parametrize("page", ["start.md", "settings.md", "howto/author.md"])
