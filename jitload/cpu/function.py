@@ -151,7 +151,7 @@ class _Launches:
             try:
                 if self._cooperative:
                     self._run_together(grid, observer)
-                elif observer is not None or grid.order.size > 1:
+                elif observer is not None or grid.cluster_blocks > 1:
                     self._run_alone(grid, observer)
                 else:
                     self._run_by_engine(grid, settings.cpu_engine)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from jitload.values import KernelInfo, Parameter
 
 
+_new = tuple.__new__  # a third of what the class takes
+
+
 class Missing:
     """The default of every parameter of a compiled launch, so that a wrong count can be told in our own words."""
 
@@ -56,6 +59,7 @@ class Signature:
             (isinstance(field, Pointer), field.convert) for field in self._fields
         ]
         self._consts = [isinstance(field, Pointer) and field.const for field in self._fields]
+        self._labels = [one.name or f"argument {position}" for position, one in enumerate(info.params)]
         fast = tuple(field.fast for field in self._fields)
         self.fast_types: tuple[str, ...] | None = fast if all(fast) else None
 
@@ -82,15 +86,14 @@ class Signature:
                 values.append(self._place(position, given, hosts))
                 continue
             try:
-                converted = convert(args[position], stream) if is_pointer else convert(args[position])
+                converted = convert(given, stream) if is_pointer else convert(given)
             except Misfit as misfit:
                 raise self._argument_error(position, misfit) from misfit.__cause__
             if isinstance(converted, ArrayView):
                 views[position] = converted
                 if converted.host:
-                    parameter = self.info.params[position]
-                    label = parameter.name or f"argument {position}"
-                    hosts.append(HostArray(position, label, self._consts[position], converted))
+                    known = position, self._labels[position], self._consts[position], converted, None
+                    hosts.append(_new(HostArray, known))
                     converted = 0
                 else:
                     converted = converted.address
@@ -108,8 +111,7 @@ class Signature:
 
         if not given.view.host:
             return describe(given.view.address)
-        label = self.info.params[position].name or f"argument {position}"
-        hosts.append(HostArray(position, label, bool(given.view.readonly), given.view, describe))
+        hosts.append(HostArray(position, self._labels[position], bool(given.view.readonly), given.view, describe))
         return bytes(given.nbytes)
 
     def learn(self, plan: _native.Plan, args: Sequence[object], views: Mapping[int, ArrayView]) -> None:

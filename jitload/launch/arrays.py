@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import math
 import operator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
-    from jitload.launch.foreign import Given, Interface, Layout, NumpyArray, TorchTensor
+    from jitload.launch.foreign import Given, Interface, Layout, NumpyArray, NumpyDtype, TorchTensor
 
 #: Libraries whose arrays never change, whatever their DLPack flags say (JAX 0.10 sets none).
 _IMMUTABLE = frozenset({"jax", "jaxlib", "tensorflow", "pyarrow", "mlx"})
@@ -27,6 +28,24 @@ _MASKED = "a masked array cannot be passed to a kernel"
 #: Scalars of type strings that may stand for others, which the dtype tells.
 _BYTES = frozenset({"void", "uint8", "int8"})
 _new = tuple.__new__
+
+
+class _ArrayStruct(ctypes.Structure):
+    """NumPy's PyArrayInterface ("The Array Interface", C-struct access), as far as the address of the first element."""
+
+    _fields_ = (
+        *((name, ctypes.c_int) for name in ("two", "nd")),
+        ("typekind", ctypes.c_char),
+        *((name, ctypes.c_int) for name in ("itemsize", "flags")),
+        *((name, ctypes.c_void_p) for name in ("shape", "strides", "data")),
+    )
+
+
+_ARRAY_DATA = _ArrayStruct.data.offset
+_word_at = ctypes.c_size_t.from_address
+_capsule_pointer = ctypes.PYFUNCTYPE(ctypes.c_size_t, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", ctypes.pythonapi)
+)
 
 
 class ArrayView(NamedTuple):
@@ -138,25 +157,25 @@ def _home(kind: type) -> str:
 
 
 def _numpy_view(array: NumpyArray) -> ArrayView:
-    dtype = array.dtype
-    if dtype.hasobject:
-        raise Misfit(f"an array of dtype {dtype} holds Python objects")
-    if not (dtype.isnative if dtype.fields is None else is_native(dtype)):
-        name = dtype.str if dtype.fields is None else str(dtype)
-        raise Misfit(f"the array's bytes are swapped (dtype {name}); pass array.astype(array.dtype.newbyteorder('='))")
+    element = _plain_element(array.dtype)
     flags = array.flags
     if not (flags.c_contiguous or flags.f_contiguous):
         raise Misfit(f"the array of shape {array.shape} is not contiguous; pass {dense_copy(array)}")
-    return ArrayView(
-        address=array.__array_interface__["data"][0],
-        nbytes=array.nbytes,
-        element=numpy_element(dtype),
-        readonly="" if flags.writeable else "is read-only",
-        host=True,
-        stream=None,
-        keep=array,
-        layout=array,
-    )
+    # `__array_interface__` has it too, for more than twice the time.
+    address = _word_at(_capsule_pointer(array.__array_struct__, None) + _ARRAY_DATA).value
+    why = "" if flags.writeable else "is read-only"
+    return _new(ArrayView, (address, array.nbytes, element, why, True, None, array, array, False))
+
+
+@functools.cache
+def _plain_element(dtype: NumpyDtype) -> Element:
+    """The element of a NumPy dtype that a kernel can take."""
+    if dtype.hasobject:
+        raise Misfit(f"an array of dtype {dtype} holds Python objects")
+    if not is_native(dtype):
+        name = dtype.str if dtype.fields is None else str(dtype)
+        raise Misfit(f"the array's bytes are swapped (dtype {name}); pass array.astype(array.dtype.newbyteorder('='))")
+    return numpy_element(dtype)
 
 
 def _torch_view(tensor: TorchTensor, torch: ModuleType, device: str) -> ArrayView:

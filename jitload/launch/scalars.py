@@ -106,6 +106,8 @@ class Integer:
         Raises:
             Misfit: not an integer, or out of range.
         """
+        if type(value) is int and self.fast:  # what most are
+            return self.checked(value)
         number = self.whole(value)
         return number.to_bytes(16, "little") if self._size == 16 else number
 
@@ -151,7 +153,7 @@ class Floating:
         Raises:
             Misfit: not a number, or too large for the type.
         """
-        number = real_number(value)
+        number = value if type(value) is float or type(value) is int else real_number(value)
         try:
             result = float(number)
             self._pack(result)

@@ -36,6 +36,8 @@ class HostArray(NamedTuple):
 class _Region:
     """A range of host bytes that travels as one: overlapping arrays must stay one memory on the other side too."""
 
+    __slots__ = ("address", "copied", "end", "members", "start", "written")
+
     def __init__(self, first: HostArray) -> None:
         self.start = first.view.address
         self.end = first.view.address + first.view.nbytes
@@ -56,9 +58,8 @@ class _Region:
             return self.members[0].label
         return " and ".join(dict.fromkeys(array.label for array in self.members))
 
-    def place(self, memory: Memory | HostMemory) -> None:
+    def place(self, memory: Memory, adopt: Callable[..., int | None] | None) -> None:
         """Give it an address in a memory: its own bytes where that memory takes them, else a copy of them."""
-        adopt: Callable[..., int | None] | None = getattr(memory, "adopt", None)
         nbytes = self.end - self.start
         found = None if adopt is None else adopt(self.start, nbytes, self.label, written=self.written)
         self.copied = found is None and nbytes > 0
@@ -89,11 +90,12 @@ def run_staged(
         finish: waits until everything has happened that was asked of `memory`, and the launch: all of it is queued.
             It is told whether that went well, and the arrays may change.
     """
+    adopt: Callable[..., int | None] | None = getattr(memory, "adopt", None)
     regions = _merge(arrays)
     placed: list[_Region] = []
     try:
         for region in regions:
-            region.place(memory)
+            region.place(memory, adopt)
             placed.append(region)
             if region.copied:
                 memory.write(region.address, region.bytes_view())
@@ -133,8 +135,8 @@ def _copy_back(memory: Memory, regions: Sequence[_Region]) -> None:
 
 
 def _merge(arrays: Sequence[HostArray]) -> list[_Region]:
-    if len(arrays) == 1:
-        return [_Region(arrays[0])]
+    if len(arrays) == 1 or _are_apart([(array.view.address, array.view.nbytes) for array in arrays]):
+        return [_Region(array) for array in arrays]
     regions = [_Region(array) for array in arrays if array.view.nbytes == 0]
     current: _Region | None = None
     for array in sorted((a for a in arrays if a.view.nbytes), key=lambda a: a.view.address):
@@ -145,3 +147,13 @@ def _merge(arrays: Sequence[HostArray]) -> list[_Region]:
             regions.append(current)
     # In the order of the arguments, so that a launch makes the same allocations wherever the host arrays happen to lie.
     return sorted(regions, key=lambda region: region.members[0].position)
+
+
+def _are_apart(ranges: list[tuple[int, int]]) -> bool:
+    """Whether no two ranges of (address, bytes) overlap; False also where one is empty."""
+    behind = 0
+    for address, nbytes in sorted(ranges):
+        if address < behind or not nbytes:
+            return False
+        behind = address + nbytes
+    return True

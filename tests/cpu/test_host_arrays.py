@@ -73,6 +73,18 @@ def test_a_memory_that_takes_guests_shows_the_array_itself():
         arena.read(values[0], memoryview(bytearray(1)))
 
 
+@pytest.mark.parametrize("dtype", ["f4", "i1", "c16", "M8[s]", "V3", [("a", "i4"), ("b", "f4", 2)]])
+def test_an_array_lies_where_numpy_says(dtype):
+    whole = np.zeros((6, 4), dtype)
+    kept = whole.view()
+    kept.flags.writeable = False
+    for array in (whole, kept, whole[2:], whole[:0], whole.T, whole[1, 3], whole.view(np.recarray)):
+        if isinstance(array, np.ndarray):
+            view = read_array(array, 0, "cpu")
+            assert (view.address, view.nbytes) == (array.__array_interface__["data"][0], array.nbytes)
+            assert bool(view.readonly) is not array.flags.writeable
+
+
 @pytest.mark.parametrize("n", [0, 1, 255, 70_000])
 def test_every_size_and_slice_gives_what_a_copy_gives(kernels, n):
     base = np.random.default_rng(n).standard_normal(2 * n + 8).astype(np.float32)

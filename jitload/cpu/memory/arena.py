@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import mmap
 import threading
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -26,6 +26,8 @@ from jitload.cpu.types import DTYPES
 from jitload.errors import CpuFault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jitload.cpu.memory.images import Image
     from jitload.cpu.memory.texels import Texels
     from jitload.cpu.types import Array
@@ -60,23 +62,22 @@ class Allocation:
     """A live range of the arena, in offsets from its start; a freed one is empty.
 
     Attributes:
-        extent: the bytes of the arena that it takes, with those that keep it from the next.
         views: a flat array of each representation, in which the byte at an offset of the arena lies `origin` before it.
         guest: the host's memory that is used in its place, or None.
     """
 
-    __slots__ = ("constant", "end", "extent", "guest", "label", "nbytes", "origin", "start", "views")
+    __slots__ = ("constant", "end", "guest", "label", "nbytes", "origin", "start", "views")
 
-    def __init__(self, start: int, nbytes: int, label: str, constant: bool, views: dict[str, Array]) -> None:
+    def __init__(
+        self, start: int, nbytes: int, label: str, constant: bool, views: dict[str, Array], guest: Guest | None = None
+    ) -> None:
         self.start = start
         self.nbytes = nbytes
         self.end = start + nbytes
-        self.extent = extent_of(nbytes)
         self.label = label
         self.constant = constant
-        self.views = views
-        self.origin = 0
-        self.guest: Guest | None = None
+        self.guest = guest
+        self.views, self.origin = (views, 0) if guest is None else (guest, start)
 
     def __str__(self) -> str:
         return f"{self.label}: {self.nbytes} bytes at {ARENA_WINDOW + self.start:#x}"
@@ -132,7 +133,7 @@ class Arena:
         """After a fork: another thread may have been allocating or freeing. What it had in hand is lost, no more."""
         self._lock = threading.RLock()
         self._starts = sorted(self._live)
-        self._quarantined = sum(freed.extent for freed in self._quarantine)
+        self._quarantined = sum(extent_of(freed.nbytes) for freed in self._quarantine)
         self._bounds = None
         self._moved = []
 
@@ -169,8 +170,7 @@ class Arena:
         guest = Guest(host, nbytes, written)
         with self._lock:
             start = self._place(extent_of(nbytes))
-            allocation = Allocation(start, nbytes, label, False, guest)
-            allocation.guest, allocation.origin = guest, start
+            allocation = Allocation(start, nbytes, label, False, self.views, guest)
             insort(self._starts, start)
             self._live[start] = allocation
             self._bounds = None
@@ -228,7 +228,7 @@ class Arena:
             del self._starts[bisect_right(self._starts, start) - 1]
             allocation.end = allocation.start
             self._bounds = None
-            extent = allocation.extent
+            extent = extent_of(allocation.nbytes)
             if allocation.guest is None:
                 self._return_pages(start, extent)
             allocation.views, allocation.origin, allocation.guest = self.views, 0, None
@@ -246,22 +246,31 @@ class Arena:
 
     def _release_quarantine(self, keep_bytes: int, keep_ranges: int) -> None:
         """Let what was freed first be allocated again, until both bounds hold."""
+        start = end = self._quarantine[0].start
         while self._quarantine and (self._quarantined > keep_bytes or len(self._quarantine) > keep_ranges):
             freed = self._quarantine.popleft()
-            start, extent = freed.start, freed.extent
+            extent = extent_of(freed.nbytes)
             self._quarantined -= extent
-            index = bisect_right(self._free, (start, 0))
-            if index < len(self._free) and self._free[index][0] == start + extent:
-                extent += self._free.pop(index)[1]
-            if index and sum(self._free[index - 1]) == start:
-                start, before = self._free[index - 1]
-                extent += before
-                index -= 1
-                del self._free[index]
-            if start + extent == self._top:
-                self._top = start
-            else:
-                self._free.insert(index, (start, extent))
+            if freed.start != end:  # a launch after the other takes and frees ranges that follow each other
+                self._reuse(start, end - start)
+                start = freed.start
+            end = freed.start + extent
+        self._reuse(start, end - start)
+
+    def _reuse(self, start: int, extent: int) -> None:
+        """Let a range be allocated again, together with what is free around it."""
+        index = bisect_right(self._free, (start, 0))
+        if index < len(self._free) and self._free[index][0] == start + extent:
+            extent += self._free.pop(index)[1]
+        if index and sum(self._free[index - 1]) == start:
+            start, before = self._free[index - 1]
+            extent += before
+            index -= 1
+            del self._free[index]
+        if start + extent == self._top:
+            self._top = start
+        else:
+            self._free.insert(index, (start, extent))
 
     def write(self, address: int, source: memoryview) -> None:
         """Copy host bytes to `address`.
@@ -325,22 +334,22 @@ class Arena:
             first = (start - found.origin) // 8
             return found.views["u64"][first : first + found.nbytes // 8]
 
-    def rows(self, pointers: Array) -> list[tuple[int, int, int, int]]:
+    def rows(self, pointers: Sequence[int]) -> list[int]:
         """(start, end, distance to the host's memory, whether it may be written) of the live allocations, as addresses.
 
-        Guests are those of other launches too, and may go at any time: only those that one of the pointers is in count.
+        They follow each other. Guests are those of other launches too, and may go at any time: only those count that
+        one of the pointers is in, which are in order.
         """
         base, window = self.host - ARENA_WINDOW, ARENA_WINDOW
-        named = [one - window for one in pointers.tolist()]
-        found: list[tuple[int, int, int, int]] = []
+        found: list[int] = []
         with self._lock:
-            for start in self._starts:
-                one = self._live[start]
-                end, guest = one.end, one.guest
+            for offset in self._starts:
+                one = self._live[offset]
+                start, end, guest = offset + window, one.end + window, one.guest
                 if guest is None:
-                    found.append((start + window, end + window, base, 1))
-                elif [pointer for pointer in named if start <= pointer <= end]:
-                    found.append((start + window, end + window, guest.host - start - window, int(guest.written)))
+                    found += (start, end, base, 1)
+                elif (place := bisect_left(pointers, start)) < len(pointers) and pointers[place] <= end:
+                    found += (start, end, guest.host - start, int(guest.written))
         return found
 
     def move_in_at(self, address: int) -> None:

@@ -31,8 +31,10 @@ class Guest(Views):
         written: whether a kernel may change it.
     """
 
+    __slots__ = ("host", "nbytes", "written")
+
     def __init__(self, address: int, nbytes: int, written: bool) -> None:
-        super().__init__(None)
+        # Its bytes are made when they are asked for, too.
         self.host = address
         self.nbytes = nbytes
         self.written = written

@@ -16,13 +16,14 @@ class Views(dict[str, "Array"]):
     """Memory as a flat array of each representation, made when they are asked for: a launch needs few of them.
 
     Args:
-        memory: its bytes; None where they are made when they are asked for, too.
+        memory: its bytes.
     """
 
-    def __init__(self, memory: Array | None) -> None:
+    __slots__ = ()
+
+    def __init__(self, memory: Array) -> None:
         super().__init__()
-        if memory is not None:
-            self["u8"] = memory
+        self["u8"] = memory
 
     def __missing__(self, rep: str) -> Array:
         dtype, memory = DTYPES[rep], self["u8"]

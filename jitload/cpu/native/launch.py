@@ -6,7 +6,8 @@ the threads that wait, are given to the same checks once more.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import struct
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -55,7 +56,8 @@ class NativeLaunch:
         Raises:
             CpuFault: the kernel was stopped.
         """
-        self._words[at.VARIABLES] = self._variables()
+        if self._kernel.variables:
+            self._words[at.VARIABLES] = self._variables()
         self._fill_table()
         if not self._overlap:
             self._call()
@@ -98,46 +100,45 @@ class NativeLaunch:
 
     def _look_again(self) -> None:
         """Read the table of allocations again: some have come, gone or moved."""
-        rows = self._grid.arena.rows(self._grid.params.views["u64"])
-        before = self._table[: int(self._words[at.ALLOCATIONS])]
-        now = np.array(rows, np.int64).reshape(-1, at.ROW_WORDS)
-        if np.array_equal(before, now):
-            return
-        if len(rows) > len(self._table):
-            self._table = np.zeros((2 * len(rows), at.ROW_WORDS), np.int64)
-            self._memory.append(self._table)
-            self._words[at.TABLE] = address_of(self._table)
-        self._table[: len(rows)] = now
-        self._words[at.ALLOCATIONS] = len(rows)
-        self._words[at.NEAR :] = 0
+        rows = self._grid.arena.rows(self._pointers())
+        if self._table.reshape(-1)[: at.ROW_WORDS * int(self._words[at.ALLOCATIONS])].tolist() != rows:
+            self._write_table(rows)
+            self._words[at.NEAR :] = 0
 
     def _variables(self) -> int:
         """The table of addresses of the module's variables."""
-        if not self._kernel.variables:
-            return 0
         table = np.array([self._grid.code.linker.address(one) for one in self._kernel.variables], np.int64)
         self._memory.append(table)
         return address_of(table)
 
     def _fill_table(self) -> None:
         """The allocations that the kernel may reach, those of other launches left out."""
-        params = self._grid.params.views["u64"]
-        rows = self._grid.arena.rows(params)
-        if len(rows) > len(self._table):
-            self._table = np.zeros((len(rows), at.ROW_WORDS), np.int64)
-            self._words[at.TABLE] = address_of(self._table)
-        if rows:
-            self._table[: len(rows)] = rows
-        self._words[at.ALLOCATIONS] = len(rows)
-        self._overlap = self._finds_overlap(rows, set(params.tolist()))
+        pointers = self._pointers()
+        rows = self._grid.arena.rows(pointers)
+        self._write_table(rows)
+        self._overlap = self._finds_overlap(rows, pointers)
         if self._kernel.places and not self._overlap:
-            self._overlap = self._finds_one_place([row[0] for row in rows])
+            self._overlap = self._finds_one_place(rows[:: at.ROW_WORDS])
 
-    def _finds_overlap(self, rows: list[tuple[int, int, int, int]], pointers: set[int]) -> bool:
+    def _pointers(self) -> list[int]:
+        """All parameters that may be addresses, in order."""
+        return sorted(set(self._grid.params.views["u64"].tolist()))
+
+    def _write_table(self, rows: list[int]) -> None:
+        count = len(rows) // at.ROW_WORDS
+        if count > len(self._table):
+            self._table = np.zeros((2 * count, at.ROW_WORDS), np.int64)
+            self._memory.append(self._table)
+            self._words[at.TABLE] = address_of(self._table)
+        struct.pack_into(f"={len(rows)}q", self._table.data, 0, *rows)
+        self._words[at.ALLOCATIONS] = count
+
+    def _finds_overlap(self, rows: list[int], pointers: list[int]) -> bool:
         """Whether several pointers are in one array of the host that is written: arrays that overlap are one row."""
         arena = self._grid.arena.host - ARENA_WINDOW
-        for start, end, distance, written in rows:
-            if written and distance != arena and len([one for one in pointers if start <= one <= end]) > 1:
+        for place in range(0, len(rows), at.ROW_WORDS):
+            start, end, distance, written = rows[place : place + at.ROW_WORDS]
+            if written and distance != arena and bisect_right(pointers, end) - bisect_left(pointers, start) > 1:
                 return True
         return False
 

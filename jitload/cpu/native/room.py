@@ -47,7 +47,7 @@ class Room:
         stride = -(-code.local_bytes // 32) * 32
         shared, frame = code.shared_bytes(grid.shared_bytes), kernel.frame_bytes
         params = grid.params.views["u8"]
-        self._shape = shape_of(grid)
+        self._shape = grid.extents
         buffers = self._buffers(
             shared, stride * threads, frame * -(-threads // LANES) * LANES, 4 * threads, len(params)
         )
@@ -90,13 +90,8 @@ class Room:
             rooms[self._shape] = self
 
 
-def shape_of(grid: Grid) -> Shape:
-    """What launches must have in common to use one room."""
-    return (*grid.shape, *grid.block_shape, grid.shared_bytes, grid.params.nbytes)
-
-
 def take_room(rooms: dict[Shape, Room], kernel: NativeKernel, grid: Grid) -> Room:
     """A room for a launch, which nobody else has until it is kept again: a launch may come in the middle of another."""
-    room = rooms.pop(shape_of(grid), None) or Room(kernel, grid)
+    room = rooms.pop(grid.extents, None) or Room(kernel, grid)
     room.furnish(grid)
     return room

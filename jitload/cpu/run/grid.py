@@ -43,6 +43,7 @@ class Grid:
         threads: per block.
         blocks: in all.
         warps: per block, the last one perhaps in part.
+        extents: what launches have in common that can use the same memory of machine code.
         steps: scheduler steps since a batch ended, for the watchdog.
         workspace: the address of what the blocks of a cooperative launch synchronize through, or 0.
         on_access: who is told of every access, as `Observer.accessed` is; set before the first batch is made.
@@ -73,6 +74,7 @@ class Grid:
         self.threads = block_shape[0] * block_shape[1] * block_shape[2]
         self.blocks = shape[0] * shape[1] * shape[2]
         self.warps = -(-self.threads // 32)
+        self.extents = (*shape, *block_shape, shared_bytes, len(params))
         self.params = Slab("param", len(params), 1, code.parameter_places)
         self.params.views["u8"][: len(params)] = np.frombuffer(params, np.uint8)
         self.begin()
