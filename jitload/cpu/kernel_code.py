@@ -19,7 +19,7 @@ from jitload.cpu.code.function_writer import FunctionWriter
 from jitload.cpu.code.grid_sync import GridSync
 from jitload.cpu.code.instruction import emit, operands
 from jitload.cpu.code.layout import KernelLayout, depends_on_others, find_polling, find_spins, find_waits
-from jitload.cpu.code.liveness import linear_registers, reads_special, registers_of
+from jitload.cpu.code.liveness import linear_registers, registers_of
 from jitload.cpu.code.namespace import make_namespace
 from jitload.cpu.code.writer import BlockWriter
 from jitload.cpu.faults import Refused, decode_fault
@@ -68,7 +68,7 @@ class KernelCode:
         self._namespace = make_namespace()
         drafts = Reader(linker, self.name).read_all(entry)
         symbols = [symbol for draft in drafts.values() for symbol in draft.symbols]
-        reserved = any(reads_special(draft.blocks, "reserved_smem") for draft in drafts.values())
+        reserved = any(one.startswith("reserved_smem") for draft in drafts.values() for one in draft.specials)
         self._layout = KernelLayout(entry, symbols, reserved=reserved)
         self.reserved_bytes = self._layout.reserved_bytes
         self.parameter_places = self._layout.parameter_places
@@ -83,7 +83,7 @@ class KernelCode:
         self._check_calls()
         self.local_bytes = self._stack_bytes(entry.name)
         self.depends_on_others = any(depends_on_others(draft.blocks) for draft in drafts.values())
-        syncs = {name: GridSync(draft.blocks) for name, draft in drafts.items()}
+        syncs = {name: GridSync(draft.blocks, draft.specials) for name, draft in drafts.items()}
         self.needs_grid = syncs[entry.name].always
         self.grid_traps = frozenset(line for sync in syncs.values() for line in sync.traps)
         self.spins = any(block.spins for function in self.functions.values() for block in function.blocks)
@@ -125,7 +125,7 @@ class KernelCode:
             draft.carry,
             linear_registers(draft.blocks),
         )
-        spins = find_spins(draft.blocks, self._polling)
+        spins = find_spins(draft.blocks, self._polling) if function.name in self._polling else set()
         waits = find_waits(draft.blocks) if spins else spins
         ends = [block.end for block in draft.blocks]
         shuffles = any(isinstance(end, Meeting) and end.instruction.opcode == "shfl" for end in ends)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -23,6 +24,12 @@ class BlockText(NamedTuple):
 
     body: str
     tables: tuple[tuple[int, ...], ...]
+
+
+@lru_cache(maxsize=256)
+def names_of_loads(count: int) -> str:
+    """What a block calls the registers that it loads: `r0, r1, `, with a comma behind each."""
+    return "".join([f"r{number}, " for number in range(count)])
 
 
 class BlockMaker:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jitload.cpu.code.control import Call
 from jitload.cpu.code.flow import FlowBuilder
-from jitload.cpu.code.liveness import symbols_of
+from jitload.cpu.code.liveness import named_by
 from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.text.body import read_body
 from jitload.cpu.text.ir import Register, Symbol
@@ -39,6 +39,7 @@ class Draft:
 
     Attributes:
         symbols: every one that its instructions name.
+        specials: the special registers that they name.
     """
 
     def __init__(self, function: Function, body: Body, functions: Mapping[str, Function], *, foreign: bool) -> None:
@@ -49,7 +50,7 @@ class Draft:
         body.registers.append(self.carry)
         self.flow = FlowBuilder(function, body, self.carry, functions)
         self.blocks = self.flow.build()
-        self.symbols = symbols_of(self.blocks)
+        self.symbols, self.specials = named_by(self.blocks)
         self.framed: list[Variable] = []
         self.offsets: dict[int, int] = {}
         self.frame_bytes = 0

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jitload.cpu.code.namespace import functions_of
+from jitload.cpu.faults import Refused
 from jitload.cpu.types import BITS, DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from jitload.cpu.text.ir import Place, Register, Symbol
+    from jitload.cpu.text.ir import Immediate, Place, Register, Symbol
 
 
 class Value:
@@ -84,6 +86,24 @@ class FunctionWriter:
             name = self._pool[key] = f"c{len(self.constants)}"
             self.constants[name] = scalar
         return name
+
+    def literal(self, operand: Immediate, rep: str) -> str:
+        """The name of a literal, seen as `rep`.
+
+        Raises:
+            Refused: it cannot be that.
+        """
+        value, width = operand.value, operand.float_width
+        if rep == "p":
+            return self.constant("p", 1 if value else 0)
+        if width > 1 and rep[0] == "f" and BITS[rep] != width:
+            raw = int(value).to_bytes(width // 8, "little")
+            return self.constant(rep, float(struct.unpack("<f" if width == 32 else "<d", raw)[0]))
+        if width == 1 and rep[0] != "f":
+            raise Refused("a floating-point literal in an integer operand")
+        if rep[0] == "f" and width == 0:
+            return self.constant(rep, float(value))
+        return self.constant(rep, value)
 
     def use(self, *files: ModuleType) -> None:
         """Let the code call functions of files of lanes or of memory that few kernels need."""

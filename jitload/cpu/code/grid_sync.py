@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.control import Branch, Exit, Jump, Return
-from jitload.cpu.code.liveness import reads_special, successors
+from jitload.cpu.code.liveness import successors
 from jitload.cpu.isa.effects import effects_of
 from jitload.cpu.text.ir import Immediate, Register, Special
 
@@ -27,13 +27,17 @@ _COMPARISONS = {"eq": True, "ne": False}
 class GridSync:
     """What the code of one function says about grid-wide synchronization.
 
+    Args:
+        blocks: its code.
+        specials: the special registers that it names.
+
     Attributes:
         traps: lines of the PTX where it traps for want of a cooperative launch.
         always: whether every thread that ends comes by such a place.
     """
 
-    def __init__(self, blocks: Sequence[Block]) -> None:
-        addresses = _workspace_registers(blocks)
+    def __init__(self, blocks: Sequence[Block], specials: set[str]) -> None:
+        addresses = set() if _WORKSPACE.isdisjoint(specials) else _workspace_registers(blocks)
         null_when = _null_tests(blocks, addresses)
         self.traps: set[int] = set()
         asking: set[int] = set()
@@ -51,8 +55,6 @@ class GridSync:
 def _workspace_registers(blocks: Sequence[Block]) -> set[int]:
     """The registers that hold the workspace's address, or a part of it."""
     found: set[int] = set()
-    if not reads_special(blocks, "envreg"):
-        return found
     instructions = [
         one
         for block in blocks

@@ -85,12 +85,14 @@ class KernelLayout:
 
 def _may_wait(instruction: Instruction) -> bool:
     """Whether a loop around this instruction may wait for what another thread does."""
-    return "polls" in effects_of(instruction.opcode, instruction.modifiers) or _only_looks(instruction)
+    return "polls" in effects_of(instruction.opcode, instruction.modifiers) or (
+        instruction.opcode == "atom" and _only_looks(instruction)
+    )
 
 
 def _only_looks(instruction: Instruction) -> bool:
-    """Whether it is `atomicAdd(flag, 0)` or the like: who does that again and again waits for what others write."""
-    if instruction.opcode != "atom" or _LOOKS.isdisjoint(instruction.modifiers):
+    """Whether an atomic is `atomicAdd(flag, 0)` or the like: who repeats it waits for what others write."""
+    if _LOOKS.isdisjoint(instruction.modifiers):
         return False
     given = instruction.operands[2:3]  # behind it there may be a cache policy
     return any(isinstance(one, Immediate) and (one.value == 0 or "add" not in instruction.modifiers) for one in given)

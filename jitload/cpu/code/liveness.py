@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jitload.cpu.code.control import Branch, Call, Jump, Meeting, Table
 from jitload.cpu.faults import Refused
@@ -11,6 +11,7 @@ from jitload.cpu.isa.effects import effects_of, gives
 from jitload.cpu.isa.specials import LINEAR
 from jitload.cpu.text.ir import (
     CallSyntax,
+    Immediate,
     Instruction,
     Memory,
     Not,
@@ -25,8 +26,6 @@ from jitload.cpu.text.ir import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from jitload.cpu.code.control import Block, Terminator
 
 
@@ -58,39 +57,48 @@ def registers_of(operand: Operand | CallSyntax) -> list[Register]:
 
 def results_and_sources(instruction: Instruction) -> tuple[list[Register], list[Register]]:
     """The registers that an instruction writes and reads; a guarded one also reads what it writes."""
-    gives_one, accumulates = _traits(instruction.opcode, instruction.modifiers)
-    results: list[Register] | None = None if gives_one else []
+    traits = _traits(instruction.opcode, instruction.modifiers)
+    operands = instruction.operands
+    results: list[Register] = []
     sources: list[Register] = []
-    for operand in instruction.operands:
-        found = [operand] if type(operand) is Register else registers_of(operand)
-        if results is None:
-            results = [] if type(operand) is Memory else found
-            if type(operand) is not Memory:
-                continue
-        sources += found
-    if results is None:
-        results = []
-    if results and accumulates:
+    if traits.gives and operands and type(operands[0]) is not Memory:
+        results = registers_of(operands[0])
+        operands = operands[1:]
+    for operand in operands:
+        if type(operand) is Register:  # nearly all are registers or literals
+            sources.append(operand)
+        elif type(operand) is not Immediate:
+            sources += registers_of(operand)
+    if traits.accumulates:
         sources += results
     if instruction.guard is not None:
         sources += [instruction.guard, *results]
     return results, sources
 
 
+class _Traits(NamedTuple):
+    """What instructions of a name read and write.
+
+    Attributes:
+        gives: whether the first operand is a destination, unless it is an address.
+        accumulates: whether that is read as well.
+        carries: (writes, reads) of the carry flag.
+    """
+
+    gives: bool
+    accumulates: bool
+    carries: tuple[bool, bool]
+
+
 @lru_cache(maxsize=4096)
-def _traits(opcode: str, modifiers: tuple[str, ...]) -> tuple[bool, bool]:
-    """(whether the first operand is a destination, unless it is an address; whether it is read as well)."""
-    return gives(opcode, modifiers), "accumulates" in effects_of(opcode, modifiers)
+def _traits(opcode: str, modifiers: tuple[str, ...]) -> _Traits:
+    effects = effects_of(opcode, modifiers)
+    return _Traits(gives(opcode, modifiers), "accumulates" in effects, ("cc" in modifiers, "carries_in" in effects))
 
 
 def carries(instruction: Instruction) -> tuple[bool, bool]:
     """(writes, reads) of the carry flag CC.CF (PTX ISA section 9.7.2)."""
-    return _carried(instruction.opcode, instruction.modifiers)
-
-
-@lru_cache(maxsize=4096)
-def _carried(opcode: str, modifiers: tuple[str, ...]) -> tuple[bool, bool]:
-    return "cc" in modifiers, "carries_in" in effects_of(opcode, modifiers)
+    return _traits(instruction.opcode, instruction.modifiers).carries
 
 
 def successors(end: Terminator) -> tuple[int, ...]:
@@ -161,16 +169,6 @@ def _bits(numbers: set[int]) -> int:
     return int.from_bytes(found, "little")
 
 
-def reads_special(blocks: Iterable[Block], prefix: str) -> bool:
-    """Whether some instruction reads a special register whose name starts so."""
-    return any(
-        type(operand) is Special and operand.name.startswith(prefix)
-        for block in blocks
-        for step in block.instructions
-        for operand in step.operands
-    )
-
-
 def linear_registers(blocks: list[Block]) -> set[int]:
     """Numbers of the registers that may be a linear function of the thread's coordinates: an upper bound."""
     waiting: list[int] = []
@@ -198,19 +196,23 @@ def linear_registers(blocks: list[Block]) -> set[int]:
     return found
 
 
-def symbols_of(blocks: list[Block]) -> list[Symbol]:
-    """Every symbol that instructions of these blocks name."""
-    found: list[Symbol] = []
+def named_by(blocks: list[Block]) -> tuple[list[Symbol], set[str]]:
+    """(every symbol, every special register) that instructions of these blocks name."""
+    symbols: list[Symbol] = []
+    specials: set[str] = set()
     for block in blocks:
         ended = [block.end.instruction] if isinstance(block.end, Meeting) else []
         for instruction in (*block.instructions, *ended):
             for operand in instruction.operands:
-                if type(operand) is Register:  # nearly all
+                kind = type(operand)
+                if kind is Register or kind is Immediate:  # nearly all
                     continue
                 if isinstance(operand, Symbol):
-                    found.append(operand)
+                    symbols.append(operand)
+                elif isinstance(operand, Special):
+                    specials.add(operand.name)
                 elif isinstance(operand, Memory) and isinstance(operand.base, Symbol):
-                    found.append(operand.base)
+                    symbols.append(operand.base)
                 elif isinstance(operand, Vector):
-                    found += [item for item in operand.items if isinstance(item, Symbol)]
-    return found
+                    symbols += [item for item in operand.items if isinstance(item, Symbol)]
+    return symbols, specials

@@ -8,10 +8,9 @@ lanes share stays a NumPy scalar for as long as it can.
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
-from jitload.cpu.code.block_text import BlockText
+from jitload.cpu.code.block_text import BlockText, names_of_loads
 from jitload.cpu.code.function_writer import FunctionWriter, Value
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.specials import LINEAR, find_special
@@ -81,13 +80,25 @@ class BlockWriter:
             Refused: the operand cannot be that.
         """
         if isinstance(operand, Register):
-            value = self._values.get(operand.index) or self._value(operand)
+            value = self._values.get(operand.index) or self._load(operand)
             if value.affine:
                 value = Value(self._lanes(value.name), value.rep, value.root)
             return value.name if value.rep == rep else self._convert(value, rep, operand)
         if isinstance(operand, Special) and operand.name.startswith(LINEAR):
             return self._lanes(self._special(operand.name, rep))
         return self.affine_source(operand, rep)
+
+    def sources(self, operands: tuple[Operand, ...], rep: str) -> list[str]:
+        """The same for several, of which nearly all are registers."""
+        values, found = self._values, []
+        for operand in operands:
+            if type(operand) is Register:
+                value = values.get(operand.index) or self._load(operand)
+                if value.rep == rep and not value.affine:
+                    found.append(value.name)
+                    continue
+            found.append(self.source(operand, rep))
+        return found
 
     def affine_source(self, operand: Operand, rep: str) -> str:
         """An expression for a source operand, seen as `rep`, that may also be an `Affine`.
@@ -96,11 +107,11 @@ class BlockWriter:
             Refused: the operand cannot be that.
         """
         if isinstance(operand, Register):
-            value = self._values.get(operand.index) or self._value(operand)
+            value = self._values.get(operand.index) or self._load(operand)
             self._linear |= value.affine
             return value.name if value.rep == rep else self._convert(value, rep, operand)
         if isinstance(operand, Immediate):
-            return self._immediate(operand, rep)
+            return self.function.literal(operand, rep)
         if isinstance(operand, Not) and rep == "p":
             return self.temporary(f"~{self.source(operand.operand, 'p')}")
         if isinstance(operand, Special):
@@ -116,13 +127,12 @@ class BlockWriter:
             found = self._dense[name] = self.temporary(f"dense({name})")
         return found
 
-    def _value(self, register: Register) -> Value:
-        value = self._values.get(register.index)
-        if value is None:
-            name = f"r{len(self.loads)}"
-            self.loads.append(register)
-            affine = register.index in self.function.linear
-            value = self._values[register.index] = Value(name, register.held, name, affine)
+    def _load(self, register: Register) -> Value:
+        """The value of a register that the block has not used so far."""
+        name = f"r{len(self.loads)}"
+        self.loads.append(register)
+        affine = register.index in self.function.linear
+        value = self._values[register.index] = Value(name, register.held, name, affine)
         return value
 
     def _convert(self, value: Value, rep: str, register: Register) -> str:
@@ -141,19 +151,6 @@ class BlockWriter:
                 name = self.temporary(narrow if rep == unsigned_rep(want) else f"{narrow}.view({rep})")
             self._views[key] = name
         return name
-
-    def _immediate(self, operand: Immediate, rep: str) -> str:
-        value, width = operand.value, operand.float_width
-        if rep == "p":
-            return self.function.constant("p", 1 if value else 0)
-        if width > 1 and rep[0] == "f" and BITS[rep] != width:
-            raw = int(value).to_bytes(width // 8, "little")
-            return self.function.constant(rep, float(struct.unpack("<f" if width == 32 else "<d", raw)[0]))
-        if width == 1 and rep[0] != "f":
-            raise Refused("a floating-point literal in an integer operand")
-        if rep[0] == "f" and width == 0:
-            return self.function.constant(rep, float(value))
-        return self.function.constant(rep, value)
 
     def _special(self, name: str, rep: str) -> str:
         found = find_special(name)
@@ -200,14 +197,13 @@ class BlockWriter:
         if not isinstance(operand, Register):
             raise Refused("a destination that is no register")
         own = operand.held
-        if "p" in {rep, own} and rep != own:
-            raise Refused(f"register {operand.name} cannot take a .{rep} value")
-        if BITS[own] < BITS[rep]:
-            raise Refused(f"register {operand.name} of {BITS[own]} bits is too narrow for .{rep}")
-        if BITS[own] > BITS[rep]:
-            wide = ("s" if rep[0] == "s" else "u") + str(BITS[own])
-            expression = f"({expression}).astype({wide})" if rep[0] != "f" else self._widen_float(expression, rep, wide)
-            rep, shared = wide, False
+        if own != rep:
+            if "p" in {rep, own}:
+                raise Refused(f"register {operand.name} cannot take a .{rep} value")
+            if BITS[own] < BITS[rep]:
+                raise Refused(f"register {operand.name} of {BITS[own]} bits is too narrow for .{rep}")
+            if BITS[own] > BITS[rep]:
+                expression, rep, shared = *self._widened(expression, rep, BITS[own]), False
         affine = affine and self._linear
         if affine and (self._select is not None or operand.index not in self.function.linear):
             expression, shared, affine = f"dense({expression})", True, False
@@ -220,13 +216,16 @@ class BlockWriter:
         self._values[operand.index] = Value(name, rep, root, affine)
         self._written[operand.index] = operand
 
-    def _widen_float(self, expression: str, rep: str, wide: str) -> str:
-        return f"({expression}).view({unsigned_rep(BITS[rep])}).astype({wide})"
+    def _widened(self, expression: str, rep: str, bits: int) -> tuple[str, str]:
+        """(an expression by sign or zero extension, its representation)."""
+        wide = f"{'s' if rep[0] == 's' else 'u'}{bits}"
+        seen = f".view({unsigned_rep(BITS[rep])})" if rep[0] == "f" else ""
+        return f"({expression}){seen}.astype({wide})", wide
 
     def alias(self, operand: Operand, source: Operand, rep: str) -> None:
         """`mov` between registers: the destination becomes another name for the source."""
         if self._select is None and isinstance(operand, Register) and isinstance(source, Register):
-            value = self._value(source)
+            value = self._values.get(source.index) or self._load(source)
             fits = BITS[value.rep] == BITS[rep] == BITS[operand.held]
             if fits and (not value.affine or operand.index in self.function.linear):
                 self._values[operand.index] = Value(value.name, value.rep, value.root, value.affine)
@@ -276,8 +275,7 @@ class BlockWriter:
             lines.append(" base = frame.base")
         tables: list[tuple[int, ...]] = []
         if self.loads:
-            names = "".join([f"r{number}, " for number in range(len(self.loads))])
-            lines.append(f" {names}= fetch(frame, lanes, n0)")
+            lines.append(f" {names_of_loads(len(self.loads))}= fetch(frame, lanes, n0)")
             tables.append(tuple([register.index for register in self.loads]))
         lines += [f" {line}" for line in self.lines]
         lines += self._write_back(stored, tables)
@@ -288,14 +286,15 @@ class BlockWriter:
     def _write_back(self, stored: list[Register], tables: list[tuple[int, ...]]) -> list[str]:
         own: list[tuple[int, str]] = []
         shared: list[tuple[int, str]] = []
-        kept = {f"r{number}" for number in range(len(self.loads))} | {"shared"}
+        kept = {"shared"}
         for register in stored:
             if register.index not in self._written:
                 continue
             value = self._values[register.index]
             rep = register.held
             name = value.name if value.rep == rep else f"{value.name}.view({rep})"
-            (shared if value.root in kept else own).append((register.index, name))
+            is_kept = value.root in kept or value.root[0] == "r"  # what was loaded
+            (shared if is_kept else own).append((register.index, name))
             kept.add(value.root)
         lines = []
         for function, group in (("keep", own), ("keep_copies", shared)):

@@ -70,7 +70,7 @@ def emit_product(
     _check_product(product, len(found[0]))
     places, written = results_of(found[0], 64 if product.d == "f64" else 32)
     reps = ["u64" if one == "f64" else "u32" for one in (product.a, product.b, product.c)]
-    texts = [writer.source(one, rep) for part, rep in zip(found[1:4], reps, strict=True) for one in part]
+    texts = [text for part, rep in zip(found[1:4], reps, strict=True) for text in writer.sources(part, rep)]
     texts += _more_sources(writer, product, more)
     full = writer.function.constant("u32", 0xFFFFFFFF)
     code = MeetingCode("warp", "product", str(tuple(product)), tuple(places), writer.site, True, product)

@@ -179,7 +179,7 @@ def _fits(spot: _Spot, operand: Operand) -> bool:
     if place.pair == "&":
         return False
     if isinstance(operand, Vector):
-        return place.sign == "{" and all(_is_element(one, spot) for one in operand.items)
+        return place.sign == "{" and _are_elements(operand.items, spot)
     if isinstance(operand, Not):
         return not place.is_result and spot.type.kind == "p" and isinstance(operand.operand, Register)
     return isinstance(operand, Special | Symbol) and not place.is_result
@@ -192,9 +192,7 @@ def _leads(operand: Memory) -> bool:
 
 def _is_pair(spot: _Spot, operand: Pair) -> bool:
     first, second = operand
-    several = (
-        isinstance(first, Vector) and spot.place.sign == "{" and all(_is_element(one, spot) for one in first.items)
-    )
+    several = isinstance(first, Vector) and spot.place.sign == "{" and _are_elements(first.items, spot)
     return (
         spot.place.pair != ""
         and (several or isinstance(first, Sink) or (isinstance(first, Register) and first.type.name in spot.registers))
@@ -202,10 +200,15 @@ def _is_pair(spot: _Spot, operand: Pair) -> bool:
     )
 
 
-def _is_element(operand: Operand, spot: _Spot) -> bool:
-    if isinstance(operand, Register):
-        return operand.type.name in spot.registers
-    return isinstance(operand, Sink) if spot.place.is_result else isinstance(operand, Immediate)
+def _are_elements(operands: tuple[Operand, ...], spot: _Spot) -> bool:
+    registers, other = spot.registers, Sink if spot.place.is_result else Immediate
+    for operand in operands:
+        if type(operand) is Register:
+            if operand.type.name not in registers:
+                return False
+        elif type(operand) is not other:
+            return False
+    return True
 
 
 def _widths(type_: Type) -> frozenset[int]:
