@@ -164,6 +164,17 @@ def trusted(name: str, value: object) -> tuple[str, ...]:
     )
 
 
+def demanded_keys(name: str, value: object) -> tuple[str, ...]:
+    """As `trusted`, where signatures are what is asked for: the word "unsigned" would ask for none."""
+    found = trusted(name, value)
+    if _UNSIGNED in found:
+        raise UsageValueError(
+            f"{name}={value!r}: {_UNSIGNED!r} demands no signature; expected public keys (ed25519:...) or trust files; "
+            "to demand none, leave it out"
+        )
+    return found
+
+
 def cpu_checks(name: str, value: object) -> tuple[str, ...]:
     """Checks of the CPU executor, in their order."""
     words = _words(name, value)

@@ -113,6 +113,13 @@ def test_trusted_files_are_settled_like_other_paths_and_keys_are_not_files(tmp_p
     assert check("trust", "unsigned") == ("unsigned",)
 
 
+@pytest.mark.parametrize("value", ["unsigned", "ed25519:ab, unsigned", ["unsigned"]])
+def test_a_remote_that_must_be_signed_cannot_be_unsigned(value):
+    with pytest.raises(UsageValueError, match=r"'unsigned' demands no signature; .* to demand none, leave it out"):
+        BY_NAME["remote_trust"].check("remote_trust", value)
+    assert BY_NAME["remote_trust"].check("remote_trust", "ed25519:ab,/ci.pub") == ("ed25519:ab", "/ci.pub")
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
