@@ -164,10 +164,10 @@ class configure:  # noqa: N801 - called like a function, usable in a `with` stat
 
     __signature__ = _Signature()
 
-    def __init__(self, **options: Unpack[Options]) -> None:
+    def __init__(self, *excess: Unpack[tuple[()]], **options: Unpack[Options]) -> None:
         global sync_seen
         try:
-            self._options = checked_options(options)
+            self._options = checked_options(options, excess)
         except UsageError as error:  # written out: a decorator would stand between this and the `with` it looks for
             if not shows_all_frames():
                 frames.shorten(error)

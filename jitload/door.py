@@ -23,16 +23,16 @@ from jitload.source.arch import EXECUTOR_OPTIONS, given_arch
 from jitload.source.request import CompileRequest
 from jitload.target import ANY_IMAGE, NO_STAND_INS, StandIns, default_target, stand_ins, wanted_options
 from jitload.tiers.cache import default_cache
-from jitload.trace import is_mistake, short_errors, shorten
+from jitload.trace import is_mistake, short_errors, shorten, shown_without_misfits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Literal
 
-    from typing_extensions import Buffer
+    from typing_extensions import Buffer, Unpack
 
-    from jitload import linking
+    from jitload import calls, linking
     from jitload.artifact import Artifact
     from jitload.compiler import diagnostics
     from jitload.diagnostic import Diagnostic
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from jitload.tiers.cache import Cache
     from jitload.values import Kind, KindName
 else:  # not on the way to a hit
+    calls = lazy("jitload.calls")
     linking = lazy("jitload.linking")
     diagnostics = lazy("jitload.compiler.diagnostics")
 
@@ -52,9 +53,10 @@ _NO_REQUEST: tuple[CompileRequest | None, None] = (None, None)
 _MAX_REQUESTS = 1024
 
 
-def compile(  # noqa: A001 - the public name, as in `re.compile`
+@shown_without_misfits
+def compile(  # noqa: A001, D417 - the public name, as in `re.compile`; it takes no more than is said
     source: str | os.PathLike[str] | None = None,
-    *,
+    *excess: Unpack[tuple[()]],
     name: str | None = None,
     kind: KindName | None = None,
     arch: str | Iterable[str] | None = None,
@@ -67,6 +69,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
     isolate: bool = False,
     sources: Iterable[str | os.PathLike[str]] | None = None,
     host_headers: bool = True,
+    **unknown: Unpack[calls.Nothing],
 ) -> Artifact:
     """Compile CUDA C++ to an artifact, or take it from a cache. No GPU and no driver is needed.
 
@@ -100,6 +103,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         UsageValueError: a kind and an arch, or an option, that cannot be; the text says what to write instead.
     """
     try:
+        if excess or unknown:  # type: ignore[redundant-expr]
+            raise calls.refused_call(compile, (source, *excess), unknown)
         if cache is not None or isolate is not False:
             given_cache(cache)
             given_truth("isolate", isolate)
@@ -116,8 +121,7 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
         if request is None:
             if arch is not None and given_arch(arch) is None:  # as if it had been left out
                 arch, device, memo = None, resolve_device(settings), None
-            if not plain:
-                include_dirs, defines = kept(include_dirs), kept(defines)
+            include_dirs, defines = kept(include_dirs), kept(defines)
             fields: Written = {
                 "name": name,
                 "options": wanted_options(options) if settings.compile_options else options,
@@ -133,8 +137,8 @@ def compile(  # noqa: A001 - the public name, as in `re.compile`
             request = _make_request(source, kind, arch, device, fields, memo)
         chosen = stand_ins(request, device, kind) if device else NO_STAND_INS
         store = default_cache(settings) if cache is None else cache
-        compiler = compile_alone if isolate else None
-        return road.compile_request(request, store, settings, _ROLES, compiler=compiler, stand_ins=chosen)
+        alone = compile_alone if isolate else None
+        return road.compile_request(request, store, settings, _ROLES, compiler=alone, stand_ins=chosen)
     except JitloadError as error:
         shorten(error)
         raise
@@ -291,6 +295,7 @@ def compile_request(
     )
 
 
+@short_errors
 def seal(sealed: bool = True) -> None:
     """From now on a compile in this session is a `CompileDisabledError`; `seal(False)` allows it again.
 

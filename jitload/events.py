@@ -12,6 +12,7 @@ from jitload import forks
 from jitload.errors import UsageTypeError
 from jitload.frozen import Value
 from jitload.lazy import lazy
+from jitload.trace import is_mistake, short_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
         arch: str
 else:
     log = lazy("jitload.log")  # for a listener that fails
+
+__tracebackhide__ = is_mistake
 
 
 class Event(Value):
@@ -117,6 +120,7 @@ _changing = forks.ProcessLock()
 _telling = _local()
 
 
+@short_errors
 def on_event(callback: Callable[[Event], object]) -> Listening:
     """Call `callback(event)` for what happens to kernels in this process from now on.
 

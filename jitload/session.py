@@ -44,8 +44,9 @@ class Session:
     """
 
     @short_errors
-    def __init__(self, **options: Unpack[config.Options]) -> None:
-        self._state = State((checked_options(options),) if options else ())
+    def __init__(self, *excess: Unpack[tuple[()]], **options: Unpack[config.Options]) -> None:
+        given = checked_options(options, excess, "Session")
+        self._state = State((given,) if given else ())
 
     def run(self, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
         """What a function gives that is called with these arguments while the session is in force.

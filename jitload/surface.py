@@ -11,6 +11,7 @@ from jitload.device import resolve_device
 from jitload.errors import UsageTypeError, UsageValueError
 from jitload.lazy import lazy
 from jitload.texels import as_texels, kind_of, spread
+from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from jitload.cuda.surface import DeviceSurface
 else:
     surface = lazy("jitload.cuda.surface")
+
+__tracebackhide__ = is_mistake
 
 _KINDS = tuple(kind for kind in GEOMETRIES if kind != "linear")
 
@@ -49,6 +52,7 @@ class Surface:
         DriverError: a driver call failed.
     """
 
+    @short_errors
     def __init__(self, texels: object, kind: str | None = None, *, channels: int = 1) -> None:
         array = as_texels(texels)
         self.kind = kind_of(array, kind, channels, _KINDS)

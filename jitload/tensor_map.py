@@ -12,6 +12,7 @@ from jitload.launch.arrays import read_array
 from jitload.launch.misfit import Misfit
 from jitload.launch.structures import DescribedArray
 from jitload.lazy import lazy
+from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from jitload.launch.arrays import ArrayView
 else:
     driver_maps = lazy("jitload.cuda.tensor_map")
+
+__tracebackhide__ = is_mistake
 
 _NAMES = {name: number for number, (_, _, name) in enumerate(ELEMENTS)}
 #: What is moved as an integer of its width: a copy changes no bits.
@@ -53,6 +56,7 @@ class TensorMap(DescribedArray):
         DriverError: it refused the map, at a launch that has it.
     """
 
+    @short_errors
     def __init__(
         self,
         array: object,

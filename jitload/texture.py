@@ -16,6 +16,7 @@ from jitload.given import given_truth
 from jitload.lazy import lazy
 from jitload.surface import Surface
 from jitload.texels import as_texels, check_choice, kind_of, spread
+from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from jitload.cuda.texture import DeviceTexture
 else:
     texture = lazy("jitload.cuda.texture")
+
+__tracebackhide__ = is_mistake
 
 
 class Texture:
@@ -62,6 +65,7 @@ class Texture:
         DriverError: a driver call failed.
     """
 
+    @short_errors
     def __init__(
         self,
         texels: object,

@@ -21,15 +21,20 @@ from jitload.lazy import lazy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FunctionType
     from typing import ParamSpec, TypeVar
 
-    from jitload import config, frames
+    from jitload import calls, config, frames
 
     Taken = ParamSpec("Taken")
     Given = TypeVar("Given")
 else:  # an error alone asks for them, and the registry of loaders is to be light
+    calls = lazy("jitload.calls")
     config = lazy("jitload.config")
     frames = lazy("jitload.frames")
+
+
+_TAKES_MORE, _TAKES_ANY = 0x04, 0x04 | 0x08  # `inspect.CO_VARARGS`, `CO_VARKEYWORDS`, whose import costs 10 ms
 
 
 def shorten(error: JitloadError | OSError) -> None:
@@ -42,7 +47,10 @@ def shorten(error: JitloadError | OSError) -> None:
 
 
 def short_errors(function: Callable[Taken, Given]) -> Callable[Taken, Given]:
-    """A public function whose errors, and those of the system, show the frame of this wrapper alone."""
+    """A public function whose errors, and those of the system, show the frame of this wrapper alone.
+
+    A call that does not fit its parameters is a usage error that says what was meant.
+    """
 
     def call(*arguments: Taken.args, **keywords: Taken.kwargs) -> Given:
         try:
@@ -50,8 +58,30 @@ def short_errors(function: Callable[Taken, Given]) -> Callable[Taken, Given]:
         except (JitloadError, OSError) as error:
             shorten(error)
             raise
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is not None:  # the function's own
+                raise
+            raise calls.refused_call(function, arguments, keywords, error) from None
 
     return update_wrapper(call, function)
+
+
+def shown_without_misfits(function: Callable[Taken, Given]) -> Callable[Taken, Given]:
+    """A function that has `*excess`, and `**unknown`, to refuse them: `help` and `inspect` show it without these.
+
+    They look at `__wrapped__`, which is its code with other marks; nobody calls that.
+    """
+    taking: FunctionType = function  # type: ignore[assignment]
+    code, types = taking.__code__, dict(taking.__annotations__)
+    hidden = [name for name in ("excess", "unknown") if types.pop(name, None)]
+    names, at = list(code.co_varnames), code.co_varnames.index("excess")
+    names[at : at + 2] = reversed(names[at : at + 2])  # what is not hidden stands first then
+    marks = code.co_flags & ~(_TAKES_ANY if "unknown" in hidden else _TAKES_MORE)
+    shown = type(taking)(code.replace(co_flags=marks, co_varnames=tuple(names)), {}, code.co_name, taking.__defaults__)
+    shown.__kwdefaults__, shown.__annotations__ = taking.__kwdefaults__, types
+    shown.__doc__, shown.__module__ = taking.__doc__, taking.__module__
+    taking.__dict__["__wrapped__"] = shown
+    return function
 
 
 def is_mistake(found: object) -> bool:

@@ -88,6 +88,7 @@ def use_bundle(path: str | os.PathLike[str], trust: Iterable[object] | str | Non
     return bundle
 
 
+@short_errors
 def stop_bundle(bundle: Bundle | str | os.PathLike[str]) -> None:
     """Take out of use what `use_bundle` has put in force; a launch that has its kernel keeps it.
 

@@ -11,7 +11,7 @@ from jitload.jit.on_demand import OnDemand
 from jitload.launch import shapes
 from jitload.launch.opaque import keep_opaque, opaque
 from jitload.source.template import missing_argument
-from jitload.trace import is_mistake, short_errors, shorten
+from jitload.trace import is_mistake, short_errors, shorten, shown_without_misfits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +80,10 @@ class JitKernel(OnDemand, shapes.PeerAttributes, Generic[Declared]):
             return known
 
     @opaque
-    def bind(self, **launch: Unpack[LaunchOptions]) -> Callable[Declared, None]:
+    @shown_without_misfits
+    def bind(  # noqa: D417 - it takes no more than is said
+        self, *excess: Unpack[tuple[()]], **launch: Unpack[LaunchOptions]
+    ) -> Callable[Declared, None]:
         """The kernel bound to a launch configuration, for the hot path: `bound(*args)`, positional only.
 
         Args:
@@ -92,11 +95,12 @@ class JitKernel(OnDemand, shapes.PeerAttributes, Generic[Declared]):
         try:
             if self._open:
                 raise missing_argument(self.__name__, self._open[0], "bind() sees no array to deduce it from")
-            return self.kernel().bind(**launch)
+            return self.kernel().bind(*excess, **launch)
         except JitloadError as error:
             shorten(error)
             raise
 
+    @short_errors
     def forall(self, count: int, **launch: Unpack[ForallOptions]) -> Callable[Declared, None]:
         """The kernel for a thread per element, as `Kernel.forall`: `k.forall(n)(x, n)`, with keywords as in any call.
 

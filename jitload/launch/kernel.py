@@ -9,7 +9,7 @@ from jitload.errors import JitloadError, LaunchError, LoadError, UsageTypeError
 from jitload.launch import native, shapes
 from jitload.launch.opaque import keep_opaque, made_opaque, opaque
 from jitload.lazy import lazy
-from jitload.trace import is_mistake, short_errors, shorten
+from jitload.trace import is_mistake, short_errors, shorten, shown_without_misfits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from jitload import calls
     from jitload.launch import _native, arguments, bound, occupancy, streams
     from jitload.launch import configuration as configurations
     from jitload.launch import hints as launch_hints
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from jitload.values import KernelInfo, Resources
 else:
     Lookup = native.lookup_type()
+    calls = lazy("jitload.calls")
     arguments = lazy("jitload.launch.arguments")
     bound = lazy("jitload.launch.bound")
     configurations = lazy("jitload.launch.configuration")
@@ -194,9 +196,10 @@ class Kernel(Lookup, shapes.PeerAttributes):
             raise
 
     @opaque
-    def bind(
+    @shown_without_misfits
+    def bind(  # noqa: D417 - it takes no more than is said
         self,
-        *,
+        *excess: Unpack[tuple[()]],
         grid: object = None,
         block: object = None,
         shared_bytes: int = 0,
@@ -207,6 +210,7 @@ class Kernel(Lookup, shapes.PeerAttributes):
         priority: int | None = None,
         cluster_scheduling: str | None = None,
         carveout_percent: int | None = None,
+        **unknown: Unpack[calls.Nothing],
     ) -> Callable[..., None]:
         """A function of the kernel's arguments alone, everything else decided: the fastest way to launch again.
 
@@ -231,20 +235,19 @@ class Kernel(Lookup, shapes.PeerAttributes):
             ArgumentError: `stream` is no stream.
         """
         try:
+            if excess or unknown:  # type: ignore[redundant-expr]
+                raise calls.refused_call(Kernel.bind, (self, *excess), unknown)
             hints = launch_hints.read_hints(self._info, pdl, priority, cluster_scheduling, carveout_percent)
             handle = None if stream is None else streams.stream_handle(stream, self.device)
             synchronous = config.current().sync
             if not callable(grid):
-                configuration = configurations.configure(
-                    self._info, grid, block, shared_bytes, cluster, cooperative, hints
-                )
-                return self._bind(configuration, handle, synchronous)
+                made = configurations.configure(self._info, grid, block, shared_bytes, cluster, cooperative, hints)
+                return self._bind(made, handle, synchronous)
 
             def launch(*args: object) -> None:
-                configuration = configurations.configure(
-                    self._info, grid(*args), block, shared_bytes, cluster, cooperative, hints
-                )
-                self._found((configuration, handle, synchronous), configuration, handle, synchronous)(*args)
+                now = grid(*args)
+                made = configurations.configure(self._info, now, block, shared_bytes, cluster, cooperative, hints)
+                self._found((made, handle, synchronous), made, handle, synchronous)(*args)
 
             return made_opaque(launch)
         except JitloadError as error:
@@ -258,7 +261,6 @@ class Kernel(Lookup, shapes.PeerAttributes):
                 f"kernel {self.name!r} is launched as kernel[grid, block](...) or "
                 f"kernel[grid, block, stream, shared_bytes](...), got kernel[{key!r}]"
             )
-
         grid, block = key[:2]
         if callable(grid):
             return self._measured(grid, key[1:])
@@ -284,23 +286,20 @@ class Kernel(Lookup, shapes.PeerAttributes):
 
         return made_opaque(launch)
 
-    def _found(
-        self, key: object, configuration: Configuration, handle: int | None, synchronous: bool
-    ) -> Callable[..., None]:
+    def _found(self, key: object, made: Configuration, handle: int | None, synchronous: bool) -> Callable[..., None]:
         """Bound, the first time, and found by its key from then on."""
         found = self._table.get(key)
         if found is None:
             if len(self._table) >= MAX_BOUND:
                 self._table.clear()
-            found = self._table[key] = self._bind(configuration, handle, synchronous)
+            found = self._table[key] = self._bind(made, handle, synchronous)
         return found
 
     def _bind(self, configuration: Configuration, handle: int | None, synchronous: bool) -> Callable[..., None]:
         signature = self._signature
         if signature is None:
-            signature = self._signature = arguments.Signature(
-                self._info, self.device, getattr(self._function.memory, "is_foreign", None)
-            )
+            foreign = getattr(self._function.memory, "is_foreign", None)
+            signature = self._signature = arguments.Signature(self._info, self.device, foreign)
             self._plan = native.make_plan(self._native, signature)
         follow = handle is None and self.device == "cuda"
         if follow not in self._specialize:

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 from jitload.errors import ArgumentError, UsageValueError
 from jitload.launch.shapes import spread_hint
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from jitload import calls
+else:
+    calls = lazy("jitload.calls")
+
+#: What else a call of a kernel takes by name.
+_OF_A_LAUNCH = ("grid", "block", "stream", "shared_bytes", "cluster", "cooperative")
 
 
 class Parameters:
@@ -34,9 +42,9 @@ class Parameters:
         given = dict(zip(names, arguments, strict=False))
         for name, value in keywords.items():
             if name not in names:
-                raise ArgumentError(
-                    f"{kernel}() has no argument {name!r}; it has {', '.join(names)}", kernel=kernel, parameter=name
-                )
+                near = calls.nearest_name(name, [*names, *_OF_A_LAUNCH])
+                known = f": did you mean {near}=?" if near else f"; it has {', '.join(names)}"
+                raise ArgumentError(f"{kernel}() has no argument {name!r}{known}", kernel=kernel, parameter=name)
             if name in given:
                 raise ArgumentError(f"{kernel}() got argument {name!r} twice", kernel=kernel, parameter=name)
             given[name] = value

@@ -14,7 +14,7 @@ import functools
 from time import perf_counter
 
 from jitload import events, forks
-from jitload.errors import JitloadError, LoaderNotFoundError, UsageTypeError, UsageValueError
+from jitload.errors import LoaderNotFoundError, UsageTypeError, UsageValueError
 from jitload.given import given_truth
 from jitload.lazy import lazy
 from jitload.loader.inputs import as_bytes, checked_kind
@@ -29,7 +29,7 @@ from jitload.loader.specs import (
     installed_offers,
     only_offer,
 )
-from jitload.trace import is_mistake, shorten
+from jitload.trace import is_mistake, short_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     def register_loader(kind: str, loader: None = None, *, override: bool = False) -> Callable[[Loader], Loader]: ...
 
 
+@short_errors
 def register_loader(kind: str, loader: Loader | None = None, *, override: bool = False) -> object:
     """Make `loader` the one that `load_module_from_bytes` calls for `kind`.
 
@@ -122,6 +123,7 @@ def register_loader(kind: str, loader: Loader | None = None, *, override: bool =
     return _register(name, loader, override)
 
 
+@short_errors
 def unregister_loader(kind: str) -> None:
     """Forget what `register_loader` was told for a kind; a built-in or installed loader of that kind shows again.
 
@@ -145,6 +147,7 @@ def unregister_loader(kind: str) -> None:
     )
 
 
+@short_errors
 def registered_kinds() -> tuple[str, ...]:
     """Every kind that has a loader, sorted: registered, built in, offered by installed packages, or of a peer.
 
@@ -164,6 +167,7 @@ def own_kinds() -> tuple[str, ...]:
         return tuple(sorted({*_registrations, *BUILT_IN, *offers}))
 
 
+@short_errors
 def load_module_from_bytes(kind: str, data: Buffer) -> Module:
     """Make a module from bytes with the loader that is registered for their kind.
 
@@ -180,17 +184,13 @@ def load_module_from_bytes(kind: str, data: Buffer) -> Module:
         LoadError: the loader is known by name only and cannot be imported.
         Exception: whatever the loader raises comes through as it is.
     """
-    try:
-        name = checked_kind(kind)
-        image = data if type(data) is bytes else as_bytes(data)
-        started = perf_counter()
-        module = _load(name, image)
-        if events.listeners:
-            events.tell("load", kernel=", ".join(module.functions), kind=name, seconds=perf_counter() - started)
-        return module
-    except JitloadError as error:
-        shorten(error)
-        raise
+    name = checked_kind(kind)
+    image = data if type(data) is bytes else as_bytes(data)
+    started = perf_counter()
+    module = _load(name, image)
+    if events.listeners:
+        events.tell("load", kernel=", ".join(module.functions), kind=name, seconds=perf_counter() - started)
+    return module
 
 
 def _load(kind: str, image: bytes) -> Module:

@@ -22,12 +22,15 @@ from jitload.errors import SymbolNotFoundError, UsageTypeError, UsageValueError
 from jitload.given import given_name
 from jitload.lazy import lazy
 from jitload.loader.module import Module
+from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:
     from jitload.loader import whole
     from jitload.loader.module import Function
 else:
     whole = lazy("jitload.loader.whole")
+
+__tracebackhide__ = is_mistake
 
 BLOB_SYMBOL = "__tvm_ffi__library_bin"
 
@@ -82,6 +85,7 @@ class SystemLibrary(Module):
             return _table.get(name) if value is None else value
 
 
+@short_errors
 def register_system_symbol(name: str, value: Function | bytes, *, override: bool = False) -> None:
     """Provide a symbol of the running program: a callable, or bytes.
 
@@ -104,6 +108,7 @@ def register_system_symbol(name: str, value: Function | bytes, *, override: bool
         _table[name] = value
 
 
+@short_errors
 def system_lib(prefix: str = "") -> Module:
     """The module of the program's own symbols; `get_function(name)` looks for prefix + name, then for name.
 

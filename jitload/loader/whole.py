@@ -67,6 +67,7 @@ class LibraryModule(Module):
         super().__init__(LIBRARY, functions)
 
 
+@short_errors
 def pack_module(root: Module) -> bytes:
     """Write a module and all that it imports into one blob, in the layout above.
 

@@ -10,6 +10,7 @@ import os
 
 from jitload.errors import UsageTypeError
 from jitload.frozen import Value
+from jitload.lazy import lazy
 from jitload.settings.check import (
     COMPILE_POLICIES,
     CPU_ENGINES,
@@ -36,9 +37,12 @@ from jitload.settings.check import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from jitload import calls
     from jitload.settings.check import Check
+else:
+    calls = lazy("jitload.calls")
 
 
 class Option(Value):
@@ -154,18 +158,29 @@ OPTIONS = (
 # fmt: on
 
 
-def checked_options(options: Mapping[str, object]) -> dict[str, object]:
+def checked_options(
+    options: Mapping[str, object], excess: Sequence[object] = (), called: str = "configure"
+) -> dict[str, object]:
     """What `configure` was given, in the form in which it holds.
+
+    Args:
+        options: by name.
+        excess: what was given by position, which is refused.
+        called: what takes them.
 
     Raises:
         UsageValueError: a value that means nothing.
-        UsageTypeError: an option that does not exist.
+        UsageTypeError: an option that does not exist, or none by name.
     """
     known = {option.name: option for option in OPTIONS if option.takes}
     checked: dict[str, object] = {}
+    if excess:
+        raise calls.too_many(called, (), excess, sorted(known))
     for name, value in options.items():
         if name not in known:
-            raise UsageTypeError(f"configure() has no option {name!r}; it knows {', '.join(sorted(known))}")
+            near = calls.nearest_name(name, sorted(known))
+            meant = f". Did you mean {near}=?" if near else ""
+            raise UsageTypeError(f"{called}() has no option {name!r}; it knows {', '.join(sorted(known))}{meant}")
         checked[name] = known[name].check(name, value)
     return checked
 

@@ -14,6 +14,7 @@ from jitload.given import given_truth
 from jitload.lazy import lazy
 from jitload.source.arch import normalize_archs, parse_kind
 from jitload.source.text import check_encodable, checked_text, read_source
+from jitload.trace import is_mistake, short_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 else:  # most requests have neither
     definitions = lazy("jitload.source.definitions")
     spellings = lazy("jitload.source.options")
+
+__tracebackhide__ = is_mistake
 
 #: Raise it when the meaning of a factor changes: old entries are then simply not found.
 SCHEMA = b"1"
@@ -104,6 +107,7 @@ class CompileRequest(Value):
     #: Whether images are linked (source/link.py) rather than a source compiled.
     is_link = False
 
+    @short_errors
     def __init__(
         self,
         source: str | os.PathLike[str],

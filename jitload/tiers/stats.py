@@ -7,6 +7,7 @@ from types import MappingProxyType
 from jitload.frozen import Value
 from jitload.lazy import lazy
 from jitload.tiers.counters import FIGURES, TIERS, counters
+from jitload.trace import is_mistake, short_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from jitload import notebook
 else:
     notebook = lazy("jitload.notebook")
+
+__tracebackhide__ = is_mistake
 
 #: Of a `Stats`, what has a count for each of some names.
 MAPS = ("hits", "misses", "remote_errors")
@@ -127,6 +130,7 @@ class Stats(Value):
         super().__setstate__({**before_links, **state, **maps})
 
 
+@short_errors
 def stats() -> Stats:
     """The counters of this process, or of the `Session` in force. Raises nothing.
 
