@@ -66,8 +66,11 @@ class JitloadError(Exception):
         return _restore, (type(self), self.args, dict(self.__dict__))
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython shows in the place of its own traceback: what went wrong first."""
-        return frames.lines_for_notebook(self)
+        """What IPython shows in the place of its own traceback: what went wrong first.
+
+        One text: what IPython puts between several depends on %xmode, and in Plain and Minimal it is nothing.
+        """
+        return ["\n".join(frames.lines_for_notebook(self))]
 
 
 class UsageError(JitloadError):
