@@ -21,6 +21,8 @@ else:
 
 _SUFFIXES = ("a", "f")
 
+#: What some CUDA toolkit compiles for, up to the last generation to which none is added any more.
+_CAPABILITIES = (20, 21, 30, 32, 35, 37, 50, 52, 53, 60, 61, 62, 70, 72, 75, 80, 86, 87, 88, 89, 90, 100)
 #: What nvcc calls the arch of the current device.
 NATIVE = "native"
 #: What nvcc takes for an arch besides.
@@ -69,9 +71,15 @@ def normalize_arch(arch: object) -> str:
     text = arch.strip().lower()
     if not _number_and_suffix(text):
         text = _spelled_out(text)
-    if not _number_and_suffix(text):
+    parts = _number_and_suffix(text)
+    if not parts:
         advice = _ADVICE.get(text, "write 'sm_90', 'sm_90a', 'sm_100f' or 'compute_80'")
         raise UsageValueError(f"unknown arch {arch!r}: {advice}")
+    number = int(parts[0])
+    if number < _CAPABILITIES[-1] and number not in _CAPABILITIES:
+        above = max(next(at for at, one in enumerate(_CAPABILITIES) if one > number), 1)
+        near = " and ".join(f"sm_{one}" for one in _CAPABILITIES[above - 1 : above + 1])
+        raise UsageValueError(f"unknown arch {arch!r}: no CUDA toolkit compiles for it; the nearest are {near}")
     return text
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import jitload
 from jitload.compiler import nvrtc
+from jitload.errors import UsageValueError
 from jitload.source.arch import (
     EXECUTOR_ARCH,
     FORMER_EXECUTOR_ARCHS,
@@ -196,3 +200,63 @@ def test_native_is_the_device_in_force():
         assert k.request().arch == k.request(arch="native").arch == EXECUTOR_ARCH
         with pytest.raises(jitload.UsageTypeError, match="got bytes"):
             jitload.compile("", arch=b"sm_90")
+
+
+@pytest.mark.parametrize(
+    ("arch", "near"),
+    [
+        ("sm_91", "sm_90 and sm_100"),
+        ("compute_81", "sm_80 and sm_86"),
+        ("8.5", "sm_80 and sm_86"),
+        ("sm_99a", "sm_90 and sm_100"),
+        ("sm_71", "sm_70 and sm_72"),
+        ("sm_10", "sm_20 and sm_21"),
+    ],
+)
+def test_an_arch_that_no_toolkit_compiles_for_is_refused_with_the_nearest(arch, near):
+    with pytest.raises(UsageValueError, match=f"^unknown arch '{arch}': no CUDA toolkit .* the nearest are {near}$"):
+        normalize_arch(arch)
+
+
+@pytest.mark.parametrize("arch", ["sm_88", "sm_107", "compute_130", "sm_121a"])
+def test_an_arch_that_a_toolkit_to_come_may_have_is_taken(arch):
+    assert normalize_arch(arch) == arch
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda kernel, tmp: jitload.compile("", arch="sm_91"),
+        lambda kernel, tmp: jitload.precompile([kernel], archs=["sm_90", "sm_91"]),
+        lambda kernel, tmp: jitload.Bundle.create(tmp / "x.jlb", [kernel], archs="sm_91"),
+        lambda kernel, tmp: kernel.artifact(arch="sm_91"),
+        lambda kernel, tmp: jitload.occupancy(kernel, 32, arch="sm_91"),
+    ],
+    ids=["compile", "precompile", "bundle", "kernel", "occupancy"],
+)
+def test_it_is_refused_wherever_an_arch_is_taken(ask, tmp_path):
+    kernel = jitload.jit_kernel(source=SOURCE.decode())(k)
+    with (
+        jitload.configure(cache_dir=tmp_path / "cache"),
+        pytest.raises(UsageValueError, match=r"the nearest are sm_90 and sm_100"),
+    ):
+        ask(kernel, tmp_path)
+    assert not (tmp_path / "x.jlb").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("command", ["compile", "precompile"])
+def test_it_is_refused_on_the_command_line(command, tmp_path):
+    (tmp_path / "k.cu").write_bytes(SOURCE)
+    done = subprocess.run(
+        [sys.executable, "-m", "jitload", command, "k.cu", "--arch", "sm_90,sm_91"],
+        cwd=tmp_path,
+        env={**os.environ, "JITLOAD_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "the nearest are sm_90 and sm_100" in done.stderr.replace("\n", " ")
+
+
+def k(out): ...
