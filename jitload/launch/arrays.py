@@ -161,8 +161,9 @@ def _numpy_view(array: NumpyArray) -> ArrayView:
     flags = array.flags
     if not (flags.c_contiguous or flags.f_contiguous):
         raise Misfit(f"the array of shape {array.shape} is not contiguous; pass {dense_copy(array)}")
-    # `__array_interface__` has it too, for more than twice the time.
-    address = _word_at(_capsule_pointer(array.__array_struct__, None) + _ARRAY_DATA).value
+    # `__array_interface__` has it too, for more than twice the time. The struct lives as long as its capsule.
+    capsule = array.__array_struct__
+    address = _word_at(_capsule_pointer(capsule, None) + _ARRAY_DATA).value
     why = "" if flags.writeable else "is read-only"
     return _new(ArrayView, (address, array.nbytes, element, why, True, None, array, array, False))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -83,6 +86,24 @@ def test_an_array_lies_where_numpy_says(dtype):
             view = read_array(array, 0, "cpu")
             assert (view.address, view.nbytes) == (array.__array_interface__["data"][0], array.nbytes)
             assert bool(view.readonly) is not array.flags.writeable
+
+
+def test_nothing_is_read_of_what_numpy_has_freed():
+    """With Python's debugging allocator what is freed is 0xdd: an address of that would be one of a dead struct."""
+    code = (
+        "import numpy as np; from jitload.launch.arrays import read_array\n"
+        "for array in (np.arange(5), np.zeros((3, 4), 'f4').T, np.zeros(0)):\n"
+        "    print(read_array(array, 0, 'cpu').address - array.__array_interface__['data'][0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONMALLOC": "debug"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["0", "0", "0"]
 
 
 @pytest.mark.parametrize("n", [0, 1, 255, 70_000])
