@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jitload.bundles.entry import Entry
     from jitload.workloads.workload import Workload
 
-_IMAGES = ("Program", "Kind", "Arch", "Kernels", "Options", "Bytes", "Compile, s", "Compiler")
+_IMAGES = ("Program", "Kind", "Arch", "Kernels", "Options", "Bytes", "Compiler")
 _PROGRAMS = ("Program", "Names", "Macros and options", "Asked for", "Files", "Source, bytes")
 
 
@@ -74,13 +74,11 @@ def _bundle_facts(bundle: Bundle, images: int) -> list[tuple[str, str]]:
 def _image_table(entries: Sequence[Entry]) -> Table:
     artifacts = [(entry.artifact, written_options(entry.factors)) for entry in entries]
     largest = max([len(artifact.data) for artifact, _ in artifacts] or [0])
-    slowest = max([artifact.compile_seconds for artifact, _ in artifacts] or [0.0])
     rows = [
         [
             Cell(artifact.name, note=artifact.key),
             *cells(artifact.kind.value, artifact.arch, ", ".join(sorted(artifact.kernels)), options),
             filled(len(artifact.data), largest),
-            filled(artifact.compile_seconds, slowest, f"{artifact.compile_seconds:.3f}"),
             Cell(str(artifact.toolchain)),
         ]
         for artifact, options in sorted(artifacts, key=lambda row: (row[0].name, row[1], row[0].kind, row[0].arch))

@@ -29,7 +29,10 @@ _KERNEL_NOTE = (
     "Registers, spills (bytes stored and loaded) and stack are per thread, shared memory is per block; occupancy is "
     "that of the best block. Only what differs is listed, on machine code that both have."
 )
-_IMAGE_NOTE = "Times are those of the compile that made each image; below a twentieth of a second they are noise."
+_IMAGE_NOTE = (
+    "Times are those of the compile that made each image, which bundles do not keep; below a twentieth of a second "
+    "they are noise."
+)
 #: Bytes may differ by so much of themselves, and compiles take so much longer, before it is marked.
 _SIZE, _TIME, _SECONDS = 0.05, 1.5, 0.05
 
@@ -43,12 +46,12 @@ class Image(NamedTuple):
 
     Attributes:
         bytes: its size.
-        seconds: what its compile took.
+        seconds: what its compile took; None of an image in a bundle, which does not keep it.
         rows: its kernels by archs, as `artifact_rows` gives them.
     """
 
     bytes: int
-    seconds: float
+    seconds: float | None
     rows: Sequence[Row]
 
 
@@ -90,7 +93,7 @@ def bundle_side(bundle: Bundle) -> Side:
         artifact, options = entry.artifact, written_options(entry.factors)
         names = ", ".join(sorted(artifact.kernels))
         identity = (artifact.name, names, artifact.kind.value, artifact.arch, options)
-        images[identity] = Image(len(artifact.data), artifact.compile_seconds, _rows(artifact, options))
+        images[identity] = Image(len(artifact.data), None, _rows(artifact, options))
     return Side(f"bundle {bundle.path}", images)
 
 
@@ -233,19 +236,24 @@ def _by_arch(differing: Sequence[tuple[Row, Row]]) -> list[Table]:
 def _images(pairs: Iterable[tuple[Identity, Identity, Image, Image]]) -> list[Table]:
     rows = []
     for one, other, old, new in pairs:
-        longer = new.seconds > old.seconds * _TIME and new.seconds - old.seconds > _SECONDS
-        shorter = old.seconds > new.seconds * _TIME and old.seconds - new.seconds > _SECONDS
-        seconds = changed(old.seconds, new.seconds, ".3f", sign=0)
-        tone = "bad" if longer else "good" if shorter else ""
         named = cells(*one[:-1], _options(one[-1], other[-1]))
-        rows.append([*named, changed(old.bytes, new.bytes, least=_SIZE), seconds._replace(tone=tone)])
+        rows.append([*named, changed(old.bytes, new.bytes, least=_SIZE), _times(old.seconds, new.seconds)])
     header = (*_IMAGE, "Bytes", "Compile, s")
     return [Table("Images that both have", header, rows, _IMAGE_NOTE, figures=False)] if rows else []
 
 
+def _times(old: float | None, new: float | None) -> Cell:
+    """What two compiles took; nothing where only one of them is known."""
+    if old is None or new is None:
+        return Cell("")
+    longer = new > old * _TIME and new - old > _SECONDS
+    shorter = old > new * _TIME and old - new > _SECONDS
+    return changed(old, new, ".3f", sign=0)._replace(tone="bad" if longer else "good" if shorter else "")
+
+
 def _only(title: str, images: Mapping[Identity, Image], paired: Container[Identity]) -> list[Table]:
     rows = [
-        [*cells(*identity), Cell(f"{image.bytes:,}"), Cell(f"{image.seconds:.3f}")]
+        [*cells(*identity), Cell(f"{image.bytes:,}"), Cell("" if image.seconds is None else f"{image.seconds:.3f}")]
         for identity, image in sorted(images.items())
         if identity not in paired
     ]

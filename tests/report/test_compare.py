@@ -97,7 +97,10 @@ def test_a_bundle_beside_a_cache_and_a_cache_that_holds_nothing(caches, tmp_path
         assert "Hit rate" not in dict(page.facts)
         assert len(table_of(page, "Kernels that differ").rows) == 1
         empty = compare_page(bundle_side(bundle), cache_side(jitload.Cache(tmp_path / "none")))
+    (both,) = table_of(page, "Images that both have").rows
+    assert (both[6].text, both[6].tone) == ("", "")  # no time is in a bundle
     assert [part.title for part in empty.parts] == ["Only before"]
+    assert [(row[5].text == "", row[6].text) for row in empty.parts[0].rows] == [(False, "")]
     read(render(empty))
 
 

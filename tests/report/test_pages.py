@@ -101,6 +101,9 @@ def test_the_page_of_a_bundle_says_what_each_gpu_gets(made):
     assert row["sm_70"].tone == "bad"
     assert (row["sm_86"].text, row["sm_90"].text) == ("cubin sm_80", "cubin sm_90")
     assert (row["sm_120"].text, row["sm_120"].tone) == ("ptx compute_80", "fair")
+    images = table_of(page, "Images")
+    assert "Compile, s" not in images.header  # a bundle does not keep it
+    assert {len(row) for row in images.rows} == {len(images.header)}
     text = read(render(page)).text
     assert "app, serial 7" in text
     assert "<u>" in text
