@@ -26,7 +26,7 @@ from jitload.cpu.faults import Refused, decode_fault
 from jitload.cpu.text.ir import Register, Symbol, Variable
 from jitload.cpu.types import ZEROS
 from jitload.errors import CpuFault
-from jitload.images.ptx.limits import LOCAL_BYTES
+from jitload.images.ptx.limits import LOCAL_BYTES, STATIC_SHARED_BYTES
 from jitload.lazy import lazy
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class KernelCode:
         symbols = [symbol for draft in drafts.values() for symbol in draft.symbols]
         reserved = any(one.startswith("reserved_smem") for draft in drafts.values() for one in draft.specials)
         self._layout = KernelLayout(entry, symbols, reserved=reserved)
+        _check_shared(self.name, self._layout.declared_bytes)
         self.reserved_bytes = self._layout.reserved_bytes
         self.parameter_places = self._layout.parameter_places
         for draft in drafts.values():
@@ -245,6 +246,15 @@ class KernelCode:
 def _check_local(name: str, nbytes: int) -> None:
     if nbytes > LOCAL_BYTES:
         why = f"{nbytes} bytes of local memory per thread: more than {LOCAL_BYTES} are refused, as on a GPU"
+        raise decode_fault(name, None, why)
+
+
+def _check_shared(name: str, nbytes: int) -> None:
+    if nbytes > STATIC_SHARED_BYTES:
+        why = (
+            f"{nbytes} bytes of static shared memory per block: more than {STATIC_SHARED_BYTES} are refused, as by "
+            "ptxas for every GPU; declare it `extern __shared__`, and give shared_bytes= at the launch"
+        )
         raise decode_fault(name, None, why)
 
 

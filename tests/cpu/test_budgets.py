@@ -26,6 +26,12 @@ def branches(count: int) -> str:
     return f".reg .pred %p; .reg .b32 %r<{count}>; setp.eq.s32 %p, %r1, 1; {lines} ret;"
 
 
+def shared(*sizes: int, end: str = "ret;") -> str:
+    """Statements that use static shared memory."""
+    used = "".join(f".shared .b8 s{i}[{size}]; st.shared.u8 [s{i}], 1; " for i, size in enumerate(sizes))
+    return used + end
+
+
 #: Text -> what its refusal says, with the bound; each is far beyond it.
 REFUSED = {
     "parentheses": (kernel(before=f".global .b32 x = {'(' * 3000}1{')' * 3000};"), f"more than {limits.NESTING}"),
@@ -80,6 +86,11 @@ REFUSED = {
         ) + ".visible .entry k() { call f5, (); ret; }",
         f"more than {limits.LOCAL_BYTES}",
     ),
+    "static shared memory": (kernel(shared(32000, 17153)), f"more than {limits.STATIC_SHARED_BYTES}.*shared_bytes="),
+    "static shared memory of calls": (
+        HEAD + f".func f() {{ {shared(32000)} }}\n.visible .entry k() {{ {shared(17153, end='call f, (); ret;')} }}",
+        f"more than {limits.STATIC_SHARED_BYTES}",
+    ),
     "text": (HEAD + " " * limits.TEXT_BYTES, f"more than {limits.TEXT_BYTES}"),
 }  # fmt: skip
 
@@ -103,6 +114,12 @@ def test_a_refusal_takes_little_memory(device, name):
         assert tracemalloc.get_traced_memory()[1] < 256 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_static_shared_memory_is_counted_as_by_ptxas(device):
+    """Up to the last byte, without what no instruction names, and without dynamic shared memory."""
+    statements = ".shared .b8 other[1000]; " + shared(32000, 17152, end="st.shared.u8 [d], 1; ret;")
+    device(kernel(statements, before=".extern .shared .b8 d[];").encode()).run("k", 1, 1, shared=64)
 
 
 def test_words_are_counted(monkeypatch):

@@ -32,6 +32,9 @@ class KernelLayout:
         entry: the kernel.
         symbols: every symbol that the kernel's instructions name.
         reserved: whether they ask for the reserved part of shared memory.
+
+    Attributes:
+        declared_bytes: the sizes of its static shared variables together.
     """
 
     def __init__(self, entry: Function, symbols: list[Symbol], *, reserved: bool) -> None:
@@ -44,6 +47,7 @@ class KernelLayout:
             self._offsets[id(parameter)] = offset
             self.parameter_places.append((offset, parameter.size, parameter.name))
         end = self.reserved_bytes
+        self.declared_bytes = 0
         if reserved:
             self._shared.append((0, _RESERVED_BYTES, "reserved shared memory"))
         for symbol in symbols:
@@ -58,6 +62,7 @@ class KernelLayout:
             self._offsets[id(variable)] = start
             self._shared.append((start, variable.size, plain_name(variable.name)))
             end = start + variable.size
+            self.declared_bytes += variable.size
         alignment = max([_DYNAMIC_ALIGNMENT, *(one.alignment for one in self._dynamic)])
         self.static_bytes = align(end, alignment) if self._dynamic else end
         for variable in self._dynamic:

@@ -30,5 +30,7 @@ BRANCH_TARGETS = 1 << 12
 LIVE_BITS = 1 << 27
 #: Local memory of a thread, and so of the calls that it is in: what a GPU has.
 LOCAL_BYTES = 512 << 10
+#: Static shared memory of a block: what ptxas takes for every GPU. More of it is dynamic.
+STATIC_SHARED_BYTES = 48 << 10
 #: Calls in one another.
 CALLS = 4096

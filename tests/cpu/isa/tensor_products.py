@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.cpu.isa.products import Matrix
 
 _START_OF_B = 16384
-_ROOM = 49152
+_ROOM = 47104
 #: Columns of A and of the scales, behind those of D.
 _A, _SCALES_OF_A, _SCALES_OF_B = 256, 264, 268
 #: Of the rows, which depend on nothing of each other, these are compared: some of each warp.
