@@ -10,9 +10,8 @@ import numpy as np
 
 from jitload import config, forks
 from jitload.cpu.lanes.coordinates import split_grid
-from jitload.cpu.limits import check_residence, check_shape
+from jitload.cpu.limits import check_residence, check_shape, clusters_of
 from jitload.cpu.run.batch import Batch
-from jitload.cpu.run.clusters import clusters_of
 from jitload.cpu.run.grid import Grid
 from jitload.cpu.run.observer import Observer, Observers, observers
 from jitload.cpu.run.schedule import Scheduler

@@ -1,4 +1,4 @@
-"""What no launch may exceed on the CPU executor, because no GPU runs it: shapes, shared memory, resident blocks."""
+"""What no launch of the executor exceeds, because no GPU runs it: shapes, clusters, shared memory, resident blocks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from jitload.errors import LaunchError
 
 if TYPE_CHECKING:
     from jitload.cpu.kernel_code import KernelCode
+    from jitload.images.ptx.values import Function
     from jitload.launch.device import Dim3
     from jitload.values import KernelInfo
 
@@ -16,6 +17,8 @@ MAX_BLOCK = (1024, 1024, 64)
 MAX_THREADS = 1024
 MAX_GRID = (2**31 - 1, 65535, 65535)
 MAX_SHARED_BYTES = 227 << 10
+#: Every GPU with clusters runs 8 blocks in one; 16 are what any GPU does where a kernel is allowed it, as jitload does.
+MAX_CLUSTER_BLOCKS = 16
 
 # What no GPU exceeds that there is: GB202, the largest die, has 192 multiprocessors (NVIDIA RTX Blackwell GPU
 # Architecture; products have up to 188, B200 148, B300 160). What one of them holds is the most of the guide's table
@@ -26,6 +29,52 @@ SM_WARPS = 64
 SM_SHARED_BYTES = 228 << 10
 BLOCK_RESERVED_BYTES = 1 << 10
 WARP_THREADS = 32
+
+
+def clusters_of(name: str, entry: Function, grid: Dim3, cluster: Dim3 | None) -> tuple[Dim3, Dim3 | None]:
+    """(grid in blocks, blocks per cluster or None where nobody asks for clusters) of a launch.
+
+    It asks for them by its kernel, its arguments, or both (PTX ISA section 11.4.7).
+
+    Args:
+        name: what the user calls the kernel.
+        entry: how it is declared.
+        grid: as the launch has it.
+        cluster: as the launch has it.
+
+    Raises:
+        LaunchError: the kernel needs others, there are none like this, or the grid is no whole number of them.
+    """
+    wanted = entry.cluster
+    if cluster is not None and wanted is not None and tuple(cluster) != wanted:
+        raise LaunchError(
+            f"kernel {name}: cluster {tuple(cluster)}, its code says {wanted} (__cluster_dims__): leave cluster= out, "
+            f"or give the same"
+        )
+    found = cluster or wanted
+    if found is None:
+        if entry.explicit_cluster:
+            raise LaunchError(
+                f"kernel {name}: it runs in clusters only (__cluster_dims__): say how large they are, "
+                f"kernel(..., cluster=...)"
+            )
+        return grid, None
+    x, y, z = found
+    blocks, most = x * y * z, entry.max_cluster_blocks or MAX_CLUSTER_BLOCKS
+    if min(found) < 1 or blocks > MAX_CLUSTER_BLOCKS:
+        raise LaunchError(
+            f"kernel {name}: cluster {tuple(found)} has {blocks} blocks, 1 to {MAX_CLUSTER_BLOCKS} are possible (every "
+            f"GPU with clusters runs 8, more only some)"
+        )
+    if blocks > most:
+        raise LaunchError(f"kernel {name}: cluster {tuple(found)} has {blocks} blocks, its code allows {most}")
+    if entry.blocks_are_clusters:
+        grid = (grid[0] * x, grid[1] * y, grid[2] * z)
+    if any(whole % part for whole, part in zip(grid, found, strict=True)):
+        raise LaunchError(
+            f"kernel {name}: grid {tuple(grid)} is not a multiple of cluster {tuple(found)} in every dimension"
+        )
+    return grid, (x, y, z)
 
 
 def check_shape(info: KernelInfo, code: KernelCode, grid: Dim3, block: Dim3, shared_bytes: int) -> None:
