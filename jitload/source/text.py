@@ -36,7 +36,7 @@ def read_source(
         return checked_text("source", source), path, directory
     if not isinstance(source, os.PathLike):
         raise UsageTypeError(
-            f"source is CUDA C++ text (str) or a file (os.PathLike), got {type(source).__name__}; decode bytes first"
+            f"source is CUDA C++ text (str) or a file (os.PathLike), got {type(source).__name__}{_advice(source)}"
         )
     file_path = os.path.abspath(given_path("source", source))
     try:
@@ -47,6 +47,14 @@ def read_source(
     if directory is None:
         directory = os.path.dirname(file_path)
     return text_of(f"source {file_path}", data), path or file_path, directory
+
+
+def _advice(source: object) -> str:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "; decode bytes first"
+    if callable(source):
+        return "; a Python function with CUDA C++ in its docstring becomes a kernel by @jitload.jit_kernel"
+    return ""
 
 
 def is_path(text: str) -> bool:

@@ -25,7 +25,9 @@ def make(source="", **changes):
     [
         ({"source": b"int x;"}, TypeError, "decode bytes first"),
         ({"source": None}, TypeError, r"source is CUDA C\+\+ text \(str\) or a file"),
-        ({"source": 7}, TypeError, "got int"),
+        ({"source": bytearray(b"int x;")}, TypeError, "got bytearray; decode bytes first"),
+        ({"source": print}, TypeError, "in its docstring becomes a kernel by @jitload.jit_kernel"),
+        ({"source": 7}, TypeError, "got int$"),
         ({"include_dirs": "/usr/include"}, TypeError, r"include_dirs is a list, got one str: write \['/usr/include'\]"),
         ({"include_dirs": Path("/usr")}, TypeError, "include_dirs is a list, got one"),
         ({"include_dirs": [7]}, TypeError, "include_dirs"),
