@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload import ArgumentError, LaunchError, LoadError, Resources
+from jitload import ArgumentError, LaunchError, LoadError, Resources, config
 from jitload.launch.kernel import MAX_BOUND
 
 SAXPY = struct.Struct("<f4xQQi")
@@ -210,7 +210,8 @@ def test_bound_launches_are_kept_and_bounded(saxpy):
 
 
 @pytest.mark.parametrize("device", ["cuda", "cpu"])
-def test_what_was_bound_is_found_without_a_look_at_its_configuration(make_kernel, device):
+def test_what_was_bound_is_found_without_a_look_at_its_configuration(make_kernel, device, monkeypatch):
+    monkeypatch.setattr(config, "sync_seen", False)  # a process that has ever had `sync` on looks each time
     kernel, _ = make_kernel(device=device)
     calls = []
 
