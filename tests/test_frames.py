@@ -290,6 +290,9 @@ def bad(x, n):
 
 bad.forall(10)(None, 10)
 '''
+# From 3.13 on Python takes the indentation of a docstring away when it compiles it.
+INDENT = 6 if sys.version_info >= (3, 13) else 10
+EXCERPT = [" " * INDENT + "if (i < n) x[i] = 0;", " " * INDENT + "^"]
 
 
 def test_a_missing_semicolon_is_told_in_15_lines_in_a_script(tmp_path):
@@ -301,7 +304,7 @@ def test_a_missing_semicolon_is_told_in_15_lines_in_a_script(tmp_path):
     said = done.stderr.rstrip().splitlines()
     assert len(said) <= 15
     assert said[-3].endswith('bad.py(10): error: expected a ";"')
-    assert said[-2:] == ["          if (i < n) x[i] = 0;", "          ^"]
+    assert said[-2:] == EXCERPT
 
 
 def test_a_notebook_is_told_what_went_wrong_first(on_cpu):
@@ -316,7 +319,7 @@ def test_a_notebook_is_told_what_went_wrong_first(on_cpu):
         del linecache.cache[cell]
     assert len(lines) <= 20
     assert lines[0].startswith(f"CompileError: {cell} does not compile for compute_")
-    assert lines[1:4] == [f'{cell}(10): error: expected a ";"', "          if (i < n) x[i] = 0;", "          ^"]
+    assert lines[1:4] == [f'{cell}(10): error: expected a ";"', *EXCERPT]
     assert f'File "{cell}", line 14' in lines
     assert "    bad.forall(10)(None, 10)" in lines
 
