@@ -69,7 +69,7 @@ def test_a_call_that_does_not_fit_says_what_was_meant(mistake, said, tmp_path):
 
 
 #: Classes that users make themselves; all others they get.
-MADE = ("Cache", "CompileRequest", "Session", "Surface", "TensorMap", "Texture", "configure", "record")
+MADE = ("Cache", "Session", "Surface", "TensorMap", "Texture", "configure", "record")
 PUBLIC = [name for name in jitload.__all__ if inspect.isfunction(getattr(jitload, name)) or name in MADE]
 
 

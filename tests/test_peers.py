@@ -222,6 +222,7 @@ def test_a_listener_hears_compile_hit_and_load():
     assert next(event.seconds for event in heard if event.name == "compile") > 0
 
 
+@pytest.mark.unmeasured  # what coverage keeps would count
 def test_a_hundred_launches_keep_less_than_triton_lets_them(add, x, monkeypatch):
     """Those of lanes: that a kernel becomes machine code once it was launched often costs once, and modules at that."""
     monkeypatch.setenv("JITLOAD_CPU_ENGINE", "lanes")

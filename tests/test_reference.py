@@ -53,9 +53,15 @@ def said_by(node: ast.AST, *, is_method: bool = False) -> Said:
     assert isinstance(node, ast.FunctionDef)
     given = node.args
     parameters = [*given.posonlyargs, *given.args, *filter(None, [given.vararg]), *given.kwonlyargs]
-    names = [one.arg for one in [*parameters, *filter(None, [given.kwarg])]]
+    names = [one.arg for one in [*parameters, *filter(None, [given.kwarg])] if not is_refused(one)]
     gives = node.returns is not None and ast.unparse(node.returns) not in ("None", "NoReturn")
     return Said(ast.get_docstring(node) or "", names[is_method:], set(raised_in(node)), gives)
+
+
+def is_refused(parameter: ast.arg) -> bool:
+    """Whether it is there to refuse what does not fit: `help` does not show it, and type checkers let nothing through."""
+    types = "" if parameter.annotation is None else ast.unparse(parameter.annotation)
+    return types in {"Unpack[tuple[()]]", "Unpack[calls.Nothing]"}
 
 
 def raised_in(node: ast.AST):

@@ -14,7 +14,7 @@ from jitload.given import given_truth
 from jitload.lazy import lazy
 from jitload.source.arch import normalize_archs, parse_kind
 from jitload.source.text import check_encodable, checked_text, read_source
-from jitload.trace import is_mistake, short_errors
+from jitload.trace import is_mistake
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +107,6 @@ class CompileRequest(Value):
     #: Whether images are linked (source/link.py) rather than a source compiled.
     is_link = False
 
-    @short_errors
     def __init__(
         self,
         source: str | os.PathLike[str],
