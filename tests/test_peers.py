@@ -222,24 +222,27 @@ def test_a_listener_hears_compile_hit_and_load():
     assert next(event.seconds for event in heard if event.name == "compile") > 0
 
 
-@pytest.mark.unmeasured  # what coverage keeps would count
 def test_a_hundred_launches_keep_less_than_triton_lets_them(add, x, monkeypatch):
     """Those of lanes: that a kernel becomes machine code once it was launched often costs once, and modules at that."""
     monkeypatch.setenv("JITLOAD_CPU_ENGINE", "lanes")
     launch = add.bind(grid=2, block=4)
     for _ in range(100):
         launch(x, 1, 8)
+    kept = []
     tracemalloc.start()
     try:
-        for _ in range(2):  # in the first, numbers of these launches take the places of earlier ones'
+        for _ in range(4):  # in the first, numbers of these launches take the places of earlier ones'
             gc.collect()
             before = tracemalloc.get_traced_memory()[0]
             for _ in range(100):
                 launch(x, 1, 8)
-        gc.collect()
-        assert tracemalloc.get_traced_memory()[0] - before < 30_000
+            gc.collect()
+            kept.append(tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()
+    # Not in one alone: once in hundreds of launches the table of all live allocations is made anew (37 KB for the 700 of a
+    # worker with other tests behind it), and old freed ranges are let go. What launches leave is left in each.
+    assert sorted(kept[1:])[1] < 30_000
 
 
 def test_launches_leave_nothing_behind(add, x, monkeypatch):

@@ -168,7 +168,7 @@ def _numpy_view(array: NumpyArray) -> ArrayView:
     return _new(ArrayView, (address, array.nbytes, element, why, True, None, array, array, False))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)  # structures of a program's own have no end
 def _plain_element(dtype: NumpyDtype) -> Element:
     """The element of a NumPy dtype that a kernel can take."""
     if dtype.hasobject:
