@@ -7,7 +7,7 @@ from jitload.device import resolve_device
 from jitload.errors import UsageError, UsageValueError
 from jitload.frozen import Value
 from jitload.lazy import lazy
-from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, parse_kind
+from jitload.source.arch import EXECUTOR_ARCH, EXECUTOR_OPTIONS, normalize_arch, normalize_archs, parse_kind
 from jitload.values import Kind
 
 TYPE_CHECKING = False
@@ -49,6 +49,19 @@ def default_target(kind: str | Kind | None, arch: str | Iterable[str] | None) ->
         f"kind {wanted.value!r} needs an arch, and there is no GPU here to take it from: write e.g. arch='sm_90', "
         f"or kind='ptx' for the CPU executor"
     )
+
+
+def check_target(kind: str | Kind | None, arch: str | Iterable[str] | None) -> None:
+    """Nothing, where images of that kind can be made for that arch; what was left out is not asked for here.
+
+    Raises:
+        UsageValueError: there is no such kind or arch, or the two do not go together.
+        UsageTypeError: an arch that is no text.
+    """
+    if arch:
+        normalize_archs(*default_target(kind, arch))
+    elif kind is not None:
+        parse_kind(kind)
 
 
 def device_options(arch: object) -> tuple[str, ...]:

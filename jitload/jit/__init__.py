@@ -18,6 +18,7 @@ from jitload.jit.specialization import KernelOptions, Specialization
 from jitload.launch.signature import split_signature
 from jitload.source.arch import given_arch
 from jitload.source.decorated import Undecorated, check_function, check_source, docstring_source
+from jitload.target import check_target
 from jitload.trace import is_mistake, short_errors
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def jit_kernel(
         The kernel; or, where keywords alone were given, the decorator that makes it.
 
     Raises:
-        UsageValueError: no source, or more than one.
+        UsageValueError: no source, or more than one; an arch or a kind that does not exist, or not for the other.
         UsageTypeError: what is decorated is no function.
     """
     given_cache(cache)
@@ -117,6 +118,7 @@ def jit_kernel(
         raise UsageTypeError(
             f"include_dirs is a list, got one {type(include_dirs).__name__}: write [{str(include_dirs)!r}]"
         )
+    check_target(settings.kind, settings.arch)
 
     def decorate(declaration: Callable[..., object]) -> JitKernel[...]:
         check_function(declaration)

@@ -114,6 +114,9 @@ class JitKernel(OnDemand, shapes.PeerAttributes, Generic[Declared]):
         return partial(self._launch_forall, count, launch)
 
     def __getitem__(self, configuration: object) -> Callable[Declared, None]:
+        # Said here, or kernel[grid][block](...) would fail for the second pair of brackets, in words of functools.
+        if type(configuration) is not tuple and not isinstance(configuration, tuple):
+            raise shapes.refused_configuration(self.__name__, configuration)
         return partial(self._launch, configuration)
 
     @opaque

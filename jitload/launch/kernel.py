@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from jitload import config
-from jitload.errors import JitloadError, LaunchError, LoadError, UsageTypeError
+from jitload.errors import JitloadError, LoadError, UsageTypeError
 from jitload.launch import native, shapes
 from jitload.launch.opaque import keep_opaque, made_opaque, opaque
 from jitload.lazy import lazy
@@ -257,10 +257,7 @@ class Kernel(Lookup, shapes.PeerAttributes):
     @short_errors
     def _look_up(self, key: object) -> Callable[..., None]:
         if not isinstance(key, tuple) or not 2 <= len(key) <= 4:
-            raise LaunchError(
-                f"kernel {self.name!r} is launched as kernel[grid, block](...) or "
-                f"kernel[grid, block, stream, shared_bytes](...), got kernel[{key!r}]"
-            )
+            raise shapes.refused_configuration(self.name, key)
         grid, block = key[:2]
         if callable(grid):
             return self._measured(grid, key[1:])

@@ -3,6 +3,7 @@
 kernel((grid,), (block,), (x, 2.0, n), shared_mem=64)                  CuPy
 kernel(grid=(g, 1, 1), block=(b, 1, 1), args=[x, 2.0, n])              torch
 kernel.prepare("Pfi"); kernel.prepared_call(grid, block, x, 2.0, n)    PyCUDA
+kernel[grid](x, 2.0, n)                                                Triton, whose kernels know their block
 """
 
 from __future__ import annotations
@@ -156,6 +157,25 @@ def refuse_foreign_call(
         options[_OPTIONS[word]] = options.pop(word)
     call = _written(kernel, parameters, rest, options)
     raise LaunchError(f"kernel {kernel!r} is called as kernels of another library are; write {call}")
+
+
+def refused_configuration(kernel: str, key: object) -> LaunchError:
+    """What to raise for `kernel[key]`, where the key is no grid and block, nor these with a stream and more.
+
+    Args:
+        kernel: the name of the kernel.
+        key: what stood in the brackets.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    hint = ""
+    if len(parts) < 2:
+        grid = _size(parts[0]) if parts and _is_shape(parts[0]) else "grid"
+        name = kernel if kernel.isidentifier() else "kernel"
+        hint = f": grid and block stand in one pair of brackets, write {name}[{grid}, 256](...) for 256 threads a block"
+    return LaunchError(
+        f"kernel {kernel!r} is launched as kernel[grid, block](...) or kernel[grid, block, stream, shared_bytes](...), "
+        f"got kernel[{key!r:.60}]{hint}"
+    )
 
 
 def spread_hint(arguments: Sequence[object]) -> str:

@@ -75,6 +75,34 @@ def test_a_call_of_another_library_is_shown_as_it_is_written_here(axpy, arrays, 
     np.testing.assert_array_equal(y, 2 * np.arange(10) + 1)
 
 
+@pytest.mark.parametrize(
+    ("launch", "written"),
+    [
+        (lambda k, *given: k[2][8](*given), "axpy[2, 256]"),
+        (lambda k, *given: k[np.int64(2)][8](*given), "axpy[2, 256]"),
+        (lambda k, *given: k[[2, 3]][8](*given), "axpy[(2, 3), 256]"),
+        (lambda k, *given: k[lambda meta: (2,)](*given), "axpy[grid, 256]"),
+        (lambda k, *given: k[(2,)](*given), "axpy[2, 256]"),
+        (lambda k, *given: k[()](*given), "axpy[grid, 256]"),
+        (lambda k, *given: k["2"](*given), "axpy[grid, 256]"),
+    ],
+    ids=["two pairs", "a NumPy scalar", "a list", "Triton's function", "Triton's tuple", "nothing", "text"],
+)
+def test_a_grid_without_a_block_in_its_brackets_says_where_both_go(axpy, arrays, launch, written):
+    x, y = arrays
+    with pytest.raises(jitload.LaunchError, match=r"got kernel\[.*one pair of brackets") as caught:
+        launch(axpy, 2.0, x, y, 10)
+    assert f"write {written}(...)" in str(caught.value)
+    np.testing.assert_array_equal(y, 1)
+    eval(written, {"axpy": axpy, "grid": 2})(2.0, x, y, 10)
+    np.testing.assert_array_equal(y, 2 * np.arange(10) + 1)
+
+
+def test_more_than_a_launch_takes_in_brackets_is_not_told_to_be_more(axpy, arrays):
+    with pytest.raises(jitload.LaunchError, match=r"got kernel\[\(1, 2, 3, 4, 5\)\]$"):
+        axpy[1, 2, 3, 4, 5](2.0, *arrays, 10)
+
+
 def test_calls_of_our_own_are_left_alone(axpy, arrays):
     x, y = arrays
     axpy(1.0, x, y, 10, grid=(2, 1), block=(8, 1, 1))

@@ -231,8 +231,10 @@ def test_an_arch_that_a_toolkit_to_come_may_have_is_taken(arch):
         lambda kernel, tmp: jitload.Bundle.create(tmp / "x.jlb", [kernel], archs="sm_91"),
         lambda kernel, tmp: kernel.artifact(arch="sm_91"),
         lambda kernel, tmp: jitload.occupancy(kernel, 32, arch="sm_91"),
+        lambda kernel, tmp: jitload.jit_kernel(source=SOURCE.decode(), arch="sm_91"),
+        lambda kernel, tmp: jitload.jit_kernel(source=SOURCE.decode(), arch=iter(["sm_90", "sm_91"])),
     ],
-    ids=["compile", "precompile", "bundle", "kernel", "occupancy"],
+    ids=["compile", "precompile", "bundle", "kernel", "occupancy", "decorator", "decorator for a fatbin"],
 )
 def test_it_is_refused_wherever_an_arch_is_taken(ask, tmp_path):
     kernel = jitload.jit_kernel(source=SOURCE.decode())(k)
@@ -243,6 +245,33 @@ def test_it_is_refused_wherever_an_arch_is_taken(ask, tmp_path):
         ask(kernel, tmp_path)
     assert not (tmp_path / "x.jlb").exists()
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"kind": "cubn"}, "unknown kind 'cubn'"),
+        ({"kind": "cubin", "arch": "compute_90"}, "write arch='sm_90'"),
+        ({"kind": "ptx", "arch": ["sm_80", "sm_90"]}, "write kind='fatbin' for several"),
+        ({"arch": 90}, "write 'sm_90'"),
+    ],
+)
+def test_a_declaration_refuses_kinds_and_archs_before_it_is_used(given, said):
+    with pytest.raises(jitload.UsageError, match=said):
+        jitload.jit_kernel(source=SOURCE.decode(), **given)
+
+
+def test_a_declaration_with_an_arch_loads_no_more_than_one_without():
+    program = """if True:
+        import sys
+        from jitload import jit_kernel
+        jit_kernel(source="__global__ void k() {}")
+        before = set(sys.modules)
+        jit_kernel(source="__global__ void k() {}", kind="cubin", arch="sm_90a")
+        print(sorted(set(sys.modules) - before))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("command", ["compile", "precompile"])
