@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-#: `i1 meet(context)` lets the threads of a block go on that all wait at one barrier; whether they do.
+#: `i1 meet(context)` lets the threads of a block go on that all wait at one barrier; whether they do. `i1 at_once` does
+#: where all stand in one place that asks nothing of them, eight at a time: else nobody has gone on.
 MEET = """\
 define internal ptr @frame(ptr %frames, i64 %frame_bytes, i64 %t) {
   %lane = and i64 %t, 7
@@ -13,21 +14,72 @@ define internal ptr @frame(ptr %frames, i64 %frame_bytes, i64 %t) {
   ret ptr %frame
 }
 
+define internal i1 @at_once(ptr %states, i64 %threads) {
+entry:
+  %state = load i32, ptr %states
+  %index = and i32 %state, $MEETING
+  %ended = icmp slt i32 %state, 0
+  %part = and i64 %threads, 7
+  %some_part = icmp ne i64 %part, 0
+  %none = or i1 %ended, %some_part
+  br i1 %none, label %no, label %kind
+kind:
+  %barrier_at = getelementptr i32, ptr @barriers, i32 %index
+  %barrier = load i32, ptr %barrier_at
+  %is_plain = icmp ult i32 %barrier, $FOLDED
+  br i1 %is_plain, label %begin, label %no
+begin:
+  %one = insertelement <8 x i32> poison, i32 %state, i32 0
+  %each = shufflevector <8 x i32> %one, <8 x i32> poison, <8 x i32> zeroinitializer
+  br label %row
+row:
+  %t = phi i64 [ 0, %begin ], [ %next_t, %alike ]
+  %row_at = getelementptr i32, ptr %states, i64 %t
+  %row_states = load <8 x i32>, ptr %row_at, align 4
+  %equal = icmp eq <8 x i32> %row_states, %each
+  %equal_bits = bitcast <8 x i1> %equal to i8
+  %together = icmp eq i8 %equal_bits, -1
+  br i1 %together, label %alike, label %no
+alike:
+  %next_t = add i64 %t, 8
+  %more = icmp ult i64 %next_t, %threads
+  br i1 %more, label %row, label %go
+go:
+  %one_on = insertelement <8 x i32> poison, i32 %index, i32 0
+  %each_on = shufflevector <8 x i32> %one_on, <8 x i32> poison, <8 x i32> zeroinitializer
+  br label %go_row
+go_row:
+  %g = phi i64 [ 0, %go ], [ %next_g, %go_row ]
+  %go_at = getelementptr i32, ptr %states, i64 %g
+  store <8 x i32> %each_on, ptr %go_at, align 4
+  %next_g = add i64 %g, 8
+  %rest = icmp ult i64 %next_g, %threads
+  br i1 %rest, label %go_row, label %yes
+yes:
+  ret i1 true
+no:
+  ret i1 false
+}
+
 define internal i1 @meet(ptr %c) {
 entry:
   %states_word = call i64 @word(ptr %c, i64 $STATES)
   %states = inttoptr i64 %states_word to ptr
+  %all_threads = call i64 @word(ptr %c, i64 $THREADS)
+  %gone_on = call i1 @at_once(ptr %states, i64 %all_threads)
+  br i1 %gone_on, label %good, label %one_by_one
+one_by_one:
   %frames_word = call i64 @word(ptr %c, i64 $FRAMES)
   %frames = inttoptr i64 %frames_word to ptr
   %frame_bytes = call i64 @word(ptr %c, i64 $FRAME_BYTES)
   %threads = call i64 @word(ptr %c, i64 $THREADS)
   br label %thread
 thread:
-  %t = phi i64 [ 0, %entry ], [ %next_t, %step ]
-  %number = phi i32 [ -1, %entry ], [ %next_number, %step ]
-  %site = phi i32 [ -1, %entry ], [ %next_site, %step ]
-  %arrived = phi i64 [ 0, %entry ], [ %next_arrived, %step ]
-  %true = phi i64 [ 0, %entry ], [ %next_true, %step ]
+  %t = phi i64 [ 0, %one_by_one ], [ %next_t, %step ]
+  %number = phi i32 [ -1, %one_by_one ], [ %next_number, %step ]
+  %site = phi i32 [ -1, %one_by_one ], [ %next_site, %step ]
+  %arrived = phi i64 [ 0, %one_by_one ], [ %next_arrived, %step ]
+  %true = phi i64 [ 0, %one_by_one ], [ %next_true, %step ]
   %more = icmp ult i64 %t, %threads
   br i1 %more, label %look, label %results
 look:
@@ -58,11 +110,11 @@ compare:
   br i1 %both, label %count, label %bad
 count:
   store i32 %index, ptr %state_at
-  %frame = call ptr @frame(ptr %frames, i64 %frame_bytes, i64 %t)
-  %value_at = getelementptr i64, ptr %frame, i64 $VALUE
   %asks = icmp sge i32 %barrier, $FOLDED
   br i1 %asks, label %ask, label %counted
 ask:
+  %frame = call ptr @frame(ptr %frames, i64 %frame_bytes, i64 %t)
+  %value_at = getelementptr i64, ptr %frame, i64 $VALUE
   %value = load i64, ptr %value_at
   br label %counted
 counted:

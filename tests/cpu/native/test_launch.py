@@ -72,6 +72,32 @@ def test_barriers_shared_and_local_memory(cuda, block):
     assert not both(cuda(TILE), "tile", (5, 2), block, x, np.zeros(300, np.float32), 300, 7, shared=64 * 4)
 
 
+ONE_APART = """
+.visible .entry one_apart(.param .u64 out, .param .u32 who, .param .u32 ends) {
+    .shared .align 4 .b8 all[256];
+    .reg .pred %p, %q; .reg .b32 %t, %who, %ends, %n, %s, %r; .reg .b64 %w, %o;
+    mov.u32 %t, %tid.x; mov.u32 %n, %ntid.x; ld.param.u32 %who, [who]; ld.param.u32 %ends, [ends]; ld.param.u64 %w, [out];
+    mov.u32 %s, all; mad.lo.u32 %s, %t, 4, %s; st.shared.u32 [%s], %t;
+    setp.ne.u32 %p, %t, %who; @%p bra MANY;
+    setp.ne.u32 %q, %ends, 0; @%q bra END;
+    barrier.sync 0; bra MET;
+MANY: barrier.sync 0;
+MET: sub.u32 %r, %n, %t; mad.lo.u32 %s, %r, 4, all; ld.shared.u32 %r, [%s+-4]; mad.lo.u32 %r, %r, 100, 7;
+    mul.wide.u32 %o, %t, 4; add.u64 %w, %w, %o; st.global.u32 [%w], %r;
+END: ret;
+}"""
+
+
+@pytest.mark.parametrize(("block", "who"), [(8, 0), (64, 63), (64, 8), (60, 59)])
+@pytest.mark.parametrize("ends", [0, 1])
+def test_all_but_one_wait_at_a_barrier(ptx, block, who, ends):
+    device, out = ptx(ONE_APART), np.zeros(64, np.uint32)
+    assert not both(device, "one_apart", 1, block, out, who, ends)
+    assert run(device, "native", "one_apart", 1, block, out, who, ends) == ""
+    want = np.where(np.arange(64) < block, (block - 1 - np.arange(64)) * 100 + 7, 0)
+    np.testing.assert_array_equal(out, np.where((np.arange(64) == who) & ends, 0, want).astype(np.uint32))
+
+
 GENERIC = """
 .visible .entry generic(.param .u64 out, .param .u32 n) {
     .local .align 8 .b8 own[512];
