@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -36,12 +37,21 @@ def check(seed: int, kernels: int, ptx) -> tuple[int, int]:
                 said.append(without_addresses(fault))
                 found.append(arrays)
             where = f"seed {seed}, kernel {name}, program {way}, block {shape}"
+            faults += bool(said[0])
+            warps = {_warp(one, shape) for one in said}
+            if None not in warps and len(warps) == 2:
+                continue  # two threads are at fault, and their warps in no order
             assert said[0] == said[1], where
             for lanes, native in zip(*found, strict=True):
                 np.testing.assert_array_equal(native, lanes, where)
-            faults += bool(said[0])
         ran += 0 if device.module.device_function(name).native.refused else _WAYS
     return ran, faults
+
+
+def _warp(fault: str, shape: tuple[int, ...]) -> int | None:
+    """The number of the warp whose thread a fault names, where there is a fault that names one."""
+    named = re.search(r"thread \((\d+), (\d+), 0\)", fault)
+    return named and (int(named[1]) + int(named[2]) * shape[0]) // 32
 
 
 def test_random_kernels(ptx):
