@@ -33,13 +33,13 @@ from jitload.cli.tables import (
 from jitload.files.atomic import write_file
 from jitload.lazy import lazy
 from jitload.tiers.row import written_options
-from jitload.workloads.workload import Workload
 
 if TYPE_CHECKING:
-    from jitload.batch import bundling, plan
+    from jitload.batch import bundling
+    from jitload.cli import bundle_inputs
 else:
     bundling = lazy("jitload.batch.bundling")
-    plan = lazy("jitload.batch.plan")
+    bundle_inputs = lazy("jitload.cli.bundle_inputs")
 
 #: Of what is listed below its bundle.
 _MARGIN = 2
@@ -93,7 +93,7 @@ def create(
     """
     with clean_failures(), ExitStack() as stack:
         destination(str(out), "")  # refused now rather than when everything has compiled
-        items = [file if file.suffix == plan.PLAN_SUFFIX else Workload.read(file) for file in files]
+        items = list(map(bundle_inputs.read_input, files))
         with shown_progress(lines_to_stderr=as_json) as advance:
             images = stack.enter_context(
                 bundling.images_for(items, arch or None, kind or None, jobs=jobs, progress=advance)

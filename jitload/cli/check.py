@@ -9,7 +9,7 @@ import typer
 from jitload.bundles.check import check_coverage
 from jitload.cli.bundle_arguments import AsJson, Trust, open_trusted
 from jitload.cli.console import clean_failures, new_app
-from jitload.cli.tables import plain
+from jitload.cli.tables import format_count, plain
 from jitload.workloads.workload import Workload
 
 #: Something that the workload asks for is in no bundle.
@@ -50,7 +50,11 @@ def check_workload(
         else:
             for row in missing:
                 typer.echo(plain(str(row)))
-            state = f"{len(missing)} of {len(found)} missing" if missing else f"all {len(found)} covered"
+            state = (
+                f"{len(missing)} of {len(found)} missing"
+                if missing
+                else f"covered ({format_count(len(found), 'request')})"
+            )
             typer.echo(f"{gpu}{f' with driver {driver}' if driver else ''}: {state}")
     if missing:
         raise typer.Exit(EXIT_MISSING)

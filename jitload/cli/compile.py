@@ -11,6 +11,7 @@ import typer
 from jitload.artifact import Artifact
 from jitload.cli import output
 from jitload.cli.console import clean_failures, new_app
+from jitload.cli.inputs import SOURCES, refuse_directory
 from jitload.cli.request import (
     Archs,
     Defines,
@@ -101,6 +102,7 @@ def compile_file(
     jitload compile reduce.cu --arch sm_80 --arch sm_90 --kind cubin --name 'reduce<float>' -o 'reduce.{arch}.cubin'
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
+        refuse_directory(file, SOURCES)
         wanted, requests = build_requests(
             file,
             kind or _kind_of(out),

@@ -6,7 +6,9 @@ something when every column stays where it was.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from contextlib import contextmanager, suppress
 from itertools import pairwise, takewhile
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import typer
 
+from jitload.cli.words import on_command_line
 from jitload.errors import CompileError, CompileWarning, JitloadError, printable
 
 if TYPE_CHECKING:
@@ -88,7 +91,9 @@ def failure_text(error: Exception) -> str:
     """An error as it is told on a terminal."""
     if isinstance(error, UsageMistake):
         return str(error.format_message())
-    return printable(describe_os_error(error) if isinstance(error, OSError) else str(error))
+    if isinstance(error, OSError):
+        return printable(describe_os_error(error))
+    return printable(on_command_line(str(error)) if isinstance(error, JitloadError) else str(error))
 
 
 @contextmanager
@@ -116,4 +121,7 @@ def describe_os_error(error: OSError) -> str:
     if error.strerror is None:
         return str(error)
     files = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    return f"{' -> '.join(files)}: {error.strerror}" if files else error.strerror
+    said = error.strerror
+    if len(files) == 1 and said == os.strerror(errno.EISDIR):  # the system's words say no more
+        said = "is a directory: write the name of a file in it"
+    return f"{' -> '.join(files)}: {said}" if files else said

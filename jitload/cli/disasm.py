@@ -9,7 +9,9 @@ import typer
 
 from jitload.artifact import Artifact
 from jitload.cli.console import clean_failures, new_app
+from jitload.cli.inputs import SOURCES, refuse_directory
 from jitload.cli.request import Archs, Defines, HostHeaders, IncludeDirs, Names, Options, build_requests
+from jitload.device import resolve_device
 from jitload.door import compile_request, link
 from jitload.dumps.disassembler import disassemble
 from jitload.errors import UsageValueError
@@ -42,6 +44,7 @@ def disasm(
     installed CUDA toolkit.
     """
     with clean_failures():
+        refuse_directory(file, SOURCES, "*.cubin", "*.ptx", "*.fatbin", "*.jle")
         with open_regular(str(file)) as opened:
             data = opened.read(MAX_ENTRY_BYTES)
         kind = "entry" if data.startswith(MAGIC) else sniff_kind(data)
@@ -49,6 +52,10 @@ def disasm(
             saved = Artifact.open(file)
             kind, data = saved.kind.value, saved.data
         if kind is None:
+            if not archs and resolve_device() != "cuda":
+                raise UsageValueError(
+                    "machine code is made for an arch, and there is no GPU here to take it from: write --arch sm_90"
+                )
             _, requests = build_requests(
                 file,
                 Kind.CUBIN,

@@ -11,6 +11,7 @@ import typer
 
 from jitload.cli.bundle_arguments import AsJson
 from jitload.cli.console import EXIT_FAILED, Failed, clean_failures, new_app
+from jitload.cli.inputs import PYTHON, refuse_directory
 from jitload.cli.request import Archs
 from jitload.cli.script import print_script_error
 from jitload.cli.tables import JsonRow
@@ -66,6 +67,7 @@ def explain_script(
 
 def _declared(script: Path) -> dict[str, JitKernel]:
     """The kernels among the variables of a Python file, each once. What it prints goes to stderr."""
+    refuse_directory(script, PYTHON)
     if not script.is_file():
         raise FileNotFoundError(2, "no such Python file", str(script))
     sys.path.insert(0, str(script.resolve().parent))

@@ -14,6 +14,7 @@ from jitload.batch.plan import DEFAULT_PLAN, PLAN_SUFFIX, Plan, wishes_of
 from jitload.batch.precompile import precompile
 from jitload.batch.report import PrecompileReport
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.cli.inputs import SOURCES, WORKLOADS, refuse_directory
 from jitload.cli.outcomes import outcome_rows
 from jitload.cli.output import page_destination
 from jitload.cli.progress import shown_progress
@@ -173,6 +174,7 @@ def _items(
     file: Path, archs: list[str] | None, kinds: list[str] | None, written: Written
 ) -> list[Path] | list[CompileRequest]:
     """A workload or a plan as it is; a source with the options of the command line, or of a plan that names them."""
+    refuse_directory(file, DEFAULT_PLAN, SOURCES, WORKLOADS, several=True)
     given = [name for name, value in written.items() if value or value is False]
     if file.suffix in {WORKLOAD_SUFFIX, PLAN_SUFFIX}:
         if given:

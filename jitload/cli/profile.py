@@ -9,6 +9,7 @@ import typer
 
 import jitload
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
+from jitload.cli.inputs import PYTHON, refuse_directory
 from jitload.cli.output import STDOUT, destination
 from jitload.cli.script import print_script_error
 from jitload.cli.tables import line_width
@@ -39,6 +40,7 @@ def profile_script(
     jitload profile -o profile.json app.py --size 1024
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
+        refuse_directory(script, PYTHON)
         if not script.is_file():
             raise FileNotFoundError(2, "no such Python file", str(script))
         if script.suffix in SOURCE_SUFFIXES:

@@ -8,6 +8,7 @@ import typer
 
 from jitload.cli.compile import image_line, make_image
 from jitload.cli.console import clean_failures, failure_text, new_app
+from jitload.cli.inputs import SOURCES, refuse_directory
 from jitload.cli.request import Archs, Defines, IncludeDirs, Names, Options, SourceFile, build_requests
 from jitload.cli.resources import resource_lines
 from jitload.errors import JitloadError
@@ -40,6 +41,7 @@ def watch(
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
         directories = [file.parent, *map(Path, include_dirs or ())]
+        refuse_directory(file, SOURCES)
         if not file.is_file():
             raise FileNotFoundError(2, "no such file", str(file))
 

@@ -44,6 +44,11 @@ def read_source(
             data = file.read(MAX_SOURCE_BYTES + 1)
     except FileNotFoundError:
         raise SourceNotFoundError(f"source {file_path}: {os.strerror(errno.ENOENT)}", filename=file_path) from None
+    except IsADirectoryError:
+        names = sorted(name for name in os.listdir(file_path) if name.endswith(".cu"))
+        such_as = f", such as {names[0]}" if names else ""
+        what = f"is a directory, and a source is a file: name one in it{such_as}"
+        raise IsADirectoryError(errno.EISDIR, what, file_path) from None
     if directory is None:
         directory = os.path.dirname(file_path)
     return text_of(f"source {file_path}", data), path or file_path, directory

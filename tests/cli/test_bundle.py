@@ -290,6 +290,9 @@ def test_one_is_counted_as_one(app, invoke):
     assert "one.jlb: 1 request, cubin" in invoke("bundle", "create", "app.jlw", "-o", "one.jlb", "-a", "sm_80").stdout
     assert "1 artifact of one.jlb" in invoke("bundle", "extract", "one.jlb", "-o", "d", "--trust", "unsigned").stdout
     assert "1 artifact is" in invoke("bundle", "verify", "one.jlb", "--trust", "unsigned").stdout
+    check = ("check", "-w", "app.jlw", "-b", "one.jlb", "--trust", "unsigned", "--gpu")
+    assert invoke(*check, "sm_80").stdout == "sm_80: covered (1 request)\n"
+    assert invoke(*check, "sm_90").stdout.endswith("sm_90: 1 of 1 missing\n")
 
 
 def test_what_a_bundle_says_of_itself_cannot_steer_a_terminal(workdir, invoke):

@@ -92,7 +92,7 @@ def test_a_wrong_command_line_is_refused_with_the_right_one(invoke, workdir, arg
     [
         (["saxpy.cu", "-a", "compute_90", "-k", "cubin"], "sm_90"),
         (["saxpy.cu", "-a", "volta"], "sm_90"),
-        (["saxpy.cu", "-a", "sm_90", "--option=-arch=sm_80"], "arch="),
+        (["saxpy.cu", "-a", "sm_90", "--option=-arch=sm_80"], "write --arch sm_90 instead"),
         (["saxpy.cu", "-a", "sm_90", "-D", "1X"], "'1X'"),
         (["absent.cu", "-a", "sm_90"], "absent.cu: No such file or directory"),
         (["saxpy.cu", "-a", "sm_90", "-o", "absent/x.cubin"], "absent: no such directory"),

@@ -96,7 +96,7 @@ def test_a_source_file(tmp_path):
     assert (request.path, request.source_dir) == (str(tmp_path / "k.cu"), str(tmp_path))
     with pytest.raises(FileNotFoundError):
         make(tmp_path / "gone.cu")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(IsADirectoryError, match=r"a source is a file: name one in it, such as k\.cu: "):
         make(tmp_path)
 
 
