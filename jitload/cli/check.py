@@ -26,7 +26,12 @@ def check_workload(
     bundle: Annotated[
         list[Path], typer.Option("--bundle", "-b", metavar="FILE", help="Bundle; repeatable.", show_default=False)
     ],
-    gpu: Annotated[str, typer.Option("--gpu", metavar="ARCH", help="sm_90, ...; or cpu, the CPU executor.")],
+    gpu: Annotated[
+        str,
+        typer.Option(
+            "--gpu", metavar="ARCH", help="The arch of the GPU: sm_90 for an H100, ...; or cpu, the CPU executor."
+        ),
+    ],
     driver: Annotated[
         int | None, typer.Option("--driver", metavar="N", help="Driver branch, e.g. 580: it must take the images, too.")
     ] = None,

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import typer
 
+from jitload import config
 from jitload.cli.checks import bundles, cache, compiler, devices, host, launch, machine_code, remote
 from jitload.cli.checks.finding import Finding, problem
 from jitload.cli.checks.sample import Sample
@@ -91,7 +92,28 @@ def examine() -> list[Result]:
     results = [_run(name, check, sample) for name, check in GROUND.items()]
     if results[-1].finding.details:  # the settings can be read
         results += [_run(name, check, sample) for name, check in CHECKS.items()]
+        results = _with_own_warnings(results)
     return results
+
+
+def _with_own_warnings(results: list[Result]) -> list[Result]:
+    """The results, each with the warnings about its subject, whichever check was the first to come upon that.
+
+    jitload warns once: of a cache directory when the first kernel is looked up, which is in another check.
+    """
+    settings = config.current()
+    subjects = {
+        "read-only dirs": ("JITLOAD_READ_ONLY_DIRS", *settings.read_only_dirs),
+        "cache": ("JITLOAD_CACHE_DIR", *([settings.cache_dir] if settings.cache_dir else [])),
+        "remote": ("JITLOAD_REMOTE", *([str(settings.remote)] if settings.remote else [])),
+        "bundles": ("the bundle", *map(str, settings.bundles)),
+    }
+    told: dict[str, list[str]] = {result.name: [] for result in results}
+    for result in results:
+        for text in result.warnings:
+            own = (name for name, words in subjects.items() if any(word in text for word in words))
+            told[next(own, result.name)].append(text)
+    return [replace(result, warnings=tuple(told[result.name])) for result in results]
 
 
 def judge(results: list[Result]) -> tuple[bool, str]:

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterable
     from typing import Any
+
+    from jitload.source import cards
 else:
     re = lazy("re")  # for archs that are written otherwise
+    cards = lazy("jitload.source.cards")
 
 _SUFFIXES = ("a", "f")
 
@@ -74,6 +77,8 @@ def normalize_arch(arch: object) -> str:
     parts = _number_and_suffix(text)
     if not parts:
         advice = _ADVICE.get(text, "write 'sm_90', 'sm_90a', 'sm_100f' or 'compute_80'")
+        called = cards.archs_called(text)
+        advice += f"; {arch.strip():.40} is {called}" if called else ""
         raise UsageValueError(f"unknown arch {arch!r}: {advice}")
     number = int(parts[0])
     if number < _CAPABILITIES[-1] and number not in _CAPABILITIES:

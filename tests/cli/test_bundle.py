@@ -293,6 +293,7 @@ def test_one_is_counted_as_one(app, invoke):
     check = ("check", "-w", "app.jlw", "-b", "one.jlb", "--trust", "unsigned", "--gpu")
     assert invoke(*check, "sm_80").stdout == "sm_80: covered (1 request)\n"
     assert invoke(*check, "sm_90").stdout.endswith("sm_90: 1 of 1 missing\n")
+    assert invoke(*check, "H100").stderr.endswith("'sm_100f' or 'compute_80'; H100 is sm_90\n")
 
 
 def test_what_a_bundle_says_of_itself_cannot_steer_a_terminal(workdir, invoke):

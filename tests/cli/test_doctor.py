@@ -193,6 +193,9 @@ def test_without_a_home_kernels_stay_in_memory(spawn):
     checks = findings(spawn("doctor", "--json", **environment))
     assert checks["cache"]["status"] == "missing"
     assert "JITLOAD_CACHE_DIR" in checks["cache"]["fix"]
+    (warned,) = checks["cache"]["warnings"]
+    assert warned.startswith("no home directory")
+    assert not any(check["warnings"] for name, check in checks.items() if name != "cache")
 
 
 @pytest.mark.usefixtures("needs_nvrtc")
@@ -337,6 +340,10 @@ def test_cache_directories_of_others_that_cannot_be_used_are_named(spawn, tmp_pa
     assert f"{file}: not a directory" in finding["found"]
     assert "chmod go-w" in finding["found"]
     assert str(whole) not in finding["fix"]
+    warned = {name: check["warnings"] for name, check in checks.items() if check["warnings"]}
+    assert list(warned) == ["read-only dirs"]
+    for place in places[1:3]:
+        assert any(str(place) in text for text in warned["read-only dirs"])
     assert findings(spawn("doctor", "--json", JITLOAD_READ_ONLY_DIRS=str(whole)))["read-only dirs"]["status"] == "ok"
 
 

@@ -203,6 +203,39 @@ def test_native_is_the_device_in_force():
 
 
 @pytest.mark.parametrize(
+    ("name", "archs"),
+    [
+        ("H100", "sm_90"),
+        ("NVIDIA H100 80GB HBM3", "sm_90"),
+        ("a100-sxm4-80gb", "sm_80"),
+        ("NVIDIA GeForce RTX 4090", "sm_89"),
+        ("rtx_5090", "sm_120"),
+        ("NVIDIA RTX 6000 Ada Generation", "sm_89"),
+        ("RTX A6000", "sm_86"),
+        ("A10G", "sm_86"),
+        ("Tesla T4", "sm_75"),
+        ("B200", "sm_100"),
+        ("GB300", "sm_103"),
+        ("hopper", "sm_90"),
+        ("Ampere", "sm_80, sm_86 and sm_87"),
+        ("GTX 1080 Ti", "sm_61"),
+    ],
+)
+def test_the_name_of_a_card_is_told_with_its_arch(name, archs):
+    with pytest.raises(UsageValueError) as caught:
+        normalize_arch(name)
+    assert str(caught.value).endswith(f"or 'compute_80'; {name} is {archs}")
+    for arch in re.findall(r"sm_\d+", archs):
+        assert normalize_arch(arch) == arch
+
+
+@pytest.mark.parametrize("name", ["gfx90", "MI300X", "sm_9000", "9.00", "h1000", "data", "titan x", "sm 90", ""])
+def test_no_card_is_made_of_another_name(name):
+    with pytest.raises(UsageValueError, match=r"or 'compute_80'$"):
+        normalize_arch(name)
+
+
+@pytest.mark.parametrize(
     ("arch", "near"),
     [
         ("sm_91", "sm_90 and sm_100"),
