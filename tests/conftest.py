@@ -20,6 +20,7 @@ from jitload.compiler.fatbin import FATBIN_MISSING
 from jitload.compiler.toolkit import find_library
 from jitload.cuda.driver import missing_gpu
 from tests.driver import run as driver_run
+from tests.forked import Warm
 
 # The one profile, in force before any test module is imported: no deadlines, since a machine that is shared is now and
 # then ten times slower than itself, whatever the code under test does. Stages of .ci/run that try again what others have
@@ -200,21 +201,21 @@ def checking_driver(tmp_path_factory):
     return directory
 
 
+@pytest.fixture(scope="session")
+def warm_driver(checking_driver):
+    """A Python that forks for each program, with the checking driver."""
+    with Warm(driver_run.environment(checking_driver)) as warm:
+        yield warm
+
+
 @pytest.fixture
-def on_driver(checking_driver):
+def on_driver(checking_driver, warm_driver):
     """`on_driver(program, **scenario)` runs it in a process that has the checking driver; its asserts are the test's."""
 
     def run(program, *, seconds=120, **scenario):
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            env=driver_run.environment(checking_driver, **scenario),
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
-        return done.stdout
+        done = warm_driver.run(program, driver_run.environment(checking_driver, **scenario), seconds)
+        assert done.returncode == 0, done.stderr[-4000:].decode()
+        return done.stdout.decode()
 
     return run
 

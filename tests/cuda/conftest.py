@@ -3,10 +3,11 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forked import Warm, run_anew
 
 PRELUDE = """
 import ctypes, os, struct, sys
@@ -70,22 +71,25 @@ def stub_directory(tmp_path_factory):
     return directory
 
 
-@pytest.fixture
-def on_stub(stub_directory):
-    """on_stub(program) runs it behind PRELUDE in a process that has the stub driver; its assertions are the test's."""
+@pytest.fixture(scope="session")
+def warm_stub(stub_directory):
+    """A Python that forks for each program, with the stub driver."""
+    with Warm({**os.environ, "LD_LIBRARY_PATH": str(stub_directory)}) as warm:
+        yield warm
 
-    def run(program):
-        environment = {**os.environ, "LD_LIBRARY_PATH": str(stub_directory)}
-        done = subprocess.run(
-            [sys.executable, "-c", PRELUDE + program],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
+
+@pytest.fixture
+def on_stub(stub_directory, warm_stub):
+    """on_stub(program) runs it behind PRELUDE in a process that has the stub driver; its assertions are the test's.
+
+    With `anew` of a Python that has imported nothing.
+    """
+
+    def run(program, *, anew=False):
+        start = run_anew if anew else warm_stub.run
+        done = start(PRELUDE + program, {**os.environ, "LD_LIBRARY_PATH": str(stub_directory)}, 60)
+        assert done.returncode == 0, done.stderr[-3000:].decode()
+        return done.stdout.decode()
 
     return run
 

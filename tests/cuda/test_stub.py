@@ -319,7 +319,8 @@ assert counter("unloads").value == 0
 
 
 def test_with_a_gpu_nothing_of_the_cpu_executor_is_imported(on_stub):
-    on_stub("""
+    on_stub(
+        """
 @jitload.jit_kernel(cache=jitload.Cache())
 def saxpy(a, x, y, n):
     r'''
@@ -337,4 +338,6 @@ artifact = saxpy.artifact()
 assert (artifact.kind, artifact.arch) == ("cubin", "sm_90")
 assert counter("launches").value == 2
 assert not [name for name in sys.modules if name.startswith("jitload.cpu")]
-""")
+""",
+        anew=True,
+    )
