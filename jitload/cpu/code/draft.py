@@ -149,7 +149,7 @@ class Reader:
         """Bound the statements of all functions together."""
         assert function.span is not None
         first, last = function.span
-        self._statements += self._linker.program.source.tokens[first:last].count(";")
+        self._statements += self._linker.program.source.count_semicolons(first, last)
         if self._statements > INSTRUCTIONS:
             why = f"{self._statements} instructions with the functions it calls: more than {INSTRUCTIONS} are refused"
             raise decode_fault(self._kernel, None, why)

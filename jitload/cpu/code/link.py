@@ -14,6 +14,7 @@ from jitload.cpu.lanes.convert import to_bf16
 from jitload.cpu.memory.arena import CODE_WINDOW
 from jitload.cpu.text.names import plain_name
 from jitload.errors import LoadError
+from jitload.images.ptx.tokens import is_instruction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,12 +140,14 @@ class Linker:
     def _named_in_code(self) -> set[str]:
         """Functions that are an instruction's last operand: `mov.u64 %rd1, name;`, or a call, which does no harm."""
         tokens, functions = self.program.source.tokens, self.program.functions
-        found = set()
+        found: set[str] = set()
         for first, last in (function.span for function in functions.values() if function.span is not None):
             for index in range(first + 1, last):
-                if tokens[index] == ";" and tokens[index - 2] == "," and tokens[index - 1] in functions:
+                if is_instruction(tokens[index]):
+                    found.add(tokens[index][:-1].rpartition(",")[2].strip())
+                elif tokens[index] == ";" and tokens[index - 2] == ",":
                     found.add(tokens[index - 1])
-        return found
+        return found & functions.keys()
 
     def release(self) -> None:
         """Free the variables."""

@@ -19,12 +19,12 @@ from jitload.cpu.text.ir import (
     Vector,
 )
 from jitload.cpu.text.lines import LineTracker
-from jitload.cpu.text.operand import OperandReader
+from jitload.cpu.text.plain import PlainReader
 from jitload.cpu.types import TYPES
 from jitload.errors import LoadError
 from jitload.images.ptx.declaration import read_variables
 from jitload.images.ptx.limits import LIVE_BITS, NESTING, REGISTERS, VECTOR_REGISTERS
-from jitload.images.ptx.tokens import Cursor, find_brace
+from jitload.images.ptx.tokens import Cursor, InstructionCursor, find_brace, is_instruction
 
 if TYPE_CHECKING:
     from jitload.cpu.text.program import Program
@@ -44,7 +44,7 @@ def read_body(program: Program, function: Function) -> Body:
     return _BodyReader(program, function).read()
 
 
-class _BodyReader(OperandReader):
+class _BodyReader(PlainReader):
     def __init__(self, program: Program, function: Function) -> None:
         assert function.span is not None
         self.program = program
@@ -63,15 +63,19 @@ class _BodyReader(OperandReader):
                 self._declare(formal.name, formal.type.name)
             else:
                 self.scope.variables[formal.name] = formal
-        while self.cursor.index < self.end:
-            self._read_statement()
+        cursor, items = self.cursor, self.body.items
+        while cursor.index < self.end:
+            word = cursor.tokens[cursor.index]
+            if is_instruction(word):
+                items.append(self._read_line(word))
+            else:
+                self._read_statement(word)
         if self.scope is not self.body.scope:
             raise self.cursor.error("a '{' is never closed")
         return self.body
 
-    def _read_statement(self) -> None:
+    def _read_statement(self, word: str) -> None:
         cursor = self.cursor
-        word = cursor.tokens[cursor.index]
         if word[0] not in "{};.":
             if cursor.tokens[cursor.index + 1] == ":" and cursor.index + 1 < self.end:
                 cursor.index += 2
@@ -123,6 +127,7 @@ class _BodyReader(OperandReader):
         if word == ".reg":
             self._read_registers()
         elif word in {".shared", ".local", ".param", ".global", ".const"}:
+            self.scope.operands.clear()
             for variable in read_variables(cursor, word[1:]):
                 self.scope.variables[variable.name] = variable
                 self.body.variables.append(variable)
@@ -139,6 +144,7 @@ class _BodyReader(OperandReader):
             raise cursor.error(f"unknown directive {word[:40]!r}")
 
     def _read_registers(self) -> None:
+        self.scope.operands.clear()
         cursor = self.cursor
         width = _VECTORS.get(cursor.peek(), 0)
         cursor.index += bool(width)
@@ -184,7 +190,24 @@ class _BodyReader(OperandReader):
         self.scope.registers |= {f"{name}.{color}": part for color, part in zip("rgba", parts, strict=False)}
         self.scope.vectors[name] = Vector(tuple(parts))
 
-    def _read_instruction(self) -> Instruction:
+    def _read_line(self, word: str) -> Instruction:
+        """An instruction that is one word of the source."""
+        cursor = self.cursor
+        name, text = word[:-1].split(None, 1)
+        operands = self.read_plain(text)
+        if operands is not None:
+            cursor.index += 1
+            return self._make(name, operands, cursor.index - 1)
+        self.cursor = InstructionCursor(cursor.source, cursor.index)
+        instruction = self._read_instruction(cursor.index)
+        self.cursor = cursor
+        cursor.index += 1
+        if instruction.malformed is None:
+            self.keep_read(text, instruction.operands)
+        return instruction
+
+    def _read_instruction(self, at: int | None = None) -> Instruction:
+        """An instruction of many words, or of those of word `at` of the source."""
         cursor = self.cursor
         first = cursor.index
         cursor.depth = 0
@@ -207,11 +230,26 @@ class _BodyReader(OperandReader):
         except LoadError as error:
             malformed = str(error)
             cursor.index = start
-            while cursor.peek() != ";" and cursor.index < self.end:
+            end = self.end if at is None else len(cursor.tokens)
+            while cursor.peek()[-1:] != ";" and cursor.index < end:
                 cursor.index += 1
-            cursor.expect(";")
-        place = Place(partial(_stands, cursor.source, first, cursor.index - 1), self.lines.current)
-        if len(operands) == 2 and isinstance(operands[1], Memory) and name.startswith(("mov.", "cvta.")):
+            cursor.expect(cursor.peek() if cursor.index < end else ";")
+        first, last = (first, cursor.index - 1) if at is None else (at, at)
+        return self._make(name, operands, first, last, guard, negated, malformed)
+
+    def _make(
+        self,
+        name: str,
+        operands: tuple[Operand, ...],
+        first: int,
+        last: int | None = None,
+        guard: Register | None = None,
+        negated: bool = False,
+        malformed: str | None = None,
+    ) -> Instruction:
+        """What words `first` to `last` of the source say; without `last` they are one."""
+        place = Place(partial(_stands, self.cursor.source, first, first if last is None else last), self.lines.current)
+        if len(operands) == 2 and type(operands[1]) is Memory and name.startswith(("mov.", "cvta.")):
             # An element of an array stands for its address here.
             base, offset = operands[1]
             operands = (operands[0], base._replace(offset=offset)) if isinstance(base, Symbol) else operands

@@ -214,9 +214,13 @@ class Label(NamedTuple):
 
 
 class Scope:
-    """The names between two braces."""
+    """The names between two braces.
 
-    __slots__ = ("labels", "parent", "ranges", "registers", "targets", "variables", "vectors")
+    Attributes:
+        operands: what was read here, by its text, until more is declared.
+    """
+
+    __slots__ = ("labels", "operands", "parent", "ranges", "registers", "targets", "variables", "vectors")
 
     def __init__(self, parent: Scope | None) -> None:
         self.parent = parent
@@ -226,6 +230,7 @@ class Scope:
         self.variables: dict[str, Variable] = {}
         self.labels: dict[str, Label] = {}
         self.targets: dict[str, tuple[str, ...]] = {}
+        self.operands: dict[str, Operand] = {}
 
 
 class Body:

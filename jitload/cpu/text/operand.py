@@ -77,10 +77,13 @@ class OperandReader:
             found = scope.registers.get(name)
             if found is not None:
                 return found
-            if name in scope.vectors:
+            if scope.vectors and name in scope.vectors:
                 return None
             if scope.ranges:
-                stem, digits = split_number(name)
+                stem = name.rstrip("0123456789")
+                digits = name[len(stem) :]
+                if digits[:1] == "0" or len(digits) > _MOST_DIGITS:
+                    stem, digits = split_number(name)
                 known = scope.ranges.get(stem)
                 if known is not None and digits and int(digits) < known[0]:
                     register = scope.registers[name] = Register(name, known[1], len(self.registers))

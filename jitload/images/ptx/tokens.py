@@ -14,11 +14,16 @@ from jitload.images.ptx.limits import DIGITS, NESTING, TEXT_BYTES, TOKENS
 # What is never closed goes to the end, of the line or the text: to look for its other end again from each place where
 # it might begin takes quadratic time.
 _COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+# An instruction as compilers write it is one word: its line from a tab to the semicolon, with no braces left open.
+_INSTRUCTION = (
+    r"(?<=\n\t)[a-z][a-zA-Z0-9_.:]*[ \t]+(?=[a-zA-Z0-9_%$[{])"
+    r"[a-zA-Z0-9_.:%$+\-,[\] \t]*(?:\{[a-zA-Z0-9_.:%$+\-,[\] \t]*\}[a-zA-Z0-9_.:%$+\-,[\] \t]*)*;"
+)
 # Blanks before a word are part of a match: to try every kind of word at each of them takes longer than all the rest.
 # Sets without a class such as \w are looked up in one step.
 _TOKEN = re.compile(
     r"[ \t\r\f\v]*("
-    r"[][,;{}()\n]"  # most words of a text: the first that are tried
+    rf"[][,;{{}}()\n]|{_INSTRUCTION}"  # most words of a text: the first that are tried
     r"|[%$_A-Za-z][a-zA-Z0-9_$.%]*(?:::[a-zA-Z0-9_][a-zA-Z0-9_.$]*)*|\.[a-zA-Z0-9_]+(?:::[a-zA-Z0-9_]+)*"
     r'|"(?:[^"\\\n]|\\.)*"?'
     r"|0[fF][0-9a-fA-F]{8}(?!\w)|0[dD][0-9a-fA-F]{16}(?!\w)"
@@ -37,7 +42,8 @@ class Source:
 
     Attributes:
         text: the text as given.
-        tokens: the tokens' text, in order, without comments.
+        tokens: the tokens' text, in order, without comments. An instruction as compilers write it is one of them, which
+            `InstructionCursor` takes apart.
 
     Raises:
         LoadError: there are too many.
@@ -78,10 +84,19 @@ class Source:
         text = self.text[self._starts[first] : self._starts[last] + len(self.tokens[last])]
         return " ".join(text.split()), self.line(first)
 
+    def count_semicolons(self, first: int, last: int) -> int:
+        """How many there are from token `first` up to token `last`."""
+        return sum([word[-1] == ";" for word in self.tokens[first:last]])
+
     def line_end(self, index: int) -> int:
         """The index of the first token on a later line than the token at `index`."""
         line = bisect_right(self._line_ends, index)
         return self._line_ends[line] if line < len(self._line_ends) else len(self.tokens)
+
+
+def is_instruction(word: str) -> bool:
+    """Whether a word is a whole instruction, with its semicolon; no other word that begins with a letter has one."""
+    return word[-1] == ";" and word[0].isalpha()
 
 
 def _without_comments(text: str) -> str:
@@ -152,6 +167,11 @@ class Cursor:
         self.index = index
         self.depth = 0
 
+    @property
+    def line(self) -> int:
+        """The 1-based line of the next word."""
+        return self.source.line(self.index)
+
     def peek(self) -> str:
         """The next word, or "" at the end."""
         try:
@@ -198,11 +218,32 @@ class Cursor:
 
     def error(self, what: str) -> LoadError:
         """A LoadError that names the line."""
-        return LoadError(f"invalid PTX, line {self.source.line(self.index)}: {what}", kind="ptx")
+        return LoadError(f"invalid PTX, line {self.line}: {what}", kind="ptx")
 
     def unsupported(self, what: str) -> LoadError:
         """The same of what PTX has and nothing here reads."""
-        return LoadError(f"PTX, line {self.source.line(self.index)}: {what} are not supported", kind="ptx")
+        return LoadError(f"PTX, line {self.line}: {what} are not supported", kind="ptx")
+
+
+class InstructionCursor(Cursor):
+    """The same in an instruction that is one word of its source; behind it stands a brace, as behind all others.
+
+    Args:
+        source: where it stands.
+        at: which word it is.
+    """
+
+    __slots__ = ("_at",)
+
+    def __init__(self, source: Source, at: int) -> None:
+        super().__init__(source)
+        self.tokens = [*_TOKEN.findall(source.tokens[at]), "}"]
+        self._at = at
+
+    @property
+    def line(self) -> int:
+        """The 1-based line of the instruction."""
+        return self.source.line(self._at)
 
 
 def find_brace(cursor: Cursor, first: int) -> int:
