@@ -27,8 +27,6 @@ LANES = "lanes"
 ONE_BLOCK = "saxpy, one block of 256 threads"
 HERE = pathlib.Path(__file__).parent
 KERNELS = HERE.parent / "kernels"
-#: Imported before the clock runs, where that is to be left out.
-IMPORTED = "import llvmlite.binding\n"
 #: Prints the seconds of the first launch of a process, which has the PTX in its cache.
 NEW_PROCESS = f"""
 import pathlib, time
@@ -111,10 +109,10 @@ def new_processes(rounds: int) -> Iterator[Row]:
     """The first launch of a process: of what another one kept, and where nothing was and compiling is left open."""
     with tempfile.TemporaryDirectory() as kept, tempfile.TemporaryDirectory() as empty:
 
-        def first(engine: str, cache: str, before: str = "") -> float:
+        def first(engine: str, cache: str) -> float:
             settings = {"JITLOAD_CPU_ENGINE": engine, "JITLOAD_CACHE_DIR": cache, "JITLOAD_DEVICE": "cpu"}
             done = subprocess.run(
-                [sys.executable, "-c", before + NEW_PROCESS],
+                [sys.executable, "-c", NEW_PROCESS],
                 env={**os.environ, **settings},
                 capture_output=True,
                 check=True,
@@ -123,8 +121,7 @@ def new_processes(rounds: int) -> Iterator[Row]:
 
         found = turns(
             {
-                "native": lambda: first("native", kept, IMPORTED),
-                "with its import": lambda: first("native", kept),
+                "native": lambda: first("native", kept),
                 "auto": lambda: first("auto", empty),
                 LANES: lambda: first("lanes", empty),
             },
@@ -133,7 +130,6 @@ def new_processes(rounds: int) -> Iterator[Row]:
         )
     beside = {LANES: found[LANES]}
     yield Row("a process's first launch, machine code kept", "ms", found["native"], beside, Budget(1, LANES, more=10))
-    yield Row("the same, and the import of llvmlite", "ms", found["with its import"], beside)
     yield Row("a process's first launch, engine auto", "ms", found["auto"], beside, Budget(1.05, LANES))
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jitload.digest import digest_factors, frame, frame_all, sha256, sha256_hex
+from jitload.digest import OWN_BYTES, digest_factors, frame, frame_all, keyed_sha256, sha256, sha256_hex
 
 factors = st.lists(st.tuples(st.text(max_size=6), st.binary(max_size=6)), max_size=4)
 
@@ -73,4 +75,11 @@ def test_openssl_is_loaded_for_much_and_gives_the_same():
     )
     assert [little[0], much[0]] == ["False", "True"]
     assert little[1] == little[3] == much[1] == much[3] == hashlib.sha256(b"abc").hexdigest()
-    assert much[2] == hashlib.sha256(b"x" * (128 << 10)).hexdigest()
+    assert much[2] == hashlib.sha256(b"x" * OWN_BYTES).hexdigest()
+
+
+@pytest.mark.parametrize("length", [0, 1, 32, 64])
+def test_a_keyed_digest_is_hmac(length):
+    secret = bytes(range(1, length + 1))
+    for data in (b"", b"abc", bytes(1000)):
+        assert keyed_sha256(secret, data) == hmac.digest(secret, data, "sha256")

@@ -16,7 +16,7 @@ from jitload.lazy import lazy
 if TYPE_CHECKING:
     from jitload.cpu.kernel_code import KernelCode
     from jitload.cpu.native import compile as compiling
-    from jitload.cpu.native import errands, kept, machine, stopped
+    from jitload.cpu.native import errands, kept, loaded, stopped
     from jitload.cpu.native import launch as launching
     from jitload.cpu.native.kernel import NativeKernel
     from jitload.cpu.run.grid import Grid
@@ -25,7 +25,7 @@ else:
     errands = lazy("jitload.cpu.native.errands")
     kept = lazy("jitload.cpu.native.kept")
     launching = lazy("jitload.cpu.native.launch")
-    machine = lazy("jitload.cpu.native.machine")
+    loaded = lazy("jitload.cpu.native.loaded")
     stopped = lazy("jitload.cpu.native.stopped")
 
 #: What compiling costs for so many instructions, the import of llvmlite included: of 85 kernels of kernels/ and of the
@@ -53,7 +53,7 @@ class NativeCode:
 
     def __init__(self, code: KernelCode) -> None:
         self._code = code
-        self._kernel: tuple[NativeKernel, machine.MachineCode, stopped.Errands] | None = None
+        self._kernel: tuple[NativeKernel, loaded.MachineCode, stopped.Errands | None] | None = None
         self._lock = threading.RLock()  # a signal handler may launch in the middle of it
         self._spent = 0.0
         self._asked = False
@@ -131,7 +131,8 @@ class NativeCode:
                 if found is None and not anew:
                     return
                 kernel = compiling.compile_native(self._code, dear=dear) if found is None else found
-                self._kernel = kernel, machine.MachineCode(kernel.code), stopped.Errands(self._code, kernel.errands)
+                sent = stopped.Errands(self._code, kernel.errands) if kernel.errands else None
+                self._kernel = kernel, loaded.MachineCode(kernel), sent
                 self._looked = False
                 if found is None:
                     kept.keep(self._code, kernel)

@@ -11,9 +11,10 @@ from jitload.cpu.native.column import emit
 from jitload.cpu.native.errand_code import ErrandWriter
 from jitload.cpu.native.errands import cut, find_dear, places_of
 from jitload.cpu.native.functions import write_functions
+from jitload.cpu.native.image import lay_out
 from jitload.cpu.native.inlined import read_inlined
 from jitload.cpu.native.kernel import NativeKernel
-from jitload.cpu.native.machine import generate
+from jitload.cpu.native.machine import generate, has_images
 from jitload.cpu.native.meeting import arrive
 from jitload.cpu.native.numbers import name_numbers
 from jitload.cpu.native.rounding import rounding_text
@@ -63,7 +64,7 @@ def compile_native(code: KernelCode, *, dear: bool = True) -> NativeKernel:
     found = write_functions(blocks, sites, resolve, (emit, arrive), carry)
     text = f"{found.text}\n{runtime_text(found.meets, found.common)}{rounding_text(found.text)}"
     return NativeKernel(
-        generate(text),
+        *_made(text),
         found.near,
         found.frame_bytes,
         tuple(inlined.origins[origins[one.number]] for one in found.meetings),
@@ -73,6 +74,12 @@ def compile_native(code: KernelCode, *, dear: bool = True) -> NativeKernel:
         places_of(found.meetings, blocks, found.words),
         why_refused(costs) if costs is not None else "",
     )
+
+
+def _made(text: str) -> tuple[bytes, int | None]:
+    """(machine code of IR, where it starts if it is an image)."""
+    image = lay_out(generate(text, near=True), "launch") if has_images() else None
+    return image or (generate(text), None)
 
 
 def depends_on_order(code: KernelCode) -> bool:

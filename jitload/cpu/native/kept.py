@@ -6,22 +6,23 @@ in it: those of variables come from a table that each launch fills.
 
 from __future__ import annotations
 
-import json
 import pathlib
 from typing import TYPE_CHECKING
 
 import jitload
 from jitload import log
-from jitload.cpu.native import machine
 from jitload.cpu.native.frame import Meet
 from jitload.cpu.native.kernel import ErrandPlace, NativeKernel
+from jitload.cpu.native.makers import known_maker
 from jitload.cpu.native.operands import Resolved
 from jitload.cpu.native.sources import digest_of_sources
 from jitload.digest import frame_all, sha256
+from jitload.format.json import canonical_json, read_canonical
 from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from jitload.cpu.kernel_code import KernelCode
+    from jitload.cpu.native.machine import Maker
     from jitload.tiers import cache as caches
     from jitload.tiers import own
 else:
@@ -35,7 +36,7 @@ _SCHEMA = b"1"
 
 def find(code: KernelCode) -> NativeKernel | None:
     """What is kept of a kernel, or None."""
-    found = own.OwnBlobs(caches.default_cache(), NAMESPACE).get(key_of(code, machine.maker()))
+    found = own.OwnBlobs(caches.default_cache(), NAMESPACE).get(key_of(code, known_maker()))
     if found is None:
         return None
     try:
@@ -49,10 +50,10 @@ def keep(code: KernelCode, kernel: NativeKernel) -> None:
     """Keep the machine code of a kernel. It is not kept where a name does not say which variables it uses."""
     variables = code.linker.program.variables
     if all(variables.get(one.name) is one for one in kernel.variables):
-        own.OwnBlobs(caches.default_cache(), NAMESPACE).put(key_of(code, machine.maker()), _encode(kernel))
+        own.OwnBlobs(caches.default_cache(), NAMESPACE).put(key_of(code, known_maker()), _encode(kernel))
 
 
-def key_of(code: KernelCode, maker: machine.Maker) -> bytes:
+def key_of(code: KernelCode, maker: Maker) -> bytes:
     """What the machine code of a kernel is kept under."""
     places = repr([(place.text, place.ptx_line) for place in code.places])
     factors = [
@@ -73,15 +74,16 @@ def _encode(kernel: NativeKernel) -> bytes:
     known["variables"] = [one.name for one in kernel.variables]
     known["meets"] = [one[:5] for one in kernel.meets]  # what is written from it is in the code
     known["places"] = [sorted(one) for one in kernel.places]
-    return json.dumps(known).encode() + b"\n" + kernel.code
+    return canonical_json(known) + b"\n" + kernel.code
 
 
 def _decode(code: KernelCode, data: bytes) -> NativeKernel:
-    text, _, object_code = data.partition(b"\n")
-    known = json.loads(text)
+    text, _, machine_code = data.partition(b"\n")
+    known = read_canonical(text)
     variables = code.linker.program.variables
     return NativeKernel(
-        object_code,
+        machine_code,
+        None if known["start"] is None else int(known["start"]),
         int(known["near"]),
         int(known["frame_bytes"]),
         tuple((str(name), int(block)) for name, block in known["meetings"]),

@@ -31,7 +31,8 @@ class NativeKernel(NamedTuple):
     """Machine code of a kernel.
 
     Attributes:
-        code: object code of `i32 launch(context, first block, how many)`.
+        code: of `i32 launch(context, first block, how many)`, an image or object code.
+        start: where that lies in the image; None where it is object code, which LLVM loads.
         near: sites that access global memory.
         frame_bytes: what a thread keeps while it waits.
         meetings: (function, block) in front of each meeting, by its number less one.
@@ -43,6 +44,7 @@ class NativeKernel(NamedTuple):
     """
 
     code: bytes
+    start: int | None
     near: int
     frame_bytes: int
     meetings: tuple[tuple[str, int], ...]

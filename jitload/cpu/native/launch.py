@@ -16,21 +16,25 @@ from jitload.cpu.faults import run_fault
 from jitload.cpu.memory.arena import ARENA_WINDOW
 from jitload.cpu.memory.generic import at_generic, at_global, at_local, at_param, at_shared
 from jitload.cpu.native import context as at
-from jitload.cpu.native.places import SPACES
 from jitload.cpu.native.room import address_of, take_room
-from jitload.cpu.native.stopped import Stopped
-from jitload.cpu.native.waiting import Waiting
 from jitload.cpu.native.watchdog import Watchdog
 from jitload.cpu.run.batch import Batch
-from jitload.cpu.run.members import check_own_bits
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
+    from jitload.cpu.native import places, stopped, waiting
     from jitload.cpu.native.kernel import NativeKernel
-    from jitload.cpu.native.machine import MachineCode
+    from jitload.cpu.native.loaded import MachineCode
     from jitload.cpu.native.operands import Resolved
-    from jitload.cpu.native.stopped import Errands
+    from jitload.cpu.native.stopped import Errands, Stopped
+    from jitload.cpu.run import members
     from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array
+else:  # what most launches come never to
+    members = lazy("jitload.cpu.run.members")
+    places = lazy("jitload.cpu.native.places")
+    stopped = lazy("jitload.cpu.native.stopped")
+    waiting = lazy("jitload.cpu.native.waiting")
 
 _AT = {"global": at_global, "shared": at_shared, "local": at_local, "param": at_param, "generic": at_generic}
 
@@ -38,7 +42,7 @@ _AT = {"global": at_global, "shared": at_shared, "local": at_local, "param": at_
 class NativeLaunch:
     """One launch of one kernel; nothing of it is shared with others."""
 
-    def __init__(self, kernel: NativeKernel, machine: MachineCode, errands: Errands, grid: Grid) -> None:
+    def __init__(self, kernel: NativeKernel, machine: MachineCode, errands: Errands | None, grid: Grid) -> None:
         self._kernel = kernel
         self._errands = errands
         self._stopped: Stopped | None = None
@@ -67,13 +71,13 @@ class NativeLaunch:
     def _call(self) -> None:
         turn = self._room.hooks.turn
         turn.launch = self
-        if self._kernel.errands:
-            self._stopped = Stopped(self._errands, self._grid, self._words, self._look_again)
+        if self._errands is not None:
+            self._stopped = stopped.Stopped(self._errands, self._grid, self._words, self._look_again)
         try:
-            stopped = self._machine.launch(self._room.address, 0, self._grid.blocks)
+            failed = self._machine.launch(self._room.address, 0, self._grid.blocks)
             if turn.error is not None:
                 raise turn.error
-            if stopped:
+            if failed:
                 with np.errstate(all="ignore"):
                     self._fail()
         finally:
@@ -162,16 +166,16 @@ class NativeLaunch:
         words, grid = self._words, self._grid
         code, site, thread = (int(words[number]) for number in (at.CODE, at.SITE, at.THREAD))
         batch = Batch(grid, int(words[at.BLOCK]), 1)
-        waiting = Waiting(grid, self._kernel, words, self._stopped)
+        threads = waiting.Waiting(grid, self._kernel, words, self._stopped)
         if code == at.STUCK:
-            waiting.find_stuck(batch)
+            threads.find_stuck(batch)
         met = site < 0
         if met:  # between meetings
-            thread, site = waiting.first()
+            thread, site = threads.first()
         batch.lanes, batch.count = np.array([thread]), 1
         if code == at.OUTSIDE:
             mask = np.array([words[at.ADDRESS]]).astype(np.uint32)
-            check_own_bits(batch, waiting.meeting_at(site), batch.slots[batch.lanes], mask)
+            members.check_own_bits(batch, threads.meeting_at(site), batch.slots[batch.lanes], mask)
         if code == at.STOPPED:
             batch.fail(site, 0, grid.code.places[site].text.rstrip(";").split()[0])
         if code == at.LOST:
@@ -189,7 +193,7 @@ class NativeLaunch:
             if stands:
                 what = "going round in an endless loop: all threads of the block meet, and nothing has changed since"
             raise run_fault(grid.code.name, grid.code.places[site], what, thread=who, block=where)
-        space, write = SPACES[int(words[at.WRITES]) >> 1], bool(words[at.WRITES] & 1)
+        space, write = places.SPACES[int(words[at.WRITES]) >> 1], bool(words[at.WRITES] & 1)
         address = np.array([words[at.ADDRESS]]).view(np.uint64)
         addresses = _AT[space](batch, address)
         size = int(words[at.NBYTES])

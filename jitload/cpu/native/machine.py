@@ -1,8 +1,7 @@
-"""LLVM itself: text of IR becomes object code, and object code functions with an address."""
+"""LLVM itself: text of IR becomes object code, and object code that has no image a function with an address."""
 
 from __future__ import annotations
 
-import ctypes
 import functools
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,13 +14,10 @@ if TYPE_CHECKING:
 
     import llvmlite
     import llvmlite.binding as llvm
-
-    from jitload.cpu.native.room import Room, Shape
 else:
     llvmlite = lazy("llvmlite")
     llvm = lazy("llvmlite.binding")
 
-_LAUNCH = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 _LEVEL = 2  # of code generation
 _PASSES = ("add_sroa_pass", "add_instruction_combine_pass", "add_simplify_cfg_pass")
 #: Calls into LLVM. The binding holds a lock over each, for which a child of a fork meanwhile would wait for ever.
@@ -52,15 +48,14 @@ def has_half_conversions() -> bool:
         return bool(llvm.get_host_cpu_features().get("f16c", False))
 
 
-class MachineCode:
-    """Object code that can be called, as long as this lives.
+class Engine:
+    """Object code that LLVM has loaded, as long as this lives.
 
     Args:
         code: from `generate`, of this machine.
 
     Attributes:
-        launch: the function that runs blocks: (address of the context, number of the first, how many).
-        rooms: what launches leave to the next ones.
+        address: of the function `launch`.
 
     Raises:
         Refused: it cannot be loaded here.
@@ -73,9 +68,8 @@ class MachineCode:
             engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(target))
             engine.add_object_file(llvm.ObjectFileRef.from_data(code))
             engine.finalize_object()
-            self.launch = _LAUNCH(engine.get_function_address("launch"))
+            self.address = int(engine.get_function_address("launch"))
         self._engine = engine
-        self.rooms: dict[Shape, Room] = {}
 
     def __del__(self, calls: forks.Calls = calls, left: list[llvm.ExecutionEngine] = _left) -> None:
         # Both by default, since the names of this module may be gone when a process ends.
@@ -88,14 +82,18 @@ class MachineCode:
             left.append(engine)  # rather than wait for the other thread
 
 
-def generate(text: str) -> bytes:
+def generate(text: str, *, near: bool = False) -> bytes:
     """Object code of IR; LLVM makes it without the interpreter's lock.
+
+    Args:
+        text: the IR.
+        near: whether all of it will lie together, so that an image can be made of it.
 
     Raises:
         Refused: LLVM finds fault with the text.
     """
     with _Inside():
-        machine = _machine(_target())
+        machine = _machine(_target(), "small" if near else "jitdefault")
         module = llvm.parse_assembly(text)
         module.verify()
         builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=_LEVEL))
@@ -129,7 +127,7 @@ class Maker(NamedTuple):
 
 @functools.cache
 def maker() -> Maker:
-    """What makes machine code here.
+    """What makes machine code here, as LLVM says.
 
     Raises:
         ImportError: nothing does.
@@ -140,9 +138,19 @@ def maker() -> Maker:
         return Maker(llvmlite.__version__, version, llvm.get_host_cpu_name(), features)
 
 
-def _machine(target: llvm.Target) -> llvm.TargetMachine:
+@functools.cache
+def has_images() -> bool:
+    """Whether objects are of the kind of which images are made (`image.py`)."""
+    with _Inside():
+        triple = str(llvm.get_process_triple())
+        return triple.startswith("x86_64-") and "linux" in triple
+
+
+def _machine(target: llvm.Target, distances: str = "jitdefault") -> llvm.TargetMachine:
     here = maker()
-    return target.create_target_machine(cpu=here.processor, features=here.features, opt=_LEVEL, reloc="pic", jit=True)
+    return target.create_target_machine(
+        cpu=here.processor, features=here.features, opt=_LEVEL, reloc="pic", codemodel=distances, jit=True
+    )
 
 
 @functools.cache

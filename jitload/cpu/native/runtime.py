@@ -24,19 +24,31 @@ if TYPE_CHECKING:
     from jitload.cpu.native.frame import Meet
 
 _DRIVER = """\
-define internal void @fill(i64 %memory, i64 %bytes) noinline {
+define internal void @fill(i64 %memory, i64 %bytes, i64 %word) noinline {
 entry:
   %start = inttoptr i64 %memory to ptr
+  %one = insertelement <4 x i64> poison, i64 %word, i32 0
+  %each = shufflevector <4 x i64> %one, <4 x i64> poison, <4 x i32> zeroinitializer
+  %whole = and i64 %bytes, -32
   br label %more
 more:
-  %at = phi i64 [ 0, %entry ], [ %next, %fill ]
-  %open = icmp ult i64 %at, %bytes
-  br i1 %open, label %fill, label %done
-fill:
+  %at = phi i64 [ 0, %entry ], [ %next, %four ]
+  %open = icmp ult i64 %at, %whole
+  br i1 %open, label %four, label %rest
+four:
   %place = getelementptr i8, ptr %start, i64 %at
-  store i64 $UNSET_WORD, ptr %place
-  %next = add i64 %at, 8
+  store <4 x i64> %each, ptr %place, align 8
+  %next = add i64 %at, 32
   br label %more
+rest:
+  %last = phi i64 [ %whole, %more ], [ %next_last, %single ]
+  %some = icmp ult i64 %last, %bytes
+  br i1 %some, label %single, label %done
+single:
+  %last_place = getelementptr i8, ptr %start, i64 %last
+  store i64 %word, ptr %last_place
+  %next_last = add i64 %last, 8
+  br label %rest
 done:
   ret void
 }
@@ -45,7 +57,6 @@ define i32 @launch(ptr %c, i64 %first, i64 %count) {
 entry:
   %threads = call i64 @word(ptr %c, i64 $THREADS)
   %states_word = call i64 @word(ptr %c, i64 $STATES)
-  %states = inttoptr i64 %states_word to ptr
   %states_bytes = mul i64 %threads, 4
   %width = call i64 @word(ptr %c, i64 $NCTAID)
   %height = call i64 @word(ptr %c, i64 $NCTAID_Y)
@@ -73,15 +84,15 @@ begin:
   call void @set(ptr %c, i64 $CTAID_Z, i64 %z)
   call void @set(ptr %c, i64 $ROUNDS, i64 0)
   call void @set(ptr %c, i64 $PARTED, i64 0)
-  call void @llvm.memset.p0.i64(ptr %states, i8 0, i64 %states_bytes, i1 false)
-  call void @fill(i64 %shared, i64 %shared_bytes)
+  call void @fill(i64 %states_word, i64 %states_bytes, i64 0)
+  call void @fill(i64 %shared, i64 %shared_bytes, i64 $UNSET_WORD)
   %has_local = icmp ne i64 %local_bytes, 0
   br i1 %has_local, label %fill_local, label %rounds
 fill_local:
   %t = phi i64 [ 0, %begin ], [ %next_t, %fill_local ]
   %before = mul i64 %t, %local_stride
   %mine = add i64 %local, %before
-  call void @fill(i64 %mine, i64 %local_unset)
+  call void @fill(i64 %mine, i64 %local_unset, i64 $UNSET_WORD)
   %next_t = add i64 %t, 1
   %filled = icmp eq i64 %next_t, %threads
   br i1 %filled, label %rounds, label %fill_local
@@ -136,8 +147,6 @@ stuck:
 stop:
   ret i32 1
 }
-
-declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 """
 
 #: `@barriers` has the number of a barrier, and this much more where it is one with a predicate.

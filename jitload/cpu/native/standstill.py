@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
 from typing import TYPE_CHECKING
 
 from jitload.cpu.native import context as at
 from jitload.cpu.native.frame import LANES
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
+    import hashlib
     from collections.abc import Callable
 
     from jitload.cpu.run.grid import Grid
     from jitload.cpu.types import Array
+else:
+    hashlib = lazy("hashlib")  # with OpenSSL
 
 _FIRST_LOOK = 4  # polls of one thread block in a row; most launches are over before
 _LOOKS = 64  # for so long a state is compared with: loops are seldom in step with polls

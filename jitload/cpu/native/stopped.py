@@ -74,13 +74,13 @@ class Errands:
         self._code = code
         self._places = places
         self._made: dict[int, Errand] = {}
-        # Imported here, where no launch of a signal handler can come between, and only for kernels that have some.
-        self._writing = (inlined.read_inlined, numbers.name_numbers, errand_code.ErrandWriter) if places else None
+        # Imported here, where no launch of a signal handler can come between.
+        self._writing = inlined.read_inlined, numbers.name_numbers, errand_code.ErrandWriter
         self.function = FunctionCode(code.name, 0)
 
     def by_meeting(self) -> dict[int, Errand]:
         """By the numbers of their meetings."""
-        if not self._made and self._writing is not None:
+        if not self._made:
             read, number, write = self._writing
             code = self._code
             kernel = read(code)

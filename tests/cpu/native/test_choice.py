@@ -190,6 +190,10 @@ with jitload.configure(device="cpu", cpu_engine="auto"):
         assert not module.device_function("k").native.ready
         time.sleep(0.001)
 """
+BY_LLVM = """
+from jitload.cpu.native import compile as compiling
+compiling.has_images = bool  # as on other systems
+"""
 FORK = """
 child = os.fork()
 if not child:
@@ -208,9 +212,11 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize("what", [FORK, "sys.exit(0)"], ids=["fork", "exit"])
-def test_a_process_that_ends_or_forks_in_the_middle_of_it_does_so_in_peace(what):
-    done = subprocess.run(
-        [sys.executable, "-c", LARGE + what], capture_output=True, text=True, timeout=100, check=False
-    )
+@pytest.mark.parametrize(
+    "program",
+    [LARGE + FORK, BY_LLVM + LARGE + FORK, LARGE + "sys.exit(0)"],
+    ids=["fork", "fork, with code that LLVM has loaded", "exit"],
+)
+def test_a_process_that_ends_or_forks_in_the_middle_of_it_does_so_in_peace(program):
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import jitload
-from jitload.cpu.native import kept, sources
+from jitload.cpu.native import kept, machine, makers, sources
 from jitload.cpu.native.compile import compile_native
 from jitload.tiers.cache import default_cache
 
-pytest.importorskip("llvmlite", reason="llvmlite is not installed")
+llvmlite = pytest.importorskip("llvmlite", reason="llvmlite is not installed")
 
 COUNT = """.visible .global .align 4 .u32 turns = 5;
 .visible .entry count(.param .u64 out) {
@@ -37,7 +37,8 @@ def launch(device, out) -> int:
 
 
 def objects() -> list[str]:
-    return [one.name for one in default_cache().entries() if one.kind == "blob" and one.name != sources.NAMESPACE]
+    beside = {sources.NAMESPACE, makers.NAMESPACE}
+    return [one.name for one in default_cache().entries() if one.kind == "blob" and one.name not in beside]
 
 
 @pytest.fixture
@@ -70,8 +71,8 @@ def test_another_llvm_or_processor_does_not_find_it(ptx, monkeypatch, field):
     code = ptx(COUNT).module.device_function("count").code
     kept.keep(code, compile_native(code))
     assert kept.find(code)
-    here = kept.machine.maker()
-    monkeypatch.setattr(kept.machine, "maker", lambda: here._replace(**{field: "another"}))
+    here = machine.maker()
+    monkeypatch.setattr(kept, "known_maker", lambda: here._replace(**{field: "another"}))
     assert kept.find(code) is None
 
 
@@ -97,7 +98,8 @@ with jitload.configure(device="cpu", cpu_engine="native"):
     module["count"][1, 1](out)
 print(out[0], module.device_function("count").native.launches)
 if sys.argv[2] == "second":
-    print(*{"jitload.cpu.native.inlined", "jitload.cpu.native.errand_code"} & sys.modules.keys())
+    unneeded = {"jitload.cpu.native.inlined", "jitload.cpu.native.stopped", "llvmlite", "hmac", "json"}
+    print(*unneeded & sys.modules.keys())
 """
 
 
@@ -110,3 +112,35 @@ def test_the_next_process_takes_it_and_loads_nothing_that_writes_it(tmp_path):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
         assert (done.stdout, done.stderr) == ("6 1\n" if number == "first" else "6 1\n\n", "")
     assert pathlib.Path(tmp_path, "cache", "objects").is_dir()
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """How often LLVM is asked what it makes code for, each time as by a new process."""
+    times, llvm = [], machine.maker
+
+    def ask() -> machine.Maker:
+        times.append(1)
+        return llvm()
+
+    monkeypatch.setattr(machine, "maker", ask)
+    makers.known_maker.cache_clear()
+    yield times
+    makers.known_maker.cache_clear()
+
+
+@pytest.mark.usefixtures("cache_of_its_own")
+@pytest.mark.parametrize("what", ["STARTED", "PROCESSORS"])
+def test_llvm_is_asked_once_for_each_processor_and_start_of_the_system(tmp_path, monkeypatch, asked, what):
+    def known() -> int:
+        makers.known_maker.cache_clear()
+        assert makers.known_maker().binding == llvmlite.__version__
+        return len(asked)
+
+    assert [known(), known()] == [1, 1]
+    other = tmp_path / what
+    other.write_text("flags\t\t: fpu vme\n\n")
+    monkeypatch.setattr(makers, what, other)
+    assert [known(), known()] == [2, 2]
+    other.unlink()
+    assert [known(), known()] == [3, 4]  # a system that does not say

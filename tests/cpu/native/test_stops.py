@@ -156,7 +156,7 @@ def test_a_launch_after_one_that_was_stopped_is_whole(ptx):
 HANDLER = f"""
 import signal, sys, numpy as np, jitload
 from jitload.cpu.module import load_ptx
-from jitload.cpu.native.machine import MachineCode
+from jitload.cpu.native.loaded import MachineCode
 
 def loading(code):
     return code is MachineCode.__init__.__code__
