@@ -27,6 +27,8 @@ ALLOWED = {
     "__getattr__": "Python asks for it",
     "__dir__": "Python asks for it",
     "__call__": "Python asks for it",
+    "readable": "BufferedReader asks for it",
+    "readinto": "BufferedReader asks for it",
     "exc_info": "what Python hands to __exit__",
     "argv": "of sys, for the script that is profiled",
     "_repr_html_": "notebooks ask for it",

@@ -46,8 +46,7 @@ def write_file(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o666) 
 
 def replace_file(
     target: str,
-    data: bytes,
-    *,
+    *pieces: bytes,
     temporary: str,
     mode: int = 0o600,
     durable: bool = True,
@@ -57,7 +56,7 @@ def replace_file(
 
     Args:
         target: the file; what is there is replaced.
-        data: its bytes.
+        *pieces: its bytes, one piece behind the other.
         temporary: a path in the same file system that does not exist, made with `unguessable`.
         mode: the file's rights, less the umask.
         durable: True when it must be there after a loss of power, once this has returned.
@@ -69,7 +68,8 @@ def replace_file(
     descriptor = os.open(temporary, _CREATE, mode, dir_fd=root)
     try:
         try:
-            write_all(descriptor, data)
+            for piece in pieces:
+                write_all(descriptor, piece)
             if durable:
                 os.fsync(descriptor)
         finally:

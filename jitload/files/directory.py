@@ -117,8 +117,10 @@ class Directory:
         finally:
             os.close(descriptor)
 
-    def write(self, relative: str, data: bytes, *, durable: bool) -> None:
-        """Write a file as a whole: temporary file, fsync if `durable`, rename, fsync of the directory.
+    def write(self, relative: str, *pieces: bytes, durable: bool) -> None:
+        """Write a file as a whole, its pieces one behind the other.
+
+        A temporary file, fsync if `durable`, rename, fsync of the directory.
 
         Raises:
             OSError: it could not be written; nothing is left behind.
@@ -126,7 +128,7 @@ class Directory:
         self.make("incoming")
         held = self._make(os.path.dirname(relative))
         temporary = f"incoming/{os.uname().nodename}.{os.getpid()}.{atomic.unguessable()}"
-        atomic.replace_file(relative, data, temporary=temporary, durable=durable, root=held.descriptor)
+        atomic.replace_file(relative, *pieces, temporary=temporary, durable=durable, root=held.descriptor)
 
     def make(self, relative: str) -> str:
         """Make a directory below this one (and this one), private, and give its path.

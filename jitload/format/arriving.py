@@ -1,40 +1,120 @@
-"""`Arriving`: the digest of an entry, made while its bytes come."""
+"""`Arrived`: an entry that is received in pieces, each into its own place, and digested while it comes.
+
+An image of a megabyte is copied by the system off the socket to where it is used, and nowhere else: every further copy
+costs as much as a tenth of its digest, and three times that where its pages are new to the process.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING
 
+from jitload.digest import DIGEST_BYTES
 from jitload.format.entry import HEADER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from hashlib import _Hash
+    from typing import TypeAlias
+
+    #: Fills the beginning of a buffer with what comes next, and gives how much of it; waits for the first byte.
+    Receive: TypeAlias = Callable[[memoryview], int]
+
+#: What is received at once: little enough to be in the processor's caches still when it is digested.
+PART_BYTES = 64 << 10
 
 
-class Arriving:
-    """SHA-256 over as much of what comes in parts as the header of an entry promises before the entry's own digest.
+class Arrived:
+    """An entry that came, all of it. Nothing in it is verified: `decode_kept` does that.
 
-    Whoever sends works on the next part meanwhile. The header is believed for no more than how far to go.
+    Whoever sends works on the next part while one is digested. The header is believed for no more than where to cut.
+
+    Args:
+        receive: gives what comes.
+        size: so many bytes come.
+
+    Attributes:
+        head: header, meta and factors.
+        payload: the image.
+        digest: the entry's own.
+        behind: what follows it: signatures.
     """
 
-    def __init__(self) -> None:
-        self.begin()
+    __slots__ = ("_made", "behind", "digest", "head", "payload")
 
-    def begin(self) -> None:
-        """What came before does not count."""
-        self._state: _Hash | None = None
-        self._end = self._came = 0
+    def __init__(self, receive: Receive, size: int) -> None:
+        self._made = hashlib.sha256(usedforsecurity=False)
+        parts = _Parts(receive, self._made)
+        left = size
 
-    def add(self, part: bytes) -> None:
-        """The next part; one that is too short for a header, as the first, gives no digest."""
-        if not self._came and len(part) >= HEADER.size:
-            self._state = hashlib.sha256(usedforsecurity=False)
-            self._end = HEADER.size + sum(HEADER.unpack_from(part)[2:5])
-        if self._state is not None and self._came < self._end:
-            left = self._end - self._came
-            self._state.update(part if len(part) <= left else memoryview(part)[:left])
-        self._came += len(part)
+        def read(most_bytes: int) -> bytes:
+            nonlocal left
+            found = stream.read(min(most_bytes, left))
+            left -= len(found)
+            return found
 
-    def digest(self, end: int) -> bytes | None:
-        """Of the first `end` bytes; None where it was not made while they came."""
-        return self._state.digest() if self._state is not None and self._end == end <= self._came else None
+        # A buffer of one byte is none: `read` makes the bytes that it gives and has them filled.
+        with BufferedReader(parts, 1) as stream:
+            header = read(HEADER.size)
+            meta, factors, payload = HEADER.unpack(header)[2:5] if len(header) == HEADER.size else (0, 0, 0)
+            self.head = header + read(meta + factors)
+            self.payload = read(payload)
+            parts.made = None
+            self.digest = read(DIGEST_BYTES)
+            self.behind = read(left)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.pieces)) + len(self.behind)
+
+    @property
+    def pieces(self) -> tuple[bytes, bytes, bytes]:
+        """What the entry consists of, one behind the other."""
+        return self.head, self.payload, self.digest
+
+    def sha256_before(self) -> bytes:
+        """SHA-256 of what stands before the entry's own digest."""
+        return self._made.digest()
+
+    def sha256(self) -> bytes:
+        """SHA-256 of all of it."""
+        made = self._made.copy()
+        made.update(self.digest + self.behind)
+        return made.digest()
+
+    def without(self, behind: bytes) -> Arrived:
+        """The same, which ends with that instead of what is behind it."""
+        other = object.__new__(Arrived)
+        other._made, other.behind = self._made, behind
+        other.head, other.payload, other.digest = self.pieces
+        return other
+
+
+def receive_whole(receive: Receive, size: int) -> bytes:
+    """So many bytes of what comes."""
+    with BufferedReader(_Parts(receive), 1) as stream:
+        return stream.read(size)
+
+
+class _Parts(RawIOBase):
+    """What comes, as the parts of a file.
+
+    Attributes:
+        made: is told it, until it is None.
+    """
+
+    def __init__(self, receive: Receive, made: _Hash | None = None) -> None:
+        self._receive = receive
+        self.made = made
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        # Released, since they are views of bytes that are not there any more where it fails.
+        with buffer, buffer[:PART_BYTES] as part:
+            count = self._receive(part)
+            if self.made is not None:
+                with part[:count] as come:
+                    self.made.update(come)
+        return count

@@ -32,14 +32,24 @@ from jitload.values import BLOB, Blob, KernelInfo, Kind, Parameter, Resources, T
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import TypeVar
+    from typing import Protocol, TypeVar
 
     from jitload.format.json import Json, JsonObject
     from jitload.values import Image
 
     Made = TypeVar("Made")
-    #: The digest of the first so many bytes of an entry, made while they came; None where it was not.
-    Came = Callable[[int], bytes | None]
+
+    class Came(Protocol):
+        """An entry that came in pieces, as `Arrived` has them."""
+
+        payload: bytes
+        digest: bytes
+
+        def sha256_before(self) -> bytes:
+            """SHA-256 of what stands before its digest."""
+
+        def __len__(self) -> int:
+            """Of all of it."""
 
 
 MAGIC = b"JLENTRY\n"
@@ -111,11 +121,11 @@ def decode_kept(
     """What an entry holds: an image, or a blob.
 
     Args:
-        data: the whole entry.
+        data: the whole entry, or the head of one that came in pieces.
         key: the key that was asked for; an entry that holds another one is refused.
         make: makes the result of an image; it is called with the fields of `Image` by name.
         resources_in: a cubin -> its symbols' resources, for an entry of a version that did not keep them.
-        came: gives the digest that was made while these very bytes came (`Arriving.digest`); None where none was.
+        came: that entry.
 
     Raises:
         ArtifactError: anything at all is wrong with the bytes.
@@ -123,7 +133,7 @@ def decode_kept(
     meta_end, factors_end, payload_end = _section_ends(data, key, came)
     try:
         meta = read_canonical(data[HEADER.size : meta_end])
-        payload = data[factors_end:payload_end]
+        payload = data[factors_end:payload_end] if came is None else came.payload
         if meta["kind"] == BLOB:
             return _blob_from_json(meta, payload, key or data[28:60].hex())
         return make(**_fields_from_json(meta, payload, resources_in), data=payload, key=key or data[28:60].hex())
@@ -152,11 +162,12 @@ def decode_factors(data: bytes, key: str | None = None, came: Came | None = None
     return factors
 
 
-def _section_ends(data: bytes, key: str | None, came: Came | None = None) -> tuple[int, int, int]:
+def _section_ends(data: bytes, key: str | None, came: Came | None) -> tuple[int, int, int]:
     """Check magic, version, lengths, key and digest; give the ends of meta, factors and payload."""
-    if len(data) < HEADER.size + DIGEST_BYTES:
-        raise ArtifactError(f"entry too short: {len(data)} bytes, the header alone takes {HEADER.size + DIGEST_BYTES}")
-    if len(data) > MAX_ENTRY_BYTES:
+    size = len(data) if came is None else len(came)
+    if size < HEADER.size + DIGEST_BYTES:
+        raise ArtifactError(f"entry too short: {size} bytes, the header alone takes {HEADER.size + DIGEST_BYTES}")
+    if size > MAX_ENTRY_BYTES:
         raise ArtifactError(f"entry too long: more than {MAX_ENTRY_BYTES} bytes")
     magic, version, meta_bytes, factors_bytes, payload_bytes, own_key = HEADER.unpack_from(data)
     if magic != MAGIC:
@@ -166,10 +177,13 @@ def _section_ends(data: bytes, key: str | None, came: Came | None = None) -> tup
     meta_end = HEADER.size + meta_bytes
     factors_end = meta_end + factors_bytes
     payload_end = factors_end + payload_bytes
-    if payload_end + DIGEST_BYTES != len(data):
-        raise ArtifactError(f"entry of {len(data)} bytes whose header promises {payload_end + DIGEST_BYTES}")
-    digest = None if came is None else came(payload_end)
-    if (digest or sha256(memoryview(data)[:payload_end])) != data[payload_end:]:
+    if payload_end + DIGEST_BYTES != size:
+        raise ArtifactError(f"entry of {size} bytes whose header promises {payload_end + DIGEST_BYTES}")
+    if came is None:
+        right = sha256(memoryview(data)[:payload_end]) == data[payload_end:]
+    else:
+        right = came.sha256_before() == came.digest
+    if not right:
         raise ArtifactError("entry whose digest does not match: it was damaged or altered")
     if key is not None and own_key.hex() != key:
         raise ArtifactError(f"entry holds key {own_key.hex()[:12]}..., not the {key[:12]}... that was asked for")

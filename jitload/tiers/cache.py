@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jitload.artifact import Kept
     from jitload.compiler import nvjitlink as linkers
     from jitload.compiler import toolkit as toolkits
-    from jitload.format.arriving import Arriving
+    from jitload.format.arriving import Arrived
     from jitload.headers.record import Variant
     from jitload.source import request as requests
     from jitload.source.request import CompileRequest
@@ -135,12 +135,12 @@ class Cache(Housekeeping):
         land = weakref.WeakMethod(self._land)
         return late.LateRemote(settings, verify_kept, lambda *came: (keep := land()) and keep(*came))
 
-    def _land(self, key: str, entry: bytes, led: tuple[str, Variant] | None, came: Arriving) -> None:
+    def _land(self, key: str, pieces: tuple[bytes, ...], led: tuple[str, Variant] | None, came: Arrived | None) -> None:
         """Keep on the disk what came from the remote, so that the next process does not ask for it."""
         if self.disk is None or self.read_only:
             return
-        if self.disk.put_entry(key, entry):
-            self._note_row(decode_kept(entry, key, came=came.digest), decode_factors(entry, key, came.digest))
+        if self.disk.put_entry(key, *pieces):
+            self._note_row(decode_kept(pieces[0], key, came=came), decode_factors(pieces[0], key, came))
         if led is not None:
             self.disk.add_variant(*led)
 

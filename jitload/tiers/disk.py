@@ -147,12 +147,17 @@ class DiskStore:
         """Keep an artifact; False (and one warning) when it could not be kept."""
         return not self.directory.read_only and self.put_entry(artifact.key, encode_entry(artifact, factors))
 
-    def put_entry(self, key: str, entry: bytes) -> bool:
-        """Keep an entry that was made or verified here; False (and one warning) when it could not be kept."""
-        kept = self._write_file(shard_path("objects", key), entry, durable=True)
+    def put_entry(self, key: str, *pieces: bytes) -> bool:
+        """Keep an entry that was made or verified here; False (and one warning) when it could not be kept.
+
+        Args:
+            key: the key.
+            *pieces: what it consists of, one behind the other.
+        """
+        kept = self._write_file(shard_path("objects", key), *pieces, durable=True)
         if kept:
             self.asked = True
-            counters().count_stored(len(entry))
+            counters().count_stored(sum(map(len, pieces)))
             if (now := time.time()) > self._due:
                 self._tick(now)
         return kept
@@ -218,12 +223,12 @@ class DiskStore:
                 return None, "unreadable"
         return None, "unreadable"
 
-    def _write_file(self, relative: str, data: bytes, *, durable: bool) -> bool:
+    def _write_file(self, relative: str, *pieces: bytes, durable: bool) -> bool:
         if self.directory.read_only:
             return False
         for attempt in (1, 2):
             try:
-                self.directory.write(relative, data, durable=durable)
+                self.directory.write(relative, *pieces, durable=durable)
                 return True
             except Refused as error:
                 self.directory.say_refused(error)
@@ -232,7 +237,7 @@ class DiskStore:
                 if attempt == 1 and error.errno == errno.ENOENT:
                     continue  # removed under us: it is made again
                 if attempt == 1 and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                    self.contents.make_room(len(data))
+                    self.contents.make_room(sum(map(len, pieces)))
                     continue
                 log.warn_once(
                     ("write", self.directory.path),

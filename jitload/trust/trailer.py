@@ -54,7 +54,7 @@ class Signer:
 
     def sign(self, body: bytes, what: str, name: str) -> bytes:
         """The body with its trailer."""
-        signature: bytes = self._private.sign(_statement(body, what, name))
+        signature: bytes = self._private.sign(_statement(sha256(body), what, name))
         rows = _rows_to_json(((self.key, signature),))
         return b"".join((body, rows, _TAIL.pack(len(rows), MAGIC)))
 
@@ -73,8 +73,15 @@ def split_trailer(data: bytes) -> tuple[bytes, Rows]:
         return data, ()
 
 
-def verify_trailer(policy: Policy, rows: Rows, body: bytes, what: str, name: str) -> None:
+def verify_trailer(policy: Policy, rows: Rows, digest: bytes, what: str, name: str) -> None:
     """Nothing where as many trusted keys have signed as a policy demands.
+
+    Args:
+        policy: the policy.
+        rows: the signatures.
+        digest: SHA-256 of the body.
+        what: what it is.
+        name: the name under which it lies.
 
     Raises:
         TrustError: they have not.
@@ -89,15 +96,15 @@ def verify_trailer(policy: Policy, rows: Rows, body: bytes, what: str, name: str
             rejected.append(f"key {key} is not trusted")
         else:
             called, public = policy.keys[key]
-            ed25519.verify_signature(public, signature, _statement(body, what, name), called, what)
+            ed25519.verify_signature(public, signature, _statement(digest, what, name), called, what)
             signed += 1
     if signed < policy.threshold:
         why = "; ".join(rejected) or "it is not signed"
         raise TrustError(f"it has {signed} of {policy.threshold} signatures of trusted keys: {why}")
 
 
-def _statement(body: bytes, what: str, name: str) -> bytes:
-    return b"".join((_CONTEXT, canonical_json([what, name]), sha256(body)))
+def _statement(digest: bytes, what: str, name: str) -> bytes:
+    return b"".join((_CONTEXT, canonical_json([what, name]), digest))
 
 
 def _rows_from_json(text: bytes) -> Rows:

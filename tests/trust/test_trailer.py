@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from jitload.bundles.sign import generate_keys
+from jitload.digest import sha256
 from jitload.errors import TrustError
 from jitload.format.json import canonical_json
 from jitload.trust.policy import Policy, key_id, parse_public_key, read_policy
@@ -37,7 +38,7 @@ def test_what_is_signed_is_split_and_verified(signers):
     signer, public = signers[0]
     body, rows = split_trailer(signer.sign(BODY, "entry", NAME))
     assert (body, [key for key, _ in rows]) == (BODY, [key_id(parse_public_key(public))])
-    verify_trailer(read_policy([public]), rows, body, "entry", NAME)
+    verify_trailer(read_policy([public]), rows, sha256(body), "entry", NAME)
 
 
 def test_a_trailer_of_changed_bytes_verifies_nothing(signers):
@@ -49,7 +50,7 @@ def test_a_trailer_of_changed_bytes_verifies_nothing(signers):
             harmed = signed[:place] + bytes([signed[place] ^ bit]) + signed[place + 1 :]
             body, rows = split_trailer(harmed)
             with pytest.raises(TrustError):
-                verify_trailer(policy, rows, body, "entry", NAME)
+                verify_trailer(policy, rows, sha256(body), "entry", NAME)
 
 
 def test_a_part_of_a_trailer_or_more_than_one_verifies_nothing(signers):
@@ -60,7 +61,7 @@ def test_a_part_of_a_trailer_or_more_than_one_verifies_nothing(signers):
     for harmed in cases:
         body, rows = split_trailer(harmed)
         with pytest.raises(TrustError):
-            verify_trailer(policy, rows, body, "entry", NAME)
+            verify_trailer(policy, rows, sha256(body), "entry", NAME)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_signature_is_for_one_thing_under_one_name(signers, what, name):
     signer, public = signers[0]
     body, rows = split_trailer(signer.sign(BODY, "entry", NAME))
     with pytest.raises(TrustError, match="altered after it was signed"):
-        verify_trailer(read_policy([public]), rows, body, what, name)
+        verify_trailer(read_policy([public]), rows, sha256(body), what, name)
 
 
 def test_as_many_keys_must_have_signed_as_are_demanded(signers):
@@ -80,10 +81,10 @@ def test_as_many_keys_must_have_signed_as_are_demanded(signers):
     for data, threshold, enough in ((one, 1, True), (one, 2, False), (with_rows(rows_of(one, two)), 2, True)):
         body, rows = split_trailer(data)
         if enough:
-            verify_trailer(Policy(keys, threshold), rows, body, "entry", NAME)
+            verify_trailer(Policy(keys, threshold), rows, sha256(body), "entry", NAME)
         else:
             with pytest.raises(TrustError, match=f"it has 1 of {threshold} signatures"):
-                verify_trailer(Policy(keys, threshold), rows, body, "entry", NAME)
+                verify_trailer(Policy(keys, threshold), rows, sha256(body), "entry", NAME)
 
 
 def test_a_signature_that_does_not_fit_refuses_whoever_else_has_signed(signers):
@@ -91,22 +92,22 @@ def test_a_signature_that_does_not_fit_refuses_whoever_else_has_signed(signers):
     rows = rows_of(ci.sign(BODY, "entry", NAME), other.sign(b"other bytes", "entry", NAME))
     body, read = split_trailer(with_rows(rows))
     with pytest.raises(TrustError, match="altered after it was signed"):
-        verify_trailer(read_policy([ci_public, other_public]), read, body, "entry", NAME)
+        verify_trailer(read_policy([ci_public, other_public]), read, sha256(body), "entry", NAME)
 
 
 def test_a_revoked_key_and_a_foreign_one_do_not_count_and_are_named(signers):
     (ci, ci_public), (other, _) = signers
     body, rows = split_trailer(with_rows(rows_of(ci.sign(BODY, "entry", NAME), other.sign(BODY, "entry", NAME))))
     trusted = read_policy([ci_public])
-    verify_trailer(trusted, rows, body, "entry", NAME)
+    verify_trailer(trusted, rows, sha256(body), "entry", NAME)
     with pytest.raises(TrustError) as caught:
-        verify_trailer(Policy(trusted.keys, revoked=[ci.key]), rows, body, "entry", NAME)
+        verify_trailer(Policy(trusted.keys, revoked=[ci.key]), rows, sha256(body), "entry", NAME)
     assert f"key {ci.key} is revoked" in str(caught.value)
     assert f"key {other.key} is not trusted" in str(caught.value)
 
 
 def test_where_nothing_need_be_signed_nothing_is_asked():
-    verify_trailer(read_policy("unsigned"), (), BODY, "entry", NAME)
+    verify_trailer(read_policy("unsigned"), (), sha256(BODY), "entry", NAME)
 
 
 ID, SIGNATURE = "ab" * 16, "cd" * 64
@@ -142,7 +143,7 @@ def test_rows_that_are_not_right_to_the_letter_are_no_trailer(rows):
     data = with_rows(rows)
     assert split_trailer(data) in ((data, ()), (BODY, ()))
     with pytest.raises(TrustError, match=r"not signed|not trusted"):
-        verify_trailer(Policy({ID: ("ci", b"\1" * 32)}), split_trailer(data)[1], BODY, "entry", NAME)
+        verify_trailer(Policy({ID: ("ci", b"\1" * 32)}), split_trailer(data)[1], sha256(BODY), "entry", NAME)
 
 
 @pytest.mark.parametrize("length", [1 << 31, (1 << 32) - 1, (8 << 10) + 1, 999])

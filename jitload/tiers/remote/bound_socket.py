@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING
 from jitload.tiers.remote.deadline import CONNECT_SECONDS, run_within
 
 if TYPE_CHECKING:
-    from typing import Protocol
+    from collections.abc import Callable
+    from typing import Protocol, TypeAlias
 
-    from jitload.format.arriving import Arriving
+    from jitload.format.arriving import Arrived, Receive
+
+    #: Takes so many bytes of what comes.
+    Take: TypeAlias = Callable[[Receive, int], bytes | Arrived]
 
     class Bound(Protocol):
         """A connection that says how long its operation may go on.
@@ -61,7 +65,7 @@ class BoundSocket:
             raise TooMuchError
         return data
 
-    def recv_into(self, buffer: bytearray) -> int:
+    def recv_into(self, buffer: bytearray | memoryview) -> int:
         """The same."""
         if self._returned:
             data = self.recv(len(buffer))
@@ -74,41 +78,44 @@ class BoundSocket:
             raise TooMuchError
         return count
 
-    def read_string(self, arriving: Arriving | None) -> bytes | None:
+    def read_string(self, take: Take) -> bytes | Arrived | None:
         """A reply that is a string, copied once where the client copies it four times; None where it is another.
 
         That is still to be read then, by the client.
 
         Args:
-            arriving: is told the string as it comes, where it comes in parts.
+            take: takes a string that comes in parts, and what it gives is given.
 
         Raises:
             OSError: it does not come.
             TooMuchError: it is longer than it may be.
             ValueError: it does not end as a string does.
         """
-        if arriving is not None:
-            arriving.begin()  # of a connection that was lost something may have come
         begun = self._receive(_PART_BYTES)
         line, mark, first = begun.partition(b"\r\n")
         if not (mark and line[:1] == b"$" and line[1:].isdigit() and len(line) < _LINE_BYTES):
             self._returned = begun
             return None
         size = int(line[1:])
-        parts, end = [first[:size]], first[size:]
-        left = size - len(parts[0])
-        if arriving is not None and left:
-            arriving.add(parts[0])
-        while left:
-            parts.append(self._receive(min(left, _PART_BYTES)))
-            left -= len(parts[-1])
-            if arriving is not None:
-                arriving.add(parts[-1])
+        string: bytes | Arrived
+        if size <= len(first):
+            string, end = first[:size], first[size:]
+        elif size - len(first) > self._connection.bytes_left:
+            raise TooMuchError
+        else:
+            self._returned, end = first, b""
+            string = take(self._fill, size)
         while len(end) < 2:
             end += self._receive(2 - len(end))
         if end != b"\r\n":
             raise ValueError("something follows the string")
-        return b"".join(parts)
+        return string
+
+    def _fill(self, buffer: memoryview) -> int:
+        count = self.recv_into(buffer)
+        if not count:
+            raise ConnectionResetError
+        return count
 
     def _receive(self, most_bytes: int) -> bytes:
         data = self.recv(most_bytes)

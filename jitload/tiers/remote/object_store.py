@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
-    from jitload.format.arriving import Arriving
     from jitload.tiers.remote.object_lease import Version
 
     Result = TypeVar("Result")
@@ -91,9 +90,13 @@ class ObjectStore:
         #: Whether it replaces a version and nothing else; a directory does not.
         self.conditional = not isinstance(reading, LocalStore)
 
-    def read_entry(self, key: str, most_bytes: int, until: float, arriving: Arriving | None = None) -> bytes | None:  # noqa: ARG002
-        """See `Store`. It comes as a whole: in parts it would take this client ten times as long."""
+    def read_entry(self, key: str, most_bytes: int, until: float) -> bytes | None:
+        """See `Store`."""
         return _call(until, lambda: self._get(self._reading, f"e/{key}", most_bytes))
+
+    def receive_entry(self, key: str, most_bytes: int, until: float) -> bytes | None:
+        """See `Store`. It comes as a whole: in parts it would take this client ten times as long."""
+        return self.read_entry(key, most_bytes, until)
 
     def read_records(self, digest: str, most_bytes: int, until: float) -> list[bytes]:
         """See `Store`."""

@@ -25,6 +25,7 @@ from redis.connection import Connection, SSLConnection, parse_url
 from redis.retry import Retry
 
 from jitload import forks
+from jitload.format.arriving import Arrived, receive_whole
 from jitload.tiers.remote.bound_socket import BoundSocket, TooMuchError, find_places
 from jitload.tiers.remote.deadline import CONNECT_SECONDS, OPERATION_SECONDS, Listing
 from jitload.tiers.remote.redis_scripts import ADD_RECORD, FREE_LEASE, RENEW_LEASE, TAKE_LEASE
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
-    from jitload.format.arriving import Arriving
+    from jitload.tiers.remote.bound_socket import Take
 
     Foreign: TypeAlias = Any  # a connection of the client, and what it makes of a reply
 
@@ -124,15 +125,23 @@ class RedisStore:
         self._idle: list[Foreign] = []
         forks.after_fork(self._drop)
 
-    def read_entry(self, key: str, most_bytes: int, until: float, arriving: Arriving | None = None) -> bytes | None:
+    def read_entry(self, key: str, most_bytes: int, until: float) -> bytes | None:
         """See `Store`. An empty string is what is not there."""
+        data: bytes | None = self._read(key, most_bytes, until, receive_whole)
+        return data
+
+    def receive_entry(self, key: str, most_bytes: int, until: float) -> bytes | Arrived | None:
+        """See `Store`."""
+        entry: bytes | Arrived | None = self._read(key, most_bytes, until, Arrived)
+        return entry
+
+    def _read(self, key: str, most_bytes: int, until: float, take: Take) -> Foreign:
         # One byte more than is taken: however long it is, no more of it comes over the wire.
-        name = f"{self._prefix}/e/{key}"
-        read = partial(_read_string, arriving=arriving)
-        data: bytes | None = self._ask(until, most_bytes, "GETRANGE", name, 0, most_bytes, read=read, right=is_string)
-        if data and len(data) > most_bytes:
+        command = ("GETRANGE", f"{self._prefix}/e/{key}", 0, most_bytes)
+        found = self._ask(until, most_bytes, *command, read=partial(_read_string, take=take), right=is_string)
+        if found and len(found) > most_bytes:
             raise StoreError(TOO_LARGE, f"it has more than {most_bytes} bytes")
-        return data or None
+        return found or None
 
     def read_records(self, digest: str, most_bytes: int, until: float) -> list[bytes]:
         """See `Store`."""
@@ -262,14 +271,14 @@ class RedisStore:
         self._idle = []
 
 
-def _read_string(connection: Foreign, arriving: Arriving | None) -> Foreign:
+def _read_string(connection: Foreign, take: Take) -> Foreign:
     try:
-        data = connection.bound.read_string(arriving)
+        found = connection.bound.read_string(take)
     except TimeoutError:
         raise
     except OSError as error:
         raise failures.ConnectionError(type(error).__name__) from error
-    return connection.read_response() if data is None else data
+    return connection.read_response() if found is None else found
 
 
 def _as_ours(error: Exception) -> StoreError:

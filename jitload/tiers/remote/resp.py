@@ -5,12 +5,14 @@ Whoever sends another one is out of step, or no Redis.
 
 from __future__ import annotations
 
+from jitload.format.arriving import Arrived
+
 _LARGE_BYTES = 64 << 10
 
 
 def is_string(reply: object) -> bool:
-    """A string, or nothing."""
-    return reply is None or type(reply) is bytes
+    """A string, whole or in pieces, or nothing."""
+    return reply is None or type(reply) in {bytes, Arrived}
 
 
 def is_strings(reply: object) -> bool:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload import log
+from jitload.digest import sha256
 from jitload.errors import TrustError
 from jitload.lazy import lazy
 from jitload.tiers.remote.store import REFUSED, UNSIGNED, UNTRUSTED, StoreError
 
 if TYPE_CHECKING:
+    from jitload.format.arriving import Arrived
     from jitload.trust import trailer
     from jitload.trust.policy import Policy
-    from jitload.trust.trailer import Signer
+    from jitload.trust.trailer import Rows, Signer
 else:
     trailer = lazy("jitload.trust.trailer")
 
@@ -43,10 +45,21 @@ class Seal:
         if self.policy is None:
             return trailer.split_trailer(data)[0] if data.endswith(_MAGIC) else data
         body, rows = trailer.split_trailer(data)
-        try:
-            trailer.verify_trailer(self.policy, rows, body, what, name)
-        except TrustError as error:
-            raise StoreError(UNTRUSTED if rows else UNSIGNED, str(error)) from None
+        _judge(self.policy, rows, sha256(body), what, name)
+        return body
+
+    def open_arrived(self, came: Arrived, what: str, name: str) -> Arrived:
+        """The same of what came in pieces, whose digest was made then.
+
+        Raises:
+            StoreError: "unsigned" or "untrusted".
+        """
+        if self.policy is None and not came.behind:
+            return came
+        behind, rows = trailer.split_trailer(came.behind)
+        body = came.without(behind)
+        if self.policy is not None:
+            _judge(self.policy, rows, body.sha256(), what, name)
         return body
 
     def close(self, body: bytes, what: str, name: str) -> bytes:
@@ -74,3 +87,10 @@ class Seal:
                 log.warn_once(("remote key", self.key_path), f"nothing is written to the remote: {error}")
                 raise StoreError(REFUSED, "the key that signs cannot be used") from None
         return self._signer
+
+
+def _judge(policy: Policy, rows: Rows, digest: bytes, what: str, name: str) -> None:
+    try:
+        trailer.verify_trailer(policy, rows, digest, what, name)
+    except TrustError as error:
+        raise StoreError(UNTRUSTED if rows else UNSIGNED, str(error)) from None

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Protocol
 
-    from jitload.format.arriving import Arriving
+    from jitload.format.arriving import Arrived
 
     class Store(Protocol):
         """A place for bytes that machines share. Every method may be called from any thread.
@@ -23,14 +23,20 @@ if TYPE_CHECKING:
         writes: str
         leases: str
 
-        def read_entry(self, key: str, most_bytes: int, until: float, arriving: Arriving | None = None) -> bytes | None:
+        def read_entry(self, key: str, most_bytes: int, until: float) -> bytes | None:
             """What stands under a key; None where nothing does.
 
             Args:
                 key: the key.
                 most_bytes: more is not taken.
                 until: when the operation is over.
-                arriving: is told what comes as it comes, where it is much and comes in parts.
+
+            Raises:
+                StoreError: it cannot be had, or is longer than `most_bytes`.
+            """
+
+        def receive_entry(self, key: str, most_bytes: int, until: float) -> bytes | Arrived | None:
+            """The same, in pieces where it comes in parts.
 
             Raises:
                 StoreError: it cannot be had, or is longer than `most_bytes`.

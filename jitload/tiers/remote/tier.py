@@ -15,7 +15,6 @@ from jitload import events, forks, log
 from jitload.artifact import decode_kept
 from jitload.compiler.key import key_of
 from jitload.errors import ArtifactError, LoadError
-from jitload.format.arriving import Arriving
 from jitload.format.entry import encode_entry
 from jitload.headers.record import Variant, decode_record, encode_record
 from jitload.tiers.counters import counters
@@ -31,11 +30,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jitload.artifact import Kept
+    from jitload.format.arriving import Arrived
     from jitload.tiers.remote.seal import Seal
     from jitload.tiers.remote.store import Store
 
-    #: Keeps what came from the remote: its key, its entry, its request and headers, if known, and its digest.
-    Land = Callable[[str, bytes, "tuple[str, Variant] | None", Arriving], object]
+    #: Keeps what came from the remote: its key, what its entry consists of, its request and headers, if known, and the
+    #: entry where it came in pieces.
+    Land = Callable[[str, tuple[bytes, ...], "tuple[str, Variant] | None", "Arrived | None"], object]
 
 #: An operation that takes longer counts against the time of its look-up; to each is left at least so much; and a
 #: request that is looked for after so long is looked for anew.
@@ -122,16 +123,16 @@ class RemoteTier:
     def read(self, key: str) -> tuple[Kept | None, str]:
         """The verified artifact of that key and "hit", and it has landed soon; or None and the reason."""
         led = self._led.get(key)
-        came = Arriving()
-        artifact, entry, word = self._read(key, came)
+        artifact, entry, word = self._read(key)
         if artifact is not None:
-            # Not what was made of it, which is as large again.
-            self._lander.add(lambda: self._land(key, entry, led, came), len(entry))
+            # Not what was made of it, which may be as large again.
+            came, pieces = (None, (entry,)) if isinstance(entry, bytes) else (entry, entry.pieces)
+            self._lander.add(lambda: self._land(key, pieces, led, came), len(entry))
         return artifact, word
 
     def peek(self, key: str) -> tuple[Kept | None, str]:
         """The same for an explanation: nothing lands."""
-        artifact, _, word = self._read(key, Arriving())
+        artifact, _, word = self._read(key)
         return artifact, self.said(word)
 
     def said(self, word: str) -> str:
@@ -200,21 +201,26 @@ class RemoteTier:
         self._lander.flush()
         self._writer.flush()
 
-    def _read(self, key: str, came: Arriving) -> tuple[Kept | None, bytes, str]:
-        data, word = self._ask(lambda until: self.store.read_entry(key, self.most_bytes, until, came))
+    def _read(self, key: str) -> tuple[Kept | None, bytes | Arrived, str]:
+        data, word = self._ask(lambda until: self.store.receive_entry(key, self.most_bytes, until))
         if data is None:
             return None, b"", word or "absent"
         try:
-            artifact, entry = self._verified(key, data, came)
+            artifact, entry = self._verified(key, data)
         except (ArtifactError, LoadError) as error:
             return None, b"", self._reject(key, DAMAGED, str(error))
         except StoreError as error:
             return None, b"", self._reject(key, error.word, error.text)
         return artifact, entry, "hit"
 
-    def _verified(self, key: str, data: bytes, came: Arriving | None = None) -> tuple[Kept, bytes]:
-        entry = self.seal.open(data, ENTRY, key)
-        artifact = decode_kept(entry, key, came=None if came is None else came.digest)
+    def _verified(self, key: str, data: bytes | Arrived) -> tuple[Kept, bytes | Arrived]:
+        entry: bytes | Arrived
+        if isinstance(data, bytes):
+            entry = self.seal.open(data, ENTRY, key)
+            artifact = decode_kept(entry, key)
+        else:
+            entry = self.seal.open_arrived(data, ENTRY, key)
+            artifact = decode_kept(entry.head, key, came=entry)
         self._verify(artifact.kind, artifact.data)
         return artifact, entry
 
@@ -234,7 +240,7 @@ class RemoteTier:
                 log.debug("%s: %s: %s", self.place, error.word, error.text)
             return None, error.word
         if found:
-            counters().count_received(len(found) if isinstance(found, bytes) else sum(map(len, found)))
+            counters().count_received(sum(map(len, found)) if isinstance(found, list) else len(found))
         return found, ""
 
     def _reject(self, digest: str, word: str, reason: str) -> str:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from jitload.format.arriving import Arriving
+from jitload.format.arriving import Arrived, receive_whole
 from jitload.format.entry import encode_entry
 from jitload.tiers.remote.bound_socket import BoundSocket, TooMuchError
 from tests.tiers.conftest import make_artifact
@@ -52,13 +52,13 @@ def reply(data):
 
 @pytest.mark.parametrize("size", [0, 1, 100, 65530, 65531, 65532, 65533, 65536, 65537, 131072, len(ENTRY)])
 def test_a_string_comes_whole_wherever_its_parts_end(answered, size):
-    assert answered(reply(ENTRY[:size])).read_string(Arriving()) == ENTRY[:size]
+    assert answered(reply(ENTRY[:size])).read_string(receive_whole) == ENTRY[:size]
 
 
-def test_what_is_much_has_its_digest_when_it_is_there(answered):
-    arriving = Arriving()
-    assert answered(reply(ENTRY)).read_string(arriving) == ENTRY
-    assert arriving.digest(len(ENTRY) - 32) == ENTRY[-32:]
+def test_what_comes_in_parts_is_taken_as_is_asked(answered):
+    arrived = answered(reply(ENTRY)).read_string(Arrived)
+    assert b"".join(arrived.pieces) == ENTRY
+    assert answered(reply(ENTRY[:100])).read_string(Arrived) == ENTRY[:100]
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,12 @@ def test_what_is_much_has_its_digest_when_it_is_there(answered):
 )
 def test_what_is_no_string_is_left_to_the_client(answered, other):
     first, second, buffer = answered(other), answered(other), bytearray(65536)
-    assert first.read_string(None) is second.read_string(None) is None
+    assert first.read_string(Arrived) is second.read_string(receive_whole) is None
     assert first.recv(65536) == other
     assert bytes(buffer[: second.recv_into(buffer)]) == other
 
 
+@pytest.mark.parametrize("take", [Arrived, receive_whole])
 @pytest.mark.parametrize(
     ("data", "options", "error"),
     [
@@ -79,9 +80,10 @@ def test_what_is_no_string_is_left_to_the_client(answered, other):
         (reply(b"abc")[:-1], {}, ConnectionResetError),
         (b"$2\r\nabc\r\n", {}, ValueError),
         (reply(ENTRY), {"most_bytes": 100_000}, TooMuchError),
+        (b"$999999999999\r\nabc", {}, TooMuchError),
         (reply(b"abc"), {"seconds": 0}, TimeoutError),
     ],
 )
-def test_what_does_not_come_whole_is_an_error(answered, data, options, error):
+def test_what_does_not_come_whole_is_an_error(answered, data, options, error, take):
     with pytest.raises(error):
-        answered(data, **options).read_string(Arriving())
+        answered(data, **options).read_string(take)

@@ -46,19 +46,21 @@ def test_what_is_signed_is_taken_and_lands_without_its_signature(shared, remote_
     assert host(shared.url, "b").run(1)["hits"] == {"remote": 1}  # who demands nothing reads it too
 
 
-def forgeries(keys):
+def forgeries(keys, padding=0):
     ci, other = (Signer(path) for path, _ in keys)
-    second = encode_entry(make_artifact(2))
-    alien = ENTRY.replace(b"ret;", b"trap", 1)
+    entry, second = (encode_entry(make_artifact(number, padding=padding)) for number in (1, 2))
+    alien = entry.replace(b"ret;", b"trap", 1)
+    signed = ci.sign(entry, "entry", KEY)
     return {
-        "unsigned": (ENTRY, "unsigned"),
-        "another's signature": (other.sign(ENTRY, "entry", KEY), "untrusted"),
+        "unsigned": (entry, "unsigned"),
+        "another's signature": (other.sign(entry, "entry", KEY), "untrusted"),
         "signed under another key": (ci.sign(second, "entry", make_artifact(2).key), "untrusted"),
-        "signed as something else": (ci.sign(ENTRY, "closure record", KEY), "untrusted"),
-        "other bytes under the signature": (alien + ci.sign(ENTRY, "entry", KEY)[len(ENTRY) :], "untrusted"),
+        "signed as something else": (ci.sign(entry, "closure record", KEY), "untrusted"),
+        "other bytes under the signature": (alien + signed[len(entry) :], "untrusted"),
         "another key inside": (ci.sign(second, "entry", KEY), "damaged"),
-        "no trailer": (ENTRY + b"JLSIGNED", "unsigned"),
-        "a trailer of nothing": (ENTRY + b"[]\x02\0\0\0JLSIGNED", "unsigned"),
+        "no trailer": (entry + b"JLSIGNED", "unsigned"),
+        "a trailer of nothing": (entry + b"[]\x02\0\0\0JLSIGNED", "unsigned"),
+        "something before the trailer": (entry + b"x" + signed[len(entry) :], "untrusted"),
     }
 
 
@@ -71,17 +73,34 @@ FORGERIES = (
     "another key inside",
     "no trailer",
     "a trailer of nothing",
+    "something before the trailer",
 )
 
 
+@pytest.mark.parametrize("padding", [0, 300_000], ids=["whole", "in pieces"])
 @pytest.mark.parametrize("case", FORGERIES)
-def test_an_entry_of_a_foreign_writer_is_never_served(redis, remote_of, keys, case):
-    data, word = forgeries(keys)[case]
+def test_an_entry_of_a_foreign_writer_is_never_served(redis, remote_of, keys, case, padding):
+    data, word = forgeries(keys, padding)[case]
     remote = remote_of(redis.url, remote_trust=keys[0][1])
     remote.store.write_entry(KEY, data, soon(), replace=True)
     assert remote.read(KEY) == (None, word)
     assert remote.peek(KEY)[0] is None
     assert jitload.stats().remote_errors[word] >= 1
+
+
+@pytest.mark.parametrize("padding", [0, 300_000], ids=["whole", "in pieces"])
+def test_a_signed_entry_is_served_whether_a_signature_is_demanded_or_not(redis, remote_of, keys, padding):
+    ci, public = keys[0]
+    made = make_artifact(1, padding=padding)
+    entry = encode_entry(made)
+    for trust in (public, None):
+        remote = remote_of(redis.url, remote_trust=trust)
+        remote.store.write_entry(KEY, Signer(ci).sign(entry, "entry", KEY), soon(), replace=True)
+        assert remote.read(KEY) == (made, "hit")
+        remote.store.write_entry(KEY, entry + b"x", soon(), replace=True)
+        assert remote.read(KEY) == (None, "damaged" if trust is None else "unsigned")
+        remote.flush()
+        assert jitload.Cache.default().disk.read_entry(KEY)[1] == entry
 
 
 def test_every_table_case_is_tried(keys):
