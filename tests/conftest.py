@@ -77,7 +77,10 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _bounded(rows):
-    """Two rows of a slow table, or `slow(keep=...)`: in one file of the same builds, each of which is a compile of it."""
+    """Two rows of a slow table, or `slow(keep=...)`, 0 where a quick test does the same in short.
+
+    In one file they are of the same builds, each of which is a compile of it.
+    """
     return _some(rows[0].path.name, rows, rows[0].get_closest_marker("slow").kwargs.get("keep", 2))
 
 

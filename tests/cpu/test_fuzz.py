@@ -66,7 +66,7 @@ def test_mutated_text(cuda, device, quick, seed):
     mutate_text(cuda, device, seed)
 
 
-@pytest.mark.slow(keep=1)
+@pytest.mark.slow(keep=0)
 @pytest.mark.parametrize("seed", range(100, 200))
 def test_much_mutated_text(cuda, device, quick, seed):
     mutate_text(cuda, device, seed)
@@ -90,7 +90,7 @@ def test_mutated_tokens(cuda, device, quick, seed):
     mutate_tokens(cuda, device, seed)
 
 
-@pytest.mark.slow(keep=1)
+@pytest.mark.slow(keep=0)
 @pytest.mark.parametrize("seed", range(100, 134))
 def test_much_mutated_tokens(cuda, device, quick, seed):
     mutate_tokens(cuda, device, seed)
@@ -238,7 +238,7 @@ def test_text_by_the_grammar(device, quick, seed):
     generate(device, seed, 150)
 
 
-@pytest.mark.slow(keep=1)
+@pytest.mark.slow(keep=0)
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_much_text_by_the_grammar(device, quick, seed):
     generate(device, seed, 500)

@@ -67,7 +67,7 @@ def test_there_is_something_to_plant_a_fault_into(copy, row):
     copy.plant(row)()
 
 
-@pytest.mark.slow(keep=8)
+@pytest.mark.slow(keep=4)
 @pytest.mark.parametrize("row", ROWS)
 def test_a_planted_fault_is_seen(copy, row):
     undo = copy.plant(row)

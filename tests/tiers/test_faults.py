@@ -84,10 +84,10 @@ def test_kill_9_in_the_middle_of_writes(tmp_path):
     kill_rounds(tmp_path, 8)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(keep=0)
 @pytest.mark.timeout(1200)
-def test_kill_9_in_the_middle_of_writes_300_rounds(tmp_path, bounded):
-    kill_rounds(tmp_path, bounded(300, 20))
+def test_kill_9_in_the_middle_of_writes_300_rounds(tmp_path):
+    kill_rounds(tmp_path, 300)
 
 
 COMPILE_MANY = """
@@ -117,10 +117,10 @@ def test_eight_processes_on_ten_cold_keys_compile_ten_times(tmp_path):
     cold_keys(tmp_path, 8)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(keep=0)
 @pytest.mark.timeout(600)
-def test_thirty_two_processes_on_ten_cold_keys_compile_ten_times(tmp_path, bounded):
-    cold_keys(tmp_path, bounded(32, 16))
+def test_thirty_two_processes_on_ten_cold_keys_compile_ten_times(tmp_path):
+    cold_keys(tmp_path, 32)
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount and to change users")

@@ -51,7 +51,9 @@ def combinations(module: Any, quick: Sequence[Any], slow: Sequence[Any]) -> list
     found = [(first, size, False) for size in quick] + [(first, size, True) for size in slow]
     found += [(name, middle, False) for name in (*others, CHECKED)] + [(name, middle, True) for name in rest]
     return [
-        pytest.param(name, size, marks=[pytest.mark.slow] if long else [], id=f"{name}-{size}".replace(" ", "-"))
+        pytest.param(
+            name, size, marks=[pytest.mark.slow(keep=1)] if long else [], id=f"{name}-{size}".replace(" ", "-")
+        )
         for name, size, long in found
     ]
 

@@ -75,7 +75,7 @@ def test_random_functions(seed, cuda, host):
     check(seed, cuda, host)
 
 
-@pytest.mark.slow(keep=10)
+@pytest.mark.slow(keep=0)
 @pytest.mark.parametrize("seed", range(100, 300))
 def test_many_random_functions(seed, cuda, host):
     check(seed, cuda, host)

@@ -41,7 +41,7 @@ def test_random_control_flow(seed, cuda):
     check(seed, cuda)
 
 
-@pytest.mark.slow(keep=10)
+@pytest.mark.slow(keep=0)
 @pytest.mark.parametrize("seed", range(100, 300))
 def test_much_random_control_flow(seed, cuda):
     check(seed, cuda)

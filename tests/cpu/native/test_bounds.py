@@ -232,7 +232,7 @@ def test_what_is_out_of_bounds_faults_where_it_is_and_writes_nothing(ptx, group)
     run(ptx, group, 1, 700)
 
 
-@pytest.mark.slow(keep=1)
+@pytest.mark.slow(keep=0)
 @pytest.mark.parametrize("seed", range(2, 6))  # 20,000 faults
 @pytest.mark.parametrize("group", GROUPS)
 def test_many_addresses_out_of_bounds(ptx, group, seed):

@@ -130,7 +130,7 @@ def test_forms_over_edges(ptx):
     check(ptx, [*pairs[::3][: 512 - len(_MIDDLES) - len(_HALVES)], *_MIDDLES, *_HALVES])
 
 
-@pytest.mark.slow(keep=1)
+@pytest.mark.slow(keep=0)
 @pytest.mark.parametrize("seed", range(20))
 def test_forms_over_chance(ptx, seed):
     chance = np.random.default_rng(seed)

@@ -58,7 +58,7 @@ def test_random_kernels(ptx):
     assert check(1, 1, ptx)[0] == _WAYS
 
 
-@pytest.mark.slow(keep=1)
+@pytest.mark.slow(keep=0)
 @pytest.mark.parametrize("seed", range(100, 310))
 def test_many_random_kernels(ptx, seed):
     ran, faults = check(seed, 6, ptx)

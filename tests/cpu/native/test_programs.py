@@ -133,7 +133,7 @@ def test_random_programs(cuda):
     check(1, 6, cuda)
 
 
-@pytest.mark.slow(keep=2)
+@pytest.mark.slow(keep=0)
 @pytest.mark.parametrize("seed", range(100, 300))
 def test_many_random_programs(seed, cuda):
     check(seed, 20, cuda)
