@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jitload.batch.expand import WORKLOAD_SUFFIX, requests_of, with_parts
 from jitload.batch.plan import PLAN_SUFFIX, Plan
 from jitload.batch.precompile import precompile
-from jitload.batch.report import PrecompileReport, describe_request
+from jitload.batch.report import PrecompileReport, describe_request, describe_requests
 from jitload.bundles.build import collect, refuse_unstable, write
 from jitload.bundles.tier import bundles_in_force
 from jitload.errors import BundleError, UsageTypeError, UsageValueError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Plans = dict[Cache, dict[CompileRequest, Absent | None]]
 
-#: How many images that cannot be made are named in one error.
+#: How many errors of images that cannot be made are told in one.
 _MAX_SHOWN = 10
 
 
@@ -92,10 +92,13 @@ class Images:
             return
         total = len(failed) + len(self.report.compiled) + len(self.report.cached)
         lines = [f"no bundle is written: {len(failed)} of {total} images cannot be made"]
-        for request, error in failed[:_MAX_SHOWN]:
-            lines.append(f"  {describe_request(request)}: {str(error).strip()}".replace("\n", "\n    "))
-        lines += [f"  and {len(failed) - _MAX_SHOWN} more"] * (len(failed) > _MAX_SHOWN)
-        raise BundleError("\n".join(lines)) from failed[0][1]
+        errors = self.report.errors
+        for requests, text in errors[:_MAX_SHOWN]:
+            lines.append(f"  {describe_requests(requests)}: {text}".replace("\n", "\n    "))
+        lines += [f"  and {len(errors) - _MAX_SHOWN} more"] * (len(errors) > _MAX_SHOWN)
+        refusal = BundleError("\n".join(lines))
+        refusal.__context__ = failed[0][1]  # for programs; as its cause, a traceback would show the same text above it
+        raise refusal from None
 
     def _sources(self, found: Found, *, with_workload: bool) -> Workload | str:
         """The workload of all images; without a wish to carry it, only where the items are workloads altogether."""

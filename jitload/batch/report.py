@@ -104,7 +104,7 @@ class PrecompileReport(Value):
     def _repr_html_(self) -> str:
         rows = [(describe_request(request), "compiled") for request in self.compiled]
         rows += [(describe_request(request), "cached") for request in self.cached]
-        rows = [(_describe(requests), text) for requests, text in self.errors] + rows
+        rows = [(describe_requests(requests), text) for requests, text in self.errors] + rows
         return html_table(str(self).splitlines()[0], ("request", "outcome"), rows)
 
     def __str__(self) -> str:
@@ -113,7 +113,7 @@ class PrecompileReport(Value):
         lines = [f"{total} request{'' if total == 1 else 's'} in {self.seconds:.1f} s: {counts}"]
         for requests, text in self.errors:
             indented = text.replace("\n", "\n    ")
-            lines.append(f"  {_describe(requests)}\n    {indented}")
+            lines.append(f"  {describe_requests(requests)}\n    {indented}")
         lines += [f"  {describe_request(request)}\n    could not be kept" for request in self.unkept]
         lines += [f"  {incident}" for incident in self.incidents]
         return "\n".join(lines)
@@ -125,7 +125,8 @@ def describe_request(request: CompileRequest) -> str:
     return f"{request.path or request.name} ({request.kind}, {request.arch}{names})"
 
 
-def _describe(requests: tuple[CompileRequest, ...]) -> str:
+def describe_requests(requests: tuple[CompileRequest, ...]) -> str:
+    """The requests for one source in a few words: "reduce.cu (cubin sm_80, cubin sm_90)"."""
     first = requests[0]
     if len(requests) == 1:
         return describe_request(first)

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import traceback
 
 import pytest
 
@@ -173,11 +174,24 @@ def test_what_cannot_be_made_is_named_and_no_file_is_written(tmp_path):
     )
     with pytest.raises(BundleError, match=r"1 of 2 images cannot be made(.|\n)*b\.cu(.|\n)*nonsense") as caught:
         jitload.Bundle.create(tmp_path / "k.jlb", [bad, k], archs=["sm_80"])
-    assert isinstance(caught.value.__cause__, CompileError)
+    assert isinstance(caught.value.__context__, CompileError)
     with jitload.configure(compile="never"), pytest.raises(BundleError, match="cannot be made") as caught:
         jitload.Bundle.create(tmp_path / "k.jlb", [t], archs=["sm_80"])
-    assert isinstance(caught.value.__cause__, NotPrecompiledError)
+    assert isinstance(caught.value.__context__, NotPrecompiledError)
     assert not (tmp_path / "k.jlb").exists()
+
+
+def test_an_error_of_the_compiler_is_shown_once_in_a_traceback_for_all_archs(tmp_path):
+    bad = jitload.CompileRequest("__global__ void b() { nonsense; }", kind="cubin", arch="sm_80", name="b.cu")
+    with pytest.raises(BundleError) as caught:
+        jitload.Bundle.create(tmp_path / "k.jlb", [bad, k], archs=["sm_80", "sm_90"])
+    shown = "".join(traceback.format_exception(caught.value))
+    assert shown.count('identifier "nonsense" is undefined') == 1
+    assert (
+        "2 of 4 images cannot be made\n  b.cu (cubin sm_80, cubin sm_90): b.cu does not compile for sm_80, sm_90"
+        in shown
+    )
+    assert caught.value.__context__.diagnostics[0].line == 1
 
 
 @pytest.mark.parametrize("items", ["saxpy.cu", 7, None, b"x", [7], ["saxpy.cu"]])
