@@ -83,6 +83,12 @@ def _opened(name: str, value: str, source: Source, trust: tuple[str, ...]) -> Bu
         ) from None
 
 
+def package_of(bundle_path: str) -> str:
+    """The package that a bundle came with: "ops.kernels" of "ops.kernels:ops.jlb (installed)"; "" for a file."""
+    package, _, rest = bundle_path.partition(":")
+    return package if rest.endswith(INSTALLED) else ""
+
+
 def installed_offers() -> dict[str, str]:
     """Entry point -> "package:file", for every package on the import path; the first of a name counts."""
     offers: dict[str, str] = {}

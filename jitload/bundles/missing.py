@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from jitload import config
 from jitload.bundles.choose import judge_image
-from jitload.bundles.nearest import describe_nearest, nearest_in
+from jitload.bundles.installed import package_of
+from jitload.bundles.nearest import describe_nearest, may_be_of, nearest_in
 from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.nvjitlink import LINKER_MISSING
 from jitload.compiler.nvrtc import MISSING
@@ -52,12 +53,8 @@ def not_precompiled(
     nearest = [line for bundle in bundles for line in _nearest_lines(bundle, request, device)]
     if not strict:
         nearest += _nearest_on_disk(request, cache)
-    what = f"the workload with --arch {request.arch}"
-    fix = (
-        f"where compiling is allowed, `jitload bundle create APP.jlw -o K.jlb --arch {request.arch}`, and name K.jlb "
-        f"in JITLOAD_BUNDLES here; `jitload check` says beforehand whether {what} is covered"
-    )
-    fix = f"{fix}. Sign K.jlb: `jitload bundle sign`" if strict else f"{fix}. Or set JITLOAD_COMPILE=missing"
+    fix = _package_fix(request, bundles) or _file_fix(request, strict=strict)
+    fix = fix if strict else f"{fix}. Or set JITLOAD_COMPILE=missing"
     what_for = f"{request.name} ({request.kind}, {request.arch})"
     setting = "strict mode is on (JITLOAD_STRICT)" if strict else "compiling is off (JITLOAD_COMPILE=never)"
     lines = [f"{what_for} is not available and {setting}."]
@@ -68,6 +65,37 @@ def not_precompiled(
     return NotPrecompiledError(
         "\n".join(lines), wanted=wanted, searched=tuple(searched), nearest=tuple(nearest), fix=fix
     )
+
+
+def _file_fix(request: CompileRequest, *, strict: bool) -> str:
+    """How a bundle is made that has a request."""
+    sign = ". Sign K.jlb: `jitload bundle sign`" if strict else ""
+    return (
+        f"where compiling is allowed, `jitload bundle create APP.jlw -o K.jlb --arch {request.arch}`, and name K.jlb "
+        f"in JITLOAD_BUNDLES here; `jitload check` says beforehand whether the workload with --arch {request.arch} is "
+        f"covered{sign}"
+    )
+
+
+def _package_fix(request: CompileRequest, bundles: Iterable[Bundle]) -> str:
+    """What to do about a kernel of an installed package that has a bundle; "" where it is of none.
+
+    Who has installed the package has neither its workload nor, as a rule, its build.
+    """
+    for bundle in bundles:
+        package = package_of(bundle.path)
+        if not package or request.path is None or not may_be_of(bundle.path, request.path):
+            continue
+        near = next(iter(nearest_in(bundle, request)), None)
+        if near is None:
+            what = f"the bundle of the installed package {package} has nothing of {request.name}"
+        elif near.stale:
+            what = f"the bundle of the installed package {package} is not of the sources and options beside it"
+        else:
+            what = f"the bundle of the installed package {package} was not built for this"
+        again = f"who builds {package}: build the bundle again, with arch {request.arch}, before the wheel"
+        return f"{what}: install a release of it whose bundle has this kernel (pip install --upgrade); {again}"
+    return ""
 
 
 def refusal(
@@ -95,9 +123,11 @@ def refusal(
 def not_compilable(request: CompileRequest) -> CompileError:
     """The error for a request that needs a compile where no compiler is installed."""
     what = f"{request.path or request.name} ({request.kind}, {request.arch}) is in no bundle and in no cache directory"
+    fix = _package_fix(request, bundles_in_force())
+    near = f"{describe_nearest(request)}{f'{chr(10)}  or: {fix}' if fix else ''}"
     if request.is_link:
-        return LinkError(f"{what}, and {LINKER_MISSING}{describe_nearest(request)}", file=request.name)
-    return CompileError(f"{what}, and {MISSING}{describe_nearest(request)}", file=request.path)
+        return LinkError(f"{what}, and {LINKER_MISSING}{near}", file=request.name)
+    return CompileError(f"{what}, and {MISSING}{near}", file=request.path)
 
 
 def _searched_bundles(asked: Answer, bundles: Iterable[Bundle]) -> list[str]:

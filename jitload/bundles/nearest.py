@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from jitload import log
-from jitload.bundles.installed import INSTALLED
+from jitload.bundles.installed import package_of
 from jitload.bundles.tier import bundles_in_force
 from jitload.compiler.key import known_factors
 from jitload.errors import BundleError
@@ -105,20 +105,29 @@ def warn_of_stale_bundles(request: CompileRequest, artifact: Artifact) -> None:
     if request.name == _NAMELESS or count > MAX_COMPARED:
         return
     for near in stale_images(request):
-        if set(near.kernels) & set(artifact.kernels) and _is_of(near.bundle, request.path):
+        if set(near.kernels) & set(artifact.kernels) and may_be_of(near.bundle, request.path):
             log.warn_once(
                 ("stale", near.bundle, request.name),
                 f"bundle {near.bundle} does not serve {request.path or request.name}, which was compiled here: it has "
-                f"{near.image}, and {'; '.join(near.stale)}. Build the bundle again",
+                f"{near.image}, and {'; '.join(near.stale)}. Build the bundle again{_or_release(near.bundle)}",
             )
 
 
-def _is_of(bundle: str, path: str | None) -> bool:
-    """Whether a source can belong to a bundle: that of an installed package is for the sources of the package."""
-    package, _, rest = bundle.partition(":")
-    if path is None or not rest.endswith(INSTALLED):
-        return True
-    return package.split(".", 1)[0] in path.split(os.sep)
+def may_be_of(bundle: str, path: str | None) -> bool:
+    """Whether a source can belong to a bundle: that of an installed package is for the sources of the package.
+
+    Args:
+        bundle: its path.
+        path: that of the source, or None where it has none.
+    """
+    package = package_of(bundle)
+    return path is None or not package or package.split(".", 1)[0] in path.split(os.sep)
+
+
+def _or_release(bundle: str) -> str:
+    """What somebody can do who has only installed the package that a bundle came with."""
+    package = package_of(bundle)
+    return f", or install a release of {package} whose bundle fits its sources" if package else ""
 
 
 def _compare(bundle: Bundle, entry: Entry, request: CompileRequest) -> NearImage:

@@ -100,7 +100,7 @@ def test_a_stale_bundle_is_named_once_where_compiling_goes_on(package, edited):
     done = run(package, factor)
     assert done.stdout == "1 0\n", done.stderr
     (line,) = done.stderr.splitlines()
-    for words in ("ops:ops.jlb", "scale.cu", said, "Build the bundle again"):
+    for words in ("ops:ops.jlb", "scale.cu", said, "Build the bundle again, or install a release of ops whose"):
         assert words in line
 
 
@@ -112,6 +112,48 @@ def test_it_is_named_where_compiling_is_off(package, edited):
     line = next(line for line in done.stderr.splitlines() if line.startswith("  nearest  :"))
     assert "as ptx compute_90 in ops:ops.jlb" in line
     assert said in line
+    (fix,) = [line for line in done.stderr.splitlines() if line.startswith("  fix      :")]
+    assert (
+        "the bundle of the installed package ops is not of the sources and options beside it: install a release" in fix
+    )
+    assert "who builds ops: build the bundle again, with arch compute_90, before the wheel" in fix
+    assert "K.jlb" not in fix
+    assert fix.endswith(". Or set JITLOAD_COMPILE=missing")
+
+
+@pytest.mark.parametrize(
+    ("edited", "said"),
+    [
+        (("ops:ops.jlb", "ops:none.jlb"), "K.jlb"),  # no bundle of the package is in force
+        (("scale.cu", "other.cu"), "the installed package ops has nothing of other.cu: install"),
+        (("'scale.cu'", "'scale.cu', arch='compute_80'"), "the installed package ops was not built for this: install"),
+    ],
+)
+def test_what_to_do_follows_from_what_the_package_lacks(package, edited, said):
+    (package / "ops" / "other.cu").write_text(SCALE)
+    for path in (package / "ops-1.dist-info" / "entry_points.txt", package / "ops" / "__init__.py"):
+        edit(path, *edited)
+    (fix,) = [
+        line for line in run(package, 2, JITLOAD_COMPILE="never").stderr.splitlines() if line.startswith("  fix      :")
+    ]
+    assert said in fix
+
+
+def test_a_source_of_somebody_else_is_not_the_packages(package, tmp_path):
+    """Though the package has a bundle in force, and a program of that name."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "scale.cu").write_text(SCALE.replace("FACTOR", "5.0f").partition("\n")[2])
+    code = "import jitload, pathlib; jitload.compile(pathlib.Path({!r}), arch='compute_90')".format(
+        str(mine / "scale.cu")
+    )
+    environment = {"PYTHONPATH": f"{package}{os.pathsep}{pathlib.Path(jitload.__file__).parent.parent}"}
+    environment |= {"JITLOAD_COMPILE": "never", "JITLOAD_DEVICE": "cpu", "JITLOAD_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    assert "name K.jlb in JITLOAD_BUNDLES here" in done.stderr
+    assert "package ops" not in done.stderr
 
 
 @pytest.mark.parametrize("edited", EDITS)
@@ -126,6 +168,7 @@ def test_it_is_named_where_nothing_can_be_compiled(package, edited, python_witho
     assert f"nearest: scale.cu as ptx compute_90 in ops:ops.jlb (installed): {said}" in error.replace(
         f"header {package}/ops/", ""
     )
+    assert "\n  or: the bundle of the installed package ops is not of the sources" in error
     assert "tier" not in error
 
 
