@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -145,15 +146,18 @@ def test_what_the_page_on_wheels_installs_runs_where_there_is_no_compiler(tmp_pa
         pytest.skip("setuptools is not installed")
     project, installed = write_project(tmp_path / "project"), tmp_path / "installed"
     installed.mkdir()
-    (make, _), (_, as_new), (_, use, _) = (block.splitlines() for block in blocks("howto/wheel.md", "sh")[:3])
+    shown = (block.splitlines() for block in blocks("howto/wheel.md", "sh")[:4])
+    (make, _), (check,), (_, as_new), (_, away, use, _) = shown
+    assert away.partition("#")[0].endswith("cd /                       ")  # or the sources would be imported
     build = f"""python -c "import setuptools; setuptools.setup()" -q build_py --build-lib {installed} egg_info -e {installed}"""
 
     def run(line: str, place: pathlib.Path) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{place}", "JITLOAD_DEVICE": "cpu"}
+        line = re.sub(r"^jitload ", "python -m jitload ", line)
         command = ["bash", "-euc", line.replace("python ", f"{sys.executable} ", 1)]
         return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
 
-    for line, place in ((make, project), (build, project), (as_new, installed)):
+    for line, place in ((make, project), (check, project), (build, project), (as_new, installed)):
         done = run(line, place)
         assert done.returncode == 0, done.stderr
     code = use.partition('-c "')[2].rstrip('"')
@@ -166,6 +170,12 @@ def test_what_the_page_on_wheels_installs_runs_where_there_is_no_compiler(tmp_pa
             as_new.replace("JITLOAD_COMPILE=never ", "").replace("JITLOAD_CACHE_DIR=$(mktemp -d) ", ""), installed
         ).returncode
         == 0
+    )
+    shutil.copy(source, project / "acme_ops/scale.cu")
+    done = run(check, project)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        3,
+        "sources: 1 of 1 missing or stale: build the bundle again",
     )
     done = run(as_new, installed)  # although the cache has it now
     assert "NotPrecompiledError" in done.stderr

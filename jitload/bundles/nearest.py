@@ -77,7 +77,7 @@ def nearest_in(bundle: Bundle, request: CompileRequest) -> list[NearImage]:
     """The images that a bundle has of the program of a request, the most alike first; at most `MAX_SHOWN`."""
     found = []
     for entry in _entries_of(bundle, request.name):
-        asked = [_compare(bundle, entry, one) for one in dict.fromkeys((request, request.as_written()))]
+        asked = [compare_image(bundle, entry, one) for one in dict.fromkeys((request, request.as_written()))]
         found.append(min(asked, key=_distance))
     return sorted(found, key=_distance)[:MAX_SHOWN]
 
@@ -130,7 +130,14 @@ def _or_release(bundle: str) -> str:
     return f", or install a release of {package} whose bundle fits its sources" if package else ""
 
 
-def _compare(bundle: Bundle, entry: Entry, request: CompileRequest) -> NearImage:
+def compare_image(bundle: Bundle, entry: Entry, request: CompileRequest) -> NearImage:
+    """An image of a program beside what a request for the program would get now.
+
+    Args:
+        bundle: where it is.
+        entry: the image.
+        request: for any kind and arch.
+    """
     artifact = entry.artifact
     # Its headers are compared where they lie, rather than looked for anew; which compiler made it does not matter.
     factors = known_factors({**entry.factors, "headers": {}})
