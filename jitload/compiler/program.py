@@ -26,6 +26,7 @@ from jitload.compiler.variables import type_variables, variables_in
 from jitload.digest import digest_factors
 from jitload.errors import CompileError
 from jitload.images.resources import known_resources
+from jitload.lazy import lazy
 from jitload.source.arch import virtual_arch
 from jitload.source.options import option_name
 from jitload.source.text import foreign_encoding
@@ -34,12 +35,15 @@ from jitload.values import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from jitload.compiler import misspelt
     from jitload.compiler.nvrtc import Output, Run
     from jitload.headers.closure import Closure
     from jitload.source.request import CompileRequest
     from jitload.values import KernelInfo, Toolchain
 
     CompileProgram = Callable[[Run], Output]
+else:
+    misspelt = lazy("jitload.compiler.misspelt")  # for errors
 
 #: A program whose macros name more headers than this, one by one, is not going to end.
 MAX_RETRIES = 500
@@ -201,6 +205,9 @@ def _hints(request: CompileRequest, closure: Closure, failure: nvrtc.NvrtcFailur
     if "--gpu-architecture" in failure.log:
         known = ", ".join(map(str, _supported_archs())) or "of its version"
         yield f"this NVRTC compiles for the compute capabilities {known}: write one of them, e.g. arch='sm_90'"
+    refused = misspelt.about_options(failure.log, request.options)
+    if refused is not None:
+        yield f"hint: {refused}"
     missing = _MISSING_HEADER.search(failure.log)
     if missing is not None:
         searched = ", ".join(closure.roots.directories()) or "no directory"

@@ -214,6 +214,11 @@ def macro_name(macro: str) -> str:
     return macro.partition("(")[0].rstrip()
 
 
+def known_options() -> tuple[str, ...]:
+    """Every spelling of the options of NVRTC, the canonical ones first."""
+    return tuple(dict.fromkeys([*_CANONICAL.values(), *_CANONICAL]))
+
+
 def option_name(option: str) -> str:
     """What canonical options are sorted by."""
     return option.partition("=")[0]

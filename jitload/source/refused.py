@@ -46,6 +46,10 @@ _WITH_VALUES = """
     -regUsageLevel --register-usage-level -split-compile --split-compile
 """
 _PTXAS_VALUES = frozenset(_WITH_VALUES.split())
+_FLAGS = """
+    -v --verbose --warn-on-spills --warn-on-local-memory-usage --warn-on-double-precision-use --warning-as-error
+    --disable-optimizer-constants --generate-line-info --device-debug --return-at-end
+"""
 
 _NO_HOST = "no host compiler runs here: leave it out"
 _NO_LINK = "a compile links nothing: leave it out, and bring device code in by #include"
@@ -81,7 +85,7 @@ _NVCC = _by_name(
     ("-ffast-math", "write '--use_fast_math'"),
 )
 _NVCC_FORMS = (
-    (re.compile(r"-l\w+|-L.+"), _NO_LINK),
+    (re.compile(r"-l(?!ine)\w+|-L.+"), _NO_LINK),
     (
         re.compile(r"-O\w*|--optimize"),
         "NVRTC optimizes always: leave it out; the level of ptxas is '--ptxas-options=-O3'",
@@ -114,6 +118,11 @@ def refuse_file_options(options: Iterable[tuple[str, str | None]]) -> None:
         if reason is not None:
             raise UsageValueError(f"option {_written(name, value)!r} cannot be given to jitload: {reason}")
         takes_value = value in _PTXAS_VALUES
+
+
+def ptxas_options() -> tuple[str, ...]:
+    """Options of ptxas that may be handed on, the long spellings first."""
+    return tuple(sorted({*_PTXAS_VALUES, *_FLAGS.split()}, key=lambda option: (not option.startswith("--"), option)))
 
 
 def refuse_nvcc_option(name: str, value: str | None) -> None:
