@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import subprocess
@@ -78,3 +79,32 @@ def test_a_browser_shows_it_without_a_complaint_on_a_phone_and_on_a_desk(tmp_pat
         assert "CONSOLE" not in done.stderr
         head = picture.read_bytes()[:24]
         assert struct.unpack(">II", head[16:24]) == (width, 900)
+
+
+def test_names_in_the_first_column_are_not_broken_into_letters_on_a_phone(tmp_path):
+    """As Chromium lays out a page beside more columns than there is room for; 500 pixels are its least without a picture."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    names = ["saxpy", "reduce_kernel", "block_reduce<float, 256>", "_Z24attention_backwardIfLi64ELi128EEvPKT_PS0_ii"]
+    rows = [cells(name, "sm_90", "32", "4.0 KiB", "0", "100 %", "12.3 KiB") for name in names]
+    header = ("Kernel", "Arch", "Registers", "Shared", "Spills", "Occupancy", "Size")
+    page = render(Page("A page", [], [Table("Kernels", header, rows)]))
+    script = """<script>
+    document.title = [...document.querySelectorAll(".first > span")].map(
+        name => Math.round(name.getBoundingClientRect().height / parseFloat(getComputedStyle(name).lineHeight))).join(" ")
+        + " of " + document.documentElement.scrollWidth
+    </script></main>"""
+    policy = re.search(r"<meta http-equiv=.*>", page)
+    assert policy is not None  # or the script that measures would not have to be let in
+    measured = tmp_path / "measured.html"
+    measured.write_text(page.replace(policy[0], "").replace("</main>", script), encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/user", "--window-size=500,900"]
+    command = [chromium, *flags, "--dump-dom", measured.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    title = re.search("<title>(.*)</title>", done.stdout)
+    assert title is not None
+    lines, _, width = title[1].partition(" of ")
+    short, name, template, mangled = map(int, lines.split())
+    assert (short, name) == (1, 1)
+    assert (template <= 2, mangled <= 4, int(width) <= 500) == (True, True, True)
