@@ -85,7 +85,9 @@ def refused_call(
     given = {*positional[: len(arguments)], *keywords}
     missing = [one.name for one in named if one.default is Parameter.empty and one.name not in given]
     if missing:
-        written = ", ".join([*positional[: len(arguments)], *missing])
+        kinds = {one.name: one.kind for one in named}
+        lacking = [f"{name}=..." if kinds[name] == Parameter.KEYWORD_ONLY else name for name in missing]
+        written = ", ".join([*positional[: len(arguments)], *lacking])
         return UsageTypeError(f"{called}() lacks {' and '.join(missing)}: write {called}({written})")
     return UsageTypeError(str(why))
 

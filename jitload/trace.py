@@ -34,6 +34,8 @@ else:  # an error alone asks for them, and the registry of loaders is to be ligh
     frames = lazy("jitload.frames")
 
 
+#: In the place of an argument that has to be given (`shown_without_misfits`).
+LEFT_OUT = object()
 _TAKES_MORE, _TAKES_ANY = 0x04, 0x04 | 0x08  # `inspect.CO_VARARGS`, `CO_VARKEYWORDS`, whose import costs 10 ms
 
 
@@ -69,7 +71,8 @@ def short_errors(function: Callable[Taken, Given]) -> Callable[Taken, Given]:
 def shown_without_misfits(function: Callable[Taken, Given]) -> Callable[Taken, Given]:
     """A function that has `*excess`, and `**unknown`, to refuse them: `help` and `inspect` show it without these.
 
-    They look at `__wrapped__`, which is its code with other marks; nobody calls that.
+    They look at `__wrapped__`, which is its code with other marks; nobody calls that. What it cannot be called without
+    is `LEFT_OUT` where it is left out, for the function to refuse that too; type checkers and `help` still ask for it.
     """
     taking: FunctionType = function  # type: ignore[assignment]
     code, types = taking.__code__, dict(taking.__annotations__)
@@ -81,6 +84,11 @@ def shown_without_misfits(function: Callable[Taken, Given]) -> Callable[Taken, G
     shown.__kwdefaults__, shown.__annotations__ = taking.__kwdefaults__, types
     shown.__doc__, shown.__module__ = taking.__doc__, taking.__module__
     taking.__dict__["__wrapped__"] = shown
+    given = code.co_varnames[:at]
+    by_position, by_name = given[: code.co_argcount], given[code.co_argcount :]
+    lacking = code.co_argcount - len(taking.__defaults__ or ()) - (by_position[:1] == ("self",))
+    taking.__defaults__ = (*(LEFT_OUT,) * lacking, *(taking.__defaults__ or ())) or None
+    taking.__kwdefaults__ = {**dict.fromkeys(by_name, LEFT_OUT), **(taking.__kwdefaults__ or {})}
     return function
 
 

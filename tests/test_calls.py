@@ -52,6 +52,15 @@ MISTAKES = {
     "bind what is loaded": (lambda: one.kernel().bind(1, 32), "Kernel.bind() takes its arguments by name: write grid=1, block=32"),
     "launch": (lambda: one(1, grid=1, blok=32), "one() has no argument 'blok': did you mean block=?"),
     "launch what is loaded": (lambda: one.kernel()(1, grid=1, blok=32), "Kernel.bind() has no argument 'blok': did you mean block=?"),
+    "a request by position": (lambda: jitload.CompileRequest(SOURCE, "ptx", "compute_90"), "takes source by position: write kind='ptx', arch='compute_90'"),
+    "a request with flags": (lambda: jitload.CompileRequest(SOURCE, kind="ptx", arch="compute_90", flags=["-G"]), "CompileRequest() has no argument 'flags': did you mean options=?"),
+    "a request for nothing": (lambda: jitload.CompileRequest(SOURCE), "CompileRequest() lacks kind and arch: write CompileRequest(source, kind=..., arch=...)"),
+    "a request of nothing": (lambda: jitload.CompileRequest(kind="ptx", arch="compute_90"), "CompileRequest() lacks source: write CompileRequest(source)"),
+    "no request at all": (lambda: jitload.CompileRequest(), "CompileRequest() lacks source and kind and arch: write CompileRequest(source, kind=..., arch=...)"),
+    "stats of a cache": (lambda: jitload.Cache("c").stats(3), "Cache.stats() takes nothing by position"),
+    "clear a cache": (lambda: jitload.Cache("c").clear(force=True), "Cache.clear() has no argument 'force': it takes none"),
+    "collect a cache": (lambda: jitload.Cache("c").gc(max_byte=3), "Cache.gc() has no argument 'max_byte': did you mean max_bytes=?"),
+    "merge a cache": (lambda: jitload.Cache("c").merge(), "Cache.merge() lacks directories: write Cache.merge(directories)"),
     "once for two": (lambda: jitload.link([], inputs=[]), "link() got multiple values for argument 'inputs'"),
 }  # fmt: skip
 
@@ -69,7 +78,7 @@ def test_a_call_that_does_not_fit_says_what_was_meant(mistake, said, tmp_path):
 
 
 #: Classes that users make themselves; all others they get.
-MADE = ("Cache", "Session", "Surface", "TensorMap", "Texture", "configure", "record")
+MADE = ("Cache", "CompileRequest", "Session", "Surface", "TensorMap", "Texture", "configure", "record")
 PUBLIC = [name for name in jitload.__all__ if inspect.isfunction(getattr(jitload, name)) or name in MADE]
 
 
@@ -79,7 +88,44 @@ def test_every_public_function_refuses_a_word_that_it_does_not_know(name):
         getattr(jitload, name)(no_such_word=1)
 
 
-@pytest.mark.parametrize("function", [jitload.compile, jitload.Kernel.bind, jitload.JitKernel.bind])
+#: What a cache does for itself, on the way of a hit or at the end of a process.
+OWN = {
+    "add_variant",
+    "begin",
+    "blobs",
+    "compiler",
+    "drop",
+    "find",
+    "flush",
+    "get",
+    "memo_dir",
+    "note",
+    "put",
+    "put_here",
+}
+OWN |= {"summary", "survey", "variants"}
+CARE = [
+    name for name, made in inspect.getmembers(jitload.Cache, inspect.isfunction) if name[0] != "_" and name not in OWN
+]
+
+
+@pytest.mark.parametrize("name", CARE)
+def test_so_does_all_that_is_done_with_a_cache(name, tmp_path):
+    cache = jitload.Cache(tmp_path / "cache")
+    with pytest.raises(jitload.UsageTypeError, match=rf"^Cache\.{name}\(\) has no argument 'no_such_word'"):
+        getattr(cache, name)(no_such_word=1)
+
+
+def test_a_request_is_shown_with_what_it_needs():
+    parameters = inspect.signature(jitload.CompileRequest).parameters
+    needed = [name for name, one in parameters.items() if one.default is one.empty]
+    assert needed == ["source", "kind", "arch"]
+    assert parameters["kind"].kind == inspect.Parameter.KEYWORD_ONLY
+
+
+@pytest.mark.parametrize(
+    "function", [jitload.compile, jitload.CompileRequest, jitload.Kernel.bind, jitload.JitKernel.bind]
+)
 def test_what_is_taken_to_be_refused_is_not_shown(function):
     parameters = inspect.signature(function).parameters
     assert not {"excess", "unknown"} & parameters.keys()

@@ -14,7 +14,7 @@ from jitload.given import given_truth
 from jitload.lazy import lazy
 from jitload.source.arch import normalize_archs, parse_kind
 from jitload.source.text import check_encodable, checked_text, read_source
-from jitload.trace import is_mistake
+from jitload.trace import LEFT_OUT, is_mistake, shown_without_misfits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from jitload import calls
     from jitload.source import definitions
     from jitload.source import options as spellings
     from jitload.source.fields import Changes
     from jitload.source.options import Canonical
     from jitload.values import Kind
 else:  # most requests have neither
+    calls = lazy("jitload.calls")
     definitions = lazy("jitload.source.definitions")
     spellings = lazy("jitload.source.options")
 
@@ -107,10 +109,11 @@ class CompileRequest(Value):
     #: Whether images are linked (source/link.py) rather than a source compiled.
     is_link = False
 
+    @shown_without_misfits
     def __init__(
         self,
         source: str | os.PathLike[str],
-        *,
+        *excess: Unpack[tuple[()]],
         kind: str | Kind,
         arch: str | Iterable[str],
         name: str | None = None,
@@ -126,6 +129,7 @@ class CompileRequest(Value):
         source_dir: str | os.PathLike[str] | None = None,
         device_options: Iterable[str] = (),
         host_headers: bool = True,
+        **unknown: Unpack[calls.Nothing],
     ) -> None:
         """Read and canonicalise.
 
@@ -137,6 +141,10 @@ class CompileRequest(Value):
             TypeError: an argument of the wrong type.
             OSError: the source file cannot be read.
         """
+        if excess or unknown or source is LEFT_OUT or kind is LEFT_OUT or arch is LEFT_OUT:  # type: ignore[redundant-expr]
+            given = {name: value for name, value in (("kind", kind), ("arch", arch)) if value is not LEFT_OUT}
+            by_position = (self, *([] if source is LEFT_OUT else [source]), *excess)
+            raise calls.refused_call(CompileRequest.__init__, by_position, {**given, **unknown})
         text, path, source_dir = read_source(source, path, source_dir)
         wanted = parse_kind(kind)
         none = type(options) is tuple and not options

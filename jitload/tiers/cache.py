@@ -145,6 +145,7 @@ class Cache(Housekeeping):
             self.disk.add_variant(*led)
 
     @staticmethod
+    @short_errors
     def default() -> Cache:
         """The cache that `compile` and `jit_kernel` use when none is given."""
         return default_cache()
@@ -246,6 +247,7 @@ class Cache(Housekeeping):
             self._known_linker = linkers.linker_toolchain(self.memo_dir())
         return self._known_linker
 
+    @short_errors
     def explain(self, request: CompileRequest | Explainable) -> Explanation:
         """Why a request, or a `jit_kernel`, is a hit or a miss in this cache as it is now; nothing is compiled.
 
@@ -287,9 +289,7 @@ class _Defaults:
             log.warn_once("home", "no home directory, so no cache on the disk: set JITLOAD_CACHE_DIR to have one")
         for path in settings.read_only_dirs:
             if not os.path.isdir(path):
-                log.warn_once(
-                    ("layer", path), f"{path} is passed over: JITLOAD_READ_ONLY_DIRS names no directory there"
-                )
+                log.warn_once(("layer", path), f"{path} is passed over: no directory (JITLOAD_READ_ONLY_DIRS)")
         if len(self._known) >= _MAX_DEFAULTS:
             self._known.pop(list(self._known)[0], None)  # noqa: RUF015 - another thread may change it between two steps
         made = Cache._of_settings(settings)

@@ -13,6 +13,7 @@ from jitload.errors import UsageValueError
 from jitload.given import given_count, given_directory, given_list
 from jitload.lazy import lazy
 from jitload.tiers.disk import disk_store
+from jitload.trace import is_mistake, short_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ else:  # what a process asks for that looks after a cache
     summaries = lazy("jitload.tiers.summary")
     upkeeps = lazy("jitload.tiers.upkeep")
 
+__tracebackhide__ = is_mistake
+
 
 class Housekeeping:
     """What a `Cache` offers those who look after it.
@@ -72,6 +75,7 @@ class Housekeeping:
         """True when nothing is written to the directory."""
         return self.disk is not None and self.disk.directory.read_only
 
+    @short_errors
     def entries(self) -> Iterator[EntryInfo]:
         """What the disk tier holds, in order of key; what the index does not know is read from the entry itself."""
         return self.survey(audit.IndexState())
@@ -93,12 +97,14 @@ class Housekeeping:
         upkeep = self._upkeep
         return summaries.summarise(self.disk, upkeep.index, upkeep.pending(), upkeep.noted_uses())
 
+    @short_errors
     def stats(self) -> CacheStats:
         """Number and size of the entries on the disk."""
         if self.disk is None:
             return audit.CacheStats(None, 0, 0, 0)
         return audit.CacheStats(self.directory, *accounts.count_entries(self.disk, self.index), self.disk.max_bytes)
 
+    @short_errors
     def counted(self, since: str = "") -> tuple[str | None, Stats]:
         """What all processes of all hosts that use the directory have counted, as far as they have told it.
 
@@ -112,10 +118,12 @@ class Housekeeping:
         """
         return (None, statistics.Stats.of_counts({})) if self._upkeep is None else self._upkeep.counted(since)
 
+    @short_errors
     def counted_by_day(self) -> dict[str, Stats]:
         """What `counted` sums up, by day ("2026-11-28" in UTC), the earliest first."""
         return {} if self._upkeep is None else self._upkeep.counted_by_day()
 
+    @short_errors
     def verify(self) -> tuple[int, list[str]]:
         """Read and verify every entry; damaged ones are put aside.
 
@@ -130,6 +138,7 @@ class Housekeeping:
             log.warn(f"cache entry {damage.key} of {self.directory} is not used: {damage.reason}")
         return len(rows), [damage.key for damage in damaged]
 
+    @short_errors
     def rebuild(self) -> Rebuilt | None:
         """Make the index anew from the entries, which are verified; None where there can be no index.
 
@@ -144,6 +153,7 @@ class Housekeeping:
             self._upkeep.unindexed.clear()
         return rebuilt
 
+    @short_errors
     def merge(self, directories: Iterable[str | os.PathLike[str]]) -> Merged:
         """Take in what other cache directories hold: verified entries, and what is known of the headers of requests.
 
@@ -172,6 +182,7 @@ class Housekeeping:
         self.flush()
         return merged
 
+    @short_errors
     def gc(self, max_bytes: int | None = None) -> int:
         """Drop the least recently used entries until they fit into `max_bytes`; gives how many went.
 
@@ -184,6 +195,7 @@ class Housekeeping:
         self.flush()
         return self._upkeep.collect(bound)
 
+    @short_errors
     def clear(self) -> int:
         """Drop everything, in memory and on the disk, quarantine included; gives how many entries went."""
         self.memory.clear()
