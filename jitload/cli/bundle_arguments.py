@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from jitload.bundles.bundle import Bundle
-from jitload.cli.console import Failed
+from jitload.cli.console import Failed, failure_text
 from jitload.errors import TrustError
 
 #: A signature, key or policy refuses a bundle.
@@ -38,5 +38,5 @@ def open_trusted(path: Path, trust: list[str] | None) -> Bundle:
     try:
         return Bundle.open(path, trust or None)
     except TrustError as error:
-        typer.echo(f"jitload: {error}", err=True)
+        typer.echo(f"jitload: {failure_text(error)}", err=True)
         raise Failed(error, EXIT_UNTRUSTED) from None

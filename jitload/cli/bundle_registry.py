@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jitload.cli.bundle_arguments import EXIT_UNTRUSTED, AsJson, BundleFile, Out, Trust
-from jitload.cli.console import Failed, clean_failures, print_answer
+from jitload.cli.console import Failed, clean_failures, failure_text, print_answer
 from jitload.errors import TrustError
 from jitload.lazy import lazy
 
@@ -62,6 +62,6 @@ def pull(
         try:
             pulled = oci.pull_bundle(reference, out, trust=trust or "unsigned", plain_http=plain_http)
         except TrustError as error:
-            typer.echo(f"jitload: {error}", err=True)
+            typer.echo(f"jitload: {failure_text(error)}", err=True)
             raise Failed(error, EXIT_UNTRUSTED) from None
         print_answer({"bundle": str(out), "reference": pulled}, pulled, as_json=as_json)

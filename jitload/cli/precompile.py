@@ -21,6 +21,7 @@ from jitload.cli.progress import shown_progress
 from jitload.cli.request import Archs, Defines, HostHeaders, IncludeDirs, Kinds, Names, Options, Written, as_wished
 from jitload.cli.resources import ShowResources, request_options, resource_lines, resource_rows
 from jitload.cli.tables import JsonRow, plain
+from jitload.cli.words import on_command_line
 from jitload.errors import UsageValueError
 from jitload.inquiry import look_up
 from jitload.lazy import lazy
@@ -151,7 +152,7 @@ def _show(report: PrecompileReport, resources: dict[CompileRequest, list[JsonRow
         shown = [(request.name, request_options(request), rows) for request, rows in resources.items()]
         typer.echo("\n".join(resource_lines(shown)))
     for _, text in report.errors:
-        typer.echo(f"jitload: {text}", err=True)
+        typer.echo(f"jitload: {on_command_line(text)}", err=True)
     if report.unkept:
         kept = f"{len(report.unkept)} of {len(report.compiled)} compiled could not be kept in the cache"
         typer.echo(f"jitload: {kept}: make room there, and run this again", err=True)

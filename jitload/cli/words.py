@@ -18,7 +18,9 @@ _OPTIONS = {
 _WORD = r"'[\w=.,-]+'"
 #: An argument with text or a list of it, neither of which is CUDA C++; and one that is only named.
 _GIVEN = re.compile(rf"\b({'|'.join(_OPTIONS)})=(?:({_WORD})|\[({_WORD}(?:, {_WORD})*)\])")
-_NAMED = re.compile(r"\b(defines|include_dirs|trust)=(?:\[\.\.\.\])?(?=[\s,.;:)]|$)")
+_NAMED = re.compile(
+    r"\b(defines|include_dirs|trust)=(?:\[\.\.\.\])?(?: \(--[a-z-]+ on the command line\))?(?=[\s,.;:)]|$)"
+)
 
 
 def on_command_line(text: str) -> str:

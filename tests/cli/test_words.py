@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import jitload
 from jitload.cli.words import on_command_line
 
 
@@ -35,7 +36,17 @@ def test_advice_is_in_the_words_of_the_command_line(invoke, workdir, monkeypatch
 
 
 def test_an_arch_that_this_compiler_has_not_is_told_so_too(invoke, workdir, needs_nvrtc):
-    assert "write one of them, e.g. --arch sm_90" in invoke("compile", "saxpy.cu", "-a", "sm_35").stderr
+    for command in ("compile", "precompile"):
+        assert "write one of them, e.g. --arch sm_90" in invoke(command, "saxpy.cu", "-a", "sm_35").stderr
+
+
+def test_a_bundle_that_is_not_trusted_is_told_in_the_same_words_as_text_and_as_json(invoke, workdir, needs_nvrtc):
+    request = jitload.CompileRequest("__global__ void k() {}", kind="ptx", arch="compute_80")
+    jitload.Bundle.create("k.jlb", [request])
+    result = invoke("bundle", "verify", "k.jlb", "--json")
+    assert result.exit_code == 4
+    assert f"jitload: {json.loads(result.stdout)['error']['message']}\n" == result.stderr
+    assert "in --trust or in JITLOAD_TRUST" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -47,6 +58,7 @@ def test_an_arch_that_this_compiler_has_not_is_told_so_too(invoke, workdir, need
         ("(trust=) holds, a macro (defines=)", "(--trust) holds, a macro (--define)"),
         ("float arch = 'a'; kind == 'b'", "float arch = 'a'; kind == 'b'"),
         ("trust=unsigned", "trust=unsigned"),
+        ("keys in trust=[...] (--trust on the command line) or in X", "keys in --trust or in X"),
     ],
 )
 def test_what_is_no_argument_is_left_alone(text, written):
