@@ -19,7 +19,7 @@ from jitload.cpu.code.function_writer import FunctionWriter
 from jitload.cpu.code.grid_sync import GridSync
 from jitload.cpu.code.instruction import emit, operands
 from jitload.cpu.code.layout import KernelLayout, depends_on_others, find_polling, find_spins, find_waits
-from jitload.cpu.code.liveness import linear_registers, registers_of
+from jitload.cpu.code.liveness import linear_registers
 from jitload.cpu.code.namespace import make_namespace
 from jitload.cpu.code.writer import BlockWriter
 from jitload.cpu.faults import Refused, decode_fault
@@ -176,7 +176,7 @@ class KernelCode:
             function.site(end.instruction.place)
         code.sites = tuple(range(first, len(self.places)))
         late = {register.index for register in written}
-        stored = [one for one in _registers_of_block(block) if live >> one.index & 1 and one.index not in late]
+        stored = [one for one in block.given if live >> one.index & 1 and one.index not in late]
         if live >> draft.carry.index & 1:
             stored.append(draft.carry)
         return writer.text(returned, stored), code
@@ -256,15 +256,3 @@ def _check_shared(name: str, nbytes: int) -> None:
             "ptxas for every GPU; declare it `extern __shared__`, and give shared_bytes= at the launch"
         )
         raise decode_fault(name, None, why)
-
-
-def _registers_of_block(block: Block) -> list[Register]:
-    """The registers that first operands name, each once."""
-    found: dict[Register, None] = {}
-    for instruction in block.instructions:
-        operands = instruction.operands
-        if operands and type(operands[0]) is Register:
-            found[operands[0]] = None
-        elif operands:
-            found.update(dict.fromkeys(registers_of(operands[0])))
-    return list(found)

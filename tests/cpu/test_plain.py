@@ -39,7 +39,9 @@ LINES = (
     "ld.global.u32 %r1, [%rd1;", "ld.global.u32 %r1, [];", "ld.global.u32 %r1, [%rd1]];", "ld.global.u32 [%r1, [%rd1];", "bra L1;", "bra.uni L1;",
     "call (%r1), f, (%r2);", "call f;", "call.uni f, x;", "setp.ne.s32 %p1|%p2, %r1, 0;", "not.pred %p1, !%p2;", "frob.b32 %r1, %r2;", "mov.b32 x, x x;",
     "tex.2d.v4.u32.s32 {%r1, %r2, %r3, %r4}, [%rd1, {%r5, %r6}];", "tex.1d.v4.u32.s32 {%r1, %r2, %r3, %r4}, [%rd1, %r5];", "wgmma.fence.sync.aligned;",
-    "x a,b, [c, d];", "bar.sync 0;", "mov.b32 %r1, WARP_SZ;", "mov.b32 %r1, 1 ? 2 : 3;", "mov.b32 %r1, 017;", "mov.b32 %r1, f;",
+    "x a,b, [c, d];", "bar.sync 0;", "mov.b32 %r1, WARP_SZ;", "mov.b32 %r1, 1 ? 2 : 3;", "mov.b32 %r1, 017;", "mov.b32 %r1, 0;", "mov.b32 %r1, -0;", "mov.b32 %r1, -7;", "mov.b32 %r1, --7;",
+    "mov.b64 %rd1, 999999999999999999;", "mov.b64 %rd1, 9223372036854775808;", "mov.b64 %rd1, -9223372036854775808;", "mov.b64 %rd1, 99999999999999999999;",
+    "mov.b32 %r1, f;",
 )  # fmt: skip
 
 

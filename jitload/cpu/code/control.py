@@ -106,15 +106,19 @@ class Block:
         end: what happens then.
         live_in: bit set of registers read before they are written, here or later.
         live_out: bit set of registers that a later block reads.
+        used: those that it reads before it writes them.
+        defined: those that it writes.
+        given: the latter in order, without the carry flag.
     """
 
-    __slots__ = ("defined", "end", "instructions", "live_in", "live_out", "number", "used")
+    __slots__ = ("defined", "end", "given", "instructions", "live_in", "live_out", "number", "used")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.instructions: list[Instruction] = []
         self.end: Terminator = Exit()
         self.live_in = self.live_out = self.used = self.defined = 0
+        self.given: tuple[Register, ...] = ()
 
 
 def moved(end: Terminator, starts: list[int]) -> Terminator:

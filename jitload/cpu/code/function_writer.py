@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,13 @@ class Value:
         self.rep = rep
         self.root = root
         self.affine = affine
+
+
+@lru_cache(maxsize=4096)
+def loaded(number: int, rep: str, affine: bool) -> Value:
+    """What a block loads as its register of that number."""
+    name = f"r{number}"
+    return Value(name, rep, name, affine)
 
 
 class FunctionWriter:

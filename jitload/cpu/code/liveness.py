@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from jitload.cpu.code.control import Branch, Call, Jump, Meeting, Table
 from jitload.cpu.faults import Refused
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from jitload.cpu.code.control import Block, Terminator
 
 
+_REGISTERS = {Register}
+_LINEAR_BITS = frozenset({16, 32, 64})
 #: Of blocks, until what is live is known: 64 each in the largest kernel that is taken.
 _MOST_VISITS = 1 << 22
 
@@ -40,9 +42,8 @@ def registers_of(operand: Operand | CallSyntax) -> list[Register]:
     if isinstance(operand, Memory):
         return [operand.base] if isinstance(operand.base, Register) else []
     if isinstance(operand, Vector):
-        plain = [item for item in operand.items if type(item) is Register]
-        if len(plain) == len(operand.items):  # nearly all
-            return plain
+        if set(map(type, operand.items)) == _REGISTERS:  # nearly all
+            return list(cast("tuple[Register, ...]", operand.items))
         return [register for item in operand.items for register in registers_of(item)]
     if isinstance(operand, Texel):
         return [operand.handle, *registers_of(operand.coordinates)]
@@ -83,17 +84,24 @@ class _Traits(NamedTuple):
         gives: whether the first operand is a destination, unless it is an address.
         accumulates: whether that is read as well.
         carries: (writes, reads) of the carry flag.
+        plain: whether it reads its sources alone, and writes its results alone.
+        linear: whether it maps linear functions of the thread's coordinates to such.
     """
 
     gives: bool
     accumulates: bool
     carries: tuple[bool, bool]
+    plain: bool
+    linear: bool
 
 
 @lru_cache(maxsize=4096)
 def _traits(opcode: str, modifiers: tuple[str, ...]) -> _Traits:
     effects = effects_of(opcode, modifiers)
-    return _Traits(gives(opcode, modifiers), "accumulates" in effects, ("cc" in modifiers, "carries_in" in effects))
+    carried = ("cc" in modifiers, "carries_in" in effects)
+    accumulates = "accumulates" in effects
+    plain = not (accumulates or True in carried)
+    return _Traits(gives(opcode, modifiers), accumulates, carried, plain, "linear" in effects)
 
 
 def carries(instruction: Instruction) -> tuple[bool, bool]:
@@ -139,24 +147,42 @@ def find_liveness(blocks: list[Block], carry: Register) -> None:
 
 
 def _summarize(block: Block, carry: Register) -> None:
+    """Fill `used`, `defined` and `given` of a block."""
     used: set[int] = set()
     defined: set[int] = set()
+    given: dict[Register, None] = {}
     ended = [block.end.instruction] if isinstance(block.end, Meeting | Table) else []
     for instruction in (*block.instructions, *ended):
-        results, sources = results_and_sources(instruction)
-        writes, reads = carries(instruction)
-        reads = reads or (writes and instruction.guard is not None)
-        for register in [*sources, carry] if reads else sources:
-            if register.index not in defined:
-                used.add(register.index)
-        for register in [*results, carry] if writes else results:
+        traits = _traits(instruction.opcode, instruction.modifiers)
+        operands = instruction.operands
+        results: list[Register] = []
+        if traits.gives and operands and type(operands[0]) is not Memory:
+            results = registers_of(operands[0])
+            operands = operands[1:]
+        for operand in operands:
+            if type(operand) is Register:
+                if operand.index not in defined:
+                    used.add(operand.index)
+            elif type(operand) is not Immediate:
+                used.update([one.index for one in registers_of(operand) if one.index not in defined])
+        guard = instruction.guard
+        if guard is not None or not traits.plain:
+            writes, reads = traits.carries
+            more = results if traits.accumulates else []
+            more = more if guard is None else [guard, *results]
+            more = [*more, carry] if reads or (writes and guard is not None) else more
+            used.update([one.index for one in more if one.index not in defined])
+            if writes:
+                defined.add(carry.index)
+        for register in results:
             defined.add(register.index)
+            given[register] = None
     last = block.end.guard if isinstance(block.end, Branch) else None
     if isinstance(block.end, Call) and isinstance(block.end.callee, Register):
         last = block.end.callee
     if last is not None and last.index not in defined:
         used.add(last.index)
-    block.used, block.defined = _bits(used), _bits(defined)
+    block.used, block.defined, block.given = _bits(used), _bits(defined), tuple(given)
 
 
 def _bits(numbers: set[int]) -> int:
@@ -175,17 +201,15 @@ def linear_registers(blocks: list[Block]) -> set[int]:
     users: dict[int, list[int]] = {}
     for block in blocks:
         for step in block.instructions:
-            if step.guard is not None or not step.operands:
-                continue
-            if "linear" not in effects_of(step.opcode, step.modifiers):
+            if step.guard is not None or not step.operands or not _traits(step.opcode, step.modifiers).linear:
                 continue
             target = step.operands[0]
-            if not isinstance(target, Register) or target.type.bits not in {16, 32, 64}:
+            if type(target) is not Register or target.type.bits not in _LINEAR_BITS:
                 continue
             for operand in step.operands[1:]:
-                if isinstance(operand, Register):
+                if type(operand) is Register:
                     users.setdefault(operand.index, []).append(target.index)
-                elif isinstance(operand, Special) and operand.name.startswith(LINEAR):
+                elif type(operand) is Special and operand.name.startswith(LINEAR):
                     waiting.append(target.index)
     found: set[int] = set()
     while waiting:
@@ -207,12 +231,14 @@ def named_by(blocks: list[Block]) -> tuple[list[Symbol], set[str]]:
                 kind = type(operand)
                 if kind is Register or kind is Immediate:  # nearly all
                     continue
-                if isinstance(operand, Symbol):
+                if type(operand) is Memory:
+                    if type(operand.base) is Symbol:
+                        symbols.append(operand.base)
+                elif type(operand) is Vector:
+                    if set(map(type, operand.items)) != _REGISTERS:
+                        symbols += [item for item in operand.items if type(item) is Symbol]
+                elif type(operand) is Symbol:
                     symbols.append(operand)
-                elif isinstance(operand, Special):
+                elif type(operand) is Special:
                     specials.add(operand.name)
-                elif isinstance(operand, Memory) and isinstance(operand.base, Symbol):
-                    symbols.append(operand.base)
-                elif isinstance(operand, Vector):
-                    symbols += [item for item in operand.items if isinstance(item, Symbol)]
     return symbols, specials

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jitload.cpu.code.block_text import BlockText, names_of_loads
-from jitload.cpu.code.function_writer import FunctionWriter, Value
+from jitload.cpu.code.function_writer import FunctionWriter, Value, loaded
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.specials import LINEAR, find_special
 from jitload.cpu.text.ir import Immediate, Memory, Not, Operand, Register, Sink, Special, Symbol
@@ -90,10 +90,10 @@ class BlockWriter:
 
     def sources(self, operands: tuple[Operand, ...], rep: str) -> list[str]:
         """The same for several, of which nearly all are registers."""
-        values, found = self._values, []
+        values, found, load = self._values, [], self._load
         for operand in operands:
             if type(operand) is Register:
-                value = values.get(operand.index) or self._load(operand)
+                value = values.get(operand.index) or load(operand)
                 if value.rep == rep and not value.affine:
                     found.append(value.name)
                     continue
@@ -129,10 +129,9 @@ class BlockWriter:
 
     def _load(self, register: Register) -> Value:
         """The value of a register that the block has not used so far."""
-        name = f"r{len(self.loads)}"
+        index = register.index
+        value = self._values[index] = loaded(len(self.loads), register.held, index in self.function.linear)
         self.loads.append(register)
-        affine = register.index in self.function.linear
-        value = self._values[register.index] = Value(name, register.held, name, affine)
         return value
 
     def _convert(self, value: Value, rep: str, register: Register) -> str:

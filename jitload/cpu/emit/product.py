@@ -48,11 +48,11 @@ def results_of(fragment: tuple[Operand, ...], bits: int) -> tuple[list[tuple[int
     places: list[tuple[int, str] | None] = []
     written = []
     for one in fragment:
-        if isinstance(one, Sink):
-            places.append(None)
-        elif isinstance(one, Register) and one.type.bits == bits:
+        if type(one) is Register and one.type.bits == bits:  # nearly all
             places.append((one.index, one.held))
             written.append(one)
+        elif isinstance(one, Sink):
+            places.append(None)
         else:
             raise Refused(f"registers of {bits} bits are expected")
     return places, written
@@ -73,7 +73,7 @@ def emit_product(
     texts = [text for part, rep in zip(found[1:4], reps, strict=True) for text in writer.sources(part, rep)]
     texts += _more_sources(writer, product, more)
     full = writer.function.constant("u32", 0xFFFFFFFF)
-    code = MeetingCode("warp", "product", str(tuple(product)), tuple(places), writer.site, True, product)
+    code = MeetingCode("warp", "product", _written(product), tuple(places), writer.site, True, product)
     return code, f"({', '.join([full, *texts])},)", written
 
 
@@ -145,6 +145,12 @@ def _check_selectors(product: Product, given: tuple[Operand, ...]) -> None:
             raise Refused(f"{name} is {one.value}: legal is {', '.join(map(str, legal))}")
         if isinstance(one, Register) and one.type.bits != 16:
             raise Refused(f"{name} is a literal or a register of 16 bits")
+
+
+@lru_cache(maxsize=256)
+def _written(product: Product) -> str:
+    """A product in a `MeetingCode`."""
+    return str(tuple(product))
 
 
 @lru_cache(maxsize=256)

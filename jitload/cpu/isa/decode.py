@@ -110,14 +110,14 @@ def _misfit(name: Name, operands: tuple[Operand, ...]) -> str:
     spots = _spots(name, len(operands))
     if spots is None:
         return f"{len(operands)} operands"
-    for number, (spot, operand) in enumerate(zip(spots, operands, strict=True)):
+    for spot, operand in zip(spots, operands, strict=True):
         if type(operand) is Register:  # nearly all are registers or literals
             if operand.type.name in spot.registers:
                 continue
         elif operand.float_width in spot.widths if type(operand) is Immediate else _fits(spot, operand):
             continue
         what = f", a register of type .{operand.type.name}," if isinstance(operand, Register) else ""
-        return f"operand {number + 1}{what} does not fit"
+        return f"operand {spots.index(spot) + 1}{what} does not fit"
     return ""
 
 
@@ -202,6 +202,8 @@ def _is_pair(spot: _Spot, operand: Pair) -> bool:
 
 def _are_elements(operands: tuple[Operand, ...], spot: _Spot) -> bool:
     registers, other = spot.registers, Sink if spot.place.is_result else Immediate
+    if {operand.type.name if type(operand) is Register else "" for operand in operands} <= registers:
+        return True
     for operand in operands:
         if type(operand) is Register:
             if operand.type.name not in registers:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from jitload.cpu.text.ir import CallSyntax, Memory, Operand, Register, Vector
+from jitload.cpu.text.ir import CallSyntax, Immediate, Memory, Operand, Register, Vector
 from jitload.cpu.text.operand import OperandReader
 
 _BETWEEN = ", "
+_UNSIGNED_DIGITS = 19  # of a number that may need 64 bits
 
 
 class PlainReader(OperandReader):
@@ -72,16 +73,22 @@ class PlainReader(OperandReader):
         return vector
 
     def _find_new(self, text: str) -> Operand | None:
-        """A register, or an address that is one, with a number behind it or not."""
+        """A register, a number, or an address that is a register, with a number behind it or not."""
         found: Operand | None = None
         if text[:1] == "%":
             found = self.find_register(text)
+        elif _is_decimal(text.removeprefix("-")) and text != "-0":
+            found = Immediate(int(text), 0)
         elif text[:1] == "[" and text[-1:] == "]":
             base, plus, digits = text[1:-1].partition("+")
             register = self.scope.operands.get(base) or self.find_register(base)
-            # With a zero in front it would be octal.
-            if type(register) is Register and (not plus or (digits.isdigit() and (digits[0] != "0" or digits == "0"))):
+            if type(register) is Register and (not plus or _is_decimal(digits)):
                 found = Memory(register, int(digits or "0"))
         if found is not None:
             self.scope.operands[text] = found
         return found
+
+
+def _is_decimal(digits: str) -> bool:
+    """Whether they are a number in any C: with a zero in front it would be octal, with more digits unsigned."""
+    return digits.isdigit() and len(digits) < _UNSIGNED_DIGITS and (digits[0] != "0" or digits == "0")
