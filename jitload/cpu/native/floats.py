@@ -85,17 +85,27 @@ class Form:
         self.bits = type_.bits
         self.flush = modifiers.flag("ftz")
         self.saturate = modifiers.flag("sat")
+        self._raw: dict[str, str] = {}  # bits of sources -> the float whose NaN is not settled yet
 
     def source(self, operand: Operand) -> str:
         """Bits of a source."""
         value = self.w.number(operand, self.bits)
-        return flushed(self.w, value, self.bits) if self.flush else value
+        if self.flush:
+            return flushed(self.w, value, self.bits)
+        raw = self.w.raw(operand)
+        if raw is not None and self.bits == 32:
+            self._raw[value] = raw
+        return value
 
     def compute(self, text: str, target: Operand, sources: list[str]) -> None:
         """Write what LLVM's instruction gives; `{0}` are the sources as floats, `{kind}` is their type."""
         w, bits = self.w, self.bits
-        x = w.new(text.format(*(as_float(w, one, bits) for one in sources), kind=FLOAT[bits], bits=bits))
+        # A NaN of f32 gives the one that the ISA asks for whichever it was: of a chain the last one settles it.
+        floats = [self._raw.get(one) or as_float(w, one, bits) for one in sources]
+        x = w.new(text.format(*floats, kind=FLOAT[bits], bits=bits))
         self.finish(target, settled(w, as_bits(w, x, bits), bits, sources))
+        if bits == 32 and not (self.flush or self.saturate):
+            w.keep_raw(target, x)
 
     def arithmetic(self, opcode: str, target: Operand, sources: list[str], mode: str) -> None:
         """Write a sum, product or fused one of bits, rounded as asked."""

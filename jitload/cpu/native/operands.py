@@ -52,6 +52,8 @@ class OperandReader(Text):
         self._resolve = resolve
         self._registers: dict[int, Register] = {}
         self._words: dict[int, str] = {}
+        #: Of the block that is written: registers -> the float before its NaN was settled.
+        self._raws: dict[int, str] = {}
 
     def word(self, number: int) -> str:
         """The value of a word of the context."""
@@ -87,6 +89,10 @@ class OperandReader(Text):
         if isinstance(operand, Immediate):
             return str(_literal(operand, bits, floating=True))
         return self.value(operand, bits)
+
+    def raw(self, operand: Operand) -> str | None:
+        """The float of which a register has the bits, but for which NaN it is; None where that is not known."""
+        return self._raws.get(operand.index) if isinstance(operand, Register) else None
 
     def address_of(self, symbol: Symbol) -> tuple[str, str]:
         """(space, address as 64 bits) of a symbol: no address of this process is written into code."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jitload.cpu.native.operands import Resolved
     from jitload.cpu.native.reach import Reach
     from jitload.cpu.native.writer import Arrive, Emit
-    from jitload.cpu.text.ir import Register, Symbol, Written
+    from jitload.cpu.text.ir import Operand, Register, Symbol, Written
 
 _NAME = re.compile(r"%[\w.]+")
 
@@ -48,6 +48,15 @@ class RowWriter(KernelWriter):
     def reach(self) -> Reach | None:
         """What the access that is written now is checked with: alone where it is written for one thread."""
         return super().reach() if self._lane is None else None
+
+    def raw(self, operand: Operand) -> str | None:
+        """As for one thread; where one of several is written for, nothing is known."""
+        return super().raw(operand) if self._lane is None else None
+
+    def keep_raw(self, operand: Operand, value: str) -> None:
+        """As for one thread, or nothing where one of several is written for."""
+        if self._lane is None:
+            super().keep_raw(operand, value)
 
     def new(self, text: str) -> str:
         """Add an instruction, over vectors where it has some among its operands."""

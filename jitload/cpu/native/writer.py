@@ -20,7 +20,7 @@ from jitload.cpu.native.operands import OperandReader
 from jitload.cpu.native.reach import find_reaches
 from jitload.cpu.native.text import fault_code
 from jitload.cpu.native.turns import Order
-from jitload.cpu.native.unsaved import find_unsaved
+from jitload.cpu.native.unsaved import find_early, find_unsaved
 from jitload.cpu.text.ir import Register, Sink
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class KernelWriter(OperandReader):
         self._emit, self._arrive = emit
         self._entries = entries
         self._guard: str | None = None
-        self._unsaved = find_unsaved(blocks, carry)
+        self._early = find_early(blocks, carry)
+        self._unsaved = find_unsaved(blocks, carry, self._early)
         self._reaches: dict[int, Reach] = {}
         self._now = 0
 
@@ -107,10 +108,19 @@ class KernelWriter(OperandReader):
         """What the access that is written now is checked with."""
         return self._reaches.get(self._now)
 
+    def keep_raw(self, operand: Operand, value: str) -> None:
+        """Say of which float a register has the bits now, but for which NaN it is."""
+        if isinstance(operand, Register) and operand.type.bits == 32 and self._guard is None:
+            self._raws[operand.index] = value
+
     def _write_block(self, block: Block) -> None:
+        self._raws.clear()
         self._reaches = find_reaches(block.instructions)
         for instruction in block.instructions:
             self._write_instruction(instruction)
+            for register in results_and_sources(instruction)[0]:
+                if self._early >> register.index & 1:
+                    self._keep(register)
         self._end(block)
 
     def _write_instruction(self, instruction: Instruction) -> None:
@@ -229,6 +239,7 @@ class KernelWriter(OperandReader):
             value = self.new(f"{'sext' if signed else 'zext'} i{bits} {value} to i{own}")
         if self._guard is not None:
             value = self.select(self._guard, f"i{own}", value, self._read(operand))
+        self._raws.pop(operand.index, None)
         self._write(operand, value)
 
     def unguarded(self) -> None:
