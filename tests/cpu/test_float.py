@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jitload.cpu.lanes.floats import fma_f64
+
 MODES = ["rn", "rz", "rm", "rp"]
 #: dtype -> (mantissa bits with the hidden one, smallest exponent of a subnormal's last bit, largest finite value)
 FORMATS = {
@@ -125,6 +127,23 @@ def test_f64_fma_rounds_once(apply, mode):
 
 floats64 = st.floats(allow_nan=False, allow_infinity=False)
 floats32 = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+@pytest.mark.parametrize("exponents", [(-3, 3), (-540, -505), (-425, -405), (460, 470), (505, 515), (960, 1023)])
+def test_f64_fma_where_all_lanes_are_alike(exponents):
+    """Lanes without an extreme exponent are rounded without a look at each: on both sides of every bound of that."""
+    rng = np.random.default_rng(7)
+    with np.errstate(all="ignore"):
+        for batch in range(40):
+            a, b, c = (np.ldexp(rng.uniform(-2, 2, 8), rng.integers(*exponents, 8)) for _ in range(3))
+            if batch % 4 == 0:
+                b = np.ldexp(b, -exponents[0])
+            if batch % 2:  # all but a few bits of the product cancel
+                c = -(a * b) * (1 + rng.integers(-2, 3, 8) * 2.0**-52)
+            c = np.where(np.isfinite(c), c, -np.finfo(np.float64).max)
+            exact = [Fraction(x) * Fraction(y) + Fraction(z) for x, y, z in zip(a, b, c, strict=True)]
+            want = [rounded(one, np.float64, "rn") if one else 0.0 for one in exact]
+            assert fma_f64(a, b, c).tolist() == want
 
 
 @settings(max_examples=25)

@@ -109,8 +109,12 @@ def two_sum(a: Lanes, b: Lanes) -> tuple[Lanes, Lanes]:
 
 def to_odd(total: Lanes, lost: Lanes) -> Lanes:
     """A rounded sum and its error, rounded to odd instead: inexact values get an odd last bit."""
+    return _finite_to_odd(total, lost, (lost != 0) & np.isfinite(total) & np.isfinite(lost))
+
+
+def _finite_to_odd(total: Lanes, lost: Lanes, inexact: Lanes) -> Lanes:
+    """The same where it is known what is finite and inexact."""
     bits = total.view(_U64)
-    inexact = (lost != 0) & np.isfinite(total) & np.isfinite(lost)
     away = (lost > 0) == (total > 0)  # the true value is farther from zero than `total`
     odd = np.where(away, bits, bits - _ONE) | _ONE  # `total` is even here, or already odd and then kept
     return np.where(inexact & ((bits & _ONE) == 0), odd, bits).view(_F64)
@@ -261,12 +265,16 @@ def fma_f64(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
     product, low = _two_product(a, b)
     high_c, low_c = two_sum(c, low)
     high, middle = two_sum(product, high_c)
-    result = np.asarray(high + to_odd(*two_sum(low_c, middle)))
+    total, lost = two_sum(low_c, middle)
+    result = np.asarray(high + _finite_to_odd(total, lost, lost != 0))
+    sizes = np.abs(product)
+    # Nearly always no exponent is extreme: what overflows on the way leaves no number, or one beyond the bound.
+    if sizes.size and sizes.min() >= 1e-250 and np.add(np.abs(result), sizes).max() <= 1e280:
+        return result[()]
     plain = np.where(np.isinf(c) & np.isfinite(a) & np.isfinite(b), c, product + c)  # a finite product never meets it
     # Zero and non-finite cases follow the plain arithmetic; extreme exponents break the error terms.
     simple = (a == 0) | (b == 0) | ~np.isfinite(a) | ~np.isfinite(b) | ~np.isfinite(c)
     result = np.where(simple, plain, result)
-    sizes = np.abs(product)
     big = (sizes > 1e280) | (np.abs(a) > 1e280) | (np.abs(b) > 1e280) | (np.abs(c) > 1e290)
     extreme = ~simple & (big | (sizes < 1e-250))
     if extreme.any():
