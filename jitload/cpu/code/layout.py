@@ -9,14 +9,17 @@ from jitload.cpu.code.liveness import successors
 from jitload.cpu.faults import Refused
 from jitload.cpu.isa.effects import effects_of, sees_others
 from jitload.cpu.text.ir import Immediate, Symbol
-from jitload.cpu.text.names import plain_name
 from jitload.images.ptx.entries import align, parameter_offsets
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from jitload.cpu.code.control import Block
+    from jitload.cpu.text import names
     from jitload.cpu.text.ir import Function, Instruction, Variable
+else:
+    names = lazy("jitload.cpu.text.names")  # of kernels with shared variables alone
 
 _DYNAMIC_ALIGNMENT = 16
 #: What compute_80 and later keep at the start of shared memory for the system; cooperative groups meet there.
@@ -60,7 +63,7 @@ class KernelLayout:
                 continue
             start = align(end, variable.alignment)
             self._offsets[id(variable)] = start
-            self._shared.append((start, variable.size, plain_name(variable.name)))
+            self._shared.append((start, variable.size, names.plain_name(variable.name)))
             end = start + variable.size
             self.declared_bytes += variable.size
         alignment = max([_DYNAMIC_ALIGNMENT, *(one.alignment for one in self._dynamic)])
@@ -84,7 +87,7 @@ class KernelLayout:
         sized = "(shared_bytes= of the launch)"
         return [
             *self._shared,
-            *((self.static_bytes, dynamic, f"{plain_name(one.name)} {sized}") for one in self._dynamic),
+            *((self.static_bytes, dynamic, f"{names.plain_name(one.name)} {sized}") for one in self._dynamic),
         ]
 
 

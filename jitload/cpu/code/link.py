@@ -12,16 +12,19 @@ from jitload import forks
 from jitload.cpu.faults import Refused
 from jitload.cpu.lanes.convert import to_bf16
 from jitload.cpu.memory.arena import CODE_WINDOW
-from jitload.cpu.text.names import plain_name
 from jitload.errors import LoadError
 from jitload.images.ptx.tokens import is_instruction
+from jitload.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jitload.cpu.memory.arena import Arena
+    from jitload.cpu.text import names
     from jitload.cpu.text.ir import InitialValue, Symbol, Variable
     from jitload.cpu.text.program import Program
+else:
+    names = lazy("jitload.cpu.text.names")
 
 _FUNCTION_STRIDE = 16
 _FLOATS = {"f32": "<f4", "f64": "<f8", "f16": "<f2", "bf16": ""}
@@ -72,7 +75,7 @@ class Linker:
         if variable.external or variable.count is None:
             raise Refused(f"variable {variable.name[:80]} is declared, but this PTX does not define it")
         constant = variable.space == "const"
-        found = self.arena.allocate(variable.size, plain_name(variable.name), constant=constant)
+        found = self.arena.allocate(variable.size, names.plain_name(variable.name), constant=constant)
         self._unwritten[id(variable)] = variable
         self._kept.append(variable)
         self._addresses[id(variable)] = found
