@@ -36,6 +36,6 @@ def test_what_is_launched_has_the_factor_over_lanes_that_was_asked_for(machine_c
 def test_a_new_process_launches_what_another_has_kept(machine_code, python_without_nvrtc, cache_dir):
     with jitload.configure(cache_dir=str(cache_dir)):
         machine_code.load(machine_code.KERNELS / "matmul.cu", "matmul")
-    done = python_without_nvrtc(machine_code.IMPORTED + machine_code.NEW_PROCESS, cache_dir, JITLOAD_DEVICE="cpu")
+    done = python_without_nvrtc(machine_code.NEW_PROCESS, cache_dir, JITLOAD_DEVICE="cpu")
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > 0
