@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import inspect
 import sys
-from contextlib import redirect_stdout
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from jitload.batch.plan import DEFAULT_PLAN, PLAN_SUFFIX, Plan
-from jitload.cli.console import Failed
 from jitload.cli.inputs import PYTHON, SOURCES, refuse_directory
-from jitload.cli.script import print_script_error
+from jitload.cli.script import expect_script, told_apart
 from jitload.errors import UsageValueError
 from jitload.jit import JitKernel
 from jitload.jit.specialization import SOURCE_SUFFIXES
@@ -61,16 +59,15 @@ def requests_in(path: Path) -> list[CompileRequest]:
 
 def _kernels_of(path: Path) -> list[JitKernel]:
     """The kernels among the variables of a Python file. What it prints goes to stderr."""
-    if not path.is_file():
-        raise FileNotFoundError(2, "no such Python file", str(path))
+    expect_script(path)
     name, place = _module_of(path)
     sys.path.insert(0, place)
-    try:
-        with redirect_stdout(sys.stderr):
-            import_module(name)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the file's own, shown as Python shows it
-        print_script_error(error, name)
-        raise Failed(error if isinstance(error, Exception) else RuntimeError(f"{path} ended: {error!r}")) from None
+    with told_apart(path, name):
+        imported = getattr(import_module(name), "__file__", None)
+    if imported is None or not path.samefile(imported):
+        raise UsageValueError(
+            f"{path} cannot be imported as {name}, which is {imported or 'built in'}: give it another name"
+        )
     below = f"{name}." if path.stem == _INIT else None
     modules = [
         module for known, module in list(sys.modules.items()) if known == name or (below and known.startswith(below))

@@ -3,17 +3,15 @@
 import json
 import runpy
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jitload.cli.bundle_arguments import AsJson
-from jitload.cli.console import EXIT_FAILED, Failed, clean_failures, new_app
-from jitload.cli.inputs import PYTHON, refuse_directory
+from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
 from jitload.cli.request import Archs
-from jitload.cli.script import print_script_error
+from jitload.cli.script import expect_script, told_apart
 from jitload.cli.tables import JsonRow
 from jitload.errors import ArgumentError, JitloadError
 from jitload.jit import JitKernel
@@ -67,16 +65,10 @@ def explain_script(
 
 def _declared(script: Path) -> dict[str, JitKernel]:
     """The kernels among the variables of a Python file, each once. What it prints goes to stderr."""
-    refuse_directory(script, PYTHON)
-    if not script.is_file():
-        raise FileNotFoundError(2, "no such Python file", str(script))
+    expect_script(script)
     sys.path.insert(0, str(script.resolve().parent))
-    try:
-        with redirect_stdout(sys.stderr):
-            names = runpy.run_path(str(script), run_name=script.stem)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the script's own, shown as Python shows it
-        print_script_error(error, script.stem)
-        raise Failed(error if isinstance(error, Exception) else RuntimeError(f"{script} ended: {error!r}")) from None
+    with told_apart(script, script.stem):
+        names = runpy.run_path(str(script), run_name=script.stem)
     found: dict[str, JitKernel] = {}
     for value in names.values():
         if isinstance(value, JitKernel):

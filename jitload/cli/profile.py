@@ -9,9 +9,8 @@ import typer
 
 import jitload
 from jitload.cli.console import EXIT_FAILED, clean_failures, new_app
-from jitload.cli.inputs import PYTHON, refuse_directory
 from jitload.cli.output import STDOUT, destination
-from jitload.cli.script import print_script_error
+from jitload.cli.script import expect_script, print_script_error
 from jitload.cli.tables import line_width
 from jitload.files.atomic import write_file
 from jitload.jit.specialization import SOURCE_SUFFIXES
@@ -40,9 +39,7 @@ def profile_script(
     jitload profile -o profile.json app.py --size 1024
     """  # noqa: D301 - the help's own mark for lines that stay as they are
     with clean_failures():
-        refuse_directory(script, PYTHON)
-        if not script.is_file():
-            raise FileNotFoundError(2, "no such Python file", str(script))
+        expect_script(script)
         if script.suffix in SOURCE_SUFFIXES:
             raise ValueError(f"{script} is CUDA C++: profile the Python file that launches it")
         if out is not None:

@@ -91,6 +91,14 @@ def test_what_was_edited_since_is_listed(ops, spawn, name, old, new, said):
     assert verdict == "sources: 1 of 3 missing or stale: build the bundle again"
 
 
+def test_a_file_that_is_imported_as_another_one_is_refused(ops, spawn):
+    (ops / "own").mkdir()
+    (ops / "own" / "json.py").write_text("import jitload")
+    done = spawn(*ASK, "ops/own/json.py")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"json.py cannot be imported as json, which is " in done.stderr
+
+
 def test_a_plan_and_a_source_say_it_too_and_so_does_json(ops, invoke):
     assert invoke(*ASK, "ops/precompile.toml").stdout == "sources: the bundle is as new (1 program)\n"
     assert invoke(*ASK, "ops/scale.cu").exit_code == 0
